@@ -1,0 +1,481 @@
+//! A Rust value into blobmsg members.
+//!
+//! Structs and maps become tables, sequences arrays, strings strings, bools int8, `None` and `()`
+//! unspec. A NUL inside a string becomes U+FFFD. Integers of up to 32 bits become int32 (unsigned ones by their bits, as every ubus
+//! program does), 64-bit ones int64, floats double. Unit variants of enums become their name.
+
+use std::fmt::Display;
+
+use serde::ser::{self, Impossible, Serialize};
+
+use super::blob::{Open, Writer};
+use super::blobmsg::{Type, MAX_DEPTH};
+use super::error::Error;
+
+/// The members of `value`, which has to be a struct or a map, as they stand in DATA.
+pub fn to_members<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer::new();
+    value.serialize(Slot {
+        writer: &mut writer,
+        name: Name::Top,
+        depth: MAX_DEPTH,
+    })?;
+    Ok(writer.into_bytes())
+}
+
+impl ser::Error for Error {
+    fn custom<T: Display>(msg: T) -> Self {
+        Error::Encode(msg.to_string())
+    }
+}
+
+/// Where a value is to be written.
+enum Name<'n> {
+    /// Into DATA itself: only something with members can stand there.
+    Top,
+    /// As a member of this name (empty in arrays).
+    Member(&'n str),
+}
+
+struct Slot<'w, 'n> {
+    writer: &'w mut Writer,
+    name: Name<'n>,
+    depth: usize,
+}
+
+impl<'w> Slot<'w, '_> {
+    fn scalar(self, kind: Type, value: &[u8]) -> Result<(), Error> {
+        match self.name {
+            Name::Top => Err(Error::Encode("only a table can stand here".into())),
+            Name::Member(name) => {
+                self.writer.member(kind, name.as_bytes(), value);
+                Ok(())
+            }
+        }
+    }
+
+    fn nested(self, kind: Type) -> Result<Nested<'w>, Error> {
+        let depth = self
+            .depth
+            .checked_sub(1)
+            .ok_or_else(|| Error::Encode("nested too deep".into()))?;
+        let open = match self.name {
+            Name::Member(name) => Some(self.writer.open_member(kind, name.as_bytes())),
+            Name::Top if kind == Type::Table => None,
+            Name::Top => return Err(Error::Encode("only a table can stand here".into())),
+        };
+        Ok(Nested {
+            writer: self.writer,
+            open,
+            key: None,
+            depth,
+        })
+    }
+}
+
+/// A table or an array being written.
+struct Nested<'w> {
+    writer: &'w mut Writer,
+    open: Option<Open>,
+    key: Option<String>,
+    depth: usize,
+}
+
+impl Nested<'_> {
+    fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Error> {
+        value.serialize(Slot {
+            writer: self.writer,
+            name: Name::Member(name),
+            depth: self.depth,
+        })
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        if let Some(open) = self.open {
+            self.writer.close(open);
+        }
+        Ok(())
+    }
+}
+
+fn unsupported<T>(what: &str) -> Result<T, Error> {
+    Err(Error::Encode(format!("{what} has no blobmsg form")))
+}
+
+impl<'w> ser::Serializer for Slot<'w, '_> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = Nested<'w>;
+    type SerializeTuple = Nested<'w>;
+    type SerializeTupleStruct = Nested<'w>;
+    type SerializeTupleVariant = Impossible<(), Error>;
+    type SerializeMap = Nested<'w>;
+    type SerializeStruct = Nested<'w>;
+    type SerializeStructVariant = Impossible<(), Error>;
+
+    fn serialize_bool(self, v: bool) -> Result<(), Error> {
+        self.scalar(Type::Int8, &[u8::from(v)])
+    }
+    fn serialize_i8(self, v: i8) -> Result<(), Error> {
+        self.serialize_i32(v.into())
+    }
+    fn serialize_i16(self, v: i16) -> Result<(), Error> {
+        self.serialize_i32(v.into())
+    }
+    fn serialize_i32(self, v: i32) -> Result<(), Error> {
+        self.scalar(Type::Int32, &v.to_be_bytes())
+    }
+    fn serialize_i64(self, v: i64) -> Result<(), Error> {
+        self.scalar(Type::Int64, &v.to_be_bytes())
+    }
+    fn serialize_u8(self, v: u8) -> Result<(), Error> {
+        self.serialize_u32(v.into())
+    }
+    fn serialize_u16(self, v: u16) -> Result<(), Error> {
+        self.serialize_u32(v.into())
+    }
+    fn serialize_u32(self, v: u32) -> Result<(), Error> {
+        self.scalar(Type::Int32, &v.to_be_bytes())
+    }
+    fn serialize_u64(self, v: u64) -> Result<(), Error> {
+        self.scalar(Type::Int64, &v.to_be_bytes())
+    }
+    fn serialize_f32(self, v: f32) -> Result<(), Error> {
+        self.serialize_f64(v.into())
+    }
+    fn serialize_f64(self, v: f64) -> Result<(), Error> {
+        self.scalar(Type::Double, &v.to_be_bytes())
+    }
+    fn serialize_char(self, v: char) -> Result<(), Error> {
+        self.serialize_str(v.encode_utf8(&mut [0; 4]))
+    }
+    fn serialize_str(self, v: &str) -> Result<(), Error> {
+        self.serialize_bytes(v.as_bytes())
+    }
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), Error> {
+        match self.name {
+            Name::Top => Err(Error::Encode("only a table can stand here".into())),
+            Name::Member(name) => {
+                // What follows an inner NUL would be invisible to every C program.
+                if v.contains(&0) {
+                    let shown = v
+                        .split(|byte| *byte == 0)
+                        .collect::<Vec<_>>()
+                        .join("\u{fffd}".as_bytes());
+                    self.writer.string(name.as_bytes(), &shown);
+                } else {
+                    self.writer.string(name.as_bytes(), v);
+                }
+                Ok(())
+            }
+        }
+    }
+    fn serialize_none(self) -> Result<(), Error> {
+        self.serialize_unit()
+    }
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+        value.serialize(self)
+    }
+    fn serialize_unit(self) -> Result<(), Error> {
+        match self.name {
+            Name::Top => Ok(()),
+            Name::Member(_) => self.scalar(Type::Unspec, &[]),
+        }
+    }
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Error> {
+        self.serialize_unit()
+    }
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Error> {
+        self.serialize_str(variant)
+    }
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        value.serialize(self)
+    }
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<(), Error> {
+        unsupported("an enum with content")
+    }
+    fn serialize_seq(self, _: Option<usize>) -> Result<Nested<'w>, Error> {
+        self.nested(Type::Array)
+    }
+    fn serialize_tuple(self, _: usize) -> Result<Nested<'w>, Error> {
+        self.nested(Type::Array)
+    }
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Nested<'w>, Error> {
+        self.nested(Type::Array)
+    }
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Impossible<(), Error>, Error> {
+        unsupported("an enum with content")
+    }
+    fn serialize_map(self, _: Option<usize>) -> Result<Nested<'w>, Error> {
+        self.nested(Type::Table)
+    }
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Nested<'w>, Error> {
+        self.nested(Type::Table)
+    }
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Impossible<(), Error>, Error> {
+        unsupported("an enum with content")
+    }
+}
+
+impl ser::SerializeSeq for Nested<'_> {
+    type Ok = ();
+    type Error = Error;
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.put("", value)
+    }
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeTuple for Nested<'_> {
+    type Ok = ();
+    type Error = Error;
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.put("", value)
+    }
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeTupleStruct for Nested<'_> {
+    type Ok = ();
+    type Error = Error;
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.put("", value)
+    }
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeStruct for Nested<'_> {
+    type Ok = ();
+    type Error = Error;
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.put(key, value)
+    }
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+impl ser::SerializeMap for Nested<'_> {
+    type Ok = ();
+    type Error = Error;
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+        self.key = Some(key.serialize(Key)?);
+        Ok(())
+    }
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let key = self
+            .key
+            .take()
+            .ok_or_else(|| Error::Encode("a map value without its key".into()))?;
+        self.put(&key, value)
+    }
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+/// Takes the key of a map, which has to be a string.
+struct Key;
+
+macro_rules! not_a_key {
+    ($($method:ident: $type:ty),*) => {
+        $(fn $method(self, _: $type) -> Result<String, Error> {
+            unsupported("a map key that is not a string")
+        })*
+    };
+}
+
+impl ser::Serializer for Key {
+    type Ok = String;
+    type Error = Error;
+    type SerializeSeq = Impossible<String, Error>;
+    type SerializeTuple = Impossible<String, Error>;
+    type SerializeTupleStruct = Impossible<String, Error>;
+    type SerializeTupleVariant = Impossible<String, Error>;
+    type SerializeMap = Impossible<String, Error>;
+    type SerializeStruct = Impossible<String, Error>;
+    type SerializeStructVariant = Impossible<String, Error>;
+
+    fn serialize_str(self, v: &str) -> Result<String, Error> {
+        Ok(v.to_owned())
+    }
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<String, Error> {
+        Ok(variant.to_owned())
+    }
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<String, Error> {
+        value.serialize(Key)
+    }
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<String, Error> {
+        value.serialize(Key)
+    }
+
+    not_a_key! {
+        serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32,
+        serialize_i64: i64, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32,
+        serialize_u64: u64, serialize_f32: f32, serialize_f64: f64, serialize_char: char,
+        serialize_bytes: &[u8], serialize_unit_struct: &'static str
+    }
+
+    fn serialize_none(self) -> Result<String, Error> {
+        unsupported("a map key that is not a string")
+    }
+    fn serialize_unit(self) -> Result<String, Error> {
+        unsupported("a map key that is not a string")
+    }
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<String, Error> {
+        unsupported("a map key that is not a string")
+    }
+    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, Error> {
+        unsupported("a map key that is not a string")
+    }
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Error> {
+        unsupported("a map key that is not a string")
+    }
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, Error> {
+        unsupported("a map key that is not a string")
+    }
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, Error> {
+        unsupported("a map key that is not a string")
+    }
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Error> {
+        unsupported("a map key that is not a string")
+    }
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, Error> {
+        unsupported("a map key that is not a string")
+    }
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, Error> {
+        unsupported("a map key that is not a string")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::blobmsg::Value;
+    use super::*;
+
+    #[derive(serde::Serialize)]
+    struct Sample {
+        up: bool,
+        mtu: u32,
+        rx_bytes: u64,
+        load: f32,
+        name: Option<&'static str>,
+        list: Vec<i16>,
+        map: BTreeMap<String, ()>,
+    }
+
+    #[test]
+    fn a_struct_becomes_members_of_the_types_ubus_programs_use() {
+        let bytes = to_members(&Sample {
+            up: true,
+            mtu: u32::MAX,
+            rx_bytes: u64::MAX,
+            load: 0.5,
+            name: None,
+            list: vec![-2],
+            map: BTreeMap::from([("x".into(), ())]),
+        })
+        .unwrap();
+        let Ok(Value::Table(members)) = Value::from_members(&bytes) else {
+            panic!("not a table");
+        };
+        let values: Vec<_> = members.into_iter().map(|(_, value)| value).collect();
+        assert_eq!(
+            values,
+            [
+                Value::Int8(1),
+                Value::Int32(-1),
+                Value::Int64(-1),
+                Value::Double(0.5),
+                Value::Unspec,
+                Value::Array(vec![Value::Int32(-2)]),
+                Value::Table(vec![(b"x".to_vec(), Value::Unspec)]),
+            ]
+        );
+    }
+
+    #[test]
+    fn text_after_a_nul_is_not_lost() {
+        let bytes = to_members(&BTreeMap::from([("a", "x\0y")])).unwrap();
+        let value = Value::from_members(&bytes).unwrap();
+        assert_eq!(value.get("a"), Some(&Value::string("x\u{fffd}y")));
+    }
+
+    #[test]
+    fn what_has_no_wire_form_is_an_error() {
+        assert!(to_members(&5).is_err());
+        assert!(to_members(&vec![1]).is_err());
+        assert!(to_members(&BTreeMap::from([(1, 1)])).is_err());
+        assert_eq!(to_members(&()), Ok(vec![]));
+    }
+}
