@@ -1,11 +1,39 @@
-//! ubus, the bus of OpenWrt: knows nothing of SocketMan.
+//! ubus, the bus of OpenWrt: a client, complete, and ignorant of SocketMan.
+//!
+//! ```text
+//!  bytes ─► message::Frame ─► protocol (state machine, no I/O) ─► client: call, offer, listen,
+//!  socket     blob, blobmsg       connection (owns the socket)            subscribe, lookup
+//! ```
+//!
+//! * [`blob`] and [`blobmsg`]: the encoding, with serde both ways ([`to_members`],
+//!   [`from_members`])
+//! * [`message`]: frames and their attributes
+//! * [`protocol`]: what is under way and what has to exist on the bus, as a pure state machine
+//! * [`Connection`]: the driver; reconnects, registers and subscribes again
+//! * [`Client`]: the handle
+//!
+//! Nothing a peer sends can make it panic, recurse without bound or reserve memory for what has not
+//! arrived; the bounds are the constants of these modules. Every call has a deadline, because the
+//! bus says nothing when a callee dies.
+
 pub mod blob;
 pub mod blobmsg;
+mod client;
+mod connection;
 mod de;
 mod error;
 pub mod message;
+pub mod object;
+pub mod protocol;
 mod ser;
 
+pub use client::{
+    connect, Client, Events, Heard, Object, Request, Responder, State, Subscription, EVENTS,
+    REQUESTS,
+};
+pub use connection::{Connection, MAX_UNSENT, RETRY_MAX, WRITE_TIMEOUT};
 pub use de::{from_members, lenient};
 pub use error::{Error, Malformed, Status};
+pub use object::{matches, Method, ObjectInfo};
+pub use protocol::Notice;
 pub use ser::to_members;
