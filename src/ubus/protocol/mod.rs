@@ -94,7 +94,7 @@ pub enum Notice {
 }
 
 /// What the owner of the state machine has to do.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     Send(Frame),
     Answer(Token, Result<Answer, Error>),
