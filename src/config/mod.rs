@@ -10,7 +10,11 @@ mod kind;
 mod load;
 pub mod options;
 mod problem;
+#[cfg(test)]
+mod reference;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
