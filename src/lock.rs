@@ -131,7 +131,7 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{symlink, PermissionsExt};
-    use std::process::Command;
+    use std::process::{Command, Stdio};
     use std::sync::mpsc;
     use std::thread;
     use std::time::Duration;
@@ -198,7 +198,14 @@ mod tests {
     fn a_child_that_outlives_the_agent_does_not_hold_its_lock() {
         let root = tempfile::tempdir().unwrap();
         let lock = Lock::take(root.path()).unwrap();
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", "echo ready; exec sleep 60"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Until it has said something it may be about to give up what it inherited.
+        let mut ready = [0; 6];
+        child.stdout.take().unwrap().read_exact(&mut ready).unwrap();
         drop(lock);
         let again = Lock::take(root.path());
         child.kill().unwrap();

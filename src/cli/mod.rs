@@ -1,6 +1,8 @@
 //! The command line: what a person asks for.
 
 mod options;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -34,7 +36,7 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct BusArgs {
     /// Socket of ubusd, taken as it is [default: /var/run/ubus/ubus.sock below the root]
-    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    #[arg(long, value_name = "PATH")]
     ubus_socket: Option<PathBuf>,
     /// Prefix of every other path that is read or written
     #[arg(
@@ -60,7 +62,7 @@ impl BusArgs {
 #[derive(Debug, Clone, Args)]
 pub struct AgentArgs {
     /// Configuration, taken as it is [default: /etc/socketman/config.json below the root]
-    #[arg(short = 'C', long, value_name = "FILE", allow_hyphen_values = true)]
+    #[arg(short = 'C', long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     pub settings: Settings,
