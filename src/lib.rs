@@ -1,9 +1,14 @@
 //! SocketMan: the agent on OpenWrt access points and routers.
 pub mod backoff;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod jobs;
+pub mod lock;
+pub mod logging;
 pub mod mqtt;
+pub mod provision;
+pub mod shutdown;
 pub mod spool;
 pub mod ubus;
 pub mod upload;
