@@ -47,9 +47,9 @@ fn argument(row: &'static Row) -> Option<Arg> {
         None => arg,
     };
     Some(match flag.means {
-        Some(means) => arg
+        Some(_) => arg
             .action(ArgAction::SetTrue)
-            .help(format!("Sets {} to {means}: {}", row.name, row.help)),
+            .help(capital(flag.help.unwrap_or(row.help))),
         None => arg
             .value_name(row.kind.placeholder())
             // The original took whatever came next, a password that begins with a dash too.

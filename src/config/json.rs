@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::file::{read_small, FileError};
-use super::kind::{ValueError, Written};
+use super::value::{ValueError, Written};
 
 /// Largest config.json, bytes.
 pub const MAX_FILE: u64 = 1 << 20;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::json;
-use super::kind::{quoted, ValueError, Written};
 use super::options::{find, Preset, Row, OPTIONS};
 use super::problem::Problems;
+use super::value::{quoted, ValueError, Written};
 use super::{Config, Problem, Settings};
 use crate::clock::Pace;
 

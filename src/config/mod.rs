@@ -15,6 +15,7 @@ mod reference;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,11 +24,12 @@ use std::time::Duration;
 use crate::clock::Pace;
 
 pub use file::{read_small, FileError};
-pub use kind::{is_mac, shown_url, Kind, Unit, ValueError, Written, MAX_VALUE};
+pub use kind::{Kind, Unit};
 pub use load::{load, under, Loaded, Source};
 pub use options::{Preset, Row, OPTIONS};
 pub use problem::{Problem, MAX_PROBLEMS};
 pub use settings::Settings;
+pub use value::{is_mac, shown_url, ValueError, Written, MAX_VALUE};
 
 /// Where config.json is unless `--config` names another file; below the root.
 pub const DEFAULT_FILE: &str = "/etc/socketman/config.json";
@@ -53,7 +55,7 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "" } else { "***" })
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "***" })
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Flag {
     pub alias: Option<&'static str>,
     /// What the flag stands for when it takes no value of its own.
     pub means: Option<&'static str>,
+    /// Help of the flag where that of the option would mislead.
+    pub help: Option<&'static str>,
 }
 
 /// What holds when an option is set nowhere.
@@ -56,17 +58,19 @@ impl Row {
             short: Some(short),
             alias: None,
             means: None,
+            help: None,
         });
         self
     }
 
     /// Can be given as `--long`, which stands for the value `means`.
-    const fn switch(mut self, long: &'static str, means: &'static str) -> Row {
+    const fn switch(mut self, long: &'static str, means: &'static str, help: &'static str) -> Row {
         self.flag = Some(Flag {
             long,
             short: None,
             alias: None,
             means: Some(means),
+            help: Some(help),
         });
         self
     }
@@ -230,7 +234,11 @@ pub static OPTIONS: &[Row] = &[
     .alias(&["sleep"])
     .derived("max(60, 2 × monitor)")
     .flag("sleep", 's'),
-    Row::new("scan", Kind::Bool(|c| &mut c.scan), "1", "collect Wi-Fi").switch("noscan", "0"),
+    Row::new("scan", Kind::Bool(|c| &mut c.scan), "1", "collect Wi-Fi").switch(
+        "noscan",
+        "0",
+        "do not collect Wi-Fi",
+    ),
     Row::new(
         "spool_dir",
         Kind::Path(|c| &mut c.spool_dir),
@@ -297,5 +305,5 @@ pub static OPTIONS: &[Row] = &[
         "0",
         "log what the agent does in detail",
     )
-    .switch("debug", "1"),
+    .switch("debug", "1", "log what the agent does in detail"),
 ];

@@ -30,7 +30,7 @@ impl fmt::Debug for Settings {
         let shown = self.iter().map(|(row, value)| {
             let value = match row.kind {
                 kind if kind.is_secret() => "***".into(),
-                super::kind::Kind::Url(_) => super::shown_url(value),
+                super::Kind::Url(_) => super::shown_url(value),
                 _ => value.to_owned(),
             };
             (row.name, value)
