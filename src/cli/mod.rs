@@ -1,8 +1,14 @@
 //! The command line: what a person asks for.
 
+mod ask;
+pub mod jobs;
 mod options;
+pub mod run;
+pub mod stats;
+pub mod status;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -10,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use ask::AskError;
 
 use crate::clock::Pace;
 use crate::config::{under, Settings, DEFAULT_FILE};
