@@ -39,6 +39,7 @@ pub const DEFAULT_FILE: &str = "/etc/socketman/config.json";
 pub struct Secret(String);
 
 impl Secret {
+    /// Hides `value` from here on.
     pub fn new(value: impl Into<String>) -> Self {
         Secret(value.into())
     }
@@ -48,6 +49,7 @@ impl Secret {
         &self.0
     }
 
+    /// Is there nothing to hide?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

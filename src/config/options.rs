@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::kind::{Kind, Unit};
+use super::Config;
 
 /// Command line form of an option.
 #[derive(Debug, Clone, Copy)]
@@ -100,34 +101,31 @@ pub fn find(key: &str) -> Option<&'static Row> {
         .find(|row| row.name == key || row.aliases.contains(&key))
 }
 
-const fn seconds(min: u64, max: u64, set: fn(&mut super::Config, u64)) -> Kind {
+type Set = fn(&mut Config, u64);
+
+const fn whole(unit: Unit, min: u64, max: u64, set: Set) -> Kind {
     Kind::Whole {
         min,
         max,
-        unit: Unit::Seconds,
+        unit,
         set,
     }
 }
 
-const fn bytes(min: u64, max: u64, set: fn(&mut super::Config, u64)) -> Kind {
-    Kind::Whole {
-        min,
-        max,
-        unit: Unit::Bytes,
-        set,
-    }
+const fn seconds(min: u64, max: u64, set: Set) -> Kind {
+    whole(Unit::Seconds, min, max, set)
 }
 
-const fn number(min: u64, max: u64, set: fn(&mut super::Config, u64)) -> Kind {
-    Kind::Whole {
-        min,
-        max,
-        unit: Unit::Plain,
-        set,
-    }
+const fn bytes(min: u64, max: u64, set: Set) -> Kind {
+    whole(Unit::Bytes, min, max, set)
 }
 
-// The casts below cannot cut anything off: the range of each row lies within its field's type.
+const fn number(min: u64, max: u64, set: Set) -> Kind {
+    whole(Unit::Plain, min, max, set)
+}
+
+/// Every option, in the order in which people meet them.
+// The casts cannot cut anything off: the range of each row lies within its field's type.
 pub static OPTIONS: &[Row] = &[
     Row::new(
         "username",

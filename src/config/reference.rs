@@ -32,6 +32,16 @@ user name or password.
 ";
 
 const TAIL: &str = "
+## Command line
+
+What stands on the command line can be read by every user of the device with `ps`: passwords and tokens
+belong in the file, which only root should be able to read.
+
+Long options may have a single dash (`-config=FILE`, `-config FILE`), as in the original. A long name that
+matches as a whole comes first, else the first letter is a short option and the rest its value: `-port 1`
+is `--port 1`, `-uNAME` is `--username NAME`. A flag that is not known ends the process with exit code 2
+before it did anything.
+
 ## Paths
 
 `--root DIR` is put before every path the agent reads or writes: those in the table, the defaults of
