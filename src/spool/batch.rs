@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::disk::Disk;
-use super::gap::{Gap, Reason};
+use super::gap::Reason;
 use super::segment::{Name, Segment};
 use super::store::Spool;
 
@@ -138,12 +138,7 @@ impl<D: Disk> Spool<D> {
             return;
         };
         log::error!("spool: segment {name} was changed by somebody else and is given up");
-        let gap = Gap {
-            from: segment.from,
-            to: segment.to,
-            count: segment.reports,
-            reason: Reason::Damaged,
-        };
+        let gap = segment.gap(Reason::Damaged);
         self.lose(gap);
         self.segments.retain(|segment| segment.name != *name);
     }

@@ -120,12 +120,17 @@ impl<D: Disk> Spool<D> {
                 dropped_by: None,
                 ..name.clone()
             };
-            if let Err(error) = self.disk.rename(&name.to_string(), &own.to_string()) {
-                self.failed("bring back", &name, &error);
+            let Some(at) = self.segments.iter().position(|s| s.name == name) else {
                 continue;
-            }
-            if let Some(segment) = self.segments.iter_mut().find(|s| s.name == name) {
-                segment.name = own;
+            };
+            match self.disk.rename(&name.to_string(), &own.to_string()) {
+                Ok(()) => self.segments[at].name = own,
+                Err(error) => {
+                    // It goes with the next report, so that report has to say it.
+                    self.failed("bring back", &name, &error);
+                    let lost = self.segments[at].gap(Reason::Full);
+                    self.lose(lost);
+                }
             }
         }
     }
@@ -142,7 +147,7 @@ impl<D: Disk> Spool<D> {
         let fits = self.segments.back().is_some_and(|tail| {
             tail.name.first.boot_id == self.boot_id
                 && tail.next_seq() == self.next_seq
-                && tail.name.dropped_by.is_none()
+                && tail.is_kept()
         });
         if !fits {
             self.roll(self.next_seq)

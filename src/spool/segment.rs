@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::gap::Gap;
+use super::gap::{Gap, Reason};
 
 /// Ordinals and sequence numbers above this are not ours: one more would not fit the name.
 const NUMBER_MAX: u64 = 999_999_999_999_999;
@@ -100,6 +100,8 @@ pub(crate) struct Segment {
     pub(crate) to: Option<u64>,
     /// There is half a line behind `bytes` that could not be cut off yet.
     pub(crate) torn: bool,
+    /// Nobody needs it any more; its file could not be removed yet.
+    pub(crate) done: bool,
 }
 
 impl Segment {
@@ -111,6 +113,7 @@ impl Segment {
             from: None,
             to: None,
             torn: false,
+            done: false,
         }
     }
 
@@ -133,9 +136,24 @@ impl Segment {
         segment
     }
 
+    /// It is part of the queue: neither being dropped nor done with.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.name.dropped_by.is_none() && !self.done
+    }
+
     /// The seq that follows the last line.
     pub(crate) fn next_seq(&self) -> u64 {
         self.name.first.seq + self.reports
+    }
+
+    /// What is missing without it.
+    pub(crate) fn gap(&self, reason: Reason) -> Gap {
+        Gap {
+            from: self.from,
+            to: self.to,
+            count: self.reports,
+            reason,
+        }
     }
 
     /// Counts a line that was appended.
@@ -185,7 +203,6 @@ pub(crate) fn declared(content: &[u8]) -> impl Iterator<Item = Gap> + '_ {
 
 #[cfg(test)]
 mod tests {
-    use super::super::gap::Reason;
     use super::*;
 
     const NAME: &str = "0000000000000012.6f1c-0a.0000000000000345.ndjson";

@@ -104,10 +104,9 @@ impl<D: Disk> Spool<D> {
         }
     }
 
-    /// Segments that are not being dropped.
+    /// The queue, oldest first.
     pub(super) fn kept(&self) -> impl Iterator<Item = &Segment> {
-        let live = |segment: &&Segment| segment.name.dropped_by.is_none();
-        self.segments.iter().filter(live)
+        self.segments.iter().filter(|segment| segment.is_kept())
     }
 
     fn pending_bytes(&self) -> u64 {
@@ -149,13 +148,10 @@ impl<D: Disk> Spool<D> {
     fn make_room(&mut self, needed: u64) -> Gaps {
         let mut gaps = self.owed.clone();
         while self.bytes() + needed > self.max {
-            let droppable = |s: &&Segment| s.name.dropped_by.is_none() && s.reports > 0;
             let in_flight = |s: &&Segment| self.taken.as_ref().is_some_and(|t| t.holds(&s.name));
-            let mut live = self.segments.iter().filter(droppable);
-            let victim = live
-                .clone()
-                .find(|s| !in_flight(s))
-                .or_else(|| live.next())
+            let full = self.kept().filter(|segment| segment.reports > 0);
+            let victim = full
+                .min_by_key(in_flight)
                 .map(|segment| segment.name.clone());
             let Some(name) = victim else { break };
             match self.mark_dropped(&name) {
@@ -183,12 +179,7 @@ impl<D: Disk> Spool<D> {
         if let Some(segment) = self.segments.iter_mut().find(|s| s.name == *name) {
             segment.name = marked;
             self.dropped = self.dropped.saturating_add(segment.reports);
-            lost.push(Gap {
-                from: segment.from,
-                to: segment.to,
-                count: segment.reports,
-                reason: Reason::Full,
-            });
+            lost.push(segment.gap(Reason::Full));
         }
         Ok(lost)
     }
@@ -209,7 +200,7 @@ impl<D: Disk> Spool<D> {
     fn write(&mut self, next: &Pending) -> Result<(), (Name, io::Error)> {
         let sealed = self.segments.back().is_none_or(|tail| {
             let follows = tail.next_seq() == next.seq && tail.name.first.boot_id == self.boot_id;
-            let open = tail.name.dropped_by.is_none() && tail.bytes < self.seal_at();
+            let open = tail.is_kept() && tail.bytes < self.seal_at();
             !(follows && open) || tail.torn && tail.reports > 0
         });
         if sealed {
@@ -258,23 +249,24 @@ impl<D: Disk> Spool<D> {
         Ok(())
     }
 
-    /// Removes the segments whose loss is declared by report `seq` of this boot or one before it.
+    /// Removes the segments whose loss is declared by report `seq` of this boot or one before it,
+    /// and what could not be removed before.
     fn remove_dropped(&mut self, seq: u64) {
         let declared = |s: &&Segment| s.name.dropped_by.as_ref().is_some_and(|by| by.seq <= seq);
-        let dropped: Vec<Name> = self
-            .segments
-            .iter()
-            .filter(declared)
-            .map(|s| s.name.clone())
-            .collect();
-        dropped.iter().for_each(|name| self.remove(name));
+        let gone = self.segments.iter().filter(|s| s.done || declared(s));
+        let names: Vec<Name> = gone.map(|s| s.name.clone()).collect();
+        names.iter().for_each(|name| self.remove(name));
     }
 
-    /// Removes a segment; if its file cannot be removed it stays, and is tried again or sent again.
+    /// Removes a segment that nobody needs any more; a file that cannot be removed now is removed
+    /// later, and comes back only with a restart.
     pub(super) fn remove(&mut self, name: &Name) {
         match self.disk.remove(&name.to_string()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 self.failed("remove", name, &error);
+                if let Some(segment) = self.segments.iter_mut().find(|s| s.name == *name) {
+                    segment.done = true;
+                }
             }
             _ => self.segments.retain(|segment| segment.name != *name),
         }
