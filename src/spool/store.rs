@@ -149,11 +149,9 @@ impl<D: Disk> Spool<D> {
         let mut gaps = self.owed.clone();
         while self.bytes() + needed > self.max {
             let in_flight = |s: &&Segment| self.taken.as_ref().is_some_and(|t| t.holds(&s.name));
-            let mut live = self.kept().filter(|segment| segment.reports > 0);
-            let victim = live
-                .clone()
-                .find(|s| !in_flight(s))
-                .or_else(|| live.next())
+            let full = self.kept().filter(|segment| segment.reports > 0);
+            let victim = full
+                .min_by_key(in_flight)
                 .map(|segment| segment.name.clone());
             let Some(name) = victim else { break };
             match self.mark_dropped(&name) {
