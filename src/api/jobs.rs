@@ -164,12 +164,7 @@ async fn wait(request: Request, mut run: jobs::Run) {
         // The part ended before the job did, or the time is up.
         _ => None,
     };
-    let outcome = outcome.map(|outcome| {
-        let mut outcome = Arc::unwrap_or_clone(outcome);
-        outcome.cut(OUTPUT_MAX);
-        outcome
-    });
-    match outcome {
+    match outcome.map(|outcome| outcome.brief(OUTPUT_MAX)) {
         Some(outcome) => request.reply(&Ended {
             id: &run.id,
             state: State::of(&outcome),
@@ -180,7 +175,7 @@ async fn wait(request: Request, mut run: jobs::Run) {
             stderr: &outcome.stderr,
             truncated: outcome.truncated,
             reason: outcome.reason.as_deref(),
-            duration_ms: jobs::millis(outcome.duration),
+            duration_ms: jobs::reply::millis(outcome.duration),
         }),
         None => request.reply(&Underway {
             id: &run.id,

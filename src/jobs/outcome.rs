@@ -58,17 +58,7 @@ impl Outcome {
 
     /// Keeps at most `max` bytes of output, both streams together, cut on character boundaries.
     pub fn cut(&mut self, max: usize) {
-        if self.output_len() <= max {
-            return;
-        }
-        let (stdout, stderr) = share(max, self.stdout.len(), self.stderr.len());
-        let stdout = self.stdout.floor_char_boundary_at(stdout);
-        self.stdout.truncate(stdout);
-        let stderr = self.stderr.floor_char_boundary_at(stderr);
-        self.stderr.truncate(stderr);
-        self.stdout.shrink_to_fit();
-        self.stderr.shrink_to_fit();
-        self.truncated = true;
+        self.truncated |= cut_streams(&mut self.stdout, &mut self.stderr, max);
     }
 
     /// A copy with at most `max` bytes of output.
@@ -77,6 +67,19 @@ impl Outcome {
         brief.cut(max);
         brief
     }
+}
+
+/// Cuts both streams to `max` bytes together, on character boundaries; true if something was cut.
+pub(super) fn cut_streams(stdout: &mut String, stderr: &mut String, max: usize) -> bool {
+    if stdout.len() + stderr.len() <= max {
+        return false;
+    }
+    let (first, second) = share(max, stdout.len(), stderr.len());
+    for (stream, room) in [(stdout, first), (stderr, second)] {
+        stream.truncate(stream.floor_char_boundary_at(room));
+        stream.shrink_to_fit();
+    }
+    true
 }
 
 /// Divides `room` between two streams: each gets what it needs up to half, and what the other

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ledger::BRIEF;
-use super::outcome::{End, Outcome};
+use super::outcome::{cut_streams, End, Outcome};
 use super::reply::millis;
 
 /// Jobs remembered.
@@ -81,6 +81,13 @@ pub struct Detail {
     pub output: String,
     pub stderr: String,
     pub truncated: bool,
+}
+
+impl Detail {
+    /// Keeps at most `max` bytes of output, both streams together.
+    pub fn cut(&mut self, max: usize) {
+        self.truncated |= cut_streams(&mut self.output, &mut self.stderr, max);
+    }
 }
 
 #[derive(Debug)]

@@ -145,7 +145,7 @@ fn encode_result(
 }
 
 /// A duration as it is reported, ms.
-pub(super) fn millis(duration: std::time::Duration) -> u64 {
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -38,6 +38,13 @@ pub enum Source {
     Interface(String),
 }
 
+impl Source {
+    /// Somebody said who this device is; nothing had to be found out.
+    pub fn is_configured(&self) -> bool {
+        matches!(self, Source::Option | Source::File)
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
