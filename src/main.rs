@@ -1,1 +1,43 @@
-fn main() {}
+//! Parse, run, exit code.
+
+use std::process::ExitCode;
+
+use socketman::cli::{self, AskError, Command};
+use socketman::{agent, logging};
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(exit) => return exit.print(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Name look-ups; everything else happens on this thread.
+        .max_blocking_threads(2)
+        .thread_stack_size(256 << 10)
+        .build();
+    let ran = match runtime {
+        Ok(runtime) => runtime.block_on(run(command)),
+        Err(error) => Err((format!("cannot start: {error}"), 1)),
+    };
+    ran.unwrap_or_else(|(message, code)| {
+        eprintln!("socketman: {message}");
+        ExitCode::from(code)
+    })
+}
+
+async fn run(command: Command) -> Result<ExitCode, (String, u8)> {
+    let failed = |error: AskError| (error.to_string(), 1);
+    match command {
+        Command::Agent(args) => {
+            logging::init().map_err(|error| (error.to_string(), 1))?;
+            let ran = agent::run(args).await;
+            ran.map_err(|error| (error.to_string(), error.code()))?;
+        }
+        Command::Status { json, bus } => cli::status::run(json, &bus).await.map_err(failed)?,
+        Command::Stats { json, bus } => cli::stats::run(json, &bus).await.map_err(failed)?,
+        Command::Jobs { json, bus } => cli::jobs::run(json, &bus).await.map_err(failed)?,
+        Command::Run { command, bus } => return cli::run::run(&command, &bus).await.map_err(failed),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,1 +1,228 @@
-//! To be filled.
+//! Jobs: message → effect → result.
+//!
+//! A payload becomes a [`message::Job`], the [`ledger`] says whether its id is new, [`exec`] runs it
+//! in a worker beside the loop, and the outcome goes back as a [`reply`] that is offered until
+//! somebody has taken it. The part knows nothing of MQTT nor of the bus: whoever brings jobs holds a
+//! [`Handle`], whoever publishes replies holds [`Replies`].
+
+mod dispatch;
+mod exec;
+pub mod ledger;
+pub mod message;
+mod outbox;
+pub mod outcome;
+mod output;
+mod recent;
+pub mod reply;
+mod tree;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::config::Config;
+
+pub use dispatch::Jobs;
+pub use outbox::{Channel, Replies, Reply};
+pub use outcome::{End, Outcome};
+pub use recent::{Detail, Source, State, Summary};
+
+/// Requests that wait for the part at most.
+const COMMANDS: usize = 256;
+
+/// State changes a slow listener may fall behind.
+const CHANGES: usize = 256;
+
+/// The part's numbers since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Jobs running now.
+    pub running: u32,
+    /// Jobs that ended with success.
+    pub done: u64,
+    /// Jobs that ended otherwise.
+    pub failed: u64,
+    /// Payloads and jobs refused.
+    pub rejected: u64,
+    /// Whether ids and outcomes survive a power cut.
+    pub durable: bool,
+}
+
+/// A job changed its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    pub id: String,
+    pub state: State,
+}
+
+/// What became of a payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Recorded; it runs when a worker is free.
+    Accepted { id: String },
+    /// Its id was seen before: nothing runs, its outcome is sent (again).
+    Known { id: String },
+    /// Refused and not recorded; the sender is answered if he gave an id.
+    Rejected { id: Option<String>, reason: String },
+    /// The part is ending and took nothing.
+    Closed,
+}
+
+/// The decision on a payload, as soon as it is made.
+#[derive(Debug)]
+pub struct Pending(oneshot::Receiver<Decision>);
+
+impl Future for Pending {
+    type Output = Decision;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decision> {
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|decision| decision.unwrap_or(Decision::Closed))
+    }
+}
+
+/// Too many requests wait for the part already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests wait for the jobs part")]
+pub struct Busy;
+
+/// The part has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the jobs part has ended")]
+pub struct Gone;
+
+/// A local job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    pub msg: String,
+    /// One is made up if absent.
+    pub id: Option<String>,
+    /// Empty = run `msg` with `/bin/sh`.
+    pub type_name: String,
+    /// Clamped to 1 s … `job_timeout`, which is the default.
+    pub timeout: Option<Duration>,
+}
+
+/// A local job that was accepted.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub id: String,
+    /// None until the job has ended. Closed without an outcome only if the part ends first.
+    pub outcome: watch::Receiver<Option<Arc<Outcome>>>,
+    /// Where the job stood when the request was answered.
+    pub state: State,
+}
+
+/// Why a local job does not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    #[error("{0}")]
+    Rejected(String),
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+enum Command {
+    Submit {
+        payload: Bytes,
+        source: Source,
+        decision: oneshot::Sender<Decision>,
+    },
+    Run {
+        request: Request,
+        answer: oneshot::Sender<Result<Run, RunError>>,
+    },
+    Recent {
+        answer: oneshot::Sender<Vec<Summary>>,
+    },
+    Job {
+        id: String,
+        answer: oneshot::Sender<Option<Detail>>,
+    },
+}
+
+/// Makes the part, the handle for those who bring jobs, and the replies for who publishes them.
+///
+/// `mac` is the device's MAC address in any notation. Of the configuration `job_timeout`,
+/// `job_output_max` and `job_workers` are used; a change holds for jobs that start later.
+pub fn new(config: watch::Receiver<Arc<Config>>, mac: String) -> (Jobs, Handle, Replies) {
+    let (commands_sender, commands) = mpsc::channel(COMMANDS);
+    let (facts_sender, facts) = watch::channel(Facts::default());
+    let (changes, _) = broadcast::channel(CHANGES);
+    let handle = Handle {
+        commands: commands_sender,
+        facts,
+        changes: changes.clone(),
+    };
+    let (jobs, replies) = Jobs::new(config, mac, commands, facts_sender, changes);
+    (jobs, handle, replies)
+}
+
+/// A way to the part; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    facts: watch::Receiver<Facts>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Handle {
+    /// Hands in a payload without waiting. Decisions are made in the order of submission.
+    pub fn submit(&self, payload: Bytes, source: Source) -> Result<Pending, Busy> {
+        let (decision, pending) = oneshot::channel();
+        let command = Command::Submit {
+            payload,
+            source,
+            decision,
+        };
+        match self.commands.try_send(command) {
+            // If the part is gone the sender of the decision is dropped, which reads as Closed.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(Pending(pending)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Busy),
+        }
+    }
+
+    /// Runs a local job. An id seen before runs nothing and yields the outcome of its only run.
+    pub async fn run(&self, request: Request) -> Result<Run, RunError> {
+        self.ask(|answer| Command::Run { request, answer }).await?
+    }
+
+    /// The last 50 jobs, newest first.
+    pub async fn recent(&self) -> Result<Vec<Summary>, Gone> {
+        self.ask(|answer| Command::Recent { answer }).await
+    }
+
+    /// One job with its output, if it is still known.
+    pub async fn job(&self, id: &str) -> Result<Option<Detail>, Gone> {
+        let id = id.to_string();
+        self.ask(|answer| Command::Job { id, answer }).await
+    }
+
+    pub fn facts(&self) -> watch::Receiver<Facts> {
+        self.facts.clone()
+    }
+
+    /// Changes of state from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
+        let (sender, answer) = oneshot::channel();
+        self.commands
+            .send(command(sender))
+            .await
+            .map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+}
+
+#[cfg(test)]
+mod tests;

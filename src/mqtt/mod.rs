@@ -1,1 +1,138 @@
-//! To be filled.
+//! Broker link: jobs in, replies and status out.
+//!
+//! One task holds the connection. A job is acknowledged to the broker when the jobs part has taken or
+//! refused it; a reply is marked as taken when the broker has acknowledged it. Whatever happens in
+//! between, both are sent again over the next connection.
+
+mod session;
+mod status;
+pub mod topic;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::backoff::Backoff;
+use crate::clock;
+use crate::config::Config;
+use crate::jobs;
+
+use session::{Ended, Session};
+use topic::Topics;
+
+/// What is known about the link to the broker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    pub connected: bool,
+    /// `host:port`; empty without a broker.
+    pub host: String,
+    /// Start of the session or of the outage, seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// Sessions after the first.
+    pub reconnects: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// When the broker is tried again, seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<u64>,
+    /// Whether there was a session at all.
+    #[serde(skip)]
+    met: bool,
+}
+
+impl Facts {
+    fn came_about(&mut self) {
+        if std::mem::replace(&mut self.met, true) {
+            self.reconnects += 1;
+        }
+        self.connected = true;
+        self.since = Some(clock::epoch_seconds());
+        self.next_attempt = None;
+    }
+
+    fn was_lost(&mut self, error: Option<String>) {
+        if self.connected {
+            self.connected = false;
+            self.since = Some(clock::epoch_seconds());
+        }
+        if error.is_some() {
+            self.last_error = error;
+        }
+    }
+}
+
+/// Keeps a session with the broker until `shutdown`, and ends it in order: `online:"0"`, then
+/// DISCONNECT, within 1 s.
+///
+/// `mac` is the device's MAC address as it stands in the topics. Without a broker in the
+/// configuration, or with topics that MQTT does not allow, it only waits. Returns the replies for
+/// whoever publishes them next.
+pub async fn run(
+    config: Arc<Config>,
+    mac: String,
+    jobs: jobs::Handle,
+    mut replies: jobs::Replies,
+    facts: watch::Sender<Facts>,
+    shutdown: impl Future<Output = ()>,
+) -> jobs::Replies {
+    tokio::pin!(shutdown);
+    if config.disable_mqtt || config.mqtt_host.is_empty() {
+        facts.send_replace(Facts::default());
+        shutdown.await;
+        return replies;
+    }
+    let topics = match Topics::new(&config.topic, config.key.reveal(), &mac) {
+        Ok(topics) => topics,
+        Err(error) => {
+            log::error!("no MQTT: {error}");
+            facts.send_modify(|facts| {
+                facts.host = address(&config);
+                facts.last_error = Some(error.to_string());
+            });
+            shutdown.await;
+            return replies;
+        }
+    };
+    facts.send_modify(|facts| {
+        facts.host = address(&config);
+        facts.since.get_or_insert_with(clock::epoch_seconds);
+    });
+    let mut backoff = Backoff::new(config.spread, config.pace);
+    let mut subscribed = false;
+    loop {
+        let wait = backoff.next_wait();
+        let at = clock::epoch_seconds().saturating_add(wait.as_secs());
+        facts.send_modify(|facts| facts.next_attempt = Some(at));
+        tokio::select! {
+            () = &mut shutdown => break,
+            () = sleep(wait) => {}
+        }
+        let session = Session::new(&config, &topics, &jobs, &mut replies, &facts);
+        match session.run(&mut subscribed, shutdown.as_mut()).await {
+            Ended::Shutdown => break,
+            Ended::Lost { error, held } => {
+                log::warn!("broker {}: {error}", address(&config));
+                facts.send_modify(|facts| facts.was_lost(Some(error)));
+                backoff.session_ended(held);
+            }
+        }
+    }
+    facts.send_modify(|facts| {
+        facts.was_lost(None);
+        facts.next_attempt = None;
+    });
+    replies
+}
+
+/// `host:port` as people and resolvers read it.
+fn address(config: &Config) -> String {
+    if config.mqtt_host.contains(':') && !config.mqtt_host.starts_with('[') {
+        format!("[{}]:{}", config.mqtt_host, config.port)
+    } else {
+        format!("{}:{}", config.mqtt_host, config.port)
+    }
+}

@@ -208,6 +208,9 @@ impl Client {
     }
 
     /// Offers an object at `path`, now and after each reconnect, until the [`Object`] is dropped.
+    /// Fails if the daemon refuses it ("invalid argument" is also its word for a path that is
+    /// taken); one that was accepted once is offered every second should a reconnect find its path
+    /// taken.
     pub async fn offer(&self, path: &str, methods: Vec<Method>) -> Result<Object, Error> {
         let (requests, requests_rx) = mpsc::channel(REQUESTS);
         let (subscribers, subscribers_rx) = watch::channel(false);

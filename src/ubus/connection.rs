@@ -280,7 +280,6 @@ impl Connection {
     }
 
     fn local(&mut self, local: Option<Local>) {
-        let now = Instant::now().into_std();
         match local {
             None => self.local_open = false,
             Some(Local::Reply { ticket, data }) => {
@@ -298,14 +297,18 @@ impl Connection {
                     }
                 }
             }
-            Some(Local::End { token }) => {
-                self.users.objects.remove(&token);
-                self.users.listeners.remove(&token);
-                self.users.subscriptions.remove(&token);
-                self.protocol.remove_object(token, now);
-                self.protocol.unwatch(token, now);
-            }
+            Some(Local::End { token }) => self.withdraw(token),
         }
+    }
+
+    /// Takes back what was declared under `token`.
+    fn withdraw(&mut self, token: Token) {
+        let now = Instant::now().into_std();
+        self.users.objects.remove(&token);
+        self.users.listeners.remove(&token);
+        self.users.subscriptions.remove(&token);
+        self.protocol.remove_object(token, now);
+        self.protocol.unwatch(token, now);
     }
 
     /// Does what the protocol says; a reason if it gave up on this connection.
@@ -319,7 +322,13 @@ impl Connection {
                 }
                 Output::Connected => self.set_state(true, None),
                 Output::Drop(reason) => dropped = Some(reason),
-                Output::Answer(token, result) => self.users.answer(token, result),
+                Output::Answer(token, result) => {
+                    let refused = result.is_err() && self.users.declared.contains_key(&token);
+                    self.users.answer(token, result);
+                    if refused {
+                        self.withdraw(token);
+                    }
+                }
                 Output::Request(token, incoming) => {
                     let ticket = incoming.ticket;
                     let taken = self

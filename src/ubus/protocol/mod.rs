@@ -94,7 +94,7 @@ pub enum Notice {
 }
 
 /// What the owner of the state machine has to do.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     Send(Frame),
     Answer(Token, Result<Answer, Error>),
@@ -322,8 +322,8 @@ impl Protocol {
     }
 
     /// Offers an object, now and after each reconnect. Answered with [`Answer::Done`] when it is
-    /// registered, at once while there is no connection, or with the refusal of the first attempt,
-    /// which is then repeated.
+    /// registered, at once while there is no connection, or with the daemon's refusal. A refusal,
+    /// now or after a reconnect, is followed by further attempts until the object is removed.
     pub fn add_object(&mut self, token: Token, path: &str, methods: Vec<Method>, now: Instant) {
         let up = self.link == Link::Up;
         self.objects.insert(

@@ -1,0 +1,185 @@
+//! Methods `jobs`, `job` and `run_job`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::Sources;
+use crate::jobs::{self, Outcome, RunError, State};
+use crate::ubus::{Request, Status};
+
+/// How long `run_job` waits for the job to end; a caller that wants more asks `job` later.
+const WAIT_MAX: Duration = Duration::from_secs(15);
+
+/// Calls of `run_job` that wait at once; further ones are answered as with `wait` false.
+const WAITS_MAX: usize = 32;
+
+/// Output in a reply, bytes, both streams together. A NUL becomes three bytes on the bus, so that the
+/// reply stays below [`super::REPLY_MAX`] whatever the output is.
+const OUTPUT_MAX: usize = 160 << 10;
+
+/// Room for calls of `run_job` that wait.
+#[derive(Clone)]
+pub(super) struct Waits(Arc<Semaphore>);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Waits(Arc::new(Semaphore::new(WAITS_MAX)))
+    }
+}
+
+#[derive(Serialize)]
+struct Recent {
+    jobs: Vec<jobs::Summary>,
+}
+
+/// Replies the last 50 jobs, newest first, without their output.
+pub(super) async fn recent(request: Request, jobs: &jobs::Handle) {
+    match jobs.recent().await {
+        Ok(jobs) => request.reply(&Recent { jobs }),
+        Err(jobs::Gone) => request.finish(Status::NO_DATA),
+    }
+}
+
+#[derive(Deserialize)]
+struct OneArgs {
+    id: String,
+}
+
+/// Replies one job with its output; "not found" if its id is not known (any more).
+pub(super) async fn one(request: Request, jobs: &jobs::Handle) {
+    let Some((args, request)) = super::args::<OneArgs>(request) else {
+        return;
+    };
+    match jobs.job(&args.id).await {
+        Ok(Some(mut job)) => {
+            job.cut(OUTPUT_MAX);
+            request.reply(&job);
+        }
+        Ok(None) => request.finish(Status::NOT_FOUND),
+        Err(jobs::Gone) => request.finish(Status::NO_DATA),
+    }
+}
+
+#[derive(Deserialize)]
+struct RunArgs {
+    msg: String,
+    id: Option<String>,
+    #[serde(rename = "type")]
+    type_name: Option<String>,
+    /// s.
+    timeout: Option<u32>,
+    wait: Option<bool>,
+    /// Added by uhttpd and rpcd: the call comes from LuCI or over HTTP.
+    ubus_rpc_session: Option<serde::de::IgnoredAny>,
+}
+
+/// A job that ended.
+#[derive(Serialize)]
+struct Ended<'a> {
+    id: &'a str,
+    state: State,
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<i32>,
+    output: &'a str,
+    stderr: &'a str,
+    #[serde(skip_serializing_if = "is_false")]
+    truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    duration_ms: u64,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// A job that has not ended yet.
+#[derive(Serialize)]
+struct Underway<'a> {
+    id: &'a str,
+    state: State,
+}
+
+/// A job that will not run.
+#[derive(Serialize)]
+struct Refused<'a> {
+    state: State,
+    success: bool,
+    reason: &'a str,
+}
+
+/// Runs a job and replies its outcome, or its id if it is not to be waited for.
+pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits) {
+    let Some((args, request)) = super::args::<RunArgs>(request) else {
+        return;
+    };
+    if args.ubus_rpc_session.is_some() && !sources.config.borrow().web_jobs {
+        return request.finish(Status::PERMISSION_DENIED);
+    }
+    let wanted = jobs::Request {
+        msg: args.msg,
+        id: args.id,
+        type_name: args.type_name.unwrap_or_default(),
+        timeout: args.timeout.map(|s| Duration::from_secs(s.into())),
+    };
+    let run = match sources.jobs.run(wanted).await {
+        Ok(run) => run,
+        Err(RunError::Rejected(reason)) => {
+            return request.reply(&Refused {
+                state: State::Rejected,
+                success: false,
+                reason: &reason,
+            });
+        }
+        Err(RunError::Gone(_)) => return request.finish(Status::NO_DATA),
+    };
+    let permit = match args.wait.unwrap_or(true) {
+        true => waits.0.clone().try_acquire_owned().ok(),
+        false => None,
+    };
+    let Some(permit) = permit else {
+        return request.reply(&Underway {
+            id: &run.id,
+            state: run.state,
+        });
+    };
+    // Beside the loop: other calls are answered meanwhile. It ends within WAIT_MAX by itself.
+    tokio::spawn(async move {
+        let _permit = permit;
+        wait(request, run).await;
+    });
+}
+
+async fn wait(request: Request, mut run: jobs::Run) {
+    let ended = timeout(WAIT_MAX, run.outcome.wait_for(Option::is_some)).await;
+    let outcome: Option<Arc<Outcome>> = match ended {
+        Ok(Ok(outcome)) => outcome.clone(),
+        // The part ended before the job did, or the time is up.
+        _ => None,
+    };
+    match outcome.map(|outcome| outcome.brief(OUTPUT_MAX)) {
+        Some(outcome) => request.reply(&Ended {
+            id: &run.id,
+            state: State::of(&outcome),
+            success: outcome.success,
+            exit_code: outcome.exit_code,
+            signal: outcome.signal,
+            output: &outcome.stdout,
+            stderr: &outcome.stderr,
+            truncated: outcome.truncated,
+            reason: outcome.reason.as_deref(),
+            duration_ms: jobs::reply::millis(outcome.duration),
+        }),
+        None => request.reply(&Underway {
+            id: &run.id,
+            state: State::Running,
+        }),
+    }
+}

@@ -1,0 +1,113 @@
+//! Asking the running agent over the bus.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::BusArgs;
+use crate::api::PATH;
+use crate::ubus::blobmsg::Value;
+use crate::ubus::{self, Client, Status};
+
+/// How long the bus may take to greet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the agent may take to answer; `run_job` answers after 15 s at the latest.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why a person got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error("cannot connect to the bus at {path}: {reason}; is ubusd running?")]
+    NoBus { path: String, reason: String },
+    #[error("socketman is not running; start it with: /etc/init.d/socketman start")]
+    NotRunning,
+    #[error("not permitted: ask as root")]
+    NotPermitted,
+    #[error("the agent has not collected anything yet; ask again in a moment")]
+    NothingYet,
+    #[error("socketman {method}: {error}")]
+    Bus {
+        method: &'static str,
+        error: ubus::Error,
+    },
+    #[error("standard output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// The agent on the other side of the bus.
+pub(super) struct Agent {
+    client: Client,
+}
+
+impl Agent {
+    /// Connects to the bus; has to be called within a runtime.
+    pub(super) async fn connect(bus: &BusArgs) -> Result<Self, AskError> {
+        let path = bus.socket();
+        let (client, connection) = ubus::connect(&path);
+        // Ends when the client is dropped.
+        tokio::spawn(connection.run());
+        let mut state = client.state();
+        let known = state.wait_for(|state| state.connected || state.error.is_some());
+        let reason = match timeout(CONNECT_TIMEOUT, known).await {
+            Ok(Ok(state)) if state.connected => None,
+            Ok(Ok(state)) => Some(state.error.clone().unwrap_or_default()),
+            Ok(Err(_)) | Err(_) => Some("no greeting".to_owned()),
+        };
+        match reason {
+            None => Ok(Agent { client }),
+            Some(reason) => Err(AskError::NoBus {
+                path: shown(&path),
+                reason,
+            }),
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Calls a method of the agent.
+    pub(super) async fn call<A, R>(&self, method: &'static str, args: &A) -> Result<R, AskError>
+    where
+        A: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        let reply = self.client.call(PATH, method, args, ANSWER_TIMEOUT).await;
+        reply.map_err(|error| explained(method, error))
+    }
+
+    /// Calls a method without arguments and prints its reply as JSON.
+    pub(super) async fn print_json(&self, method: &'static str) -> Result<(), AskError> {
+        let replies = self
+            .client
+            .call_raw(PATH, method, Vec::new(), ANSWER_TIMEOUT)
+            .await
+            .map_err(|error| explained(method, error))?;
+        let data = replies
+            .first()
+            .ok_or(ubus::Error::NoData)
+            .and_then(|data| Ok(Value::from_members(data)?))
+            .map_err(|error| AskError::Bus { method, error })?;
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, &data).map_err(std::io::Error::from)?;
+        std::io::Write::write_all(&mut out, b"\n")?;
+        Ok(())
+    }
+}
+
+fn explained(method: &'static str, error: ubus::Error) -> AskError {
+    match error {
+        ubus::Error::Status(Status::NOT_FOUND) if method != "job" => AskError::NotRunning,
+        ubus::Error::Status(Status::PERMISSION_DENIED) => AskError::NotPermitted,
+        ubus::Error::Status(Status::NO_DATA) => AskError::NothingYet,
+        error => AskError::Bus { method, error },
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,184 @@
+//! `socketman stats`: the newest report.
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::ask::{Agent, AskError};
+use super::words::{ago, bytes, count, safe, span};
+use super::BusArgs;
+use crate::ubus::lenient;
+
+#[derive(Serialize)]
+struct Args {
+    offset: u32,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct View {
+    ssids: Vec<SsidView>,
+    stations: Vec<StationView>,
+    device: DeviceView,
+    more: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct DeviceView {
+    #[serde(deserialize_with = "lenient")]
+    machine_type: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    firmware: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    hostname: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    wan_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    wan_ip: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    rx_bytes: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    tx_bytes: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    uptime: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    created_at: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    load_1: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SsidView {
+    interface: String,
+    #[serde(deserialize_with = "lenient")]
+    ssid: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    channel: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    clients: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StationView {
+    mac: String,
+    #[serde(deserialize_with = "lenient")]
+    interface: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    signal: Option<i32>,
+    #[serde(deserialize_with = "lenient")]
+    ip: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    rx_bytes: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
+    tx_bytes: Option<u64>,
+}
+
+/// Prints the newest report, for people all pages of it.
+pub async fn run(json: bool, bus: &BusArgs) -> Result<(), AskError> {
+    let agent = Agent::connect(bus).await?;
+    if json {
+        return agent.print_json("stats").await;
+    }
+    let mut view: View = agent.call("stats", &Args { offset: 0 }).await?;
+    let mut more = view.more;
+    while more {
+        let offset = u32::try_from(view.stations.len()).unwrap_or(u32::MAX);
+        let next: View = agent.call("stats", &Args { offset }).await?;
+        // A page without stations is one of leases only.
+        more = next.more && !next.stations.is_empty();
+        view.stations.extend(next.stations);
+    }
+    std::io::stdout().write_all(view.text().as_bytes())?;
+    Ok(())
+}
+
+impl View {
+    fn text(&self) -> String {
+        let device = &self.device;
+        let known = |value: &Option<String>| safe(value.as_deref().unwrap_or("?"));
+        let counted = |value: Option<u64>| value.map_or_else(|| "?".into(), bytes);
+        let mut text = format!(
+            "{} ({}, {}), up {}, load {}, collected {}\n",
+            known(&device.hostname),
+            known(&device.machine_type),
+            known(&device.firmware),
+            device.uptime.map_or_else(|| "?".into(), span),
+            device
+                .load_1
+                .map_or_else(|| "?".into(), |load| format!("{load:.2}")),
+            device.created_at.map_or_else(|| "?".into(), ago),
+        );
+        text += &format!(
+            "wan {} {}, received {}, sent {}\n",
+            known(&device.wan_name),
+            known(&device.wan_ip),
+            counted(device.rx_bytes),
+            counted(device.tx_bytes),
+        );
+        for ssid in &self.ssids {
+            text += &format!(
+                "{:<14} {}, channel {}, {}\n",
+                safe(&ssid.interface),
+                known(&ssid.ssid),
+                ssid.channel
+                    .map_or_else(|| "?".into(), |channel| channel.to_string()),
+                count(ssid.clients.unwrap_or(0), "station"),
+            );
+        }
+        if !self.stations.is_empty() {
+            text += &format!(
+                "\n{:<17}  {:<14}  {:>6}  {:>10}  {:>10}  {:<15}  {}\n",
+                "station", "interface", "signal", "received", "sent", "ip", "name"
+            );
+        }
+        for station in &self.stations {
+            text += format!(
+                "{:<17}  {:<14}  {:>6}  {:>10}  {:>10}  {:<15}  {}",
+                safe(&station.mac),
+                station.interface.as_deref().map_or("-".into(), safe),
+                station
+                    .signal
+                    .map_or_else(|| "-".into(), |signal| signal.to_string()),
+                station.rx_bytes.map_or_else(|| "-".into(), bytes),
+                station.tx_bytes.map_or_else(|| "-".into(), bytes),
+                station.ip.as_deref().map_or("-".into(), safe),
+                station.name.as_deref().map_or(String::new(), safe),
+            )
+            .trim_end();
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_a_table_of_stations_and_unknowns_are_marked() {
+        let view = View {
+            stations: vec![StationView {
+                mac: "3C:22:FB:10:20:31".into(),
+                interface: Some("phy1-ap0".into()),
+                signal: Some(-48),
+                name: Some("anna\x1b".into()),
+                ..StationView::default()
+            }],
+            ..View::default()
+        };
+        assert_eq!(
+            view.text(),
+            "? (?, ?), up ?, load ?, collected ?\n\
+             wan ? ?, received ?, sent ?\n\
+             \n\
+             station            interface       signal    received        sent  ip               name\n\
+             3C:22:FB:10:20:31  phy1-ap0           -48           -           -  -                anna\u{fffd}\n"
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! `socketman status`: healthy? if not, why, and what next?
+
+use std::io::Write;
+
+use serde::Deserialize;
+
+use super::ask::{Agent, AskError};
+use super::words::{ahead, ago, bytes, count, safe, span};
+use super::BusArgs;
+
+/// What of the reply a person is shown; what an older or newer agent does not say is left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct View {
+    version: String,
+    uptime: u64,
+    mac: String,
+    config: ConfigView,
+    sources: SourcesView,
+    mqtt: MqttView,
+    api: ApiView,
+    spool: SpoolView,
+    jobs: JobsView,
+    radios: u64,
+    stations: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ConfigView {
+    errors: Vec<ProblemView>,
+    warnings: Vec<ProblemView>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ProblemView {
+    option: Option<String>,
+    source: String,
+    line: Option<u64>,
+    reason: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SourcesView {
+    missing: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct MqttView {
+    connected: bool,
+    host: String,
+    since: Option<u64>,
+    reconnects: u64,
+    last_error: Option<String>,
+    next_attempt: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ApiView {
+    last_ok: Option<u64>,
+    last_error: Option<String>,
+    next_attempt: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SpoolView {
+    reports: u64,
+    bytes: u64,
+    oldest: Option<u64>,
+    dropped: u64,
+    last_error: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct JobsView {
+    running: u64,
+    done: u64,
+    failed: u64,
+    rejected: u64,
+    durable: bool,
+}
+
+/// Prints the state of the agent.
+pub async fn run(json: bool, bus: &BusArgs) -> Result<(), AskError> {
+    let agent = Agent::connect(bus).await?;
+    if json {
+        return agent.print_json("status").await;
+    }
+    let view: View = agent.call("status", &()).await?;
+    std::io::stdout().write_all(view.text().as_bytes())?;
+    Ok(())
+}
+
+impl View {
+    fn text(&self) -> String {
+        let mut lines = vec![
+            format!(
+                "socketman {}, {}, up {}",
+                safe(&self.version),
+                safe(&self.mac),
+                span(self.uptime)
+            ),
+            format!("broker    {}", self.mqtt.words()),
+            format!("delivery  {}", self.api.words()),
+            format!("queue     {}", self.spool.words()),
+            format!(
+                "wifi      {}, {}",
+                count(self.radios, "access point"),
+                count(self.stations, "station")
+            ),
+            format!("jobs      {}", self.jobs.words()),
+        ];
+        if !self.sources.missing.is_empty() {
+            let missing = self.sources.missing.join(", ");
+            lines.push(format!("missing   {}", safe(&missing)));
+        }
+        for error in &self.config.errors {
+            lines.push(format!("error     {}", error.words()));
+        }
+        for warning in &self.config.warnings {
+            lines.push(format!("warning   {}", warning.words()));
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}
+
+impl MqttView {
+    fn words(&self) -> String {
+        let since = self.since.map(ago).unwrap_or_default();
+        if self.connected {
+            return format!(
+                "connected to {} since {since}, {}",
+                safe(&self.host),
+                count(self.reconnects, "reconnect")
+            );
+        }
+        if self.host.is_empty() {
+            return "none configured (mqtt_host)".to_owned();
+        }
+        let mut words = format!("NOT connected to {}", safe(&self.host));
+        if !since.is_empty() {
+            words += &format!(" since {since}");
+        }
+        if let Some(error) = &self.last_error {
+            words += &format!(": {}", safe(error));
+        }
+        if let Some(at) = self.next_attempt {
+            words += &format!("; next attempt {}", ahead(at));
+        }
+        words
+    }
+}
+
+impl ApiView {
+    fn words(&self) -> String {
+        let next = self
+            .next_attempt
+            .map(|at| format!("; next {}", ahead(at)))
+            .unwrap_or_default();
+        match (&self.last_error, self.last_ok) {
+            (None, Some(at)) => format!("accepted {}{next}", ago(at)),
+            (None, None) => format!("nothing sent yet{next}"),
+            (Some(error), Some(at)) => {
+                format!("FAILING, last accepted {}: {}{next}", ago(at), safe(error))
+            }
+            (Some(error), None) => format!("FAILING, never accepted: {}{next}", safe(error)),
+        }
+    }
+}
+
+impl SpoolView {
+    fn words(&self) -> String {
+        let mut words = format!("{}, {}", count(self.reports, "report"), bytes(self.bytes));
+        if let Some(at) = self.oldest {
+            words += &format!(", oldest {}", ago(at));
+        }
+        words += &format!(", {} dropped", self.dropped);
+        if let Some(error) = &self.last_error {
+            words += &format!("; {}", safe(error));
+        }
+        words
+    }
+}
+
+impl JobsView {
+    fn words(&self) -> String {
+        let kept = match self.durable {
+            true => "",
+            false => " (known until the agent restarts)",
+        };
+        format!(
+            "{} running, {} done, {} failed, {} rejected{kept}",
+            self.running, self.done, self.failed, self.rejected
+        )
+    }
+}
+
+impl ProblemView {
+    fn words(&self) -> String {
+        let mut words = safe(&self.source);
+        if let Some(line) = self.line {
+            words += &format!(":{line}");
+        }
+        match &self.option {
+            Some(option) => format!("{words}: option '{}': {}", safe(option), safe(&self.reason)),
+            None => format!("{words}: {}", safe(&self.reason)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_stands_out_and_says_what_next() {
+        let view = View {
+            version: "1.2.3".into(),
+            mac: "94:83:c4:a1:b2:00".into(),
+            uptime: 125,
+            mqtt: MqttView {
+                host: "broker.example:1883".into(),
+                last_error: Some("connection refused".into()),
+                ..MqttView::default()
+            },
+            api: ApiView {
+                last_error: Some("api.example: 500 \x1b[2J".into()),
+                ..ApiView::default()
+            },
+            stations: 1,
+            radios: 2,
+            ..View::default()
+        };
+        assert_eq!(
+            view.text(),
+            "socketman 1.2.3, 94:83:c4:a1:b2:00, up 2 min\n\
+             broker    NOT connected to broker.example:1883: connection refused\n\
+             delivery  FAILING, never accepted: api.example: 500 \u{fffd}[2J\n\
+             queue     0 reports, 0 B, 0 dropped\n\
+             wifi      2 access points, 1 station\n\
+             jobs      0 running, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! The types options have, each with the field it fills.
+
+use std::path::{Path, PathBuf};
+
+use super::value::{self, ValueError, Written};
+use super::{under, Config, Secret};
+
+/// Unit of a whole number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Plain,
+    Seconds,
+    Bytes,
+}
+
+impl Unit {
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Unit::Plain => "",
+            Unit::Seconds => " s",
+            Unit::Bytes => " bytes",
+        }
+    }
+}
+
+/// Type of an option together with the field of [`Config`] it fills.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// Any text without control characters.
+    Text(fn(&mut Config) -> &mut String),
+    /// As `Text`, never shown.
+    Secret(fn(&mut Config) -> &mut Secret),
+    /// Text without `+` and `#`.
+    Topic(fn(&mut Config) -> &mut String),
+    /// One level of a topic: no `+`, `#`, `/`; never shown.
+    SecretLevel(fn(&mut Config) -> &mut Secret),
+    /// Six bytes in hex, with `:`, `-` or nothing between; or empty. Kept as written.
+    Mac(fn(&mut Config) -> &mut String),
+    /// Host name or IP address; or empty.
+    Host(fn(&mut Config) -> &mut String),
+    /// `http://` or `https://`; or empty.
+    Url(fn(&mut Config) -> &mut String),
+    /// Absolute path; stored below the root.
+    Path(fn(&mut Config) -> &mut PathBuf),
+    Bool(fn(&mut Config) -> &mut bool),
+    Whole {
+        min: u64,
+        max: u64,
+        unit: Unit,
+        set: fn(&mut Config, u64),
+    },
+}
+
+impl Kind {
+    /// Must the value stay out of every log, error and screen?
+    pub fn is_secret(&self) -> bool {
+        matches!(self, Kind::Secret(_) | Kind::SecretLevel(_))
+    }
+
+    /// The type in words, with range and unit.
+    pub fn describe(&self) -> String {
+        match self {
+            Kind::Text(_) | Kind::Topic(_) => "string".into(),
+            Kind::Secret(_) | Kind::SecretLevel(_) => "secret string".into(),
+            Kind::Mac(_) => "MAC address".into(),
+            Kind::Host(_) => "host".into(),
+            Kind::Url(_) => "URL".into(),
+            Kind::Path(_) => "path".into(),
+            Kind::Bool(_) => "bool".into(),
+            Kind::Whole { min, max, unit, .. } => value::range(*min, *max, *unit),
+        }
+    }
+
+    /// What stands for the value in a usage text.
+    pub fn placeholder(&self) -> &'static str {
+        match self {
+            Kind::Text(_) | Kind::Secret(_) | Kind::Topic(_) | Kind::SecretLevel(_) => "TEXT",
+            Kind::Mac(_) => "MAC",
+            Kind::Host(_) => "HOST",
+            Kind::Url(_) => "URL",
+            Kind::Path(_) => "PATH",
+            Kind::Bool(_) => "0|1",
+            Kind::Whole {
+                unit: Unit::Seconds,
+                ..
+            } => "SECONDS",
+            Kind::Whole { .. } => "N",
+        }
+    }
+
+    /// Reads `written` and puts it into its field of `config`; the field is untouched on error.
+    pub fn store(
+        &self,
+        written: Written<'_>,
+        config: &mut Config,
+        root: &Path,
+    ) -> Result<(), ValueError> {
+        match *self {
+            Kind::Text(field) => *field(config) = value::text(written)?.into(),
+            Kind::Secret(field) => *field(config) = Secret::new(value::text(written)?),
+            Kind::Topic(field) => {
+                *field(config) = value::topic(value::text(written)?, &['+', '#'])?.into()
+            }
+            Kind::SecretLevel(field) => {
+                *field(config) =
+                    Secret::new(value::topic(value::text(written)?, &['+', '#', '/'])?);
+            }
+            Kind::Mac(field) => *field(config) = value::mac(value::text(written)?)?.into(),
+            Kind::Host(field) => *field(config) = value::host(value::text(written)?)?.into(),
+            Kind::Url(field) => *field(config) = value::url(value::text(written)?)?.into(),
+            Kind::Path(field) => *field(config) = under(root, value::path(value::text(written)?)?),
+            Kind::Bool(field) => *field(config) = value::truth(written)?,
+            Kind::Whole {
+                min,
+                max,
+                unit,
+                set,
+            } => set(config, value::whole(written, min, max, unit)?),
+        }
+        Ok(())
+    }
+}

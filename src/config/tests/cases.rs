@@ -1,0 +1,288 @@
+//! Right and wrong values of every option.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::Config;
+
+/// A right value as JSON, and what holds of the configuration then.
+pub(super) type Right = (&'static str, fn(&Config) -> bool);
+
+/// An option, right values of it, and wrong ones as JSON with the reason.
+pub(super) struct Case {
+    pub(super) option: &'static str,
+    pub(super) right: &'static [Right],
+    pub(super) wrong: &'static [(&'static str, &'static str)],
+}
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        option: "username",
+        right: &[
+            (r#""ap-1 ü""#, |c| c.username == "ap-1 ü"),
+            ("1234", |c| c.username == "1234"),
+            (r#""""#, |c| c.username.is_empty()),
+        ],
+        wrong: &[
+            ("null", "is null"),
+            ("true", "is true or false, text is wanted"),
+            (r#"["x"]"#, "is a list, one value is wanted"),
+            (r#""a\nb""#, "holds a control character"),
+            (r#""\ud800""#, "is not a valid JSON string"),
+        ],
+    },
+    Case {
+        option: "password",
+        right: &[(r#""p\u0041ss #+/""#, |c| c.password.reveal() == "pAss #+/")],
+        wrong: &[
+            ("null", "is null"),
+            (r#"{"hunter2":1}"#, "is an object, one value is wanted"),
+            (r#""hunter2\u0000""#, "holds a control character"),
+        ],
+    },
+    Case {
+        option: "topic",
+        right: &[(r#""acme/west""#, |c| c.topic == "acme/west")],
+        wrong: &[
+            (r#""a+b""#, "holds '+', which a topic may not"),
+            (r##""#""##, "holds '#', which a topic may not"),
+        ],
+    },
+    Case {
+        option: "key",
+        right: &[("12345678901234567890123", |c| {
+            c.key.reveal() == "12345678901234567890123"
+        })],
+        wrong: &[(r#""hunter2/x""#, "holds '/', which a topic may not")],
+    },
+    Case {
+        option: "mqtt_host",
+        right: &[
+            (r#""broker.example.com""#, |c| {
+                c.mqtt_host == "broker.example.com"
+            }),
+            (r#""192.0.2.1""#, |c| c.mqtt_host == "192.0.2.1"),
+            (r#""2001:db8::1""#, |c| c.mqtt_host == "2001:db8::1"),
+            (r#""fe80::1%br-lan""#, |c| c.mqtt_host == "fe80::1%br-lan"),
+            (r#""my_broker.lan.""#, |c| c.mqtt_host == "my_broker.lan."),
+            (r#""""#, |c| c.mqtt_host.is_empty()),
+        ],
+        wrong: &[
+            (
+                r#""a.example:1883""#,
+                "'a.example:1883' is not a host name or an IP address",
+            ),
+            (r#""a..b""#, "'a..b' is not a host name or an IP address"),
+            (r#""-x""#, "'-x' is not a host name or an IP address"),
+            (r#"".""#, "'.' is not a host name or an IP address"),
+            (r#"" ""#, "' ' is not a host name or an IP address"),
+        ],
+    },
+    Case {
+        option: "port",
+        right: &[
+            ("1", |c| c.port == 1),
+            (r#""8443""#, |c| c.port == 8443),
+            (r#"" 65535 ""#, |c| c.port == 65535),
+            ("8883.0", |c| c.port == 8883),
+        ],
+        wrong: &[
+            ("0", "0 is out of range (1-65535)"),
+            ("65536", "65536 is out of range (1-65535)"),
+            (r#""""#, "'' is not a whole number"),
+            ("1e3", "'1e3' is not a whole number"),
+            ("1883.5", "'1883.5' is not a whole number"),
+            (r#""1883.""#, "'1883.' is not a whole number"),
+            ("false", "'false' is not a whole number"),
+        ],
+    },
+    Case {
+        option: "qos",
+        right: &[("2", |c| c.qos == 2), (r#""1""#, |c| c.qos == 1)],
+        wrong: &[
+            ("3", "3 is out of range (0-2)"),
+            ("-1", "-1 is out of range (0-2)"),
+        ],
+    },
+    Case {
+        option: "keepalive",
+        right: &[("5", |c| c.keepalive == Duration::from_secs(5))],
+        wrong: &[("4", "4 is out of range (5-3600 s)")],
+    },
+    Case {
+        option: "disable_mqtt",
+        right: &[
+            ("1", |c| c.disable_mqtt),
+            (r#""1""#, |c| c.disable_mqtt),
+            ("true", |c| c.disable_mqtt),
+            (r#""true""#, |c| c.disable_mqtt),
+            (r#""ON""#, |c| c.disable_mqtt),
+            ("0", |c| !c.disable_mqtt),
+            ("false", |c| !c.disable_mqtt),
+        ],
+        wrong: &[
+            ("2", "'2' is neither 0 nor 1"),
+            (r#""maybe""#, "'maybe' is neither 0 nor 1"),
+        ],
+    },
+    Case {
+        option: "stats_url",
+        right: &[
+            (r#""https://x.example/a?b=c""#, |c| {
+                c.stats_url == "https://x.example/a?b=c"
+            }),
+            (r#""http://[2001:db8::1]:8080/""#, |c| {
+                c.stats_url == "http://[2001:db8::1]:8080/"
+            }),
+            (r#""""#, |c| c.stats_url.is_empty()),
+        ],
+        wrong: &[
+            (
+                r#""x.example/stats?token=hunter2""#,
+                "is not a URL: relative URL without a base",
+            ),
+            (
+                r#""ftp://hunter2@x.example/""#,
+                "begins neither with http:// nor with https://",
+            ),
+            (r#""http://""#, "is not a URL: empty host"),
+            (
+                r#""http://x.example:hunter2/""#,
+                "is not a URL: invalid port number",
+            ),
+        ],
+    },
+    Case {
+        option: "token",
+        right: &[(r#""a&b=c d""#, |c| c.token.reveal() == "a&b=c d")],
+        wrong: &[("null", "is null")],
+    },
+    Case {
+        option: "mac",
+        right: &[
+            (r#""aa-BB-cc-DD-ee-FF""#, |c| c.mac == "aa-BB-cc-DD-ee-FF"),
+            (r#""11:22:33:44:55:66""#, |c| c.mac == "11:22:33:44:55:66"),
+            ("112233445566", |c| c.mac == "112233445566"),
+            (r#""""#, |c| c.mac.is_empty()),
+        ],
+        wrong: &[
+            (
+                r#""11:22:33:44:55""#,
+                "'11:22:33:44:55' is not a MAC address",
+            ),
+            (
+                r#""11:22-33:44-55:66""#,
+                "'11:22-33:44-55:66' is not a MAC address",
+            ),
+            (
+                r#""11/22/33/44/55/66""#,
+                "'11/22/33/44/55/66' is not a MAC address",
+            ),
+            (
+                r#""gg:22:33:44:55:66""#,
+                "'gg:22:33:44:55:66' is not a MAC address",
+            ),
+        ],
+    },
+    Case {
+        option: "mac_file",
+        right: &[(r#""/etc/my mac""#, |c| {
+            c.mac_file == Path::new("/root-of-test/etc/my mac")
+        })],
+        wrong: &[
+            (r#""""#, "is empty"),
+            (r#""etc/mac""#, "'etc/mac' is not an absolute path"),
+        ],
+    },
+    Case {
+        option: "monitor",
+        right: &[
+            ("15", |c| c.monitor == Duration::from_secs(15)),
+            ("150", |c| c.monitor == Duration::from_secs(150)),
+        ],
+        wrong: &[
+            ("14", "14 is out of range (15-150 s)"),
+            ("151", "151 is out of range (15-150 s)"),
+            (r#""abc""#, "'abc' is not a whole number"),
+            (
+                "99999999999999999999",
+                "99999999999999999999 is out of range (15-150 s)",
+            ),
+        ],
+    },
+    Case {
+        option: "heartbeat",
+        right: &[("300", |c| c.heartbeat == Duration::from_secs(300))],
+        wrong: &[("301", "301 is out of range (0-300 s)")],
+    },
+    Case {
+        option: "scan",
+        right: &[("0", |c| !c.scan), (r#""yes""#, |c| c.scan)],
+        wrong: &[("[]", "is a list, one value is wanted")],
+    },
+    Case {
+        option: "spool_dir",
+        right: &[(r#""/tmp/spool""#, |c| {
+            c.spool_dir == Path::new("/root-of-test/tmp/spool")
+        })],
+        wrong: &[
+            (r#""/tmp/../etc""#, "'/tmp/../etc' holds '..'"),
+            ("true", "is true or false, text is wanted"),
+        ],
+    },
+    Case {
+        option: "spool_max",
+        right: &[
+            ("16384", |c| c.spool_max == 16384),
+            ("268435456", |c| c.spool_max == 268435456),
+        ],
+        wrong: &[("1", "1 is out of range (16384-268435456 bytes)")],
+    },
+    Case {
+        option: "spread",
+        right: &[("0", |c| c.spread.is_zero())],
+        wrong: &[("601", "601 is out of range (0-600 s)")],
+    },
+    Case {
+        option: "no-ping",
+        right: &[("1", |c| c.no_ping)],
+        wrong: &[("1.0", "'1.0' is neither 0 nor 1")],
+    },
+    Case {
+        option: "ping-interval",
+        right: &[("30", |c| c.ping_interval == Duration::from_secs(30))],
+        wrong: &[("29", "29 is out of range (30-86400 s)")],
+    },
+    Case {
+        option: "job_timeout",
+        right: &[("86400", |c| c.job_timeout == Duration::from_secs(86400))],
+        wrong: &[("0", "0 is out of range (1-86400 s)")],
+    },
+    Case {
+        option: "job_output_max",
+        right: &[("1048576", |c| c.job_output_max == 1048576)],
+        wrong: &[("1048577", "1048577 is out of range (0-1048576 bytes)")],
+    },
+    Case {
+        option: "job_workers",
+        right: &[("8", |c| c.job_workers == 8)],
+        wrong: &[("9", "9 is out of range (1-8)")],
+    },
+    Case {
+        option: "web_jobs",
+        right: &[("false", |c| !c.web_jobs)],
+        wrong: &[("{}", "is an object, one value is wanted")],
+    },
+    Case {
+        option: "state_dir",
+        right: &[(r#""/etc/x""#, |c| {
+            c.state_dir == Path::new("/root-of-test/etc/x")
+        })],
+        wrong: &[(r#""/etc/\u001b[2J""#, "holds a control character")],
+    },
+    Case {
+        option: "debug",
+        right: &[("1", |c| c.debug)],
+        wrong: &[(r#""""#, "'' is neither 0 nor 1")],
+    },
+];

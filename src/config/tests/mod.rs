@@ -1,0 +1,240 @@
+//! The whole way from file and command line to a [`Config`].
+
+mod cases;
+mod document;
+mod options;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+fn load_bytes(cli: &Settings, bytes: &[u8]) -> (Loaded, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.json");
+    fs::write(&file, bytes).unwrap();
+    let loaded = load(cli, &file, Path::new("/root-of-test"), Pace::REAL);
+    (loaded, file.display().to_string())
+}
+
+fn load_json(text: &str) -> Loaded {
+    load_bytes(&Settings::default(), text.as_bytes()).0
+}
+
+fn defaults() -> Config {
+    Config::defaults(Path::new("/root-of-test"), Pace::REAL)
+}
+
+fn settings(pairs: &[(&str, &str)]) -> Settings {
+    let mut settings = Settings::default();
+    for (name, value) in pairs {
+        assert!(settings.set(name, *value), "{name}");
+    }
+    settings
+}
+
+/// Everything a person could get to see of it.
+fn shown(loaded: &Loaded) -> String {
+    let mut shown = format!("{loaded:?}");
+    for problem in loaded.errors.iter().chain(&loaded.warnings) {
+        shown += &format!("\n{problem}\n{}", serde_json::to_string(problem).unwrap());
+    }
+    shown
+}
+
+#[test]
+fn a_file_of_the_original_is_accepted() {
+    let loaded = load_json(
+        r#"{"username": "u", "password": "p", "topic": "t", "key": "k", "port": 8443, "debug": 1,
+            "mqtt_host": "mqtt.example.com", "stats_url": "https://api.example.com/stats",
+            "token": "x", "mac_file": "/etc/mac", "sleep": 90, "monitor": 20, "qos": 1,
+            "scan": 1, "no-ping": 1, "ping-interval": 60, "disable_mqtt": 0}"#,
+    );
+    assert_eq!((loaded.errors.len(), loaded.warnings.len()), (0, 0));
+    assert_eq!(loaded.config.heartbeat, Duration::from_secs(90));
+    assert!(loaded.config.debug);
+}
+
+#[test]
+fn unknown_and_repeated_keys_are_warnings_without_their_values_and_bounded() {
+    let loaded = load_json(
+        "{\"pasword\": \"hunter2\",\n\"a\\u001b[2J\": 1, \"sleep\": 70, \"heartbeat\": 80}",
+    );
+    let warnings: Vec<_> = loaded
+        .warnings
+        .iter()
+        .map(|w| {
+            (
+                w.option.as_deref().unwrap(),
+                w.line.unwrap(),
+                w.reason.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            ("pasword", 1, "is not known"),
+            ("a\\u{1b}[2J", 2, "is not known"),
+            ("heartbeat", 2, "is given twice, the last one holds"),
+        ]
+    );
+    assert_eq!(loaded.config.heartbeat, Duration::from_secs(80));
+    assert_eq!(loaded.errors, []);
+    assert!(!shown(&loaded).contains("hunter2"));
+
+    let flood: Vec<_> = (0..20_000).map(|n| format!("\"x{n}\":[[[]]]")).collect();
+    let loaded = load_json(&format!("{{{}}}", flood.join(",\n")));
+    assert_eq!(loaded.warnings.len(), MAX_PROBLEMS + 1);
+    assert_eq!(loaded.warnings[63].line, Some(64));
+    let last = format!("{} more like these", 20_000 - MAX_PROBLEMS);
+    assert_eq!(loaded.warnings[MAX_PROBLEMS].reason, last);
+}
+
+#[test]
+fn delivery_is_rarer_than_collection() {
+    let cases: &[(&str, u64, Option<&str>)] = &[
+        ("{}", 60, None),
+        (r#"{"monitor": 20}"#, 60, None),
+        (r#"{"monitor": 150}"#, 300, None),
+        (r#"{"monitor": 20, "sleep": 21}"#, 21, None),
+        (
+            r#"{"monitor": 20, "sleep": 20}"#,
+            40,
+            Some("20 s is not above monitor (20 s), 40 s is used"),
+        ),
+        (
+            r#"{"sleep": 0}"#,
+            30,
+            Some("0 s is not above monitor (15 s), 30 s is used"),
+        ),
+        (
+            r#"{"heartbeat": 60, "monitor": 150}"#,
+            300,
+            Some("60 s is not above monitor (150 s), 300 s is used"),
+        ),
+    ];
+    for (json, heartbeat, warning) in cases {
+        let loaded = load_json(json);
+        assert_eq!(loaded.config.heartbeat.as_secs(), *heartbeat, "{json}");
+        let found: Vec<_> = loaded.warnings.iter().map(|w| w.reason.as_str()).collect();
+        assert_eq!(found, warning.iter().copied().collect::<Vec<_>>(), "{json}");
+    }
+    // A wrong value is no value: the default follows monitor.
+    let loaded = load_json(r#"{"heartbeat": "x", "monitor": 100}"#);
+    assert_eq!(loaded.config.heartbeat.as_secs(), 200);
+}
+
+#[test]
+fn the_command_line_precedes_the_file_which_precedes_the_default() {
+    let cli = settings(&[
+        ("port", "8443"),
+        ("scan", "0"),
+        ("qos", "9"),
+        ("heartbeat", "10"),
+    ]);
+    let file = br#"{"port": 99999, "qos": 1, "topic": "t", "scan": true, "sleep": 90}"#;
+    let (loaded, file) = load_bytes(&cli, file);
+    let config = &loaded.config;
+    assert_eq!((config.port, config.scan), (8443, false));
+    assert_eq!(config.topic, "t");
+    // The source that counts said something wrong: the default.
+    assert_eq!(config.qos, 0);
+    assert_eq!(config.heartbeat.as_secs(), 30);
+    let errors: Vec<_> = loaded.errors.iter().map(Problem::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            format!("{file}:1: option 'port': 99999 is out of range (1-65535)"),
+            "command line: option 'qos': 9 is out of range (0-2)".into(),
+        ]
+    );
+    assert_eq!(
+        loaded.warnings[0].to_string(),
+        "command line: option 'heartbeat': 10 s is not above monitor (15 s), 30 s is used"
+    );
+    let source = |name| loaded.sources.iter().find(|(n, _)| *n == name).unwrap().1;
+    assert_eq!(source("port"), Source::CommandLine);
+    assert_eq!(source("topic"), Source::File);
+    assert_eq!(source("qos"), Source::Default);
+    assert_eq!(source("key"), Source::Default);
+}
+
+#[test]
+fn secrets_and_query_strings_are_never_shown() {
+    for row in OPTIONS.iter().filter(|row| row.kind.is_secret()) {
+        let good = format!("{{\"{}\": \"hunter2\"}}", row.name);
+        let cli = settings(&[(row.name, "hunter2")]);
+        let (loaded, _) = load_bytes(&cli, good.as_bytes());
+        assert_eq!(loaded.errors, []);
+        let shown = shown(&loaded) + &format!("{cli:?}{:#?}", loaded.config);
+        assert!(
+            shown.contains("***") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+    let url = "https://me:hunter2@x.example/a?token=hunter2#hunter2";
+    let cli = settings(&[("stats_url", url)]);
+    let (loaded, _) = load_bytes(&cli, b"{}");
+    assert_eq!(loaded.config.stats_url, url);
+    let shown = shown(&loaded) + &format!("{cli:?}");
+    assert!(shown.contains("https://x.example/a") && !shown.contains("hunter2"));
+}
+
+#[test]
+fn a_url_is_shown_without_what_may_be_secret() {
+    for (url, shown) in [
+        ("", ""),
+        ("https://a.example/b?c", "https://a.example/b"),
+        ("https://u:p@a.example", "https://a.example"),
+        ("https://a.example/u@v", "https://a.example/u@v"),
+        ("https://a.example?x=/@y", "https://a.example"),
+        ("u:p@a.example", "a.example"),
+    ] {
+        assert_eq!(shown_url(url), shown, "{url}");
+    }
+}
+
+#[test]
+fn paths_lie_below_the_root_and_defaults_are_the_devices() {
+    assert_eq!(
+        under(Path::new("/"), Path::new("/etc/mac")),
+        Path::new("/etc/mac")
+    );
+    assert_eq!(
+        under(Path::new("/r"), Path::new("/etc/mac")),
+        Path::new("/r/etc/mac")
+    );
+    assert_eq!(under(Path::new("r"), Path::new("etc")), Path::new("r/etc"));
+
+    let config = Config::default();
+    assert_eq!(config.mac_file, Path::new("/etc/mac"));
+    assert_eq!(config.state_dir, Path::new("/etc/socketman/state"));
+    assert_eq!(config.spool_dir, Path::new("/var/run/socketman/spool"));
+    assert_eq!((config.port, config.spool_max), (1883, 1 << 20));
+    assert_eq!(config.heartbeat.as_secs(), 60);
+    assert!(config.scan && config.web_jobs && !config.debug);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_loading_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        load_bytes(&Settings::default(), &bytes);
+    }
+
+    #[test]
+    fn no_value_of_a_secret_option_is_ever_shown(
+        at in 0..OPTIONS.len(),
+        prefix in "[ -~]{0,8}",
+        suffix in "\\PC{0,8}|[\\x00-\\x1f]",
+    ) {
+        let row = &OPTIONS[at];
+        let value = format!("{prefix}hunter2{suffix}");
+        let text = serde_json::json!({ row.name: value }).to_string();
+        let (loaded, _) = load_bytes(&settings(&[(row.name, &value)]), text.as_bytes());
+        if row.kind.is_secret() {
+            proptest::prop_assert!(!shown(&loaded).contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Each option alone, and all at once.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::cases::CASES;
+use super::*;
+use crate::config::options::find;
+
+#[test]
+fn every_option_has_its_cases_in_the_order_of_the_table() {
+    let names: Vec<_> = OPTIONS.iter().map(|row| row.name).collect();
+    let cases: Vec<_> = CASES.iter().map(|case| case.option).collect();
+    assert_eq!(names, cases);
+}
+
+#[test]
+fn names_and_flags_of_the_table_are_unique() {
+    let mut keys: Vec<_> = OPTIONS
+        .iter()
+        .flat_map(|row| row.aliases.iter().chain([&row.name]))
+        .collect();
+    let total = keys.len();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), total);
+}
+
+#[test]
+fn a_right_value_reaches_its_field_alone() {
+    for case in CASES {
+        for (json, holds) in case.right {
+            let loaded = load_json(&format!("{{\"{}\": {json}}}", case.option));
+            let name = case.option;
+            assert_eq!(loaded.errors, [], "{name}: {json}");
+            assert_eq!(loaded.warnings, [], "{name}: {json}");
+            assert!(holds(&loaded.config), "{name}: {json}");
+            // With its default put back, nothing else differs.
+            let mut config = (*loaded.config).clone();
+            let row = find(name).unwrap();
+            config.reset(row, Path::new("/root-of-test"));
+            config.heartbeat = defaults().heartbeat;
+            assert_eq!(config, defaults(), "{name}: {json}");
+            let set: Vec<_> = loaded
+                .sources
+                .iter()
+                .filter(|(_, source)| *source == Source::File)
+                .collect();
+            assert_eq!(set, [&(name, Source::File)]);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_value_is_reported_with_line_and_reason_and_leaves_the_default() {
+    for case in CASES {
+        for (json, reason) in case.wrong {
+            let text = format!("{{\n\n  \"{}\":\n {json}}}", case.option);
+            let (loaded, file) = load_bytes(&Settings::default(), text.as_bytes());
+            let expected = Problem {
+                option: Some(case.option.into()),
+                source: file,
+                line: Some(4),
+                reason: (*reason).into(),
+            };
+            assert_eq!(loaded.errors, [expected], "{json}");
+            assert_eq!(*loaded.config, defaults(), "{json}");
+            assert!(loaded.sources.iter().all(|(_, s)| *s == Source::Default));
+            assert!(!shown(&loaded).contains("hunter2"), "{json}");
+        }
+    }
+}
+
+#[test]
+fn all_options_wrong_at_once_are_one_error_each_and_the_defaults() {
+    let pairs: Vec<_> = CASES
+        .iter()
+        .map(|case| format!("\"{}\": {}", case.option, case.wrong[0].0))
+        .collect();
+    let loaded = load_json(&format!("{{{}}}", pairs.join(",\n")));
+    let found: Vec<_> = loaded
+        .errors
+        .iter()
+        .map(|e| {
+            (
+                e.option.as_deref().unwrap(),
+                e.line.unwrap(),
+                e.reason.as_str(),
+            )
+        })
+        .collect();
+    let expected: Vec<_> = CASES
+        .iter()
+        .zip(1..)
+        .map(|(case, line)| (case.option, line, case.wrong[0].1))
+        .collect();
+    assert_eq!(found, expected);
+    assert_eq!(*loaded.config, defaults());
+}
+
+#[test]
+fn a_wrong_option_does_not_touch_the_ones_beside_it() {
+    let loaded = load_json(r#"{"username": null, "port": "8443", "monitor": "x", "topic": "t"}"#);
+    let bad: Vec<_> = loaded.errors.iter().map(|e| e.option.as_deref()).collect();
+    assert_eq!(bad, [Some("username"), Some("monitor")]);
+    assert_eq!(loaded.config.port, 8443);
+    assert_eq!(loaded.config.topic, "t");
+    assert_eq!(loaded.config.monitor, Duration::from_secs(15));
+}

@@ -1,0 +1,228 @@
+//! One value: how it may be written, and what it has to be. Strict in what reaches the agent, loose in
+//! how it is written.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
+
+use thiserror::Error;
+
+use super::kind::Unit;
+
+/// Longest value of an option, bytes.
+pub const MAX_VALUE: usize = 4096;
+
+/// A scalar as it was written, before its option says what it means.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Written<'a> {
+    Text(&'a str),
+    /// The digits as they stand in the file.
+    Number(&'a str),
+    Bool(bool),
+}
+
+/// Why a value was refused. The text never holds the value of a secret option nor a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ValueError {
+    #[error("is null")]
+    Null,
+    #[error("is a list, one value is wanted")]
+    List,
+    #[error("is an object, one value is wanted")]
+    Object,
+    #[error("is not a valid JSON string")]
+    BrokenText,
+    #[error("is longer than {MAX_VALUE} bytes")]
+    TooLong,
+    #[error("holds a control character")]
+    ControlCharacter,
+    #[error("is true or false, text is wanted")]
+    NotText,
+    #[error("is empty")]
+    Empty,
+    #[error("'{0}' is not a whole number")]
+    NotWhole(String),
+    #[error("{value} is out of range ({range})")]
+    OutOfRange { value: String, range: String },
+    #[error("'{0}' is neither 0 nor 1")]
+    NotBool(String),
+    #[error("holds '{0}', which a topic may not")]
+    TopicCharacter(char),
+    #[error("'{0}' is not a MAC address")]
+    NotMac(String),
+    #[error("'{0}' is not a host name or an IP address")]
+    NotHost(String),
+    #[error("is not a URL: {0}")]
+    NotUrl(String),
+    #[error("begins neither with http:// nor with https://")]
+    Scheme,
+    #[error("'{0}' is not an absolute path")]
+    NotAbsolute(String),
+    #[error("'{0}' holds '..'")]
+    ParentInPath(String),
+}
+
+/// Is this a MAC address: twelve hex digits, with one kind of `:` or `-` between pairs, or none?
+pub fn is_mac(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    match bytes.len() {
+        12 => bytes.iter().all(u8::is_ascii_hexdigit),
+        17 => {
+            matches!(bytes[2], b':' | b'-')
+                && bytes.iter().enumerate().all(|(at, byte)| match at % 3 {
+                    2 => *byte == bytes[2],
+                    _ => byte.is_ascii_hexdigit(),
+                })
+        }
+        _ => false,
+    }
+}
+
+/// A URL as it may be shown: without user, password, query and fragment.
+pub fn shown_url(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let url = &url[..end];
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(start);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
+}
+
+/// Hostile text as it may stand in a message: escaped, at most 40 characters.
+pub(super) fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().take(40).flat_map(char::escape_debug).collect();
+    if text.chars().nth(40).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+pub(super) fn range(min: u64, max: u64, unit: Unit) -> String {
+    format!("{min}-{max}{}", unit.suffix())
+}
+
+pub(super) fn text(written: Written<'_>) -> Result<&str, ValueError> {
+    let text = match written {
+        // A user name or a key of digits alone is often written without quotes.
+        Written::Text(text) | Written::Number(text) => text,
+        Written::Bool(_) => return Err(ValueError::NotText),
+    };
+    if text.len() > MAX_VALUE {
+        return Err(ValueError::TooLong);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(ValueError::ControlCharacter);
+    }
+    Ok(text)
+}
+
+pub(super) fn topic<'a>(text: &'a str, refused: &[char]) -> Result<&'a str, ValueError> {
+    match text.chars().find(|c| refused.contains(c)) {
+        Some(found) => Err(ValueError::TopicCharacter(found)),
+        None => Ok(text),
+    }
+}
+
+pub(super) fn mac(text: &str) -> Result<&str, ValueError> {
+    if text.is_empty() || is_mac(text) {
+        Ok(text)
+    } else {
+        Err(ValueError::NotMac(quoted(text)))
+    }
+}
+
+pub(super) fn host(text: &str) -> Result<&str, ValueError> {
+    let name = || {
+        text.len() <= 253
+            && text.split('.').all(|label| {
+                (1..=63).contains(&label.len())
+                    && !label.starts_with('-')
+                    && label
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            })
+    };
+    // "fe80::1%eth0": the zone is the system's to resolve.
+    let zoned = || {
+        text.split_once('%').is_some_and(|(address, zone)| {
+            address.parse::<Ipv6Addr>().is_ok()
+                && (1..=15).contains(&zone.len())
+                && zone.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
+        })
+    };
+    let rooted = text
+        .strip_suffix('.')
+        .is_some_and(|name| host(name).is_ok() && !name.is_empty());
+    if text.is_empty() || text.parse::<IpAddr>().is_ok() || name() || zoned() || rooted {
+        Ok(text)
+    } else {
+        Err(ValueError::NotHost(quoted(text)))
+    }
+}
+
+pub(super) fn url(text: &str) -> Result<&str, ValueError> {
+    if text.is_empty() {
+        return Ok(text);
+    }
+    let url = reqwest::Url::parse(text).map_err(|e| ValueError::NotUrl(e.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(ValueError::Scheme);
+    }
+    Ok(text)
+}
+
+pub(super) fn path(text: &str) -> Result<&Path, ValueError> {
+    let path = Path::new(text);
+    if text.is_empty() {
+        Err(ValueError::Empty)
+    } else if !path.is_absolute() {
+        Err(ValueError::NotAbsolute(quoted(text)))
+    } else if text.split('/').any(|part| part == "..") {
+        Err(ValueError::ParentInPath(quoted(text)))
+    } else {
+        Ok(path)
+    }
+}
+
+pub(super) fn truth(written: Written<'_>) -> Result<bool, ValueError> {
+    let text = match written {
+        Written::Bool(value) => return Ok(value),
+        Written::Number(text) => text,
+        Written::Text(text) => text.trim(),
+    };
+    // The words are those of OpenWrt's configuration.
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" | "enabled" => Ok(true),
+        "0" | "false" | "no" | "off" | "disabled" => Ok(false),
+        _ => Err(ValueError::NotBool(quoted(text))),
+    }
+}
+
+pub(super) fn whole(
+    written: Written<'_>,
+    min: u64,
+    max: u64,
+    unit: Unit,
+) -> Result<u64, ValueError> {
+    let text = match written {
+        Written::Text(text) | Written::Number(text) => text.trim(),
+        Written::Bool(value) => return Err(ValueError::NotWhole(value.to_string())),
+    };
+    // "30.0" is a whole number to the programs that write such files.
+    let integer = match text.split_once('.') {
+        Some((integer, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => integer,
+        _ => text,
+    };
+    let digits = integer.strip_prefix('-').unwrap_or(integer);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(ValueError::NotWhole(quoted(text)));
+    }
+    match integer.parse() {
+        Ok(value) if (min..=max).contains(&value) => Ok(value),
+        // Negative, too big for the range, or too big for any integer.
+        _ => Err(ValueError::OutOfRange {
+            value: quoted(integer),
+            range: range(min, max, unit),
+        }),
+    }
+}

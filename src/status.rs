@@ -1,0 +1,68 @@
+//! The board: the newest fact of every part, as `status` shows it.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::config::Problem;
+use crate::{collect, jobs, mqtt, spool, upload};
+
+/// Where each part's facts are read. Parts only write their own; nothing here is shared state.
+#[derive(Clone)]
+pub struct Board {
+    pub started: Instant,
+    pub mac: String,
+    pub config: ConfigFacts,
+    pub collect: watch::Receiver<collect::Facts>,
+    pub mqtt: watch::Receiver<mqtt::Facts>,
+    pub api: watch::Receiver<upload::Facts>,
+    pub spool: watch::Receiver<spool::Facts>,
+    pub jobs: watch::Receiver<jobs::Facts>,
+}
+
+/// What was found wrong with the settings.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ConfigFacts {
+    /// Values that were not used.
+    pub errors: Vec<Problem>,
+    pub warnings: Vec<Problem>,
+}
+
+/// The answer of method `status`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    pub version: &'static str,
+    /// Of the agent, seconds.
+    pub uptime: u64,
+    pub mac: String,
+    pub config: ConfigFacts,
+    pub sources: collect::Sources,
+    pub mqtt: mqtt::Facts,
+    pub api: upload::Facts,
+    pub spool: spool::Facts,
+    pub jobs: jobs::Facts,
+    /// Access points (BSS) seen by the last collection.
+    pub radios: usize,
+    /// Authorised stations seen by the last collection.
+    pub stations: usize,
+}
+
+impl Board {
+    pub fn status(&self) -> Status {
+        let collect = self.collect.borrow().clone();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: self.started.elapsed().as_secs(),
+            mac: self.mac.clone(),
+            config: self.config.clone(),
+            sources: collect.sources,
+            mqtt: self.mqtt.borrow().clone(),
+            api: self.api.borrow().clone(),
+            spool: self.spool.borrow().clone(),
+            jobs: *self.jobs.borrow(),
+            radios: collect.radios,
+            stations: collect.stations,
+        }
+    }
+}

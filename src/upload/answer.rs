@@ -1,0 +1,135 @@
+//! What a server's answer means for what was sent.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A server may hold us off for this long at most.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// An answer to a delivery. Only [`Answer::Accepted`] lets the reports go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// 2xx, and not a page for people.
+    Accepted,
+    /// 2xx with HTML: a portal or a proxy in between, not our API.
+    Page { status: u16 },
+    /// 3xx: not followed, for it would take the token to another place.
+    Redirect { status: u16 },
+    /// 429 or 503: too many of us; `retry_after` as asked for, at most an hour.
+    Busy {
+        status: u16,
+        retry_after: Option<Duration>,
+    },
+    /// Anything else.
+    Refused { status: u16 },
+}
+
+impl Answer {
+    /// Judges a status, two header values and the beginning of the body.
+    pub fn judge(
+        status: u16,
+        content_type: Option<&str>,
+        retry_after: Option<&str>,
+        body: &[u8],
+    ) -> Self {
+        match status {
+            200..=299 if is_html(content_type, body) => Answer::Page { status },
+            200..=299 => Answer::Accepted,
+            300..=399 => Answer::Redirect { status },
+            429 | 503 => Answer::Busy {
+                status,
+                retry_after: retry_after.and_then(seconds),
+            },
+            _ => Answer::Refused { status },
+        }
+    }
+}
+
+fn is_html(content_type: Option<&str>, body: &[u8]) -> bool {
+    let essence = content_type.unwrap_or_default().split(';').next();
+    let declared = essence.is_some_and(|essence| {
+        let essence = essence.trim().to_ascii_lowercase();
+        essence == "text/html" || essence == "application/xhtml+xml"
+    });
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    declared || body.trim_ascii_start().starts_with(b"<")
+}
+
+/// The seconds form of Retry-After; the date form needs a clock that is right and is not used.
+fn seconds(value: &str) -> Option<Duration> {
+    let digits =
+        Some(value.trim()).filter(|v| v.bytes().all(|b| b.is_ascii_digit()) && !v.is_empty())?;
+    let wait = digits.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs);
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::Accepted => f.write_str("accepted"),
+            Answer::Page { status } => write!(f, "answered {status} with a web page"),
+            Answer::Redirect { status } => write!(f, "answered {status}, a redirect"),
+            Answer::Busy {
+                status,
+                retry_after: Some(wait),
+            } => write!(
+                f,
+                "answered {status}, to be asked again in {} s",
+                wait.as_secs()
+            ),
+            Answer::Busy { status, .. } | Answer::Refused { status } => {
+                write!(f, "answered {status}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(status: u16) -> Answer {
+        Answer::judge(status, Some("application/json"), None, b"{}")
+    }
+
+    #[test]
+    fn only_a_2xx_that_is_no_page_is_accepted() {
+        for status in 100..600 {
+            let accepted = judge(status) == Answer::Accepted;
+            assert_eq!(accepted, (200..300).contains(&status), "{status}");
+        }
+        for (content_type, body) in [
+            (Some("text/html"), ""),
+            (Some("Text/HTML; charset=utf-8"), "{}"),
+            (Some("application/json"), " \r\n<!doctype html>"),
+            (None, "\u{feff}<html>"),
+        ] {
+            let answer = Answer::judge(200, content_type, None, body.as_bytes());
+            assert_eq!(
+                answer,
+                Answer::Page { status: 200 },
+                "{content_type:?} {body:?}"
+            );
+        }
+        assert_eq!(Answer::judge(204, None, None, b""), Answer::Accepted);
+    }
+
+    #[test]
+    fn a_wait_asked_for_in_seconds_counts_up_to_an_hour() {
+        let busy = |status, value| match Answer::judge(status, None, Some(value), b"") {
+            Answer::Busy { retry_after, .. } => retry_after.map(|wait| wait.as_secs()),
+            other => panic!("{other}"),
+        };
+        assert_eq!(busy(429, "120"), Some(120));
+        assert_eq!(busy(503, " 7 "), Some(7));
+        assert_eq!(busy(503, "99999999999999999999999"), Some(3600));
+        assert_eq!(busy(503, "86400"), Some(3600));
+        for nonsense in ["", "-1", "+1", "1.5", "Fri, 31 Dec 1999 23:59:59 GMT"] {
+            assert_eq!(busy(429, nonsense), None, "{nonsense}");
+        }
+        assert_eq!(
+            Answer::judge(500, None, Some("120"), b""),
+            Answer::Refused { status: 500 }
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! One client's socket: bytes ↔ packets.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rumqttc::Packet;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout, Instant};
+
+use super::Event;
+
+/// Largest packet either way, bytes.
+const PACKET_MAX: usize = 64 * 1024 * 1024;
+
+/// Time to send CONNECT, and for the client to take what is written.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Packets that wait to be written to a client.
+pub(super) const OUTGOING: usize = 4096;
+
+/// Serves a client until either side ends, and says so. How it ended is only printed: for the broker
+/// a connection without DISCONNECT is lost, whatever the reason.
+pub(super) async fn serve(socket: TcpStream, number: u64, events: mpsc::Sender<Event>) {
+    if let Err(error) = exchange(socket, number, &events).await {
+        eprintln!("broker: connection {number}: {error}");
+    }
+    // The broker may have stopped listening to us.
+    let _ = events.send(Event::Closed(number)).await;
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("first packet is not CONNECT")]
+    NotConnect,
+    #[error("no CONNECT in time")]
+    Late,
+    #[error("silent for one and a half keepalives")]
+    Silent,
+    #[error("does not take what is written")]
+    Stuck,
+    #[error("{0}")]
+    Packet(#[from] rumqttc::Error),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+async fn exchange(
+    mut socket: TcpStream,
+    number: u64,
+    events: &mpsc::Sender<Event>,
+) -> Result<(), Broken> {
+    socket.set_nodelay(true)?;
+    let mut input = BytesMut::new();
+    let first = timeout(PATIENCE, read(&mut socket, &mut input))
+        .await
+        .map_err(|_| Broken::Late)??;
+    let Some(Packet::Connect(connect)) = first else {
+        return Err(Broken::NotConnect);
+    };
+    let patience = match connect.keep_alive {
+        0 => Duration::from_secs(u64::from(u32::MAX)),
+        seconds => Duration::from_secs(seconds.into()) * 3 / 2,
+    };
+    let (sender, mut outgoing) = mpsc::channel(OUTGOING);
+    if events
+        .send(Event::Connect(number, connect, sender))
+        .await
+        .is_err()
+    {
+        return Ok(());
+    }
+    let mut silent_from = Instant::now() + patience;
+    let mut output = BytesMut::new();
+    loop {
+        tokio::select! {
+            packet = read(&mut socket, &mut input) => {
+                silent_from = Instant::now() + patience;
+                let Some(packet) = packet? else {
+                    return Ok(());
+                };
+                let last = packet == Packet::Disconnect;
+                if events.send(Event::Packet(number, packet)).await.is_err() || last {
+                    return Ok(());
+                }
+            }
+            packet = outgoing.recv() => {
+                let Some(packet) = packet else {
+                    return Ok(());
+                };
+                packet.write(&mut output, PACKET_MAX)?;
+                while let Ok(packet) = outgoing.try_recv() {
+                    packet.write(&mut output, PACKET_MAX)?;
+                }
+                timeout(PATIENCE, socket.write_all_buf(&mut output))
+                    .await
+                    .map_err(|_| Broken::Stuck)??;
+            }
+            () = sleep_until(silent_from) => return Err(Broken::Silent),
+        }
+    }
+}
+
+/// The next packet; None at the end. Cancel safe: what was read stays in `input`.
+async fn read(socket: &mut TcpStream, input: &mut BytesMut) -> Result<Option<Packet>, Broken> {
+    loop {
+        match Packet::read(input, PACKET_MAX) {
+            Ok(packet) => return Ok(Some(packet)),
+            Err(rumqttc::Error::InsufficientBytes(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if socket.read_buf(input).await? == 0 {
+            return Ok(None);
+        }
+    }
+}

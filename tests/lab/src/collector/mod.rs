@@ -1,0 +1,145 @@
+//! The API's side: an HTTP server that takes statistics, and fails on command.
+//!
+//! What it accepts is appended to `DIR/collector/reports.ndjson`, line by line as it came.
+
+mod body;
+mod record;
+mod server;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use body::BodyError;
+pub use record::{Record, ReportId, Request};
+
+/// What the server does with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Takes it.
+    Up,
+    /// Is not there: connections are refused, open ones are cut.
+    Down,
+    /// Takes it, and answers after this long.
+    Slow(Duration),
+    /// Refuses it with this status and, if set, `Retry-After` in seconds.
+    Status(u16, Option<u32>),
+    /// Answers 200 with a web page, as a captive portal does.
+    Page,
+    /// Answers with bytes that are not HTTP.
+    Rubbish,
+}
+
+/// Waiting for something to happen took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the collector saw nothing of the kind in {0:?}")]
+pub struct TimedOut(Duration);
+
+/// A running server; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Collector {
+    addr: SocketAddr,
+    file: PathBuf,
+    mode: watch::Sender<Mode>,
+    record: watch::Sender<Record>,
+    task: JoinHandle<()>,
+}
+
+impl Collector {
+    /// Listens on `addr` (port 0: any) and stores below `dir`.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken, or the directory cannot be made.
+    pub async fn start(addr: SocketAddr, dir: &Path) -> io::Result<Self> {
+        let store = dir.join("collector");
+        std::fs::create_dir_all(&store)?;
+        let file = store.join("reports.ndjson");
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        let (mode, modes) = watch::channel(Mode::Up);
+        let (record, _) = watch::channel(Record::default());
+        let server = server::Server::new(file.clone(), modes, record.clone());
+        let task = tokio::spawn(server.run(listener, addr));
+        Ok(Collector {
+            addr,
+            file,
+            mode,
+            record,
+            task,
+        })
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The URL of `path`, which begins with `/`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
+    /// Changes what the server does from now on, and returns when it does.
+    pub async fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+        let mut seen = self.record.subscribe();
+        // The server goes on as long as `self` does, so this is never an error.
+        let _ = seen.wait_for(|record| record.mode == Some(mode)).await;
+    }
+
+    /// What came so far.
+    pub fn record(&self) -> Record {
+        self.record.borrow().clone()
+    }
+
+    /// What came so far, and what will come.
+    pub fn watch(&self) -> watch::Receiver<Record> {
+        self.record.subscribe()
+    }
+
+    /// Identities of all accepted reports, in the order they came, repeats included.
+    pub fn reports(&self) -> Vec<ReportId> {
+        self.record.borrow().reports.clone()
+    }
+
+    /// The accepted lines, as they came.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn lines(&self) -> io::Result<Vec<String>> {
+        match std::fs::read_to_string(&self.file) {
+            Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until `happened` holds of the record.
+    ///
+    /// # Errors
+    ///
+    /// It did not within `deadline`.
+    pub async fn wait_for(
+        &self,
+        deadline: Duration,
+        happened: impl FnMut(&Record) -> bool,
+    ) -> Result<(), TimedOut> {
+        let mut record = self.record.subscribe();
+        match tokio::time::timeout(deadline, record.wait_for(happened)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(TimedOut(deadline)),
+        }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
