@@ -195,7 +195,7 @@ pub(super) fn join(air: &Air, leases: Option<&Leases>, version: Option<Version>)
         }
         ssids.push(cell.report(clients));
     }
-    joined.ssids = (air.aps.is_some() || !ssids.is_empty()).then_some(ssids);
+    joined.ssids = (air.is_complete() || !ssids.is_empty()).then_some(ssids);
     joined.stations = match leases {
         _ if joined.connected.is_some() => Some(stations),
         Some(leases) => {

@@ -166,6 +166,11 @@ pub(super) struct Cell<'a> {
 }
 
 impl Ap {
+    /// It exists, and that is all.
+    fn is_silent(&self) -> bool {
+        self.status.is_none() && self.clients.is_none()
+    }
+
     /// 802.1X on Ethernet has the same objects, but no frequency and no network name.
     fn is_wired(&self) -> bool {
         let Some(status) = &self.status else {
@@ -194,7 +199,7 @@ impl Air {
             .aps
             .iter()
             .flatten()
-            .filter(|ap| !ap.is_wired())
+            .filter(|ap| !ap.is_silent() && !ap.is_wired())
             .map(|ap| Cell {
                 name: &ap.name,
                 ap: Some(ap),
@@ -264,6 +269,12 @@ impl Air {
             }
         }
         cells
+    }
+
+    /// Whether every network is among [`Air::cells`].
+    pub(super) fn is_complete(&self) -> bool {
+        let known = |aps: &Vec<Ap>| !aps.iter().any(Ap::is_silent);
+        self.aps.as_ref().is_some_and(known)
     }
 
     /// How many radios there are.

@@ -6,7 +6,7 @@ use super::samples::{Asked, Router};
 use crate::collect::Report;
 use crate::ubus::blobmsg::Value;
 
-const ROUNDS: usize = 3000;
+const ROUNDS: usize = 2000;
 
 /// Replaces a few of the values inside by ones of another type, repeats, drops or renames them.
 fn mutate(value: &mut Value, rng: &mut Rng, odds: usize) {
