@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
-use super::words::{ahead, ago, bytes, count, safe, span};
+use super::words::{ago, ahead, bytes, count, safe, span};
 use super::BusArgs;
 
 /// What of the reply a person is shown; what an older or newer agent does not say is left out.
