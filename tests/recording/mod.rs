@@ -1,5 +1,7 @@
 //! The recorded bus traffic in tests/data/wire; the format is described there.
 
+pub(crate) mod ids;
+
 use std::fs;
 use std::path::PathBuf;
 

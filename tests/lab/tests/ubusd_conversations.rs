@@ -10,10 +10,11 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use recording::ids::{attributes, word, Ids, HEAD};
 use recording::{scenario, scenarios, Direction, Line};
-use socketman::ubus::blob::{padded, Attrs, Writer, WORD};
-use socketman::ubus::blobmsg::{Members, Type};
-use socketman::ubus::message::{attr, Frame, Kind, HEADER};
+use socketman::ubus::blob::Writer;
+use socketman::ubus::blobmsg::Type;
+use socketman::ubus::message::{attr, Frame, Kind};
 use socketman_lab::ubusd::{Acl, Bus, Credentials, Message, Outgoing};
 
 /// In this one the two sides speak over a socket of their own, without the daemon.
@@ -31,8 +32,6 @@ const USERLAND: [&str; 9] = [
     "call_errors_userland",
     "nobody_userland",
 ];
-
-const HEAD: usize = HEADER + WORD;
 
 /// What each client was sent and has not looked at yet.
 #[derive(Default)]
@@ -52,127 +51,6 @@ impl Inboxes {
     fn next(&mut self, client: u32) -> Option<Message> {
         self.0.get_mut(&client)?.pop_front()
     }
-}
-
-/// Ids of the recording and those that stand for them now, one to one.
-#[derive(Default)]
-struct Ids {
-    now: BTreeMap<u32, u32>,
-    recorded: BTreeMap<u32, u32>,
-    /// How far the daemon's counter of events is ahead of the recorded one.
-    events_ahead: Option<u16>,
-}
-
-impl Ids {
-    /// An id that a client makes up is the same now.
-    fn said(&mut self, recorded: u32) -> u32 {
-        let now = *self.now.entry(recorded).or_insert(recorded);
-        self.recorded.entry(now).or_insert(recorded);
-        now
-    }
-
-    /// An id that comes from the daemon for the first time is random.
-    fn heard(&mut self, recorded: u32, now: u32) -> bool {
-        *self.now.entry(recorded).or_insert(now) == now
-            && *self.recorded.entry(now).or_insert(recorded) == recorded
-    }
-}
-
-/// Where in a frame something stands that differs from run to run.
-#[derive(Default)]
-struct Places {
-    ids: Vec<usize>,
-    event_seq: Option<usize>,
-}
-
-impl Places {
-    fn of(frame: &[u8], direction: Direction) -> Self {
-        let mut places = Places::default();
-        if frame.len() < HEAD {
-            return places;
-        }
-        places.ids.push(4);
-        let no_peer = frame[4..HEADER] == [0; 4];
-        match (Kind::from_id(frame[1]), direction) {
-            (Some(Kind::Monitor), _) => return places.monitored(frame),
-            (Some(Kind::Invoke), Direction::Received) if no_peer => places.event_seq = Some(2),
-            // The listeners' answers to events.
-            (Some(Kind::Status | Kind::Data), Direction::Sent) if no_peer => {
-                places.event_seq = Some(2);
-            }
-            _ => {}
-        }
-        places.attributes(frame, HEAD, frame.len());
-        places
-    }
-
-    fn attributes(&mut self, frame: &[u8], start: usize, end: usize) {
-        for (id, at, len) in attributes(frame, start, end) {
-            match id {
-                attr::OBJID | attr::OBJTYPE | attr::TARGET if len == 4 => self.ids.push(at),
-                attr::SUBSCRIBERS => {
-                    let children = attributes(frame, at, at + len);
-                    self.ids.extend(children.into_iter().map(|(_, at, _)| at));
-                }
-                attr::DATA => self.members(frame, at, at + len),
-                _ => {}
-            }
-        }
-    }
-
-    /// Objects are also named in the arguments of events and of their registration.
-    fn members(&mut self, frame: &[u8], start: usize, end: usize) {
-        for (member, (_, at, len)) in Members::new(&frame[start..end])
-            .map_while(Result::ok)
-            .zip(attributes(frame, start, end))
-        {
-            let named = member.name == b"id" || member.name == b"object";
-            if named && member.kind == Type::Int32 {
-                self.ids.push(at + len - 4);
-            }
-        }
-    }
-
-    /// CLIENT 0, PEER 1, SEND 2, SEQ 3, TYPE 4, DATA 5: the message that was observed.
-    fn monitored(mut self, frame: &[u8]) -> Self {
-        let (mut invoke, mut no_peer, mut seq) = (false, false, 0);
-        for (id, at, len) in attributes(frame, HEAD, frame.len()) {
-            match id {
-                0 => self.ids.push(at),
-                1 => {
-                    self.ids.push(at);
-                    no_peer = frame[at..at + 4] == [0; 4];
-                }
-                3 => seq = at + 2,
-                4 => invoke = frame[at + 3] == Kind::Invoke as u8,
-                5 => self.attributes(frame, at, at + len),
-                _ => {}
-            }
-        }
-        self.event_seq = (invoke && no_peer).then_some(seq);
-        self
-    }
-}
-
-/// Id, start and length of the attributes' payloads, up to one that does not hold together.
-fn attributes(frame: &[u8], start: usize, end: usize) -> Vec<(u8, usize, usize)> {
-    let mut at = start;
-    Attrs::new(&frame[start..end])
-        .map_while(Result::ok)
-        .map(|attr| {
-            let here = (attr.id, at + WORD, attr.payload.len());
-            at += padded(WORD + attr.payload.len());
-            here
-        })
-        .collect()
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap())
-}
-
-fn short(bytes: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes(bytes[at..at + 2].try_into().unwrap())
 }
 
 fn credentials(uid: u32, gid: u32) -> Credentials {
@@ -277,7 +155,7 @@ impl Replay {
     fn send(&mut self, line: &Line) {
         let client = self.clients[&line.conn];
         let mut bytes = line.bytes();
-        self.translate(&mut bytes);
+        self.ids.translate(&mut bytes);
         let unread = self.unread.entry(line.conn.clone()).or_default();
         unread.extend_from_slice(&bytes);
         let fd = (line.fds > 0).then(|| Arc::new(File::open("/dev/null").unwrap().into()));
@@ -299,18 +177,6 @@ impl Replay {
         }
     }
 
-    fn translate(&mut self, bytes: &mut [u8]) {
-        let places = Places::of(bytes, Direction::Sent);
-        for at in places.ids {
-            let now = self.ids.said(word(bytes, at));
-            bytes[at..at + 4].copy_from_slice(&now.to_be_bytes());
-        }
-        if let (Some(at), Some(ahead)) = (places.event_seq, self.ids.events_ahead) {
-            let now = short(bytes, at).wrapping_add(ahead);
-            bytes[at..at + 2].copy_from_slice(&now.to_be_bytes());
-        }
-    }
-
     fn receive(&mut self, line: &Line) {
         let client = self.clients[&line.conn];
         let mut expected = line.bytes();
@@ -322,24 +188,10 @@ impl Replay {
         let Some(message) = self.inboxes.next(client) else {
             panic!("{}: nothing came", line.place());
         };
-        let came = [&message.frame.head()[..], &message.frame.payload].concat();
-        let places = Places::of(&expected, Direction::Received);
-        if came.len() == expected.len() {
-            for at in places.ids {
-                let now = word(&came, at);
-                let recorded = word(&expected, at);
-                let known = self.ids.heard(recorded, now);
-                assert!(known, "{}: id {recorded:x} is {now:x}", line.place());
-                expected[at..at + 4].copy_from_slice(&now.to_be_bytes());
-            }
-            if let Some(at) = places.event_seq {
-                let (now, recorded) = (short(&came, at), short(&expected, at));
-                let first = now.wrapping_sub(recorded);
-                let ahead = *self.ids.events_ahead.get_or_insert(first);
-                let now = recorded.wrapping_add(ahead);
-                expected[at..at + 2].copy_from_slice(&now.to_be_bytes());
-            }
-        }
+        let came = message_bytes(&message);
+        self.ids
+            .put_in(&mut expected, &came)
+            .unwrap_or_else(|error| panic!("{}: {error}", line.place()));
         assert!(
             came == expected,
             "{}: {:02x?}",
@@ -367,7 +219,7 @@ impl Replay {
         }
         self.bus = Bus::new(2, acl(&self.name));
         self.inboxes = Inboxes::default();
-        self.ids.events_ahead = None;
+        self.ids.forget_events();
     }
 
     /// Puts the objects that the clients found on the bus there.
@@ -423,7 +275,7 @@ impl Replay {
             });
             for answer in answers {
                 let mut bytes = answer.bytes();
-                self.translate(&mut bytes);
+                self.ids.translate(&mut bytes);
                 let mut frame = Frame::split_from(&mut BytesMut::from(&bytes[..]))
                     .unwrap()
                     .unwrap();
