@@ -1,4 +1,5 @@
 //! The codec against traffic recorded between unmodified programs, and against damaged traffic.
+#![allow(clippy::unwrap_used, clippy::panic)] // Also in the functions around the tests.
 
 #[allow(dead_code)]
 mod recording;

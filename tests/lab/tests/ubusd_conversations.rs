@@ -1,5 +1,6 @@
 //! Every recorded conversation, held again with our own daemon: what the clients and services sent
 //! goes in as it was recorded, and what they were answered has to come out, frame by frame.
+#![allow(clippy::unwrap_used, clippy::panic)] // Also in the functions around the tests.
 
 #[path = "../../recording/mod.rs"]
 #[allow(dead_code)]

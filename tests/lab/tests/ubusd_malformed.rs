@@ -1,32 +1,26 @@
 //! Inputs that no library produces, over a real socket: what becomes of each is what became of it
 //! when the real daemon got it.
+#![allow(clippy::unwrap_used, clippy::panic)] // Also in the functions around the tests.
 
+#[allow(dead_code)]
+mod peer;
 #[path = "../../recording/mod.rs"]
 #[allow(dead_code)]
 mod recording;
 
 use std::fs;
-use std::io::ErrorKind;
-use std::time::Duration;
 
-use bytes::BytesMut;
+use peer::{bytes, Peer, PING};
 use recording::ids::Ids;
 use recording::{directory, unhex};
-use rustix::net::RecvFlags;
 use serde::Deserialize;
 use socketman::ubus::blob::Writer;
 use socketman::ubus::blobmsg::Type;
-use socketman::ubus::message::{attr, Attributes, Frame, Kind};
+use socketman::ubus::message::{Attributes, Frame, Kind};
 use socketman_lab::ubusd::{Credentials, Options, Peers, Ubusd};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::io::AsyncWriteExt;
 
 const INPUTS: usize = 65;
-const DEADLINE: Duration = Duration::from_secs(10);
-
-const PING_SEQ: u16 = 0x4242;
-const PING: &str = "000342420000000000000004";
 const PONG: [&str; 2] = [
     "000242420000000000000004",
     "00014242000000000000000c0100000800000000",
@@ -51,88 +45,6 @@ struct Input {
 struct Subst {
     service_objid: Option<String>,
     caller_id: Option<String>,
-}
-
-/// One end of a connection that takes frames apart.
-struct Peer {
-    stream: UnixStream,
-    unread: BytesMut,
-    id: u32,
-}
-
-impl Peer {
-    async fn connect(daemon: &Ubusd) -> Self {
-        let mut peer = Peer {
-            stream: UnixStream::connect(daemon.path()).await.unwrap(),
-            unread: BytesMut::new(),
-            id: 0,
-        };
-        let hello = peer.next().await.unwrap();
-        assert_eq!(hello.kind, Kind::Hello as u8);
-        peer.id = hello.peer;
-        peer
-    }
-
-    async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
-    }
-
-    /// `None` when the daemon has closed the connection.
-    async fn next(&mut self) -> Option<Frame> {
-        loop {
-            if let Some(frame) = Frame::split_from(&mut self.unread).unwrap() {
-                return Some(frame);
-            }
-            let read = timeout(DEADLINE, self.stream.read_buf(&mut self.unread));
-            match read.await.expect("the daemon answers or closes") {
-                Ok(0) => return None,
-                Ok(_) => {}
-                // Closed while something we sent was still unread.
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
-    /// Everything up to the answer to a PING sent now.
-    async fn up_to_pong(&mut self) -> Vec<Frame> {
-        self.send(&unhex(PING)).await;
-        let mut frames = vec![];
-        loop {
-            let frame = self.next().await.unwrap();
-            if (frame.kind, frame.seq) == (Kind::Status as u8, PING_SEQ) {
-                let pong = frames.pop();
-                assert!(pong.is_some_and(|frame: Frame| frame.seq == PING_SEQ));
-                return frames;
-            }
-            frames.push(frame);
-        }
-    }
-
-    async fn publish(&mut self, path: &[u8], signature: Writer) -> u32 {
-        let attributes = Writer::new()
-            .text(attr::OBJPATH, path)
-            .nested(attr::SIGNATURE, &signature.into_bytes());
-        let frame = Frame::new(Kind::AddObject, 1, 0, attributes);
-        self.send(&bytes(&frame)).await;
-        let data = self.next().await.unwrap();
-        assert_eq!(self.next().await.unwrap().kind, Kind::Status as u8);
-        Attributes::parse(&data.payload).unwrap().objid.unwrap()
-    }
-
-    /// Open, and nothing to read.
-    fn is_quiet(&self) -> bool {
-        let peeked = rustix::net::recv(
-            &self.stream,
-            &mut [0; 1][..],
-            RecvFlags::PEEK | RecvFlags::DONTWAIT,
-        );
-        peeked.is_err_and(|error| error == rustix::io::Errno::AGAIN)
-    }
-}
-
-fn bytes(frame: &Frame) -> Vec<u8> {
-    [&frame.head()[..], &frame.payload].concat()
 }
 
 fn inputs() -> Vec<Input> {
@@ -196,7 +108,7 @@ async fn try_one(input: &Input, daemon: &Ubusd, service: &mut Peer, object: u32)
     match input.ping_after.as_deref() {
         None => assert_eq!(input.result, "disconnect", "{place}"),
         Some(ping_after) => {
-            client.send(&unhex(PING)).await;
+            client.send(PING).await;
             match ping_after {
                 "answered" => expected.extend(&pong),
                 "disconnect" => {}
