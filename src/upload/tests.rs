@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::clock::Pace;
 use crate::config::Secret;
+use crate::shutdown::shutdown;
 
 const MAC: &str = "0A:1B:2C:3D:4E:5F";
 const SPREAD: Duration = Duration::from_secs(10);
@@ -75,7 +76,7 @@ async fn attempts(mut facts: watch::Receiver<Facts>, count: usize) -> Vec<Instan
 async fn the_first_attempt_falls_into_the_spread_and_the_others_on_the_phase() {
     let tmp = tempfile::tempdir().unwrap();
     let (sender, facts) = watch::channel(Facts::default());
-    let (_stop, stopped) = watch::channel(false);
+    let (_stop, stopped) = shutdown();
     let spool = empty_spool(tmp.path());
     let start = Instant::now();
     // A task of its own, so that it sees every change.
@@ -103,7 +104,7 @@ async fn it_ends_when_told_so_and_when_there_is_nobody_to_tell() {
     for told in [true, false] {
         let tmp = tempfile::tempdir().unwrap();
         let (sender, _facts) = watch::channel(Facts::default());
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = shutdown();
         let spool = empty_spool(tmp.path());
         let task = tokio::spawn(run(
             Arc::new(config()),
@@ -113,7 +114,7 @@ async fn it_ends_when_told_so_and_when_there_is_nobody_to_tell() {
             stopped,
         ));
         if told {
-            stop.send_replace(true);
+            stop.fire();
         } else {
             drop(stop);
         }

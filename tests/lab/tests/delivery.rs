@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use socketman::clock::Pace;
 use socketman::config::{Config, Secret};
+use socketman::shutdown::{shutdown, Trigger};
 use socketman::spool::{self, Stamp};
 use socketman::upload;
 use socketman_lab::collector::{Collector, Mode, Request};
@@ -61,7 +62,7 @@ fn config(stats_url: String) -> Config {
 struct Agent {
     spool: spool::Handle,
     facts: watch::Receiver<upload::Facts>,
-    stop: watch::Sender<bool>,
+    stop: Trigger,
     spool_task: JoinHandle<()>,
     upload_task: JoinHandle<()>,
 }
@@ -76,7 +77,7 @@ impl Agent {
         let (spool, inbox) = spool::Handle::new();
         let spool_task = tokio::spawn(spool::run(settings, inbox));
         let (sender, facts) = watch::channel(upload::Facts::default());
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = shutdown();
         let config = Arc::new(config);
         let upload_task = tokio::spawn(upload::run(
             config,
@@ -127,7 +128,7 @@ impl Agent {
     }
 
     async fn stop(self) {
-        self.stop.send_replace(true);
+        self.stop.fire();
         self.upload_task.await.unwrap();
         drop(self.spool);
         self.spool_task.await.unwrap();
