@@ -13,34 +13,10 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 
 fn config() -> Config {
     Config {
-        username: String::new(),
-        password: Secret::default(),
-        topic: String::new(),
-        key: Secret::default(),
-        mqtt_host: String::new(),
-        port: 1883,
-        qos: 0,
-        keepalive: Duration::from_secs(30),
-        disable_mqtt: true,
         stats_url: "http://127.0.0.1/".to_owned(),
-        token: Secret::default(),
-        mac: MAC.to_owned(),
-        mac_file: "/etc/mac".into(),
-        monitor: Duration::from_secs(15),
         heartbeat: HEARTBEAT,
-        scan: false,
-        spool_dir: "/nonexistent".into(),
-        spool_max: 1 << 20,
         spread: SPREAD,
-        no_ping: true,
-        ping_interval: Duration::from_secs(180),
-        job_timeout: Duration::from_secs(300),
-        job_output_max: 64 << 10,
-        job_workers: 2,
-        web_jobs: true,
-        state_dir: "/nonexistent".into(),
-        debug: false,
-        pace: Pace::REAL,
+        ..Config::default()
     }
 }
 
