@@ -3,8 +3,6 @@
 use std::path::Path;
 
 use super::*;
-use crate::clock::Pace;
-use crate::config::Secret;
 use crate::shutdown::shutdown;
 
 const MAC: &str = "0A:1B:2C:3D:4E:5F";
