@@ -199,6 +199,25 @@ async fn lookups_wait_for_a_client_that_does_not_read_and_lose_nothing() {
 }
 
 #[tokio::test]
+async fn what_one_client_says_before_another_is_heard_before_it() {
+    let (_directory, daemon) = start();
+    for round in 0..50 {
+        let path = format!("object.{round}");
+        let mut service = Peer::connect(&daemon).await;
+        let mut client = Peer::connect(&daemon).await;
+        let add = Writer::new()
+            .text(attr::OBJPATH, path.as_bytes())
+            .nested(attr::SIGNATURE, &[]);
+        let add = bytes(&Frame::new(Kind::AddObject, 1, 0, add));
+        let lookup = Writer::new().text(attr::OBJPATH, path.as_bytes());
+        let lookup = bytes(&Frame::new(Kind::Lookup, 1, 0, lookup));
+        service.send(&add).await;
+        client.send(&lookup).await;
+        assert_eq!(client.next().await.unwrap().kind, Kind::Data as u8);
+    }
+}
+
+#[tokio::test]
 async fn a_descriptor_rides_on_a_call_and_on_its_status() {
     let (_directory, daemon) = start();
     let mut service = Peer::connect(&daemon).await;
