@@ -1,0 +1,164 @@
+//! One connection: frames and file descriptors over a unix stream socket.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::task::{ready, Context, Poll};
+
+use bytes::BytesMut;
+use rustix::net::{
+    recvmsg, sendmsg, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
+use socketman::ubus::blob::WORD;
+use socketman::ubus::message::{Frame, HEADER};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+use super::queue::{Outbound, SendQueue};
+use super::Message;
+
+/// Most bytes read at once.
+const CHUNK: usize = 16 * 1024;
+
+/// What a client's socket brought.
+pub(super) enum Incoming {
+    Message(Message),
+    /// More bytes, but no whole frame yet.
+    Part,
+    /// The client will send nothing more.
+    End,
+    /// Nothing after this can be told apart.
+    Malformed,
+}
+
+/// A client's socket, its unread and its unsent part.
+pub(super) struct Connection {
+    stream: UnixStream,
+    incoming: BytesMut,
+    /// Came with the frame that is being read.
+    fd: Option<OwnedFd>,
+    pub(super) queue: SendQueue,
+    /// The client has closed its side.
+    pub(super) ended: bool,
+}
+
+impl Connection {
+    pub(super) fn new(stream: UnixStream) -> Self {
+        Connection {
+            stream,
+            incoming: BytesMut::new(),
+            fd: None,
+            queue: SendQueue::default(),
+            ended: false,
+        }
+    }
+
+    /// Writes what can be written at once; the rest waits for [`Connection::poll_flush`].
+    pub(super) fn send(&mut self, message: Message) {
+        let stream = &self.stream;
+        self.queue.send(message, |outbound| write(stream, outbound));
+    }
+
+    /// Goes on writing; pending if nothing waits or the client does not read.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.queue.is_empty() {
+            return Poll::Pending;
+        }
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            let stream = &self.stream;
+            let written = self
+                .queue
+                .flush(|outbound| stream.try_io(Interest::WRITABLE, || write(stream, outbound)))?;
+            if written {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Reads up to the end of the current frame's header or of the frame, as ubusd does: this is
+    /// how it knows which frame a file descriptor belongs to.
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
+        if self.ended {
+            return Poll::Pending;
+        }
+        let mut chunk = [0; CHUNK];
+        let want = self.wanted().min(CHUNK);
+        let in_header = self.incoming.len() < HEADER + WORD;
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            let stream = &self.stream;
+            let chunk = &mut chunk[..want];
+            let received = stream.try_io(Interest::READABLE, || read(stream, chunk));
+            let (len, fd) = match received {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                received => received?,
+            };
+            if len == 0 {
+                self.ended = true;
+                return Poll::Ready(Ok(Incoming::End));
+            }
+            if in_header && self.fd.is_none() {
+                self.fd = fd;
+            }
+            self.incoming.extend_from_slice(&chunk[..len]);
+            return Poll::Ready(Ok(match Frame::split_from(&mut self.incoming) {
+                Ok(Some(frame)) => Incoming::Message(Message {
+                    frame,
+                    fd: self.fd.take().map(Arc::new),
+                }),
+                Ok(None) => Incoming::Part,
+                Err(_) => Incoming::Malformed,
+            }));
+        }
+    }
+
+    /// Bytes still missing from the header, or behind it from the frame.
+    fn wanted(&self) -> usize {
+        match self.incoming.first_chunk::<{ HEADER + WORD }>() {
+            None => HEADER + WORD - self.incoming.len(),
+            Some(head) => {
+                let len = u32::from_be_bytes([0, head[9], head[10], head[11]]) as usize;
+                HEADER + len - self.incoming.len()
+            }
+        }
+    }
+}
+
+/// The first descriptor that comes along is kept, others are closed.
+fn read(stream: &UnixStream, chunk: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(
+        stream.as_fd(),
+        &mut [IoSliceMut::new(chunk)],
+        &mut control,
+        RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let fd = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    Ok((received.bytes, fd))
+}
+
+/// The file descriptor rides on the first bytes.
+fn write(stream: &UnixStream, outbound: &Outbound) -> io::Result<usize> {
+    let fds = [outbound.fd.as_ref().map_or(stream.as_fd(), |fd| fd.as_fd())];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if outbound.fd.is_some() && outbound.sent == 0 {
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+    }
+    let head = &outbound.head[outbound.sent.min(outbound.head.len())..];
+    let payload = &outbound.payload[outbound.sent.saturating_sub(outbound.head.len())..];
+    let written = sendmsg(
+        stream.as_fd(),
+        &[IoSlice::new(head), IoSlice::new(payload)],
+        &mut control,
+        SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
+    )?;
+    Ok(written)
+}
