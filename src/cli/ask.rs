@@ -39,13 +39,13 @@ pub enum AskError {
 }
 
 /// The agent on the other side of the bus.
-pub struct Agent {
+pub(super) struct Agent {
     client: Client,
 }
 
 impl Agent {
     /// Connects to the bus; has to be called within a runtime.
-    pub async fn connect(bus: &BusArgs) -> Result<Self, AskError> {
+    pub(super) async fn connect(bus: &BusArgs) -> Result<Self, AskError> {
         let path = bus.socket();
         let (client, connection) = ubus::connect(&path);
         // Ends when the client is dropped.
@@ -66,12 +66,12 @@ impl Agent {
         }
     }
 
-    pub fn client(&self) -> &Client {
+    pub(super) fn client(&self) -> &Client {
         &self.client
     }
 
     /// Calls a method of the agent.
-    pub async fn call<A, R>(&self, method: &'static str, args: &A) -> Result<R, AskError>
+    pub(super) async fn call<A, R>(&self, method: &'static str, args: &A) -> Result<R, AskError>
     where
         A: Serialize + ?Sized,
         R: DeserializeOwned,
@@ -81,7 +81,7 @@ impl Agent {
     }
 
     /// Calls a method without arguments and prints its reply as JSON.
-    pub async fn print_json(&self, method: &'static str) -> Result<(), AskError> {
+    pub(super) async fn print_json(&self, method: &'static str) -> Result<(), AskError> {
         let replies = self
             .client
             .call_raw(PATH, method, Vec::new(), ANSWER_TIMEOUT)

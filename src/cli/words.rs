@@ -3,7 +3,7 @@
 use crate::clock::epoch_seconds;
 
 /// `5 s`, `3 min`, `2 h 5 min`, `4 d 3 h`.
-pub fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -14,12 +14,12 @@ pub fn span(seconds: u64) -> String {
 }
 
 /// How long ago `at` (seconds since the epoch) was.
-pub fn ago(at: u64) -> String {
+pub(super) fn ago(at: u64) -> String {
     format!("{} ago", span(epoch_seconds().saturating_sub(at)))
 }
 
 /// How far ahead `at` is.
-pub fn ahead(at: u64) -> String {
+pub(super) fn ahead(at: u64) -> String {
     match at.saturating_sub(epoch_seconds()) {
         0 => "now".to_owned(),
         seconds => format!("in {}", span(seconds)),
@@ -27,7 +27,7 @@ pub fn ahead(at: u64) -> String {
 }
 
 /// `512 B`, `3.4 KiB`, `1.2 MiB`.
-pub fn bytes(n: u64) -> String {
+pub(super) fn bytes(n: u64) -> String {
     match n {
         0..1024 => format!("{n} B"),
         1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
@@ -36,7 +36,7 @@ pub fn bytes(n: u64) -> String {
 }
 
 /// Text from outside, safe on a terminal: control characters are shown, not sent.
-pub fn safe(text: &str) -> String {
+pub(super) fn safe(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             c if c.is_control() => char::REPLACEMENT_CHARACTER,
@@ -46,7 +46,7 @@ pub fn safe(text: &str) -> String {
 }
 
 /// `1 station`, `2 stations`.
-pub fn count(n: u64, noun: &str) -> String {
+pub(super) fn count(n: u64, noun: &str) -> String {
     match n {
         1 => format!("1 {noun}"),
         n => format!("{n} {noun}s"),

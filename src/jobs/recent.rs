@@ -40,7 +40,7 @@ pub enum State {
 }
 
 impl State {
-    pub(super) fn of(outcome: &Outcome) -> Self {
+    pub(crate) fn of(outcome: &Outcome) -> Self {
         match outcome.end {
             End::Processed if outcome.success => State::Done,
             End::Processed => State::Failed,

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::clock::epoch_seconds;
 use crate::config::Config;
+use crate::shutdown::Shutdown;
 use crate::spool;
 use answer::Answer;
 use http::{Client, Endpoint, HttpError};
@@ -54,8 +55,8 @@ enum DeliveryError {
     Spool(#[from] spool::Stopped),
 }
 
-/// Delivers until `shutdown` is true or its sender is gone; an attempt under way is given up at
-/// once, and what it carried stays in the spool.
+/// Delivers until `shutdown`; an attempt under way is given up at once, and what it carried stays in
+/// the spool.
 ///
 /// `mac` is the device's identity as the API knows it. Without `stats_url` nothing is sent, and the
 /// facts say so.
@@ -64,7 +65,7 @@ pub async fn run(
     mac: String,
     spool: spool::Handle,
     facts: watch::Sender<Facts>,
-    mut shutdown: watch::Receiver<bool>,
+    mut shutdown: Shutdown,
 ) {
     let work = async {
         match Endpoint::new("stats_url", &config.stats_url, &config.token, &mac) {
@@ -91,8 +92,7 @@ pub async fn run(
     };
     tokio::select! {
         () = work => {}
-        // An error is a sender that is gone, which ends us as well.
-        _ = shutdown.wait_for(|&stop| stop) => {}
+        () = shutdown.requested() => {}
     }
 }
 
