@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use crate::broker::{self, Broker};
-use operator::Operator;
+use operator::{Operator, Place};
 use proxy::Proxy;
 
 /// Messages a listener may fall behind before it misses some, and is told.
@@ -116,7 +116,12 @@ pub struct MqttSide {
 
 enum Kind {
     Embedded(Broker),
-    Real { proxy: Proxy, operator: Operator },
+    Real {
+        proxy: Proxy,
+        operator: Operator,
+        place: Place,
+        client_id: String,
+    },
 }
 
 impl MqttSide {
@@ -165,7 +170,7 @@ impl MqttSide {
         let (heard, _) = broadcast::channel(BEHIND);
         let place = operator::place(broker).map_err(refused)?;
         operator::forget(&place, client_id).await.map_err(refused)?;
-        let operator = Operator::connect(place, filters(base), heard.clone());
+        let operator = Operator::connect(place.clone(), filters(base), heard.clone());
         let operator = operator.await.map_err(refused)?;
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let proxy = Proxy::start(wanted, broker.to_owned()).await;
@@ -175,7 +180,12 @@ impl MqttSide {
         })?;
         Ok(MqttSide {
             address: proxy.address(),
-            kind: Kind::Real { proxy, operator },
+            kind: Kind::Real {
+                proxy,
+                operator,
+                place,
+                client_id: client_id.to_owned(),
+            },
             base: base.to_owned(),
             heard,
             _listeners: JoinSet::new(),
@@ -226,7 +236,9 @@ impl MqttSide {
                 let payload = job.to_string();
                 broker.publish(&topic, payload, QoS::AtLeastOnce).await?;
             }
-            Kind::Real { operator, proxy } => {
+            Kind::Real {
+                operator, proxy, ..
+            } => {
                 let sent = operator.publish(&topic, job.to_string()).await;
                 sent.map_err(|reason| MqttError::Broker {
                     broker: proxy.target().to_owned(),
@@ -235,6 +247,25 @@ impl MqttSide {
             }
         }
         Ok(())
+    }
+
+    /// Leaves a real broker as it was before: the device's session is discarded. Only when the agent
+    /// has ended.
+    pub async fn end(self) -> Result<(), MqttError> {
+        let Kind::Real {
+            place,
+            client_id,
+            proxy,
+            ..
+        } = self.kind
+        else {
+            return Ok(());
+        };
+        let forgotten = operator::forget(&place, &client_id).await;
+        forgotten.map_err(|reason| MqttError::Broker {
+            broker: proxy.target().to_owned(),
+            reason,
+        })
     }
 
     /// Hears everything the device says from now on.

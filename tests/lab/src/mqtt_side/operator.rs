@@ -152,13 +152,12 @@ async fn serve(
             }
             Ok(_) => {}
             Err(error) => {
-                match ready.borrow().is_some() {
-                    true => eprintln!("operator: {error}"),
-                    false => {
-                        ready.send_replace(Some(Err(error.to_string())));
-                        return;
-                    }
+                let was_ready = ready.borrow().is_some();
+                if !was_ready {
+                    ready.send_replace(Some(Err(error.to_string())));
+                    return;
                 }
+                eprintln!("operator: {error}");
                 sleep(RETRY).await;
             }
         }
