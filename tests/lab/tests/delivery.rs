@@ -1,5 +1,8 @@
 //! Delivery from the spool to the API, over real HTTP, with everything that can go wrong in between.
 
+// All of this file is test code, what is not marked as a test too.
+#![allow(clippy::unwrap_used)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -9,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use socketman::clock::Pace;
 use socketman::config::{Config, Secret};
+use socketman::shutdown::{shutdown, Trigger};
 use socketman::spool::{self, Stamp};
 use socketman::upload;
 use socketman_lab::collector::{Collector, Mode, Request};
@@ -58,7 +62,7 @@ fn config(stats_url: String) -> Config {
 struct Agent {
     spool: spool::Handle,
     facts: watch::Receiver<upload::Facts>,
-    stop: watch::Sender<bool>,
+    stop: Trigger,
     spool_task: JoinHandle<()>,
     upload_task: JoinHandle<()>,
 }
@@ -73,7 +77,7 @@ impl Agent {
         let (spool, inbox) = spool::Handle::new();
         let spool_task = tokio::spawn(spool::run(settings, inbox));
         let (sender, facts) = watch::channel(upload::Facts::default());
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = shutdown();
         let config = Arc::new(config);
         let upload_task = tokio::spawn(upload::run(
             config,
@@ -105,7 +109,8 @@ impl Agent {
     async fn facts(&self, what: impl FnMut(&upload::Facts) -> bool) -> upload::Facts {
         let mut facts = self.facts.clone();
         let wait = tokio::time::timeout(DEADLINE, facts.wait_for(what));
-        wait.await.expect("in time").unwrap().clone()
+        let newest = wait.await.expect("in time").unwrap().clone();
+        newest
     }
 
     /// Waits until an attempt has failed, and returns why.
@@ -123,7 +128,7 @@ impl Agent {
     }
 
     async fn stop(self) {
-        self.stop.send_replace(true);
+        self.stop.fire();
         self.upload_task.await.unwrap();
         drop(self.spool);
         self.spool_task.await.unwrap();
@@ -275,6 +280,22 @@ async fn row_29_a_refused_connection_keeps_the_reports() {
 #[tokio::test]
 async fn a_web_page_instead_of_an_answer_keeps_the_reports() {
     nothing_is_lost_over(Mode::Page, "answered 200 with a web page").await;
+}
+
+#[tokio::test]
+async fn a_server_without_tls_behind_an_https_url_keeps_the_reports() {
+    let tmp = tempfile::tempdir().unwrap();
+    let collector = collector(tmp.path()).await;
+    let url = collector.url("/").replace("http:", "https:");
+    let agent = Agent::start(tmp.path(), config(url));
+    agent.append(1).await;
+    let error = agent.failure().await;
+    // The machine the test runs on may have no root certificates; that is a failure of TLS as well.
+    let expected = ["cannot connect: ", "no root certificates in "];
+    assert!(expected.iter().any(|text| error.contains(text)), "{error}");
+    agent.reports_left(1).await;
+    assert_eq!(collector.reports(), []);
+    agent.stop().await;
 }
 
 #[tokio::test]

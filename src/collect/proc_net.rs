@@ -1,0 +1,242 @@
+//! Network devices and routes as /proc and /sys have them: for a device without ubus.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::files::Files;
+use super::mac::Mac;
+use super::network::{better_v6, Wan};
+use super::report::{Counters, Interface};
+
+/// Devices that are looked at.
+const MAX_DEVICES: usize = 256;
+
+/// Flags of a device and of a route, from the kernel's headers.
+const IFF_UP: u32 = 1;
+const RTF_UP: u32 = 1;
+
+/// The kernel's view of the network, read when it is asked for.
+#[derive(Debug)]
+pub(super) struct Network<'a> {
+    files: &'a Files,
+}
+
+/// A line of /proc/net/route.
+struct Route<'a> {
+    device: &'a str,
+    target: Ipv4Addr,
+    gateway: Ipv4Addr,
+    mask: Ipv4Addr,
+    metric: u32,
+}
+
+impl<'a> Network<'a> {
+    pub(super) fn of(files: &'a Files) -> Self {
+        Network { files }
+    }
+
+    /// Name and counters of each device; /proc/net/dev.
+    fn devices(&self) -> Vec<(String, Counters)> {
+        let Some(table) = self.files.text("proc/net/dev") else {
+            return Vec::new();
+        };
+        table
+            .lines()
+            .filter_map(|line| {
+                let (name, numbers) = line.split_once(':')?;
+                let name = name.trim();
+                if name.is_empty() || name.contains(['/', ' ', '|']) || name.starts_with('.') {
+                    return None;
+                }
+                let mut numbers = numbers.split_ascii_whitespace().map(|n| n.parse().ok());
+                let mut next = |skip| numbers.nth(skip).flatten();
+                // bytes packets errs drop fifo frame compressed multicast, then the same for
+                // sending.
+                let (rx_bytes, rx_packets, rx_errors, rx_dropped) =
+                    (next(0), next(0), next(0), next(0));
+                let counters = Counters {
+                    rx_bytes,
+                    rx_packets,
+                    rx_errors,
+                    rx_dropped,
+                    tx_bytes: next(4),
+                    tx_packets: next(0),
+                    tx_errors: next(0),
+                    tx_dropped: next(0),
+                };
+                Some((name.to_owned(), counters))
+            })
+            .take(MAX_DEVICES)
+            .collect()
+    }
+
+    pub(super) fn counters(&self, device: &str) -> Option<Counters> {
+        let devices = self.devices();
+        let mut named = devices.into_iter();
+        named
+            .find(|(name, _)| name == device)
+            .map(|(_, counters)| counters)
+    }
+
+    /// Every device but the loopback.
+    pub(super) fn interfaces(&self) -> Option<Vec<Interface>> {
+        let devices = self.devices();
+        if devices.is_empty() {
+            return None;
+        }
+        let v6 = self.addresses_v6();
+        let routes = self.files.text("proc/net/route").unwrap_or_default();
+        let local = self.addresses_v4();
+        let interfaces = devices
+            .into_iter()
+            .filter(|(name, _)| name != "lo")
+            .map(|(name, counters)| {
+                let of = |attribute: &str| format!("sys/class/net/{name}/{attribute}");
+                let flags = self
+                    .files
+                    .text(&of("flags"))
+                    .and_then(|flags| u32::from_str_radix(flags.strip_prefix("0x")?, 16).ok());
+                Interface {
+                    up: flags.map(|flags| flags & IFF_UP != 0),
+                    // Reading it fails while the device is down.
+                    carrier: self.files.number::<u8>(&of("carrier")).map(|c| c == 1),
+                    speed: self
+                        .files
+                        .number::<i64>(&of("speed"))
+                        .and_then(|speed| u32::try_from(speed).ok())
+                        .filter(|speed| *speed > 0),
+                    mtu: self.files.number(&of("mtu")),
+                    mac: self.files.text(&of("address")).and_then(|a| Mac::parse(&a)),
+                    counters,
+                    ip: address_on(&name, &routes, &local).map(|ip| ip.to_string()),
+                    ip6: v6.get(&name).map(|ip6| ip6.to_string()),
+                    name,
+                }
+            })
+            .collect();
+        Some(interfaces)
+    }
+
+    /// The default route of IPv4 with the lowest metric, else that of IPv6.
+    pub(super) fn wan(&self) -> Option<Wan> {
+        let table = self.files.text("proc/net/route").unwrap_or_default();
+        let v6 = self.addresses_v6();
+        let default = routes(&table)
+            .filter(|route| route.target.is_unspecified() && route.mask.is_unspecified())
+            .min_by_key(|route| route.metric);
+        let (device, gateway, ip) = match default {
+            Some(route) => {
+                let ip = address_on(route.device, &table, &self.addresses_v4());
+                (route.device.to_owned(), IpAddr::V4(route.gateway), ip)
+            }
+            None => {
+                let (device, gateway) = self.default_v6()?;
+                let ip = address_on(&device, &table, &self.addresses_v4());
+                (device, IpAddr::V6(gateway), ip)
+            }
+        };
+        Some(Wan {
+            gateway: Some(gateway).filter(|gateway| !gateway.is_unspecified()),
+            ip,
+            ip6: v6.get(&device).copied(),
+            device,
+        })
+    }
+
+    /// /proc/net/ipv6_route: target, its length, source, its length, next hop, metric, two
+    /// counters, flags, device.
+    fn default_v6(&self) -> Option<(String, Ipv6Addr)> {
+        let table = self.files.text("proc/net/ipv6_route")?;
+        table
+            .lines()
+            .filter_map(|line| {
+                let words: Vec<&str> = line.split_ascii_whitespace().collect();
+                let [target, "00", _, _, hop, metric, _, _, flags, device] = words[..] else {
+                    return None;
+                };
+                let number = |hex| u32::from_str_radix(hex, 16).ok();
+                let general = hex_v6(target)?.is_unspecified()
+                    && number(flags)? & RTF_UP != 0
+                    && device != "lo";
+                general.then_some((number(metric)?, device, hex_v6(hop)?))
+            })
+            .min_by_key(|(metric, _, _)| *metric)
+            .map(|(_, device, hop)| (device.to_owned(), hop))
+    }
+
+    /// The address of each device in /proc/net/if_inet6 that is no link-local one: address, index,
+    /// prefix length, scope (00 = global), flags, device.
+    fn addresses_v6(&self) -> HashMap<String, Ipv6Addr> {
+        let mut addresses = HashMap::new();
+        let table = self.files.text("proc/net/if_inet6").unwrap_or_default();
+        for line in table.lines() {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            if let [address, _, _, "00", _, device] = words[..] {
+                if let Some(address) = hex_v6(address) {
+                    let known = addresses.entry(device.to_owned()).or_insert(None);
+                    better_v6(known, address);
+                }
+            }
+        }
+        addresses
+            .into_iter()
+            .filter_map(|(device, address)| Some((device, address?)))
+            .collect()
+    }
+
+    /// This device's own addresses: those marked "host LOCAL" in /proc/net/fib_trie.
+    fn addresses_v4(&self) -> Vec<Ipv4Addr> {
+        let trie = self.files.text("proc/net/fib_trie").unwrap_or_default();
+        let mut leaf = None;
+        let mut local = Vec::new();
+        for line in trie.lines() {
+            let line = line.trim_start();
+            if let Some(address) = line.strip_prefix("|-- ") {
+                leaf = address.trim().parse::<Ipv4Addr>().ok();
+            } else if line.starts_with("/32 host LOCAL") {
+                local.extend(leaf.take().filter(|ip| !local.contains(ip)));
+            }
+        }
+        local
+    }
+}
+
+/// The lines of /proc/net/route that are up.
+fn routes(table: &str) -> impl Iterator<Item = Route<'_>> {
+    table.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [device, target, gateway, flags, _, _, metric, mask, ..] = words[..] else {
+            return None;
+        };
+        (u32::from_str_radix(flags, 16).ok()? & RTF_UP != 0).then_some(())?;
+        Some(Route {
+            device,
+            target: hex_v4(target)?,
+            gateway: hex_v4(gateway)?,
+            mask: hex_v4(mask)?,
+            metric: metric.parse().ok()?,
+        })
+    })
+}
+
+/// Which of our own addresses lies in a network that `device` is connected to.
+fn address_on(device: &str, table: &str, local: &[Ipv4Addr]) -> Option<Ipv4Addr> {
+    let connected = |route: &Route<'_>| {
+        route.device == device && route.gateway.is_unspecified() && !route.mask.is_unspecified()
+    };
+    routes(table).filter(connected).find_map(|route| {
+        let mut inside = local.iter().copied();
+        inside.find(|ip| ip.to_bits() & route.mask.to_bits() == route.target.to_bits())
+    })
+}
+
+/// The kernel prints the address as the number its four bytes make on this machine.
+fn hex_v4(hex: &str) -> Option<Ipv4Addr> {
+    let number = u32::from_str_radix(hex, 16).ok()?;
+    Some(Ipv4Addr::from(number.to_ne_bytes()))
+}
+
+fn hex_v6(hex: &str) -> Option<Ipv6Addr> {
+    (hex.len() == 32).then_some(())?;
+    Some(Ipv6Addr::from_bits(u128::from_str_radix(hex, 16).ok()?))
+}

@@ -1,0 +1,58 @@
+//! Devices without ubus.
+
+use super::reports::is_as_kept;
+use super::samples::{data, NOW};
+use crate::collect::files::Files;
+use crate::collect::{complete, join, read_leases, without_bus, About, Facts, Report};
+
+fn collect(root: &str, wifi: bool) -> (Report, Facts) {
+    let files = Files::below(&data("roots").join(root));
+    let mut replies = without_bus(wifi);
+    let leases = read_leases(&files, NOW, &mut replies.missing);
+    let about = About {
+        mac: "94-83-C4-A1-B2-00",
+        created_at: NOW,
+    };
+    let (mut report, facts) = join(replies, leases, &about);
+    complete(&mut report, &files);
+    (report, facts)
+}
+
+// The kernel writes addresses in /proc/net/route in the byte order of the machine.
+#[cfg(target_endian = "little")]
+#[test]
+fn plain_linux_is_reported_from_proc_and_sys() {
+    let (report, facts) = collect("linux", true);
+    is_as_kept(&report, "linux.json");
+    assert_eq!(facts.sources.missing, ["ubus", "dhcp.leases"]);
+    assert_eq!((facts.radios, facts.stations), (0, 0));
+}
+
+#[test]
+fn openwrt_without_its_bus_still_tells_of_leases_and_itself() {
+    let (report, facts) = collect("openwrt", true);
+    is_as_kept(&report, "openwrt-without-bus.json");
+    assert_eq!(facts.sources.missing, ["ubus"]);
+    assert_eq!(facts.stations, 6);
+}
+
+#[test]
+fn without_scan_nothing_is_said_of_wifi_and_the_leases_stay() {
+    let (report, _) = collect("openwrt", false);
+    assert_eq!((report.ssids, report.stations), (None, None));
+    assert_eq!(report.dhcp.unwrap().len(), 6);
+}
+
+#[test]
+fn an_empty_root_gives_a_report_of_what_the_agent_itself_knows() {
+    let root = tempfile::tempdir().unwrap();
+    let (report, _) = collect(root.path().to_str().unwrap(), true);
+    let line = report.to_line::<()>("b", 1, &[]);
+    assert_eq!(
+        String::from_utf8(line).unwrap(),
+        format!(
+            r#"{{"device":{{"smv":"{}","mac":"94-83-C4-A1-B2-00","v":"4","created_at":1751450000,"boot_id":"b","seq":1}}}}"#,
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+}

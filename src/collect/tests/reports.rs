@@ -1,0 +1,158 @@
+//! Whole reports, compared with those kept in tests/data/reports.
+
+use super::samples::Asked::{Assoclist, Board, Clients, IwInfo, Radios, Status};
+use super::samples::{data, value, Router};
+use crate::collect::Report;
+use crate::ubus::blobmsg::Value;
+
+/// Compares the line with the one that is kept, a key on each line to be read by people.
+///
+/// With `KEEP_REPORTS` in the environment it is kept instead; then look at what changed.
+pub(super) fn is_as_kept(report: &Report, name: &str) {
+    let line = report.to_line::<()>("6d0b4f52-8f0b-4f0e-9a0e-3a8f5a7c1b11", 42, &[]);
+    let mut shown: serde_json::Value = serde_json::from_slice(&line).unwrap();
+    // The one thing that a release of the agent may change.
+    let version = shown["device"]["smv"].take();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    let path = data("reports").join(name);
+    if std::env::var_os("KEEP_REPORTS").is_some() {
+        let shown = serde_json::to_string_pretty(&shown).unwrap() + "\n";
+        std::fs::write(&path, shown).unwrap();
+    }
+    let kept = std::fs::read(&path).unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    assert_eq!(shown, kept, "{name}");
+}
+
+#[test]
+fn a_router_of_24_10_is_reported_whole() {
+    let (report, facts) = Router::v24_10().collect();
+    is_as_kept(&report, "24.10.json");
+    assert_eq!((facts.radios, facts.stations), (2, 5));
+    assert_eq!(facts.sources.missing, [""; 0]);
+}
+
+#[test]
+fn keys_stand_in_the_order_that_collectors_know() {
+    let line = Router::v24_10().report().to_line("b", 1, &["gap"]);
+    // Unlike a map of serde_json, this value keeps the order.
+    let report: Value = serde_json::from_slice(&line).unwrap();
+    let keys = |table: &Value| match table {
+        Value::Table(members) => members
+            .iter()
+            .map(|(name, _)| String::from_utf8(name.clone()).unwrap())
+            .collect::<Vec<_>>()
+            .join(" "),
+        other => panic!("no table: {other:?}"),
+    };
+    let element = |list: &str, at: usize| match report.get(list) {
+        Some(Value::Array(items)) => keys(&items[at]),
+        other => panic!("no array: {other:?}"),
+    };
+    assert_eq!(keys(&report), "ssids stations dhcp device interfaces gaps");
+    assert_eq!(
+        element("ssids", 0),
+        "interface channel noise frequency signal quality bitrate quality_max bssid ssid tx_power \
+         band radio clients"
+    );
+    assert_eq!(
+        element("stations", 0),
+        "interface ssid mac inactive_time rx_packets tx_packets rx_bytes tx_bytes tx_retries \
+         tx_failed signal signal_avg tx_bitrate rx_bitrate authorized authenticated associated wmm \
+         mfp tdls preamble conn_time mcs ip name source"
+    );
+    assert_eq!(element("dhcp", 0), "mac ip name expires");
+    assert_eq!(
+        keys(report.get("device").unwrap()),
+        "firmware wan_name wan_gateway wan_ip machine_type smv mac tx_bytes rx_bytes uptime load_1 \
+         load_5 load_15 total_ram free_ram v connected created_at hostname boot_id seq wan_ip6 \
+         target kernel"
+    );
+    assert_eq!(
+        element("interfaces", 2),
+        "name up carrier speed mtu mac rx_bytes tx_bytes rx_packets tx_packets rx_errors tx_errors \
+         rx_dropped tx_dropped ip ip6"
+    );
+}
+
+#[test]
+fn a_router_of_25_12_is_reported_whole() {
+    let router = Router::v24_10()
+        .with(Board, value("variants/system__board.25.12.json"))
+        .with(
+            Radios,
+            value("variants/network.wireless__status.25.12.json"),
+        )
+        .with(
+            Status("phy1-ap0".into()),
+            value("variants/hostapd.phy1-ap0__get_status.25.12.json"),
+        )
+        .with(
+            Status("eth2".into()),
+            value("variants/hostapd.eth2__get_status.wired-25.12.json"),
+        )
+        .with(
+            Clients("eth2".into()),
+            value("variants/hostapd.eth2__get_clients.wired-25.12.json"),
+        );
+    is_as_kept(&router.report(), "25.12.json");
+}
+
+#[test]
+fn a_router_of_21_02_without_iwinfo_is_reported_whole() {
+    let wireless = Router::bare()
+        .with(Board, value("variants/system__board.21.02.json"))
+        .with(
+            Clients("wlan0".into()),
+            value("variants/hostapd.wlan0__get_clients.21.02.json"),
+        )
+        .with_leases(&std::fs::read(data("samples/dhcp.leases.with-ipv6")).unwrap());
+    is_as_kept(&wireless.report(), "21.02.json");
+}
+
+#[test]
+fn stations_of_several_links_are_reported_by_the_link_they_came_by() {
+    let router = Router::bare()
+        .with(
+            Status("ap-mld0".into()),
+            value("hostapd.phy1-ap0__get_status.json"),
+        )
+        .with(
+            Clients("ap-mld0".into()),
+            value("variants/hostapd.ap-mld0__get_clients.main-2026.json"),
+        );
+    is_as_kept(&router.report(), "mld.json");
+}
+
+#[test]
+fn the_base_image_without_rpcd_is_reported_as_far_as_hostapd_and_netifd_know() {
+    let (report, facts) = Router::v24_10().without_iwinfo().collect();
+    is_as_kept(&report, "24.10-base-image.json");
+    assert_eq!((facts.radios, facts.stations), (2, 5));
+}
+
+#[test]
+fn without_hostapd_the_lists_of_iwinfo_stand_in() {
+    let (report, facts) = Router::v24_10().without_hostapd().collect();
+    is_as_kept(&report, "24.10-without-hostapd.json");
+    assert_eq!(facts.stations, 5);
+}
+
+#[test]
+fn without_anything_about_wifi_the_leases_are_the_stations() {
+    let router = Router::v24_10().without_hostapd().without_iwinfo();
+    let (report, facts) = router.collect();
+    is_as_kept(&report, "24.10-leases-only.json");
+    assert_eq!(facts.stations, 6);
+}
+
+#[test]
+fn a_phy_is_no_network() {
+    let router = Router::bare()
+        .with(
+            IwInfo("phy1".into()),
+            value("variants/iwinfo__info.phy1.json"),
+        )
+        .with(Assoclist("phy1".into()), super::samples::json("{}"));
+    assert_eq!(router.report().ssids, Some(Vec::new()));
+}
