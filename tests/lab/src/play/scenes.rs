@@ -84,7 +84,8 @@ impl Play<'_> {
 
     async fn job_by_bus(&mut self) -> Result<String, SceneError> {
         let command = "echo to stderr >&2; exit 7";
-        let run = self.lab.call("run_job", &json!({"msg": command}));
+        let args = json!({"msg": command});
+        let run = self.lab.call("run_job", &args);
         let reply = soon(self.within, "answer of run_job", run).await??;
         let seen = (
             reply["exit_code"].as_i64(),
