@@ -261,9 +261,8 @@ async fn ended(parts: &mut JoinSet<()>) {
 /// Gives each report its place in the spool.
 async fn keep(mut collected: mpsc::Receiver<Arc<Report>>, spool: spool::Handle) {
     while let Some(report) = collected.recv().await {
-        let build = move |stamp: &spool::Stamp<'_>| {
-            report.to_line(stamp.boot_id, stamp.seq, stamp.gaps)
-        };
+        let build =
+            move |stamp: &spool::Stamp<'_>| report.to_line(stamp.boot_id, stamp.seq, stamp.gaps);
         match spool.append(build).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::error!("report not kept: {error}"),

@@ -42,7 +42,7 @@ pub struct Status {
     pub api: upload::Facts,
     pub spool: spool::Facts,
     pub jobs: jobs::Facts,
-    /// Access points (BSS) seen by the last collection.
+    /// Of the device, as the last collection saw them; switched off ones included.
     pub radios: usize,
     /// Authorised stations seen by the last collection.
     pub stations: usize,

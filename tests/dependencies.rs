@@ -55,7 +55,14 @@ fn there_is_one_tls_stack_with_one_provider() {
 #[test]
 fn the_agent_stays_small() {
     let crates = tree(&["-p", "socketman", "-e", "normal"]);
-    for never in ["regex", "h2", "encoding_rs", "tracing-subscriber", "rand", "chrono"] {
+    for never in [
+        "regex",
+        "h2",
+        "encoding_rs",
+        "tracing-subscriber",
+        "rand",
+        "chrono",
+    ] {
         assert!(!crates.contains_key(never), "{never} is in the tree");
     }
 }
@@ -64,12 +71,23 @@ fn the_agent_stays_small() {
 fn tokio_has_no_second_scheduler() {
     let cargo = std::env::var("CARGO").expect("cargo runs the tests");
     let output = Command::new(cargo)
-        .args(["tree", "--offline", "--locked", "-p", "socketman", "-e", "normal,features"])
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "-p",
+            "socketman",
+            "-e",
+            "normal,features",
+        ])
         .args(["-i", "tokio"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && text.contains("tokio feature \"rt\""), "{text}");
+    assert!(
+        output.status.success() && text.contains("tokio feature \"rt\""),
+        "{text}"
+    );
     assert!(!text.contains("rt-multi-thread"), "{text}");
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
-use super::words::{ahead, ago, bytes, count, safe, span};
+use super::words::{ago, ahead, bytes, count, safe, span};
 use super::BusArgs;
 
 /// What of the reply a person is shown; what an older or newer agent does not say is left out.
@@ -111,7 +111,7 @@ impl View {
             format!("queue     {}", self.spool.words()),
             format!(
                 "wifi      {}, {}",
-                count(self.radios, "access point"),
+                count(self.radios, "radio"),
                 count(self.stations, "station")
             ),
             format!("jobs      {}", self.jobs.words()),
@@ -244,7 +244,7 @@ mod tests {
              broker    NOT connected to broker.example:1883: connection refused\n\
              delivery  FAILING, never accepted: api.example: 500 \u{fffd}[2J\n\
              queue     0 reports, 0 B, 0 dropped\n\
-             wifi      2 access points, 1 station\n\
+             wifi      2 radios, 1 station\n\
              jobs      0 running, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"
         );
     }

@@ -65,13 +65,25 @@ mod tests {
             .collect();
         assert_eq!(
             shown,
-            ["0 s", "59 s", "1 min", "59 min", "1 h 0 min", "2 h 5 min", "1 d 0 h", "4 d 4 h"]
+            [
+                "0 s",
+                "59 s",
+                "1 min",
+                "59 min",
+                "1 h 0 min",
+                "2 h 5 min",
+                "1 d 0 h",
+                "4 d 4 h"
+            ]
         );
     }
 
     #[test]
     fn sizes_are_binary() {
-        assert_eq!([0, 1023, 1536, 3 << 20].map(bytes), ["0 B", "1023 B", "1.5 KiB", "3.0 MiB"]);
+        assert_eq!(
+            [0, 1023, 1536, 3 << 20].map(bytes),
+            ["0 B", "1023 B", "1.5 KiB", "3.0 MiB"]
+        );
     }
 
     #[test]

@@ -84,10 +84,13 @@ impl Ledger {
 
     /// Records a new id. An id already recorded stays as it is.
     pub fn accept(&mut self, id: Arc<str>, now: Duration) -> Result<(), Full> {
+        if self.phases.contains_key(&id) {
+            return Ok(());
+        }
         if self.phases.len() >= self.capacity && !self.forget_one(now) {
             return Err(Full);
         }
-        self.phases.entry(id).or_insert(Phase::Accepted);
+        self.phases.insert(id, Phase::Accepted);
         Ok(())
     }
 

@@ -81,7 +81,7 @@ pub(super) enum Item {
 pub(super) struct Outbox {
     waiting: VecDeque<Item>,
     handed_out: HashMap<u64, Item>,
-    /// Ids with a result waiting or handed out.
+    /// Ids with a result waiting. One handed out does not count: who asks again may have missed it.
     offered: HashSet<Arc<str>>,
     rejections: usize,
     next_token: u64,
@@ -110,7 +110,7 @@ impl Outbox {
         self.waiting.push_back(Item::Delivered(Arc::clone(id)));
     }
 
-    /// Offers the result of a job, unless it is on its way already.
+    /// Offers the result of a job, unless it waits already.
     pub(super) fn result(&mut self, id: &Arc<str>) {
         if self.offered.insert(Arc::clone(id)) {
             self.waiting.push_back(Item::Result(Arc::clone(id)));
@@ -159,6 +159,9 @@ impl Outbox {
         let Some(item) = self.waiting.pop_front() else {
             return;
         };
+        if let Item::Result(id) = &item {
+            self.offered.remove(id);
+        }
         let Some(payload) = encode(&item) else {
             self.forget(&item);
             return;
@@ -182,24 +185,18 @@ impl Outbox {
     /// Settles a reply that came back; returns the id whose result the broker took.
     pub(super) fn settle(&mut self, returned: &Returned) -> Option<Arc<str>> {
         let item = self.handed_out.remove(&returned.token)?;
-        if !returned.taken {
-            self.waiting.push_front(item);
-            return None;
-        }
-        self.forget(&item);
         match item {
-            Item::Result(id) => Some(id),
-            Item::Delivered(_) | Item::Rejected { .. } => None,
+            Item::Result(id) if returned.taken => return Some(id),
+            Item::Result(id) if !self.offered.insert(Arc::clone(&id)) => {}
+            item if returned.taken => self.forget(&item),
+            item => self.waiting.push_front(item),
         }
+        None
     }
 
     fn forget(&mut self, item: &Item) {
-        match item {
-            Item::Delivered(_) => {}
-            Item::Result(id) => {
-                self.offered.remove(id);
-            }
-            Item::Rejected { .. } => self.rejections -= 1,
+        if let Item::Rejected { .. } = item {
+            self.rejections -= 1;
         }
     }
 }
@@ -229,18 +226,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_result_on_its_way_is_not_offered_twice() {
+    async fn a_waiting_result_is_not_offered_twice_but_one_on_its_way_is() {
         let (mut outbox, mut replies, mut returns) = Outbox::new();
         let id: Arc<str> = "a".into();
         outbox.result(&id);
         outbox.result(&id);
         hand_out(&mut outbox);
-        outbox.result(&id);
         assert!(!outbox.is_ready());
-        replies.next().await.unwrap().acknowledged();
-        outbox.settle(&returns.recv().await.unwrap());
         outbox.result(&id);
         assert!(outbox.is_ready());
+        // Given back, it is the same as the one that waits.
+        drop(replies.next().await.unwrap());
+        assert_eq!(outbox.settle(&returns.recv().await.unwrap()), None);
+        hand_out(&mut outbox);
+        assert!(!outbox.is_ready());
     }
 
     #[tokio::test]

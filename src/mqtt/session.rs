@@ -12,7 +12,7 @@ use rumqttc::{
     PublishResult, QoS, SubscribeReasonCode,
 };
 use tokio::sync::watch;
-use tokio::time::{interval_at, timeout, Instant, Interval, MissedTickBehavior};
+use tokio::time::{interval_at, sleep_until, timeout, Instant, Interval, MissedTickBehavior};
 
 use super::status;
 use super::topic::Topics;
@@ -28,7 +28,8 @@ const INCOMING_MAX: usize = 16 * 1024 * 1024;
 /// Largest packet sent; results are smaller by far.
 const OUTGOING_MAX: usize = 256 * 1024;
 
-/// Time to reach the broker and get its CONNACK, and to write what is to be sent.
+/// Time to reach the broker and get its CONNACK, then to get its SUBACK, and to write what is to be
+/// sent, s.
 const CONNECT_WITHIN: u64 = 10;
 
 /// Time for the orderly end.
@@ -84,7 +85,10 @@ pub(super) struct Session<'a> {
     facts: &'a watch::Sender<Facts>,
     client: AsyncClient,
     eventloop: Option<Box<EventLoop>>,
+    /// When the broker accepted us.
     connected: Option<Instant>,
+    /// Whether jobs reach us. Only then we say that we are there: who reads it may send one at once.
+    ready: bool,
     heard: Instant,
     undecided: VecDeque<Undecided>,
     in_flight: VecDeque<(Notice, Reply)>,
@@ -114,6 +118,7 @@ impl<'a> Session<'a> {
             client,
             eventloop: Some(Box::new(eventloop)),
             connected: None,
+            ready: false,
             heard: Instant::now(),
             undecided: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -134,7 +139,9 @@ impl<'a> Session<'a> {
         let mut ping = self.ping_interval();
         let mut replies_end = false;
         let error = loop {
-            let connected = self.connected.is_some();
+            let (connected, ready) = (self.connected.is_some(), self.ready);
+            let answer_by =
+                self.connected.unwrap_or(self.heard) + Duration::from_secs(CONNECT_WITHIN);
             let step = tokio::select! {
                 () = &mut shutdown => {
                     if connected {
@@ -154,7 +161,7 @@ impl<'a> Session<'a> {
                     self.acknowledge(ack, &decision)
                 }
                 reply = self.replies.next(),
-                    if connected && !replies_end && self.in_flight.len() < IN_FLIGHT =>
+                    if ready && !replies_end && self.in_flight.len() < IN_FLIGHT =>
                 {
                     match reply {
                         Some(reply) => self.publish(reply),
@@ -164,7 +171,10 @@ impl<'a> Session<'a> {
                         }
                     }
                 }
-                _ = ping.tick(), if connected && !self.config.no_ping => self.ping(),
+                _ = ping.tick(), if ready && !self.config.no_ping => self.ping(),
+                () = sleep_until(answer_by), if connected && !ready => {
+                    Err("the broker does not answer the subscription to jobs".into())
+                }
             };
             if let Err(error) = step {
                 break error;
@@ -195,13 +205,10 @@ impl<'a> Session<'a> {
         self.heard = Instant::now();
         match packet {
             Packet::ConnAck(ack) => {
-                self.came_about();
-                self.say(status::connect(
-                    &self.topics.client_id,
-                    clock::epoch_seconds(),
-                    true,
-                ))?;
-                if !ack.session_present || !*subscribed {
+                self.connected = Some(Instant::now());
+                if ack.session_present && *subscribed {
+                    self.came_about()?;
+                } else {
                     self.client
                         .try_subscribe(self.topics.jobs.as_str(), QoS::AtLeastOnce)
                         .map_err(refused)?;
@@ -212,6 +219,7 @@ impl<'a> Session<'a> {
                     return Err("the broker refuses the subscription to jobs".into());
                 }
                 *subscribed = true;
+                self.came_about()?;
             }
             Packet::Publish(publish) => self.job(publish)?,
             Packet::PubAck(_) => self.settle(),
@@ -220,10 +228,19 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn came_about(&mut self) {
-        self.connected = Some(Instant::now());
+    /// Jobs reach us from now on.
+    fn came_about(&mut self) -> Result<(), String> {
+        if std::mem::replace(&mut self.ready, true) {
+            return Ok(());
+        }
         log::info!("broker {}: connected", address(self.config));
+        self.say(status::connect(
+            &self.topics.client_id,
+            clock::epoch_seconds(),
+            true,
+        ))?;
         self.facts.send_modify(Facts::came_about);
+        Ok(())
     }
 
     /// Hands a job in; it is acknowledged when the decision is there.

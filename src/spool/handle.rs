@@ -135,8 +135,10 @@ pub async fn run(settings: Settings, inbox: Inbox) {
                 let _ = answer.send(spool.and_then(|spool| spool.next_batch(max_bytes)));
             }
             Request::Delivered(id, answer) => {
-                let spool = keeper.spool.as_mut();
-                let _ = answer.send(spool.map_or((), |spool| spool.delivered(id)));
+                if let Some(spool) = &mut keeper.spool {
+                    spool.delivered(id);
+                }
+                let _ = answer.send(());
             }
             Request::KeptBack(id) => {
                 if let Some(spool) = &mut keeper.spool {

@@ -8,6 +8,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::multipart::Form;
 use reqwest::redirect::Policy;
 use reqwest::{Response, Url};
+use rustls_native_certs::CertificateResult;
 
 use crate::config::Secret;
 use crate::upload::answer::Answer;
@@ -163,15 +164,18 @@ fn tls(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, rustls::Err
 
 /// The system's roots, as `SSL_CERT_FILE`, `SSL_CERT_DIR` or the usual paths give them.
 fn system_roots() -> Result<rustls::RootCertStore, HttpError> {
-    let found = rustls_native_certs::load_native_certs();
+    let place = std::env::var("SSL_CERT_FILE");
+    let place = place.unwrap_or_else(|_| "/etc/ssl/certs/ca-certificates.crt".to_owned());
+    root_store(rustls_native_certs::load_native_certs(), place)
+}
+
+fn root_store(found: CertificateResult, place: String) -> Result<rustls::RootCertStore, HttpError> {
     for error in &found.errors {
         log::warn!("root certificates: {error}");
     }
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        let place = std::env::var("SSL_CERT_FILE");
-        let place = place.unwrap_or_else(|_| "/etc/ssl/certs/ca-certificates.crt".to_owned());
         return Err(HttpError::NoRoots(place));
     }
     Ok(roots)
@@ -197,5 +201,72 @@ fn reason(error: reqwest::Error) -> String {
         () if error.source().is_none() => error.to_string(),
         () if error.is_connect() => format!("cannot connect: {inner}"),
         () => format!("no valid answer: {inner}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str, token: &str) -> Result<Endpoint, HttpError> {
+        Endpoint::new("stats_url", url, &Secret::new(token), "0a:1b")
+    }
+
+    #[test]
+    fn the_token_and_the_mac_join_the_query_that_is_there() {
+        for (url, token, expected) in [
+            ("http://h/p", "", "http://h/p"),
+            ("http://h/p?a=b", "", "http://h/p?a=b"),
+            (
+                "http://h/p",
+                "x y",
+                "http://h/p?access_token=x+y&mac=0a%3A1b",
+            ),
+            (
+                "http://h/p?a=b",
+                "t&c",
+                "http://h/p?a=b&access_token=t%26c&mac=0a%3A1b",
+            ),
+        ] {
+            assert_eq!(endpoint(url, token).unwrap().url.as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn the_host_of_an_endpoint_names_nothing_else_of_its_url() {
+        let host = |url| endpoint(url, "secret").unwrap().host().to_owned();
+        assert_eq!(
+            host("https://user:pass@api.example.net/path?q=1"),
+            "api.example.net"
+        );
+        assert_eq!(host("http://[::1]:8080/"), "[::1]:8080");
+    }
+
+    #[test]
+    fn what_is_not_http_is_refused_by_the_name_of_its_option() {
+        for url in [
+            "",
+            "api.example.net",
+            "file:///etc/passwd",
+            "mailto:a@b",
+            "http://",
+        ] {
+            let error = endpoint(url, "secret").map(|_| ()).unwrap_err();
+            assert_eq!(error.to_string(), "'stats_url' is not an http or https URL");
+        }
+    }
+
+    #[test]
+    fn missing_root_certificates_are_named_with_the_package_that_brings_them() {
+        let error = root_store(CertificateResult::default(), "/etc/bundle.crt".to_owned());
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "no root certificates in /etc/bundle.crt: install the package ca-bundle"
+        );
+    }
+
+    #[test]
+    fn plain_http_needs_no_root_certificates() {
+        assert!(Client::new([&endpoint("http://h/", "").unwrap()]).is_ok());
     }
 }

@@ -8,6 +8,8 @@
 pub mod answer;
 pub mod http;
 pub mod phase;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write;
 use std::sync::Arc;

@@ -9,12 +9,10 @@ use crate::spool::Reason;
 fn seq_counts_on_across_restarts_of_a_boot_even_when_everything_was_delivered() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("spool");
-    let mut expected = 1;
-    for _ in 0..5 {
+    for expected in 1..=5 {
         let mut spool = Spool::open(&dir, BOOT, LARGE).unwrap();
         spool.append(&report(expected, 10)).unwrap();
         assert_eq!(seqs(&deliver_all(&mut spool)), [expected]);
-        expected += 1;
         let files = fs::read_dir(&dir).unwrap().count();
         assert_eq!(files, 1, "the empty tail stays and is all that stays");
         // The spool is dropped without a word, as a kill would.

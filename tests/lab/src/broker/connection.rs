@@ -1,5 +1,6 @@
 //! One client's socket: bytes ↔ packets.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -30,34 +31,16 @@ pub(super) async fn serve(socket: TcpStream, number: u64, events: mpsc::Sender<E
     let _ = events.send(Event::Closed(number)).await;
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("first packet is not CONNECT")]
-    NotConnect,
-    #[error("no CONNECT in time")]
-    Late,
-    #[error("silent for one and a half keepalives")]
-    Silent,
-    #[error("does not take what is written")]
-    Stuck,
-    #[error("{0}")]
-    Packet(#[from] rumqttc::Error),
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-}
-
 async fn exchange(
     mut socket: TcpStream,
     number: u64,
     events: &mpsc::Sender<Event>,
-) -> Result<(), Broken> {
+) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut input = BytesMut::new();
-    let first = timeout(PATIENCE, read(&mut socket, &mut input))
-        .await
-        .map_err(|_| Broken::Late)??;
+    let first = timeout(PATIENCE, read(&mut socket, &mut input)).await??;
     let Some(Packet::Connect(connect)) = first else {
-        return Err(Broken::NotConnect);
+        return Err(io::Error::other("the first packet is not CONNECT"));
     };
     let patience = match connect.keep_alive {
         0 => Duration::from_secs(u64::from(u32::MAX)),
@@ -89,26 +72,25 @@ async fn exchange(
                 let Some(packet) = packet else {
                     return Ok(());
                 };
-                packet.write(&mut output, PACKET_MAX)?;
+                packet.write(&mut output, PACKET_MAX).map_err(io::Error::other)?;
                 while let Ok(packet) = outgoing.try_recv() {
-                    packet.write(&mut output, PACKET_MAX)?;
+                    packet.write(&mut output, PACKET_MAX).map_err(io::Error::other)?;
                 }
                 timeout(PATIENCE, socket.write_all_buf(&mut output))
-                    .await
-                    .map_err(|_| Broken::Stuck)??;
+                    .await??;
             }
-            () = sleep_until(silent_from) => return Err(Broken::Silent),
+            () = sleep_until(silent_from) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }
 
 /// The next packet; None at the end. Cancel safe: what was read stays in `input`.
-async fn read(socket: &mut TcpStream, input: &mut BytesMut) -> Result<Option<Packet>, Broken> {
+async fn read(socket: &mut TcpStream, input: &mut BytesMut) -> io::Result<Option<Packet>> {
     loop {
         match Packet::read(input, PACKET_MAX) {
             Ok(packet) => return Ok(Some(packet)),
             Err(rumqttc::Error::InsufficientBytes(_)) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(io::Error::other(error)),
         }
         if socket.read_buf(input).await? == 0 {
             return Ok(None);

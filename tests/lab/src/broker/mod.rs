@@ -13,9 +13,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use rumqttc::{Packet, QoS};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use state::State;
 
@@ -108,11 +108,6 @@ impl Broker {
         Ok(receiver)
     }
 
-    /// Ids of the clients connected now.
-    pub fn clients(&self) -> watch::Receiver<BTreeSet<String>> {
-        self.clients.clone()
-    }
-
     /// Waits until a client with this id is connected, or is not.
     pub async fn wait_connected(&self, client_id: &str, connected: bool) -> Result<(), Gone> {
         self.clients
@@ -139,122 +134,63 @@ impl Default for Broker {
     }
 }
 
-/// A listener and its connections.
-struct Listener {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Listener {
-    async fn bind(
-        address: SocketAddr,
-        events: mpsc::Sender<Event>,
-        first: u64,
-    ) -> io::Result<(Self, SocketAddr)> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(accept(listener, events, first, stopped));
-        Ok((Listener { stop, task }, address))
-    }
-
-    /// Returns when every socket is closed.
-    async fn stop(self) {
-        // The task ends as well when the sender is dropped.
-        drop(self.stop);
-        if let Err(error) = self.task.await {
-            eprintln!("broker: listener failed: {error}");
-        }
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    events: mpsc::Sender<Event>,
-    first: u64,
-    mut stopped: oneshot::Receiver<()>,
-) {
+/// The broker's task.
+async fn serve(mut commands: mpsc::Receiver<Command>, clients: watch::Sender<BTreeSet<String>>) {
+    let (events_sender, mut events) = mpsc::channel(WAITING);
+    let mut state = State::new(clients);
+    let mut listener: Option<TcpListener> = None;
     let mut connections = JoinSet::new();
-    let mut number = first;
+    let mut number = 0;
     loop {
         tokio::select! {
-            _ = &mut stopped => break,
-            accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => {
-                    connections.spawn(connection::serve(socket, number, events.clone()));
+            command = commands.recv() => {
+                if matches!(command, Some(Command::Start(..) | Command::Stop(_)) | None) {
+                    listener = None;
+                    connections.shutdown().await;
+                    // What connections said last is lost, as in a crash.
+                    while events.try_recv().is_ok() {}
+                    state.disconnect_all();
+                }
+                // Who asked may have gone meanwhile; then nobody misses the answer.
+                let _ = match command {
+                    Some(Command::Start(address, answer)) => {
+                        let bound = TcpListener::bind(address).await;
+                        let address = bound.as_ref().map(TcpListener::local_addr);
+                        let address = address.unwrap_or_else(|error| Err(error.kind().into()));
+                        listener = bound.ok();
+                        answer.send(address).is_ok()
+                    }
+                    Some(Command::Publish(message, answer)) => {
+                        state.route(&message);
+                        answer.send(()).is_ok()
+                    }
+                    Some(Command::Subscribe(filter, sender, answer)) => {
+                        state.listen(filter, sender);
+                        answer.send(()).is_ok()
+                    }
+                    Some(Command::Stop(answer)) => answer.send(()).is_ok(),
+                    None => return,
+                };
+            }
+            Some(event) = events.recv() => state.handle(event),
+            accepted = accept(listener.as_ref()) => match accepted {
+                Ok(socket) => {
                     number += 1;
+                    connections.spawn(connection::serve(socket, number, events_sender.clone()));
                 }
                 Err(error) => {
                     eprintln!("broker: accept: {error}");
-                    break;
+                    listener = None;
                 }
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
         }
     }
-    drop(listener);
-    connections.shutdown().await;
 }
 
-/// The broker's task.
-async fn serve(mut commands: mpsc::Receiver<Command>, clients: watch::Sender<BTreeSet<String>>) {
-    let (events_sender, mut events) = mpsc::channel(WAITING);
-    let mut state = State::new(clients);
-    let mut listener: Option<Listener> = None;
-    let mut epoch = 0u64;
-    loop {
-        tokio::select! {
-            command = commands.recv() => match command {
-                Some(Command::Start(address, answer)) => {
-                    stop(&mut listener, &mut state, &mut events).await;
-                    epoch += 1;
-                    // Numbers of connections never meet again: 2^32 in each listener.
-                    let bound = Listener::bind(address, events_sender.clone(), epoch << 32).await;
-                    let _ = answer.send(bound.map(|(bound, address)| {
-                        listener = Some(bound);
-                        address
-                    }));
-                }
-                Some(Command::Stop(answer)) => {
-                    stop(&mut listener, &mut state, &mut events).await;
-                    let _ = answer.send(());
-                }
-                Some(Command::Publish(message, answer)) => {
-                    state.route(&message);
-                    let _ = answer.send(());
-                }
-                Some(Command::Subscribe(filter, sender, answer)) => {
-                    state.listen(filter, sender);
-                    let _ = answer.send(());
-                }
-                None => {
-                    stop(&mut listener, &mut state, &mut events).await;
-                    return;
-                }
-            },
-            Some(event) = events.recv() => state.handle(event),
-        }
+async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => Ok(listener.accept().await?.0),
+        None => std::future::pending().await,
     }
-}
-
-async fn stop(
-    listener: &mut Option<Listener>,
-    state: &mut State,
-    events: &mut mpsc::Receiver<Event>,
-) {
-    let Some(listener) = listener.take() else {
-        return;
-    };
-    // Connections may be waiting for room to tell us something: what they say now is lost, as it
-    // would be in a crash.
-    let stopping = listener.stop();
-    tokio::pin!(stopping);
-    loop {
-        tokio::select! {
-            () = &mut stopping => break,
-            Some(_) = events.recv() => {}
-        }
-    }
-    while events.try_recv().is_ok() {}
-    state.disconnect_all();
 }

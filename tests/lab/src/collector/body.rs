@@ -4,6 +4,7 @@ use std::io::Read;
 
 use bytes::Bytes;
 use flate2::bufread::GzDecoder;
+use http_body_util::{BodyDataStream, Full};
 use serde::Deserialize;
 
 use super::record::ReportId;
@@ -47,16 +48,20 @@ pub(super) struct Reports {
 /// Reads the one file part `data` of a form.
 pub(super) async fn read(content_type: &str, body: Bytes) -> Result<Reports, BodyError> {
     let boundary = multer::parse_boundary(content_type)?;
-    let stream = std::iter::once(Ok::<_, std::io::Error>(body));
-    let mut form = multer::Multipart::new(Once(stream), boundary);
+    let stream = BodyDataStream::new(Full::new(body));
+    let mut form = multer::Multipart::new(stream, boundary);
     let mut reports = None;
     while let Some(part) = form.next_field().await? {
         if part.name() != Some("data") || part.file_name().is_none() || reports.is_some() {
-            return Err(BodyError::OtherPart(part.name().unwrap_or_default().to_owned()));
+            return Err(BodyError::OtherPart(
+                part.name().unwrap_or_default().to_owned(),
+            ));
         }
         let headers = part.headers().iter();
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let part_headers = headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+        let part_headers = headers
+            .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+            .collect();
         let lines = inflate(&part.bytes().await?)?;
         let ids = identities(&lines)?;
         reports = Some(Reports {
@@ -66,4 +71,122 @@ pub(super) async fn read(content_type: &str, body: Bytes) -> Result<Reports, Bod
         });
     }
     reports.ok_or(BodyError::NoData)
+}
+
+/// The first gzip member, after which many readers stop; there must be no other.
+fn inflate(data: &[u8]) -> Result<Vec<u8>, BodyError> {
+    let mut member = GzDecoder::new(data);
+    let mut lines = Vec::new();
+    let mut bounded = member.by_ref().take(INFLATED_MAX + 1);
+    bounded.read_to_end(&mut lines).map_err(BodyError::Gzip)?;
+    if lines.len() as u64 > INFLATED_MAX {
+        return Err(BodyError::TooLarge);
+    }
+    match member.into_inner() {
+        [] => Ok(lines),
+        _ => Err(BodyError::SecondMember),
+    }
+}
+
+/// What has to be in every report.
+#[derive(Deserialize)]
+struct Report {
+    device: Device,
+}
+
+#[derive(Deserialize)]
+struct Device {
+    boot_id: String,
+    seq: u64,
+}
+
+fn identities(lines: &[u8]) -> Result<Vec<ReportId>, BodyError> {
+    let lines = lines.strip_suffix(b"\n").ok_or(BodyError::NoLineEnd)?;
+    let identity = |(at, line): (usize, &[u8])| {
+        let report: Report = serde_json::from_slice(line).map_err(|error| BodyError::Line {
+            line: at + 1,
+            reason: error.to_string(),
+        })?;
+        let Device { boot_id, seq } = report.device;
+        Ok(ReportId {
+            boot_id: boot_id.into(),
+            seq,
+        })
+    };
+    lines
+        .split(|&b| b == b'\n')
+        .enumerate()
+        .map(identity)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const LINE: &str = "{\"device\":{\"boot_id\":\"b\",\"seq\":1}}\n";
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    async fn read_part(disposition: &str, data: &[u8]) -> Result<Reports, BodyError> {
+        let mut body =
+            format!("--B\r\nContent-Disposition: form-data; {disposition}\r\n\r\n").into_bytes();
+        body.extend_from_slice(data);
+        body.extend_from_slice(b"\r\n--B--\r\n");
+        read("multipart/form-data; boundary=B", body.into()).await
+    }
+
+    #[tokio::test]
+    async fn whole_reports_in_one_gzip_member_are_taken_as_they_are() {
+        let text = format!("{LINE}{LINE}");
+        let reports = read_part("name=data; filename=a.gz", &gzip(&text))
+            .await
+            .unwrap();
+        assert_eq!(reports.lines, text.as_bytes());
+        assert_eq!(reports.ids.len(), 2);
+        assert_eq!((&*reports.ids[0].boot_id, reports.ids[0].seq), ("b", 1));
+    }
+
+    #[tokio::test]
+    async fn whatever_a_reader_could_lose_or_misread_is_refused() {
+        let file = "name=data; filename=a.gz";
+        let two = [gzip(LINE), gzip(LINE)].concat();
+        let whole = gzip(LINE);
+        let padded = gzip(&format!("{LINE}\0\0\0"));
+        let cases = [
+            (read_part(file, &two).await, "behind its first"),
+            (
+                read_part(file, &whole[..whole.len() - 4]).await,
+                "one whole gzip",
+            ),
+            (read_part(file, LINE.as_bytes()).await, "one whole gzip"),
+            (read_part(file, &padded).await, "end with a line"),
+            (read_part(file, &gzip("{}\n")).await, "line 1"),
+            (read_part(file, &gzip(&format!("{LINE}\n"))).await, "line 2"),
+            (read_part(file, &gzip("")).await, "end with a line"),
+            (read_part("name=data", &whole).await, "not data: data"),
+            (
+                read_part("name=other; filename=a.gz", &whole).await,
+                "not data: other",
+            ),
+            (
+                read("multipart/form-data; boundary=B", "--B--\r\n".into()).await,
+                "no file part",
+            ),
+            (
+                read("application/json", LINE.into()).await,
+                "not a multipart",
+            ),
+        ];
+        for (at, (result, expected)) in cases.into_iter().enumerate() {
+            let error = result.unwrap_err().to_string();
+            assert!(error.contains(expected), "case {at}: {error}");
+        }
+    }
 }

@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -60,12 +59,11 @@ impl Collector {
         let store = dir.join("collector");
         std::fs::create_dir_all(&store)?;
         let file = store.join("reports.ndjson");
-        let listener = TcpListener::bind(addr).await?;
-        let addr = listener.local_addr()?;
+        let socket = server::bind(addr)?;
+        let addr = socket.local_addr()?;
         let (mode, modes) = watch::channel(Mode::Up);
         let (record, _) = watch::channel(Record::default());
-        let server = server::Server::new(file.clone(), modes, record.clone());
-        let task = tokio::spawn(server.run(listener, addr));
+        let task = tokio::spawn(server::run(socket, modes, file.clone(), record.clone()));
         Ok(Collector {
             addr,
             file,
@@ -85,11 +83,19 @@ impl Collector {
     }
 
     /// Changes what the server does from now on, and returns when it does.
-    pub async fn set(&self, mode: Mode) {
+    ///
+    /// # Errors
+    ///
+    /// The server had to give up its address and cannot have it back.
+    pub async fn set(&self, mode: Mode) -> io::Result<()> {
         self.mode.send_replace(mode);
         let mut seen = self.record.subscribe();
-        // The server goes on as long as `self` does, so this is never an error.
-        let _ = seen.wait_for(|record| record.mode == Some(mode)).await;
+        let settled = |record: &Record| record.mode == Some(mode) || record.failure.is_some();
+        let failure = match seen.wait_for(settled).await {
+            Ok(record) => record.failure.clone(),
+            Err(_) => Some("the collector has ended".to_owned()),
+        };
+        failure.map_or(Ok(()), |failure| Err(io::Error::other(failure)))
     }
 
     /// What came so far.
@@ -131,10 +137,9 @@ impl Collector {
         happened: impl FnMut(&Record) -> bool,
     ) -> Result<(), TimedOut> {
         let mut record = self.record.subscribe();
-        match tokio::time::timeout(deadline, record.wait_for(happened)).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(TimedOut(deadline)),
-        }
+        let waited = tokio::time::timeout(deadline, record.wait_for(happened)).await;
+        let happened = matches!(waited, Ok(Ok(_)));
+        happened.then_some(()).ok_or(TimedOut(deadline))
     }
 }
 

@@ -16,7 +16,7 @@ pub struct ReportId {
 }
 
 /// A request, as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
     pub path: String,
@@ -50,6 +50,8 @@ pub struct Record {
     pub reports: Vec<ReportId>,
     /// What the server does now.
     pub(super) mode: Option<Mode>,
+    /// Why it does nothing any more.
+    pub(super) failure: Option<String>,
 }
 
 impl Record {
@@ -77,10 +79,14 @@ impl Record {
         let mut missing = Vec::new();
         for (boot_id, seqs) in boots {
             let last = seqs.last().copied().unwrap_or(0);
-            missing.extend((1..last).filter(|seq| !seqs.contains(seq)).map(|seq| ReportId {
-                boot_id: boot_id.clone(),
-                seq,
-            }));
+            missing.extend(
+                (1..last)
+                    .filter(|seq| !seqs.contains(seq))
+                    .map(|seq| ReportId {
+                        boot_id: boot_id.clone(),
+                        seq,
+                    }),
+            );
         }
         missing
     }

@@ -209,3 +209,6 @@ fn new_id<V>(rng: &mut Rng, taken: &BTreeMap<u32, V>) -> u32 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::arrivals::Arrivals;
 use super::socket::{Connection, Incoming};
 use super::{Acl, Bus, Credentials, Message, Outgoing};
 
@@ -131,12 +132,18 @@ impl Drop for SocketFile {
 #[derive(Default)]
 struct Sockets {
     connections: BTreeMap<u32, Connection>,
+    arrivals: Arrivals,
 }
 
 impl Outgoing for Sockets {
     fn send(&mut self, client: u32, message: Message) {
         if let Some(connection) = self.connections.get_mut(&client) {
+            let idle = connection.queue.is_empty();
             connection.send(message);
+            if idle && !connection.queue.is_empty() {
+                // Its turn comes again when it can be written to.
+                self.arrivals.add(client);
+            }
         }
     }
 
@@ -158,23 +165,18 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Serves until nobody has anything to say. A round without progress has left a waker with
-    /// every socket it asked.
+    /// One round: everybody who woke up before it, in that order. Whoever wakes up meanwhile, or has
+    /// more to say than the runtime lets one task handle at once, wakes the daemon for the next.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let mut progress = self.poll_reload(cx);
-            progress |= self.poll_accept(cx);
-            let clients: Vec<u32> = self.sockets.connections.keys().copied().collect();
-            for client in &clients {
-                progress |= self.poll_receive(*client, cx);
-            }
-            for client in &clients {
-                progress |= self.poll_flush(*client, cx);
-            }
-            if !progress {
-                return Poll::Pending;
-            }
+        self.sockets.arrivals.listen(cx.waker());
+        while self.poll_reload(cx) || self.poll_accept(cx) {}
+        for client in self.sockets.arrivals.take() {
+            let waker = self.sockets.arrivals.waker(client);
+            let mut cx = Context::from_waker(&waker);
+            self.poll_receive(client, &mut cx);
+            self.poll_flush(client, &mut cx);
         }
+        Poll::Pending
     }
 
     fn poll_reload(&mut self, cx: &mut Context<'_>) -> bool {
@@ -191,10 +193,8 @@ impl Daemon {
         match self.listener.poll_accept(cx) {
             Poll::Pending => false,
             Poll::Ready(Ok((stream, _))) => {
-                match self.credentials(&stream) {
-                    Ok(Some(credentials)) => self.admit(stream, credentials),
-                    Ok(None) => eprintln!("ubusd: a client without a user or group name"),
-                    Err(error) => eprintln!("ubusd: cannot tell who a client is: {error}"),
+                if let Err(error) = self.admit(stream) {
+                    eprintln!("ubusd: cannot take a client: {error}");
                 }
                 true
             }
@@ -215,15 +215,20 @@ impl Daemon {
         }
     }
 
-    fn admit(&mut self, stream: UnixStream, credentials: Credentials) {
+    fn admit(&mut self, stream: UnixStream) -> io::Result<()> {
+        let Some(credentials) = self.credentials(&stream)? else {
+            eprintln!("ubusd: turned away a client whose user or group has no name");
+            return Ok(());
+        };
+        let connection = Connection::new(stream)?;
         let client = self.bus.admit(credentials);
-        let connection = Connection::new(stream);
         self.sockets.connections.insert(client, connection);
         self.bus.greet(client, &mut self.sockets);
+        self.sockets.arrivals.add(client);
+        Ok(())
     }
 
-    fn poll_receive(&mut self, client: u32, cx: &mut Context<'_>) -> bool {
-        let mut progress = false;
+    fn poll_receive(&mut self, client: u32, cx: &mut Context<'_>) {
         while let Some(connection) = self.sockets.connections.get_mut(&client) {
             match connection.poll_receive(cx) {
                 Poll::Pending => break,
@@ -237,13 +242,10 @@ impl Daemon {
                     self.disconnect(client);
                 }
             }
-            progress = true;
         }
-        progress
     }
 
-    fn poll_flush(&mut self, client: u32, cx: &mut Context<'_>) -> bool {
-        let mut progress = false;
+    fn poll_flush(&mut self, client: u32, cx: &mut Context<'_>) {
         while let Some(connection) = self.sockets.connections.get_mut(&client) {
             match connection.poll_flush(cx) {
                 Poll::Pending => break,
@@ -255,9 +257,7 @@ impl Daemon {
                 }
                 Poll::Ready(Err(_)) => self.disconnect(client),
             }
-            progress = true;
         }
-        progress
     }
 
     fn disconnect_if_done(&mut self, client: u32) {

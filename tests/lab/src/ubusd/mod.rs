@@ -9,6 +9,7 @@
 //! a word is dropped. Only reads beyond the end of a buffer are not imitated.
 
 mod acl;
+mod arrivals;
 mod bus;
 mod calls;
 mod credentials;

@@ -13,6 +13,7 @@ use rustix::net::{
 };
 use socketman::ubus::blob::WORD;
 use socketman::ubus::message::{Frame, HEADER};
+use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
@@ -35,7 +36,11 @@ pub(super) enum Incoming {
 
 /// A client's socket, its unread and its unsent part.
 pub(super) struct Connection {
-    stream: UnixStream,
+    /// Wakes up for reading only: each time the client reads, its socket becomes writable, and that
+    /// must not count as its turn.
+    socket: AsyncFd<OwnedFd>,
+    /// The same socket, waiting to be written to; there while the queue is not empty.
+    writable: Option<AsyncFd<OwnedFd>>,
     incoming: BytesMut,
     /// Came with the frame that is being read.
     fd: Option<OwnedFd>,
@@ -45,36 +50,47 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream) -> Self {
-        Connection {
-            stream,
+    pub(super) fn new(stream: UnixStream) -> io::Result<Self> {
+        let socket = OwnedFd::from(stream.into_std()?);
+        Ok(Connection {
+            socket: register(socket, Interest::READABLE)?,
+            writable: None,
             incoming: BytesMut::new(),
             fd: None,
             queue: SendQueue::default(),
             ended: false,
-        }
+        })
     }
 
     /// Writes what can be written at once; the rest waits for [`Connection::poll_flush`].
     pub(super) fn send(&mut self, message: Message) {
-        let stream = &self.stream;
-        self.queue.send(message, |outbound| write(stream, outbound));
+        let socket = self.socket.get_ref();
+        self.queue.send(message, |outbound| write(socket, outbound));
     }
 
     /// Goes on writing; pending if nothing waits or the client does not read.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.queue.is_empty() {
+            self.writable = None;
             return Poll::Pending;
         }
+        let writable = match &self.writable {
+            Some(writable) => writable,
+            None => {
+                let socket = self.socket.get_ref().try_clone()?;
+                let writable = register(socket, Interest::WRITABLE)?;
+                self.writable.insert(writable)
+            }
+        };
         loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            let stream = &self.stream;
-            let written = self
+            let mut ready = ready!(writable.poll_write_ready(cx))?;
+            if self
                 .queue
-                .flush(|outbound| stream.try_io(Interest::WRITABLE, || write(stream, outbound)))?;
-            if written {
+                .flush(|outbound| write(writable.get_ref(), outbound))?
+            {
                 return Poll::Ready(Ok(()));
             }
+            ready.clear_ready();
         }
     }
 
@@ -88,14 +104,12 @@ impl Connection {
         let want = self.wanted().min(CHUNK);
         let in_header = self.incoming.len() < HEADER + WORD;
         loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            let stream = &self.stream;
-            let chunk = &mut chunk[..want];
-            let received = stream.try_io(Interest::READABLE, || read(stream, chunk));
-            let (len, fd) = match received {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                received => received?,
+            let mut ready = ready!(self.socket.poll_read_ready(cx))?;
+            let received = ready.try_io(|socket| read(socket.get_ref(), &mut chunk[..want]));
+            let Ok(received) = received else {
+                continue;
             };
+            let (len, fd) = received?;
             if len == 0 {
                 self.ended = true;
                 return Poll::Ready(Ok(Incoming::End));
@@ -127,12 +141,19 @@ impl Connection {
     }
 }
 
+/// Deprecated because a type may hand out a descriptor it does not keep open; an [`OwnedFd`] keeps its
+/// own. What replaces it is unsafe.
+#[allow(deprecated)]
+fn register(socket: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(socket, interest)
+}
+
 /// The first descriptor that comes along is kept, others are closed.
-fn read(stream: &UnixStream, chunk: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+fn read(socket: &OwnedFd, chunk: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = recvmsg(
-        stream.as_fd(),
+        socket,
         &mut [IoSliceMut::new(chunk)],
         &mut control,
         RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC,
@@ -145,8 +166,8 @@ fn read(stream: &UnixStream, chunk: &mut [u8]) -> io::Result<(usize, Option<Owne
 }
 
 /// The file descriptor rides on the first bytes.
-fn write(stream: &UnixStream, outbound: &Outbound) -> io::Result<usize> {
-    let fds = [outbound.fd.as_ref().map_or(stream.as_fd(), |fd| fd.as_fd())];
+fn write(socket: &OwnedFd, outbound: &Outbound) -> io::Result<usize> {
+    let fds = [outbound.fd.as_ref().map_or(socket.as_fd(), |fd| fd.as_fd())];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if outbound.fd.is_some() && outbound.sent == 0 {
@@ -155,7 +176,7 @@ fn write(stream: &UnixStream, outbound: &Outbound) -> io::Result<usize> {
     let head = &outbound.head[outbound.sent.min(outbound.head.len())..];
     let payload = &outbound.payload[outbound.sent.saturating_sub(outbound.head.len())..];
     let written = sendmsg(
-        stream.as_fd(),
+        socket,
         &[IoSlice::new(head), IoSlice::new(payload)],
         &mut control,
         SendFlags::DONTWAIT | SendFlags::NOSIGNAL,

@@ -1,0 +1,98 @@
+//! When deliveries are tried, in simulated time.
+
+use std::path::Path;
+
+use super::*;
+use crate::shutdown::shutdown;
+
+const MAC: &str = "0A:1B:2C:3D:4E:5F";
+const SPREAD: Duration = Duration::from_secs(10);
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+fn config() -> Config {
+    Config {
+        stats_url: "http://127.0.0.1/".to_owned(),
+        heartbeat: HEARTBEAT,
+        spread: SPREAD,
+        ..Config::default()
+    }
+}
+
+fn empty_spool(dir: &Path) -> spool::Handle {
+    let (handle, inbox) = spool::Handle::new();
+    let settings = spool::Settings {
+        dir: dir.join("spool"),
+        boot_id: "boot".to_owned(),
+        max: 1 << 20,
+    };
+    tokio::spawn(spool::run(settings, inbox));
+    handle
+}
+
+/// When the next `count` attempts begin.
+async fn attempts(mut facts: watch::Receiver<Facts>, count: usize) -> Vec<Instant> {
+    let mut begun = Vec::new();
+    while begun.len() < count {
+        facts
+            .wait_for(|facts| facts.next_attempt.is_some())
+            .await
+            .unwrap();
+        facts
+            .wait_for(|facts| facts.next_attempt.is_none())
+            .await
+            .unwrap();
+        begun.push(Instant::now());
+    }
+    begun
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_attempt_falls_into_the_spread_and_the_others_on_the_phase() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (sender, facts) = watch::channel(Facts::default());
+    let (_stop, stopped) = shutdown();
+    let spool = empty_spool(tmp.path());
+    let start = Instant::now();
+    // A task of its own, so that it sees every change.
+    let begun = tokio::spawn(attempts(facts, 50));
+    let config = Arc::new(config());
+    tokio::spawn(run(config, MAC.to_owned(), spool, sender, stopped));
+    let begun = tokio::time::timeout(60 * HEARTBEAT, begun).await;
+    let begun = begun.expect("one attempt a heartbeat").unwrap();
+
+    // Timers have a resolution of 1 ms.
+    let slack = Duration::from_millis(2);
+    assert!(begun[0] - start <= SPREAD + slack, "{:?}", begun[0] - start);
+    let own = phase::phase(MAC, HEARTBEAT);
+    for (n, &at) in (0..).zip(&begun[1..]) {
+        let since = at - start;
+        let beats = since.as_secs() / HEARTBEAT.as_secs();
+        let into = since - u32::try_from(beats).unwrap() * HEARTBEAT;
+        assert_eq!(beats, n, "{since:?}");
+        assert!(into >= own && into <= own + slack, "{into:?} for {own:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_when_told_so_and_when_there_is_nobody_to_tell() {
+    for told in [true, false] {
+        let tmp = tempfile::tempdir().unwrap();
+        let (sender, _facts) = watch::channel(Facts::default());
+        let (stop, stopped) = shutdown();
+        let spool = empty_spool(tmp.path());
+        let task = tokio::spawn(run(
+            Arc::new(config()),
+            MAC.to_owned(),
+            spool,
+            sender,
+            stopped,
+        ));
+        if told {
+            stop.fire();
+        } else {
+            drop(stop);
+        }
+        let ended = tokio::time::timeout(Duration::from_millis(1), task);
+        ended.await.expect("at once").unwrap();
+    }
+}

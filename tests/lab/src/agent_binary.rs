@@ -1,0 +1,132 @@
+//! The agent's executable: built when cargo started us, else the one beside our own.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde::Deserialize;
+use tokio::process::Command;
+
+/// Name of the agent's package and of its executable.
+const NAME: &str = "socketman";
+
+/// Why there is no agent to run.
+#[derive(Debug, thiserror::Error)]
+pub enum BinaryError {
+    #[error("cannot tell where this program lies: {0}")]
+    OwnPath(io::Error),
+    #[error("{} is missing; build it with: cargo build -p socketman", .0.display())]
+    Missing(PathBuf),
+    #[error("{program}: {error}")]
+    Cargo { program: String, error: io::Error },
+    #[error("building the agent failed; what cargo said stands above (profile {0})")]
+    Build(String),
+    #[error("cargo built the agent without saying where it is")]
+    Nowhere,
+}
+
+/// Finds the agent, and builds it first if cargo started us: `cargo run -p socketman-lab` alone does
+/// not. It is built with the profile we were built with; cargo's words go to standard error.
+///
+/// # Errors
+///
+/// It does not build, or without cargo: there is no `socketman` beside our executable.
+pub async fn find() -> Result<PathBuf, BinaryError> {
+    let own = env::current_exe().map_err(BinaryError::OwnPath)?;
+    match env::var_os("CARGO") {
+        Some(cargo) => build(&cargo, profile(&own)).await,
+        None => sibling(&own),
+    }
+}
+
+/// The profile an executable at this path was built with: cargo names the directory after it, but
+/// for the two that share `debug`. Tests lie one level deeper.
+fn profile(own: &Path) -> &str {
+    let dir = own.parent();
+    let is_test = dir.is_some_and(|dir| dir.ends_with("deps"));
+    let dir = if is_test { dir.and_then(Path::parent) } else { dir };
+    match dir.and_then(Path::file_name).and_then(OsStr::to_str) {
+        Some("debug") | None if is_test => "test",
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    }
+}
+
+fn sibling(own: &Path) -> Result<PathBuf, BinaryError> {
+    let path = own.with_file_name(NAME);
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(BinaryError::Missing(path)),
+    }
+}
+
+/// What cargo says of each thing it built.
+#[derive(Deserialize)]
+struct Artifact {
+    executable: Option<PathBuf>,
+}
+
+async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
+    let output = Command::new(cargo)
+        .args(["build", "-p", NAME, "--bin", NAME])
+        .args(["--profile", profile])
+        .args(["--message-format", "json-render-diagnostics"])
+        .arg("--manifest-path")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|error| BinaryError::Cargo {
+            program: cargo.to_string_lossy().into_owned(),
+            error,
+        })?;
+    if !output.status.success() {
+        return Err(BinaryError::Build(profile.to_owned()));
+    }
+    output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Artifact>(line).ok())
+        .filter_map(|artifact| artifact.executable)
+        .find(|path| path.file_name() == Some(NAME.as_ref()))
+        .ok_or(BinaryError::Nowhere)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_tells_the_profile() {
+        for (path, expected) in [
+            ("/w/target/release/socketman-lab", "release"),
+            ("/w/target/debug/socketman-lab", "dev"),
+            ("/w/target/debug/deps/once-0a1b", "test"),
+            ("/w/target/release/deps/once-0a1b", "release"),
+            ("/w/target/x86_64-unknown-linux-musl/openwrt/socketman-lab", "openwrt"),
+        ] {
+            assert_eq!(profile(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn without_cargo_the_agent_lies_beside_us_or_the_error_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("socketman-lab");
+        let error = sibling(&own).unwrap_err().to_string();
+        let expected = dir.path().join("socketman");
+        assert_eq!(
+            error,
+            format!(
+                "{} is missing; build it with: cargo build -p socketman",
+                expected.display()
+            )
+        );
+        std::fs::write(&expected, "").unwrap();
+        assert_eq!(sibling(&own).unwrap(), expected);
+    }
+}

@@ -1,0 +1,181 @@
+//! The agent as what it is on a router: a process of its own, which can be ended and killed.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{kill_process, Pid, Signal};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// Why the agent did not start or end.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    #[error("{path}: {error}")]
+    File { path: PathBuf, error: io::Error },
+    #[error("the agent (pid {pid}): {error}")]
+    Process { pid: i32, error: io::Error },
+    #[error("the agent (pid {pid}) did not end within {within:?}")]
+    StillRunning { pid: i32, within: Duration },
+}
+
+/// How the agent is to be started.
+#[derive(Debug, Clone)]
+pub struct AgentProgram {
+    /// The executable, see [`crate::agent_binary::find`].
+    pub binary: PathBuf,
+    /// Prefix of every path the agent uses.
+    pub root: PathBuf,
+    pub ubus_socket: PathBuf,
+    /// What it logs is appended here.
+    pub log: PathBuf,
+    /// How many times faster than on a router its intervals pass, 1 to 10,000.
+    pub time_scale: u32,
+}
+
+impl AgentProgram {
+    /// Where the agent looks for its configuration.
+    pub fn config_file(&self) -> PathBuf {
+        self.root.join("etc/socketman/config.json")
+    }
+
+    /// Writes the agent's configuration, for its next start.
+    ///
+    /// # Errors
+    ///
+    /// The file or its directory cannot be written.
+    pub fn configure(&self, config: &Value) -> Result<(), ProcessError> {
+        let path = self.config_file();
+        let failed = |error| ProcessError::File {
+            path: path.clone(),
+            error,
+        };
+        if let Some(dir) = path.parent() {
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(0o700);
+            builder.create(dir).map_err(failed)?;
+        }
+        fs::write(&path, format!("{config:#}\n")).map_err(failed)
+    }
+
+    /// The words after the executable's name.
+    pub fn args(&self) -> Vec<String> {
+        let path = |path: &Path| path.display().to_string();
+        let mut args = vec![
+            "--root".to_owned(),
+            path(&self.root),
+            "--ubus-socket".to_owned(),
+            path(&self.ubus_socket),
+        ];
+        if self.time_scale != 1 {
+            args.extend(["--time-scale".to_owned(), self.time_scale.to_string()]);
+        }
+        args
+    }
+
+    /// What a person types to start it.
+    pub fn command_line(&self) -> String {
+        format!("DEBUG=1 {} {}", self.binary.display(), self.args().join(" "))
+    }
+
+    /// What a person types to ask it (`status`, `jobs`, …).
+    pub fn question(&self, verb: &str) -> String {
+        format!(
+            "{} {verb} --ubus-socket {}",
+            self.binary.display(),
+            self.ubus_socket.display()
+        )
+    }
+
+    /// Starts it in a process group of its own, so that Ctrl-C reaches the lab alone.
+    ///
+    /// # Errors
+    ///
+    /// The log or the executable cannot be opened.
+    pub fn start(&self) -> Result<AgentProcess, ProcessError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |error| ProcessError::File { path, error }
+        };
+        let mut open = OpenOptions::new();
+        let log = open
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .map_err(at(&self.log))?;
+        let child = Command::new(&self.binary)
+            .args(self.args())
+            .env("DEBUG", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(at(&self.binary))?;
+        let pid = child.id().map(u32::cast_signed).and_then(Pid::from_raw);
+        let pid = pid.expect("a process that nobody has waited for has an id");
+        Ok(AgentProcess { child, pid })
+    }
+}
+
+/// A running agent; killed when dropped.
+#[derive(Debug)]
+pub struct AgentProcess {
+    child: Child,
+    pid: Pid,
+}
+
+impl AgentProcess {
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_pid()
+    }
+
+    /// Waits until it has ended. Safe to drop and call again.
+    ///
+    /// # Errors
+    ///
+    /// The system does not say how it ended.
+    pub async fn ended(&mut self) -> Result<ExitStatus, ProcessError> {
+        let pid = self.pid();
+        let failed = |error| ProcessError::Process { pid, error };
+        self.child.wait().await.map_err(failed)
+    }
+
+    /// Ends it with SIGTERM and waits for that.
+    ///
+    /// # Errors
+    ///
+    /// It takes longer than `within`.
+    pub async fn terminate(&mut self, within: Duration) -> Result<ExitStatus, ProcessError> {
+        self.signal(Signal::TERM)?;
+        let pid = self.pid();
+        timeout(within, self.ended())
+            .await
+            .unwrap_or(Err(ProcessError::StillRunning { pid, within }))
+    }
+
+    /// Ends it with SIGKILL, as a crash would, and waits for that.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us.
+    pub async fn kill(&mut self) -> Result<ExitStatus, ProcessError> {
+        self.signal(Signal::KILL)?;
+        self.ended().await
+    }
+
+    /// One that has ended is left alone: its id may be somebody else's by now.
+    fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
+        let pid = self.pid();
+        let failed = |error| ProcessError::Process { pid, error };
+        match self.child.try_wait().map_err(failed)? {
+            Some(_) => Ok(()),
+            None => kill_process(self.pid, signal).map_err(|errno| failed(errno.into())),
+        }
+    }
+}

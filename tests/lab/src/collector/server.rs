@@ -1,0 +1,242 @@
+//! Connections, and what the mode of the day does to them.
+
+use std::convert::Infallible;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderValue, CONTENT_TYPE, RETRY_AFTER};
+use hyper::service::service_fn;
+use hyper::{Method, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::body::{self, Reports};
+use super::record::{Record, Request};
+use super::Mode;
+
+/// A client that keeps a rubbish connection open is cut off.
+const RUBBISH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An address that is ours, while connections to it are refused.
+pub(super) fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    Ok(socket)
+}
+
+/// Serves in the newest of `modes` until their sender is gone.
+pub(super) async fn run(
+    socket: TcpSocket,
+    modes: watch::Receiver<Mode>,
+    file: PathBuf,
+    record: watch::Sender<Record>,
+) {
+    if let Err(error) = serve(socket, modes, file, &record).await {
+        record.send_modify(|record| record.failure = Some(error.to_string()));
+    }
+}
+
+async fn serve(
+    mut socket: TcpSocket,
+    mut modes: watch::Receiver<Mode>,
+    file: PathBuf,
+    record: &watch::Sender<Record>,
+) -> io::Result<()> {
+    let addr = socket.local_addr()?;
+    loop {
+        let mode = *modes.borrow_and_update();
+        if mode == Mode::Down {
+            record.send_modify(|record| record.mode = Some(mode));
+            if modes.changed().await.is_err() {
+                return Ok(());
+            }
+            continue;
+        }
+        let listener = socket.listen(1024)?;
+        let more = listen(&listener, &mut modes, &file, record).await?;
+        // Bound again at once, so that nobody else gets the address while we are down.
+        drop(listener);
+        socket = bind(addr)?;
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Serves until the mode is `Down`; false if there will be no more modes.
+async fn listen(
+    listener: &TcpListener,
+    modes: &mut watch::Receiver<Mode>,
+    file: &Path,
+    record: &watch::Sender<Record>,
+) -> io::Result<bool> {
+    let mut connections = JoinSet::new();
+    loop {
+        let mode = *modes.borrow_and_update();
+        // What was open belongs to the mode before.
+        connections.shutdown().await;
+        if mode == Mode::Down {
+            return Ok(true);
+        }
+        record.send_modify(|record| record.mode = Some(mode));
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let (stream, _) = accepted?;
+                    let api = Api { mode, file: file.to_path_buf(), record: record.clone() };
+                    connections.spawn(api.converse(stream));
+                }
+                Some(_) = connections.join_next() => {}
+                changed = modes.changed() => match changed {
+                    Ok(()) => break,
+                    Err(_) => return Ok(false),
+                },
+            }
+        }
+    }
+}
+
+/// One connection's view of the server.
+struct Api {
+    mode: Mode,
+    file: PathBuf,
+    record: watch::Sender<Record>,
+}
+
+impl Api {
+    async fn converse(self, stream: TcpStream) {
+        if self.mode == Mode::Rubbish {
+            // The peer may be gone at any point, which is its right.
+            let _ = tokio::time::timeout(RUBBISH_TIMEOUT, self.rubbish(stream)).await;
+            return;
+        }
+        let service = service_fn(|request| self.answer(request));
+        let connection = hyper::server::conn::http1::Builder::new();
+        let _ = connection
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    }
+
+    async fn rubbish(&self, mut stream: TcpStream) -> io::Result<()> {
+        let mut asked = vec![0; 64 << 10];
+        if stream.read(&mut asked).await? == 0 {
+            return Ok(());
+        }
+        stream
+            .write_all(b"\x16\x03 this is not HTTP\r\n\r\n<html>\0")
+            .await?;
+        stream.shutdown().await?;
+        self.record
+            .send_modify(|record| record.add(Request::default()));
+        while stream.read(&mut asked).await? > 0 {}
+        Ok(())
+    }
+
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (head, body) = request.into_parts();
+        let mut seen = Request {
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().map(str::to_owned),
+            headers: texts(&head.headers),
+            ..Request::default()
+        };
+        let (status, text) = match self
+            .take(&head.method, &head.headers, body, &mut seen)
+            .await
+        {
+            Ok(reports) => match self.mode {
+                Mode::Status(status, _) => (status, "{}".to_owned()),
+                Mode::Page => (200, "<!DOCTYPE html><title>Log in</title>".to_owned()),
+                _ => match self.store(&reports.lines) {
+                    Ok(()) => (200, "{}".to_owned()),
+                    Err(error) => (500, error.to_string()),
+                },
+            },
+            Err((status, reason)) => (status, reason),
+        };
+        let stored = status == 200 && self.mode != Mode::Page;
+        seen.status = Some(status);
+        self.record.send_modify(|record| {
+            if stored {
+                record.reports.extend(seen.reports.iter().cloned());
+            }
+            record.add(seen);
+        });
+        if let Mode::Slow(wait) = self.mode {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(self.response(status, text))
+    }
+
+    /// Reads and checks a request; the reports in it are noted in `seen`.
+    async fn take(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        body: Incoming,
+        seen: &mut Request,
+    ) -> Result<Reports, (u16, String)> {
+        if method != Method::POST {
+            return Err((405, "statistics are posted".to_owned()));
+        }
+        let body = Limited::new(body, body::BODY_MAX).collect().await;
+        let body = body.map_err(|error| (413, error.to_string()))?.to_bytes();
+        let content_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let reports = body::read(content_type.unwrap_or_default(), body).await;
+        let reports = reports.map_err(|error| (400, error.to_string()))?;
+        seen.reports.clone_from(&reports.ids);
+        seen.part_headers.clone_from(&reports.part_headers);
+        Ok(reports)
+    }
+
+    fn store(&self, lines: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.file)?;
+        file.write_all(lines)
+    }
+
+    fn response(&self, status: u16, text: String) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(text)));
+        *response.status_mut() =
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let content_type = match self.mode {
+            Mode::Page => "text/html",
+            _ => "application/json",
+        };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Mode::Status(_, Some(seconds)) = self.mode {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let pairs = headers.iter();
+    pairs
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect()
+}

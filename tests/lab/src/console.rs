@@ -1,0 +1,298 @@
+//! The lab for a person: says what happens as it happens, and takes orders.
+
+use std::io::{self, Write};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use socketman::shutdown::Signals;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::collector::{Mode, Record};
+use crate::lab::{Lab, LabError};
+use crate::mqtt_side::{Deaf, Said, Words};
+use crate::order::{self, Order};
+use crate::report_tail::ReportTail;
+
+/// How long the agent's object is waited for after the bus was restarted.
+const BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is shown of a job's output, characters.
+const SHOWN: usize = 100;
+
+/// Why the console ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    #[error("standard output: {0}")]
+    Output(io::Error),
+    #[error("accepted reports: {0}")]
+    Reports(io::Error),
+    #[error("the API has ended")]
+    ApiEnded,
+    #[error(transparent)]
+    Deaf(Deaf),
+    #[error(transparent)]
+    Lab(#[from] LabError),
+}
+
+/// Prints lines with the time since the lab started.
+struct Printer {
+    start: Instant,
+}
+
+impl Printer {
+    fn line(&self, text: &str) -> Result<(), ConsoleError> {
+        let at = self.start.elapsed().as_secs_f64();
+        let mut out = io::stdout().lock();
+        writeln!(out, "{at:8.1} s  {text}").map_err(ConsoleError::Output)
+    }
+
+    fn plain(&self, text: &str) -> Result<(), ConsoleError> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).map_err(ConsoleError::Output)
+    }
+}
+
+/// Runs until a signal. The end of standard input ends the orders, not the lab.
+///
+/// # Errors
+///
+/// Standard output is closed, or a part of the lab has ended.
+pub async fn run(lab: &mut Lab, signals: &mut Signals) -> Result<(), ConsoleError> {
+    let printer = Printer {
+        start: Instant::now(),
+    };
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut typing = true;
+    let mut ear = lab.mqtt.listen();
+    let mut record = lab.api.watch();
+    let mut tail = ReportTail::new(lab.place().reports());
+    let mut requests = record.borrow_and_update().requests_total;
+    loop {
+        tokio::select! {
+            signal = signals.next() => {
+                return printer.line(&format!("{signal}: the agent ends, then the lab"));
+            }
+            line = lines.next_line(), if typing => match line {
+                Ok(Some(line)) => obey(lab, &line, &printer).await?,
+                // No terminal, or one that hung up: there is still a signal to end by.
+                Ok(None) | Err(_) => {
+                    typing = false;
+                    printer.line("no more commands: standard input has ended; SIGTERM ends the lab")?;
+                }
+            },
+            said = ear.next() => match said {
+                Ok(said) => show_message(&said, &printer)?,
+                Err(Deaf::Missed(count)) => printer.line(&format!("{count} messages not shown"))?,
+                Err(error) => return Err(ConsoleError::Deaf(error)),
+            },
+            changed = record.changed() => {
+                changed.map_err(|_| ConsoleError::ApiEnded)?;
+                let known = record.borrow_and_update().clone();
+                show_refused(&known, &mut requests, &printer)?;
+                for report in tail.read_new().map_err(ConsoleError::Reports)? {
+                    printer.line(&format!(
+                        "report {} accepted: {} stations, {} interfaces, {} bytes{}",
+                        report.seq,
+                        report.stations.len(),
+                        report.interfaces,
+                        report.bytes,
+                        if report.gaps > 0 { ", declares losses" } else { "" },
+                    ))?;
+                }
+            }
+            ended = lab.agent_ended() => {
+                printer.line(&agent_ended(ended?, lab))?;
+            }
+        }
+    }
+}
+
+fn agent_ended(status: ExitStatus, lab: &Lab) -> String {
+    let program = lab.program();
+    format!(
+        "the agent ended: {status}; see {}; start it again with: {}",
+        program.log.display(),
+        program.command_line()
+    )
+}
+
+/// Requests the API did not accept.
+fn show_refused(known: &Record, seen: &mut u64, printer: &Printer) -> Result<(), ConsoleError> {
+    let new = known.requests_total.saturating_sub(*seen);
+    *seen = known.requests_total;
+    let new = usize::try_from(new).unwrap_or(usize::MAX);
+    let from = known.requests.len().saturating_sub(new);
+    for request in &known.requests[from..] {
+        if let Some(status) = request.status.filter(|status| *status != 200) {
+            let count = request.reports.len();
+            printer.line(&format!("API answered {status} to {count} reports"))?;
+        }
+    }
+    Ok(())
+}
+
+fn show_message(said: &Said, printer: &Printer) -> Result<(), ConsoleError> {
+    let Some(words) = said.words() else {
+        let text = String::from_utf8_lossy(&said.payload);
+        return printer.line(&format!("{}: not understood: {}", said.channel, first_line(&text)));
+    };
+    match describe(&words) {
+        Some(text) => printer.line(&text),
+        None => Ok(()),
+    }
+}
+
+/// A message in words; None for the presence message, which only says that all is as it was.
+fn describe(words: &Words) -> Option<String> {
+    let (id, meta) = (first_line(&words.id), &words.meta);
+    Some(match (words.event_type.as_str(), meta.online.as_str()) {
+        ("PING", _) => return None,
+        ("CONNECT", "1") => "broker: the agent is online".to_owned(),
+        ("CONNECT", _) => "broker: the agent is offline".to_owned(),
+        ("DELIVERED", _) => format!("job {id} DELIVERED"),
+        (event_type, _) => {
+            let end = match (meta.exit_code, meta.signal) {
+                (Some(code), _) => format!(", exit code {code}"),
+                (None, Some(signal)) => format!(", signal {signal}"),
+                (None, None) => String::new(),
+            };
+            let said = [&meta.msg, &meta.stderr, &meta.reason]
+                .into_iter()
+                .find(|text| !text.is_empty());
+            let said = said.map_or("no output".to_owned(), |text| first_line(text));
+            format!("job {id} {}{end}: {said}", first_line(event_type))
+        }
+    })
+}
+
+/// The first line of what a device said, safe on a terminal.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let mut shown: String = line
+        .chars()
+        .take(SHOWN)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    if shown.len() < text.trim_end().len() {
+        shown.push_str(" …");
+    }
+    shown
+}
+
+async fn obey(lab: &mut Lab, line: &str, printer: &Printer) -> Result<(), ConsoleError> {
+    let done = match order::parse(line) {
+        Ok(order) => carry_out(lab, order, printer).await,
+        Err(why) => return printer.line(&why),
+    };
+    match done {
+        // What cannot be done is no reason to end: the person tries something else.
+        Err(ConsoleError::Lab(error)) => printer.line(&format!("failed: {error}")),
+        done => done,
+    }
+}
+
+async fn carry_out(lab: &mut Lab, order: Order, printer: &Printer) -> Result<(), ConsoleError> {
+    match order {
+        Order::Nothing => Ok(()),
+        Order::Help => printer.plain(order::HELP),
+        Order::Status => printer.plain(&status(lab).await),
+        Order::Stations(count) => {
+            lab.set_stations(count).await?;
+            printer.line(&format!("router: {count} stations"))
+        }
+        Order::Api(mode) => {
+            lab.set_api(mode).await?;
+            printer.line(match mode {
+                Mode::Down => "API: refuses connections",
+                Mode::Slow(_) => "API: answers after 8 s",
+                Mode::Status(..) => "API: answers 500",
+                _ => "API: up",
+            })
+        }
+        Order::Mqtt(false) => {
+            lab.mqtt.down().await.map_err(LabError::from)?;
+            printer.line("broker: down")
+        }
+        Order::Mqtt(true) => {
+            lab.mqtt.up().await.map_err(LabError::from)?;
+            printer.line("broker: up")
+        }
+        Order::UbusRestart => restart_bus(lab, printer).await,
+        Order::Job(command) => {
+            let id = lab.send_job(&command).await?;
+            printer.line(&format!("job {id} sent: {}", first_line(&command)))
+        }
+    }
+}
+
+async fn restart_bus(lab: &mut Lab, printer: &Printer) -> Result<(), ConsoleError> {
+    lab.restart_bus().await?;
+    let back = Instant::now();
+    printer.line("bus: restarted")?;
+    match timeout(BACK_WITHIN, lab.registered()).await {
+        Ok(object) => {
+            object?;
+            let ms = back.elapsed().as_millis();
+            printer.line(&format!("bus: object socketman is back after {ms} ms"))
+        }
+        Err(_) => printer.line(&format!(
+            "bus: no object socketman after {} s",
+            BACK_WITHIN.as_secs()
+        )),
+    }
+}
+
+/// What `socketman status` prints.
+async fn status(lab: &Lab) -> String {
+    let program = lab.program();
+    let output = Command::new(&program.binary)
+        .args(["status", "--ubus-socket"])
+        .arg(&program.ubus_socket)
+        .kill_on_drop(true)
+        .output()
+        .await;
+    match output {
+        Ok(output) => {
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        }
+        Err(error) => format!("{}: {error}\n", program.binary.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(json: &str) -> Option<String> {
+        let said = Said {
+            channel: "pub".into(),
+            payload: json.into(),
+        };
+        describe(&said.words().unwrap())
+    }
+
+    #[test]
+    fn messages_of_the_device_are_one_safe_line_each() {
+        let line = described(
+            r#"{"id":"a","event_type":"PROCESSED","meta":{"msg":"one\u001b[2J\ntwo\n","exit_code":0}}"#,
+        );
+        assert_eq!(
+            line.unwrap(),
+            "job a PROCESSED, exit code 0: one\u{fffd}[2J …"
+        );
+        let line = described(
+            r#"{"id":"a","event_type":"PROCESSED","meta":{"msg":"","stderr":"sh: nosuch: not found\n","exit_code":127}}"#,
+        );
+        assert_eq!(
+            line.unwrap(),
+            "job a PROCESSED, exit code 127: sh: nosuch: not found"
+        );
+        let line = described(r#"{"id":"b","event_type":"REJECTED","meta":{"reason":"expired"}}"#);
+        assert_eq!(line.unwrap(), "job b REJECTED: expired");
+        let line = described(r#"{"event_type":"CONNECT","meta":{"online":"0"}}"#);
+        assert_eq!(line.unwrap(), "broker: the agent is offline");
+        assert_eq!(described(r#"{"event_type":"PING"}"#), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! The program `socketman-lab`.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use socketman::shutdown::Signals;
+
+use crate::agent_binary::{self, BinaryError};
+use crate::console::{self, ConsoleError};
+use crate::lab::{Ended, Lab, LabError};
+use crate::options::{Options, INTERACTIVE_SCALE, ONCE_SCALE};
+use crate::play::{play, Outcome, Step};
+use crate::ubus_cli::{self, UbusArgs};
+
+/// Lines of the agent's log shown when the script fails.
+const LOG_LINES: usize = 15;
+
+/// A router on your desk: a bus, a Wi-Fi router, an MQTT broker, an API, and SocketMan among them.
+///
+/// Runs until Ctrl-C, says what happens and takes commands (type help); with --once it plays a script
+/// and says whether all of it happened.
+#[derive(Parser)]
+#[command(
+    name = "socketman-lab",
+    version,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub struct Desk {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    lab: LabArgs,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// What the ubus tool does on a router: list, call, listen, send
+    Ubus(UbusArgs),
+}
+
+#[derive(Args)]
+struct LabArgs {
+    /// Play the script and exit: 0 only if all of it happened
+    #[arg(long)]
+    once: bool,
+    /// Write how the script went to this file
+    #[arg(long, value_name = "FILE", requires = "once")]
+    json: Option<PathBuf>,
+    /// Do not start the agent; how to start it is printed
+    #[arg(long, conflicts_with = "once")]
+    no_agent: bool,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// Why the program fails.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    #[error(transparent)]
+    Binary(#[from] BinaryError),
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{path}: {error}")]
+    Json { path: PathBuf, error: io::Error },
+    #[error("{0}: the script was not finished")]
+    Interrupted(&'static str),
+}
+
+/// Does what the arguments say, in a tokio runtime.
+///
+/// # Errors
+///
+/// It could not begin, or was interrupted.
+pub async fn run(desk: Desk) -> Result<ExitCode, DeskError> {
+    match desk.verb {
+        Some(Verb::Ubus(args)) => {
+            let (mut out, mut err) = (io::stdout(), io::stderr());
+            Ok(ubus_cli::run(&args, &mut out, &mut err).await.into())
+        }
+        None => {
+            // From here on a signal ends the agent first.
+            let mut signals = Signals::listen()?;
+            let binary = tokio::select! {
+                found = agent_binary::find() => found?,
+                signal = signals.next() => return Err(DeskError::Interrupted(signal)),
+            };
+            match desk.lab.once {
+                true => once(desk.lab, binary, signals).await,
+                false => interactive(desk.lab, binary, signals).await,
+            }
+        }
+    }
+}
+
+async fn interactive(
+    args: LabArgs,
+    binary: PathBuf,
+    mut signals: Signals,
+) -> Result<ExitCode, DeskError> {
+    let scale = args.options.time_scale.unwrap_or(INTERACTIVE_SCALE);
+    let mut lab = Lab::start(&args.options, binary, scale).await?;
+    let agent = match args.no_agent {
+        true => format!("start it with: {}", lab.program().command_line()),
+        false => format!("pid {}", lab.start_agent()?.pid()),
+    };
+    introduce(&lab, &agent)?;
+    let ran = console::run(&mut lab, &mut signals).await;
+    let Ended { agent } = lab.end().await?;
+    ran?;
+    if let Some(status) = agent.filter(|status| !status.success()) {
+        eprintln!("socketman-lab: the agent ended with an error: {status}");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says where everything is.
+fn introduce(lab: &Lab, agent: &str) -> io::Result<()> {
+    let program = lab.program();
+    let own = std::env::current_exe()?;
+    let socket = program.ubus_socket.display();
+    let keeps = match lab.place().is_temporary() {
+        true => " (removed at the end)",
+        false => "",
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "A router on your desk. Type help for what can be broken; Ctrl-C ends.")?;
+    writeln!(out, "  directory  {}{keeps}", lab.place().path().display())?;
+    writeln!(out, "  agent      {agent}")?;
+    writeln!(out, "  its log    {}", program.log.display())?;
+    writeln!(out, "  settings   {}", program.config_file().display())?;
+    writeln!(out, "  API        {}", lab.api.url("/stats"))?;
+    writeln!(out, "  accepted   {}", lab.place().reports().display())?;
+    writeln!(out, "  broker     {}", lab.mqtt.description())?;
+    writeln!(out, "  ask it     {}", program.question("status"))?;
+    writeln!(out, "  the bus    {} ubus -s {socket} list", own.display())?;
+    if program.time_scale == 1 {
+        let pace = "as on a router: a report every 15 s, delivered once a minute; --time-scale 10 is faster";
+        writeln!(out, "  pace       {pace}")?;
+    }
+    writeln!(out)
+}
+
+async fn once(args: LabArgs, binary: PathBuf, mut signals: Signals) -> Result<ExitCode, DeskError> {
+    let scale = args.options.time_scale.unwrap_or(ONCE_SCALE);
+    let start = Instant::now();
+    let mut lab = Lab::start(&args.options, binary, scale).await?;
+    say(&format!(
+        "A router with {} stations, its bus, a broker ({}) and an API; the agent's intervals pass {} \
+         times faster than on a router.",
+        args.options.stations,
+        lab.mqtt.description(),
+        scale
+    ))?;
+    let played = tokio::select! {
+        played = play(&mut lab, show) => Some(played),
+        signal = signals.next() => {
+            eprintln!("socketman-lab: {signal}: ending");
+            None
+        }
+    };
+    let Some(played) = played else {
+        lab.end().await?;
+        return Err(DeskError::Interrupted("signal"));
+    };
+    let mut outcome = played?;
+    if !outcome.ok {
+        lab.keep();
+        complain(&lab)?;
+    }
+    match lab.end().await {
+        Ok(Ended { agent }) if agent.is_none_or(|status| status.success()) => {}
+        Ok(Ended { agent }) => {
+            outcome.ok = false;
+            say(&format!("FAILED: the agent ended with an error: {agent:?}"))?;
+        }
+        Err(error) => {
+            outcome.ok = false;
+            say(&format!("FAILED: {error}"))?;
+        }
+    }
+    if let Some(path) = &args.json {
+        write_json(path, &outcome)?;
+    }
+    let verdict = match outcome.ok {
+        true => "All of it happened",
+        false => "NOT all of it happened",
+    };
+    say(&format!(
+        "{verdict}: {} reports delivered, {} jobs, {:.1} s in all.",
+        outcome.reports_delivered,
+        outcome.jobs.len(),
+        start.elapsed().as_secs_f64()
+    ))?;
+    Ok(match outcome.ok {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn show(step: &Step) -> io::Result<()> {
+    let mark = match step.ok {
+        true => "ok    ",
+        false => "FAILED",
+    };
+    let seconds = step.ms as f64 / 1000.0;
+    say(&format!(
+        "{mark} {seconds:5.1} s  {}\n                {}",
+        step.name, step.detail
+    ))
+}
+
+/// Says where to look when the script failed.
+fn complain(lab: &Lab) -> io::Result<()> {
+    let path = lab.place().log();
+    let log = fs::read(&path).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
+    say(&format!(
+        "The directory is kept: {}\nThe end of {}:",
+        lab.place().path().display(),
+        path.display()
+    ))?;
+    last.iter().try_for_each(|line| say(&format!("    {line}")))
+}
+
+fn write_json(path: &Path, outcome: &Outcome) -> Result<(), DeskError> {
+    let failed = |error: io::Error| DeskError::Json {
+        path: path.to_owned(),
+        error,
+    };
+    let mut json = serde_json::to_vec_pretty(outcome).map_err(|error| failed(error.into()))?;
+    json.push(b'\n');
+    fs::write(path, json).map_err(failed)
+}
+
+/// Prints a line; unlike println!, a closed standard output is an error and no panic.
+fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
+}

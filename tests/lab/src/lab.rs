@@ -1,0 +1,351 @@
+//! The lab: everything around the agent, and the agent.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{json, Value};
+use socketman::ubus::{self, blobmsg, Client, ObjectInfo};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{interval, timeout, MissedTickBehavior};
+
+use crate::agent_process::{AgentProcess, AgentProgram, ProcessError};
+use crate::collector::{Collector, Mode};
+use crate::mqtt_side::{MqttError, MqttSide};
+use crate::options::Options;
+use crate::place::{Place, PlaceError};
+use crate::router::{self, Control, Router, ROUTER_MAC};
+use crate::ubusd::{self, Credentials, Peers, Ubusd};
+
+/// First and second level of the device's topics, after the channel.
+const TOPIC: &str = "lab/desk";
+
+/// The device's id at the broker.
+const CLIENT_ID: &str = "socketman9483c4a1b200";
+
+/// The token the API is sent. It is no secret: this API asks nobody.
+const TOKEN: &str = "lab-token";
+
+/// Time of the bus and its objects to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often the agent is asked while a change in its status is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The agent has ended this long after SIGTERM, it promises.
+pub const AGENT_ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why the lab does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error("bus {path}: {error}")]
+    Bus { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Router(#[from] router::Error),
+    #[error(transparent)]
+    RouterGone(#[from] router::Gone),
+    #[error("API at {address}: {error}")]
+    Api {
+        address: SocketAddr,
+        error: io::Error,
+    },
+    #[error(transparent)]
+    Mqtt(#[from] MqttError),
+    #[error(transparent)]
+    Agent(#[from] ProcessError),
+    #[error("socketman {method}: {error}")]
+    Call { method: String, error: ubus::Error },
+    #[error("the bus: {0}")]
+    Listen(ubus::Error),
+}
+
+/// A running lab. Everything in it ends when it is dropped, in order with [`Lab::end`].
+pub struct Lab {
+    agent: Option<AgentProcess>,
+    program: AgentProgram,
+    pub mqtt: MqttSide,
+    pub api: Collector,
+    pub router: Control,
+    router_task: JoinHandle<Result<(), router::Error>>,
+    /// Dropped, it ends the router.
+    _router_end: oneshot::Sender<()>,
+    bus: Option<Ubusd>,
+    client: Client,
+    place: Place,
+    jobs: u32,
+}
+
+impl Lab {
+    /// Builds everything around the agent `binary`; [`Lab::start_agent`] starts it. Needs a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// A port is taken, the broker is not there, the directory does not serve.
+    pub async fn start(options: &Options, binary: PathBuf, scale: u32) -> Result<Self, LabError> {
+        let place = Place::open(options.dir.as_deref())?;
+        let bus = open_bus(&place.socket())?;
+        let (client, connection) = ubus::connect(&place.socket());
+        tokio::spawn(connection.run());
+
+        let router = Router::at(&place.root(), options.stations, options.seed)?;
+        let control = router.control();
+        let (router_client, connection) = ubus::connect(&place.socket());
+        tokio::spawn(connection.run());
+        let (router_end, ended) = oneshot::channel::<()>();
+        let router_task = tokio::spawn(router.serve(router_client, async {
+            // Sent or dropped, it is the end.
+            let _ = ended.await;
+        }));
+
+        let base = format!("{TOPIC}/{ROUTER_MAC}");
+        let mqtt = match &options.broker {
+            None => MqttSide::embedded(options.mqtt, &base).await?,
+            Some(broker) => MqttSide::real(broker, options.mqtt, &base, CLIENT_ID).await?,
+        };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.http));
+        let api = Collector::start(address, place.path()).await;
+        let api = api.map_err(|error| LabError::Api { address, error })?;
+
+        let program = AgentProgram {
+            binary,
+            root: place.root(),
+            ubus_socket: place.socket(),
+            log: place.log(),
+            time_scale: scale,
+        };
+        let (topic, key) = TOPIC.split_once('/').expect("it has two levels");
+        program.configure(&json!({
+            "mac": ROUTER_MAC,
+            "mqtt_host": mqtt.address().ip().to_string(),
+            "port": mqtt.address().port(),
+            "topic": topic,
+            "key": key,
+            "stats_url": api.url("/stats"),
+            "token": TOKEN,
+            "ping-interval": 30,
+        }))?;
+        let mut lab = Lab {
+            agent: None,
+            program,
+            mqtt,
+            api,
+            router: control,
+            router_task,
+            _router_end: router_end,
+            bus: Some(bus),
+            client,
+            place,
+            jobs: 0,
+        };
+        lab.router_is_there().await?;
+        Ok(lab)
+    }
+
+    /// An order is done when the objects are on the bus.
+    async fn router_is_there(&mut self) -> Result<(), LabError> {
+        tokio::select! {
+            done = self.router.thaw() => Ok(done?),
+            ended = &mut self.router_task => match ended {
+                Ok(Err(error)) => Err(error.into()),
+                Ok(Ok(())) | Err(_) => Err(router::Error::Ended.into()),
+            },
+        }
+    }
+
+    /// How the agent is started, configured and asked.
+    pub fn program(&self) -> &AgentProgram {
+        &self.program
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Keeps a temporary directory, for somebody to look into.
+    pub fn keep(&mut self) {
+        self.place.keep();
+    }
+
+    /// A client of the bus, as root.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Starts the agent. One that runs is killed.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be executed.
+    pub fn start_agent(&mut self) -> Result<&mut AgentProcess, LabError> {
+        self.agent = None;
+        Ok(self.agent.insert(self.program.start()?))
+    }
+
+    /// The agent, if it was started.
+    pub fn agent(&mut self) -> Option<&mut AgentProcess> {
+        self.agent.as_mut()
+    }
+
+    /// Waits until the agent ends, for ever if none was started. Safe to drop and call again until
+    /// it has answered.
+    ///
+    /// # Errors
+    ///
+    /// The system does not say how it ended.
+    pub async fn agent_ended(&mut self) -> Result<ExitStatus, LabError> {
+        let Some(agent) = &mut self.agent else {
+            return std::future::pending().await;
+        };
+        let status = agent.ended().await;
+        self.agent = None;
+        Ok(status?)
+    }
+
+    /// Sets how many stations there are.
+    pub async fn set_stations(&self, count: usize) -> Result<(), LabError> {
+        Ok(self.router.set_stations(count).await?)
+    }
+
+    /// Sets what the API does.
+    pub async fn set_api(&self, mode: Mode) -> Result<(), LabError> {
+        let address = self.api.addr();
+        let set = self.api.set(mode).await;
+        set.map_err(|error| LabError::Api { address, error })
+    }
+
+    /// Ends the bus daemon and starts another at the same socket.
+    pub async fn restart_bus(&mut self) -> Result<(), LabError> {
+        self.stop_bus().await;
+        self.start_bus()
+    }
+
+    /// Ends the bus daemon.
+    pub async fn stop_bus(&mut self) {
+        if let Some(bus) = self.bus.take() {
+            bus.stop().await;
+        }
+    }
+
+    /// Starts a bus daemon at the lab's socket.
+    pub fn start_bus(&mut self) -> Result<(), LabError> {
+        self.bus = Some(open_bus(&self.place.socket())?);
+        Ok(())
+    }
+
+    /// Sends a job by the broker and says its id; returns when the broker has it.
+    pub async fn send_job(&mut self, command: &str) -> Result<String, LabError> {
+        self.jobs += 1;
+        let id = format!("lab-{}", self.jobs);
+        self.mqtt.send_job(&id, command).await?;
+        Ok(id)
+    }
+
+    /// Calls a method of the agent.
+    pub async fn call<A>(&self, method: &str, args: &A) -> Result<Value, LabError>
+    where
+        A: Serialize + ?Sized,
+    {
+        let failed = |error| LabError::Call {
+            method: method.to_owned(),
+            error,
+        };
+        let args = ubus::to_members(args).map_err(failed)?;
+        let call = self.client.call_raw("socketman", method, args, ANSWER_WITHIN);
+        let replies = call.await.map_err(failed)?;
+        let data = replies.first().ok_or_else(|| failed(ubus::Error::NoData))?;
+        let table = blobmsg::Value::from_members(data).map_err(|error| failed(error.into()))?;
+        serde_json::to_value(table)
+            .map_err(|error| failed(ubus::Error::Decode(error.to_string())))
+    }
+
+    /// Waits until the agent's object is on the bus.
+    pub async fn registered(&self) -> Result<ObjectInfo, LabError> {
+        let listened = self.client.listen("ubus.object.add").await;
+        let mut events = listened.map_err(LabError::Listen)?;
+        let mut state = self.client.state();
+        loop {
+            let found = match self.client.lookup("socketman", ANSWER_WITHIN).await {
+                Ok(found) => found,
+                Err(ubus::Error::Status(ubus::Status::NOT_FOUND) | ubus::Error::Disconnected) => {
+                    Vec::new()
+                }
+                Err(error) => return Err(LabError::Listen(error)),
+            };
+            if let Some(object) = found.into_iter().next() {
+                return Ok(object);
+            }
+            // Something appeared, or the bus came back with what was there before we listened.
+            tokio::select! {
+                heard = events.next() => {
+                    heard.ok_or(LabError::Listen(ubus::Error::Disconnected))?;
+                }
+                changed = state.changed() => {
+                    changed.map_err(|_| LabError::Listen(ubus::Error::Disconnected))?;
+                }
+            }
+        }
+    }
+
+    /// Waits until `wanted` holds of the agent's status, and returns that. While the agent cannot be
+    /// reached it goes on asking.
+    pub async fn status_when(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            match self.call("status", &()).await {
+                Ok(status) if wanted(&status) => return status,
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Ends the agent with SIGTERM, then everything else.
+    ///
+    /// # Errors
+    ///
+    /// The agent did not end as it promises, or it ended with an error.
+    pub async fn end(mut self) -> Result<Ended, LabError> {
+        let agent = match &mut self.agent {
+            // It has its own deadline; the time to notice that comes on top.
+            Some(agent) => Some(agent.terminate(AGENT_ENDS_WITHIN * 2).await?),
+            None => None,
+        };
+        self.mqtt.end().await?;
+        drop(self._router_end);
+        let ended = timeout(ANSWER_WITHIN, &mut self.router_task).await;
+        if let Ok(Ok(Err(error))) = ended {
+            return Err(error.into());
+        }
+        if let Some(bus) = self.bus.take() {
+            bus.stop().await;
+        }
+        Ok(Ended { agent })
+    }
+}
+
+/// How the lab ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Exit status of the agent; None without one.
+    pub agent: Option<ExitStatus>,
+}
+
+fn open_bus(path: &Path) -> Result<Ubusd, LabError> {
+    let options = ubusd::Options {
+        // Whoever starts the lab is root on its router.
+        peers: Peers::All(Credentials::root()),
+        ..ubusd::Options::default()
+    };
+    Ubusd::start_with(path, options).map_err(|error| LabError::Bus {
+        path: path.to_owned(),
+        error,
+    })
+}

@@ -1,0 +1,121 @@
+//! The handle on a running router.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::facts::Facts;
+use super::fault::{self, Fault};
+
+/// What can be ordered of the router.
+#[derive(Debug)]
+pub(super) enum Order {
+    Stations(usize),
+    Churn(u32),
+    Advance(Duration),
+    Freeze(bool),
+    Break(Vec<Fault>),
+    Heal,
+}
+
+/// The router is not served any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the router is gone")]
+pub struct Gone;
+
+/// Tells a router what to do and what is true of it. Orders are done when they return; they wait
+/// until the router is being served.
+#[derive(Debug, Clone)]
+pub struct Control {
+    pub(super) orders: mpsc::Sender<(Order, oneshot::Sender<()>)>,
+    pub(super) facts: watch::Receiver<Facts>,
+    pub(super) root: PathBuf,
+}
+
+impl Control {
+    /// What is true right now. Exact for as long as one likes while frozen.
+    pub fn facts(&self) -> Facts {
+        self.facts.borrow().clone()
+    }
+
+    /// To wait for a change of what is true.
+    pub fn watch(&self) -> watch::Receiver<Facts> {
+        self.facts.clone()
+    }
+
+    /// The directory to give an agent as `--root`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Makes it exactly so many authorized stations.
+    pub async fn set_stations(&self, count: usize) -> Result<(), Gone> {
+        self.order(Order::Stations(count)).await
+    }
+
+    /// How many stations leave per minute by themselves, to return later; at most 60.
+    pub async fn set_churn(&self, per_minute: u32) -> Result<(), Gone> {
+        self.order(Order::Churn(per_minute)).await
+    }
+
+    /// Lets time pass in the world alone.
+    pub async fn advance(&self, time: Duration) -> Result<(), Gone> {
+        self.order(Order::Advance(time)).await
+    }
+
+    /// Stops the world's time, but for [`Control::advance`].
+    pub async fn freeze(&self) -> Result<(), Gone> {
+        self.order(Order::Freeze(true)).await
+    }
+
+    /// Lets the world's time follow the clock again.
+    pub async fn thaw(&self) -> Result<(), Gone> {
+        self.order(Order::Freeze(false)).await
+    }
+
+    /// Takes objects off the bus; a `*` at the end means all that begin so, here and below.
+    pub async fn vanish(&self, objects: &str) -> Result<(), Gone> {
+        self.fail(vec![Fault::Absent(objects.to_owned())]).await
+    }
+
+    /// Lets objects answer so much later.
+    pub async fn late(&self, objects: &str, by: Duration) -> Result<(), Gone> {
+        self.fail(vec![Fault::Late(objects.to_owned(), by)]).await
+    }
+
+    /// Lets objects never answer.
+    pub async fn silent(&self, objects: &str) -> Result<(), Gone> {
+        self.fail(vec![Fault::Silent(objects.to_owned())]).await
+    }
+
+    /// Lets objects answer with values of other types than they should have.
+    pub async fn wrong_types(&self, objects: &str) -> Result<(), Gone> {
+        self.fail(vec![Fault::WrongTypes(objects.to_owned())]).await
+    }
+
+    /// Takes away what only a box with rpcd has: `iwinfo`, `luci-rpc`, `uci`.
+    pub async fn without_rpcd(&self) -> Result<(), Gone> {
+        self.fail(fault::without_rpcd()).await
+    }
+
+    /// Takes away all access points.
+    pub async fn without_hostapd(&self) -> Result<(), Gone> {
+        self.fail(fault::without_hostapd()).await
+    }
+
+    /// Ends all faults. Calls that were never answered end in "unknown error".
+    pub async fn heal(&self) -> Result<(), Gone> {
+        self.order(Order::Heal).await
+    }
+
+    async fn fail(&self, faults: Vec<Fault>) -> Result<(), Gone> {
+        self.order(Order::Break(faults)).await
+    }
+
+    async fn order(&self, order: Order) -> Result<(), Gone> {
+        let (done, is_done) = oneshot::channel();
+        self.orders.send((order, done)).await.map_err(|_| Gone)?;
+        is_done.await.map_err(|_| Gone)
+    }
+}

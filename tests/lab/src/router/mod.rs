@@ -1,0 +1,244 @@
+//! A router that does not exist: its objects on the bus and its files, with counters that move and
+//! stations that come and go.
+//!
+//! ```text
+//!  world (pure: time, stations, leases, counters) ─► objects (pure: what each method answers)
+//!    │  │                                                │
+//!    │  └─► tree: the files for --root                   └─► Router: on the bus, through faults
+//!    └─► facts: what is true, for comparison                    ▲
+//!                                                            Control: orders
+//! ```
+//!
+//! Shapes and wire types are those of OpenWrt 24.10, with `tests/data/samples` as the base.
+
+mod ap;
+mod control;
+mod facts;
+mod fault;
+mod lease;
+mod members;
+mod netdev;
+mod objects;
+mod offers;
+mod station;
+mod tree;
+mod world;
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use socketman::ubus::blobmsg::Value;
+use socketman::ubus::{self, Client, Request, Responder, Status};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+
+pub use ap::{Ap, Band, Network, APS};
+pub use control::{Control, Gone};
+pub use facts::{Facts, NetdevFacts, StationFacts};
+pub use fault::{distort, Fault, Faults};
+pub use lease::Lease;
+pub use objects::{answer, catalogue, Reply, SECRETS};
+pub use station::{Mac, Standard, Station, Traffic};
+pub use tree::Tree;
+pub use world::{News, World, HOSTNAME, ROUTER_MAC};
+
+use control::Order;
+use offers::Offers;
+
+/// How often the world moves, the counters with it.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Orders that may wait.
+const ORDERS: usize = 16;
+
+/// Calls that are kept unanswered; of more, the oldest ends in "unknown error".
+const UNANSWERED: usize = 1024;
+
+/// Why the router is no more.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("files of the router in {path}: {source}")]
+    Tree { path: PathBuf, source: io::Error },
+    #[error("objects of the router: {0}")]
+    Bus(#[from] ubus::Error),
+    #[error("the connection of the router's objects ended")]
+    Ended,
+}
+
+/// The router, to be put on a bus with [`Router::serve`].
+#[derive(Debug)]
+pub struct Router {
+    world: World,
+    tree: Tree,
+    faults: Faults,
+    frozen: bool,
+    orders: mpsc::Receiver<(Order, oneshot::Sender<()>)>,
+    facts: watch::Sender<Facts>,
+    control: Control,
+    unanswered: Vec<Responder>,
+}
+
+impl Router {
+    /// A router whose clock shows the time of this machine, with that many authorized stations and
+    /// its files in a temporary directory, which goes with it.
+    pub fn new(stations: usize, seed: u64) -> Result<Self, Error> {
+        let world = World::new(stations, seed, epoch());
+        let tree = Tree::temporary(&world).map_err(|source| Error::Tree {
+            path: std::env::temp_dir(),
+            source,
+        })?;
+        Ok(Self::with(world, tree))
+    }
+
+    /// The same, with its files in a directory that stays.
+    pub fn at(root: &Path, stations: usize, seed: u64) -> Result<Self, Error> {
+        let world = World::new(stations, seed, epoch());
+        let tree = Tree::at(root, &world).map_err(|source| Error::Tree {
+            path: root.to_owned(),
+            source,
+        })?;
+        Ok(Self::with(world, tree))
+    }
+
+    fn with(world: World, tree: Tree) -> Self {
+        let (orders_tx, orders) = mpsc::channel(ORDERS);
+        let (facts, facts_rx) = watch::channel(world.facts());
+        let control = Control {
+            orders: orders_tx,
+            facts: facts_rx,
+            root: tree.root().to_owned(),
+        };
+        Router {
+            world,
+            tree,
+            faults: Faults::default(),
+            frozen: false,
+            orders,
+            facts,
+            control,
+            unanswered: Vec::new(),
+        }
+    }
+
+    /// A handle, good for as long as the router is served.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Offers the objects through `client` and lets the world move, until `shutdown`. The client's
+    /// connection has to be driven by somebody else.
+    pub async fn serve(
+        mut self,
+        client: Client,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let mut offers = Offers::new(client);
+        offers.adjust(&self.faults).await?;
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Instant::now();
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return Ok(()),
+                call = offers.next() => {
+                    let (path, request) = call.ok_or(Error::Ended)?;
+                    self.answer(path, request);
+                }
+                Some((order, done)) = self.orders.recv() => {
+                    self.obey(order, &mut offers).await?;
+                    // Whoever does not wait for it does not need to know.
+                    let _ = done.send(());
+                }
+                now = ticks.tick() => {
+                    if !self.frozen {
+                        let news = self.world.advance(now.saturating_duration_since(last));
+                        self.moved(news, &offers)?;
+                    }
+                    last = now;
+                }
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order, offers: &mut Offers) -> Result<(), Error> {
+        match order {
+            Order::Stations(count) => {
+                let news = self.world.set_stations(count);
+                self.moved(news, offers)?;
+            }
+            Order::Advance(time) => {
+                let news = self.world.advance(time);
+                self.moved(news, offers)?;
+            }
+            Order::Churn(per_minute) => self.world.set_churn(per_minute),
+            Order::Freeze(frozen) => self.frozen = frozen,
+            Order::Break(faults) => {
+                faults.into_iter().for_each(|fault| self.faults.add(fault));
+                offers.adjust(&self.faults).await?;
+            }
+            Order::Heal => {
+                self.faults.clear();
+                self.unanswered.clear();
+                offers.adjust(&self.faults).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The world is another: files and facts first, so that whoever hears the news finds them.
+    fn moved(&mut self, news: Vec<News>, offers: &Offers) -> Result<(), Error> {
+        self.tree
+            .refresh(&self.world)
+            .map_err(|source| Error::Tree {
+                path: self.tree.root().to_owned(),
+                source,
+            })?;
+        self.facts.send_replace(self.world.facts());
+        Ok(news.iter().try_for_each(|news| offers.notify(news))?)
+    }
+
+    fn answer(&mut self, path: String, request: Request) {
+        let reply = match Value::from_members(request.data()) {
+            Ok(args) => answer(&self.world, &path, &request.method, &args),
+            Err(_) => Err(Status::INVALID_ARGUMENT),
+        };
+        let reply = match reply {
+            Ok(Some(value)) if self.faults.wrong_types(&path) => Ok(Some(distort(value))),
+            reply => reply,
+        };
+        let responder = request.into_responder();
+        if self.faults.silent(&path) {
+            if self.unanswered.len() >= UNANSWERED {
+                self.unanswered.remove(0);
+            }
+            self.unanswered.push(responder);
+        } else if let Some(delay) = self.faults.delay(&path) {
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                give(responder, reply);
+            });
+        } else {
+            give(responder, reply);
+        }
+    }
+}
+
+fn give(responder: Responder, reply: Reply) {
+    match reply {
+        Ok(Some(value)) => {
+            responder.data_raw(value.to_members());
+            responder.finish(Status::OK);
+        }
+        Ok(None) => responder.finish(Status::OK),
+        Err(status) => responder.finish(status),
+    }
+}
+
+fn epoch() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,83 @@
+//! The objects of the router: what they are called, what they offer, what they answer. Pure.
+
+mod dhcp;
+mod hostapd;
+mod iwinfo;
+mod network;
+mod system;
+mod uci;
+
+use socketman::ubus::blobmsg::Value;
+use socketman::ubus::{Method, Status};
+
+use super::ap::APS;
+use super::world::World;
+
+pub use network::SECRETS;
+pub(crate) use uci::DHCP_FILE;
+
+/// What a method answers: data and success, success alone, or a status.
+pub type Reply = Result<Option<Value>, Status>;
+
+/// The objects that exist only where rpcd runs.
+pub(super) const RPCD: [&str; 3] = ["iwinfo", "luci-rpc", "uci"];
+
+/// Path and methods of every object.
+pub fn catalogue() -> Vec<(String, Vec<Method>)> {
+    let mut objects: Vec<(String, Vec<Method>)> = vec![
+        ("dhcp".into(), dhcp::odhcpd_methods()),
+        ("dnsmasq".into(), dhcp::dnsmasq_methods()),
+        ("iwinfo".into(), iwinfo::methods()),
+        ("luci-rpc".into(), dhcp::luci_methods()),
+        ("network.device".into(), network::device_methods()),
+        ("network.interface".into(), network::interface_methods()),
+        ("network.wireless".into(), network::wireless_methods()),
+        ("system".into(), system::methods()),
+        ("uci".into(), uci::methods()),
+    ];
+    objects.extend(
+        APS.iter()
+            .map(|ap| (format!("hostapd.{}", ap.ifname), hostapd::methods())),
+    );
+    objects.extend(network::interfaces().map(|name| {
+        (
+            format!("network.interface.{name}"),
+            network::one_interface_methods(),
+        )
+    }));
+    objects.sort_by(|a, b| a.0.cmp(&b.0));
+    objects
+}
+
+/// Answers one call. `args` is the table the caller sent.
+pub fn answer(world: &World, path: &str, method: &str, args: &Value) -> Reply {
+    match path {
+        "dhcp" => dhcp::odhcpd(world, method),
+        "dnsmasq" => dhcp::dnsmasq(world, method),
+        "iwinfo" => iwinfo::answer(world, method, args),
+        "luci-rpc" => dhcp::luci(world, method, args),
+        "network.device" => network::device(world, method, args),
+        "network.interface" => network::interface(world, method, args),
+        "network.wireless" => network::wireless(method),
+        "system" => system::answer(world, method),
+        "uci" => uci::answer(world, method, args),
+        _ => {
+            if let Some(ifname) = path.strip_prefix("hostapd.") {
+                let ap = APS.iter().position(|ap| ap.ifname == ifname);
+                hostapd::answer(world, ap.ok_or(Status::NOT_FOUND)?, method)
+            } else if let Some(name) = path.strip_prefix("network.interface.") {
+                network::one_interface(world, name, method)
+            } else {
+                Err(Status::NOT_FOUND)
+            }
+        }
+    }
+}
+
+/// A text argument, if there is one.
+fn text<'v>(args: &'v Value, name: &str) -> Option<&'v str> {
+    args.get(name)?.as_str()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! `network.device`, `network.interface`, `network.interface.<name>`, `network.wireless`: netifd.
+
+use socketman::ubus::blobmsg::{Type, Value};
+use socketman::ubus::{Method, Status};
+
+use super::{text, Reply};
+use crate::router::ap::{Ap, Network, APS};
+use crate::router::members::{get_mut, items_mut, push, remove, sample, set, table};
+use crate::router::netdev::vlan_section;
+use crate::router::world::World;
+
+const DUMP: &str = include_str!("../../../../data/samples/network.interface__dump.json");
+const WIRELESS: &str = include_str!("../../../../data/samples/network.wireless__status.json");
+
+/// The passwords that `network.wireless status` shows: none of them may ever leave the agent.
+pub const SECRETS: [&str; 3] = ["example-psk-1", "example-psk-guest", "example-psk-iot"];
+
+/// How long after boot the interfaces of the sample came up, s.
+const SAMPLE_UPTIME: i64 = 356_412;
+
+pub(super) fn device_methods() -> Vec<Method> {
+    vec![Method::new("status", &[("name", Type::String)])]
+}
+
+pub(super) fn interface_methods() -> Vec<Method> {
+    vec![
+        Method::new("status", &[("interface", Type::String)]),
+        Method::new("dump", &[]),
+    ]
+}
+
+pub(super) fn one_interface_methods() -> Vec<Method> {
+    vec![Method::new("status", &[])]
+}
+
+pub(super) fn wireless_methods() -> Vec<Method> {
+    vec![Method::new("status", &[])]
+}
+
+pub(super) fn device(world: &World, method: &str, args: &Value) -> Reply {
+    if method != "status" {
+        return Err(Status::METHOD_NOT_FOUND);
+    }
+    match text(args, "name") {
+        None => Ok(Some(world.devices.status())),
+        Some(name) => match world.devices.get(name) {
+            Some(device) => Ok(Some(device.full())),
+            None => Err(Status::INVALID_ARGUMENT),
+        },
+    }
+}
+
+/// The names of all logical interfaces.
+pub(super) fn interfaces() -> impl Iterator<Item = String> {
+    entries(0)
+        .into_iter()
+        .filter_map(|entry| Some(entry.get("interface")?.as_str()?.to_owned()))
+}
+
+/// The entries of `dump`, that many seconds after boot.
+fn entries(uptime: i64) -> Vec<Value> {
+    let mut dump = sample(DUMP);
+    let Some(Value::Array(mut entries)) = remove(&mut dump, "interface") else {
+        return Vec::new();
+    };
+    for entry in &mut entries {
+        if let Some(sampled) = entry.get("uptime").and_then(Value::as_i64) {
+            let since = uptime + sampled - SAMPLE_UPTIME;
+            set(entry, "uptime", u32::try_from(since).unwrap_or(0));
+        }
+    }
+    entries
+}
+
+pub(super) fn interface(world: &World, method: &str, args: &Value) -> Reply {
+    match method {
+        "dump" => Ok(Some(table! { "interface": entries(world.uptime().into()) })),
+        "status" => {
+            let name = text(args, "interface").ok_or(Status::INVALID_ARGUMENT)?;
+            one_interface(world, name, method)
+        }
+        _ => Err(Status::METHOD_NOT_FOUND),
+    }
+}
+
+pub(super) fn one_interface(world: &World, name: &str, method: &str) -> Reply {
+    if method != "status" {
+        return Err(Status::METHOD_NOT_FOUND);
+    }
+    entries(world.uptime().into())
+        .into_iter()
+        .find_map(|mut entry| {
+            let this = remove(&mut entry, "interface")?;
+            (this.as_str() == Some(name)).then_some(entry)
+        })
+        .map(Some)
+        .ok_or(Status::NOT_FOUND)
+}
+
+pub(super) fn wireless(method: &str) -> Reply {
+    if method != "status" {
+        return Err(Status::METHOD_NOT_FOUND);
+    }
+    let mut status = sample(WIRELESS);
+    for ap in &APS {
+        let Some(list) =
+            get_mut(&mut status, ap.radio).and_then(|radio| get_mut(radio, "interfaces"))
+        else {
+            continue;
+        };
+        let known = items_mut(list)
+            .iter_mut()
+            .find(|entry| entry.get("ifname").and_then(Value::as_str) == Some(ap.ifname));
+        match known {
+            Some(entry) => {
+                if let Some(config) = get_mut(entry, "config") {
+                    set(config, "ssid", ap.ssid);
+                }
+            }
+            None => {
+                if let Value::Array(entries) = list {
+                    entries.push(section(ap));
+                }
+            }
+        }
+    }
+    Ok(Some(status))
+}
+
+/// The section of an access point that the sample does not have.
+fn section(ap: &Ap) -> Value {
+    let network = match ap.network {
+        Network::Lan => "lan",
+        Network::Guest => "guest",
+        Network::Iot => "iot",
+    };
+    let mut section = table! {
+        "section": format!("extra_{}", ap.radio),
+        "ifname": ap.ifname,
+        "config": table! {
+            "mode": "ap", "ssid": ap.ssid, "encryption": "psk2", "key": SECRETS[0],
+            "network": vec![network],
+        },
+    };
+    let vlans: Vec<Value> = ap.vlan.map(vlan_section).into_iter().collect();
+    push(&mut section, "vlans", vlans);
+    push(&mut section, "stations", Vec::<Value>::new());
+    section
+}

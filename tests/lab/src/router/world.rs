@@ -1,0 +1,485 @@
+//! The imaginary router itself: time, stations, leases, counters. No I/O and no clock of its own;
+//! the same seed and the same steps always give the same world.
+
+use std::time::Duration;
+
+use socketman::ubus::blobmsg::Value;
+
+use super::ap::{Network, APS, VLAN_ID};
+use super::facts::{Facts, NetdevFacts, StationFacts};
+use super::lease::{Lease, LEASE_TIME};
+use super::members::{push, table};
+use super::netdev::Netdevs;
+use super::station::{Mac, Station};
+
+/// The router's own address, that of its device towards the internet.
+pub const ROUTER_MAC: &str = "94:83:c4:a1:b2:00";
+
+/// The router's name.
+pub const HOSTNAME: &str = "harbour-gw";
+
+/// Uptime when the story begins, s.
+const UPTIME: u64 = 356_412;
+
+/// How far the world moves in one step, ms.
+const STEP: u32 = 1000;
+
+/// The first stations: MAC, name, access point, on its VLAN. The rest is made up.
+const REGULARS: [([u8; 6], Option<&str>, usize, bool); 6] = [
+    (
+        [0x3c, 0x22, 0xfb, 0x10, 0x20, 0x31],
+        Some("anna-macbook"),
+        2,
+        false,
+    ),
+    (
+        [0xb8, 0x27, 0xeb, 0x42, 0x7f, 0x90],
+        Some("raspberrypi"),
+        0,
+        false,
+    ),
+    (
+        [0x8c, 0x85, 0x90, 0x77, 0x66, 0x55],
+        Some("Galaxy-S21"),
+        3,
+        false,
+    ),
+    (
+        [0x24, 0x6f, 0x28, 0xaa, 0xbb, 0xcc],
+        Some("esp-sensor-1"),
+        0,
+        true,
+    ),
+    ([0xda, 0x5b, 0x0e, 0x4c, 0x99, 0x17], None, 2, false),
+    // dnsmasq would drop such a name; other servers pass it on.
+    (
+        [0x9e, 0x31, 0x7a, 0x04, 0x5d, 0x66],
+        Some("<img/src=x>"),
+        1,
+        false,
+    ),
+];
+
+/// Associated with the guest network, but without its password.
+const STRANGER: [u8; 6] = [0x5e, 0x0f, 0xa3, 0x22, 0x81, 0xc4];
+
+/// A notification to send out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct News {
+    /// The object that notifies.
+    pub object: String,
+    pub kind: &'static str,
+    pub data: Value,
+}
+
+/// The state of the router.
+#[derive(Debug, Clone)]
+pub struct World {
+    rng: fastrand::Rng,
+    /// Seconds since the epoch when the story began.
+    epoch: u64,
+    /// Since then, ms.
+    elapsed: u64,
+    /// What is left of the last step, ms.
+    rest: u64,
+    pub stations: Vec<Station>,
+    /// Those that left, and when they come back by themselves (elapsed ms).
+    away: Vec<(Station, Option<u64>)>,
+    /// How many stations have ever been made.
+    born: usize,
+    next_aid: u32,
+    /// Departures per minute that nobody ordered.
+    churn: u32,
+    pub leases: Vec<Lease>,
+    pub devices: Netdevs,
+    pub boot_id: String,
+    /// DHCP acknowledgements since boot.
+    pub acks: u32,
+    joins: u32,
+    leaves: u32,
+}
+
+impl World {
+    /// A router with that many authorized stations, at `epoch` seconds since 1970.
+    pub fn new(stations: usize, seed: u64, epoch: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let boot_id = uuid(&mut rng);
+        let mut world = World {
+            rng,
+            epoch,
+            elapsed: 0,
+            rest: 0,
+            stations: Vec::new(),
+            away: Vec::new(),
+            born: 0,
+            next_aid: 1,
+            churn: 2,
+            leases: vec![
+                wired(
+                    [0xf0, 0x18, 0x98, 0x0d, 0x3e, 0x21],
+                    133,
+                    "old-laptop",
+                    epoch.saturating_sub(15),
+                ),
+                wired([0x00, 0x11, 0x32, 0x9c, 0x4d, 0x5e], 10, "nas", 0),
+            ],
+            devices: Netdevs::default(),
+            boot_id,
+            acks: 412,
+            joins: 0,
+            leaves: 0,
+        };
+        for _ in 0..stations {
+            world.born_station();
+        }
+        // They have been here for a while.
+        for station in &mut world.stations {
+            for _ in 0..world.rng.u32(1..600) {
+                station.advance(STEP, &mut world.rng);
+            }
+            station.connected = world.rng.u64(1..UPTIME) * 1000;
+        }
+        if stations > 0 {
+            let mut stranger = Station::new(Mac(STRANGER), 3, &APS[3], &mut world.rng);
+            stranger.authorized = false;
+            stranger.associate(world.aid());
+            world.stations.push(stranger);
+        }
+        world
+    }
+
+    /// Seconds since the epoch.
+    pub fn now(&self) -> u64 {
+        self.epoch + self.elapsed / 1000
+    }
+
+    /// ms since boot.
+    pub fn uptime_ms(&self) -> u64 {
+        UPTIME * 1000 + self.elapsed
+    }
+
+    /// Seconds since boot.
+    pub fn uptime(&self) -> u32 {
+        (self.uptime_ms() / 1000) as u32
+    }
+
+    /// Load over 1, 5 and 15 minutes, times 65536.
+    pub fn load(&self) -> [u32; 3] {
+        let busy = self.authorized() as u32 * 600;
+        let wave = (self.elapsed / 1000 % 60) as u32 * 20;
+        [4512 + busy + wave, 7808 + busy, 6688 + busy]
+    }
+
+    /// Total and free RAM, bytes.
+    pub fn memory(&self) -> (u64, u64) {
+        let wave = self.elapsed / 1000 % 97 * 4096;
+        let used = self.stations.len() as u64 * 16_384;
+        (508_329_984, 267_386_880 - wave - used.min(200_000_000))
+    }
+
+    /// How many stations are usable clients.
+    pub fn authorized(&self) -> usize {
+        self.stations.iter().filter(|s| s.authorized).count()
+    }
+
+    /// How many stations leave per minute by themselves; each returns after a while. At most 60.
+    pub fn set_churn(&mut self, per_minute: u32) {
+        self.churn = per_minute.min(60);
+    }
+
+    /// Makes it exactly `count` authorized stations.
+    pub fn set_stations(&mut self, count: usize) -> Vec<News> {
+        let mut news = Vec::new();
+        for (_, back) in &mut self.away {
+            *back = None;
+        }
+        while self.authorized() > count {
+            let last = self.stations.iter().rposition(|s| s.authorized);
+            self.leave(last.expect("there are more than count"), None, &mut news);
+        }
+        while self.authorized() < count {
+            match self.away.pop() {
+                Some((station, _)) => self.join(station, &mut news),
+                None => {
+                    let station = self.born_station();
+                    self.announce(station, &mut news);
+                }
+            }
+        }
+        news
+    }
+
+    /// Lets time pass, in steps of a second; what is left of one counts for the next time.
+    pub fn advance(&mut self, time: Duration) -> Vec<News> {
+        let mut news = Vec::new();
+        self.rest += u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        while self.rest >= u64::from(STEP) {
+            self.rest -= u64::from(STEP);
+            self.step(&mut news);
+        }
+        news
+    }
+
+    /// All there is to know, for comparison with what was observed.
+    pub fn facts(&self) -> Facts {
+        Facts {
+            now: self.now(),
+            uptime: self.uptime(),
+            boot_id: self.boot_id.clone(),
+            joins: self.joins,
+            leaves: self.leaves,
+            stations: self
+                .stations
+                .iter()
+                .map(|s| self.station_facts(s))
+                .collect(),
+            devices: self.devices.iter().map(NetdevFacts::of).collect(),
+        }
+    }
+
+    /// The lease of a station.
+    pub fn lease(&self, mac: Mac) -> Option<&Lease> {
+        self.leases.iter().find(|lease| lease.mac == mac)
+    }
+
+    fn station_facts(&self, station: &Station) -> StationFacts {
+        let ap = &APS[station.ap];
+        let lease = self.lease(station.mac);
+        StationFacts {
+            mac: station.mac,
+            interface: ap.ifname.to_owned(),
+            ssid: ap.ssid.to_vec(),
+            vlan: station.on_vlan.then_some(VLAN_ID),
+            authorized: station.authorized,
+            signal: station.signal,
+            rx: station.rx,
+            tx: station.tx,
+            name: station.name.clone(),
+            ip: lease.map(Lease::ip),
+            ip6: lease
+                .filter(|lease| lease.ipv6)
+                .map(|lease| lease.ip6()[0].clone()),
+        }
+    }
+
+    fn step(&mut self, news: &mut Vec<News>) {
+        self.elapsed += u64::from(STEP);
+        for station in &mut self.stations {
+            let moved = station.advance(STEP, &mut self.rng);
+            let ap = &APS[station.ap];
+            let (device, network) = place(station);
+            self.devices.pass(
+                device.unwrap_or(ap.ifname),
+                network.bridge(),
+                moved.rx,
+                moved.tx,
+            );
+        }
+        self.devices.murmur(STEP, &mut self.rng);
+        self.renew(news);
+        while let Some(at) = self
+            .away
+            .iter()
+            .position(|(_, back)| back.is_some_and(|back| back <= self.elapsed))
+        {
+            let (station, _) = self.away.remove(at);
+            self.join(station, news);
+        }
+        if self.rng.u32(0..60) < self.churn {
+            let who = self.rng.usize(..self.stations.len().max(1));
+            if self.stations.get(who).is_some_and(|s| s.authorized) {
+                let back = self.elapsed + self.rng.u64(10..90) * 1000;
+                self.leave(who, Some(back), news);
+            }
+        }
+    }
+
+    /// Stations renew at half of the lease's time.
+    fn renew(&mut self, news: &mut Vec<News>) {
+        let now = self.now();
+        let due: Vec<Mac> = self
+            .stations
+            .iter()
+            .filter(|s| s.authorized)
+            .filter_map(|s| self.lease(s.mac))
+            .filter(|lease| lease.left(now).is_some_and(|left| left < LEASE_TIME / 2))
+            .map(|lease| lease.mac)
+            .collect();
+        for mac in due {
+            self.acknowledge(mac, news);
+        }
+    }
+
+    fn aid(&mut self) -> u32 {
+        let aid = self.next_aid;
+        self.next_aid = aid % 2007 + 1;
+        aid
+    }
+
+    /// Brings a station into the world, associated; its index.
+    fn born_station(&mut self) -> usize {
+        let number = self.born;
+        self.born += 1;
+        let station = match REGULARS.get(number) {
+            Some((mac, name, ap, on_vlan)) => {
+                let mut station = Station::new(Mac(*mac), *ap, &APS[*ap], &mut self.rng);
+                station.name = name.map(str::to_owned);
+                station.on_vlan = *on_vlan;
+                station
+            }
+            None => {
+                let ap = number % APS.len();
+                let mut mac: [u8; 6] = std::array::from_fn(|_| self.rng.u8(..));
+                // Locally administered, no group, and never the same twice.
+                mac[0] = mac[0] & 0xf0 | 0x02;
+                mac[4..].copy_from_slice(&(number as u16).to_be_bytes());
+                let mut station = Station::new(Mac(mac), ap, &APS[ap], &mut self.rng);
+                station.name = (number % 5 != 4).then(|| format!("phone-{number}"));
+                station.on_vlan = APS[ap].vlan.is_some() && number.is_multiple_of(8);
+                station
+            }
+        };
+        let (_, network) = place(&station);
+        let now = self.now();
+        self.leases.push(Lease {
+            mac: station.mac,
+            // One of them has its address for ever.
+            expires: if number == 1 {
+                0
+            } else {
+                now + LEASE_TIME - self.rng.u64(0..3600)
+            },
+            network,
+            host: (number + 20) as u16,
+            name: station.name.clone(),
+            client_id: (number % 7 != 3).then(|| format!("01:{}", station.mac)),
+            ipv6: station.ipv6,
+        });
+        let aid = self.aid();
+        self.stations.push(station);
+        let index = self.stations.len() - 1;
+        self.stations[index].associate(aid);
+        index
+    }
+
+    fn join(&mut self, mut station: Station, news: &mut Vec<News>) {
+        station.associate(self.aid());
+        self.stations.push(station);
+        self.announce(self.stations.len() - 1, news);
+    }
+
+    /// What hostapd and dnsmasq say when a station comes.
+    fn announce(&mut self, index: usize, news: &mut Vec<News>) {
+        self.joins += 1;
+        let station = &self.stations[index];
+        let (mac, ap) = (station.mac, &APS[station.ap]);
+        for kind in ["auth", "assoc"] {
+            news.push(hostapd(
+                station.ap,
+                kind,
+                table! {
+                    "address": mac.to_string(), "ifname": ap.ifname, "target": ap.bssid,
+                    "signal": station.signal, "freq": ap.freq,
+                },
+            ));
+        }
+        let mut data = table! { "address": mac.to_string() };
+        if station.on_vlan {
+            push(&mut data, "vlan", VLAN_ID);
+        }
+        push(&mut data, "ifname", ap.ifname);
+        push(
+            &mut data,
+            "auth-alg",
+            if station.on_vlan { "open" } else { "sae" },
+        );
+        news.push(hostapd(station.ap, "sta-authorized", data));
+        self.acknowledge(mac, news);
+    }
+
+    fn acknowledge(&mut self, mac: Mac, news: &mut Vec<News>) {
+        let now = self.now();
+        let Some(lease) = self.leases.iter_mut().find(|lease| lease.mac == mac) else {
+            return;
+        };
+        if lease.expires != 0 {
+            lease.expires = now + LEASE_TIME;
+        }
+        self.acks += 1;
+        let mut data = table! { "mac": mac.to_string(), "ip": lease.ip() };
+        if let Some(name) = &lease.name {
+            push(&mut data, "name", name.as_str());
+        }
+        push(&mut data, "interface", lease.network.bridge());
+        news.push(News {
+            object: "dnsmasq".to_owned(),
+            kind: "dhcp.ack",
+            data,
+        });
+    }
+
+    /// A station goes; hostapd often says so twice.
+    fn leave(&mut self, index: usize, back: Option<u64>, news: &mut Vec<News>) {
+        self.leaves += 1;
+        let station = self.stations.remove(index);
+        let first = *self
+            .rng
+            .choice(&["disassoc", "deauth", "inactive-deauth"])
+            .expect("there are three");
+        for kind in [first, "disassoc"] {
+            news.push(hostapd(
+                station.ap,
+                kind,
+                table! {
+                    "address": station.mac.to_string(), "ifname": APS[station.ap].ifname,
+                },
+            ));
+        }
+        self.away.push((station, back));
+    }
+}
+
+/// The VLAN device a station sits on, if it does, and its network.
+pub(super) fn place(station: &Station) -> (Option<&'static str>, Network) {
+    let ap = &APS[station.ap];
+    match ap.vlan.filter(|_| station.on_vlan) {
+        Some(device) => (Some(device), Network::Iot),
+        None => (None, ap.network),
+    }
+}
+
+fn hostapd(ap: usize, kind: &'static str, data: Value) -> News {
+    News {
+        object: format!("hostapd.{}", APS[ap].ifname),
+        kind,
+        data,
+    }
+}
+
+fn wired(mac: [u8; 6], host: u16, name: &str, expires: u64) -> Lease {
+    let mac = Mac(mac);
+    Lease {
+        mac,
+        expires,
+        network: Network::Lan,
+        host,
+        name: Some(name.to_owned()),
+        client_id: Some(format!("01:{mac}")),
+        ipv6: false,
+    }
+}
+
+fn uuid(rng: &mut fastrand::Rng) -> String {
+    let n = rng.u128(..);
+    format!(
+        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+        n as u32,
+        (n >> 32) as u16,
+        (n >> 48) & 0xfff,
+        (n >> 60) & 0x3fff | 0x8000,
+        (n >> 80) & 0xffff_ffff_ffff
+    )
+}
+
+#[cfg(test)]
+mod tests;

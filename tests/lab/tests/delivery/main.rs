@@ -1,0 +1,9 @@
+//! Delivery from the spool to the API, over real HTTP, with everything that can go wrong in between.
+
+// All of this is test code, what is not marked as a test too.
+#![allow(clippy::unwrap_used)]
+
+mod agent;
+mod answers;
+mod kills;
+mod requests;
