@@ -1,17 +1,21 @@
 //! The `ubus` command line tool, for a desk that has none: same words, same exit codes.
 //!
-//! `list`, `call`, `listen` and `send` are here; what the original prints to a terminal instead of a
-//! pipe is not imitated, scripts see the pipe's form.
+//! `list`, `call`, `listen` and `send` are here. What the original prints to a terminal instead of a
+//! pipe is not imitated: scripts see the pipe's form. Its JSON parser forgives single quotes,
+//! comments and the like; here a message has to be JSON. An object that the access lists hide is
+//! reported as missing.
 
 mod json;
+mod listen;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::{self, matches, Client, Error, Events, Heard, Method, Status};
-use tokio::sync::mpsc;
+use socketman::ubus::{self, Client, Error, Method, Status};
+
+use listen::listen;
 
 pub use json::{format, parse};
 
@@ -80,34 +84,38 @@ pub async fn run(args: &UbusArgs, out: &mut impl Write, err: &mut impl Write) ->
     code
 }
 
+/// The tool's words for a status.
+fn words(status: Status) -> String {
+    match status.0 {
+        0..=13 => status.text().to_owned(),
+        unknown => format!("Unknown error: {unknown}"),
+    }
+}
+
+/// Exit code and what is said about it.
 fn describe(end: &End, args: &UbusArgs) -> (u8, String) {
-    let (code, text) = match end {
+    let failed = |status| format!("Command failed: {}\n", words(status));
+    let (exit, text) = match end {
         End::Done => (0, String::new()),
-        End::Status(status) => (
-            code(*status),
-            format!("Command failed: {}\n", status.text()),
-        ),
+        End::Status(status) => (code(*status), failed(*status)),
+        // In one word, and with the status itself.
+        End::Call(status) if args.simple => (code(*status), String::new()),
         End::Call(status) => {
-            let code = code(*status).wrapping_neg();
-            let mut text = format!(
-                "Command failed: ubus call {} ({})\n",
-                args.args.join(" "),
-                status.text()
-            );
+            let line = args.args.join(" ");
+            let mut text = format!("Command failed: ubus call {line} ({})\n", words(*status));
+            let negated = Status(status.0.wrapping_neg());
             if *status == Status::INVALID_ARGUMENT {
                 text += USAGE;
+            } else if negated.0 > 0 {
+                text += &failed(negated);
             }
-            return match args.simple {
-                // The original says it in one word then, and exits with the status itself.
-                true => (self::code(*status), String::new()),
-                false => (code, text),
-            };
+            (code(negated), text)
         }
         End::Listen(event, status) => (
             255,
             format!(
                 "Error while registering for event '{event}': {}\n",
-                status.text()
+                words(*status)
             ),
         ),
         End::Usage if args.command.is_none() => return (1, USAGE.to_owned()),
@@ -116,7 +124,7 @@ fn describe(end: &End, args: &UbusArgs) -> (u8, String) {
         // As if killed by SIGPIPE, which is how the original ends.
         End::Closed => (141, String::new()),
     };
-    (code, if args.simple { String::new() } else { text })
+    (exit, if args.simple { String::new() } else { text })
 }
 
 const USAGE: &str = "Usage: ubus [<options>] <command> [arguments...]
@@ -168,6 +176,7 @@ async fn dispatch(
 ) -> Result<(), End> {
     let rest: Vec<&str> = args.args.iter().map(String::as_str).collect();
     match (command, &rest[..]) {
+        ("list", [""]) => Err(End::Status(Status::INVALID_ARGUMENT)),
         ("list", []) => list(client, "", args, out).await,
         ("list", [path]) => list(client, path, args, out).await,
         ("call", [path, method]) => call(client, path, method, None, args, out).await,
@@ -205,6 +214,9 @@ async fn list(
         .lookup(pattern, LOOKUP_TIMEOUT)
         .await
         .map_err(|error| End::Status(status(&error)))?;
+    if objects.is_empty() && !pattern.is_empty() {
+        return Err(End::Status(Status::NOT_FOUND));
+    }
     for object in objects {
         if args.simple || !args.verbose {
             writeln!(out, "{}", object.path)?;
@@ -283,94 +295,9 @@ async fn send(client: &Client, name: &str, message: Option<&str>) -> Result<(), 
         .map_err(|error| End::Status(status(&error)))
 }
 
-/// Events that wait to be printed; more make the listeners wait in turn.
-const HEARD: usize = 64;
-
-async fn listen(
-    client: &Client,
-    patterns: &[&str],
-    args: &UbusArgs,
-    out: &mut impl Write,
-) -> Result<(), End> {
-    let (heard_tx, mut heard) = mpsc::channel(HEARD);
-    let mut tasks = tokio::task::JoinSet::new();
-    for pattern in distinct(patterns) {
-        let events = client
-            .listen(pattern)
-            .await
-            .map_err(|error| End::Listen(pattern.to_owned(), status(&error)))?;
-        tasks.spawn(forward(events, heard_tx.clone()));
-    }
-    drop(heard_tx);
-    let mut state = client.state();
-    let gone = state.wait_for(|state| !state.connected);
-    tokio::pin!(gone);
-    let over = tokio::time::sleep(Duration::from_secs(args.timeout.unwrap_or(0).into()));
-    tokio::pin!(over);
-    let limited = args.timeout.is_some_and(|timeout| timeout > 0);
-    loop {
-        tokio::select! {
-            biased;
-            Some(event) = heard.recv() => print_event(&event, out)?,
-            _ = &mut gone => return Ok(()),
-            () = &mut over, if limited => return Ok(()),
-        }
-    }
-}
-
-async fn forward(mut events: Events, heard: mpsc::Sender<Heard>) {
-    while let Some(event) = events.next().await {
-        if heard.send(event).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Without those patterns that another one covers: the bus tells an object of an event once only,
-/// but each of ours is an object of its own.
-fn distinct<'p>(patterns: &[&'p str]) -> Vec<&'p str> {
-    let covers = |wide: &str, narrow: &str| match wide.strip_suffix('*') {
-        Some(prefix) => narrow
-            .strip_suffix('*')
-            .unwrap_or(narrow)
-            .starts_with(prefix),
-        None => matches(wide, narrow) && !narrow.ends_with('*'),
-    };
-    let mut kept: Vec<&str> = Vec::new();
-    for pattern in patterns {
-        if !kept.iter().any(|have| covers(have, pattern)) {
-            kept.retain(|have| !covers(pattern, have));
-            kept.push(pattern);
-        }
-    }
-    kept
-}
-
-/// What is lost is lost to the original without a word.
-fn print_event(event: &Heard, out: &mut impl Write) -> io::Result<()> {
-    let Heard::Event { name, data } = event else {
-        return Ok(());
-    };
-    let Ok(value) = Value::from_members(data) else {
-        return Ok(());
-    };
-    write!(out, "{{ \"{name}\": ")?;
-    out.write_all(&format(&value, None))?;
-    out.write_all(b" }\n")?;
-    out.flush()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn covered_patterns_are_listened_to_once() {
-        assert_eq!(distinct(&["a.*", "a.b", "a.b", "b"]), ["a.*", "b"]);
-        assert_eq!(distinct(&["a.b", "a.c", "a.*"]), ["a.*"]);
-        assert_eq!(distinct(&["x", "*"]), ["*"]);
-        assert_eq!(distinct(&["a", "ab"]), ["a", "ab"]);
-    }
 
     #[test]
     fn a_signature_reads_as_the_tool_prints_it() {

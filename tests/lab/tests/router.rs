@@ -1,5 +1,7 @@
 //! The imaginary router on the lab's bus.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::HashSet;
 use std::future::Future;
 use std::time::Duration;
