@@ -123,7 +123,10 @@ async fn gather_air(client: &Client) -> (Air, Vec<String>) {
 
 /// Every object of hostapd that is one network.
 async fn gather_aps(client: &Client) -> Result<(Vec<Ap>, Vec<String>), Error> {
-    let objects = client.lookup("hostapd.*", TIMEOUT).await?;
+    let objects = match client.lookup("hostapd.*", TIMEOUT).await {
+        Err(Error::Status(Status::NOT_FOUND)) => Vec::new(),
+        found => found?,
+    };
     let mut names: Vec<&str> = objects
         .iter()
         .filter_map(|object| object.path.strip_prefix("hostapd."))

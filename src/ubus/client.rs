@@ -51,12 +51,12 @@ pub(super) enum Command {
         method: String,
         args: Vec<u8>,
         timeout: Duration,
-        answer: oneshot::Sender<Result<Vec<Bytes>, Error>>,
+        answer: oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>,
     },
     Event {
         name: String,
         data: Vec<u8>,
-        answer: oneshot::Sender<Result<Vec<Bytes>, Error>>,
+        answer: oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>,
     },
     Lookup {
         pattern: String,
@@ -167,6 +167,19 @@ impl Client {
         args: Vec<u8>,
         timeout: Duration,
     ) -> Result<Vec<Bytes>, Error> {
+        let (data, status) = self.call_whole(path, method, args, timeout).await?;
+        succeeded(status).map(|()| data)
+    }
+
+    /// [`Client::call_raw`] for those who also want what came before a callee's error: the data, and
+    /// the status the callee ended with.
+    pub async fn call_whole(
+        &self,
+        path: &str,
+        method: &str,
+        args: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<(Vec<Bytes>, Status), Error> {
         self.ask(|answer| Command::Call {
             path: path.to_owned(),
             method: method.to_owned(),
@@ -178,6 +191,7 @@ impl Client {
     }
 
     /// The objects that `pattern` means: a path, a prefix ending in `*`, or all if empty.
+    /// [`Status::NOT_FOUND`] if there is none; an empty list if what there is, is hidden from us.
     pub async fn lookup(&self, pattern: &str, timeout: Duration) -> Result<Vec<ObjectInfo>, Error> {
         self.ask(|answer| Command::Lookup {
             pattern: pattern.to_owned(),
@@ -198,13 +212,14 @@ impl Client {
 
     /// [`Client::send_event`] with members as they stand in DATA.
     pub async fn send_event_raw(&self, name: &str, data: Vec<u8>) -> Result<(), Error> {
-        self.ask(|answer| Command::Event {
-            name: name.to_owned(),
-            data,
-            answer,
-        })
-        .await
-        .map(drop)
+        let (_, status) = self
+            .ask(|answer| Command::Event {
+                name: name.to_owned(),
+                data,
+                answer,
+            })
+            .await?;
+        succeeded(status)
     }
 
     /// Offers an object at `path`, now and after each reconnect, until the [`Object`] is dropped.
@@ -280,6 +295,13 @@ impl Client {
             .await
             .map_err(|_| Error::Disconnected)?;
         answered.await.map_err(|_| Error::Disconnected)?
+    }
+}
+
+fn succeeded(status: Status) -> Result<(), Error> {
+    match status {
+        Status::OK => Ok(()),
+        status => Err(Error::Status(status)),
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Connection {
 /// Who waits for what.
 #[derive(Debug, Default)]
 struct Users {
-    data: HashMap<Token, oneshot::Sender<Result<Vec<Bytes>, Error>>>,
+    data: HashMap<Token, oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>>,
     lookups: HashMap<Token, oneshot::Sender<Result<Vec<super::object::ObjectInfo>, Error>>>,
     declared: HashMap<Token, oneshot::Sender<Result<Token, Error>>>,
     objects: HashMap<Token, (mpsc::Sender<Incoming>, watch::Sender<bool>)>,
@@ -382,8 +382,8 @@ impl Users {
     fn answer(&mut self, token: Token, result: Result<Answer, Error>) {
         if let Some(answer) = self.data.remove(&token) {
             let _ = answer.send(result.map(|answer| match answer {
-                Answer::Data(data) => data,
-                _ => Vec::new(),
+                Answer::Data(data, status) => (data, status),
+                _ => (Vec::new(), Status::OK),
             }));
         } else if let Some(answer) = self.lookups.remove(&token) {
             let _ = answer.send(result.map(|answer| match answer {

@@ -52,8 +52,8 @@ pub enum Answer {
     /// It is done, or will be as soon as there is a connection.
     Done,
     Objects(Vec<ObjectInfo>),
-    /// Each DATA of the reply, in order; maybe none.
-    Data(Vec<Bytes>),
+    /// Each DATA of the reply, in order, maybe none, and the status that ended it.
+    Data(Vec<Bytes>, Status),
 }
 
 /// Where the answer to an incoming call goes. Worthless after a reconnect.
@@ -308,7 +308,8 @@ impl Protocol {
         }
     }
 
-    /// Looks objects up: all, one path, or a prefix ending in `*`. No match is an empty list.
+    /// Looks objects up: all, one path, or a prefix ending in `*`. If nothing matches the status is
+    /// "not found"; an empty list means that what matches is hidden from us.
     pub fn lookup(&mut self, token: Token, pattern: &str, timeout: Duration, now: Instant) {
         if let Err(error) = self.up() {
             self.outputs.push_back(Output::Answer(token, Err(error)));
@@ -549,7 +550,8 @@ impl Protocol {
                     self.paths.insert(call.path.clone(), id);
                     if call.stale == Some(id) {
                         // The same object as before: it was the callee that said so.
-                        self.done(call.token, Err(Error::Status(Status::NOT_FOUND)));
+                        let answer = Answer::Data(Vec::new(), Status::NOT_FOUND);
+                        self.done(call.token, Ok(answer));
                     } else {
                         self.invoke(call, id);
                     }
@@ -561,7 +563,6 @@ impl Protocol {
             Pending::Lookup { token, found } => {
                 let result = match status {
                     Status::OK => Ok(Answer::Objects(found)),
-                    Status::NOT_FOUND => Ok(Answer::Objects(Vec::new())),
                     status => Err(Error::Status(status)),
                 };
                 self.done(token, result);
@@ -583,10 +584,8 @@ impl Protocol {
         }
         let result = if call.bytes > MAX_REPLY {
             Err(Error::TooLarge(call.bytes))
-        } else if status == Status::OK {
-            Ok(Answer::Data(call.collected))
         } else {
-            Err(Error::Status(status))
+            Ok(Answer::Data(call.collected, status))
         };
         self.done(call.token, result);
     }

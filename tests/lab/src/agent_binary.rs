@@ -46,7 +46,11 @@ pub async fn find() -> Result<PathBuf, BinaryError> {
 fn profile(own: &Path) -> &str {
     let dir = own.parent();
     let is_test = dir.is_some_and(|dir| dir.ends_with("deps"));
-    let dir = if is_test { dir.and_then(Path::parent) } else { dir };
+    let dir = if is_test {
+        dir.and_then(Path::parent)
+    } else {
+        dir
+    };
     match dir.and_then(Path::file_name).and_then(OsStr::to_str) {
         Some("debug") | None if is_test => "test",
         Some("debug") | None => "dev",
@@ -107,7 +111,10 @@ mod tests {
             ("/w/target/debug/socketman-lab", "dev"),
             ("/w/target/debug/deps/once-0a1b", "test"),
             ("/w/target/release/deps/once-0a1b", "release"),
-            ("/w/target/x86_64-unknown-linux-musl/openwrt/socketman-lab", "openwrt"),
+            (
+                "/w/target/x86_64-unknown-linux-musl/openwrt/socketman-lab",
+                "openwrt",
+            ),
         ] {
             assert_eq!(profile(Path::new(path)), expected, "{path}");
         }

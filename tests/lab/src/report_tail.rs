@@ -69,7 +69,10 @@ impl ReportTail {
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
         // A line without its end is still being written.
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         self.offset += whole as u64;
         let lines = text[..whole].split_inclusive(|byte| *byte == b'\n');
         lines.map(glance).collect()
@@ -103,7 +106,11 @@ mod tests {
         let mut tail = ReportTail::new(path.clone());
         assert_eq!(tail.read_new().unwrap(), []);
 
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .unwrap();
         let first = "{\"stations\":[{\"mac\":\"B\"},{\"mac\":\"A\"}],\"device\":{\"seq\":1},\"gaps\":[{}]}\n";
         write!(file, "{first}{{\"device\":{{\"se").unwrap();
         let expected = Glance {

@@ -214,9 +214,6 @@ async fn list(
         .lookup(pattern, LOOKUP_TIMEOUT)
         .await
         .map_err(|error| End::Status(status(&error)))?;
-    if objects.is_empty() && !pattern.is_empty() {
-        return Err(End::Status(Status::NOT_FOUND));
-    }
     for object in objects {
         if args.simple || !args.verbose {
             writeln!(out, "{}", object.path)?;
@@ -272,8 +269,8 @@ async fn call(
         Some(0) => Duration::from_secs(86_400),
         timeout => Duration::from_secs(timeout.unwrap_or(30).into()),
     };
-    let replies = client
-        .call_raw(&object.path, method, message.to_members(), timeout)
+    let (replies, ended) = client
+        .call_whole(&object.path, method, message.to_members(), timeout)
         .await
         .map_err(|error| End::Call(status(&error)))?;
     for reply in replies {
@@ -281,7 +278,10 @@ async fn call(
         out.write_all(&format(&value, (!args.simple).then_some(0)))?;
         out.write_all(b"\n")?;
     }
-    Ok(())
+    match ended {
+        Status::OK => Ok(()),
+        status => Err(End::Call(status)),
+    }
 }
 
 async fn send(client: &Client, name: &str, message: Option<&str>) -> Result<(), End> {

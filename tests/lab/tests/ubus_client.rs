@@ -150,7 +150,7 @@ async fn hello_comes_before_anything_is_asked() {
 }
 
 #[tokio::test]
-async fn look_ups_list_all_a_prefix_or_one_and_nothing_is_an_empty_list() {
+async fn look_ups_list_all_a_prefix_or_one_and_say_when_there_is_nothing() {
     let bus = Bus::start();
     let ours = bus.client().await;
     let asking = bus.client().await;
@@ -171,8 +171,10 @@ async fn look_ups_list_all_a_prefix_or_one_and_nothing_is_an_empty_list() {
     assert_eq!(paths("").await, ["a.one", "a.two", "b"]);
     assert_eq!(paths("a.*").await, ["a.one", "a.two"]);
     assert_eq!(paths("b").await, ["b"]);
-    assert_eq!(paths("nosuch").await, Vec::<String>::new());
-    assert_eq!(paths("zzz*").await, Vec::<String>::new());
+    for nothing in ["nosuch", "zzz*"] {
+        let found = asking.lookup(nothing, CALL).await;
+        assert_eq!(found, Err(Error::Status(Status::NOT_FOUND)));
+    }
     let found = asking.lookup("a.one", CALL).await.unwrap();
     assert_eq!(found[0].methods, echo);
 }
@@ -195,6 +197,10 @@ async fn calls_bring_data_once_twice_or_never_and_every_status() {
     assert_eq!(result, refused(Status::NOT_SUPPORTED));
     let result = raw(&client, "data_then_refuse", &args).await;
     assert_eq!(result, refused(Status(-1)));
+    let both = client
+        .call_whole("test.service", "data_then_refuse", args.to_members(), CALL)
+        .await;
+    assert_eq!(both, Ok((vec![args.to_members().into()], Status(-1))));
     let result = raw(&client, "nosuch", &args).await;
     assert_eq!(result, refused(Status::METHOD_NOT_FOUND));
     let missing = client.call_raw("no.such", "echo", vec![], CALL).await;
@@ -589,7 +595,7 @@ async fn answers_that_come_byte_by_byte_are_the_same() {
     }
     let (a, b) = soon(asked).await.unwrap();
     assert_eq!(a.unwrap()[0].id, 77);
-    assert_eq!(b, Ok(vec![]));
+    assert_eq!(b, Err(Error::Status(Status::NOT_FOUND)));
 }
 
 #[tokio::test]
@@ -653,7 +659,7 @@ async fn malformed_attributes_fail_the_call_they_answer_and_nothing_else() {
         let mut bad = status(first.seq, 0, 0);
         bad.payload = bytes::Bytes::from_static(payload);
         peer.send(&bad).await;
-        peer.send(&status(second.seq, 0, 4)).await;
+        peer.send(&status(second.seq, 0, 0)).await;
         let (bad, good) = soon(asked).await.unwrap();
         assert!(matches!(bad, Err(Error::Malformed(_))), "{bad:?}");
         assert_eq!(good, Ok(vec![]));
@@ -685,7 +691,7 @@ async fn replies_nobody_asked_for_change_nothing() {
         async move { client.lookup("a", CALL).await }
     });
     let frame = peer.receive().await;
-    peer.send(&status(frame.seq, 0, 4)).await;
+    peer.send(&status(frame.seq, 0, 0)).await;
     assert_eq!(soon(asked).await.unwrap(), Ok(vec![]));
 }
 
