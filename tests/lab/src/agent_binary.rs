@@ -46,7 +46,11 @@ pub async fn find() -> Result<PathBuf, BinaryError> {
 fn profile(own: &Path) -> &str {
     let dir = own.parent();
     let is_test = dir.is_some_and(|dir| dir.ends_with("deps"));
-    let dir = if is_test { dir.and_then(Path::parent) } else { dir };
+    let dir = if is_test {
+        dir.and_then(Path::parent)
+    } else {
+        dir
+    };
     match dir.and_then(Path::file_name).and_then(OsStr::to_str) {
         Some("debug") | None if is_test => "test",
         Some("debug") | None => "dev",
@@ -62,6 +66,23 @@ fn sibling(own: &Path) -> Result<PathBuf, BinaryError> {
     }
 }
 
+/// Does cargo set this variable for the programs it runs? Those it reads itself are kept.
+fn is_about_us(name: &OsStr) -> bool {
+    const NAMES: [&str; 7] = [
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_LINKS",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_PRIMARY_PACKAGE",
+        "OUT_DIR",
+    ];
+    const PREFIXES: [&str; 2] = ["CARGO_BIN_EXE_", "CARGO_PKG_"];
+    name.to_str().is_some_and(|name| {
+        NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
+
 /// What cargo says of each thing it built.
 #[derive(Deserialize)]
 struct Artifact {
@@ -69,7 +90,13 @@ struct Artifact {
 }
 
 async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo told us of ourselves must not reach it again: build scripts that watch these
+    // variables (ring's does) would run anew, here and then in every other build.
+    for (name, _) in env::vars_os().filter(|(name, _)| is_about_us(name)) {
+        command.env_remove(name);
+    }
+    let output = command
         .args(["build", "-p", NAME, "--bin", NAME])
         .args(["--profile", profile])
         .args(["--message-format", "json-render-diagnostics"])
@@ -107,7 +134,10 @@ mod tests {
             ("/w/target/debug/socketman-lab", "dev"),
             ("/w/target/debug/deps/once-0a1b", "test"),
             ("/w/target/release/deps/once-0a1b", "release"),
-            ("/w/target/x86_64-unknown-linux-musl/openwrt/socketman-lab", "openwrt"),
+            (
+                "/w/target/x86_64-unknown-linux-musl/openwrt/socketman-lab",
+                "openwrt",
+            ),
         ] {
             assert_eq!(profile(Path::new(path)), expected, "{path}");
         }

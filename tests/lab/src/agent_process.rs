@@ -79,7 +79,11 @@ impl AgentProgram {
 
     /// What a person types to start it.
     pub fn command_line(&self) -> String {
-        format!("DEBUG=1 {} {}", self.binary.display(), self.args().join(" "))
+        format!(
+            "DEBUG=1 {} {}",
+            self.binary.display(),
+            self.args().join(" ")
+        )
     }
 
     /// What a person types to ask it (`status`, `jobs`, …).

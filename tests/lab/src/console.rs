@@ -136,7 +136,11 @@ fn show_refused(known: &Record, seen: &mut u64, printer: &Printer) -> Result<(),
 fn show_message(said: &Said, printer: &Printer) -> Result<(), ConsoleError> {
     let Some(words) = said.words() else {
         let text = String::from_utf8_lossy(&said.payload);
-        return printer.line(&format!("{}: not understood: {}", said.channel, first_line(&text)));
+        return printer.line(&format!(
+            "{}: not understood: {}",
+            said.channel,
+            first_line(&text)
+        ));
     };
     match describe(&words) {
         Some(text) => printer.line(&text),

@@ -133,7 +133,10 @@ fn introduce(lab: &Lab, agent: &str) -> io::Result<()> {
         false => "",
     };
     let mut out = io::stdout().lock();
-    writeln!(out, "A router on your desk. Type help for what can be broken; Ctrl-C ends.")?;
+    writeln!(
+        out,
+        "A router on your desk. Type help for what can be broken; Ctrl-C ends."
+    )?;
     writeln!(out, "  directory  {}{keeps}", lab.place().path().display())?;
     writeln!(out, "  agent      {agent}")?;
     writeln!(out, "  its log    {}", program.log.display())?;

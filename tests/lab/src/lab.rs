@@ -257,12 +257,13 @@ impl Lab {
             error,
         };
         let args = ubus::to_members(args).map_err(failed)?;
-        let call = self.client.call_raw("socketman", method, args, ANSWER_WITHIN);
+        let call = self
+            .client
+            .call_raw("socketman", method, args, ANSWER_WITHIN);
         let replies = call.await.map_err(failed)?;
         let data = replies.first().ok_or_else(|| failed(ubus::Error::NoData))?;
         let table = blobmsg::Value::from_members(data).map_err(|error| failed(error.into()))?;
-        serde_json::to_value(table)
-            .map_err(|error| failed(ubus::Error::Decode(error.to_string())))
+        serde_json::to_value(table).map_err(|error| failed(ubus::Error::Decode(error.to_string())))
     }
 
     /// Waits until the agent's object is on the bus.

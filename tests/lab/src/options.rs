@@ -24,10 +24,20 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Port of the API on 127.0.0.1 [default: any]
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
     pub http: u16,
     /// Port of the MQTT broker on 127.0.0.1 [default: any]
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
     pub mqtt: u16,
     /// Use this broker instead of the embedded one; the agent reaches it through a port of the lab,
     /// so that it can be taken away

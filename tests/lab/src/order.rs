@@ -87,7 +87,10 @@ mod tests {
             ("mqtt down", Order::Mqtt(false)),
             ("mqtt up", Order::Mqtt(true)),
             ("ubus restart", Order::UbusRestart),
-            ("job echo a  b; exit 3", Order::Job("echo a  b; exit 3".into())),
+            (
+                "job echo a  b; exit 3",
+                Order::Job("echo a  b; exit 3".into()),
+            ),
         ] {
             assert_eq!(parse(line), Ok(order), "{line}");
         }

@@ -133,7 +133,11 @@ fn make(dir: &Path) -> Result<PathBuf, PlaceError> {
         error,
     };
     let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(dir).map_err(failed)?;
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(failed)?;
     let path = dir.canonicalize().map_err(failed)?;
     let is_empty = path.read_dir().map_err(failed)?.next().is_none();
     if !is_empty && !path.join(MARK).is_file() {
@@ -211,6 +215,9 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let dir = outer.path().join("x".repeat(100));
         let message = refused(&dir);
-        assert!(message.contains("too many for a socket's path, which may have 107"), "{message}");
+        assert!(
+            message.contains("too many for a socket's path, which may have 107"),
+            "{message}"
+        );
     }
 }

@@ -185,8 +185,10 @@ async fn soon<T>(
     what: impl Into<String>,
     happens: impl std::future::Future<Output = T>,
 ) -> Result<T, SceneError> {
-    timeout(within, happens).await.map_err(|_| SceneError::Late {
-        what: what.into(),
-        within,
-    })
+    timeout(within, happens)
+        .await
+        .map_err(|_| SceneError::Late {
+            what: what.into(),
+            within,
+        })
 }

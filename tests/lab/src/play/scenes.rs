@@ -41,7 +41,11 @@ impl Play<'_> {
         let churn = self.lab.router.set_churn(0).await;
         churn.map_err(crate::lab::LabError::from)?;
         let pid = self.lab.start_agent()?.pid();
-        let registered = soon(self.within, "object 'socketman' on the bus", self.lab.registered());
+        let registered = soon(
+            self.within,
+            "object 'socketman' on the bus",
+            self.lab.registered(),
+        );
         let object = registered.await??;
         let methods: Vec<&str> = object.methods.iter().map(|m| m.name.as_str()).collect();
         Ok(format!(
@@ -125,13 +129,26 @@ impl Play<'_> {
     }
 
     async fn broker_returns(&mut self) -> Result<String, SceneError> {
-        self.lab.mqtt.down().await.map_err(crate::lab::LabError::from)?;
+        self.lab
+            .mqtt
+            .down()
+            .await
+            .map_err(crate::lab::LabError::from)?;
         let cut = self
             .lab
             .status_when(|status| status["mqtt"]["connected"] == json!(false));
-        soon(self.within, "the agent notices that the broker is gone", cut).await?;
+        soon(
+            self.within,
+            "the agent notices that the broker is gone",
+            cut,
+        )
+        .await?;
         let id = self.lab.send_job(SUM).await?;
-        self.lab.mqtt.up().await.map_err(crate::lab::LabError::from)?;
+        self.lab
+            .mqtt
+            .up()
+            .await
+            .map_err(crate::lab::LabError::from)?;
         let back = Instant::now();
         self.answer(&id).await?;
         let took = back.elapsed();
@@ -154,7 +171,11 @@ impl Play<'_> {
         let newest = self.newest()?;
         self.lab.start_bus()?;
         let back = Instant::now();
-        let registered = soon(self.within, "object 'socketman' back on the bus", self.lab.registered());
+        let registered = soon(
+            self.within,
+            "object 'socketman' back on the bus",
+            self.lab.registered(),
+        );
         registered.await??;
         let took = back.elapsed();
         let status = self.lab.call("status", &()).await?;
@@ -206,13 +227,29 @@ impl Play<'_> {
     /// Makes sure that no report is missing and none was declared lost; says the newest.
     fn complete(&mut self) -> Result<u64, SceneError> {
         let newest = self.newest()?;
-        let missing: Vec<u64> = self.lab.api.record().missing().iter().map(|id| id.seq).collect();
+        let missing: Vec<u64> = self
+            .lab
+            .api
+            .record()
+            .missing()
+            .iter()
+            .map(|id| id.seq)
+            .collect();
         if !missing.is_empty() {
-            return Err(SceneError::Wrong(format!("reports lost: {missing:?} of {newest}")));
+            return Err(SceneError::Wrong(format!(
+                "reports lost: {missing:?} of {newest}"
+            )));
         }
-        let declared: Vec<u64> = self.reports.iter().filter(|r| r.gaps > 0).map(|r| r.seq).collect();
+        let declared: Vec<u64> = self
+            .reports
+            .iter()
+            .filter(|r| r.gaps > 0)
+            .map(|r| r.seq)
+            .collect();
         if !declared.is_empty() {
-            return Err(SceneError::Wrong(format!("losses declared by reports {declared:?}")));
+            return Err(SceneError::Wrong(format!(
+                "losses declared by reports {declared:?}"
+            )));
         }
         Ok(newest)
     }
@@ -235,7 +272,9 @@ impl Play<'_> {
         let answer = self.hear("PROCESSED for the job", about(PROCESSED)).await?;
         let meta = answer.meta;
         if meta.success != Some(true) || meta.msg != SUM_ANSWER {
-            return Err(SceneError::Wrong(format!("'{SUM}' was answered with {meta:?}")));
+            return Err(SceneError::Wrong(format!(
+                "'{SUM}' was answered with {meta:?}"
+            )));
         }
         Ok(meta.msg.trim_end().to_owned())
     }
