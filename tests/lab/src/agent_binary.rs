@@ -66,6 +66,23 @@ fn sibling(own: &Path) -> Result<PathBuf, BinaryError> {
     }
 }
 
+/// Does cargo set this variable for the programs it runs? Those it reads itself are kept.
+fn is_about_us(name: &OsStr) -> bool {
+    const NAMES: [&str; 7] = [
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_LINKS",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_PRIMARY_PACKAGE",
+        "OUT_DIR",
+    ];
+    const PREFIXES: [&str; 2] = ["CARGO_BIN_EXE_", "CARGO_PKG_"];
+    name.to_str().is_some_and(|name| {
+        NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
+
 /// What cargo says of each thing it built.
 #[derive(Deserialize)]
 struct Artifact {
@@ -73,7 +90,13 @@ struct Artifact {
 }
 
 async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo told us of ourselves must not reach it again: build scripts that watch these
+    // variables (ring's does) would run anew, here and then in every other build.
+    for (name, _) in env::vars_os().filter(|(name, _)| is_about_us(name)) {
+        command.env_remove(name);
+    }
+    let output = command
         .args(["build", "-p", NAME, "--bin", NAME])
         .args(["--profile", profile])
         .args(["--message-format", "json-render-diagnostics"])

@@ -11,7 +11,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Glance {
     pub seq: u64,
-    /// Their addresses, sorted.
+    /// Addresses of the authorised stations, sorted.
     pub stations: Vec<String>,
     pub interfaces: usize,
     /// Gaps it declares.
@@ -39,6 +39,8 @@ struct Device {
 #[serde(default)]
 struct Station {
     mac: String,
+    /// Absent means that the source of the station knows no others.
+    authorized: Option<bool>,
 }
 
 /// The place in the file up to which it was read.
@@ -81,7 +83,11 @@ impl ReportTail {
 
 fn glance(line: &[u8]) -> io::Result<Glance> {
     let report: Report = serde_json::from_slice(line)?;
-    let mut stations: Vec<String> = report.stations.into_iter().map(|s| s.mac).collect();
+    let authorised = report
+        .stations
+        .into_iter()
+        .filter(|s| s.authorized != Some(false));
+    let mut stations: Vec<String> = authorised.map(|s| s.mac).collect();
     stations.sort();
     Ok(Glance {
         seq: report.device.seq,
@@ -111,7 +117,7 @@ mod tests {
             .append(true)
             .open(&path)
             .unwrap();
-        let first = "{\"stations\":[{\"mac\":\"B\"},{\"mac\":\"A\"}],\"device\":{\"seq\":1},\"gaps\":[{}]}\n";
+        let first = "{\"stations\":[{\"mac\":\"B\"},{\"mac\":\"A\",\"authorized\":true},{\"mac\":\"C\",\"authorized\":false}],\"device\":{\"seq\":1},\"gaps\":[{}]}\n";
         write!(file, "{first}{{\"device\":{{\"se").unwrap();
         let expected = Glance {
             seq: 1,
