@@ -89,6 +89,26 @@ struct Artifact {
     executable: Option<PathBuf>,
 }
 
+/// Asks for the agent in the way that reuses what was built for us: the same packages give every
+/// dependency the same features.
+fn request(profile: &str) -> Vec<&str> {
+    match profile {
+        // An integration test of the agent's package brings its binary along.
+        "test" => vec!["test", "--workspace", "--no-run", "--test", "dependencies"],
+        profile => vec![
+            "build",
+            "-p",
+            NAME,
+            "-p",
+            "socketman-lab",
+            "--bin",
+            NAME,
+            "--profile",
+            profile,
+        ],
+    }
+}
+
 async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
     let mut command = Command::new(cargo);
     // What cargo told us of ourselves must not reach it again: build scripts that watch these
@@ -97,8 +117,7 @@ async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
         command.env_remove(name);
     }
     let output = command
-        .args(["build", "-p", NAME, "--bin", NAME])
-        .args(["--profile", profile])
+        .args(request(profile))
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--manifest-path")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
