@@ -68,6 +68,8 @@ pub async fn run(lab: &mut Lab, signals: &mut Signals) -> Result<(), ConsoleErro
     let mut ear = lab.mqtt.listen();
     let mut record = lab.api.watch();
     let mut tail = ReportTail::new(lab.place().reports());
+    // Within one boot, which a lab's router does not leave.
+    let mut newest = 0;
     let mut requests = record.borrow_and_update().requests_total;
     loop {
         tokio::select! {
@@ -79,7 +81,7 @@ pub async fn run(lab: &mut Lab, signals: &mut Signals) -> Result<(), ConsoleErro
                 // No terminal, or one that hung up: there is still a signal to end by.
                 Ok(None) | Err(_) => {
                     typing = false;
-                    printer.line("no more commands: standard input has ended; SIGTERM ends the lab")?;
+                    printer.line("no more commands: standard input has ended; Ctrl-C or SIGTERM ends the lab")?;
                 }
             },
             said = ear.next() => match said {
@@ -92,8 +94,10 @@ pub async fn run(lab: &mut Lab, signals: &mut Signals) -> Result<(), ConsoleErro
                 let known = record.borrow_and_update().clone();
                 show_refused(&known, &mut requests, &printer)?;
                 for report in tail.read_new().map_err(ConsoleError::Reports)? {
+                    let again = if report.seq <= newest { " again" } else { "" };
+                    newest = newest.max(report.seq);
                     printer.line(&format!(
-                        "report {} accepted: {} stations, {} interfaces, {} bytes{}",
+                        "report {} accepted{again}: {} stations, {} interfaces, {} bytes{}",
                         report.seq,
                         report.stations.len(),
                         report.interfaces,
@@ -173,13 +177,14 @@ fn describe(words: &Words) -> Option<String> {
 
 /// The first line of what a device said, safe on a terminal.
 fn first_line(text: &str) -> String {
+    let text = text.trim();
     let line = text.lines().next().unwrap_or_default();
     let mut shown: String = line
         .chars()
         .take(SHOWN)
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect();
-    if shown.len() < text.trim_end().len() {
+    if shown.len() < text.len() {
         shown.push_str(" …");
     }
     shown

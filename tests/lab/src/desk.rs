@@ -114,13 +114,21 @@ async fn interactive(
     };
     introduce(&lab, &agent)?;
     let ran = console::run(&mut lab, &mut signals).await;
+    let place = lab.place().path().display().to_string();
+    let fate = match lab.place().is_temporary() {
+        true => "removed",
+        false => "kept",
+    };
     let Ended { agent } = lab.end().await?;
     ran?;
-    if let Some(status) = agent.filter(|status| !status.success()) {
-        eprintln!("socketman-lab: the agent ended with an error: {status}");
-        return Ok(ExitCode::FAILURE);
+    if let Some(status) = agent {
+        say(&format!("The agent ended: {status}."))?;
     }
-    Ok(ExitCode::SUCCESS)
+    say(&format!("{place} is {fate}."))?;
+    Ok(match agent.is_none_or(|status| status.success()) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// Says where everything is.
@@ -165,17 +173,19 @@ async fn once(args: LabArgs, binary: PathBuf, mut signals: Signals) -> Result<Ex
         scale
     ))?;
     let played = tokio::select! {
-        played = play(&mut lab, show) => Some(played),
+        played = play(&mut lab, show) => played,
         signal = signals.next() => {
-            eprintln!("socketman-lab: {signal}: ending");
-            None
+            lab.end().await?;
+            return Err(DeskError::Interrupted(signal));
         }
     };
-    let Some(played) = played else {
-        lab.end().await?;
-        return Err(DeskError::Interrupted("signal"));
+    let mut outcome = match played {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            lab.end().await?;
+            return Err(error.into());
+        }
     };
-    let mut outcome = played?;
     if !outcome.ok {
         lab.keep();
         complain(&lab)?;

@@ -11,7 +11,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let ran = match runtime {
-        Ok(runtime) => runtime.block_on(desk::run(desk)),
+        Ok(runtime) => {
+            let ran = runtime.block_on(desk::run(desk));
+            // A thread may be waiting for the next line of standard input.
+            runtime.shutdown_background();
+            ran
+        }
         Err(error) => Err(error.into()),
     };
     ran.unwrap_or_else(|error| {

@@ -9,8 +9,7 @@ use crate::options;
 pub const SLOW: Duration = Duration::from_secs(8);
 
 /// What `help` prints.
-pub const HELP: &str = "\
-  status                  what the agent says of itself
+pub const HELP: &str = "  status                  what the agent says of itself
   stations N              set how many stations there are (0 to 1000)
   api down|up|500|slow    let the API refuse connections, work, answer 500, or answer after 8 s
   mqtt down|up            take the broker away, give it back

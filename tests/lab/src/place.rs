@@ -54,7 +54,10 @@ impl Place {
         let (path, temporary) = match dir {
             Some(dir) => (make(dir)?, None),
             None => {
-                let made = tempfile::Builder::new().prefix("socketman-lab-").tempdir();
+                let made = tempfile::Builder::new()
+                    .prefix("socketman-lab-")
+                    .permissions(Permissions::from_mode(0o700))
+                    .tempdir();
                 let made = made.map_err(|error| PlaceError::Io {
                     path: std::env::temp_dir(),
                     error,
@@ -175,7 +178,9 @@ mod tests {
     fn a_temporary_place_goes_with_the_lab_unless_somebody_wants_to_look() {
         let place = Place::open(None).unwrap();
         let path = place.path().to_owned();
-        assert!(place.is_temporary() && path.is_dir());
+        assert!(place.is_temporary());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
         drop(place);
         assert!(!path.exists());
 

@@ -2,14 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{mpsc, OnceLock};
+use std::time::{Duration, Instant};
 
+use rustix::process::{kill_process, Pid, Signal};
 use serde_json::Value;
 use socketman_lab::agent_binary;
+
+/// Longer than any step takes on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Plays the script with these options; what it printed, and what it wrote.
 fn play(options: &[&str]) -> (Output, Value) {
@@ -85,6 +90,53 @@ fn with_mosquitto_all_of_it_happens() {
 }
 
 #[test]
+fn the_console_says_what_happens_obeys_and_ends_by_a_signal_not_with_its_input() {
+    let mut child = command(&["--time-scale", "30"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let printed = Lines::of(child.stdout.take().unwrap());
+    let mut input = child.stdin.take().unwrap();
+    let directory = printed.until("  directory  ");
+    let directory = directory.split_whitespace().nth(1).unwrap();
+    let agent = printed.until("  agent      pid ");
+    let agent = agent.split_whitespace().last().unwrap();
+    printed.until("report 1 accepted: 6 stations");
+
+    let mut order = |order: &str| writeln!(input, "{order}").unwrap();
+    order("frobnicate");
+    printed.until("'frobnicate' is no command");
+    order("status");
+    printed.until("broker    ");
+    order("stations 40");
+    printed.until("accepted: 40 stations");
+    order("api 500");
+    printed.until("API answered 500 to");
+    order("api up");
+    printed.until("accepted: ");
+    order("mqtt down");
+    printed.until("broker: down");
+    order("job echo hello; exit 3");
+    printed.until("job lab-1 sent: echo hello; exit 3");
+    order("mqtt up");
+    printed.until("job lab-1 DELIVERED");
+    printed.until("job lab-1 PROCESSED, exit code 3: hello");
+    order("ubus restart");
+    printed.until("bus: object socketman is back after ");
+
+    drop(input);
+    printed.until("no more commands");
+    printed.until("accepted: ");
+    assert!(Path::new("/proc").join(agent).exists() && Path::new(directory).exists());
+    let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    printed.until("The agent ended: exit status: 0.");
+    assert!(child.wait().unwrap().success());
+    assert!(!Path::new("/proc").join(agent).exists() && !Path::new(directory).exists());
+}
+
+#[test]
 fn a_broker_that_is_not_there_is_named_and_nothing_is_played() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let broker = free.local_addr().unwrap().to_string();
@@ -116,6 +168,10 @@ fn arguments_that_make_no_sense_are_refused_before_anything_starts() {
 }
 
 fn lab(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
     static AGENT: OnceLock<()> = OnceLock::new();
     AGENT.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -123,12 +179,40 @@ fn lab(arguments: &[&str]) -> Output {
             .build();
         runtime.unwrap().block_on(agent_binary::find()).unwrap();
     });
-    Command::new(env!("CARGO_BIN_EXE_socketman-lab"))
-        .args(arguments)
-        // Without cargo it takes the agent beside it, the one just built.
-        .env_remove("CARGO")
-        .output()
-        .unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_socketman-lab"));
+    command.args(arguments);
+    // Without cargo it takes the agent beside it, the one just built.
+    command.env_remove("CARGO");
+    command
+}
+
+/// What a program prints, read as it comes.
+struct Lines(mpsc::Receiver<String>);
+
+impl Lines {
+    fn of(output: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Read on when nobody listens any more, so that the program is not held up.
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Lines(lines)
+    }
+
+    /// The first line from here on that has these words.
+    fn until(&self, words: &str) -> String {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.0.recv_timeout(left) {
+                Ok(line) if line.contains(words) => return line,
+                Ok(_) => {}
+                Err(error) => panic!("'{words}' was not printed: {error}"),
+            }
+        }
+    }
 }
 
 /// Debian's broker, on a port of its own.
@@ -144,24 +228,17 @@ impl Mosquitto {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let settings = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest stdout\nlog_type all\n"
+            "listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest stderr\nlog_type all\n"
         );
         let conf = dir.path().join("conf");
         fs::write(&conf, settings).unwrap();
         let mut child = Command::new(program())
             .arg("-c")
             .arg(&conf)
-            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("mosquitto does not start: install Debian's package mosquitto");
-        let log = BufReader::new(child.stdout.take().unwrap());
-        let mut lines = log.lines();
-        assert!(
-            lines.any(|line| line.unwrap().ends_with("running")),
-            "mosquitto ended at once"
-        );
-        // Its log goes on and has to be read.
-        std::thread::spawn(move || lines.count());
+        Lines::of(child.stderr.take().unwrap()).until("running");
         Mosquitto { child, port }
     }
 }
