@@ -1,4 +1,35 @@
 //! SocketMan: the agent on OpenWrt access points and routers.
+//!
+//! Read top to bottom, this is the way the data goes.
+//!
+//! ```text
+//!              config ────────────────────────────────────────────► every part
+//!  device ─ubus,/proc─► collect ─Report─► spool ─batch─► upload ─HTTP─► API
+//!  broker ─► mqtt ─payload─► jobs ─outcome─► mqtt ─► broker
+//!  every part ─fact─► status ─► api ─ubus─► shell
+//! ```
+//!
+//! * [`cli`] understands the command line: run the agent, or ask the one that runs.
+//! * [`agent`] takes the [`lock`], finds out who the device is ([`provision`]), builds the parts in the
+//!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
+//! * [`config`] turns command line and config.json into one validated, immutable `Config`; one table
+//!   holds every option. What is wrong is reported, never fatal.
+//! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
+//!   registers and subscribes again by itself.
+//! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, and
+//!   makes a `Report` of what answered.
+//! * [`spool`] gives each report its identity (boot id, seq) and keeps it in files until the API has
+//!   accepted it; bounded, and what did not fit is declared.
+//! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only.
+//! * [`mqtt`] keeps a session with the broker: presence, payloads in, replies out.
+//! * [`jobs`] decides what a payload means, runs each id at most once in a worker beside the loop, and
+//!   offers its outcome until somebody has taken it.
+//! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
+//!
+//! A part is one task that owns its state; others hold a small handle. Everything happens on one
+//! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
+//! knows the lab may let time pass faster, [`logging`] where words go.
+
 pub mod agent;
 pub mod api;
 pub mod backoff;

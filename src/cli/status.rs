@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
-use super::words::{ago, ahead, bytes, count, safe, span};
+use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
 
 /// What of the reply a person is shown; what an older or newer agent does not say is left out.
@@ -133,10 +133,13 @@ impl View {
 
 impl MqttView {
     fn words(&self) -> String {
-        let since = self.since.map(ago).unwrap_or_default();
+        let lasting = self
+            .since
+            .map(|at| format!(" for {}", lasting(at)))
+            .unwrap_or_default();
         if self.connected {
             return format!(
-                "connected to {} since {since}, {}",
+                "connected to {}{lasting}, {}",
                 safe(&self.host),
                 count(self.reconnects, "reconnect")
             );
@@ -144,10 +147,7 @@ impl MqttView {
         if self.host.is_empty() {
             return "none configured (mqtt_host)".to_owned();
         }
-        let mut words = format!("NOT connected to {}", safe(&self.host));
-        if !since.is_empty() {
-            words += &format!(" since {since}");
-        }
+        let mut words = format!("NOT connected to {}{lasting}", safe(&self.host));
         if let Some(error) = &self.last_error {
             words += &format!(": {}", safe(error));
         }

@@ -13,9 +13,14 @@ pub(super) fn span(seconds: u64) -> String {
     }
 }
 
+/// How long it has been since `at` (seconds since the epoch).
+pub(super) fn lasting(at: u64) -> String {
+    span(epoch_seconds().saturating_sub(at))
+}
+
 /// How long ago `at` (seconds since the epoch) was.
 pub(super) fn ago(at: u64) -> String {
-    format!("{} ago", span(epoch_seconds().saturating_sub(at)))
+    format!("{} ago", lasting(at))
 }
 
 /// How far ahead `at` is.
@@ -26,12 +31,13 @@ pub(super) fn ahead(at: u64) -> String {
     }
 }
 
-/// `512 B`, `3.4 KiB`, `1.2 MiB`.
+/// `512 B`, `3.4 KiB`, `1.2 MiB`, `7.5 GiB`.
 pub(super) fn bytes(n: u64) -> String {
     match n {
         0..1024 => format!("{n} B"),
         1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
-        _ => format!("{:.1} MiB", n as f64 / 1_048_576.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
     }
 }
 
@@ -81,8 +87,8 @@ mod tests {
     #[test]
     fn sizes_are_binary() {
         assert_eq!(
-            [0, 1023, 1536, 3 << 20].map(bytes),
-            ["0 B", "1023 B", "1.5 KiB", "3.0 MiB"]
+            [0, 1023, 1536, 3 << 20, 5 << 30].map(bytes),
+            ["0 B", "1023 B", "1.5 KiB", "3.0 MiB", "5.0 GiB"]
         );
     }
 

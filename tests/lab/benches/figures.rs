@@ -1,0 +1,154 @@
+//! The agent's figures on this machine: size, memory and CPU of the packaged build at work in the
+//! lab. Printed with the bound each has to keep; nothing is asserted, machines differ.
+//!
+//!     cargo bench -p socketman-lab --bench figures
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use socketman_lab::lab::Lab;
+use socketman_lab::options::Options;
+use tokio::time::sleep;
+
+/// A program that uses the same libraries and does nothing else: the floor.
+const BARE_LIBRARIES_MB: f64 = 2.60;
+
+/// How long an idle agent is watched; it collects four times and delivers once.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What start and first delivery need is over by then.
+const SETTLED: Duration = Duration::from_secs(20);
+
+/// Reports over which the cost of one is averaged.
+const REPORTS: u64 = 20;
+
+/// How long so many may take, at 15 times the pace of a router.
+const REPORTS_WITHIN: Duration = Duration::from_secs(120);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let binary = build()?;
+    size(&binary)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        idle(&binary).await?;
+        let none = report(&binary, 0).await?;
+        for stations in [16, 128, 512] {
+            let cost = report(&binary, stations).await?;
+            let bound = if stations == 512 { 20.0 } else { f64::NAN };
+            line(
+                &format!("CPU of a report of {stations} stations, delivery included"),
+                cost,
+                "ms",
+                bound,
+            );
+            println!("{:>62}", format!("{:.1} times that of none", cost / none));
+        }
+        Ok(())
+    })
+}
+
+fn line(what: &str, value: f64, unit: &str, bound: f64) {
+    match bound.is_nan() {
+        true => println!("{what:<56} {value:>8.2} {unit}"),
+        false => println!("{what:<56} {value:>8.2} {unit:<4} (bound {bound:.2})"),
+    }
+}
+
+/// Builds the agent as the package does.
+fn build() -> Result<PathBuf, Box<dyn Error>> {
+    let cargo = std::env::var_os("CARGO").ok_or("start it with cargo bench")?;
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let status = Command::new(cargo)
+        .args(["build", "--profile", "openwrt", "-p", "socketman"])
+        .current_dir(root)
+        .status()?;
+    match status.success() {
+        true => Ok(root.canonicalize()?.join("target/openwrt/socketman")),
+        false => Err("the agent does not build".into()),
+    }
+}
+
+fn size(binary: &Path) -> Result<(), Box<dyn Error>> {
+    let megabytes = fs::metadata(binary)?.len() as f64 / 1e6;
+    line("size, --profile openwrt", megabytes, "MB", 3.2);
+    let ratio = megabytes / BARE_LIBRARIES_MB;
+    println!(
+        "{:>62}",
+        format!("{ratio:.2} times the bare libraries ({BARE_LIBRARIES_MB} MB)")
+    );
+    Ok(())
+}
+
+fn options(stations: usize) -> Options {
+    Options {
+        dir: None,
+        stations,
+        seed: 1,
+        http: 0,
+        mqtt: 0,
+        broker: None,
+        time_scale: None,
+    }
+}
+
+/// Memory and CPU of an agent with broker and API but without Wi-Fi, at a router's pace.
+async fn idle(binary: &Path) -> Result<(), Box<dyn Error>> {
+    let mut lab = Lab::start(&options(0), binary.to_owned(), 1).await?;
+    lab.router.without_hostapd().await?;
+    lab.router.without_rpcd().await?;
+    let pid = lab.start_agent()?.pid();
+    lab.registered().await?;
+    sleep(SETTLED).await;
+    let before = cpu(pid)?;
+    sleep(IDLE).await;
+    line(
+        "idle, CPU a minute, monitor 15 s, no Wi-Fi",
+        cpu(pid)? - before,
+        "ms",
+        6.0,
+    );
+    line("idle, RssAnon", memory(pid, "RssAnon:")?, "MiB", 2.0);
+    line("idle, RSS", memory(pid, "VmRSS:")?, "MiB", 6.5);
+    lab.end().await?;
+    Ok(())
+}
+
+/// Mean CPU of collecting, keeping and delivering a report, ms.
+async fn report(binary: &Path, stations: usize) -> Result<f64, Box<dyn Error>> {
+    let mut lab = Lab::start(&options(stations), binary.to_owned(), 15).await?;
+    let pid = lab.start_agent()?.pid();
+    let delivered = |enough: u64| {
+        lab.api
+            .wait_for(REPORTS_WITHIN, move |r| r.reports.len() as u64 >= enough)
+    };
+    delivered(3).await?;
+    let (before, from) = (cpu(pid)?, lab.api.reports().len() as u64);
+    delivered(from + REPORTS).await?;
+    let (after, to) = (cpu(pid)?, lab.api.reports().len() as u64);
+    lab.end().await?;
+    Ok((after - before) / (to - from) as f64)
+}
+
+/// CPU time of all threads so far, ms.
+fn cpu(pid: i32) -> Result<f64, Box<dyn Error>> {
+    let mut nanoseconds = 0.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
+        let ran = schedstat.split_whitespace().next().ok_or("schedstat")?;
+        nanoseconds += ran.parse::<f64>()?;
+    }
+    Ok(nanoseconds / 1e6)
+}
+
+/// A line of /proc/PID/status, MiB.
+fn memory(pid: i32, key: &str) -> Result<f64, Box<dyn Error>> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with(key));
+    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(kibibytes.ok_or("no such line")?.parse::<f64>()? / 1024.0)
+}
