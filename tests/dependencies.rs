@@ -7,7 +7,7 @@ use std::process::Command;
 fn tree(args: &[&str]) -> BTreeMap<String, Vec<String>> {
     let cargo = std::env::var("CARGO").expect("cargo runs the tests");
     let output = Command::new(cargo)
-        .args(["tree", "--offline", "--locked", "--prefix", "none"])
+        .args(["tree", "--locked", "--prefix", "none"])
         .args(args)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
