@@ -338,6 +338,17 @@ impl Agent {
         within("agent's connection", facts).await.unwrap();
     }
 
+    /// Why it is not connected.
+    async fn error(&mut self) -> String {
+        let seen = self.facts.wait_for(|facts| facts.last_error.is_some());
+        within("error", seen)
+            .await
+            .unwrap()
+            .last_error
+            .clone()
+            .unwrap()
+    }
+
     /// The orderly end: jobs first, so that their results can still be sent.
     async fn stop(self) {
         self.stop_jobs.send(()).unwrap();
@@ -547,21 +558,27 @@ async fn five_thousand_jobs_at_once_are_answered(server: Server) {
     agent.stop().await;
 }
 
-async fn presence_is_repeated_at_the_ping_interval(server: Server) {
+async fn presence_is_repeated(server: Server, status_qos: u8) {
     let mut operator = Operator::new(server.port()).await;
-    for qos in 0..=2 {
-        let mut config = config(server.port());
-        config.no_ping = false;
-        config.qos = qos;
-        let mut agent = Agent::start(config);
-        agent.connected(true).await;
-        for _ in 0..2 {
-            let (topic, ping) = operator.next("PING").await;
-            assert_eq!(topic, format!("status/{BASE}"));
-            assert!(ping.get("meta").is_none());
-        }
-        agent.stop().await;
+    let mut settings = config(server.port());
+    settings.no_ping = false;
+    settings.qos = status_qos;
+    let mut agent = Agent::start(settings);
+    agent.connected(true).await;
+    for _ in 0..2 {
+        let (topic, ping) = operator.next("PING").await;
+        assert_eq!(topic, format!("status/{BASE}"));
+        assert!(ping.get("meta").is_none());
     }
+    agent.stop().await;
+}
+
+async fn presence_is_repeated_at_the_ping_interval(server: Server) {
+    presence_is_repeated(server, 0).await;
+}
+
+async fn presence_is_repeated_at_qos_1(server: Server) {
+    presence_is_repeated(server, 1).await;
 }
 
 macro_rules! with_both_brokers {
@@ -592,7 +609,24 @@ with_both_brokers!(
     payloads_that_are_no_jobs_leave_the_agent_connected,
     five_thousand_jobs_at_once_are_answered,
     presence_is_repeated_at_the_ping_interval,
+    presence_is_repeated_at_qos_1,
 );
+
+#[tokio::test]
+async fn presence_is_repeated_at_qos_2_with_mosquitto() {
+    presence_is_repeated(Server::mosquitto().await, 2).await;
+}
+
+#[tokio::test]
+async fn the_labs_broker_closes_the_connection_of_who_publishes_at_qos_2() {
+    let server = Server::lab().await;
+    let mut settings = config(server.port());
+    settings.qos = 2;
+    let mut agent = Agent::start(settings);
+    let text = agent.error().await;
+    assert!(text.contains("closed by peer"), "{text}");
+    agent.stop().await;
+}
 
 // Row 24.
 #[tokio::test]
@@ -671,13 +705,7 @@ async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
     ] {
         let (port, _times) = strange_broker(answer).await;
         let mut agent = Agent::start(config(port));
-        let seen = agent.facts.wait_for(|facts| facts.last_error.is_some());
-        let text = within("error", seen)
-            .await
-            .unwrap()
-            .last_error
-            .clone()
-            .unwrap();
+        let text = agent.error().await;
         assert!(text.contains(error), "{text}");
         assert!(!text.contains("secret"), "{text}");
         agent.stop().await;
