@@ -253,34 +253,17 @@ impl Drop for Operator {
 
 fn config(port: u16) -> Config {
     Config {
-        username: String::new(),
-        password: Secret::default(),
         topic: "fleet".into(),
         key: Secret::new("secret"),
         mqtt_host: "127.0.0.1".into(),
         port,
-        qos: 0,
-        keepalive: Duration::from_secs(30),
-        disable_mqtt: false,
-        stats_url: String::new(),
-        token: Secret::default(),
-        mac: MAC.into(),
-        mac_file: PathBuf::new(),
-        monitor: Duration::from_secs(15),
-        heartbeat: Duration::from_secs(60),
-        scan: true,
-        spool_dir: PathBuf::new(),
-        spool_max: 0,
         spread: Duration::ZERO,
         no_ping: true,
         ping_interval: Duration::from_secs(30),
         job_timeout: Duration::from_secs(60),
-        job_output_max: 64 * 1024,
         job_workers: 4,
-        web_jobs: true,
-        state_dir: PathBuf::new(),
-        debug: false,
         pace: Pace::faster(50),
+        ..Config::default()
     }
 }
 
