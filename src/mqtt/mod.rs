@@ -4,9 +4,13 @@
 //! refused it; a reply is marked as taken when the broker has acknowledged it. Whatever happens in
 //! between, both are sent again over the next connection.
 
+mod client;
+mod error;
+mod flight;
 mod session;
 mod status;
 pub mod topic;
+mod undecided;
 
 use std::future::Future;
 use std::sync::Arc;
