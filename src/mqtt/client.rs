@@ -88,6 +88,15 @@ mod tests {
     }
 
     #[test]
+    fn small_packets_are_sent_at_once() {
+        let (_client, eventloop) = client(&config(), &topics());
+        // The library says what was set in no other way.
+        let network = format!("{:?}", eventloop.network_options());
+        assert!(network.contains("tcp_nodelay: true"), "{network}");
+        assert!(network.contains("conn_timeout: 10"), "{network}");
+    }
+
+    #[test]
     fn the_will_goes_with_the_qos_of_the_status() {
         for (number, qos) in [
             (0, QoS::AtMostOnce),
