@@ -1,6 +1,6 @@
 //! What went wrong on a connection, in words for people.
 
-use rumqttc::{ClientError, ConnectionError};
+use rumqttc::{ClientError, ConnectReturnCode, ConnectionError};
 
 /// Longest error shown, characters.
 const ERROR_MAX: usize = 200;
@@ -21,10 +21,24 @@ pub(super) fn describe(error: &ConnectionError) -> String {
     let text = match error {
         // Its own text is the whole packet.
         ConnectionError::NotConnAck(_) => return "the first packet is not a CONNACK".into(),
+        ConnectionError::ConnectionRefused(code) => return not_let_in(*code).into(),
         other => other.to_string(),
     };
     text.chars()
         .take(ERROR_MAX)
         .flat_map(char::escape_debug)
         .collect()
+}
+
+fn not_let_in(code: ConnectReturnCode) -> &'static str {
+    match code {
+        ConnectReturnCode::Success => "the broker closes the connection it has accepted",
+        ConnectReturnCode::RefusedProtocolVersion => "the broker does not speak MQTT 3.1.1",
+        ConnectReturnCode::BadClientId => "the broker refuses our client id",
+        ConnectReturnCode::ServiceUnavailable => "the broker is not available now",
+        // Brokers differ in which of the two they send for wrong credentials.
+        ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
+            "the broker refuses options 'username' and 'password'"
+        }
+    }
 }

@@ -59,11 +59,29 @@ impl Server {
 
     async fn mosquitto() -> Self {
         let dir = TempDir::new().unwrap();
+        Server::mosquitto_in(dir, "allow_anonymous true").await
+    }
+
+    /// One that lets in only `name` with `password`.
+    async fn mosquitto_for(name: &str, password: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("passwords");
+        let mut made = std::process::Command::new("mosquitto_passwd");
+        made.args(["-b", "-c"]).arg(&file).args([name, password]);
+        let made = made
+            .output()
+            .expect("mosquitto_passwd comes with mosquitto");
+        assert!(made.status.success(), "{made:?}");
+        let access = format!("allow_anonymous false\npassword_file {}", file.display());
+        Server::mosquitto_in(dir, &access).await
+    }
+
+    async fn mosquitto_in(dir: TempDir, access: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
         let settings = format!(
-            "user root\nlistener {port} 127.0.0.1\nallow_anonymous true\npersistence true\n\
+            "user root\nlistener {port} 127.0.0.1\n{access}\npersistence true\n\
              persistence_location {}/\nmax_queued_messages 100000\nlog_dest stderr\nlog_type all\n",
             dir.path().display()
         );
@@ -677,7 +695,8 @@ async fn a_broker_that_closes_after_connack_is_not_stormed() {
 async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
     for (answer, error) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "Mqtt state"),
-        (&[0x20, 2, 0, 5][..], "Connection refused"),
+        (&[0x20, 2, 0, 1][..], "does not speak MQTT 3.1.1"),
+        (&[0x20, 2, 0, 3][..], "not available now"),
         (&[0xd0, 0][..], "the first packet is not a CONNACK"),
         (
             &[0x20, 2, 0, 0, 0x30, 0xff, 0xff, 0xff, 0x7f][..],
@@ -700,13 +719,48 @@ async fn topics_that_mqtt_does_not_allow_are_an_error_without_the_key() {
     let mut settings = config(1);
     settings.key = Secret::new("secret+");
     let mut agent = Agent::start(settings);
-    let seen = agent.facts.wait_for(|facts| facts.last_error.is_some());
-    let text = within("error", seen)
-        .await
-        .unwrap()
-        .last_error
-        .clone()
-        .unwrap();
+    let text = agent.error().await;
     assert!(text.contains("'key'") && !text.contains("secret"), "{text}");
+    agent.stop().await;
+}
+
+const REFUSED: &str = "the broker refuses options 'username' and 'password'";
+
+#[tokio::test]
+async fn the_right_username_and_password_open_the_broker() {
+    let server = Server::mosquitto_for("device", "hush-hush").await;
+    let mut settings = config(server.port());
+    settings.username = "device".into();
+    settings.password = Secret::new("hush-hush");
+    let mut agent = Agent::start(settings);
+    agent.connected(true).await;
+    assert_eq!(agent.facts.borrow().last_error, None);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_an_error_in_plain_words_without_the_password() {
+    let server = Server::mosquitto_for("device", "hush-hush").await;
+    for (username, password) in [
+        ("device", "hush-wrong"),
+        ("stranger", "hush-hush"),
+        ("device", ""),
+        ("", ""),
+    ] {
+        let mut settings = config(server.port());
+        settings.username = username.into();
+        settings.password = Secret::new(password);
+        let mut agent = Agent::start(settings);
+        assert_eq!(agent.error().await, REFUSED, "{username}");
+        assert!(!agent.facts.borrow().connected);
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_calls_the_credentials_malformed_is_told_the_same_way() {
+    let (port, _times) = strange_broker(&[0x20, 2, 0, 4]).await;
+    let mut agent = Agent::start(config(port));
+    assert_eq!(agent.error().await, REFUSED);
     agent.stop().await;
 }
