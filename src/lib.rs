@@ -41,6 +41,7 @@ pub mod jobs;
 pub mod lock;
 pub mod logging;
 pub mod mqtt;
+pub mod outage;
 pub mod provision;
 pub mod shutdown;
 pub mod spool;

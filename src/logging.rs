@@ -1,6 +1,8 @@
 //! Where log lines go: to syslog, or to the terminal when somebody watches.
 
 mod daemon;
+#[cfg(test)]
+pub(crate) mod heard;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};

@@ -4,9 +4,15 @@
 //! refused it; a reply is marked as taken when the broker has acknowledged it. Whatever happens in
 //! between, both are sent again over the next connection.
 
+mod client;
+mod error;
+mod flight;
 mod session;
 mod status;
+#[cfg(test)]
+mod tests;
 pub mod topic;
+mod undecided;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,6 +25,7 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::config::Config;
 use crate::jobs;
+use crate::outage::Outage;
 
 use session::{Ended, Session};
 use topic::Topics;
@@ -102,6 +109,7 @@ pub async fn run(
         facts.since.get_or_insert_with(clock::epoch_seconds);
     });
     let mut backoff = Backoff::new(config.spread, config.pace);
+    let mut outage = Outage::default();
     let mut subscribed = false;
     loop {
         let wait = backoff.next_wait();
@@ -115,7 +123,10 @@ pub async fn run(
         match session.run(&mut subscribed, shutdown.as_mut()).await {
             Ended::Shutdown => break,
             Ended::Lost { error, held } => {
-                log::warn!("broker {}: {error}", address(&config));
+                if facts.borrow().connected {
+                    outage.over();
+                }
+                log::log!(outage.level(&error), "broker {}: {error}", address(&config));
                 facts.send_modify(|facts| facts.was_lost(Some(error)));
                 backoff.session_ended(held);
             }

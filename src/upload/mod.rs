@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::clock::epoch_seconds;
 use crate::config::Config;
+use crate::outage::Outage;
 use crate::shutdown::Shutdown;
 use crate::spool;
 use answer::Answer;
@@ -78,6 +79,7 @@ pub async fn run(
                     client: None,
                     up_since: None,
                     backoff: Backoff::new(config.spread, config.pace),
+                    outage: Outage::default(),
                 };
                 link.run(&config, &mac, &facts).await;
             }
@@ -107,6 +109,7 @@ struct Link {
     /// When the server began to accept, if it does.
     up_since: Option<Instant>,
     backoff: Backoff,
+    outage: Outage,
 }
 
 impl Link {
@@ -125,12 +128,14 @@ impl Link {
                 Ok(()) => phase::until_next(start.elapsed(), phase, heartbeat),
                 Err(DeliveryError::Spool(_)) => return,
                 Err(error) => {
-                    let text = error.to_string();
-                    log::warn!("delivery: {text}; reports are kept");
-                    facts.send_modify(|facts| facts.last_error = Some(text));
                     if let Some(since) = self.up_since.take() {
                         self.backoff.session_ended(since.elapsed());
+                        self.outage.over();
                     }
+                    let text = error.to_string();
+                    let level = self.outage.level(&text);
+                    log::log!(level, "delivery: {text}; reports are kept");
+                    facts.send_modify(|facts| facts.last_error = Some(text));
                     // On top of what the server asked for, or all would come back together.
                     config.pace.of(error.asked_wait()) + self.backoff.next_wait()
                 }

@@ -1,8 +1,14 @@
-//! When deliveries are tried, in simulated time.
+//! When deliveries are tried, in simulated time, and what the log says of them.
 
 use std::path::Path;
 
+use log::Level::{Debug, Warn};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use super::*;
+use crate::clock::Pace;
+use crate::logging::heard;
 use crate::shutdown::shutdown;
 
 const MAC: &str = "0A:1B:2C:3D:4E:5F";
@@ -95,4 +101,54 @@ async fn it_ends_when_told_so_and_when_there_is_nobody_to_tell() {
         let ended = tokio::time::timeout(Duration::from_millis(1), task);
         ended.await.expect("at once").unwrap();
     }
+}
+
+/// Takes one delivery and answers it.
+async fn answer(listener: &TcpListener, status: u16) {
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let mut request = Vec::new();
+    // So ends a form.
+    while !request.ends_with(b"--\r\n") {
+        let count = socket.read_buf(&mut request).await.unwrap();
+        assert!(count > 0, "half a request");
+    }
+    let head = format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_log_warns_of_each_reason_once_until_something_was_accepted() {
+    heard::listen();
+    let tmp = tempfile::tempdir().unwrap();
+    let (sender, facts) = watch::channel(Facts::default());
+    let (stop, stopped) = shutdown();
+    let spool = empty_spool(tmp.path());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = Arc::new(Config {
+        stats_url: format!("http://{}/", listener.local_addr().unwrap()),
+        pace: Pace::faster(1000),
+        ..config()
+    });
+    spool.append(|_| b"{}".to_vec()).await.unwrap().unwrap();
+    let link = run(config, MAC.to_owned(), spool.clone(), sender, stopped);
+    let link = tokio::spawn(link);
+    let attempts = async {
+        for status in [500, 500, 502, 502, 200] {
+            answer(&listener, status).await;
+        }
+        spool.append(|_| b"{}".to_vec()).await.unwrap().unwrap();
+        for status in [502, 502] {
+            answer(&listener, status).await;
+        }
+        // The next attempt comes after the last failure was told.
+        listener.accept().await.unwrap();
+    };
+    let attempts = tokio::time::timeout(HEARTBEAT, attempts);
+    attempts.await.expect("attempts in time");
+    let levels = heard::levels("delivery: 127.0.0.1");
+    assert_eq!(levels, [Warn, Debug, Warn, Debug, Warn, Debug]);
+    let error = facts.borrow().last_error.clone().unwrap();
+    assert!(error.ends_with("answered 502"), "{error}");
+    stop.fire();
+    link.await.unwrap();
 }

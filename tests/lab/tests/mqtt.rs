@@ -59,11 +59,29 @@ impl Server {
 
     async fn mosquitto() -> Self {
         let dir = TempDir::new().unwrap();
+        Server::mosquitto_in(dir, "allow_anonymous true").await
+    }
+
+    /// One that lets in only `name` with `password`.
+    async fn mosquitto_for(name: &str, password: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("passwords");
+        let mut made = std::process::Command::new("mosquitto_passwd");
+        made.args(["-b", "-c"]).arg(&file).args([name, password]);
+        let made = made
+            .output()
+            .expect("mosquitto_passwd comes with mosquitto");
+        assert!(made.status.success(), "{made:?}");
+        let access = format!("allow_anonymous false\npassword_file {}", file.display());
+        Server::mosquitto_in(dir, &access).await
+    }
+
+    async fn mosquitto_in(dir: TempDir, access: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
         let settings = format!(
-            "user root\nlistener {port} 127.0.0.1\nallow_anonymous true\npersistence true\n\
+            "user root\nlistener {port} 127.0.0.1\n{access}\npersistence true\n\
              persistence_location {}/\nmax_queued_messages 100000\nlog_dest stderr\nlog_type all\n",
             dir.path().display()
         );
@@ -253,34 +271,17 @@ impl Drop for Operator {
 
 fn config(port: u16) -> Config {
     Config {
-        username: String::new(),
-        password: Secret::default(),
         topic: "fleet".into(),
         key: Secret::new("secret"),
         mqtt_host: "127.0.0.1".into(),
         port,
-        qos: 0,
-        keepalive: Duration::from_secs(30),
-        disable_mqtt: false,
-        stats_url: String::new(),
-        token: Secret::default(),
-        mac: MAC.into(),
-        mac_file: PathBuf::new(),
-        monitor: Duration::from_secs(15),
-        heartbeat: Duration::from_secs(60),
-        scan: true,
-        spool_dir: PathBuf::new(),
-        spool_max: 0,
         spread: Duration::ZERO,
         no_ping: true,
         ping_interval: Duration::from_secs(30),
         job_timeout: Duration::from_secs(60),
-        job_output_max: 64 * 1024,
         job_workers: 4,
-        web_jobs: true,
-        state_dir: PathBuf::new(),
-        debug: false,
         pace: Pace::faster(50),
+        ..Config::default()
     }
 }
 
@@ -336,6 +337,17 @@ impl Agent {
     async fn connected(&mut self, connected: bool) {
         let facts = self.facts.wait_for(|facts| facts.connected == connected);
         within("agent's connection", facts).await.unwrap();
+    }
+
+    /// Why it is not connected.
+    async fn error(&mut self) -> String {
+        let seen = self.facts.wait_for(|facts| facts.last_error.is_some());
+        within("error", seen)
+            .await
+            .unwrap()
+            .last_error
+            .clone()
+            .unwrap()
     }
 
     /// The orderly end: jobs first, so that their results can still be sent.
@@ -547,21 +559,27 @@ async fn five_thousand_jobs_at_once_are_answered(server: Server) {
     agent.stop().await;
 }
 
-async fn presence_is_repeated_at_the_ping_interval(server: Server) {
+async fn presence_is_repeated(server: Server, status_qos: u8) {
     let mut operator = Operator::new(server.port()).await;
-    for qos in 0..=2 {
-        let mut config = config(server.port());
-        config.no_ping = false;
-        config.qos = qos;
-        let mut agent = Agent::start(config);
-        agent.connected(true).await;
-        for _ in 0..2 {
-            let (topic, ping) = operator.next("PING").await;
-            assert_eq!(topic, format!("status/{BASE}"));
-            assert!(ping.get("meta").is_none());
-        }
-        agent.stop().await;
+    let mut settings = config(server.port());
+    settings.no_ping = false;
+    settings.qos = status_qos;
+    let mut agent = Agent::start(settings);
+    agent.connected(true).await;
+    for _ in 0..2 {
+        let (topic, ping) = operator.next("PING").await;
+        assert_eq!(topic, format!("status/{BASE}"));
+        assert!(ping.get("meta").is_none());
     }
+    agent.stop().await;
+}
+
+async fn presence_is_repeated_at_the_ping_interval(server: Server) {
+    presence_is_repeated(server, 0).await;
+}
+
+async fn presence_is_repeated_at_qos_1(server: Server) {
+    presence_is_repeated(server, 1).await;
 }
 
 macro_rules! with_both_brokers {
@@ -592,7 +610,24 @@ with_both_brokers!(
     payloads_that_are_no_jobs_leave_the_agent_connected,
     five_thousand_jobs_at_once_are_answered,
     presence_is_repeated_at_the_ping_interval,
+    presence_is_repeated_at_qos_1,
 );
+
+#[tokio::test]
+async fn presence_is_repeated_at_qos_2_with_mosquitto() {
+    presence_is_repeated(Server::mosquitto().await, 2).await;
+}
+
+#[tokio::test]
+async fn the_labs_broker_closes_the_connection_of_who_publishes_at_qos_2() {
+    let server = Server::lab().await;
+    let mut settings = config(server.port());
+    settings.qos = 2;
+    let mut agent = Agent::start(settings);
+    let text = agent.error().await;
+    assert!(text.contains("closed by peer"), "{text}");
+    agent.stop().await;
+}
 
 // Row 24.
 #[tokio::test]
@@ -660,7 +695,8 @@ async fn a_broker_that_closes_after_connack_is_not_stormed() {
 async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
     for (answer, error) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "Mqtt state"),
-        (&[0x20, 2, 0, 5][..], "Connection refused"),
+        (&[0x20, 2, 0, 1][..], "does not speak MQTT 3.1.1"),
+        (&[0x20, 2, 0, 3][..], "not available now"),
         (&[0xd0, 0][..], "the first packet is not a CONNACK"),
         (
             &[0x20, 2, 0, 0, 0x30, 0xff, 0xff, 0xff, 0x7f][..],
@@ -671,13 +707,7 @@ async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
     ] {
         let (port, _times) = strange_broker(answer).await;
         let mut agent = Agent::start(config(port));
-        let seen = agent.facts.wait_for(|facts| facts.last_error.is_some());
-        let text = within("error", seen)
-            .await
-            .unwrap()
-            .last_error
-            .clone()
-            .unwrap();
+        let text = agent.error().await;
         assert!(text.contains(error), "{text}");
         assert!(!text.contains("secret"), "{text}");
         agent.stop().await;
@@ -689,13 +719,48 @@ async fn topics_that_mqtt_does_not_allow_are_an_error_without_the_key() {
     let mut settings = config(1);
     settings.key = Secret::new("secret+");
     let mut agent = Agent::start(settings);
-    let seen = agent.facts.wait_for(|facts| facts.last_error.is_some());
-    let text = within("error", seen)
-        .await
-        .unwrap()
-        .last_error
-        .clone()
-        .unwrap();
+    let text = agent.error().await;
     assert!(text.contains("'key'") && !text.contains("secret"), "{text}");
+    agent.stop().await;
+}
+
+const REFUSED: &str = "the broker refuses options 'username' and 'password'";
+
+#[tokio::test]
+async fn the_right_username_and_password_open_the_broker() {
+    let server = Server::mosquitto_for("device", "hush-hush").await;
+    let mut settings = config(server.port());
+    settings.username = "device".into();
+    settings.password = Secret::new("hush-hush");
+    let mut agent = Agent::start(settings);
+    agent.connected(true).await;
+    assert_eq!(agent.facts.borrow().last_error, None);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_an_error_in_plain_words_without_the_password() {
+    let server = Server::mosquitto_for("device", "hush-hush").await;
+    for (username, password) in [
+        ("device", "hush-wrong"),
+        ("stranger", "hush-hush"),
+        ("device", ""),
+        ("", ""),
+    ] {
+        let mut settings = config(server.port());
+        settings.username = username.into();
+        settings.password = Secret::new(password);
+        let mut agent = Agent::start(settings);
+        assert_eq!(agent.error().await, REFUSED, "{username}");
+        assert!(!agent.facts.borrow().connected);
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_calls_the_credentials_malformed_is_told_the_same_way() {
+    let (port, _times) = strange_broker(&[0x20, 2, 0, 4]).await;
+    let mut agent = Agent::start(config(port));
+    assert_eq!(agent.error().await, REFUSED);
     agent.stop().await;
 }

@@ -4,11 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rumqttc::Packet;
+use rumqttc::{Packet, QoS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout, Instant};
+use tokio::sync::mpsc::{self, Sender};
+use tokio::time::timeout;
 
 use super::Event;
 
@@ -23,7 +23,7 @@ pub(super) const OUTGOING: usize = 4096;
 
 /// Serves a client until either side ends, and says so. How it ended is only printed: for the broker
 /// a connection without DISCONNECT is lost, whatever the reason.
-pub(super) async fn serve(socket: TcpStream, number: u64, events: mpsc::Sender<Event>) {
+pub(super) async fn serve(socket: TcpStream, number: u64, events: Sender<Event>) {
     if let Err(error) = exchange(socket, number, &events).await {
         eprintln!("broker: connection {number}: {error}");
     }
@@ -31,55 +31,36 @@ pub(super) async fn serve(socket: TcpStream, number: u64, events: mpsc::Sender<E
     let _ = events.send(Event::Closed(number)).await;
 }
 
-async fn exchange(
-    mut socket: TcpStream,
-    number: u64,
-    events: &mpsc::Sender<Event>,
-) -> io::Result<()> {
+async fn exchange(mut socket: TcpStream, number: u64, events: &Sender<Event>) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut input = BytesMut::new();
     let first = timeout(PATIENCE, read(&mut socket, &mut input)).await??;
     let Some(Packet::Connect(connect)) = first else {
         return Err(io::Error::other("the first packet is not CONNECT"));
     };
-    let patience = match connect.keep_alive {
-        0 => Duration::from_secs(u64::from(u32::MAX)),
-        seconds => Duration::from_secs(seconds.into()) * 3 / 2,
-    };
     let (sender, mut outgoing) = mpsc::channel(OUTGOING);
-    if events
-        .send(Event::Connect(number, connect, sender))
-        .await
-        .is_err()
-    {
-        return Ok(());
-    }
-    let mut silent_from = Instant::now() + patience;
+    let connected = events.send(Event::Connect(number, connect, sender));
+    connected.await.map_err(io::Error::other)?;
     let mut output = BytesMut::new();
     loop {
         tokio::select! {
             packet = read(&mut socket, &mut input) => {
-                silent_from = Instant::now() + patience;
                 let Some(packet) = packet? else {
                     return Ok(());
                 };
-                let last = packet == Packet::Disconnect;
-                if events.send(Event::Packet(number, packet)).await.is_err() || last {
-                    return Ok(());
+                if matches!(&packet, Packet::Publish(p) if p.qos == QoS::ExactlyOnce) {
+                    return Err(io::Error::other("a PUBLISH at QoS 2, which is not spoken here"));
                 }
+                // After DISCONNECT the broker drops the sender, which ends the connection.
+                events.send(Event::Packet(number, packet)).await.map_err(io::Error::other)?;
             }
             packet = outgoing.recv() => {
                 let Some(packet) = packet else {
                     return Ok(());
                 };
                 packet.write(&mut output, PACKET_MAX).map_err(io::Error::other)?;
-                while let Ok(packet) = outgoing.try_recv() {
-                    packet.write(&mut output, PACKET_MAX).map_err(io::Error::other)?;
-                }
-                timeout(PATIENCE, socket.write_all_buf(&mut output))
-                    .await??;
+                timeout(PATIENCE, socket.write_all_buf(&mut output)).await??;
             }
-            () = sleep_until(silent_from) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }

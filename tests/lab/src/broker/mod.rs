@@ -1,5 +1,6 @@
 //! An MQTT 3.1.1 broker in the process: QoS 0 and 1, persistent sessions, last will, retained
-//! messages, filters.
+//! messages, filters. A client that publishes at QoS 2 is disconnected;
+//! one that is silent is not.
 //!
 //! It can be stopped and started again at the same address; sessions and what waits in them stay, as
 //! with a broker that keeps its state on disk.
@@ -7,14 +8,13 @@
 mod connection;
 mod state;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use rumqttc::{Packet, QoS};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use state::State;
@@ -42,16 +42,15 @@ pub struct Gone;
 /// A handle of a running broker; it ends when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct Broker {
-    commands: mpsc::Sender<Command>,
-    clients: watch::Receiver<BTreeSet<String>>,
+    commands: mpsc::Sender<(Command, oneshot::Sender<()>)>,
 }
 
 #[derive(Debug)]
 enum Command {
-    Start(SocketAddr, oneshot::Sender<io::Result<SocketAddr>>),
-    Stop(oneshot::Sender<()>),
-    Publish(Message, oneshot::Sender<()>),
-    Subscribe(String, mpsc::Sender<Message>, oneshot::Sender<()>),
+    Start(TcpListener),
+    Stop,
+    Publish(String, Bytes, QoS),
+    Subscribe(String, mpsc::Sender<Message>),
 }
 
 /// What connections tell the broker. `u64` numbers the connection.
@@ -66,22 +65,23 @@ enum Event {
 impl Broker {
     /// Makes a broker that does not listen yet. Needs a tokio runtime.
     pub fn new() -> Self {
-        let (commands, commands_receiver) = mpsc::channel(WAITING);
-        let (clients_sender, clients) = watch::channel(BTreeSet::new());
-        tokio::spawn(serve(commands_receiver, clients_sender));
-        Broker { commands, clients }
+        let (commands, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(serve(receiver));
+        Broker { commands }
     }
 
     /// Listens at `address` (port 0: any) and says where; a listener from before is stopped.
     pub async fn start(&self, address: SocketAddr) -> io::Result<SocketAddr> {
-        self.ask(|answer| Command::Start(address, answer))
-            .await
-            .map_err(io::Error::other)?
+        self.stop().await.map_err(io::Error::other)?;
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let started = self.tell(Command::Start(listener)).await;
+        started.map(|()| address).map_err(io::Error::other)
     }
 
     /// Closes the listener and all connections as a crash would, without last wills. Sessions stay.
     pub async fn stop(&self) -> Result<(), Gone> {
-        self.ask(Command::Stop).await
+        self.tell(Command::Stop).await
     }
 
     /// Publishes as if a client had; returns when it stands in the subscribers' queues.
@@ -91,40 +91,23 @@ impl Broker {
         payload: impl Into<Bytes>,
         qos: QoS,
     ) -> Result<(), Gone> {
-        let message = Message {
-            topic: topic.to_string(),
-            payload: payload.into(),
-            qos,
-            retain: false,
-        };
-        self.ask(|answer| Command::Publish(message, answer)).await
+        let (topic, payload) = (topic.to_string(), payload.into());
+        self.tell(Command::Publish(topic, payload, qos)).await
     }
 
     /// Every message from now on whose topic matches `filter`.
     pub async fn subscribe(&self, filter: &str) -> Result<mpsc::Receiver<Message>, Gone> {
         let (sender, receiver) = mpsc::channel(SUBSCRIBER_BEHIND);
-        self.ask(|answer| Command::Subscribe(filter.to_string(), sender, answer))
-            .await?;
-        Ok(receiver)
+        let subscribe = Command::Subscribe(filter.to_string(), sender);
+        self.tell(subscribe).await.map(|()| receiver)
     }
 
-    /// Waits until a client with this id is connected, or is not.
-    pub async fn wait_connected(&self, client_id: &str, connected: bool) -> Result<(), Gone> {
-        self.clients
-            .clone()
-            .wait_for(|clients| clients.contains(client_id) == connected)
-            .await
-            .map(drop)
-            .map_err(|_| Gone)
-    }
-
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Gone> {
-        let (sender, answer) = oneshot::channel();
-        self.commands
-            .send(command(sender))
-            .await
-            .map_err(|_| Gone)?;
-        answer.await.map_err(|_| Gone)
+    /// Returns when the command is carried out.
+    async fn tell(&self, command: Command) -> Result<(), Gone> {
+        let (done_sender, done) = oneshot::channel();
+        let sent = self.commands.send((command, done_sender)).await;
+        sent.map_err(|_| Gone)?;
+        done.await.map_err(|_| Gone)
     }
 }
 
@@ -135,46 +118,36 @@ impl Default for Broker {
 }
 
 /// The broker's task.
-async fn serve(mut commands: mpsc::Receiver<Command>, clients: watch::Sender<BTreeSet<String>>) {
+async fn serve(mut commands: mpsc::Receiver<(Command, oneshot::Sender<()>)>) {
     let (events_sender, mut events) = mpsc::channel(WAITING);
-    let mut state = State::new(clients);
+    let mut state = State::default();
     let mut listener: Option<TcpListener> = None;
     let mut connections = JoinSet::new();
     let mut number = 0;
     loop {
         tokio::select! {
             command = commands.recv() => {
-                if matches!(command, Some(Command::Start(..) | Command::Stop(_)) | None) {
-                    listener = None;
-                    connections.shutdown().await;
-                    // What connections said last is lost, as in a crash.
-                    while events.try_recv().is_ok() {}
-                    state.disconnect_all();
+                let Some((command, done)) = command else {
+                    return;
+                };
+                match command {
+                    Command::Start(started) => listener = Some(started),
+                    Command::Stop => {
+                        listener = None;
+                        connections.shutdown().await;
+                        // What connections said last is lost, as in a crash.
+                        while events.try_recv().is_ok() {}
+                        state.disconnect_all();
+                    }
+                    Command::Publish(topic, payload, qos) => state.route(topic, payload, qos, false),
+                    Command::Subscribe(filter, sender) => state.listen(filter, sender),
                 }
                 // Who asked may have gone meanwhile; then nobody misses the answer.
-                let _ = match command {
-                    Some(Command::Start(address, answer)) => {
-                        let bound = TcpListener::bind(address).await;
-                        let address = bound.as_ref().map(TcpListener::local_addr);
-                        let address = address.unwrap_or_else(|error| Err(error.kind().into()));
-                        listener = bound.ok();
-                        answer.send(address).is_ok()
-                    }
-                    Some(Command::Publish(message, answer)) => {
-                        state.route(&message);
-                        answer.send(()).is_ok()
-                    }
-                    Some(Command::Subscribe(filter, sender, answer)) => {
-                        state.listen(filter, sender);
-                        answer.send(()).is_ok()
-                    }
-                    Some(Command::Stop(answer)) => answer.send(()).is_ok(),
-                    None => return,
-                };
+                let _ = done.send(());
             }
             Some(event) = events.recv() => state.handle(event),
-            accepted = accept(listener.as_ref()) => match accepted {
-                Ok(socket) => {
+            Some(accepted) = async { Some(listener.as_ref()?.accept().await) } => match accepted {
+                Ok((socket, _)) => {
                     number += 1;
                     connections.spawn(connection::serve(socket, number, events_sender.clone()));
                 }
@@ -183,14 +156,7 @@ async fn serve(mut commands: mpsc::Receiver<Command>, clients: watch::Sender<BTr
                     listener = None;
                 }
             },
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            Some(_) = connections.join_next() => {}
         }
-    }
-}
-
-async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
-    match listener {
-        Some(listener) => Ok(listener.accept().await?.0),
-        None => std::future::pending().await,
     }
 }

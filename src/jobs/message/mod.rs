@@ -1,0 +1,220 @@
+//! Bytes → [`Job`]: the strict reading of a job's payload.
+
+mod json;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// Largest payload that is read as a job, bytes.
+pub const PAYLOAD_MAX: usize = 1024 * 1024;
+
+/// Longest job id, bytes.
+pub const ID_MAX: usize = 256;
+
+/// Longest id that a rejection repeats, bytes; a longer one counts as unreadable.
+const ID_ECHO_MAX: usize = 4096;
+
+/// Longest `type`, bytes. It is repeated in the result.
+const TYPE_MAX: usize = 256;
+
+/// What a job asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Run `msg` with `/bin/sh`.
+    Shell,
+    /// Succeed without a command.
+    Ping,
+    /// Stop the job whose id is `msg`.
+    Cancel,
+    /// Reboot and report afterwards.
+    Reboot,
+}
+
+impl Kind {
+    /// The kind behind `meta.type`; a name that is empty or unknown means a command.
+    pub fn of(name: &str) -> Self {
+        match name {
+            "ping" => Kind::Ping,
+            "cancel" => Kind::Cancel,
+            "reboot" => Kind::Reboot,
+            _ => Kind::Shell,
+        }
+    }
+
+    fn needs_msg(self) -> bool {
+        matches!(self, Kind::Shell | Kind::Cancel)
+    }
+}
+
+/// A job that is well formed. Whether it may run is decided elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// 1-256 bytes, no control characters.
+    pub id: String,
+    /// `meta.msg`; empty where none is needed.
+    pub msg: String,
+    pub kind: Kind,
+    /// `meta.type` as it was sent, empty if absent; the result repeats it.
+    pub type_name: String,
+    /// `meta.timeout`, not yet clamped.
+    pub timeout: Option<Duration>,
+    /// Seconds since the epoch.
+    pub timestamp: Option<u64>,
+    /// Seconds since the epoch.
+    pub expires: Option<u64>,
+    /// `*` or a MAC address in any notation.
+    pub device: Option<String>,
+}
+
+impl Job {
+    /// Whether the job is meant for the device with this MAC address.
+    pub fn is_for(&self, mac: &str) -> bool {
+        match self.device.as_deref() {
+            None | Some("*") => true,
+            Some(device) => plain_mac(device) == plain_mac(mac),
+        }
+    }
+
+    /// Whether `expires` lies in the past of `now`, seconds since the epoch.
+    pub fn expired(&self, now: u64) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+/// A MAC address as it is compared: no `:` nor `-`, lower case.
+fn plain_mac(mac: &str) -> String {
+    mac.chars()
+        .filter(|c| !matches!(c, ':' | '-'))
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
+}
+
+/// A payload that is no job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Rejected {
+    /// The job's id, if one could be read.
+    pub id: Option<String>,
+    pub reason: String,
+}
+
+/// Checks an id that did not come in a payload.
+pub fn check_id(id: &str) -> Result<(), &'static str> {
+    if id.is_empty() {
+        Err("id is empty")
+    } else if id.len() > ID_MAX {
+        Err("id is longer than 256 bytes")
+    } else if id.chars().any(char::is_control) {
+        Err("id has control characters")
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks a command that did not come in a payload.
+pub fn check_msg(msg: &str) -> Result<(), &'static str> {
+    if msg.len() > PAYLOAD_MAX {
+        Err("msg is over 1 MiB")
+    } else if msg.contains('\0') {
+        Err("meta.msg has a NUL character")
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks a type that did not come in a payload.
+pub fn check_type(name: &str) -> Result<(), &'static str> {
+    if name.len() > TYPE_MAX {
+        Err("meta.type is longer than 256 bytes")
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads a payload. Accepts exactly one JSON object without repeated keys, with every known key of
+/// its right type; unknown keys have no effect.
+pub fn parse(payload: &[u8]) -> Result<Job, Rejected> {
+    let unreadable = |reason: String| Rejected { id: None, reason };
+    if payload.len() > PAYLOAD_MAX {
+        return Err(unreadable("payload is over 1 MiB".into()));
+    }
+    let document =
+        json::read(payload).map_err(|error| unreadable(format!("payload is not JSON: {error}")))?;
+    let Value::Object(job) = document.value else {
+        return Err(unreadable("payload is not a JSON object".into()));
+    };
+    let repeated = document.repeated;
+    let id = (!repeated.id).then(|| readable_id(&job)).flatten();
+    let reject = |reason: String| Rejected {
+        id: id.clone(),
+        reason,
+    };
+    if document.trailing {
+        return Err(reject("payload has bytes after the JSON object".into()));
+    }
+    if let Some(key) = repeated.first {
+        return Err(reject(format!("key '{key}' is repeated")));
+    }
+    read_job(&job).map_err(reject)
+}
+
+fn readable_id(job: &Map<String, Value>) -> Option<String> {
+    match job.get("id") {
+        Some(Value::String(id)) if !id.is_empty() && id.len() <= ID_ECHO_MAX => Some(id.clone()),
+        _ => None,
+    }
+}
+
+fn read_job(job: &Map<String, Value>) -> Result<Job, String> {
+    let id = match job.get("id") {
+        None => return Err("id is missing".into()),
+        Some(Value::String(id)) => id,
+        Some(_) => return Err("id is not a string".into()),
+    };
+    check_id(id)?;
+    let meta = match job.get("meta") {
+        None => return Err("meta is missing".into()),
+        Some(Value::Object(meta)) => meta,
+        Some(_) => return Err("meta is not an object".into()),
+    };
+    let type_name = string(meta, "type", "meta.type")?.unwrap_or_default();
+    check_type(&type_name)?;
+    let kind = Kind::of(&type_name);
+    let msg = match string(meta, "msg", "meta.msg")? {
+        Some(msg) => msg,
+        None if kind.needs_msg() => return Err("meta.msg is missing".into()),
+        None => String::new(),
+    };
+    check_msg(&msg)?;
+    Ok(Job {
+        id: id.clone(),
+        msg,
+        kind,
+        type_name,
+        timeout: number(meta, "timeout", "meta.timeout")?.map(Duration::from_secs),
+        timestamp: number(job, "timestamp", "timestamp")?,
+        expires: number(job, "expires", "expires")?,
+        device: string(job, "device", "device")?,
+    })
+}
+
+fn string(object: &Map<String, Value>, key: &str, name: &str) -> Result<Option<String>, String> {
+    match object.get(key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(format!("{name} is not a string")),
+    }
+}
+
+fn number(object: &Map<String, Value>, key: &str, name: &str) -> Result<Option<u64>, String> {
+    match object.get(key) {
+        None => Ok(None),
+        Some(value) => match value.as_u64() {
+            Some(number) => Ok(Some(number)),
+            None => Err(format!("{name} is not a whole number from 0 on")),
+        },
+    }
+}
