@@ -44,6 +44,9 @@ pub enum Heard {
     },
 }
 
+/// Who waits for a reply: every DATA of it, and the status that ended it.
+pub(super) type ReplyTo = oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>;
+
 #[derive(Debug)]
 pub(super) enum Command {
     Call {
@@ -51,12 +54,12 @@ pub(super) enum Command {
         method: String,
         args: Vec<u8>,
         timeout: Duration,
-        answer: oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>,
+        answer: ReplyTo,
     },
     Event {
         name: String,
         data: Vec<u8>,
-        answer: oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>,
+        answer: ReplyTo,
     },
     Lookup {
         pattern: String,

@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep_until, timeout, Instant};
 
-use super::client::{Command, Heard, Local, State};
+use super::client::{Command, Heard, Local, ReplyTo, State};
 use super::error::{Error, Status};
 use super::message::Frame;
 use super::protocol::{Answer, Incoming, Notice, Output, Protocol, Token};
@@ -53,7 +53,7 @@ pub struct Connection {
 /// Who waits for what.
 #[derive(Debug, Default)]
 struct Users {
-    data: HashMap<Token, oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>>,
+    data: HashMap<Token, ReplyTo>,
     lookups: HashMap<Token, oneshot::Sender<Result<Vec<super::object::ObjectInfo>, Error>>>,
     declared: HashMap<Token, oneshot::Sender<Result<Token, Error>>>,
     objects: HashMap<Token, (mpsc::Sender<Incoming>, watch::Sender<bool>)>,
