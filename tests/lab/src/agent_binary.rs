@@ -110,6 +110,10 @@ fn request(profile: &str) -> Vec<&str> {
 }
 
 async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
+    let failed = |error| BinaryError::Cargo {
+        program: cargo.to_string_lossy().into_owned(),
+        error,
+    };
     let mut command = Command::new(cargo);
     // What cargo told us of ourselves must not reach it again: build scripts that watch these
     // variables (ring's does) would run anew, here and then in every other build.
@@ -122,14 +126,14 @@ async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
         .arg("--manifest-path")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
+        .stdout(Stdio::piped())
         .kill_on_drop(true)
-        .output()
+        // Not output(), which would keep cargo's words from standard error.
+        .spawn()
+        .map_err(failed)?
+        .wait_with_output()
         .await
-        .map_err(|error| BinaryError::Cargo {
-            program: cargo.to_string_lossy().into_owned(),
-            error,
-        })?;
+        .map_err(failed)?;
     if !output.status.success() {
         return Err(BinaryError::Build(profile.to_owned()));
     }

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{kill_process, Pid, Signal};
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Why the agent did not start or end.
@@ -111,7 +114,7 @@ impl AgentProgram {
             .append(true)
             .open(&self.log)
             .map_err(at(&self.log))?;
-        let child = Command::new(&self.binary)
+        let mut child = Command::new(&self.binary)
             .args(self.args())
             .env("DEBUG", "1")
             .stdin(Stdio::null())
@@ -123,20 +126,35 @@ impl AgentProgram {
             .map_err(at(&self.binary))?;
         let pid = child.id().map(u32::cast_signed).and_then(Pid::from_raw);
         let pid = pid.expect("a process that nobody has waited for has an id");
-        Ok(AgentProcess { child, pid })
+        let (end, ended) = watch::channel(None);
+        let watch = tokio::spawn(async move {
+            let status = child.wait().await;
+            end.send_replace(Some(status.map_err(|error| error.to_string())));
+        });
+        Ok(AgentProcess { pid, ended, watch })
     }
 }
+
+/// How an agent ended; None while it runs, an error if the system does not say.
+pub type End = Option<Result<ExitStatus, String>>;
 
 /// A running agent; killed when dropped.
 #[derive(Debug)]
 pub struct AgentProcess {
-    child: Child,
     pid: Pid,
+    ended: watch::Receiver<End>,
+    /// Holds the process, and kills it when it is dropped.
+    watch: JoinHandle<()>,
 }
 
 impl AgentProcess {
     pub fn pid(&self) -> i32 {
         self.pid.as_raw_pid()
+    }
+
+    /// To see whether it has ended, and to wait for that.
+    pub fn end(&self) -> watch::Receiver<End> {
+        self.ended.clone()
     }
 
     /// Waits until it has ended. Safe to drop and call again.
@@ -145,9 +163,12 @@ impl AgentProcess {
     ///
     /// The system does not say how it ended.
     pub async fn ended(&mut self) -> Result<ExitStatus, ProcessError> {
-        let pid = self.pid();
-        let failed = |error| ProcessError::Process { pid, error };
-        self.child.wait().await.map_err(failed)
+        let reason = match self.ended.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(Ok(status))) => return Ok(*status),
+            Ok(Some(Err(reason))) => reason.clone(),
+            Ok(None) | Err(_) => "nobody waits for it any more".to_owned(),
+        };
+        Err(self.failed(io::Error::other(reason)))
     }
 
     /// Ends it with SIGTERM and waits for that.
@@ -174,12 +195,25 @@ impl AgentProcess {
     }
 
     /// One that has ended is left alone: its id may be somebody else's by now.
-    fn signal(&mut self, signal: Signal) -> Result<(), ProcessError> {
-        let pid = self.pid();
-        let failed = |error| ProcessError::Process { pid, error };
-        match self.child.try_wait().map_err(failed)? {
-            Some(_) => Ok(()),
-            None => kill_process(self.pid, signal).map_err(|errno| failed(errno.into())),
+    fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        if self.ended.borrow().is_some() {
+            return Ok(());
         }
+        match kill_process(self.pid, signal) {
+            // It has ended by itself.
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(self.failed(errno.into())),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> ProcessError {
+        let pid = self.pid();
+        ProcessError::Process { pid, error }
+    }
+}
+
+impl Drop for AgentProcess {
+    fn drop(&mut self) {
+        self.watch.abort();
     }
 }

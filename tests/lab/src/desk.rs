@@ -190,16 +190,19 @@ async fn once(args: LabArgs, binary: PathBuf, mut signals: Signals) -> Result<Ex
         lab.keep();
         complain(&lab)?;
     }
-    match lab.end().await {
-        Ok(Ended { agent }) if agent.is_none_or(|status| status.success()) => {}
-        Ok(Ended { agent }) => {
-            outcome.ok = false;
-            say(&format!("FAILED: the agent ended with an error: {agent:?}"))?;
+    let failure = match lab.end().await {
+        Ok(Ended {
+            agent: Some(status),
+        }) if !status.success() => Some(format!("the agent ended: {status}")),
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(failure) = failure {
+        // The steps have said so already if it is theirs.
+        if outcome.ok {
+            say(&format!("FAILED: {failure}"))?;
         }
-        Err(error) => {
-            outcome.ok = false;
-            say(&format!("FAILED: {error}"))?;
-        }
+        outcome.ok = false;
     }
     if let Some(path) = &args.json {
         write_json(path, &outcome)?;

@@ -1,9 +1,10 @@
 //! The lab's script, played as a person starts it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{mpsc, OnceLock};
@@ -149,6 +150,37 @@ fn a_broker_that_is_not_there_is_named_and_nothing_is_played() {
         "{error}"
     );
     assert!(error.to_lowercase().contains("refused"), "{error}");
+}
+
+#[test]
+fn an_agent_that_dies_fails_the_script_at_once_with_its_last_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = dir.path().join("socketman-lab");
+    fs::copy(env!("CARGO_BIN_EXE_socketman-lab"), &lab).unwrap();
+    let agent = dir.path().join("socketman");
+    fs::write(&agent, "#!/bin/sh\necho no heart to go on >&2\nexit 5\n").unwrap();
+    fs::set_permissions(&agent, Permissions::from_mode(0o755)).unwrap();
+    let json = dir.path().join("once.json");
+    let start = Instant::now();
+    let output = Command::new(&lab)
+        .args(["--once", "--time-scale", "1", "--json"])
+        .arg(&json)
+        .arg("--dir")
+        .arg(dir.path().join("lab"))
+        .env_remove("CARGO")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    // The step would have waited for 430 s.
+    assert!(start.elapsed() < DEADLINE);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("FAILED"), "{printed}");
+    assert!(printed.contains("no heart to go on"), "{printed}");
+    let written: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert_eq!(written["ok"], false);
+    let steps = written["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 1);
+    assert_eq!(steps[0]["detail"], "the agent ended: exit status: 5");
 }
 
 #[test]

@@ -3,13 +3,16 @@
 
 mod scenes;
 
+use std::future::Future;
 use std::io;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::{json, Value};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::agent_process::End;
 use crate::lab::{Lab, LabError};
 use crate::mqtt_side::{Deaf, Ear};
 use crate::report_tail::{Glance, ReportTail};
@@ -26,6 +29,8 @@ const INTERVALS_WITHIN: Duration = Duration::from_secs(400);
 pub enum SceneError {
     #[error("not within {} s: {what}", .within.as_secs())]
     Late { what: String, within: Duration },
+    #[error("the agent ended: {0}")]
+    Died(String),
     #[error("{0}")]
     Wrong(String),
     #[error(transparent)]
@@ -106,7 +111,7 @@ struct Play<'a> {
     tail: ReportTail,
     /// Every report accepted so far, repeats included.
     reports: Vec<Glance>,
-    within: Duration,
+    patience: Patience,
 }
 
 /// Plays the script on a lab whose agent has not been started; `show` gets each step as it ends.
@@ -124,7 +129,10 @@ pub async fn play(
         tail: ReportTail::new(lab.place().reports()),
         lab,
         reports: Vec::new(),
-        within: STEP_WITHIN + INTERVALS_WITHIN / scale,
+        patience: Patience {
+            within: STEP_WITHIN + INTERVALS_WITHIN / scale,
+            agent: None,
+        },
     };
     let mut steps = Vec::new();
     for scene in Scene::ALL {
@@ -179,16 +187,37 @@ impl Play<'_> {
     }
 }
 
-/// Waits for something, not longer than `within`.
-async fn soon<T>(
+/// How long something is waited for: not longer than the agent lives.
+#[derive(Clone)]
+struct Patience {
     within: Duration,
-    what: impl Into<String>,
-    happens: impl std::future::Future<Output = T>,
-) -> Result<T, SceneError> {
-    timeout(within, happens)
-        .await
-        .map_err(|_| SceneError::Late {
-            what: what.into(),
-            within,
-        })
+    /// None before the agent was started.
+    agent: Option<watch::Receiver<End>>,
+}
+
+impl Patience {
+    async fn soon<T>(
+        mut self,
+        what: impl Into<String>,
+        happens: impl Future<Output = T>,
+    ) -> Result<T, SceneError> {
+        let within = self.within;
+        let died = async {
+            match &mut self.agent {
+                // An error is an agent that the lab has let go.
+                Some(agent) => match agent.wait_for(Option::is_some).await.as_deref() {
+                    Ok(Some(Ok(status))) => status.to_string(),
+                    _ => "unknown how".to_owned(),
+                },
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            happened = timeout(within, happens) => happened.map_err(|_| SceneError::Late {
+                what: what.into(),
+                within,
+            }),
+            how = died => Err(SceneError::Died(how)),
+        }
+    }
 }

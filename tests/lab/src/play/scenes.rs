@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{soon, Play, Scene, SceneError};
+use super::{Play, Scene, SceneError};
 use crate::collector::Mode;
 use crate::mqtt_side::Words;
 use crate::report_tail::Glance;
@@ -40,12 +40,13 @@ impl Play<'_> {
         // So that the reports can be compared with what is true.
         let churn = self.lab.router.set_churn(0).await;
         churn.map_err(crate::lab::LabError::from)?;
-        let pid = self.lab.start_agent()?.pid();
-        let registered = soon(
-            self.within,
-            "object 'socketman' on the bus",
-            self.lab.registered(),
-        );
+        let agent = self.lab.start_agent()?;
+        let pid = agent.pid();
+        self.patience.agent = Some(agent.end());
+        let registered = self
+            .patience
+            .clone()
+            .soon("object 'socketman' on the bus", self.lab.registered());
         let object = registered.await??;
         let methods: Vec<&str> = object.methods.iter().map(|m| m.name.as_str()).collect();
         Ok(format!(
@@ -90,7 +91,11 @@ impl Play<'_> {
         let command = "echo to stderr >&2; exit 7";
         let args = json!({"msg": command});
         let run = self.lab.call("run_job", &args);
-        let reply = soon(self.within, "answer of run_job", run).await??;
+        let reply = self
+            .patience
+            .clone()
+            .soon("answer of run_job", run)
+            .await??;
         let seen = (
             reply["exit_code"].as_i64(),
             reply["success"].as_bool(),
@@ -112,7 +117,7 @@ impl Play<'_> {
                 && status["spool"]["reports"].as_u64() >= Some(PILE)
         });
         let what = format!("{PILE} reports waiting while the API is down");
-        let status = soon(self.within, what, piled).await?;
+        let status = self.patience.clone().soon(what, piled).await?;
         let waiting = status["spool"]["reports"].as_u64().unwrap_or(0);
         let newest_delivered = self.newest()?;
         self.lab.set_api(Mode::Up).await?;
@@ -137,12 +142,10 @@ impl Play<'_> {
         let cut = self
             .lab
             .status_when(|status| status["mqtt"]["connected"] == json!(false));
-        soon(
-            self.within,
-            "the agent notices that the broker is gone",
-            cut,
-        )
-        .await?;
+        self.patience
+            .clone()
+            .soon("the agent notices that the broker is gone", cut)
+            .await?;
         let id = self.lab.send_job(SUM).await?;
         self.lab
             .mqtt
@@ -171,11 +174,10 @@ impl Play<'_> {
         let newest = self.newest()?;
         self.lab.start_bus()?;
         let back = Instant::now();
-        let registered = soon(
-            self.within,
-            "object 'socketman' back on the bus",
-            self.lab.registered(),
-        );
+        let registered = self
+            .patience
+            .clone()
+            .soon("object 'socketman' back on the bus", self.lab.registered());
         registered.await??;
         let took = back.elapsed();
         let status = self.lab.call("status", &()).await?;
@@ -216,7 +218,10 @@ impl Play<'_> {
                 }
             }
         };
-        soon(self.within, format!("report {seq} at the API"), arrives).await?
+        self.patience
+            .clone()
+            .soon(format!("report {seq} at the API"), arrives)
+            .await?
     }
 
     fn newest(&mut self) -> Result<u64, SceneError> {
@@ -260,7 +265,11 @@ impl Play<'_> {
         what: &str,
         wanted: impl Fn(&Words) -> bool,
     ) -> Result<Words, SceneError> {
-        Ok(soon(self.within, what, self.ear.wait_for(wanted)).await??)
+        Ok(self
+            .patience
+            .clone()
+            .soon(what, self.ear.wait_for(wanted))
+            .await??)
     }
 
     /// Waits for both answers to a job and checks them; its output in one line.
