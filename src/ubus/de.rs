@@ -10,7 +10,8 @@ use std::fmt::Display;
 
 use serde::de::{
     self, value::BorrowedStrDeserializer, Deserialize, DeserializeOwned, DeserializeSeed,
-    Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+    Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
 };
 
 use super::blobmsg::{Member, Members, Scalar, MAX_DEPTH};
@@ -76,15 +77,34 @@ impl<'de> ValueDeserializer<'de> {
     fn signed<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.integer() {
             Some((signed, _)) => visitor.visit_i64(signed),
-            None => self.deserialize_any(visitor),
+            None => Err(self.mismatch(&visitor)),
         }
     }
 
     fn unsigned<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.integer() {
             Some((_, unsigned)) => visitor.visit_u64(unsigned),
-            None => self.deserialize_any(visitor),
+            None => Err(self.mismatch(&visitor)),
         }
+    }
+
+    /// The error of a value of another type. Not generic and apart from the reading, because every
+    /// type that is read has a copy of the code around it.
+    #[cold]
+    #[inline(never)]
+    fn mismatch(&self, expected: &dyn Expected) -> Error {
+        let found = match self.scalar {
+            Scalar::Unspec => Unexpected::Unit,
+            Scalar::Array(_) => Unexpected::Seq,
+            Scalar::Table(_) => Unexpected::Map,
+            Scalar::String(_) => Unexpected::Other("a string"),
+            Scalar::Int64(n) => Unexpected::Signed(n),
+            Scalar::Int32(n) => Unexpected::Signed(n.into()),
+            Scalar::Int16(n) => Unexpected::Signed(n.into()),
+            Scalar::Int8(n) => Unexpected::Bool(n != 0),
+            Scalar::Double(n) => Unexpected::Float(n),
+        };
+        de::Error::invalid_type(found, expected)
     }
 }
 
@@ -94,15 +114,9 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.scalar {
             Scalar::Unspec => visitor.visit_unit(),
-            Scalar::Array(inner) => visitor.visit_seq(Items {
-                members: Members::new(inner),
-                depth: self.inner_depth()?,
-            }),
-            Scalar::Table(inner) => visitor.visit_map(Table::new(inner, self.inner_depth()?, &[])),
-            Scalar::String(text) => match std::str::from_utf8(text) {
-                Ok(text) => visitor.visit_borrowed_str(text),
-                Err(_) => visitor.visit_string(String::from_utf8_lossy(text).into_owned()),
-            },
+            Scalar::Array(_) => self.deserialize_seq(visitor),
+            Scalar::Table(_) => self.deserialize_map(visitor),
+            Scalar::String(_) => self.deserialize_str(visitor),
             Scalar::Int64(n) => visitor.visit_i64(n),
             Scalar::Int32(n) => visitor.visit_i32(n),
             Scalar::Int16(n) => visitor.visit_i16(n),
@@ -140,16 +154,54 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         self.deserialize_f64(visitor)
     }
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.integer() {
-            Some((signed, _)) => visitor.visit_i64(signed),
-            None => self.deserialize_any(visitor),
+        match (self.scalar, self.integer()) {
+            (Scalar::Double(n), _) => visitor.visit_f64(n),
+            (_, Some((signed, _))) => visitor.visit_i64(signed),
+            _ => Err(self.mismatch(&visitor)),
         }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.scalar {
+            Scalar::Int8(n) => visitor.visit_bool(n != 0),
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.scalar {
+            Scalar::String(text) => match std::str::from_utf8(text) {
+                Ok(text) => visitor.visit_borrowed_str(text),
+                Err(_) => visitor.visit_string(String::from_utf8_lossy(text).into_owned()),
+            },
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.scalar {
+            Scalar::Array(inner) => visitor.visit_seq(Items {
+                members: Members::new(inner),
+                depth: self.inner_depth()?,
+            }),
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_struct("", &[], visitor)
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.scalar {
             Scalar::String(text) => visitor.visit_borrowed_bytes(text),
-            _ => self.deserialize_any(visitor),
+            _ => Err(self.mismatch(&visitor)),
         }
     }
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -181,7 +233,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
             Scalar::Table(inner) => {
                 visitor.visit_map(Table::new(inner, self.inner_depth()?, fields))
             }
-            _ => self.deserialize_any(visitor),
+            _ => Err(self.mismatch(&visitor)),
         }
     }
 
@@ -205,7 +257,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
                     depth: self.inner_depth()?,
                 })
             }
-            _ => self.deserialize_any(visitor),
+            _ => Err(self.mismatch(&visitor)),
         }
     }
 
@@ -215,7 +267,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool char str string unit unit_struct seq tuple tuple_struct map identifier i128 u128
+        char unit unit_struct tuple tuple_struct i128 u128
     }
 }
 
