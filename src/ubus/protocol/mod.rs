@@ -6,9 +6,13 @@
 //! connection.
 //!
 //! * [`requests`]: what is under way, matched by sequence number and peer, each with a deadline
+//! * [`calls`]: calls and look-ups
+//! * [`objects`]: our own objects
 //! * [`watch`]: events and subscriptions
-//! * this file: the frames themselves, calls, and our own objects
+//! * this file: the link, and which frame is for whom
 
+mod calls;
+mod objects;
 mod requests;
 mod watch;
 
@@ -17,19 +21,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+pub use self::objects::REGISTER_RETRY;
+
+use self::objects::Declared;
 use self::requests::{Pending, Requests};
 use self::watch::Watch;
 use super::blob::{Writer, MAX_BLOB};
-use super::blobmsg::Type;
 use super::error::{Error, Status};
-use super::message::{attr, system_object, Attributes, Frame, Kind, FORWARD_RESERVE};
-use super::object::{write_signature, Method, ObjectInfo};
+use super::message::{attr, Attributes, Frame, Kind};
+use super::object::ObjectInfo;
 
 /// How long the daemon may take for its greeting and for what we ask of itself.
 pub const DAEMON_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Wait before an object that the daemon refused (its path is still taken) is offered again.
-pub const REGISTER_RETRY: Duration = Duration::from_secs(1);
 
 /// Requests of users under way at once; further ones fail with [`Error::Busy`].
 pub const MAX_REQUESTS: usize = 256;
@@ -110,18 +113,6 @@ pub enum Output {
     Connected,
     /// The daemon does not behave; connect again.
     Drop(String),
-}
-
-/// One of our objects on the bus.
-#[derive(Debug)]
-struct Declared {
-    path: String,
-    methods: Vec<Method>,
-    /// The first registration still owes the user an answer.
-    announce: bool,
-    id: Option<u32>,
-    /// When to offer it again after a refusal.
-    retry: Option<Instant>,
 }
 
 /// What an id of ours on this connection stands for.
@@ -251,154 +242,6 @@ impl Protocol {
         }
     }
 
-    /// Calls a method; the answer is [`Answer::Data`].
-    pub fn call(
-        &mut self,
-        token: Token,
-        path: &str,
-        method: &str,
-        data: Vec<u8>,
-        timeout: Duration,
-        now: Instant,
-    ) {
-        let call = requests::Call {
-            token,
-            path: path.to_owned(),
-            method: method.to_owned(),
-            args: data.into(),
-            timeout,
-            until: now + timeout,
-            stale: None,
-            collected: Vec::new(),
-            bytes: 0,
-        };
-        if let Err(error) = self.ready(&call) {
-            self.outputs.push_back(Output::Answer(token, Err(error)));
-            return;
-        }
-        match self.paths.get(path) {
-            Some(id) => {
-                let id = *id;
-                self.invoke(call, id);
-            }
-            None => self.resolve(call),
-        }
-    }
-
-    /// Sends an event to whoever listens; `data` are the members of its table. Answered with
-    /// [`Answer::Data`] when the daemon took it.
-    pub fn send_event(&mut self, token: Token, name: &str, data: &[u8], now: Instant) {
-        let mut args = Writer::new();
-        args.string(b"id", name.as_bytes());
-        args.member(Type::Table, b"data", data);
-        let call = requests::Call {
-            token,
-            path: String::new(),
-            method: "send".to_owned(),
-            args: args.into_bytes().into(),
-            timeout: DAEMON_TIMEOUT,
-            until: now + DAEMON_TIMEOUT,
-            stale: None,
-            collected: Vec::new(),
-            bytes: 0,
-        };
-        match self.ready(&call) {
-            Ok(()) => self.invoke(call, system_object::EVENT),
-            Err(error) => self.done(token, Err(error)),
-        }
-    }
-
-    /// Looks objects up: all, one path, or a prefix ending in `*`. If nothing matches the status is
-    /// "not found"; an empty list means that what matches is hidden from us.
-    pub fn lookup(&mut self, token: Token, pattern: &str, timeout: Duration, now: Instant) {
-        if let Err(error) = self.up() {
-            self.outputs.push_back(Output::Answer(token, Err(error)));
-            return;
-        }
-        let pending = Pending::Lookup {
-            token,
-            found: Vec::new(),
-        };
-        self.ask_lookup(pattern, pending, timeout, now + timeout);
-    }
-
-    /// Offers an object, now and after each reconnect. Answered with [`Answer::Done`] when it is
-    /// registered, at once while there is no connection, or with the daemon's refusal. A refusal,
-    /// now or after a reconnect, is followed by further attempts until the object is removed.
-    pub fn add_object(&mut self, token: Token, path: &str, methods: Vec<Method>, now: Instant) {
-        let up = self.link == Link::Up;
-        self.objects.insert(
-            token,
-            Declared {
-                path: path.to_owned(),
-                methods,
-                announce: up,
-                id: None,
-                retry: None,
-            },
-        );
-        if up {
-            self.register(token, now);
-        } else {
-            self.outputs
-                .push_back(Output::Answer(token, Ok(Answer::Done)));
-        }
-    }
-
-    /// Withdraws an object.
-    pub fn remove_object(&mut self, token: Token, now: Instant) {
-        let Some(object) = self.objects.remove(&token) else {
-            return;
-        };
-        if let Some(id) = object.id {
-            self.roles.remove(&id);
-            self.ask_remove(id, now);
-        }
-    }
-
-    /// Sends a notification of our object to whoever subscribed; nobody's answer is awaited.
-    /// Without a connection there is no subscriber: nothing happens.
-    pub fn notify(&mut self, token: Token, kind: &str, data: &[u8]) -> Result<(), Error> {
-        let Some(id) = self.objects.get(&token).and_then(|object| object.id) else {
-            return Ok(());
-        };
-        let seq = self.requests.next_seq();
-        let attributes = Writer::new()
-            .word(attr::OBJID, id)
-            .text(attr::METHOD, kind.as_bytes())
-            .nested(attr::DATA, data)
-            .flag(attr::NO_REPLY, true);
-        self.send(
-            Frame::new(Kind::Notify, seq, id, attributes),
-            FORWARD_RESERVE,
-        )
-    }
-
-    /// Adds a DATA to the answer of an incoming call.
-    pub fn reply(&mut self, ticket: Ticket, data: &[u8]) -> Result<(), Error> {
-        if !self.valid(ticket) {
-            return Err(Error::Disconnected);
-        }
-        let attributes = Writer::new()
-            .word(attr::OBJID, ticket.object)
-            .nested(attr::DATA, data);
-        self.send(
-            Frame::new(Kind::Data, ticket.seq, ticket.peer, attributes),
-            0,
-        )
-    }
-
-    /// Ends the answer of an incoming call.
-    pub fn finish(&mut self, ticket: Ticket, status: Status) {
-        if self.valid(ticket) {
-            let attributes = Writer::new()
-                .status(status.0)
-                .word(attr::OBJID, ticket.object);
-            let frame = Frame::new(Kind::Status, ticket.seq, ticket.peer, attributes);
-            self.outputs.push_back(Output::Send(frame));
-        }
-    }
-
     /// A frame came.
     pub fn frame(&mut self, frame: &Frame, now: Instant) {
         let kind = Kind::from_id(frame.kind);
@@ -439,29 +282,6 @@ impl Protocol {
             // Nothing else is addressed to clients; an unreadable one cannot be answered either.
             _ => {}
         }
-    }
-
-    fn up(&self) -> Result<(), Error> {
-        match self.link {
-            Link::Up if self.requests.of_users() >= MAX_REQUESTS => Err(Error::Busy),
-            Link::Up => Ok(()),
-            _ => Err(Error::Disconnected),
-        }
-    }
-
-    fn ready(&self, call: &requests::Call) -> Result<(), Error> {
-        self.up()?;
-        let size = call.frame(0, 0).blob_len();
-        if size + FORWARD_RESERVE > MAX_BLOB {
-            return Err(Error::TooLarge(size));
-        }
-        Ok(())
-    }
-
-    fn valid(&self, ticket: Ticket) -> bool {
-        self.link == Link::Up
-            && ticket.connection == self.connection
-            && self.roles.contains_key(&ticket.object)
     }
 
     fn drop_link(&mut self, reason: &str) {
@@ -511,32 +331,6 @@ impl Protocol {
         self.start_watching(now);
     }
 
-    fn register(&mut self, token: Token, now: Instant) {
-        let Some(object) = self.objects.get_mut(&token) else {
-            return;
-        };
-        object.retry = None;
-        let attributes = Writer::new()
-            .text(attr::OBJPATH, object.path.as_bytes())
-            .nested(attr::SIGNATURE, &write_signature(&object.methods));
-        let pending = Pending::Register { token, id: None };
-        self.ask(Kind::AddObject, 0, attributes, pending, now);
-    }
-
-    fn resolve(&mut self, call: requests::Call) {
-        let (path, timeout, until) = (call.path.clone(), call.timeout, call.until);
-        let pending = Pending::Resolve(requests::Resolve { call, id: None });
-        self.ask_lookup(&path, pending, timeout, until);
-    }
-
-    fn invoke(&mut self, call: requests::Call, id: u32) {
-        let frame_of = call.clone_for_frame();
-        let (timeout, until) = (call.timeout, call.until);
-        let seq = self.requests.add(id, Pending::Call(call), timeout, until);
-        self.outputs
-            .push_back(Output::Send(frame_of.frame(seq, id)));
-    }
-
     /// A request of ours ended with `status`.
     fn answered(&mut self, pending: Pending, status: Status, now: Instant) {
         let ok = status == Status::OK;
@@ -570,105 +364,6 @@ impl Protocol {
             Pending::Register { token, id } => self.registered(token, id, status, now),
             Pending::Remove => {}
             Pending::Watch(step) => self.watch_answered(step, status, now),
-        }
-    }
-
-    fn call_ended(&mut self, mut call: requests::Call, status: Status) {
-        if status == Status::NOT_FOUND && call.stale.is_none() && call.collected.is_empty() {
-            // Either the callee says so, or the id we remembered is gone: look again, once.
-            if let Some(id) = self.paths.remove(&call.path) {
-                call.stale = Some(id);
-                self.resolve(call);
-                return;
-            }
-        }
-        let result = if call.bytes > MAX_REPLY {
-            Err(Error::TooLarge(call.bytes))
-        } else {
-            Ok(Answer::Data(call.collected, status))
-        };
-        self.done(call.token, result);
-    }
-
-    fn registered(&mut self, token: Token, id: Option<u32>, status: Status, now: Instant) {
-        let Some(object) = self.objects.get_mut(&token) else {
-            // Withdrawn while the daemon was still registering it.
-            if let Some(id) = id {
-                self.ask_remove(id, now);
-            }
-            return;
-        };
-        let announce = std::mem::take(&mut object.announce);
-        let result = match (status, id) {
-            (Status::OK, Some(id)) => {
-                object.id = Some(id);
-                self.roles.insert(id, Role::Object(token));
-                Ok(Answer::Done)
-            }
-            (status, _) => {
-                object.retry = Some(now + REGISTER_RETRY);
-                Err(Error::Status(status))
-            }
-        };
-        if announce {
-            self.done(token, result);
-        }
-    }
-
-    /// Somebody called one of our ids.
-    fn invoked(&mut self, frame: &Frame, call: Attributes, now: Instant) {
-        let (Some(object), Some(method)) = (call.objid, call.method) else {
-            return;
-        };
-        let Some(role) = self.roles.get(&object).cloned() else {
-            return;
-        };
-        let ticket = Ticket {
-            connection: self.connection,
-            object,
-            peer: frame.peer,
-            seq: frame.seq,
-        };
-        let method = String::from_utf8_lossy(&method).into_owned();
-        let silent = call.no_reply == Some(true);
-        match role {
-            Role::Object(token) => {
-                let known = self
-                    .objects
-                    .get(&token)
-                    .is_some_and(|object| object.methods.iter().any(|m| m.name == method));
-                match call.data {
-                    _ if silent => {}
-                    _ if !known => self.finish(ticket, Status::METHOD_NOT_FOUND),
-                    None => self.finish(ticket, Status::INVALID_ARGUMENT),
-                    Some(data) => {
-                        let text = |name: Option<Bytes>| {
-                            name.map_or_else(String::new, |name| {
-                                String::from_utf8_lossy(&name).into_owned()
-                            })
-                        };
-                        let incoming = Incoming {
-                            method,
-                            data,
-                            user: text(call.user),
-                            group: text(call.group),
-                            ticket,
-                        };
-                        self.outputs.push_back(Output::Request(token, incoming));
-                    }
-                }
-            }
-            // Events come from the daemon itself, which has no client id.
-            Role::Listener if frame.peer == 0 => {
-                self.event(&method, call.data.unwrap_or_default(), now);
-            }
-            Role::Listener => self.finish(ticket, Status::METHOD_NOT_FOUND),
-            Role::Subscriber(target) => {
-                self.notification(&target, method, call.data.unwrap_or_default());
-                if !silent {
-                    self.finish(ticket, Status::OK);
-                }
-            }
         }
     }
 

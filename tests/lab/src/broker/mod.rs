@@ -13,10 +13,11 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use rumqttc::{Packet, QoS};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::address::reserve;
 use state::State;
 
 /// Commands and packets that wait for the broker's task.
@@ -47,7 +48,7 @@ pub struct Broker {
 
 #[derive(Debug)]
 enum Command {
-    Start(TcpListener),
+    Start(SocketAddr, oneshot::Sender<io::Result<SocketAddr>>),
     Stop,
     Publish(String, Bytes, QoS),
     Subscribe(String, mpsc::Sender<Message>),
@@ -73,13 +74,13 @@ impl Broker {
     /// Listens at `address` (port 0: any) and says where; a listener from before is stopped.
     pub async fn start(&self, address: SocketAddr) -> io::Result<SocketAddr> {
         self.stop().await.map_err(io::Error::other)?;
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        let started = self.tell(Command::Start(listener)).await;
-        started.map(|()| address).map_err(io::Error::other)
+        let (sender, started) = oneshot::channel();
+        let told = self.tell(Command::Start(address, sender)).await;
+        told.map_err(io::Error::other)?;
+        started.await.map_err(io::Error::other)?
     }
 
-    /// Closes the listener and all connections as a crash would, without last wills. Sessions stay.
+    /// Closes all sockets as a crash would, without last wills. Sessions stay, and the address too.
     pub async fn stop(&self) -> Result<(), Gone> {
         self.tell(Command::Stop).await
     }
@@ -122,6 +123,7 @@ async fn serve(mut commands: mpsc::Receiver<(Command, oneshot::Sender<()>)>) {
     let (events_sender, mut events) = mpsc::channel(WAITING);
     let mut state = State::default();
     let mut listener: Option<TcpListener> = None;
+    let mut reserved: Option<TcpSocket> = None;
     let mut connections = JoinSet::new();
     let mut number = 0;
     loop {
@@ -131,9 +133,17 @@ async fn serve(mut commands: mpsc::Receiver<(Command, oneshot::Sender<()>)>) {
                     return;
                 };
                 match command {
-                    Command::Start(started) => listener = Some(started),
+                    Command::Start(address, answer) => {
+                        let ours = reserved.take().filter(|s| s.local_addr().ok() == Some(address));
+                        let socket = ours.map_or_else(|| reserve(address), Ok);
+                        let started = socket.and_then(|socket| socket.listen(1024));
+                        let _ = answer.send(started.and_then(|started| {
+                            listener.insert(started).local_addr()
+                        }));
+                    }
                     Command::Stop => {
-                        listener = None;
+                        let address = listener.take().and_then(|down| down.local_addr().ok());
+                        reserved = address.and_then(|address| reserve(address).ok()).or(reserved);
                         connections.shutdown().await;
                         // What connections said last is lost, as in a crash.
                         while events.try_recv().is_ok() {}

@@ -14,6 +14,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::address::reserve;
+
 pub use body::BodyError;
 pub use record::{Record, ReportId, Request};
 
@@ -59,7 +61,7 @@ impl Collector {
         let store = dir.join("collector");
         std::fs::create_dir_all(&store)?;
         let file = store.join("reports.ndjson");
-        let socket = server::bind(addr)?;
+        let socket = reserve(addr)?;
         let addr = socket.local_addr()?;
         let (mode, modes) = watch::channel(Mode::Up);
         let (record, _) = watch::channel(Record::default());

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,20 +21,10 @@ use tokio::task::JoinSet;
 use super::body::{self, Reports};
 use super::record::{Record, Request};
 use super::Mode;
+use crate::address::reserve;
 
 /// A client that keeps a rubbish connection open is cut off.
 const RUBBISH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// An address that is ours, while connections to it are refused.
-pub(super) fn bind(addr: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = match addr {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    Ok(socket)
-}
 
 /// Serves in the newest of `modes` until their sender is gone.
 pub(super) async fn run(
@@ -69,7 +58,7 @@ async fn serve(
         let more = listen(&listener, &mut modes, &file, record).await?;
         // Bound again at once, so that nobody else gets the address while we are down.
         drop(listener);
-        socket = bind(addr)?;
+        socket = reserve(addr)?;
         if !more {
             return Ok(());
         }
