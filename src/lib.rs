@@ -28,7 +28,8 @@
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
 //! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
-//! knows the lab may let time pass faster, [`logging`] where words go.
+//! knows the lab may let time pass faster, [`logging`] where words go; [`file`] and [`mac`] read what
+//! others wrote.
 
 pub mod agent;
 pub mod api;
@@ -37,9 +38,11 @@ pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;
+pub mod file;
 pub mod jobs;
 pub mod lock;
 pub mod logging;
+pub mod mac;
 pub mod mqtt;
 pub mod outage;
 pub mod provision;

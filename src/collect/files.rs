@@ -1,10 +1,9 @@
 //! Files below the root directory, read bounded and without ever waiting for somebody to write.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use crate::file::read_up_to;
 
 /// Largest of the kernel's small files that is read whole.
 const SMALL: u64 = 64 << 10;
@@ -26,20 +25,7 @@ impl Files {
     ///
     /// As of open and read; what is no regular file is an invalid input.
     pub(super) fn read(&self, path: &str, limit: u64) -> io::Result<(Vec<u8>, bool)> {
-        // Without NONBLOCK the open of a FIFO would wait for its writer.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let file: File = rustix::fs::open(self.root.join(path), flags, Mode::empty())?.into();
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            ));
-        }
-        let mut bytes = Vec::new();
-        file.take(limit + 1).read_to_end(&mut bytes)?;
-        let more = bytes.len() as u64 > limit;
-        bytes.truncate(limit as usize);
-        Ok((bytes, more))
+        read_up_to(&self.root.join(path), limit)
     }
 
     /// A small file as text without the white space and NULs around it; `None` if it cannot be
@@ -62,34 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fifo_and_a_directory_are_refused_without_waiting() {
-        let dir = tempfile::tempdir().unwrap();
-        let files = Files::below(dir.path());
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            dir.path().join("fifo"),
-            rustix::fs::FileType::Fifo,
-            Mode::RUSR | Mode::WUSR,
-            0,
-        )
-        .unwrap();
-        for path in ["fifo", "."] {
-            let refused = files.read(path, 10).unwrap_err();
-            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput, "{path}");
-        }
-        assert_eq!(
-            files.read("none", 10).unwrap_err().kind(),
-            io::ErrorKind::NotFound
-        );
-    }
-
-    #[test]
-    fn a_large_file_is_read_up_to_its_limit() {
+    fn white_space_and_nuls_around_a_text_are_none_of_it() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("f"), b" 123\0\n").unwrap();
+        std::fs::write(dir.path().join("empty"), b" \0\n").unwrap();
         let files = Files::below(dir.path());
-        assert_eq!(files.read("f", 3).unwrap(), (b" 12".to_vec(), true));
-        assert_eq!(files.read("f", 6).unwrap(), (b" 123\0\n".to_vec(), false));
+        assert_eq!(files.text("f").as_deref(), Some("123"));
         assert_eq!(files.number::<u32>("f"), Some(123));
+        assert_eq!(files.text("empty"), None);
+        assert_eq!(files.text("none"), None);
     }
 }

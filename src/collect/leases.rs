@@ -14,9 +14,9 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::files::Files;
-use super::mac::Mac;
 use super::reply::cut;
 use super::report::Lease;
+use crate::mac::Mac;
 
 /// The lease file of dnsmasq, below the root directory.
 pub(super) const PATH: &str = "tmp/dhcp.leases";

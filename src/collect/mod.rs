@@ -10,7 +10,7 @@
 //! * `system`, `network`, `wireless`, `stations`: the shapes of the replies, and what they come to
 //! * `leases`: dnsmasq's file of who has which address
 //! * `proc_net`, `files`: what the kernel says, for what nobody on the bus does
-//! * `reply`, `mac`: the pieces replies are read with
+//! * `reply`: the pieces replies are read with
 //!
 //! Any source may be missing, late, or answer with nonsense: the report lacks what only that source
 //! knows, [`Facts`] say so, and the rest stands.
@@ -18,7 +18,6 @@
 mod files;
 mod gather;
 mod leases;
-mod mac;
 mod network;
 mod proc_net;
 mod reply;
@@ -47,7 +46,6 @@ use gather::Replies;
 use leases::Leases;
 use proc_net::Network;
 
-pub use mac::Mac;
 pub use report::{Counters, Device, Interface, Lease, Report, Source, Ssid, Station};
 
 /// What the newest collection says about collecting itself.

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
 
-use super::mac::Mac;
 use super::reply::{lenient, text, List, Table};
 use super::report::{Counters, Device, Interface};
+use crate::mac::Mac;
 
 /// The kernel's main routing table.
 const MAIN_TABLE: u64 = 254;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::files::Files;
-use super::mac::Mac;
 use super::network::{better_v6, Wan};
 use super::report::{Counters, Interface};
+use crate::mac::Mac;
 
 /// Devices that are looked at.
 const MAX_DEVICES: usize = 256;

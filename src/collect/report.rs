@@ -6,7 +6,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::mac::Mac;
+use crate::mac::Mac;
 
 /// What one collection found.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::leases::{Leases, Names};
-use super::mac::Mac;
 use super::reply::{dbm, lenient, text, List, Table};
 use super::report::{Source, Ssid, Station};
 use super::system::Version;
 use super::wireless::{Air, Cell};
+use crate::mac::Mac;
 
 /// Stations in one report.
 pub(super) const MAX_STATIONS: usize = 4096;

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::mac::Mac;
 use super::reply::{dbm, lenient, number, text, List, Table};
 use super::report::Ssid;
 use super::stations::{Assoclist, Clients};
+use crate::mac::Mac;
 
 /// Everything that was asked about Wi-Fi.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::config::{is_mac, read_small, under, Config, FileError};
+use crate::mac::Mac;
 
 /// Most entries of /sys/class/net looked at.
 const MAX_INTERFACES: usize = 1024;
@@ -116,21 +117,8 @@ fn from_file(path: &Path) -> Option<String> {
 
 /// The MAC of a device in the spelling the original asked for; none if it is zero or a group's.
 fn device_mac(text: &str) -> Option<String> {
-    let text = text.trim();
-    if !is_mac(text) {
-        return None;
-    }
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let mut pairs = Vec::with_capacity(6);
-    for pair in digits.chunks(2) {
-        pairs.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
-    }
-    let group = pairs.first().is_some_and(|first| first & 1 == 1);
-    if group || pairs.iter().all(|byte| *byte == 0) {
-        return None;
-    }
-    let pairs: Vec<String> = pairs.iter().map(|byte| format!("{byte:02X}")).collect();
-    Some(pairs.join("-"))
+    let mac = Mac::parse(text.trim())?;
+    mac.is_individual().then(|| mac.dashed())
 }
 
 /// Name and MAC of the interface that stands for the device. Physical ones come before virtual ones
