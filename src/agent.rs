@@ -13,7 +13,6 @@ use crate::collect::Report;
 use crate::config::{self, Config, Loaded, Problem};
 use crate::lock::{Lock, LockError};
 use crate::provision::identity::{identify, IdentityError};
-use crate::provision::wan;
 use crate::shutdown::{shutdown, Signals};
 use crate::status::{Board, ConfigFacts};
 use crate::{api, collect, jobs, logging, mqtt, spool, ubus, upload};
@@ -84,7 +83,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let mac = match identify(&config, None, &root) {
         // Only a device without a configured identity has to ask.
         Ok(known) if known.source.is_configured() => known,
-        _ => identify(&config, wan::mac(&client).await.as_deref(), &root)?,
+        _ => identify(&config, collect::wan_mac(&client).await, &root)?,
     };
     log::info!(
         "socketman {} on {} ({})",
@@ -165,6 +164,10 @@ impl Parts {
         let (reports, collected) = mpsc::channel(REPORTS);
         let (collect_facts, collect_known) = watch::channel(collect::Facts::default());
         let (newest, newest_known) = watch::channel(None);
+        let every = config.pace.of(collect::history::EVERY);
+        let (history, history_known) = watch::channel(collect::History::new(every));
+        // Nobody watches health yet; the history says null.
+        let (_, health) = watch::channel(None);
         first.spawn(collect::run(
             collect::Part {
                 config: config.clone(),
@@ -174,6 +177,8 @@ impl Parts {
                 reports,
                 facts: collect_facts,
                 newest,
+                history,
+                health,
             },
             ends.clone(),
         ));
@@ -218,6 +223,7 @@ impl Parts {
                 jobs: jobs.facts(),
             },
             newest: newest_known,
+            history: history_known,
             jobs,
             config: configs,
         };

@@ -3,10 +3,17 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use log::debug;
+
+use super::hosts::Hint;
+use super::leases::{self, Leases};
 use crate::file::read_up_to;
 
 /// Largest of the kernel's small files that is read whole.
 const SMALL: u64 = 64 << 10;
+
+/// Bytes of a table with a line for each station that are looked at.
+const MAX_TABLE: u64 = 1 << 20;
 
 /// The tree that holds `/proc`, `/sys`, `/etc` and `/tmp`.
 #[derive(Debug, Clone)]
@@ -35,6 +42,24 @@ impl Files {
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
         (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// What dnsmasq has given out, by its lease file; `now` in seconds since the epoch.
+    pub(super) fn leases(&self, now: u64) -> Option<Leases> {
+        let read = self.read(leases::PATH, MAX_TABLE);
+        let (bytes, more) = read
+            .inspect_err(|error| debug!("/{}: {error}", leases::PATH))
+            .ok()?;
+        let mut leases = Leases::of_file(&bytes, now);
+        leases.cut_short |= more;
+        Some(leases)
+    }
+
+    /// The kernel's neighbour table of IPv4; that of IPv6 is in no file.
+    pub(super) fn neighbours(&self) -> Vec<Hint> {
+        let read = self.read("proc/net/arp", MAX_TABLE);
+        let table = read.map(|(bytes, _)| bytes).unwrap_or_default();
+        Hint::read_neighbours(&String::from_utf8_lossy(&table))
     }
 
     /// A small file that holds one number.

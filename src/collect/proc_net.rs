@@ -108,8 +108,8 @@ impl<'a> Network<'a> {
                     mtu: self.files.number(&of("mtu")),
                     mac: self.files.text(&of("address")).and_then(|a| Mac::parse(&a)),
                     counters,
-                    ip: address_on(&name, &routes, &local).map(|ip| ip.to_string()),
-                    ip6: v6.get(&name).map(|ip6| ip6.to_string()),
+                    ip: address_on(&name, &routes, &local),
+                    ip6: v6.get(&name).copied(),
                     name,
                 }
             })

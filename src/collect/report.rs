@@ -3,25 +3,27 @@
 //! Keys, their order and their types are those that collectors know. Absent is absent: a value
 //! nobody knew is left out, never 0 and never null.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::mac::Mac;
 
 /// What one collection found.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
     /// `None` if Wi-Fi is not collected or nobody could say.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ssids: Option<Vec<Ssid>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `None` but in the first report after a survey.
+    pub survey: Option<Vec<Neighbour>>,
     pub stations: Option<Vec<Station>>,
-    /// `None` if there is no lease file.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `None` if no DHCP server could be asked.
     pub dhcp: Option<Vec<Lease>>,
     pub device: Device,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub interfaces: Option<Vec<Interface>>,
+    /// What happened since the report before.
+    pub events: Vec<Event>,
 }
 
 /// A Wi-Fi network of this device, or the one it is a client of.
@@ -63,6 +65,72 @@ pub struct Ssid {
     /// Authorized stations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clients: Option<usize>,
+}
+
+/// A network of somebody else's, as a survey found it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Neighbour {
+    /// Its BSSID.
+    pub mac: Mac,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<u32>,
+    /// `None` if it is hidden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssid: Option<String>,
+    /// In words, such as `WPA2 PSK (CCMP)`; `none` for an open network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<String>,
+    /// dBm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Of `quality_max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality_max: Option<u32>,
+    /// MHz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<u32>,
+    /// ms between the scan that found it and the report.
+    pub last_seen: u64,
+}
+
+/// Something that happened, told by hostapd or by a DHCP server.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Event {
+    /// Seconds since the epoch by the system clock.
+    pub at: u64,
+    /// `join`, `leave`, `key-mismatch`, `channel-switch`, `radar-detected`, `lease`, `release`,
+    /// `expire` or `lost`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The network of hostapd, or the network device of the DHCP server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
+    /// Of `leave`: hostapd's word, `disassoc`, `deauth` (by the station), `local-deauth` (by us) or
+    /// `inactive-deauth`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// Of `join`: the VLAN the station was put into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u32>,
+    /// Of `join`: `open`, `sae`, `ft`, … as hostapd has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
+    /// Of `lease`, `release` and `expire`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<Ipv4Addr>,
+    /// Of `lease`: what the station calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// MHz; of `channel-switch` and `radar-detected`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency: Option<u32>,
+    /// Of `lost`: so many could not be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
 }
 
 /// Who told of a station.
@@ -138,9 +206,10 @@ pub struct Station {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcs: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip: Option<String>,
+    pub ip: Option<Ipv4Addr>,
+    /// A public address if one is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip6: Option<String>,
+    pub ip6: Option<Ipv6Addr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,9 +220,10 @@ pub struct Station {
 /// A lease of the DHCP server that has not expired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lease {
-    /// As the server's file has it, which is what the report always carried: lower case.
-    pub mac: String,
-    pub ip: String,
+    /// Written in lower case, as the server's file has it.
+    #[serde(serialize_with = "lower")]
+    pub mac: Mac,
+    pub ip: Ipv4Addr,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Seconds since the epoch; `None` = never.
@@ -168,8 +238,9 @@ pub struct Device {
     pub firmware: Option<String>,
     /// Network device of the default route.
     pub wan_name: Option<String>,
-    pub wan_gateway: Option<String>,
-    pub wan_ip: Option<String>,
+    /// `None` on a point-to-point link.
+    pub wan_gateway: Option<IpAddr>,
+    pub wan_ip: Option<Ipv4Addr>,
     pub machine_type: Option<String>,
     /// Version of the agent.
     pub smv: String,
@@ -194,7 +265,8 @@ pub struct Device {
     /// Seconds since the epoch by the system clock.
     pub created_at: u64,
     pub hostname: Option<String>,
-    pub wan_ip6: Option<String>,
+    /// Of `wan_name`, or else of the device that owns the default route of IPv6.
+    pub wan_ip6: Option<Ipv6Addr>,
     pub target: Option<String>,
     pub kernel: Option<String>,
 }
@@ -220,10 +292,10 @@ pub struct Interface {
     pub counters: Counters,
     /// Its first IPv4 address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip: Option<String>,
+    pub ip: Option<Ipv4Addr>,
     /// Its first public IPv6 address, or else its first one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ip6: Option<String>,
+    pub ip6: Option<Ipv6Addr>,
 }
 
 /// The kernel's counters of a network device.
@@ -253,98 +325,108 @@ impl Report {
     /// (`boot_id`, `seq`) names it for ever; `gaps` tells what is missing before it and is left out
     /// when empty.
     pub fn to_line<G: Serialize>(&self, boot_id: &str, seq: u64, gaps: &[G]) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Line<'a, G> {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            ssids: &'a Option<Vec<Ssid>>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            stations: &'a Option<Vec<Station>>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            dhcp: &'a Option<Vec<Lease>>,
-            device: Stamped<'a>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            interfaces: &'a Option<Vec<Interface>>,
-            #[serde(skip_serializing_if = "<[G]>::is_empty")]
-            gaps: &'a [G],
-        }
+        struct Line<'a, G>(&'a Report, (&'a str, u64), &'a [G]);
 
-        struct Stamped<'a>(&'a Device, (&'a str, u64));
-
-        impl Serialize for Stamped<'_> {
+        impl<G: Serialize> Serialize for Line<'_, G> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                self.0.write(Some(self.1), serializer)
+                self.0.write(Some(self.1), self.2, serializer)
             }
         }
 
         let stations = self.stations.as_ref().map_or(0, Vec::len);
         let mut line = Vec::with_capacity(2048 + 512 * stations);
-        let report = Line {
-            ssids: &self.ssids,
-            stations: &self.stations,
-            dhcp: &self.dhcp,
-            device: Stamped(&self.device, (boot_id, seq)),
-            interfaces: &self.interfaces,
-            gaps,
-        };
-        serde_json::to_writer(&mut line, &report)
+        serde_json::to_writer(&mut line, &Line(self, (boot_id, seq), gaps))
             .expect("memory takes every byte, and every key of a report is a string");
         line
     }
-}
 
-impl Device {
-    fn write<S: Serializer>(
+    fn write<S: Serializer, G: Serialize>(
         &self,
         stamp: Option<(&str, u64)>,
+        gaps: &[G],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        fn known<M: SerializeMap, T: Serialize>(
-            map: &mut M,
-            key: &'static str,
-            value: &Option<T>,
-        ) -> Result<(), M::Error> {
-            match value {
-                Some(value) => map.serialize_entry(key, value),
-                None => Ok(()),
-            }
-        }
-
         let mut map = serializer.serialize_map(None)?;
-        known(&mut map, "firmware", &self.firmware)?;
-        known(&mut map, "wan_name", &self.wan_name)?;
-        known(&mut map, "wan_gateway", &self.wan_gateway)?;
-        known(&mut map, "wan_ip", &self.wan_ip)?;
-        known(&mut map, "machine_type", &self.machine_type)?;
-        map.serialize_entry("smv", &self.smv)?;
-        map.serialize_entry("mac", &self.mac)?;
-        known(&mut map, "tx_bytes", &self.tx_bytes)?;
-        known(&mut map, "rx_bytes", &self.rx_bytes)?;
-        known(&mut map, "uptime", &self.uptime)?;
-        known(&mut map, "load_1", &self.load_1)?;
-        known(&mut map, "load_5", &self.load_5)?;
-        known(&mut map, "load_15", &self.load_15)?;
-        known(&mut map, "total_ram", &self.total_ram)?;
-        known(&mut map, "free_ram", &self.free_ram)?;
-        known(&mut map, "procs", &self.procs)?;
+        known(&mut map, "ssids", &self.ssids)?;
+        known(&mut map, "survey", &self.survey)?;
+        known(&mut map, "stations", &self.stations)?;
+        known(&mut map, "dhcp", &self.dhcp)?;
+        map.serialize_entry("device", &Stamped(&self.device, stamp))?;
+        known(&mut map, "interfaces", &self.interfaces)?;
+        if !self.events.is_empty() {
+            map.serialize_entry("events", &self.events)?;
+        }
+        if !gaps.is_empty() {
+            map.serialize_entry("gaps", gaps)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.write::<S, ()>(None, &[], serializer)
+    }
+}
+
+/// A device with the boot and the number that its line has, if it has one yet.
+struct Stamped<'a>(&'a Device, Option<(&'a str, u64)>);
+
+impl Serialize for Stamped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Stamped(device, stamp) = self;
+        let mut map = serializer.serialize_map(None)?;
+        known(&mut map, "firmware", &device.firmware)?;
+        known(&mut map, "wan_name", &device.wan_name)?;
+        known(&mut map, "wan_gateway", &device.wan_gateway)?;
+        known(&mut map, "wan_ip", &device.wan_ip)?;
+        known(&mut map, "machine_type", &device.machine_type)?;
+        map.serialize_entry("smv", &device.smv)?;
+        map.serialize_entry("mac", &device.mac)?;
+        known(&mut map, "tx_bytes", &device.tx_bytes)?;
+        known(&mut map, "rx_bytes", &device.rx_bytes)?;
+        known(&mut map, "uptime", &device.uptime)?;
+        known(&mut map, "load_1", &device.load_1)?;
+        known(&mut map, "load_5", &device.load_5)?;
+        known(&mut map, "load_15", &device.load_15)?;
+        known(&mut map, "total_ram", &device.total_ram)?;
+        known(&mut map, "free_ram", &device.free_ram)?;
+        known(&mut map, "procs", &device.procs)?;
         map.serialize_entry("v", "4")?;
-        known(&mut map, "connected", &self.connected)?;
-        map.serialize_entry("created_at", &self.created_at)?;
-        known(&mut map, "hostname", &self.hostname)?;
+        known(&mut map, "connected", &device.connected)?;
+        map.serialize_entry("created_at", &device.created_at)?;
+        known(&mut map, "hostname", &device.hostname)?;
         if let Some((boot_id, seq)) = stamp {
             map.serialize_entry("boot_id", boot_id)?;
-            map.serialize_entry("seq", &seq)?;
+            map.serialize_entry("seq", seq)?;
         }
-        known(&mut map, "wan_ip6", &self.wan_ip6)?;
-        known(&mut map, "target", &self.target)?;
-        known(&mut map, "kernel", &self.kernel)?;
+        known(&mut map, "wan_ip6", &device.wan_ip6)?;
+        known(&mut map, "target", &device.target)?;
+        known(&mut map, "kernel", &device.kernel)?;
         map.end()
     }
 }
 
 impl Serialize for Device {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.write(None, serializer)
+        Stamped(self, None).serialize(serializer)
     }
+}
+
+/// Writes a value that is known; absent is absent.
+fn known<M: SerializeMap, T: Serialize>(
+    map: &mut M,
+    key: &'static str,
+    value: &Option<T>,
+) -> Result<(), M::Error> {
+    match value {
+        Some(value) => map.serialize_entry(key, value),
+        None => Ok(()),
+    }
+}
+
+fn lower<S: Serializer>(mac: &Mac, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&mac.to_string().to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -69,11 +69,7 @@ pub struct IdentityError {
 /// device, if the bus told us), else that of the first physical interface below `root`.
 ///
 /// A mac_file or a WAN device with something else in it is logged and passed over.
-pub fn identify(
-    config: &Config,
-    wan: Option<&str>,
-    root: &Path,
-) -> Result<Identity, IdentityError> {
+pub fn identify(config: &Config, wan: Option<Mac>, root: &Path) -> Result<Identity, IdentityError> {
     let identity = |mac: String, source| Ok(Identity { mac, source });
     if !config.mac.is_empty() {
         return identity(config.mac.clone(), Source::Option);
@@ -82,10 +78,10 @@ pub fn identify(
         return identity(mac, Source::File);
     }
     if let Some(wan) = wan {
-        match device_mac(wan) {
-            Some(mac) => return identity(mac, Source::Wan),
-            None => log::warn!("WAN device: '{wan}' does not identify a device"),
+        if wan.is_individual() {
+            return identity(wan.dashed(), Source::Wan);
         }
+        log::warn!("WAN device: {wan} does not identify a device");
     }
     let interfaces = under(root, Path::new("/sys/class/net"));
     match first_interface(&interfaces) {
@@ -190,7 +186,7 @@ mod tests {
         }
 
         fn identity(&self, wan: Option<&str>) -> Result<(String, Source), String> {
-            identify(&self.config, wan, self.root.path())
+            identify(&self.config, wan.and_then(Mac::parse), self.root.path())
                 .map(|identity| (identity.mac, identity.source))
                 .map_err(|error| error.to_string())
         }
@@ -244,8 +240,6 @@ mod tests {
         let device = Device::new();
         device.interface("eth0", "02:00:00:00:00:01", &["device"]);
         for useless in [
-            "",
-            "none",
             "00:00:00:00:00:00",
             "ff:ff:ff:ff:ff:ff",
             "01:00:5e:00:00:01",

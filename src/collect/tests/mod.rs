@@ -4,5 +4,6 @@ mod bus;
 mod mutations;
 mod plain;
 mod reports;
-mod samples;
+pub(in crate::collect) mod samples;
+mod task;
 mod traps;

@@ -1,6 +1,6 @@
 //! Whole reports, compared with those kept in tests/data/reports.
 
-use super::samples::Asked::{Assoclist, Board, Clients, IwInfo, Radios, Status};
+use super::super::question::Question::{Assoclist, Board, Clients, IwInfo, Radios, Status};
 use super::samples::{data, value, Router};
 use crate::collect::Report;
 use crate::ubus::blobmsg::Value;
@@ -99,7 +99,7 @@ fn a_router_of_25_12_is_reported_whole() {
 }
 
 #[test]
-fn a_router_of_21_02_without_iwinfo_is_reported_whole() {
+fn a_router_of_21_02_without_rpcd_is_reported_whole() {
     let wireless = Router::bare()
         .with(Board, value("variants/system__board.21.02.json"))
         .with(
@@ -126,7 +126,7 @@ fn stations_of_several_links_are_reported_by_the_link_they_came_by() {
 
 #[test]
 fn the_base_image_without_rpcd_is_reported_as_far_as_hostapd_and_netifd_know() {
-    let (report, facts) = Router::v24_10().without_iwinfo().collect();
+    let (report, facts) = Router::v24_10().without_rpcd().collect();
     is_as_kept(&report, "24.10-base-image.json");
     assert_eq!((facts.radios, facts.stations), (2, 5));
 }
@@ -140,7 +140,7 @@ fn without_hostapd_the_lists_of_iwinfo_stand_in() {
 
 #[test]
 fn without_anything_about_wifi_the_leases_are_the_stations() {
-    let router = Router::v24_10().without_hostapd().without_iwinfo();
+    let router = Router::v24_10().without_hostapd().without_rpcd();
     let (report, facts) = router.collect();
     is_as_kept(&report, "24.10-leases-only.json");
     assert_eq!(facts.stations, 6);
