@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use log::debug;
 
 use super::hosts::Hint;
-use super::leases::{self, Leases};
+use super::lease_file;
+use super::leases::Leases;
 use crate::file::read_up_to;
 
 /// Largest of the kernel's small files that is read whole.
@@ -46,9 +47,9 @@ impl Files {
 
     /// What dnsmasq has given out, by its lease file; `now` in seconds since the epoch.
     pub(super) fn leases(&self, now: u64) -> Option<Leases> {
-        let read = self.read(leases::PATH, MAX_TABLE);
+        let read = self.read(lease_file::PATH, MAX_TABLE);
         let (bytes, more) = read
-            .inspect_err(|error| debug!("/{}: {error}", leases::PATH))
+            .inspect_err(|error| debug!("/{}: {error}", lease_file::PATH))
             .ok()?;
         let mut leases = Leases::of_file(&bytes, now);
         leases.cut_short |= more;

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::network::{device_of, Dump};
-use super::question::{Question, Replies, Reply};
+use super::netdevs::device_of;
+use super::network::Dump;
+use super::question::Question;
+use super::replies::{Replies, Reply};
 use super::reply::Fields;
 use crate::clock;
 use crate::mac::Mac;

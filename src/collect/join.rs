@@ -1,12 +1,12 @@
 //! What the bus, the files and the notifications say, as one report. Pure but for the files that
 //! fill in what nobody on the bus said.
 
-use super::events::Log;
+use super::event_log::Log;
 use super::files::Files;
 use super::hosts::{Hint, Hosts};
 use super::leases::Leases;
 use super::proc_net::Network;
-use super::question::Replies;
+use super::replies::Replies;
 use super::report::{Lease, Report};
 use super::{network, stations, system, Facts, Sources};
 

@@ -20,16 +20,23 @@
 //! Any source may be missing, late, or answer with nonsense: the report lacks what only that source
 //! knows, [`Facts`] say so, and the rest stands.
 
+mod event_log;
 mod events;
 mod files;
 mod gather;
 pub mod history;
+mod hostapd;
 mod hosts;
+mod iwinfo;
 mod join;
+mod lease_file;
 mod leases;
+mod netdevs;
 mod network;
 mod proc_net;
 mod question;
+mod radio;
+mod replies;
 mod reply;
 mod report;
 mod stations;
@@ -52,11 +59,12 @@ use crate::clock;
 use crate::config::Config;
 use crate::shutdown::Shutdown;
 use crate::ubus::Client;
-use events::{Events, Log};
+use event_log::Log;
+use events::Events;
 use files::Files;
 use hosts::Hint;
 use join::Local;
-use question::Replies;
+use replies::Replies;
 use survey::Survey;
 
 pub use gather::wan_mac;

@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::reply::{cut, dbm, Field, Fields};
+use super::hostapd::{Ap, Clients, Status};
+use super::iwinfo::{Assoclist, Info, Netdev};
+use super::radio::{Radio, Vif};
+use super::reply::dbm;
 use super::report::Ssid;
-use super::stations::{Assoclist, Clients};
 use crate::mac::Mac;
 
 /// Everything that was asked about Wi-Fi.
@@ -18,78 +20,6 @@ pub(super) struct Air {
     pub(super) radios: Option<Vec<Radio>>,
 }
 
-/// One object `hostapd.<name>`.
-#[derive(Debug, Default)]
-pub(super) struct Ap {
-    pub(super) name: String,
-    pub(super) status: Option<Status>,
-    pub(super) clients: Option<Clients>,
-    /// It was there a moment ago.
-    pub(super) gone: bool,
-}
-
-/// One network device, as iwinfo knows it.
-#[derive(Debug, Default)]
-pub(super) struct Netdev {
-    pub(super) name: String,
-    pub(super) info: Option<Info>,
-    pub(super) stations: Option<Assoclist>,
-}
-
-/// Reply of `hostapd.* get_status`.
-#[derive(Debug, Default)]
-pub(super) struct Status {
-    /// 802.1X on Ethernet, which has the same objects; told in newer releases.
-    wired: bool,
-    bssid: Option<Mac>,
-    ssid: Option<String>,
-    freq: Option<u32>,
-    channel: Option<u32>,
-    phy: Option<String>,
-}
-
-/// Reply of `iwinfo info`.
-#[derive(Debug, Default)]
-pub(super) struct Info {
-    phy: Option<String>,
-    ssid: Option<String>,
-    bssid: Option<Mac>,
-    /// "Master", "Master (VLAN)", "Client", "Mesh Point", "Monitor", …
-    mode: Option<String>,
-    channel: Option<u32>,
-    frequency: Option<u32>,
-    txpower: Option<i32>,
-    quality: Option<u32>,
-    quality_max: Option<u32>,
-    signal: Option<i32>,
-    noise: Option<i32>,
-    bitrate: Option<u32>,
-}
-
-/// One radio of `network.wireless status`.
-///
-/// The reply is full of keys; only what is named here is ever read out of it.
-#[derive(Debug, Default)]
-pub(super) struct Radio {
-    name: String,
-    band: Option<String>,
-    /// `None` for "auto".
-    channel: Option<u32>,
-    vifs: Vec<Vif>,
-}
-
-/// A network of a radio, as configured.
-#[derive(Debug, Default)]
-struct Vif {
-    /// Absent until it is set up.
-    ifname: Option<String>,
-    ssid: Option<String>,
-    /// Its VLANs, each with a network device of its own and a number.
-    vlans: Vec<(String, Option<u32>)>,
-    /// The stations that the configuration puts into a VLAN.
-    assigned: Vec<(Mac, u32)>,
-}
-
 /// One network with all that is known of it.
 #[derive(Debug, Default)]
 pub(super) struct Cell<'a> {
@@ -100,162 +30,6 @@ pub(super) struct Cell<'a> {
     vif: Option<&'a Vif>,
     /// The devices of its VLANs.
     vlans: Vec<(&'a Netdev, Option<u32>)>,
-}
-
-impl Status {
-    /// `None` if nothing of it is as expected.
-    pub(super) fn read(reply: Fields<'_>) -> Option<Self> {
-        let mut status = Status::default();
-        let mut known = false;
-        for (name, field) in reply {
-            match name {
-                b"driver" => status.wired = field.str() == Some("wired"),
-                b"status" => known |= field.str().is_some(),
-                b"bssid" => status.bssid = field.str().and_then(Mac::parse),
-                b"ssid" => status.ssid = field.text(),
-                b"freq" => status.freq = field.u32(),
-                b"channel" => status.channel = field.u32(),
-                b"phy" => status.phy = field.text(),
-                _ => {}
-            }
-        }
-        let known = known || status.bssid.is_some() || status.ssid.is_some();
-        (known || status.freq.is_some()).then_some(status)
-    }
-}
-
-impl Info {
-    /// `None` if nothing of it is as expected.
-    pub(super) fn read(reply: Fields<'_>) -> Option<Self> {
-        let mut info = Info::default();
-        for (name, field) in reply {
-            match name {
-                b"phy" => info.phy = field.text(),
-                b"ssid" => info.ssid = field.text(),
-                b"bssid" => info.bssid = field.str().and_then(Mac::parse),
-                b"mode" => info.mode = field.text(),
-                b"channel" => info.channel = field.u32(),
-                b"frequency" => info.frequency = field.u32(),
-                b"txpower" => info.txpower = field.i32(),
-                b"quality" => info.quality = field.u32(),
-                b"quality_max" => info.quality_max = field.u32(),
-                b"signal" => info.signal = field.i32(),
-                b"noise" => info.noise = field.i32(),
-                b"bitrate" => info.bitrate = field.u32(),
-                _ => {}
-            }
-        }
-        let known = info.phy.is_some() || info.mode.is_some() || info.ssid.is_some();
-        known.then_some(info)
-    }
-}
-
-impl Radio {
-    /// The radios of `network.wireless status`; `None` if none of them is a table.
-    pub(super) fn read_all(reply: Fields<'_>) -> Option<Vec<Self>> {
-        let mut empty = true;
-        let radios = reply.list(|name, radio| {
-            empty = false;
-            let name = cut(String::from_utf8_lossy(name).into_owned());
-            Some(Radio::read(name, radio.table()?))
-        });
-        (empty || !radios.items.is_empty()).then_some(radios.items)
-    }
-
-    fn read(name: String, fields: Fields<'_>) -> Self {
-        let mut radio = Radio {
-            name,
-            ..Radio::default()
-        };
-        for (name, field) in fields {
-            match name {
-                b"config" => {
-                    for (name, field) in field.fields() {
-                        match name {
-                            b"band" => radio.band = field.text(),
-                            b"channel" => radio.channel = field.digits(),
-                            _ => {}
-                        }
-                    }
-                }
-                b"interfaces" => {
-                    let vifs = field.fields();
-                    radio.vifs = vifs.list(|_, vif| Some(Vif::read(vif.fields()))).items;
-                }
-                _ => {}
-            }
-        }
-        radio
-    }
-}
-
-impl Vif {
-    fn read(fields: Fields<'_>) -> Self {
-        fn config(of: Field<'_>) -> Option<Fields<'_>> {
-            of.fields().named(b"config").map(Field::fields)
-        }
-
-        let mut vif = Vif::default();
-        for (name, field) in fields {
-            match name {
-                b"ifname" => vif.ifname = field.text(),
-                b"config" => vif.ssid = field.fields().named(b"ssid").and_then(Field::text),
-                b"vlans" => {
-                    let vlans = field.fields().list(|_, vlan| {
-                        let ifname = vlan.fields().named(b"ifname")?.text()?;
-                        let vid = config(vlan).and_then(|config| config.named(b"vid")?.digits());
-                        Some((ifname, vid))
-                    });
-                    vif.vlans = vlans.items;
-                }
-                b"stations" => {
-                    let assigned = field.fields().list(|_, station| {
-                        let config = config(station)?;
-                        let mac = config.clone().named(b"mac")?.str().and_then(Mac::parse)?;
-                        Some((mac, config.named(b"vid")?.digits()?))
-                    });
-                    vif.assigned = assigned.items;
-                }
-                _ => {}
-            }
-        }
-        vif
-    }
-}
-
-impl Ap {
-    pub(super) fn named(name: String) -> Self {
-        Ap {
-            name,
-            ..Ap::default()
-        }
-    }
-
-    /// Nothing is known of it.
-    fn is_silent(&self) -> bool {
-        self.status.is_none() && self.clients.is_none()
-    }
-
-    /// 802.1X on Ethernet has no frequency and no network name.
-    fn is_wired(&self) -> bool {
-        let Some(status) = &self.status else {
-            return self.clients.as_ref().is_some_and(|of| of.freq().is_none());
-        };
-        status.wired || (status.freq.is_none() && status.ssid.is_none() && status.bssid.is_none())
-    }
-}
-
-impl Netdev {
-    pub(super) fn named(name: String) -> Self {
-        Netdev {
-            name,
-            ..Netdev::default()
-        }
-    }
-
-    fn mode(&self) -> Option<&str> {
-        self.info.as_ref()?.mode.as_deref()
-    }
 }
 
 impl Air {

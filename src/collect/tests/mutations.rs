@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use super::super::events::Log;
+use super::super::event_log::Log;
 use super::super::question::Question;
 use super::super::survey;
 use super::samples::{data, value, Router, NOW};

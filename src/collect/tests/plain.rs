@@ -1,8 +1,8 @@
 //! Devices without ubus.
 
-use super::super::events::Log;
+use super::super::event_log::Log;
 use super::super::join::{complete, join, Local};
-use super::super::question::Replies;
+use super::super::replies::Replies;
 use super::reports::is_as_kept;
 use super::samples::{data, NOW};
 use crate::collect::files::Files;

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::super::events::Log;
+use super::super::event_log::Log;
 use super::super::hosts::Hint;
 use super::super::join::{join, Local};
 use super::super::leases::Leases;
-use super::super::question::{Question, Replies, Reply};
+use super::super::question::Question;
+use super::super::replies::{Replies, Reply};
 use crate::collect::{Facts, Report};
 use crate::ubus::blobmsg::Value;
 use crate::ubus::{Error, Status as BusStatus};
