@@ -62,6 +62,7 @@ use crate::ubus::Client;
 use event_log::Log;
 use events::Events;
 use files::Files;
+use gather::Gatherer;
 use hosts::Hint;
 use join::Local;
 use replies::Replies;
@@ -127,6 +128,7 @@ pub async fn run(part: Part, mut shutdown: Shutdown) {
 struct Memory {
     /// Before the first connection, and when a bus was there a moment ago, it is worth a wait.
     bus_expected: bool,
+    gatherer: Gatherer,
     hints: Vec<Hint>,
     hints_due: Instant,
     survey: Option<Survey>,
@@ -141,6 +143,7 @@ impl Part {
         let surveying = config.survey && config.scan;
         let mut memory = Memory {
             bus_expected: true,
+            gatherer: Gatherer::new(),
             hints: Vec::new(),
             hints_due: Instant::now(),
             survey: surveying.then(|| Survey::every(config.pace.of(config.survey_interval))),
@@ -184,7 +187,8 @@ impl Part {
         if hints {
             memory.hints_due = Instant::now() + HINTS_EVERY;
         }
-        gather::gather(&self.client, self.config.scan, hints).await
+        let gatherer = &mut memory.gatherer;
+        gatherer.gather(&self.client, self.config.scan, hints).await
     }
 
     /// The report that these answers and the files come to.

@@ -253,3 +253,39 @@ async fn each_object_is_asked_once_and_all_before_any_of_them_answers() {
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_asked_for_at_once_than_the_daemon_keeps_for_a_client() {
+    let member = |n: u32| {
+        format!(
+            r#""02:00:00:00:{:02x}:{:02x}":{{"authorized":true}}"#,
+            n / 256,
+            n % 256
+        )
+    };
+    let members: Vec<String> = (0..3000).map(member).collect();
+    let clients = format!(r#"{{"freq":2437,"clients":{{{}}}}}"#, members.join(","));
+    let mut router = Router::bare();
+    for at in 0..5 {
+        let name = format!("w{at}");
+        router = router.with(Question::Clients(name), json(&clients));
+    }
+    let size = json(&clients).to_members().len();
+    assert_eq!((512 << 10) / size, 3);
+    let mut bus = Bus::of(&router);
+    let mut asked = bus.patient();
+    let mut collector = start(Some(bus));
+    collector.next().await;
+    while asked.try_recv().is_ok() {}
+    let (report, _) = collector.next().await;
+    assert_eq!(report.ssids.as_ref().unwrap().len(), 5);
+    let (mut questions, mut most) = (0, 0);
+    while let Ok(asked) = asked.try_recv() {
+        let here = asked
+            .iter()
+            .filter(|question| question.contains("get_clients"));
+        questions += here.count();
+        most = most.max(asked.len());
+    }
+    assert_eq!((questions, most), (5, 3));
+}
