@@ -17,8 +17,8 @@
 //! * [`durable`] holds what must survive: files in directories that are ours alone.
 //! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
 //!   registers and subscribes again by itself.
-//! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, and
-//!   makes a `Report` of what answered.
+//! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, hears
+//!   who comes and goes, and makes a `Report` of what answered; it remembers the last day.
 //! * [`spool`] gives each report its identity (boot id, seq) and keeps it in files until the API has
 //!   accepted it; bounded, and what did not fit is declared.
 //! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only.

@@ -9,5 +9,6 @@ mod reference;
 mod reports;
 mod running;
 pub(in crate::collect) mod samples;
+mod stations;
 mod task;
 mod traps;
