@@ -75,7 +75,6 @@ impl Survey {
     }
 
     fn begin(&mut self, ssids: &[Ssid]) {
-        self.due = (self.due + self.interval).max(Instant::now());
         let mut seen = Vec::new();
         for ssid in ssids {
             // Without a radio's name each network counts as one.
@@ -88,6 +87,10 @@ impl Survey {
         // They are taken from the end.
         self.radios.reverse();
         self.under_way = !self.radios.is_empty();
+        // Wi-Fi that is not up yet is waited for.
+        if self.under_way {
+            self.due = (self.due + self.interval).max(Instant::now());
+        }
     }
 
     /// The survey, once, when its last radio has scanned; and the scans that failed.
