@@ -16,7 +16,7 @@ use crate::provision::identity::{identify, IdentityError};
 use crate::provision::wan;
 use crate::shutdown::{shutdown, Signals};
 use crate::status::{Board, ConfigFacts};
-use crate::{api, collect, jobs, logging, mqtt, spool, ubus, upload};
+use crate::{api, collect, health, jobs, logging, mqtt, spool, ubus, upload};
 
 /// The agent has ended this long after SIGTERM at the latest.
 pub const END_WITHIN: Duration = Duration::from_secs(5);
@@ -163,6 +163,7 @@ impl Parts {
             inbox,
         ));
         let (reports, collected) = mpsc::channel(REPORTS);
+        let (code, code_known) = watch::channel(None);
         let (collect_facts, collect_known) = watch::channel(collect::Facts::default());
         let (newest, newest_known) = watch::channel(None);
         first.spawn(collect::run(
@@ -171,6 +172,7 @@ impl Parts {
                 client: client.clone(),
                 root: root.to_owned(),
                 mac: mac.clone(),
+                health: code_known,
                 reports,
                 facts: collect_facts,
                 newest,
@@ -205,6 +207,22 @@ impl Parts {
             drop(link.await);
         });
 
+        // mqtt, upload, world ─► health ─► collect
+        let (health_facts, health_known) = watch::channel(health::Facts::default());
+        let (health, asks) = health::asks(health_known.clone());
+        first.spawn(health::run(
+            health::Part {
+                config: config.clone(),
+                root: root.to_owned(),
+                mqtt: mqtt_known.clone(),
+                api: upload_known.clone(),
+                facts: health_facts,
+                code,
+                asks,
+            },
+            ends.clone(),
+        ));
+
         // every part ─► board ─► bus
         let sources = api::Sources {
             board: Board {
@@ -212,12 +230,14 @@ impl Parts {
                 mac,
                 config: config_facts,
                 collect: collect_known,
+                health: health_known,
                 mqtt: mqtt_known,
                 api: upload_known,
                 spool: spool.facts(),
                 jobs: jobs.facts(),
             },
             newest: newest_known,
+            health,
             jobs,
             config: configs,
         };

@@ -6,6 +6,7 @@
 //!              config ────────────────────────────────────────────► every part
 //!  device ─ubus,/proc─► collect ─Report─► spool ─batch─► upload ─HTTP─► API
 //!  broker ─► mqtt ─payload─► jobs ─outcome─► mqtt ─► broker
+//!  world ─probe─► health ─code─► collect
 //!  every part ─fact─► status ─► api ─ubus─► shell
 //! ```
 //!
@@ -24,6 +25,8 @@
 //! * [`mqtt`] keeps a session with the broker: presence, payloads in, replies out.
 //! * [`jobs`] decides what a payload means, runs each id at most once in a worker beside the loop, and
 //!   offers its outcome until somebody has taken it.
+//! * [`health`] knows whether the device reaches the world, and if not, why: by what broker and API
+//!   prove, else by probes.
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
@@ -37,6 +40,7 @@ pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;
+pub mod health;
 pub mod jobs;
 pub mod lock;
 pub mod logging;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::config::Problem;
-use crate::{collect, jobs, mqtt, spool, upload};
+use crate::{collect, health, jobs, mqtt, spool, upload};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
@@ -15,6 +15,7 @@ pub struct Board {
     pub mac: String,
     pub config: ConfigFacts,
     pub collect: watch::Receiver<collect::Facts>,
+    pub health: watch::Receiver<health::Facts>,
     pub mqtt: watch::Receiver<mqtt::Facts>,
     pub api: watch::Receiver<upload::Facts>,
     pub spool: watch::Receiver<spool::Facts>,
@@ -38,6 +39,7 @@ pub struct Status {
     pub mac: String,
     pub config: ConfigFacts,
     pub sources: collect::Sources,
+    pub health: health::Facts,
     pub mqtt: mqtt::Facts,
     pub api: upload::Facts,
     pub spool: spool::Facts,
@@ -57,6 +59,7 @@ impl Board {
             mac: self.mac.clone(),
             config: self.config.clone(),
             sources: collect.sources,
+            health: self.health.borrow().clone(),
             mqtt: self.mqtt.borrow().clone(),
             api: self.api.borrow().clone(),
             spool: self.spool.borrow().clone(),

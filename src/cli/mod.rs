@@ -1,6 +1,7 @@
 //! The command line: what a person asks for.
 
 mod ask;
+mod health;
 pub mod jobs;
 mod options;
 pub mod run;

@@ -5,6 +5,7 @@ use std::io::Write;
 use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
+use super::health::HealthView;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
 
@@ -16,6 +17,7 @@ struct View {
     uptime: u64,
     mac: String,
     config: ConfigView,
+    health: HealthView,
     sources: SourcesView,
     mqtt: MqttView,
     api: ApiView,
@@ -106,6 +108,7 @@ impl View {
                 safe(&self.mac),
                 span(self.uptime)
             ),
+            format!("health    {}", self.health.words()),
             format!("broker    {}", self.mqtt.words()),
             format!("delivery  {}", self.api.words()),
             format!("queue     {}", self.spool.words()),
@@ -241,6 +244,7 @@ mod tests {
         assert_eq!(
             view.text(),
             "socketman 1.2.3, 94:83:c4:a1:b2:00, up 2 min\n\
+             health    not known yet\n\
              broker    NOT connected to broker.example:1883: connection refused\n\
              delivery  FAILING, never accepted: api.example: 500 \u{fffd}[2J\n\
              queue     0 reports, 0 B, 0 dropped\n\

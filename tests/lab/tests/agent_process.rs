@@ -188,7 +188,12 @@ async fn without_a_bus_the_device_is_reported_all_the_same() {
         log: dir.path().join("agent.log"),
         time_scale: SCALE,
     };
-    let settings = json!({"mac": "02:00:00:00:00:01", "stats_url": api.url("/stats")});
+    let settings = json!({
+        "mac": "02:00:00:00:00:01",
+        "stats_url": api.url("/stats"),
+        "health_url": "",
+        "web_url": "",
+    });
     program.configure(&settings).unwrap();
     let mut agent = program.start().unwrap();
     reports(&api, 2).await;
