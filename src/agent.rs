@@ -15,6 +15,7 @@ use crate::lock::{Lock, LockError};
 use crate::provision::identity::{identify, IdentityError};
 use crate::provision::wan;
 use crate::shutdown::{shutdown, Signals};
+use crate::starts::{self, Starts};
 use crate::status::{Board, ConfigFacts};
 use crate::{api, collect, health, jobs, logging, mqtt, spool, ubus, upload};
 
@@ -79,6 +80,12 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     };
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
     let boot_id = boot_id(&root)?;
+    let starts = Arc::new(Starts::count(
+        starts::directory(&root),
+        &boot_id,
+        Duration::from_secs(rustix::system::sysinfo().uptime.try_into().unwrap_or(0)),
+        config.pace,
+    ));
     let (client, connection) = ubus::connect(&args.bus.socket());
     tokio::spawn(connection.run());
     let mac = match identify(&config, None, &root) {
@@ -92,9 +99,10 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         mac.mac,
         mac.source
     );
-    let parts = Parts::start(config, facts, client, &root, boot_id, mac.mac);
+    let parts = Parts::start(config, facts, client, &root, boot_id, mac.mac, &starts);
     let signal = signals.next().await;
     log::info!("{signal}: ending");
+    starts.ended();
     parts.end().await;
     Ok(())
 }
@@ -145,9 +153,11 @@ impl Parts {
         root: &Path,
         boot_id: String,
         mac: String,
+        starts: &Arc<Starts>,
     ) -> Self {
         let (end_first, ends) = shutdown();
         let (end_broker, mut broker_ends) = shutdown();
+        let hold = starts.hold();
         let mut first = JoinSet::new();
         let mut broker = JoinSet::new();
         let (_, configs) = watch::channel(config.clone());
@@ -181,19 +191,26 @@ impl Parts {
         ));
         first.spawn(keep(collected, spool.clone()));
         let (upload_facts, upload_known) = watch::channel(upload::Facts::default());
-        first.spawn(upload::run(
+        let delivery = upload::run(
             config.clone(),
             mac.clone(),
             spool.clone(),
             upload_facts,
             ends.clone(),
-        ));
+        );
+        let mut held_ends = ends.clone();
+        first.spawn(async move {
+            if hold.over(&mut held_ends).await {
+                delivery.await;
+            }
+        });
 
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
         let (jobs_part, jobs, replies) = jobs::new(configs.clone(), mac.clone());
         let mut jobs_end = ends.clone();
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
         let (mqtt_facts, mqtt_known) = watch::channel(mqtt::Facts::default());
+        let mut held_ends = broker_ends.clone();
         let link = mqtt::run(
             config.clone(),
             mac.clone(),
@@ -203,8 +220,10 @@ impl Parts {
             async move { broker_ends.requested().await },
         );
         broker.spawn(async move {
-            // What nobody took is lost with the process.
-            drop(link.await);
+            if hold.over(&mut held_ends).await {
+                // What nobody took is lost with the process.
+                drop(link.await);
+            }
         });
 
         // mqtt, upload, world ─► health ─► collect
@@ -227,6 +246,7 @@ impl Parts {
         let sources = api::Sources {
             board: Board {
                 started: Instant::now(),
+                starts: Arc::clone(starts),
                 mac,
                 config: config_facts,
                 collect: collect_known,

@@ -1,17 +1,20 @@
 //! The board: the newest fact of every part, as `status` shows it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::config::Problem;
+use crate::starts::{self, Starts};
 use crate::{collect, health, jobs, mqtt, spool, upload};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
 pub struct Board {
     pub started: Instant,
+    pub starts: Arc<Starts>,
     pub mac: String,
     pub config: ConfigFacts,
     pub collect: watch::Receiver<collect::Facts>,
@@ -48,6 +51,7 @@ pub struct Status {
     pub radios: usize,
     /// Authorised stations seen by the last collection.
     pub stations: usize,
+    pub starts: starts::Facts,
 }
 
 impl Board {
@@ -66,6 +70,7 @@ impl Board {
             jobs: *self.jobs.borrow(),
             radios: collect.radios,
             stations: collect.stations,
+            starts: self.starts.facts(),
         }
     }
 }

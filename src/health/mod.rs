@@ -47,7 +47,7 @@ const WITH_PROOF: Duration = Duration::from_secs(15 * 60);
 const OFFLINE: Duration = Duration::from_secs(10);
 
 /// What the health task owns.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Part {
     pub config: Arc<Config>,
     /// Prefix of /proc and /sys.
@@ -62,7 +62,7 @@ pub struct Part {
 }
 
 /// Where the task hears that somebody wants a probe.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Asks(Arc<Notify>);
 
 /// Asks the health task for a probe.
