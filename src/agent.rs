@@ -9,8 +9,10 @@ use tokio::task::JoinSet;
 use tokio::time::{timeout_at, Instant as Deadline};
 
 use crate::cli::AgentArgs;
+use crate::clock::Pace;
 use crate::collect::Report;
 use crate::config::{self, Config, Loaded, Problem};
+use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
 use crate::provision::identity::{identify, IdentityError};
 use crate::provision::wan;
@@ -80,12 +82,8 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     };
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
     let boot_id = boot_id(&root)?;
-    let starts = Arc::new(Starts::count(
-        starts::directory(&root),
-        &boot_id,
-        Duration::from_secs(rustix::system::sysinfo().uptime.try_into().unwrap_or(0)),
-        config.pace,
-    ));
+    let past = Past::look(&root, &boot_id, config.pace);
+    past.crashes.end_on_panic();
     let (client, connection) = ubus::connect(&args.bus.socket());
     tokio::spawn(connection.run());
     let mac = match identify(&config, None, &root) {
@@ -99,12 +97,30 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         mac.mac,
         mac.source
     );
-    let parts = Parts::start(config, facts, client, &root, boot_id, mac.mac, &starts);
+    let parts = Parts::start(config, facts, client, &root, boot_id, mac.mac, &past);
     let signal = signals.next().await;
     log::info!("{signal}: ending");
-    starts.ended();
+    past.starts.ended();
     parts.end().await;
     Ok(())
+}
+
+/// What the agents before this one left behind.
+struct Past {
+    starts: Arc<Starts>,
+    crashes: Crashes,
+}
+
+impl Past {
+    fn look(root: &Path, boot_id: &str, pace: Pace) -> Self {
+        let uptime = rustix::system::sysinfo().uptime;
+        let uptime = Duration::from_secs(u64::try_from(uptime).unwrap_or(0));
+        let dir = || starts::directory(root);
+        Past {
+            starts: Arc::new(Starts::count(dir(), boot_id, uptime, pace)),
+            crashes: Crashes::read(dir()),
+        }
+    }
 }
 
 /// Logs what is wrong with the settings and keeps it for `status`.
@@ -153,11 +169,11 @@ impl Parts {
         root: &Path,
         boot_id: String,
         mac: String,
-        starts: &Arc<Starts>,
+        past: &Past,
     ) -> Self {
         let (end_first, ends) = shutdown();
         let (end_broker, mut broker_ends) = shutdown();
-        let hold = starts.hold();
+        let hold = past.starts.hold();
         let mut first = JoinSet::new();
         let mut broker = JoinSet::new();
         let (_, configs) = watch::channel(config.clone());
@@ -208,6 +224,7 @@ impl Parts {
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
         let (jobs_part, jobs, replies) = jobs::new(configs.clone(), mac.clone());
         let mut jobs_end = ends.clone();
+        let jobs_part = jobs_part.with_crashes(past.crashes.clone());
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
         let (mqtt_facts, mqtt_known) = watch::channel(mqtt::Facts::default());
         let mut held_ends = broker_ends.clone();
@@ -246,7 +263,7 @@ impl Parts {
         let sources = api::Sources {
             board: Board {
                 started: Instant::now(),
-                starts: Arc::clone(starts),
+                starts: Arc::clone(&past.starts),
                 mac,
                 config: config_facts,
                 collect: collect_known,

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! * [`cli`] understands the command line: run the agent, or ask the one that runs.
-//! * [`agent`] takes the [`lock`], counts its [`starts`], finds out who the device is ([`provision`]), builds the parts in the
+//! * [`agent`] takes the [`lock`], counts its [`starts`], remembers each [`crash`], finds out who the device is ([`provision`]), builds the parts in the
 //!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
 //! * [`config`] turns command line and config.json into one validated, immutable `Config`; one table
 //!   holds every option. What is wrong is reported, never fatal.
@@ -41,6 +41,7 @@ pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;
+pub mod crash;
 pub mod durable;
 pub mod health;
 pub mod jobs;

@@ -5,6 +5,7 @@ mod health;
 pub mod jobs;
 mod options;
 pub mod run;
+mod starts;
 pub mod stats;
 pub mod status;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
 use super::health::HealthView;
+use super::starts::StartsView;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
 
@@ -26,14 +27,6 @@ struct View {
     radios: u64,
     stations: u64,
     starts: StartsView,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct StartsView {
-    count: u64,
-    held_until: Option<u64>,
-    error: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,28 +141,6 @@ impl View {
     }
 }
 
-impl StartsView {
-    /// Of broker and API there is nothing to tell while they are not tried.
-    fn or_held(&self, words: String) -> String {
-        match self.held_until {
-            Some(at) => format!(
-                "NOT tried, the agent was started too often; begins {}",
-                ahead(at)
-            ),
-            None => words,
-        }
-    }
-
-    fn words(&self) -> Option<String> {
-        if let Some(error) = &self.error {
-            return Some(format!("NOT counted: {}", safe(error)));
-        }
-        let count = count(self.count, "time");
-        let words = format!("ended without being told to {count} in a row; see the log");
-        (self.count > 0).then_some(words)
-    }
-}
-
 impl MqttView {
     fn words(&self) -> String {
         let lasting = self
@@ -257,27 +228,6 @@ impl ProblemView {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_agent_that_was_started_too_often_says_when_it_tries_broker_and_api() {
-        let starts = StartsView {
-            count: 5,
-            held_until: Some(1),
-            ..StartsView::default()
-        };
-        let view = View {
-            starts,
-            ..View::default()
-        };
-        let text = view.text();
-        let held = "NOT tried, the agent was started too often; begins now\n";
-        assert!(
-            text.contains(&format!("broker    {held}delivery  {held}")),
-            "{text}"
-        );
-        let why = "starts    ended without being told to 5 times in a row; see the log\n";
-        assert!(text.contains(why), "{text}");
-    }
 
     #[test]
     fn what_is_wrong_stands_out_and_says_what_next() {
