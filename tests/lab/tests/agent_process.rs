@@ -188,7 +188,7 @@ async fn an_agent_that_dies_again_and_again_is_on_the_bus_and_leaves_the_broker_
         if deaths < 6 {
             lab.agent().unwrap().kill().await.unwrap();
             within("the object is gone", async {
-                while !lab.client().lookup("socketman", DEADLINE).await.is_err() {
+                while lab.client().lookup("socketman", DEADLINE).await.is_ok() {
                     tokio::task::yield_now().await;
                 }
             })
