@@ -1,20 +1,24 @@
 //! The board: the newest fact of every part, as `status` shows it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::config::Problem;
-use crate::{collect, jobs, mqtt, spool, upload};
+use crate::starts::{self, Starts};
+use crate::{collect, health, jobs, mqtt, spool, upload};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
 pub struct Board {
     pub started: Instant,
+    pub starts: Arc<Starts>,
     pub mac: String,
     pub config: ConfigFacts,
     pub collect: watch::Receiver<collect::Facts>,
+    pub health: watch::Receiver<health::Facts>,
     pub mqtt: watch::Receiver<mqtt::Facts>,
     pub api: watch::Receiver<upload::Facts>,
     pub spool: watch::Receiver<spool::Facts>,
@@ -38,6 +42,7 @@ pub struct Status {
     pub mac: String,
     pub config: ConfigFacts,
     pub sources: collect::Sources,
+    pub health: health::Facts,
     pub mqtt: mqtt::Facts,
     pub api: upload::Facts,
     pub spool: spool::Facts,
@@ -46,6 +51,7 @@ pub struct Status {
     pub radios: usize,
     /// Authorised stations seen by the last collection.
     pub stations: usize,
+    pub starts: starts::Facts,
 }
 
 impl Board {
@@ -57,12 +63,14 @@ impl Board {
             mac: self.mac.clone(),
             config: self.config.clone(),
             sources: collect.sources,
+            health: self.health.borrow().clone(),
             mqtt: self.mqtt.borrow().clone(),
             api: self.api.borrow().clone(),
             spool: self.spool.borrow().clone(),
             jobs: *self.jobs.borrow(),
             radios: collect.radios,
             stations: collect.stations,
+            starts: self.starts.facts(),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::io::Write;
 use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
+use super::health::HealthView;
+use super::starts::StartsView;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
 
@@ -16,6 +18,7 @@ struct View {
     uptime: u64,
     mac: String,
     config: ConfigView,
+    health: HealthView,
     sources: SourcesView,
     mqtt: MqttView,
     api: ApiView,
@@ -23,6 +26,7 @@ struct View {
     jobs: JobsView,
     radios: u64,
     stations: u64,
+    starts: StartsView,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -106,8 +110,9 @@ impl View {
                 safe(&self.mac),
                 span(self.uptime)
             ),
-            format!("broker    {}", self.mqtt.words()),
-            format!("delivery  {}", self.api.words()),
+            format!("health    {}", self.health.words()),
+            format!("broker    {}", self.starts.or_held(self.mqtt.words())),
+            format!("delivery  {}", self.starts.or_held(self.api.words())),
             format!("queue     {}", self.spool.words()),
             format!(
                 "wifi      {}, {}",
@@ -116,6 +121,11 @@ impl View {
             ),
             format!("jobs      {}", self.jobs.words()),
         ];
+        lines.extend(
+            self.starts
+                .words()
+                .map(|words| format!("starts    {words}")),
+        );
         if !self.sources.missing.is_empty() {
             let missing = self.sources.missing.join(", ");
             lines.push(format!("missing   {}", safe(&missing)));
@@ -241,6 +251,7 @@ mod tests {
         assert_eq!(
             view.text(),
             "socketman 1.2.3, 94:83:c4:a1:b2:00, up 2 min\n\
+             health    not known yet\n\
              broker    NOT connected to broker.example:1883: connection refused\n\
              delivery  FAILING, never accepted: api.example: 500 \u{fffd}[2J\n\
              queue     0 reports, 0 B, 0 dropped\n\

@@ -48,7 +48,7 @@ pub struct Facts {
     pub next_attempt: Option<u64>,
     /// Whether there was a session at all.
     #[serde(skip)]
-    met: bool,
+    pub(crate) met: bool,
 }
 
 impl Facts {

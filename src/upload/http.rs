@@ -4,10 +4,11 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::multipart::Form;
 use reqwest::redirect::Policy;
-use reqwest::{Response, Url};
+use reqwest::{ClientBuilder, Response, Url};
 use rustls_native_certs::CertificateResult;
 
 use crate::config::Secret;
@@ -104,12 +105,7 @@ impl Client {
         } else {
             rustls::RootCertStore::empty()
         };
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(roots)?)
-            .https_only(false)
-            .no_proxy()
-            .redirect(Policy::none())
-            .user_agent(concat!("SocketMan/", env!("CARGO_PKG_VERSION")))
+        builder(roots)?
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -155,6 +151,37 @@ async fn beginning(response: &mut Response) -> reqwest::Result<Vec<u8>> {
     Ok(body)
 }
 
+/// A client for the page at `url` that looks names up by `resolver` and keeps no connection.
+///
+/// # Errors
+///
+/// https without root certificates on the device.
+pub(crate) fn probing_client(
+    url: &Url,
+    resolver: impl Resolve + 'static,
+) -> Result<reqwest::Client, HttpError> {
+    let roots = match url.scheme() {
+        "https" => system_roots()?,
+        _ => rustls::RootCertStore::empty(),
+    };
+    builder(roots)?
+        .dns_resolver(Arc::new(resolver))
+        .pool_max_idle_per_host(0)
+        .build()
+        .map_err(|error| HttpError::Setup(reason(error)))
+}
+
+/// What all clients have in common: no proxy, and a redirect is an answer.
+fn builder(roots: rustls::RootCertStore) -> Result<ClientBuilder, HttpError> {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(roots)?)
+        .https_only(false)
+        .no_proxy()
+        .redirect(Policy::none())
+        .user_agent(concat!("SocketMan/", env!("CARGO_PKG_VERSION")));
+    Ok(builder)
+}
+
 fn tls(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, rustls::Error> {
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(ring);
@@ -182,7 +209,7 @@ fn root_store(found: CertificateResult, place: String) -> Result<rustls::RootCer
 }
 
 /// The innermost cause says what happened; the outer ones name the URL, with the token in it.
-fn reason(error: reqwest::Error) -> String {
+pub(crate) fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();
     if error.is_timeout() {
         let what = if error.is_connect() {

@@ -43,6 +43,9 @@ pub struct Facts {
     pub last_error: Option<String>,
     /// When it is tried next, seconds since the epoch; `None` while a delivery is under way.
     pub next_attempt: Option<u64>,
+    /// When the server last accepted something, if nothing has failed since.
+    #[serde(skip)]
+    pub accepted: Option<Instant>,
 }
 
 /// Why a delivery ended before the spool was empty.
@@ -135,7 +138,10 @@ impl Link {
                     let text = error.to_string();
                     let level = self.outage.level(&text);
                     log::log!(level, "delivery: {text}; reports are kept");
-                    facts.send_modify(|facts| facts.last_error = Some(text));
+                    facts.send_modify(|facts| {
+                        facts.last_error = Some(text);
+                        facts.accepted = None;
+                    });
                     // On top of what the server asked for, or all would come back together.
                     config.pace.of(error.asked_wait()) + self.backoff.next_wait()
                 }
@@ -155,6 +161,7 @@ impl Link {
             log::debug!("delivery: {} reports accepted", batch.reports);
             facts.send_modify(|facts| {
                 facts.last_ok = Some(epoch_seconds());
+                facts.accepted = Some(Instant::now());
                 facts.last_error = None;
             });
         }

@@ -16,8 +16,13 @@ use crate::jobs::recent::{Entry, Source, State};
 use crate::jobs::{Decision, Request, Run, RunError};
 
 impl Jobs {
-    /// The order of checks: size and JSON, device, signature, known id, expiry, ledger.
+    /// The order of checks: what ended an earlier agent, size and JSON, device, signature, known id, expiry, ledger.
     pub(super) fn submit(&mut self, payload: &Bytes, source: Source) -> Decision {
+        let _handling = match self.crashes.handle("message", payload) {
+            Ok(handling) => handling,
+            // Even its id was read by what may have panicked.
+            Err(skipped) => return self.reject(None, skipped.to_string()),
+        };
         let job = match message::parse(payload) {
             Ok(job) => job,
             Err(Rejected { id, reason }) => return self.reject(id, reason),

@@ -22,6 +22,7 @@ use super::recent::{Entry, Recent, Source, State};
 use super::{reply, Change, Command, Decision, Detail, Facts, RunError};
 use crate::clock;
 use crate::config::Config;
+use crate::crash::Crashes;
 
 use queue::Queue;
 use rejections::Rejections;
@@ -55,9 +56,16 @@ pub struct Jobs {
     outbox: Outbox,
     returns: mpsc::Receiver<Returned>,
     rejections: Rejections,
+    crashes: Crashes,
 }
 
 impl Jobs {
+    /// Skips payloads that ended earlier agents, and notes which one is handled.
+    pub fn with_crashes(mut self, crashes: Crashes) -> Self {
+        self.crashes = crashes;
+        self
+    }
+
     pub(super) fn new(
         config: watch::Receiver<Arc<Config>>,
         mac: String,
@@ -81,6 +89,7 @@ impl Jobs {
             outbox,
             returns,
             rejections: Rejections::default(),
+            crashes: Crashes::default(),
         };
         (jobs, replies)
     }

@@ -19,6 +19,9 @@ use crate::address::reserve;
 pub use body::BodyError;
 pub use record::{Record, ReportId, Request};
 
+/// Path of the page that answers 204, for the web check of health; it is not in the record.
+pub const WEB_CHECK: &str = "/generate_204";
+
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {

@@ -23,6 +23,9 @@ use super::record::{Record, Request};
 use super::Mode;
 use crate::address::reserve;
 
+/// What a captive portal answers.
+const PAGE: &str = "<!DOCTYPE html><title>Log in</title>";
+
 /// A client that keeps a rubbish connection open is cut off.
 const RUBBISH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -138,6 +141,12 @@ impl Api {
         &self,
         request: hyper::Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
+        if *request.method() == Method::GET && request.uri().path() == super::WEB_CHECK {
+            return Ok(match self.mode {
+                Mode::Page => self.response(200, PAGE.to_owned()),
+                _ => self.response(204, String::new()),
+            });
+        }
         let (head, body) = request.into_parts();
         let mut seen = Request {
             method: head.method.to_string(),
@@ -152,7 +161,7 @@ impl Api {
         {
             Ok(reports) => match self.mode {
                 Mode::Status(status, _) => (status, "{}".to_owned()),
-                Mode::Page => (200, "<!DOCTYPE html><title>Log in</title>".to_owned()),
+                Mode::Page => (200, PAGE.to_owned()),
                 _ => match self.store(&reports.lines) {
                     Ok(()) => (200, "{}".to_owned()),
                     Err(error) => (500, error.to_string()),
