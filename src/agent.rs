@@ -16,7 +16,7 @@ use crate::provision::identity::{identify, IdentityError};
 use crate::provision::wan;
 use crate::shutdown::{shutdown, Signals};
 use crate::status::{Board, ConfigFacts};
-use crate::{api, collect, jobs, logging, mqtt, spool, ubus, upload};
+use crate::{api, collect, jobs, logging, mqtt, spool, tls, ubus, upload};
 
 /// The agent has ended this long after SIGTERM at the latest.
 pub const END_WITHIN: Duration = Duration::from_secs(5);
@@ -104,12 +104,14 @@ fn found_wrong(loaded: &Loaded) -> ConfigFacts {
     for problem in &loaded.errors {
         log::error!("{problem}; the default is used");
     }
-    for problem in &loaded.warnings {
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(tls::warnings(&loaded.config));
+    for problem in &warnings {
         log::warn!("{problem}");
     }
     ConfigFacts {
         errors: loaded.errors.clone(),
-        warnings: loaded.warnings.clone(),
+        warnings,
     }
 }
 
@@ -159,6 +161,7 @@ impl Parts {
                 dir: config.spool_dir.clone(),
                 boot_id,
                 max: config.spool_max,
+                apart: config.no_cache,
             },
             inbox,
         ));

@@ -46,5 +46,6 @@ pub mod provision;
 pub mod shutdown;
 pub mod spool;
 pub mod status;
+pub mod tls;
 pub mod ubus;
 pub mod upload;

@@ -2,6 +2,8 @@
 
 use rumqttc::{ClientError, ConnectReturnCode, ConnectionError};
 
+use crate::tls::words;
+
 /// Longest error shown, characters.
 const ERROR_MAX: usize = 200;
 
@@ -18,6 +20,9 @@ pub(super) fn refused(error: ClientError) -> String {
 
 /// An error as it is shown: bounded, and without control characters a broker may have sent.
 pub(super) fn describe(error: &ConnectionError) -> String {
+    if let Some(text) = words::explain(error) {
+        return text;
+    }
     let text = match error {
         // Its own text is the whole packet.
         ConnectionError::NotConnAck(_) => return "the first packet is not a CONNACK".into(),

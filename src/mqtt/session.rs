@@ -11,7 +11,7 @@ use rumqttc::{
 use tokio::sync::watch;
 use tokio::time::{interval_at, sleep_until, timeout, Instant, Interval, MissedTickBehavior};
 
-use super::client::{client, status_qos, CONNECT_WITHIN};
+use super::client::{client, status_qos, Tls, CONNECT_WITHIN};
 use super::error::{describe, refused};
 use super::flight::InFlight;
 use super::status;
@@ -72,8 +72,9 @@ impl<'a> Session<'a> {
         jobs: &'a jobs::Handle,
         replies: &'a mut jobs::Replies,
         facts: &'a watch::Sender<Facts>,
+        tls: Tls,
     ) -> Self {
-        let (client, eventloop) = client(config, topics);
+        let (client, eventloop) = client(config, topics, tls);
         Session {
             config,
             topics,

@@ -16,31 +16,24 @@ pub(super) struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     certificate_file: PathBuf,
-    key_file: PathBuf,
 }
 
 /// What `tls_cert` and `tls_key` name; `None` without them.
 pub(super) fn read(config: &Config) -> Result<Option<Identity>, TlsError> {
-    let (certificate_file, key_file) = match (&config.tls_cert, &config.tls_key) {
+    let (certificate_file, key) = match (&config.tls_cert, &config.tls_key) {
         (None, None) => return Ok(None),
         (Some(_), None) => return Err(TlsError::Half("tls_cert", "tls_key")),
         (None, Some(_)) => return Err(TlsError::Half("tls_key", "tls_cert")),
-        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        (Some(certificate), Some(key)) => (certificate.clone(), &key.0),
     };
     let chain = roots::certificates("tls_cert", &certificate_file)?;
-    let bytes = read_small(&key_file, FILE_MAX).map_err(|error| TlsError::File {
-        option: "tls_key",
-        path: key_file.clone(),
-        error,
-    })?;
+    let bytes = read_small(key, FILE_MAX).map_err(TlsError::KeyFile)?;
     // Its own error could quote the file.
-    let key =
-        PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| TlsError::NoKey(key_file.clone()))?;
+    let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| TlsError::NoKey)?;
     Ok(Some(Identity {
         chain,
         key,
         certificate_file,
-        key_file,
     }))
 }
 
@@ -53,12 +46,9 @@ impl Identity {
         use rustls::Error;
         match builder.with_client_auth_cert(self.chain, self.key) {
             Ok(config) => Ok(config),
-            Err(Error::InconsistentKeys(_)) => Err(TlsError::OtherKey {
-                key: self.key_file,
-                certificate: self.certificate_file,
-            }),
+            Err(Error::InconsistentKeys(_)) => Err(TlsError::OtherKey(self.certificate_file)),
             // What is no key of a kind we can use ends here.
-            Err(Error::General(_)) => Err(TlsError::NoKey(self.key_file)),
+            Err(Error::General(_)) => Err(TlsError::NoKey),
             Err(Error::InvalidCertificate(_)) => Err(TlsError::NoCertificate {
                 option: "tls_cert",
                 path: self.certificate_file,

@@ -38,12 +38,18 @@ pub enum TlsError {
     },
     #[error("option '{option}': {path} holds no certificate that can be used (PEM is wanted)")]
     NoCertificate { option: &'static str, path: PathBuf },
-    #[error("option 'tls_key': {0} holds no private key that can be used (PEM without a passphrase is wanted)")]
-    NoKey(PathBuf),
+    /// Its path is nobody's business, here and below.
+    #[error("option 'tls_key': the file {0}")]
+    KeyFile(FileError),
+    #[error(
+        "option 'tls_key': the file holds no private key that can be used (PEM without a \
+         passphrase is wanted)"
+    )]
+    NoKey,
     #[error("option '{0}' is set without '{1}'")]
     Half(&'static str, &'static str),
-    #[error("option 'tls_key': the key in {key} does not belong to the certificate in {certificate}")]
-    OtherKey { key: PathBuf, certificate: PathBuf },
+    #[error("option 'tls_key': the key does not belong to the certificate in {0}")]
+    OtherKey(PathBuf),
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
@@ -85,22 +91,22 @@ pub fn for_api(config: &Config, needed: bool) -> Result<ClientConfig, TlsError> 
 
 /// What a person should know about these settings although they work.
 pub fn warnings(config: &Config) -> Vec<Problem> {
-    let warning = |option: &str, source: String, reason: &str| Problem {
+    let warning = |option: &str, reason: &str| Problem {
         option: Some(option.to_owned()),
-        source,
+        source: "tls".to_owned(),
         line: None,
         reason: reason.to_owned(),
     };
     let mut warnings = Vec::new();
     if config.insecure {
-        let reason = "certificates of the API are not checked: anyone on the way can read the token";
-        warnings.push(warning("insecure", "tls".to_owned(), reason));
+        let reason =
+            "certificates of the API are not checked: anyone on the way can read the token";
+        warnings.push(warning("insecure", reason));
     }
-    if let Some(key) = config.tls_key.as_deref().filter(|_| config.tls) {
-        if identity::is_open_to_others(key) {
-            let reason = "the file can be read by others: chmod 600 it";
-            warnings.push(warning("tls_key", key.display().to_string(), reason));
-        }
+    let key = config.tls_key.as_ref().filter(|_| config.tls);
+    if key.is_some_and(|key| identity::is_open_to_others(&key.0)) {
+        let reason = "others can read the file: chmod 600 it";
+        warnings.push(warning("tls_key", reason));
     }
     warnings
 }

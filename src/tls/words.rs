@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io;
-use std::time::Duration;
 
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError};
@@ -78,7 +77,7 @@ fn certificate(error: &CertificateError) -> String {
 /// How long from `from` to `to`.
 fn days(from: UnixTime, to: UnixTime) -> String {
     let span = to.as_secs().saturating_sub(from.as_secs());
-    match Duration::from_secs(span).as_secs() / 86_400 {
+    match span / 86_400 {
         0 => "less than a day".to_owned(),
         1 => "1 day".to_owned(),
         days => format!("{days} days"),
@@ -92,7 +91,9 @@ fn names(presented: &[String]) -> String {
         .take(NAMES)
         .map(|name| {
             // rustls writes a name as `DnsName("example.net")`.
-            let bare = name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")"));
+            let bare = name
+                .split_once("(\"")
+                .and_then(|(_, rest)| rest.strip_suffix("\")"));
             let name = bare.unwrap_or(name);
             name.chars().take(64).flat_map(char::escape_debug).collect()
         })
@@ -113,7 +114,9 @@ fn alerted(alert: AlertDescription) -> String {
         Alert::UnknownCA => {
             "the server does not know the issuer of our client certificate".to_owned()
         }
-        Alert::CertificateExpired => "the server says our client certificate has expired".to_owned(),
+        Alert::CertificateExpired => {
+            "the server says our client certificate has expired".to_owned()
+        }
         Alert::CertificateRevoked => "the server says our client certificate is revoked".to_owned(),
         Alert::BadCertificate
         | Alert::UnsupportedCertificate
