@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{interval_at, sleep_until, timeout, Instant, Interval, MissedTickBehavior};
 
 use super::client::{client, status_qos, Tls, CONNECT_WITHIN};
-use super::error::{describe, refused};
+use super::error::{describe, describe_start, refused};
 use super::flight::InFlight;
 use super::status;
 use super::topic::Topics;
@@ -120,7 +120,8 @@ impl<'a> Session<'a> {
                     polling.set(poll(eventloop));
                     match event {
                         Ok(event) => self.handle(event, subscribed),
-                        Err(error) => Err(describe(&error)),
+                        Err(error) if connected => Err(describe(&error)),
+                        Err(error) => Err(describe_start(&error, self.config.tls)),
                     }
                 }
                 (ack, decision) = self.undecided.next() => {

@@ -9,16 +9,16 @@ use rustls::{AlertDescription, CertificateError};
 /// Names of a certificate that are shown at most.
 const NAMES: usize = 3;
 
-/// What went wrong with TLS, if that is what `error` or one of its causes says.
-pub fn explain(error: &(dyn Error + 'static)) -> Option<String> {
+/// What went wrong with TLS, if that is what `error` or one of its causes says. With `handshake`, a
+/// connection that the server ended was ended in a handshake.
+pub fn explain(error: &(dyn Error + 'static), handshake: bool) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
             return Some(told(error));
         }
         let io = error.downcast_ref::<io::Error>();
-        // tokio-rustls has no other way to say it.
-        if io.is_some_and(|io| io.to_string() == "tls handshake eof") {
+        if handshake && io.is_some_and(is_end) {
             let text = "the server ends the connection in the TLS handshake; does it speak TLS?";
             return Some(text.to_owned());
         }
@@ -29,6 +29,11 @@ pub fn explain(error: &(dyn Error + 'static)) -> Option<String> {
         };
     }
     None
+}
+
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 fn told(error: &rustls::Error) -> String {
@@ -90,11 +95,11 @@ fn names(presented: &[String]) -> String {
         .iter()
         .take(NAMES)
         .map(|name| {
-            // rustls writes a name as `DnsName("example.net")`.
-            let bare = name
-                .split_once("(\"")
-                .and_then(|(_, rest)| rest.strip_suffix("\")"));
-            let name = bare.unwrap_or(name);
+            // rustls writes `DnsName("example.net")` and `IpAddress(10.0.0.1)`.
+            let inner = name
+                .split_once('(')
+                .and_then(|(_, rest)| rest.strip_suffix(')'));
+            let name = inner.unwrap_or(name).trim_matches('"');
             name.chars().take(64).flat_map(char::escape_debug).collect()
         })
         .collect();

@@ -90,7 +90,7 @@ impl Client {
         match exchange(request).await {
             Ok(answer) => Ok(answer),
             Err(error) => {
-                let tls = words::explain(&error);
+                let tls = words::explain(&error, to.is_https() && error.is_connect());
                 if tls.is_some() {
                     self.inner = None;
                 }

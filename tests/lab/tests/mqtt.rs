@@ -694,7 +694,10 @@ async fn a_broker_that_closes_after_connack_is_not_stormed() {
 #[tokio::test]
 async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
     for (answer, error) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "Mqtt state"),
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            "does not answer in MQTT",
+        ),
         (&[0x20, 2, 0, 1][..], "does not speak MQTT 3.1.1"),
         (&[0x20, 2, 0, 3][..], "not available now"),
         (&[0xd0, 0][..], "the first packet is not a CONNACK"),
@@ -703,7 +706,7 @@ async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
             "size limit exceeded",
         ),
         (&[0x20, 2, 0, 0, 0x40, 2, 0, 9][..], "nsolicited"),
-        (&b""[..], "closed by peer"),
+        (&b""[..], "closes the connection; does it want TLS"),
     ] {
         let (port, _times) = strange_broker(answer).await;
         let mut agent = Agent::start(config(port));
