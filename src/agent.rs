@@ -16,7 +16,7 @@ use crate::provision::identity::{identify, IdentityError};
 use crate::provision::wan;
 use crate::shutdown::{shutdown, Signals};
 use crate::status::{Board, ConfigFacts};
-use crate::{api, collect, jobs, logging, mqtt, spool, tls, ubus, upload};
+use crate::{api, collect, jobs, logging, mqtt, rest, spool, tls, ubus, upload};
 
 /// The agent has ended this long after SIGTERM at the latest.
 pub const END_WITHIN: Duration = Duration::from_secs(5);
@@ -134,7 +134,7 @@ struct Parts {
     /// Everything that may stop at once: collection, delivery, the bus object, jobs.
     first: JoinSet<()>,
     end_first: crate::shutdown::Trigger,
-    /// The broker link: it takes the last outcomes of jobs with it.
+    /// The broker link and the API's results: they take the last outcomes of jobs with them.
     broker: JoinSet<()>,
     end_broker: crate::shutdown::Trigger,
 }
@@ -150,6 +150,7 @@ impl Parts {
     ) -> Self {
         let (end_first, ends) = shutdown();
         let (end_broker, mut broker_ends) = shutdown();
+        let mut rest_ends = broker_ends.clone();
         let mut first = JoinSet::new();
         let mut broker = JoinSet::new();
         let (_, configs) = watch::channel(config.clone());
@@ -191,7 +192,7 @@ impl Parts {
         ));
 
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
-        let (jobs_part, jobs, replies) = jobs::new(configs.clone(), mac.clone());
+        let (jobs_part, jobs, outlets) = jobs::new(configs.clone(), mac.clone());
         let mut jobs_end = ends.clone();
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
         let (mqtt_facts, mqtt_known) = watch::channel(mqtt::Facts::default());
@@ -199,13 +200,30 @@ impl Parts {
             config.clone(),
             mac.clone(),
             jobs.clone(),
-            replies,
+            outlets.broker,
             mqtt_facts,
             async move { broker_ends.requested().await },
         );
         broker.spawn(async move {
             // What nobody took is lost with the process.
             drop(link.await);
+        });
+
+        // jobs ─► results ─► rest, instead of mqtt
+        let (rest_facts, rest_known) = watch::channel(None);
+        let (_, health_unknown) = watch::channel(None);
+        let results = rest::run(
+            rest::Part {
+                config: config.clone(),
+                mac: mac.clone(),
+                replies: outlets.api,
+                facts: rest_facts,
+                health: health_unknown,
+            },
+            async move { rest_ends.requested().await },
+        );
+        broker.spawn(async move {
+            drop(results.await);
         });
 
         // every part ─► board ─► bus
@@ -217,6 +235,7 @@ impl Parts {
                 collect: collect_known,
                 mqtt: mqtt_known,
                 api: upload_known,
+                rest: rest_known,
                 spool: spool.facts(),
                 jobs: jobs.facts(),
             },

@@ -17,6 +17,8 @@ pub struct Board {
     pub collect: watch::Receiver<collect::Facts>,
     pub mqtt: watch::Receiver<mqtt::Facts>,
     pub api: watch::Receiver<upload::Facts>,
+    /// Results over HTTP, with option `rest`.
+    pub rest: watch::Receiver<Option<upload::Facts>>,
     pub spool: watch::Receiver<spool::Facts>,
     pub jobs: watch::Receiver<jobs::Facts>,
 }
@@ -40,6 +42,8 @@ pub struct Status {
     pub sources: collect::Sources,
     pub mqtt: mqtt::Facts,
     pub api: upload::Facts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<upload::Facts>,
     pub spool: spool::Facts,
     pub jobs: jobs::Facts,
     /// Of the device, as the last collection saw them; switched off ones included.
@@ -59,6 +63,7 @@ impl Board {
             sources: collect.sources,
             mqtt: self.mqtt.borrow().clone(),
             api: self.api.borrow().clone(),
+            rest: self.rest.borrow().clone(),
             spool: self.spool.borrow().clone(),
             jobs: *self.jobs.borrow(),
             radios: collect.radios,

@@ -90,6 +90,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> jobs::Replies {
     tokio::pin!(shutdown);
+    replies.give_back();
     if config.disable_mqtt || config.mqtt_host.is_empty() {
         facts.send_replace(Facts::default());
         shutdown.await;

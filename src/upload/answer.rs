@@ -54,6 +54,16 @@ impl Answer {
         }
     }
 
+    /// Whether it is about what was sent alone, so that something else may be accepted.
+    pub fn is_about_the_request(&self) -> bool {
+        match self {
+            Answer::Refused { status } => {
+                (400..500).contains(status) && !matches!(status, 401 | 403 | 407 | 408)
+            }
+            _ => false,
+        }
+    }
+
     /// How long the server wants to be left alone.
     pub fn asked_wait(&self) -> Duration {
         match self {
@@ -142,6 +152,16 @@ mod tests {
         }
         let page = Answer::judge(200, Some("text/html"), None, b"");
         assert!(page.is_the_servers());
+    }
+
+    #[test]
+    fn what_is_refused_for_itself_does_not_hold_up_the_rest() {
+        for status in [400, 404, 405, 409, 410, 413, 415, 422] {
+            assert!(judge(status).is_about_the_request(), "{status}");
+        }
+        for status in [200, 302, 401, 403, 407, 408, 429, 500, 502, 503, 504] {
+            assert!(!judge(status).is_about_the_request(), "{status}");
+        }
     }
 
     #[test]

@@ -76,14 +76,14 @@ impl Link {
     pub(crate) fn start(config: Config) -> Self {
         let config = Arc::new(config);
         let (_, configs) = watch::channel(Arc::clone(&config));
-        let (_, handle, replies) = jobs::new(configs, MAC.into());
+        let (_, handle, outlets) = jobs::new(configs, MAC.into());
         let (sender, facts) = watch::channel(mqtt::Facts::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {
             // Sent or dropped, it is the end.
             let _ = stopped.await;
         };
-        let link = mqtt::run(config, MAC.into(), handle, replies, sender, shutdown);
+        let link = mqtt::run(config, MAC.into(), handle, outlets.broker, sender, shutdown);
         Link {
             facts,
             stop,
