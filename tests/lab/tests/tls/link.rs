@@ -93,9 +93,9 @@ impl Link {
 
     pub(crate) async fn facts(&self, what: impl FnMut(&mqtt::Facts) -> bool) -> mqtt::Facts {
         let mut facts = self.facts.clone();
-        let found = timeout(DEADLINE, facts.wait_for(what)).await;
-        let found = found.expect("in time").unwrap().clone();
-        found
+        let wait = timeout(DEADLINE, facts.wait_for(what));
+        let newest = wait.await.expect("in time").unwrap().clone();
+        newest
     }
 
     pub(crate) async fn connected(&self, connected: bool) -> mqtt::Facts {
