@@ -696,7 +696,12 @@ async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
     for (answer, error) in [
         (
             &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
-            "does not answer in MQTT",
+            "closes the connection; does it want TLS",
+        ),
+        // An alert of TLS.
+        (
+            &[0x15, 3, 3, 0, 2, 2, 10][..],
+            "does not answer in MQTT; does it want TLS",
         ),
         (&[0x20, 2, 0, 1][..], "does not speak MQTT 3.1.1"),
         (&[0x20, 2, 0, 3][..], "not available now"),
