@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use tokio::sync::watch;
-use tokio::time::{interval_at, sleep_until, Instant, Interval, MissedTickBehavior};
+use tokio::time::{sleep_until, Instant};
 
 use crate::clock;
 use crate::config::Config;
@@ -101,10 +101,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
                 rest.run(&mut replies).await;
             }
             Err(error) => {
-                let why = match config.api_url.as_str() {
-                    "" => "api_url is not set".to_owned(),
-                    _ => error.to_string(),
-                };
+                let why = error.to_string();
                 log::warn!("{why}: results of jobs are kept, none is sent");
                 facts.send_replace(Some(Facts {
                     last_error: Some(why),
@@ -136,7 +133,7 @@ struct Rest<'a> {
 
 impl Rest<'_> {
     async fn run(mut self, replies: &mut Replies) {
-        let mut ping = self.ping_interval();
+        let mut ping = self.config.pace.interval(self.config.ping_interval);
         let mut held: Option<Reply> = None;
         let mut due = Instant::now();
         let mut more = true;
@@ -159,14 +156,6 @@ impl Rest<'_> {
                 else => std::future::pending().await,
             }
         }
-    }
-
-    fn ping_interval(&self) -> Interval {
-        let every = self.config.pace.of(self.config.ping_interval);
-        let every = every.max(Duration::from_millis(1));
-        let mut ping = interval_at(Instant::now() + every, every);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ping
     }
 
     /// Sends a result; gives it back with how long to wait if it has to be sent again.

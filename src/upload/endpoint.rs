@@ -26,13 +26,16 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// Anything but an http or https URL; a token that cannot stand in a header.
+    /// Nothing, or anything but an http or https URL; a token that cannot stand in a header.
     pub fn new(
         option: &'static str,
         url: &str,
         config: &Config,
         mac: &str,
     ) -> Result<Self, HttpError> {
+        if url.is_empty() {
+            return Err(HttpError::Unset(option));
+        }
         let base = Url::parse(url).map_err(|_| HttpError::Url(option))?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(HttpError::Url(option));
@@ -181,8 +184,9 @@ mod tests {
 
     #[test]
     fn what_is_not_http_is_refused_by_the_name_of_its_option() {
+        let unset = endpoint("", "secret", ApiAuth::Query).map(|_| ());
+        assert_eq!(unset.unwrap_err().to_string(), "stats_url is not set");
         for url in [
-            "",
             "api.example.net",
             "file:///etc/passwd",
             "mailto:a@b",

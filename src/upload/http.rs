@@ -28,6 +28,8 @@ const ANSWER_MAX: usize = 64 << 10;
 /// Why there was no answer. Never holds a query string, and of a URL only the host.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
+    #[error("{0} is not set")]
+    Unset(&'static str),
     #[error("'{0}' is not an http or https URL")]
     Url(&'static str),
     #[error("option 'token' cannot stand in an HTTP header")]

@@ -98,10 +98,7 @@ pub async fn run(
             }
             Ok(link) => rounds::run(link, &config, &mac, &spool, &facts).await,
             Err(error) => {
-                let why = match config.stats_url.as_str() {
-                    "" => "stats_url is not set".to_owned(),
-                    _ => error.to_string(),
-                };
+                let why = error.to_string();
                 log::warn!("{why}: reports are kept, none is sent");
                 facts.send_modify(|facts| facts.last_error = Some(why));
                 std::future::pending().await

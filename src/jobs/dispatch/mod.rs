@@ -1,6 +1,7 @@
 //! The task that decides on jobs, starts them and keeps what became of them.
 
 mod admission;
+mod live;
 mod outgoing;
 mod queue;
 mod rejections;
@@ -16,7 +17,6 @@ use tokio::time::{sleep_until, Instant};
 
 use super::exec::{self, Limits, Stop};
 use super::ledger::Ledger;
-use super::message::Job;
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::outcome::{End, Outcome};
 use super::recent::{Entry, Recent, Source, State};
@@ -24,22 +24,11 @@ use super::{Change, Command, Decision, Detail, Facts, RunError};
 use crate::clock;
 use crate::config::Config;
 
+use live::Live;
 use outgoing::outlet_of_results;
 use queue::Queue;
 use rejections::Rejections;
 use workers::Workers;
-
-type Watched = watch::Sender<Option<Arc<Outcome>>>;
-
-/// A job accepted and not finished.
-struct Live {
-    job: Job,
-    source: Source,
-    outcome: Watched,
-    /// How to stop it, once it runs.
-    stop: Option<oneshot::Sender<Stop>>,
-    running: bool,
-}
 
 /// The jobs part; [`Jobs::run`] is its task.
 pub struct Jobs {
@@ -293,15 +282,5 @@ impl Jobs {
             id: id.to_string(),
             state,
         });
-    }
-}
-
-impl Live {
-    fn state(&self) -> State {
-        if self.running {
-            State::Running
-        } else {
-            State::Queued
-        }
     }
 }

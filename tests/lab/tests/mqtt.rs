@@ -4,7 +4,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,11 @@ use socketman::clock::Pace;
 use socketman::config::{Config, Secret};
 use socketman::{jobs, mqtt};
 use socketman_lab::broker::Broker;
+use socketman_lab::mosquitto;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout, Instant};
@@ -108,26 +108,9 @@ impl Server {
                 broker.start(*address).await.unwrap();
             }
             Server::Mosquitto { child, dir, .. } => {
-                let mut started = Command::new("mosquitto")
-                    .arg("-c")
-                    .arg(dir.path().join("conf"))
-                    .env("PATH", "/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
-                    .stderr(Stdio::piped())
-                    .kill_on_drop(true)
-                    .spawn()
-                    .expect("mosquitto does not start: install Debian's package mosquitto");
-                let mut log = BufReader::new(started.stderr.take().unwrap()).lines();
-                within("mosquitto runs", async {
-                    while let Some(line) = log.next_line().await.unwrap() {
-                        if line.ends_with("running") {
-                            return;
-                        }
-                    }
-                    panic!("mosquitto ended at once");
-                })
-                .await;
-                // Its log goes on and has to be read.
-                tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+                let conf = dir.path().join("conf");
+                let started = mosquitto::start(&conf);
+                let started = within("mosquitto runs", started).await.unwrap();
                 *child = Some(started);
             }
         }

@@ -1,20 +1,19 @@
 //! A real broker: Debian's mosquitto with certificates, and without.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use socketman::config::SecretPath;
+use socketman_lab::mosquitto;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpSocket;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::timeout;
 
 use crate::authority::{Authority, Valid};
 use crate::link::{config, error, Link, DEADLINE};
 
 /// mosquitto with these settings for its one listener.
-async fn mosquitto(dir: &Path, listener: &str) -> (Child, u16) {
+async fn serve(dir: &Path, listener: &str) -> (Child, u16) {
     // Kept until it listens, so that nobody else gets the port.
     let reserved = TcpSocket::new_v4().unwrap();
     reserved.set_reuseaddr(true).unwrap();
@@ -24,27 +23,10 @@ async fn mosquitto(dir: &Path, listener: &str) -> (Child, u16) {
         "user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n{listener}\n\
          log_dest stderr\nlog_type all\n"
     );
-    std::fs::write(dir.join("conf"), settings).unwrap();
-    let mut broker = Command::new("mosquitto")
-        .arg("-c")
-        .arg(dir.join("conf"))
-        .env("PATH", "/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("mosquitto does not start: install Debian's package mosquitto");
-    let mut log = BufReader::new(broker.stderr.take().unwrap()).lines();
-    let running = async {
-        while let Some(line) = log.next_line().await.unwrap() {
-            if line.ends_with("running") {
-                return;
-            }
-        }
-        panic!("mosquitto ended at once");
-    };
-    timeout(DEADLINE, running).await.expect("mosquitto runs");
-    // Its log goes on and has to be read.
-    tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+    let conf = dir.join("conf");
+    std::fs::write(&conf, settings).unwrap();
+    let broker = mosquitto::start(&conf);
+    let broker = timeout(DEADLINE, broker).await.expect("in time").unwrap();
     (broker, port)
 }
 
@@ -61,7 +43,7 @@ async fn mosquitto_and_the_agent_believe_each_other_by_their_certificates() {
         certificate.display(),
         key.display()
     );
-    let (_broker, port) = mosquitto(dir.path(), &listener).await;
+    let (_broker, port) = serve(dir.path(), &listener).await;
     let (certificate, key) = authority
         .sign(&["device"], Valid::Now)
         .write(dir.path(), "device");
@@ -90,7 +72,7 @@ async fn mosquitto_and_the_agent_believe_each_other_by_their_certificates() {
 #[tokio::test]
 async fn mosquitto_without_tls_is_told_from_one_with_a_bad_certificate() {
     let dir = TempDir::new().unwrap();
-    let (_broker, port) = mosquitto(dir.path(), "").await;
+    let (_broker, port) = serve(dir.path(), "").await;
     let cacrt = Authority::new("ours").write(dir.path());
     assert_eq!(
         error(config(port, cacrt)).await,
