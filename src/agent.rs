@@ -19,7 +19,7 @@ use crate::provision::wan;
 use crate::shutdown::{shutdown, Signals};
 use crate::starts::{self, Starts};
 use crate::status::{Board, ConfigFacts};
-use crate::{api, collect, health, jobs, logging, mqtt, spool, ubus, upload};
+use crate::{api, collect, health, jobs, logging, mqtt, rest, spool, tls, ubus, upload};
 
 /// The agent has ended this long after SIGTERM at the latest.
 pub const END_WITHIN: Duration = Duration::from_secs(5);
@@ -128,12 +128,14 @@ fn found_wrong(loaded: &Loaded) -> ConfigFacts {
     for problem in &loaded.errors {
         log::error!("{problem}; the default is used");
     }
-    for problem in &loaded.warnings {
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(tls::warnings(&loaded.config));
+    for problem in &warnings {
         log::warn!("{problem}");
     }
     ConfigFacts {
         errors: loaded.errors.clone(),
-        warnings: loaded.warnings.clone(),
+        warnings,
     }
 }
 
@@ -156,7 +158,7 @@ struct Parts {
     /// Everything that may stop at once: collection, delivery, the bus object, jobs.
     first: JoinSet<()>,
     end_first: crate::shutdown::Trigger,
-    /// The broker link: it takes the last outcomes of jobs with it.
+    /// The broker link and the API's results: they take the last outcomes of jobs with them.
     broker: JoinSet<()>,
     end_broker: crate::shutdown::Trigger,
 }
@@ -174,6 +176,7 @@ impl Parts {
         let (end_first, ends) = shutdown();
         let (end_broker, mut broker_ends) = shutdown();
         let hold = past.starts.hold();
+        let mut rest_ends = broker_ends.clone();
         let mut first = JoinSet::new();
         let mut broker = JoinSet::new();
         let (_, configs) = watch::channel(config.clone());
@@ -185,6 +188,7 @@ impl Parts {
                 dir: config.spool_dir.clone(),
                 boot_id,
                 max: config.spool_max,
+                apart: config.no_cache,
             },
             inbox,
         ));
@@ -198,7 +202,7 @@ impl Parts {
                 client: client.clone(),
                 root: root.to_owned(),
                 mac: mac.clone(),
-                health: code_known,
+                health: code_known.clone(),
                 reports,
                 facts: collect_facts,
                 newest,
@@ -222,7 +226,7 @@ impl Parts {
         });
 
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
-        let (jobs_part, jobs, replies) = jobs::new(configs.clone(), mac.clone());
+        let (jobs_part, jobs, outlets) = jobs::new(configs.clone(), mac.clone());
         let mut jobs_end = ends.clone();
         let jobs_part = jobs_part.with_crashes(past.crashes.clone());
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
@@ -232,7 +236,7 @@ impl Parts {
             config.clone(),
             mac.clone(),
             jobs.clone(),
-            replies,
+            outlets.broker,
             mqtt_facts,
             async move { broker_ends.requested().await },
         );
@@ -259,6 +263,25 @@ impl Parts {
             ends.clone(),
         ));
 
+        // jobs ─► results ─► rest, instead of mqtt
+        let (rest_facts, rest_known) = watch::channel(None);
+        let mut held_ends = rest_ends.clone();
+        let results = rest::run(
+            rest::Part {
+                config: config.clone(),
+                mac: mac.clone(),
+                replies: outlets.api,
+                facts: rest_facts,
+                health: code_known,
+            },
+            async move { rest_ends.requested().await },
+        );
+        broker.spawn(async move {
+            if hold.over(&mut held_ends).await {
+                drop(results.await);
+            }
+        });
+
         // every part ─► board ─► bus
         let sources = api::Sources {
             board: Board {
@@ -270,6 +293,7 @@ impl Parts {
                 health: health_known,
                 mqtt: mqtt_known,
                 api: upload_known,
+                rest: rest_known,
                 spool: spool.facts(),
                 jobs: jobs.facts(),
             },

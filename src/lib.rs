@@ -22,10 +22,12 @@
 //!   makes a `Report` of what answered.
 //! * [`spool`] gives each report its identity (boot id, seq) and keeps it in files until the API has
 //!   accepted it; bounded, and what did not fit is declared.
-//! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only.
+//! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only. The agent's
+//!   one HTTP client is here; [`tls`] says which servers it and the broker link believe.
 //! * [`mqtt`] keeps a session with the broker: presence, payloads in, replies out.
 //! * [`jobs`] decides what a payload means, runs each id at most once in a worker beside the loop, and
 //!   offers its outcome until somebody has taken it.
+//! * [`rest`] sends outcomes and presence to the API instead, if option `rest` says so.
 //! * [`health`] knows whether the device reaches the world, and if not, why: by what broker and API
 //!   prove, else by probes.
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
@@ -50,9 +52,11 @@ pub mod logging;
 pub mod mqtt;
 pub mod outage;
 pub mod provision;
+pub mod rest;
 pub mod shutdown;
 pub mod spool;
 pub mod starts;
 pub mod status;
+pub mod tls;
 pub mod ubus;
 pub mod upload;

@@ -21,6 +21,8 @@ pub struct Board {
     pub health: watch::Receiver<health::Facts>,
     pub mqtt: watch::Receiver<mqtt::Facts>,
     pub api: watch::Receiver<upload::Facts>,
+    /// Results over HTTP, with option `rest`.
+    pub rest: watch::Receiver<Option<upload::Facts>>,
     pub spool: watch::Receiver<spool::Facts>,
     pub jobs: watch::Receiver<jobs::Facts>,
 }
@@ -45,6 +47,8 @@ pub struct Status {
     pub health: health::Facts,
     pub mqtt: mqtt::Facts,
     pub api: upload::Facts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<upload::Facts>,
     pub spool: spool::Facts,
     pub jobs: jobs::Facts,
     /// Of the device, as the last collection saw them; switched off ones included.
@@ -66,6 +70,7 @@ impl Board {
             health: self.health.borrow().clone(),
             mqtt: self.mqtt.borrow().clone(),
             api: self.api.borrow().clone(),
+            rest: self.rest.borrow().clone(),
             spool: self.spool.borrow().clone(),
             jobs: *self.jobs.borrow(),
             radios: collect.radios,

@@ -22,6 +22,7 @@ struct View {
     sources: SourcesView,
     mqtt: MqttView,
     api: ApiView,
+    rest: Option<ApiView>,
     spool: SpoolView,
     jobs: JobsView,
     radios: u64,
@@ -66,6 +67,7 @@ struct MqttView {
 #[serde(default)]
 struct ApiView {
     last_ok: Option<u64>,
+    host: String,
     last_error: Option<String>,
     next_attempt: Option<u64>,
 }
@@ -121,6 +123,9 @@ impl View {
             ),
             format!("jobs      {}", self.jobs.words()),
         ];
+        if let Some(rest) = &self.rest {
+            lines.push(format!("results   {}", rest.words()));
+        }
         lines.extend(
             self.starts
                 .words()
@@ -175,7 +180,8 @@ impl ApiView {
             .map(|at| format!("; next {}", ahead(at)))
             .unwrap_or_default();
         match (&self.last_error, self.last_ok) {
-            (None, Some(at)) => format!("accepted {}{next}", ago(at)),
+            (None, Some(at)) if self.host.is_empty() => format!("accepted {}{next}", ago(at)),
+            (None, Some(at)) => format!("accepted by {} {}{next}", safe(&self.host), ago(at)),
             (None, None) => format!("nothing sent yet{next}"),
             (Some(error), Some(at)) => {
                 format!("FAILING, last accepted {}: {}{next}", ago(at), safe(error))

@@ -118,7 +118,7 @@ impl WebCheck {
             }
             HttpError::Request {
                 host: self.url.host_str().unwrap_or_default().to_owned(),
-                reason: http::reason(error),
+                reason: http::reason(error, None),
             }
         };
         let request = client.get(self.url.clone()).send().await;

@@ -38,7 +38,7 @@ impl Jobs {
         if let Known::Unfinished | Known::Finished(_) = self.ledger.known(&job.id) {
             let id: Arc<str> = job.id.as_str().into();
             if let Known::Finished(_) = self.ledger.known(&id) {
-                self.outbox.result(&id);
+                self.outbox().result(&id);
             }
             return Decision::Known { id: job.id };
         }
@@ -187,7 +187,7 @@ impl Jobs {
         self.count(|facts| facts.rejected += 1);
         if let Some(untold) = self.rejections.may_tell(Instant::now()) {
             let answered = match &id {
-                Some(id) => self.outbox.rejected(id, &reason),
+                Some(id) => self.outbox().rejected(id, &reason),
                 None => false,
             };
             let silent = if answered { "" } else { ", not answered" };

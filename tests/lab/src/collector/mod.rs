@@ -1,6 +1,7 @@
-//! The API's side: an HTTP server that takes statistics, and fails on command.
+//! The API's side: an HTTP server that takes statistics, results of jobs (`…/operations/<id>`) and pings
+//! (`…/ping`), and fails on command.
 //!
-//! What it accepts is appended to `DIR/collector/reports.ndjson`, line by line as it came.
+//! The reports it accepts are appended to `DIR/collector/reports.ndjson`, line by line as it came.
 
 mod body;
 mod record;
