@@ -3,8 +3,10 @@
 //! One method per privilege. Unknown arguments are ignored (uhttpd adds `ubus_rpc_session` to every
 //! call); a missing or mistyped one is "invalid argument". No reply is over [`REPLY_MAX`].
 
+mod health;
 mod jobs;
 mod state;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,10 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::ubus::blobmsg::Type;
 use crate::ubus::{Client, Error, Method, Object, Request, Status};
-use crate::{config, jobs as job};
+use crate::{config, health as healthy, jobs as job};
+use waits::Waits;
+
+pub use health::EVENT as HEALTH_EVENT;
 
 /// Path of the object.
 pub const PATH: &str = "socketman";
@@ -36,6 +41,7 @@ pub struct Sources {
     pub board: Board,
     pub newest: watch::Receiver<Option<Arc<Report>>>,
     pub history: watch::Receiver<History>,
+    pub health: healthy::Handle,
     pub jobs: job::Handle,
     pub config: watch::Receiver<Arc<config::Config>>,
 }
@@ -58,6 +64,7 @@ pub fn methods() -> Vec<Method> {
                 ("wait", Type::Int8),
             ],
         ),
+        Method::new("probe", &[]),
     ]
 }
 
@@ -69,6 +76,7 @@ pub async fn run(client: Client, sources: Sources, mut shutdown: Shutdown) {
             tokio::join!(
                 answer_calls(&mut object, &sources),
                 announce(&client, sources.jobs.changes()),
+                health::announce(&client, &sources.health),
             );
         }
     };
@@ -96,7 +104,7 @@ async fn offer(client: &Client) -> Object {
 }
 
 async fn answer_calls(object: &mut Object, sources: &Sources) {
-    let waits = jobs::Waits::default();
+    let (runs, probes) = (Waits::default(), Waits::default());
     while let Some(request) = object.next().await {
         match request.method.as_str() {
             "status" => request.reply(&sources.board.status()),
@@ -104,7 +112,8 @@ async fn answer_calls(object: &mut Object, sources: &Sources) {
             "history" => state::history(request, &sources.history),
             "jobs" => jobs::recent(request, &sources.jobs).await,
             "job" => jobs::one(request, &sources.jobs).await,
-            "run_job" => jobs::run(request, sources, &waits).await,
+            "run_job" => jobs::run(request, sources, &runs).await,
+            "probe" => health::probe(request, &sources.health, &probes),
             _ => request.finish(Status::METHOD_NOT_FOUND),
         }
     }

@@ -75,7 +75,7 @@ impl History {
     }
 
     /// Takes a report in, and a point if one is due: the first at once.
-    pub(super) fn add(&mut self, report: &Report, health: Option<u8>, now: Instant) {
+    pub(super) fn add(&mut self, report: &Report, now: Instant) {
         self.traffic.add(report, now);
         let last = self.points.back();
         if last.is_some_and(|last| now.saturating_duration_since(last.at) < self.every) {
@@ -93,7 +93,7 @@ impl History {
             tx_rate,
             load: device.load_5,
             ram: device.free_ram,
-            health,
+            health: device.status,
         });
     }
 
@@ -163,6 +163,7 @@ mod tests {
                 connected: Some(3),
                 load_5: Some(0.12),
                 free_ram: Some(1 << 28),
+                status: Some(9),
                 ..Device::default()
             },
             ..Report::default()
@@ -180,7 +181,7 @@ mod tests {
         for n in 0..26 * 240 {
             now = start + Duration::from_secs(15) * n;
             let bytes = u64::from(n) * 15_000;
-            history.add(&report("eth0", bytes, bytes / 2), Some(9), now);
+            history.add(&report("eth0", bytes, bytes / 2), now);
         }
         let lists = history.lists(now, EPOCH);
         assert_eq!(lists.at.len(), 288);
@@ -197,10 +198,10 @@ mod tests {
     fn the_first_point_stands_at_once_without_rates() {
         let mut history = History::new(EVERY);
         let now = Instant::now();
-        history.add(&report("eth0", 5_000_000, 1), None, now);
+        history.add(&report("eth0", 5_000_000, 1), now);
         let lists = history.lists(now, EPOCH);
         assert_eq!((lists.at, lists.rx_rate), (vec![EPOCH], vec![None]));
-        assert_eq!(lists.health, [None]);
+        assert_eq!(lists.health, [Some(9)]);
     }
 
     #[test]
@@ -208,18 +209,18 @@ mod tests {
         let mut history = History::new(Duration::from_secs(60));
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
-        history.add(&report("eth0", 1_000_000, 1_000_000), None, at(0));
-        history.add(&report("eth0", 1_030_000, 1_015_000), None, at(15));
+        history.add(&report("eth0", 1_000_000, 1_000_000), at(0));
+        history.add(&report("eth0", 1_030_000, 1_015_000), at(15));
         // Set back.
-        history.add(&report("eth0", 100, 100), None, at(30));
+        history.add(&report("eth0", 100, 100), at(30));
         // Another device, whose counters are far ahead.
-        history.add(&report("wwan0", 900_000_000, 900_000_000), None, at(45));
-        history.add(&report("wwan0", 900_030_000, 900_015_000), None, at(60));
+        history.add(&report("wwan0", 900_000_000, 900_000_000), at(45));
+        history.add(&report("wwan0", 900_030_000, 900_015_000), at(60));
         let lists = history.lists(at(60), EPOCH);
         assert_eq!(lists.rx_rate, [None, Some(2000)]);
         assert_eq!(lists.tx_rate, [None, Some(1000)]);
         // Nothing is known of the next minute.
-        history.add(&Report::default(), None, at(120));
+        history.add(&Report::default(), at(120));
         assert_eq!(history.lists(at(120), EPOCH).rx_rate[2], None);
     }
 
@@ -228,7 +229,7 @@ mod tests {
         let mut history = History::new(EVERY);
         let start = Instant::now();
         for n in 0..3 {
-            history.add(&report("eth0", 0, 0), None, start + EVERY * n);
+            history.add(&report("eth0", 0, 0), start + EVERY * n);
         }
         let now = start + EVERY * 2;
         assert_eq!(history.lists(now, EPOCH).at[0], EPOCH - 600);

@@ -15,6 +15,7 @@
 //! * `events`: what hostapd and the DHCP servers tell by themselves
 //! * `survey`: the networks of others
 //! * [`history`](History): the last day at a glance
+//! * `kernel`: what other parts ask the kernel about the way out
 //! * `proc_net`, `files`: what the kernel says, for what nobody on the bus does
 //!
 //! Any source may be missing, late, or answer with nonsense: the report lacks what only that source
@@ -29,6 +30,7 @@ mod hostapd;
 mod hosts;
 mod iwinfo;
 mod join;
+pub(crate) mod kernel;
 mod lease_file;
 mod leases;
 mod netdevs;
@@ -105,13 +107,13 @@ pub struct Part {
     pub root: PathBuf,
     /// Identity of the device, as it is to stand in reports.
     pub mac: String,
+    /// The health code that goes into reports and the history, once it is known.
+    pub health: watch::Receiver<Option<u8>>,
     /// Takes the reports; collecting waits while it is full.
     pub reports: mpsc::Sender<Arc<Report>>,
     pub facts: watch::Sender<Facts>,
     pub newest: watch::Sender<Option<Arc<Report>>>,
     pub history: watch::Sender<History>,
-    /// The health code, for the history; `None` while it is not known.
-    pub health: watch::Receiver<Option<u8>>,
 }
 
 /// Collects at once and then every `monitor`, until the agent ends or nobody takes the reports.
@@ -210,6 +212,7 @@ impl Part {
             },
         );
         join::complete(&mut report, &files);
+        report.device.status = *self.health.borrow();
         if let Some((found, failed)) = memory.survey.as_mut().and_then(Survey::take) {
             report.survey = Some(found);
             facts.sources.missing.extend(failed);
@@ -225,9 +228,8 @@ impl Part {
             }
         }
         self.facts.send_replace(facts);
-        let health = *self.health.borrow();
         self.history
-            .send_modify(|history| history.add(report, health, Instant::now()));
+            .send_modify(|history| history.add(report, Instant::now()));
         self.newest.send_replace(Some(Arc::clone(report)));
     }
 }

@@ -166,6 +166,8 @@ async fn the_history_has_a_point_every_five_minutes_with_the_health_code() {
     while started.elapsed() < EVERY * 2 {
         collector.next().await;
     }
+    let newest = collector.newest.borrow().clone().unwrap();
+    assert_eq!(newest.device.status, Some(9));
     let lists = lists(&collector);
     assert_eq!(lists.health, [None, Some(9), Some(9)]);
     assert_eq!(lists.stations, [Some(5); 3]);

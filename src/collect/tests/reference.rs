@@ -96,6 +96,7 @@ fn full() -> Report {
             total_ram: Some(1),
             free_ram: Some(1),
             procs: Some(1),
+            status: Some(9),
             connected: Some(1),
             created_at: NOW,
             hostname: text(),
