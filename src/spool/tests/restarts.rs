@@ -108,7 +108,7 @@ fn files_that_are_not_ours_are_left_alone() {
 fn empty_segments_left_by_a_kill_are_cleared_away() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("spool");
-    let own = Directory::open(&dir).unwrap();
+    let mut own = Directory::open(&dir).unwrap();
     for ordinal in 1..=3 {
         let name = format!("{ordinal:016}.{BOOT}.{:016}.ndjson", 8);
         own.replace(&name, b"").unwrap();
