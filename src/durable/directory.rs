@@ -1,7 +1,7 @@
 //! A directory that is ours alone.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
@@ -76,41 +76,6 @@ impl Directory {
         }
         check_own(&stat, "is open to others: chmod 600 it")?;
         Ok(File::from(fd))
-    }
-
-    /// All bytes of a file, of which there may be `max`.
-    pub fn read_whole(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let file = self.file(name, OFlags::RDONLY)?;
-        file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
-        match bytes.len() as u64 > max {
-            true => Err(refused("is too large")),
-            false => Ok(bytes),
-        }
-    }
-
-    /// Puts `bytes` in the place of a file that people read, whole: after a power cut it has either
-    /// its old bytes or these. Waits for the disk. What nobody reads but us is better off in a
-    /// cell, which notices damage.
-    pub fn replace(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let fresh = format!("{name}.new");
-        // One that a crash left behind may be anything.
-        match self.remove(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let write = || {
-            let mut file = self.file(&fresh, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        if let Err(error) = write() {
-            // What is written in part takes room from others; the first error is the one to tell.
-            let _ = self.remove(&fresh);
-            return Err(error);
-        }
-        self.rename(&fresh, name)?;
-        self.sync_names()
     }
 }
 
@@ -217,6 +182,7 @@ fn check_own(stat: &Stat, open: &'static str) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::{symlink, PermissionsExt};
 
+    use super::super::replace;
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -237,7 +203,7 @@ mod tests {
         let path = tmp.path().join("a/spool");
         let mut dir = Directory::open(&path).unwrap();
         dir.file("one", OFlags::WRONLY | OFlags::CREATE).unwrap();
-        dir.replace("two", b"2").unwrap();
+        replace(&mut dir, "two", b"2").unwrap();
         for (path, expected) in [("a", 0o700), ("a/spool", 0o700), ("a/spool/one", 0o600)] {
             assert_eq!(mode(&tmp.path().join(path)), expected, "{path}");
         }
@@ -295,26 +261,5 @@ mod tests {
             }
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole_whatever_lies_in_the_way() {
-        let tmp = tempfile::tempdir().unwrap();
-        let mut dir = Directory::open(&tmp.path().join("own")).unwrap();
-        let victim = tmp.path().join("victim");
-        fs::write(&victim, "precious").unwrap();
-        symlink(&victim, dir.path().join("value")).unwrap();
-        symlink(&victim, dir.path().join("value.new")).unwrap();
-        dir.replace("value", b"first, and longer").unwrap();
-        dir.replace("value", b"second").unwrap();
-        assert_eq!(dir.read_whole("value", 6).unwrap(), b"second");
-        assert_eq!(
-            dir.read_whole("value", 5).unwrap_err().to_string(),
-            "is too large"
-        );
-        assert_eq!(dir.list().unwrap(), ["value"]);
-        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-        let error = dir.read_whole("other", 9).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

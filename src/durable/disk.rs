@@ -40,3 +40,20 @@ pub trait Disk {
     /// Waits until it is on the medium which files there are, and under which names.
     fn sync_names(&mut self) -> io::Result<()>;
 }
+
+/// All bytes of a file, of which there may be `max`.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::FileTooLarge`] for a file that has more.
+pub fn read_whole(disk: &mut dyn Disk, name: &str, max: u64) -> io::Result<Vec<u8>> {
+    let size = disk.size(name)?;
+    if size > max {
+        let why = format!("is too large: {size} bytes, where {max} are allowed");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    let mut bytes = vec![0; size as usize];
+    let len = disk.read(name, 0, &mut bytes)?;
+    bytes.truncate(len);
+    Ok(bytes)
+}

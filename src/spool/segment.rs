@@ -14,7 +14,7 @@ use std::{fmt, io};
 use serde::Deserialize;
 
 use super::gap::{Gap, Reason};
-use crate::durable::Disk;
+use crate::durable::{self, Disk};
 
 /// Ordinals and sequence numbers above this are not ours: one more would not fit the name.
 const NUMBER_MAX: u64 = 999_999_999_999_999;
@@ -174,15 +174,7 @@ impl Segment {
 
 /// All bytes of a segment's file.
 pub(crate) fn read(disk: &mut impl Disk, name: &str) -> io::Result<Vec<u8>> {
-    let size = disk.size(name)?;
-    if size > FILE_MAX {
-        let why = "is larger than any segment";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-    }
-    let mut bytes = vec![0; size as usize];
-    let len = disk.read(name, 0, &mut bytes)?;
-    bytes.truncate(len);
-    Ok(bytes)
+    durable::read_whole(disk, name, FILE_MAX)
 }
 
 /// The lines of a segment's bytes, without their ends.
