@@ -147,8 +147,9 @@ impl Log {
     /// # Errors
     ///
     /// A disk that does not sync: what was appended since the last sync stays in the log without that
-    /// certainty, and the next call writes it again. [`io::ErrorKind::InvalidData`] says that some of
-    /// it is gone; the log goes on behind it.
+    /// certainty, and the next call writes it again. A kill before that has happened takes away the
+    /// knowledge, not the records. [`io::ErrorKind::InvalidData`] says that some of it is gone; the log
+    /// goes on behind it.
     pub fn sync(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         if !self.exists {
             return Ok(());
