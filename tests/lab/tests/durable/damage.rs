@@ -52,7 +52,10 @@ fn damage_in_one_record_costs_that_record_and_is_counted() {
             let lost = if n == 0 { 0 } else { 1 };
             let found = (opened.lost, opened.damaged, opened.cut);
             assert_eq!(found.1..=found.2, damaged..=0, "byte {at}");
-            assert!(found.0 == lost || n == 0 && found.0 == 1, "byte {at}: {opened:?}");
+            assert!(
+                found.0 == lost || n == 0 && found.0 == 1,
+                "byte {at}: {opened:?}"
+            );
             assert_eq!(log.append(&mut disk, b"next").unwrap(), 10);
         }
         start = end;
@@ -65,9 +68,7 @@ fn any_part_overwritten_with_anything_costs_what_it_touches_and_no_more() {
     let mut schedules = Schedules::of("log, damage");
     for seed in seeds() {
         let mut chooser = Chooser::seeded(seed);
-        let payloads: Vec<Vec<u8>> = (0..20)
-            .map(|n| vec![n; 1 + chooser.choose(50)])
-            .collect();
+        let payloads: Vec<Vec<u8>> = (0..20).map(|n| vec![n; 1 + chooser.choose(50)]).collect();
         let mut disk = log_of(&payloads);
         let size = disk.size(NAME).unwrap() as usize;
         let from = chooser.choose(size);

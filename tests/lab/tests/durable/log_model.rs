@@ -241,7 +241,10 @@ impl Subject {
         let holes = (opened.lost, opened.damaged);
         let doubtful = self.disk.is_doubtful();
         let may_be = known.any(|content| content.may_leave(&records, next, holes, doubtful));
-        assert!(may_be, "{records:?}, {opened:?}, next {next}, left of {self:?}");
+        assert!(
+            may_be,
+            "{records:?}, {opened:?}, next {next}, left of {self:?}"
+        );
         let (_, again, repaired) = open(&disk).unwrap();
         assert_eq!(again, records);
         assert_eq!(repaired.cut, 0, "the end was repaired");
