@@ -24,6 +24,8 @@ pub struct Settings {
     pub boot_id: String,
     /// Bytes of all segments.
     pub max: u64,
+    /// Each report is a batch of its own.
+    pub apart: bool,
 }
 
 /// The spool's task has ended.
@@ -38,6 +40,7 @@ enum Request {
     NextBatch(u64, oneshot::Sender<Option<Batch>>),
     Delivered(BatchId, oneshot::Sender<()>),
     KeptBack(BatchId),
+    GivenUp(BatchId, oneshot::Sender<()>),
 }
 
 /// A way to the spool.
@@ -95,6 +98,11 @@ impl Handle {
         self.requests.send(request).await.map_err(|_| Stopped)
     }
 
+    /// Says that the batch did not arrive and is not to be sent again, see [`Spool::given_up`].
+    pub async fn given_up(&self, id: BatchId) -> Result<(), Stopped> {
+        self.ask(|answer| Request::GivenUp(id, answer)).await
+    }
+
     /// The newest facts, and those to come.
     pub fn facts(&self) -> watch::Receiver<Facts> {
         self.facts.clone()
@@ -140,6 +148,12 @@ pub async fn run(settings: Settings, inbox: Inbox) {
                 }
                 let _ = answer.send(());
             }
+            Request::GivenUp(id, answer) => {
+                if let Some(spool) = &mut keeper.spool {
+                    spool.given_up(id);
+                }
+                let _ = answer.send(());
+            }
             Request::KeptBack(id) => {
                 if let Some(spool) = &mut keeper.spool {
                     spool.kept_back(id);
@@ -177,9 +191,17 @@ impl Keeper {
     /// The spool, if it can be opened; what waited for that goes in first.
     fn open(&mut self) -> Option<&mut Spool> {
         if self.spool.is_none() {
-            let Settings { dir, boot_id, max } = &self.settings;
+            let Settings {
+                dir,
+                boot_id,
+                max,
+                apart,
+            } = &self.settings;
             match Spool::open(dir, boot_id, *max) {
                 Ok(mut spool) => {
+                    if *apart {
+                        spool.keep_apart();
+                    }
                     self.error = None;
                     spool.lose(Gap {
                         from: None,
