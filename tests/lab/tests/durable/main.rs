@@ -1,6 +1,8 @@
 //! Logs and cells on a disk that fails and forgets: every power cut at every call with every outcome,
 //! every call failing, and both by chance. `SOCKETMAN_TESTS_LONG=1` tries a million by chance.
 
+#![allow(clippy::unwrap_used)] // also in the functions around the tests
+
 mod cell_model;
 mod cells;
 mod damage;
