@@ -15,6 +15,7 @@ mod reference;
 mod settings;
 #[cfg(test)]
 mod tests;
+pub mod uci;
 mod value;
 
 use std::fmt;
