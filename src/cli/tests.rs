@@ -92,13 +92,16 @@ fn the_flags_are_those_of_the_contract() {
         .collect();
     longs.sort_unstable();
     let expected = [
+        "api-url",
         "config",
         "debug",
         "host",
+        "init",
         "key",
         "mac",
         "mac-file",
         "noscan",
+        "nosurvey",
         "password",
         "port",
         "qos",
@@ -106,6 +109,7 @@ fn the_flags_are_those_of_the_contract() {
         "sleep",
         "stats-url",
         "time-scale",
+        "tls",
         "token",
         "topic",
         "ubus-socket",
@@ -206,8 +210,7 @@ fn what_is_not_understood_never_starts_the_agent() {
         (&["--frobnicate"][..], "'--frobnicate'"),
         (&["--pasword=hunter2"], "'--pasword'"),
         (&["-Z"], "'-Z'"),
-        (&["agent", "--tls"], "'--tls'"),
-        (&["--api-url", "https://x.example"], "'--api-url'"),
+        (&["agent", "--wifi"], "'--wifi'"),
         (&["frobnicate"], "'frobnicate'"),
         (&["--config"], "'--config <FILE>'"),
         (&["--debug=yes"], "'--debug'"),
@@ -236,7 +239,7 @@ fn version_and_help_end_well_and_say_what_they_should() {
         let help = help.message;
         assert!(help.contains("every user can read it with ps"), "{help}");
         assert!(help.contains("-s, --sleep <SECONDS>"), "{help}");
-        assert!(help.contains("[default: 1883]"), "{help}");
+        assert!(help.contains("[default: 1883, or 8883 with tls]"), "{help}");
         assert!(!help.contains("time-scale"), "{help}");
     }
     assert_eq!(parsed(&["run", "--help"]).unwrap_err().code, 0);

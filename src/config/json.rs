@@ -62,7 +62,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Hands the value to `read`; what is not a scalar is an error.
+    /// Hands the value to `read`; an object or a list of anything but texts is an error.
     pub fn with<T>(
         &self,
         read: impl FnOnce(Written<'_>) -> Result<T, ValueError>,
@@ -76,7 +76,11 @@ impl Entry {
             Some(b't') => read(Written::Bool(true)),
             Some(b'f') => read(Written::Bool(false)),
             Some(b'n') | None => Err(ValueError::Null),
-            Some(b'[') => Err(ValueError::List),
+            Some(b'[') => {
+                let texts: Vec<String> =
+                    serde_json::from_str(raw).map_err(|_| ValueError::NotTexts)?;
+                read(Written::List(&texts))
+            }
             Some(b'{') => Err(ValueError::Object),
             Some(_) => read(Written::Number(raw)),
         }

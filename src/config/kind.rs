@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::keys::{self, PublicKey};
 use super::value::{self, ValueError, Written};
-use super::{under, Config, Secret};
+use super::{under, Config, Secret, SecretPath, Url};
 
 /// Unit of a whole number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +39,25 @@ pub enum Kind {
     Mac(fn(&mut Config) -> &mut String),
     /// Host name or IP address; or empty.
     Host(fn(&mut Config) -> &mut String),
+    /// As `Host`; of a URL its host is taken.
+    HostOfUrl(fn(&mut Config) -> &mut String),
     /// `http://` or `https://`; or empty.
-    Url(fn(&mut Config) -> &mut String),
+    Url(fn(&mut Config) -> &mut Url),
+    /// As `Url`, never shown.
+    SecretUrl(fn(&mut Config) -> &mut Secret),
     /// Absolute path; stored below the root.
     Path(fn(&mut Config) -> &mut PathBuf),
+    /// As `Path`; or empty, which is none.
+    OptionalPath(fn(&mut Config) -> &mut Option<PathBuf>),
+    /// As `OptionalPath`, never shown.
+    SecretPath(fn(&mut Config) -> &mut Option<SecretPath>),
+    /// Public keys in base64: a list, or one text with white space between them; or empty.
+    Keys(fn(&mut Config) -> &mut Vec<PublicKey>),
+    /// One of some words; `set` gets the place of the word.
+    Choice {
+        names: &'static [&'static str],
+        set: fn(&mut Config, usize),
+    },
     Bool(fn(&mut Config) -> &mut bool),
     Whole {
         min: u64,
@@ -54,7 +70,10 @@ pub enum Kind {
 impl Kind {
     /// Must the value stay out of every log, error and screen?
     pub fn is_secret(&self) -> bool {
-        matches!(self, Kind::Secret(_) | Kind::SecretLevel(_))
+        matches!(
+            self,
+            Kind::Secret(_) | Kind::SecretLevel(_) | Kind::SecretUrl(_) | Kind::SecretPath(_)
+        )
     }
 
     /// The type in words, with range and unit.
@@ -64,8 +83,13 @@ impl Kind {
             Kind::Secret(_) | Kind::SecretLevel(_) => "secret string".into(),
             Kind::Mac(_) => "MAC address".into(),
             Kind::Host(_) => "host".into(),
+            Kind::HostOfUrl(_) => "host or URL".into(),
             Kind::Url(_) => "URL".into(),
-            Kind::Path(_) => "path".into(),
+            Kind::SecretUrl(_) => "secret URL".into(),
+            Kind::Path(_) | Kind::OptionalPath(_) => "path".into(),
+            Kind::SecretPath(_) => "secret path".into(),
+            Kind::Keys(_) => "list of keys".into(),
+            Kind::Choice { names, .. } => names.join(" or "),
             Kind::Bool(_) => "bool".into(),
             Kind::Whole { min, max, unit, .. } => value::range(*min, *max, *unit),
         }
@@ -76,9 +100,11 @@ impl Kind {
         match self {
             Kind::Text(_) | Kind::Secret(_) | Kind::Topic(_) | Kind::SecretLevel(_) => "TEXT",
             Kind::Mac(_) => "MAC",
-            Kind::Host(_) => "HOST",
-            Kind::Url(_) => "URL",
-            Kind::Path(_) => "PATH",
+            Kind::Host(_) | Kind::HostOfUrl(_) => "HOST",
+            Kind::Url(_) | Kind::SecretUrl(_) => "URL",
+            Kind::Path(_) | Kind::OptionalPath(_) | Kind::SecretPath(_) => "PATH",
+            Kind::Keys(_) => "KEYS",
+            Kind::Choice { .. } => "WORD",
             Kind::Bool(_) => "0|1",
             Kind::Whole {
                 unit: Unit::Seconds,
@@ -107,8 +133,25 @@ impl Kind {
             }
             Kind::Mac(field) => *field(config) = value::mac(value::text(written)?)?.into(),
             Kind::Host(field) => *field(config) = value::host(value::text(written)?)?.into(),
+            Kind::HostOfUrl(field) => {
+                *field(config) = value::host_of_url(value::text(written)?)?.into();
+            }
             Kind::Url(field) => *field(config) = value::url(value::text(written)?)?.into(),
+            Kind::SecretUrl(field) => {
+                *field(config) = Secret::new(value::url(value::text(written)?)?);
+            }
             Kind::Path(field) => *field(config) = under(root, value::path(value::text(written)?)?),
+            Kind::OptionalPath(field) => *field(config) = optional_path(written, root)?,
+            Kind::SecretPath(field) => {
+                let path = optional_path(written, root).map_err(ValueError::without_path)?;
+                *field(config) = path.map(SecretPath);
+            }
+            Kind::Keys(field) => *field(config) = keys::read(written)?,
+            Kind::Choice { names, set } => {
+                let text = value::text(written)?;
+                let at = names.iter().position(|name| *name == text);
+                set(config, at.ok_or_else(|| value::not_one_of(text, names))?);
+            }
             Kind::Bool(field) => *field(config) = value::truth(written)?,
             Kind::Whole {
                 min,
@@ -118,5 +161,12 @@ impl Kind {
             } => set(config, value::whole(written, min, max, unit)?),
         }
         Ok(())
+    }
+}
+
+fn optional_path(written: Written<'_>, root: &Path) -> Result<Option<PathBuf>, ValueError> {
+    match value::text(written)? {
+        "" => Ok(None),
+        text => Ok(Some(under(root, value::path(text)?))),
     }
 }

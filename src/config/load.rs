@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::json;
-use super::options::{find, Preset, Row, OPTIONS};
+use super::options::{find, OPTIONS};
 use super::problem::Problems;
+use super::row::{Preset, Row};
 use super::value::{quoted, ValueError, Written};
 use super::{Config, Problem, Settings};
 use crate::clock::Pace;
 
 /// Source of a [`Problem`] that stands on the command line.
 const COMMAND_LINE: &str = "command line";
+
+/// Shortest time offline before a reboot.
+const REBOOT_MIN: Duration = Duration::from_secs(300);
 
 /// Where the value of an option comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +58,7 @@ pub fn load(cli: &Settings, file: &Path, root: &Path, pace: Pace) -> Loaded {
     };
     loading.take_file(file, &file_name);
     loading.take_command_line(cli);
-    loading.settle_heartbeat(&file_name);
+    loading.settle(&file_name);
     Loaded {
         config: Arc::new(loading.config),
         errors: loading.errors.finish(&file_name),
@@ -64,6 +68,14 @@ pub fn load(cli: &Settings, file: &Path, root: &Path, pace: Pace) -> Loaded {
             .map(|row| row.name)
             .zip(loading.sources)
             .collect(),
+    }
+}
+
+/// Port of the broker when none is given.
+pub(super) fn default_port(tls: bool) -> u16 {
+    match tls {
+        true => 8883,
+        false => 1883,
     }
 }
 
@@ -114,7 +126,7 @@ impl Loading<'_> {
             }
             let outcome =
                 entry.with(|written| row.kind.store(written, &mut self.config, self.root));
-            if let Err(error) = self.settle(row, Source::File, outcome) {
+            if let Err(error) = self.note(row, Source::File, outcome) {
                 self.errors.push(problem(row.name, error.to_string()));
             }
         }
@@ -125,7 +137,7 @@ impl Loading<'_> {
             let outcome = row
                 .kind
                 .store(Written::Text(value), &mut self.config, self.root);
-            if let Err(error) = self.settle(row, Source::CommandLine, outcome) {
+            if let Err(error) = self.note(row, Source::CommandLine, outcome) {
                 self.errors.push(Problem {
                     option: Some(row.name.into()),
                     source: COMMAND_LINE.into(),
@@ -137,7 +149,7 @@ impl Loading<'_> {
     }
 
     /// Notes where the value of `row` comes from now; a bad value brings back the default.
-    fn settle(
+    fn note(
         &mut self,
         row: &Row,
         source: Source,
@@ -154,33 +166,77 @@ impl Loading<'_> {
         outcome
     }
 
+    /// What follows from several options together.
+    fn settle(&mut self, file: &str) {
+        if self.source("port") == Source::Default {
+            self.config.port = default_port(self.config.tls);
+        }
+        self.settle_heartbeat(file);
+        self.settle_reboot(file);
+        if !self.config.job_pubkey.is_empty() {
+            self.switch_off("web_jobs", file, |config| &mut config.web_jobs);
+            self.switch_off("api_commands", file, |config| &mut config.api_commands);
+        }
+        for row in OPTIONS.iter().filter(|row| row.without_effect) {
+            if self.source(row.name) != Source::Default {
+                self.warn(row.name, file, "has no effect in this version".into());
+            }
+        }
+    }
+
     /// Delivery has to be rarer than collection.
     fn settle_heartbeat(&mut self, file: &str) {
-        let twice = self.config.monitor * 2;
-        let row = find("heartbeat").expect("the table has it");
-        let source = match self.sources[position(row)] {
-            Source::Default => {
-                self.config.heartbeat = default_heartbeat(self.config.monitor);
-                return;
-            }
-            Source::File => file,
-            Source::CommandLine => COMMAND_LINE,
-        };
-        if self.config.heartbeat > self.config.monitor {
-            return;
+        let (monitor, heartbeat) = (self.config.monitor, self.config.heartbeat);
+        if self.source("heartbeat") == Source::Default {
+            self.config.heartbeat = default_heartbeat(monitor);
+        } else if heartbeat <= monitor {
+            let (short, monitor, used) = (
+                heartbeat.as_secs(),
+                monitor.as_secs(),
+                (monitor * 2).as_secs(),
+            );
+            let reason = format!("{short} s is not above monitor ({monitor} s), {used} s is used");
+            self.warn("heartbeat", file, reason);
+            self.config.heartbeat = self.config.monitor * 2;
         }
+    }
+
+    /// A network restart takes longer than a short wait for the reboot.
+    fn settle_reboot(&mut self, file: &str) {
+        let asked = self.config.reboot;
+        if !asked.is_zero() && asked < REBOOT_MIN {
+            let (asked, used) = (asked.as_secs(), REBOOT_MIN.as_secs());
+            self.warn(
+                "reboot",
+                file,
+                format!("{asked} s is too soon, {used} s is used"),
+            );
+            self.config.reboot = REBOOT_MIN;
+        }
+    }
+
+    /// Unsigned ways in are closed where signatures are asked for.
+    fn switch_off(&mut self, name: &str, file: &str, field: fn(&mut Config) -> &mut bool) {
+        if std::mem::take(field(&mut self.config)) && self.source(name) != Source::Default {
+            self.warn(name, file, "is off while job_pubkey is set".into());
+        }
+    }
+
+    fn source(&self, name: &str) -> Source {
+        self.sources[position(find(name).expect("the table has it"))]
+    }
+
+    fn warn(&mut self, name: &str, file: &str, reason: String) {
+        let source = match self.source(name) {
+            Source::CommandLine => COMMAND_LINE,
+            Source::File | Source::Default => file,
+        };
         self.warnings.push(Problem {
-            option: Some(row.name.into()),
+            option: Some(name.into()),
             source: source.into(),
             line: None,
-            reason: format!(
-                "{} s is not above monitor ({} s), {} s is used",
-                self.config.heartbeat.as_secs(),
-                self.config.monitor.as_secs(),
-                twice.as_secs()
-            ),
+            reason,
         });
-        self.config.heartbeat = twice;
     }
 }
 

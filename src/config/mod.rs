@@ -6,12 +6,14 @@
 
 mod file;
 pub mod json;
+mod keys;
 mod kind;
 mod load;
 pub mod options;
 mod problem;
 #[cfg(test)]
 mod reference;
+mod row;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -25,10 +27,13 @@ use std::time::Duration;
 use crate::clock::Pace;
 
 pub use file::{read_small, FileError};
+pub use keys::PublicKey;
 pub use kind::{Kind, Unit};
 pub use load::{load, under, Loaded, Source};
-pub use options::{Preset, Row, OPTIONS};
+pub use options::OPTIONS;
+
 pub use problem::{Problem, MAX_PROBLEMS};
+pub use row::{Flag, Preset, Row};
 pub use settings::Settings;
 pub use value::{is_mac, shown_url, ValueError, Written, MAX_VALUE};
 
@@ -62,9 +67,78 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// How the token goes to the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiAuth {
+    /// `?access_token=…&mac=…`, as in the original.
+    Query,
+    /// `Authorization: Bearer …`
+    Bearer,
+}
+
+/// Body of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadFormat {
+    /// A form with one file, gzip of NDJSON, as in the original.
+    Multipart,
+    /// Gzip of NDJSON as it is.
+    Ndjson,
+}
+
+/// How far recovery may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recover {
+    /// Up to a reboot.
+    Full,
+    /// Only the WAN interface.
+    Interface,
+    Nothing,
+}
+
+/// An `http://` or `https://` address, or empty. Its query may carry a token: `Debug` leaves it out.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Url(String);
+
+impl Url {
+    /// The whole address, for the one place that sends it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Url {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Url {
+    fn from(url: T) -> Self {
+        Url(url.into())
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        shown_url(&self.0).fmt(f)
+    }
+}
+
+/// A path that is nobody's business. `Debug` prints `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretPath(pub PathBuf);
+
+impl fmt::Debug for SecretPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// Every setting of the agent, validated. Intervals are as configured; whoever waits asks
 /// [`Config::pace`] how long that is. Paths lie below the root already: use them as they are.
-#[derive(Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     pub username: String,
     pub password: Secret,
@@ -75,30 +149,71 @@ pub struct Config {
     /// Broker; empty = no MQTT.
     pub mqtt_host: String,
     pub port: u16,
+    pub tls: bool,
+    /// Where the CA certificates of the broker are; none = the system's.
+    pub cacrt: Option<PathBuf>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<SecretPath>,
     /// QoS of status and ping, 0-2.
     pub qos: u8,
     pub keepalive: Duration,
     pub disable_mqtt: bool,
+    /// API for results and pings; empty = none.
+    pub api_url: Url,
     /// Where statistics are posted; empty = nowhere.
-    pub stats_url: String,
+    pub stats_url: Url,
+    /// Tried while `stats_url` fails; empty = none.
+    pub backup_stats_url: Url,
     pub token: Secret,
+    pub api_auth: ApiAuth,
+    /// Certificates of the API are not verified.
+    pub insecure: bool,
+    /// Results and pings go to `api_url`.
+    pub rest: bool,
     /// Identity as configured; empty = look in `mac_file`, then at the device.
     pub mac: String,
     pub mac_file: PathBuf,
     pub monitor: Duration,
     pub heartbeat: Duration,
     pub scan: bool,
+    pub survey: bool,
+    pub survey_interval: Duration,
+    pub no_cache: bool,
+    pub upload_format: UploadFormat,
     pub spool_dir: PathBuf,
     /// Bytes.
     pub spool_max: u64,
+    /// None = reports are not kept on flash.
+    pub archive_dir: Option<PathBuf>,
+    /// Bytes.
+    pub archive_max: u64,
+    /// Bytes.
+    pub archive_daily: u64,
     pub spread: Duration,
     pub no_ping: bool,
     pub ping_interval: Duration,
+    /// Host to resolve and reach; empty = not checked.
+    pub health_url: String,
+    pub health_port: u16,
+    /// Page that answers 204, or 200 with `web_body`; empty = not checked.
+    pub web_url: Url,
+    pub web_body: String,
+    pub recover: Recover,
+    /// Time offline; zero = never.
+    pub reboot: Duration,
+    pub boot_url: Secret,
+    pub boot_cmd: Secret,
+    pub init_url: Secret,
+    pub init_token: Secret,
+    pub api_commands: bool,
     pub job_timeout: Duration,
     /// Bytes kept per stream and job.
     pub job_output_max: usize,
     pub job_workers: usize,
+    /// If there are any, only jobs signed by one of them run.
+    pub job_pubkey: Vec<PublicKey>,
     pub web_jobs: bool,
+    pub rollback_timeout: Duration,
     pub state_dir: PathBuf,
     pub debug: bool,
     pub pace: Pace,
@@ -114,25 +229,54 @@ impl Config {
             key: Secret::default(),
             mqtt_host: String::new(),
             port: 0,
+            tls: false,
+            cacrt: None,
+            tls_cert: None,
+            tls_key: None,
             qos: 0,
             keepalive: Duration::ZERO,
             disable_mqtt: false,
-            stats_url: String::new(),
+            api_url: Url::default(),
+            stats_url: Url::default(),
+            backup_stats_url: Url::default(),
             token: Secret::default(),
+            api_auth: ApiAuth::Query,
+            insecure: false,
+            rest: false,
             mac: String::new(),
             mac_file: PathBuf::new(),
             monitor: Duration::ZERO,
             heartbeat: Duration::ZERO,
             scan: false,
+            survey: false,
+            survey_interval: Duration::ZERO,
+            no_cache: false,
+            upload_format: UploadFormat::Multipart,
             spool_dir: PathBuf::new(),
             spool_max: 0,
+            archive_dir: None,
+            archive_max: 0,
+            archive_daily: 0,
             spread: Duration::ZERO,
             no_ping: false,
             ping_interval: Duration::ZERO,
+            health_url: String::new(),
+            health_port: 0,
+            web_url: Url::default(),
+            web_body: String::new(),
+            recover: Recover::Full,
+            reboot: Duration::ZERO,
+            boot_url: Secret::default(),
+            boot_cmd: Secret::default(),
+            init_url: Secret::default(),
+            init_token: Secret::default(),
+            api_commands: false,
             job_timeout: Duration::ZERO,
             job_output_max: 0,
             job_workers: 0,
+            job_pubkey: Vec::new(),
             web_jobs: false,
+            rollback_timeout: Duration::ZERO,
             state_dir: PathBuf::new(),
             debug: false,
             pace,
@@ -141,6 +285,7 @@ impl Config {
             config.reset(row, root);
         }
         config.heartbeat = load::default_heartbeat(config.monitor);
+        config.port = load::default_port(config.tls);
         config
     }
 }
@@ -149,41 +294,5 @@ impl Default for Config {
     /// The defaults on a device: root `/`, real time.
     fn default() -> Self {
         Config::defaults(Path::new("/"), Pace::REAL)
-    }
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("username", &self.username)
-            .field("password", &self.password)
-            .field("topic", &self.topic)
-            .field("key", &self.key)
-            .field("mqtt_host", &self.mqtt_host)
-            .field("port", &self.port)
-            .field("qos", &self.qos)
-            .field("keepalive", &self.keepalive)
-            .field("disable_mqtt", &self.disable_mqtt)
-            // Its query may carry a token.
-            .field("stats_url", &shown_url(&self.stats_url))
-            .field("token", &self.token)
-            .field("mac", &self.mac)
-            .field("mac_file", &self.mac_file)
-            .field("monitor", &self.monitor)
-            .field("heartbeat", &self.heartbeat)
-            .field("scan", &self.scan)
-            .field("spool_dir", &self.spool_dir)
-            .field("spool_max", &self.spool_max)
-            .field("spread", &self.spread)
-            .field("no_ping", &self.no_ping)
-            .field("ping_interval", &self.ping_interval)
-            .field("job_timeout", &self.job_timeout)
-            .field("job_output_max", &self.job_output_max)
-            .field("job_workers", &self.job_workers)
-            .field("web_jobs", &self.web_jobs)
-            .field("state_dir", &self.state_dir)
-            .field("debug", &self.debug)
-            .field("pace", &self.pace)
-            .finish()
     }
 }

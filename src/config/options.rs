@@ -1,98 +1,11 @@
-//! THE table: every option once. The JSON reader and the command line are driven by it, and
-//! docs/options.md is generated from it.
+//! THE table: every option once. The readers of config.json, UCI and the command line are driven by it,
+//! and docs/options.md is generated from it.
 
 use std::time::Duration;
 
 use super::kind::{Kind, Unit};
-use super::Config;
-
-/// Command line form of an option.
-#[derive(Debug, Clone, Copy)]
-pub struct Flag {
-    pub long: &'static str,
-    pub short: Option<char>,
-    /// A further long name the original knew.
-    pub alias: Option<&'static str>,
-    /// What the flag stands for when it takes no value of its own.
-    pub means: Option<&'static str>,
-    /// Help of the flag where that of the option would mislead.
-    pub help: Option<&'static str>,
-}
-
-/// What holds when an option is set nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preset {
-    /// Written as a person would write it.
-    Fixed(&'static str),
-    /// Follows from another option, in words.
-    Derived(&'static str),
-}
-
-/// One option.
-pub struct Row {
-    /// Key in config.json.
-    pub name: &'static str,
-    /// Further keys that mean the same.
-    pub aliases: &'static [&'static str],
-    pub kind: Kind,
-    pub default: Preset,
-    pub help: &'static str,
-    pub flag: Option<Flag>,
-}
-
-impl Row {
-    const fn new(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Row {
-        Row {
-            name,
-            aliases: &[],
-            kind,
-            default: Preset::Fixed(default),
-            help,
-            flag: None,
-        }
-    }
-
-    /// Can be given as `--long VALUE`.
-    const fn flag(mut self, long: &'static str, short: char) -> Row {
-        self.flag = Some(Flag {
-            long,
-            short: Some(short),
-            alias: None,
-            means: None,
-            help: None,
-        });
-        self
-    }
-
-    /// Can be given as `--long`, which stands for the value `means`.
-    const fn switch(mut self, long: &'static str, means: &'static str, help: &'static str) -> Row {
-        self.flag = Some(Flag {
-            long,
-            short: None,
-            alias: None,
-            means: Some(means),
-            help: Some(help),
-        });
-        self
-    }
-
-    const fn flag_alias(mut self, alias: &'static str) -> Row {
-        if let Some(flag) = &mut self.flag {
-            flag.alias = Some(alias);
-        }
-        self
-    }
-
-    const fn alias(mut self, aliases: &'static [&'static str]) -> Row {
-        self.aliases = aliases;
-        self
-    }
-
-    const fn derived(mut self, rule: &'static str) -> Row {
-        self.default = Preset::Derived(rule);
-        self
-    }
-}
+use super::row::Row;
+use super::{ApiAuth, Config, Recover, UploadFormat};
 
 /// The option with this name or alias.
 pub fn find(key: &str) -> Option<&'static Row> {
@@ -166,10 +79,36 @@ pub static OPTIONS: &[Row] = &[
     Row::new(
         "port",
         number(1, 65535, |c, n| c.port = n as u16),
-        "1883",
+        "",
         "port of the MQTT broker",
     )
+    .derived("1883, or 8883 with tls")
     .flag("port", 'P'),
+    Row::new(
+        "tls",
+        Kind::Bool(|c| &mut c.tls),
+        "0",
+        "MQTT over TLS; the broker's certificate is verified",
+    )
+    .switch("tls", "1", "MQTT over TLS"),
+    Row::new(
+        "cacrt",
+        Kind::OptionalPath(|c| &mut c.cacrt),
+        "",
+        "CA certificates the broker is verified with (PEM); empty = those of the system",
+    ),
+    Row::new(
+        "tls_cert",
+        Kind::OptionalPath(|c| &mut c.tls_cert),
+        "",
+        "certificate shown to the broker (PEM); needs tls_key",
+    ),
+    Row::new(
+        "tls_key",
+        Kind::SecretPath(|c| &mut c.tls_key),
+        "",
+        "private key of tls_cert (PEM)",
+    ),
     Row::new(
         "qos",
         number(0, 2, |c, n| c.qos = n as u8),
@@ -190,6 +129,13 @@ pub static OPTIONS: &[Row] = &[
         "1 = no MQTT",
     ),
     Row::new(
+        "api_url",
+        Kind::Url(|c| &mut c.api_url),
+        "",
+        "API for results of jobs and pings, with rest",
+    )
+    .flag("api-url", 'a'),
+    Row::new(
         "stats_url",
         Kind::Url(|c| &mut c.stats_url),
         "",
@@ -197,12 +143,40 @@ pub static OPTIONS: &[Row] = &[
     )
     .flag("stats-url", 'f'),
     Row::new(
+        "backup_stats_url",
+        Kind::Url(|c| &mut c.backup_stats_url),
+        "",
+        "where they are posted while stats_url fails",
+    )
+    .alias(&["backup_url"]),
+    Row::new(
         "token",
         Kind::Secret(|c| &mut c.token),
         "",
         "API token, sent with every API request; on the command line every user can read it with ps, so prefer the file",
     )
     .flag("token", 'T'),
+    Row::new(
+        "api_auth",
+        Kind::Choice {
+            names: &["query", "bearer"],
+            set: |c, at| c.api_auth = [ApiAuth::Query, ApiAuth::Bearer][at],
+        },
+        "query",
+        "how the token is sent: in the query, or as an Authorization header",
+    ),
+    Row::new(
+        "insecure",
+        Kind::Bool(|c| &mut c.insecure),
+        "0",
+        "1 = do not verify the certificate of the API; who is on the path can then read and change everything",
+    ),
+    Row::new(
+        "rest",
+        Kind::Bool(|c| &mut c.rest),
+        "0",
+        "1 = results of jobs and pings go to api_url",
+    ),
     Row::new(
         "mac",
         Kind::Mac(|c| &mut c.mac),
@@ -238,6 +212,36 @@ pub static OPTIONS: &[Row] = &[
         "do not collect Wi-Fi",
     ),
     Row::new(
+        "survey",
+        Kind::Bool(|c| &mut c.survey),
+        "0",
+        "include a scan of the neighbouring networks; radios leave their channel for it",
+    )
+    .switch("nosurvey", "0", "do not scan for neighbouring networks"),
+    Row::new(
+        "survey_interval",
+        seconds(60, 86400, |c, n| c.survey_interval = Duration::from_secs(n)),
+        "3600",
+        "how often to scan",
+    ),
+    Row::new(
+        "no-cache",
+        Kind::Bool(|c| &mut c.no_cache),
+        "0",
+        "1 = post each report at once as plain JSON and keep nothing",
+    ),
+    Row::new(
+        "upload_format",
+        Kind::Choice {
+            names: &["multipart", "ndjson"],
+            set: |c, at| {
+                c.upload_format = [UploadFormat::Multipart, UploadFormat::Ndjson][at];
+            },
+        },
+        "multipart",
+        "body of a delivery: a form with one gzip file, or gzip as it is",
+    ),
+    Row::new(
         "spool_dir",
         Kind::Path(|c| &mut c.spool_dir),
         "/var/run/socketman/spool",
@@ -249,6 +253,27 @@ pub static OPTIONS: &[Row] = &[
         "1048576",
         "how much of them is kept",
     ),
+    Row::new(
+        "archive_dir",
+        Kind::OptionalPath(|c| &mut c.archive_dir),
+        "",
+        "where reports are kept on flash in a long outage; empty = nowhere",
+    )
+    .without_effect(),
+    Row::new(
+        "archive_max",
+        bytes(64 << 10, 1 << 30, |c, n| c.archive_max = n),
+        "2097152",
+        "how much of them is kept",
+    )
+    .without_effect(),
+    Row::new(
+        "archive_daily",
+        bytes(64 << 10, 1 << 30, |c, n| c.archive_daily = n),
+        "1048576",
+        "how much of them is written in a day at most",
+    )
+    .without_effect(),
     Row::new(
         "spread",
         seconds(0, 600, |c, n| c.spread = Duration::from_secs(n)),
@@ -268,6 +293,83 @@ pub static OPTIONS: &[Row] = &[
         "how often the presence message is sent",
     ),
     Row::new(
+        "health_url",
+        Kind::HostOfUrl(|c| &mut c.health_url),
+        "one.one.one.one",
+        "name to resolve and host to reach; of a URL the host is taken; empty = no such check",
+    ),
+    Row::new(
+        "health_port",
+        number(1, 65535, |c, n| c.health_port = n as u16),
+        "53",
+        "TCP port to reach there",
+    ),
+    Row::new(
+        "web_url",
+        Kind::Url(|c| &mut c.web_url),
+        "http://connectivitycheck.gstatic.com/generate_204",
+        "web check: 204 is wanted, or 200 with a body that starts with web_body; empty = no such check",
+    ),
+    Row::new(
+        "web_body",
+        Kind::Text(|c| &mut c.web_body),
+        "",
+        "how the body of a 200 from web_url starts; empty = only 204 will do",
+    ),
+    Row::new(
+        "recover",
+        Kind::Choice {
+            names: &["full", "interface", "none"],
+            set: |c, at| c.recover = [Recover::Full, Recover::Interface, Recover::Nothing][at],
+        },
+        "full",
+        "how far recovery may go",
+    )
+    .without_effect(),
+    Row::new(
+        "reboot",
+        seconds(0, 86400 * 7, |c, n| c.reboot = Duration::from_secs(n)),
+        "600",
+        "reboot after this long offline; 0 = never; 1-299 become 300",
+    )
+    .without_effect(),
+    Row::new(
+        "boot_url",
+        Kind::SecretUrl(|c| &mut c.boot_url),
+        "",
+        "called once after start",
+    )
+    .without_effect(),
+    Row::new(
+        "boot_cmd",
+        Kind::Secret(|c| &mut c.boot_cmd),
+        "",
+        "command that is run once after start",
+    )
+    .without_effect(),
+    Row::new(
+        "init_url",
+        Kind::SecretUrl(|c| &mut c.init_url),
+        "",
+        "provisioning server",
+    )
+    .flag("init", 'b')
+    .without_effect(),
+    Row::new(
+        "init_token",
+        Kind::Secret(|c| &mut c.init_token),
+        "",
+        "token for the provisioning server",
+    )
+    .without_effect(),
+    Row::new(
+        "api_commands",
+        Kind::Bool(|c| &mut c.api_commands),
+        "0",
+        "1 = run commands found in answers of the API; off while job_pubkey is set",
+    )
+    .without_effect(),
+    Row::new(
         "job_timeout",
         seconds(1, 86400, |c, n| c.job_timeout = Duration::from_secs(n)),
         "300",
@@ -286,11 +388,24 @@ pub static OPTIONS: &[Row] = &[
         "jobs that run at once",
     ),
     Row::new(
+        "job_pubkey",
+        Kind::Keys(|c| &mut c.job_pubkey),
+        "",
+        "public keys (Ed25519, base64); if set, only jobs signed by one of them run: this version cannot check signatures yet and refuses every job from the broker",
+    ),
+    Row::new(
         "web_jobs",
         Kind::Bool(|c| &mut c.web_jobs),
         "1",
-        "may LuCI and HTTP sessions run jobs",
+        "may LuCI and HTTP sessions run jobs; 0 while job_pubkey is set",
     ),
+    Row::new(
+        "rollback_timeout",
+        seconds(30, 600, |c, n| c.rollback_timeout = Duration::from_secs(n)),
+        "120",
+        "time after a network job in which the device has to be reachable again, else the change is undone",
+    )
+    .without_effect(),
     Row::new(
         "state_dir",
         Kind::Path(|c| &mut c.state_dir),

@@ -94,7 +94,11 @@ fn write_row(text: &mut String, row: &Row) -> std::fmt::Result {
         }
     }
     let help = row.help.replace('|', "\\|").replace('<', "&lt;");
-    writeln!(text, " | {help} |")
+    let effect = match row.without_effect {
+        true => " (no effect in this version)",
+        false => "",
+    };
+    writeln!(text, " | {help}{effect} |")
 }
 
 #[test]

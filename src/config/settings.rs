@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::options::{find, Row};
+use super::options::find;
+use super::row::Row;
 
 /// Options and the values they were given, in the order they stand. `Debug` hides secrets.
 #[derive(Default, Clone)]

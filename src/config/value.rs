@@ -11,10 +11,12 @@ use super::kind::Unit;
 /// Longest value of an option, bytes.
 pub const MAX_VALUE: usize = 4096;
 
-/// A scalar as it was written, before its option says what it means.
+/// A value as it was written, before its option says what it means.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Written<'a> {
     Text(&'a str),
+    /// Texts; only options that are lists take them.
+    List(&'a [String]),
     /// The digits as they stand in the file.
     Number(&'a str),
     Bool(bool),
@@ -51,6 +53,14 @@ pub enum ValueError {
     NotMac(String),
     #[error("'{0}' is not a host name or an IP address")]
     NotHost(String),
+    #[error("'{found}' is not one of {known}")]
+    NotOneOf { found: String, known: String },
+    #[error("key {0} is not the base64 of 32 bytes")]
+    NotKey(usize),
+    #[error("has more than {0} keys")]
+    TooManyKeys(usize),
+    #[error("is a list with something else than text in it")]
+    NotTexts,
     #[error("is not a URL: {0}")]
     NotUrl(String),
     #[error("begins neither with http:// nor with https://")]
@@ -59,6 +69,18 @@ pub enum ValueError {
     NotAbsolute(String),
     #[error("'{0}' holds '..'")]
     ParentInPath(String),
+    #[error("is not an absolute path without '..'")]
+    NotSecretPath,
+}
+
+impl ValueError {
+    /// The same without the path that is wrong.
+    pub(super) fn without_path(self) -> Self {
+        match self {
+            ValueError::NotAbsolute(_) | ValueError::ParentInPath(_) => ValueError::NotSecretPath,
+            other => other,
+        }
+    }
 }
 
 /// Is this a MAC address: twelve hex digits, with one kind of `:` or `-` between pairs, or none?
@@ -106,6 +128,7 @@ pub(super) fn text(written: Written<'_>) -> Result<&str, ValueError> {
         // A user name or a key of digits alone is often written without quotes.
         Written::Text(text) | Written::Number(text) => text,
         Written::Bool(_) => return Err(ValueError::NotText),
+        Written::List(_) => return Err(ValueError::List),
     };
     if text.len() > MAX_VALUE {
         return Err(ValueError::TooLong);
@@ -160,6 +183,31 @@ pub(super) fn host(text: &str) -> Result<&str, ValueError> {
     }
 }
 
+/// The host, of a URL or as it stands.
+pub(super) fn host_of_url(text: &str) -> Result<&str, ValueError> {
+    if !text.contains("://") {
+        return host(text);
+    }
+    url(text)?;
+    let authority = text.split("://").nth(1).unwrap_or_default();
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let place = authority.rsplit('@').next().unwrap_or_default();
+    match place
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((address, _)) => host(address),
+        None => host(place.split(':').next().unwrap_or_default()),
+    }
+}
+
+pub(super) fn not_one_of(text: &str, known: &[&str]) -> ValueError {
+    ValueError::NotOneOf {
+        found: quoted(text),
+        known: known.join(", "),
+    }
+}
+
 pub(super) fn url(text: &str) -> Result<&str, ValueError> {
     if text.is_empty() {
         return Ok(text);
@@ -189,6 +237,7 @@ pub(super) fn truth(written: Written<'_>) -> Result<bool, ValueError> {
         Written::Bool(value) => return Ok(value),
         Written::Number(text) => text,
         Written::Text(text) => text.trim(),
+        Written::List(_) => return Err(ValueError::List),
     };
     // The words are those of OpenWrt's configuration.
     match text.to_ascii_lowercase().as_str() {
@@ -207,6 +256,7 @@ pub(super) fn whole(
     let text = match written {
         Written::Text(text) | Written::Number(text) => text.trim(),
         Written::Bool(value) => return Err(ValueError::NotWhole(value.to_string())),
+        Written::List(_) => return Err(ValueError::List),
     };
     // "30.0" is a whole number to the programs that write such files.
     let integer = match text.split_once('.') {

@@ -17,7 +17,7 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 
 fn config() -> Config {
     Config {
-        stats_url: "http://127.0.0.1/".to_owned(),
+        stats_url: "http://127.0.0.1/".into(),
         heartbeat: HEARTBEAT,
         spread: SPREAD,
         ..Config::default()
@@ -125,7 +125,7 @@ async fn the_log_warns_of_each_reason_once_until_something_was_accepted() {
     let spool = empty_spool(tmp.path());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = Arc::new(Config {
-        stats_url: format!("http://{}/", listener.local_addr().unwrap()),
+        stats_url: format!("http://{}/", listener.local_addr().unwrap()).into(),
         pace: Pace::faster(1000),
         ..config()
     });

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{ApiAuth, Config, PublicKey, Recover, UploadFormat};
 
 /// A right value as JSON, and what holds of the configuration then.
 pub(super) type Right = (&'static str, fn(&Config) -> bool);
@@ -97,6 +97,53 @@ pub(super) const CASES: &[Case] = &[
         ],
     },
     Case {
+        option: "tls",
+        right: &[(r##"1"##, |c| c.tls), (r##""off""##, |c| !c.tls)],
+        wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
+    },
+    Case {
+        option: "cacrt",
+        right: &[
+            (r##""/etc/x.pem""##, |c| {
+                c.cacrt.as_deref() == Some(Path::new("/root-of-test/etc/x.pem"))
+            }),
+            (r##""""##, |c| c.cacrt.is_none()),
+        ],
+        wrong: &[
+            (r##""x.pem""##, r##"'x.pem' is not an absolute path"##),
+            (r##"["/a"]"##, r##"is a list, one value is wanted"##),
+        ],
+    },
+    Case {
+        option: "tls_cert",
+        right: &[
+            (r##""/etc/x.pem""##, |c| {
+                c.tls_cert.as_deref() == Some(Path::new("/root-of-test/etc/x.pem"))
+            }),
+            (r##""""##, |c| c.tls_cert.is_none()),
+        ],
+        wrong: &[
+            (r##""x.pem""##, r##"'x.pem' is not an absolute path"##),
+            (r##"["/a"]"##, r##"is a list, one value is wanted"##),
+        ],
+    },
+    Case {
+        option: "tls_key",
+        right: &[
+            (r##""/etc/k.pem""##, |c| {
+                c.tls_key.as_ref().unwrap().0 == Path::new("/root-of-test/etc/k.pem")
+            }),
+            (r##""""##, |c| c.tls_key.is_none()),
+        ],
+        wrong: &[
+            (
+                r##""/etc/../k""##,
+                r##"is not an absolute path without '..'"##,
+            ),
+            (r##"null"##, r##"is null"##),
+        ],
+    },
+    Case {
         option: "qos",
         right: &[("2", |c| c.qos == 2), (r#""1""#, |c| c.qos == 1)],
         wrong: &[
@@ -126,13 +173,26 @@ pub(super) const CASES: &[Case] = &[
         ],
     },
     Case {
+        option: "api_url",
+        right: &[
+            (r##""https://x.example/a?b=c""##, |c| {
+                c.api_url.as_str() == "https://x.example/a?b=c"
+            }),
+            (r##""""##, |c| c.api_url.is_empty()),
+        ],
+        wrong: &[(
+            r##""ftp://hunter2@x.example/""##,
+            r##"begins neither with http:// nor with https://"##,
+        )],
+    },
+    Case {
         option: "stats_url",
         right: &[
             (r#""https://x.example/a?b=c""#, |c| {
-                c.stats_url == "https://x.example/a?b=c"
+                c.stats_url.as_str() == "https://x.example/a?b=c"
             }),
             (r#""http://[2001:db8::1]:8080/""#, |c| {
-                c.stats_url == "http://[2001:db8::1]:8080/"
+                c.stats_url.as_str() == "http://[2001:db8::1]:8080/"
             }),
             (r#""""#, |c| c.stats_url.is_empty()),
         ],
@@ -153,9 +213,43 @@ pub(super) const CASES: &[Case] = &[
         ],
     },
     Case {
+        option: "backup_stats_url",
+        right: &[
+            (r##""https://x.example/a?b=c""##, |c| {
+                c.backup_stats_url.as_str() == "https://x.example/a?b=c"
+            }),
+            (r##""""##, |c| c.backup_stats_url.is_empty()),
+        ],
+        wrong: &[(
+            r##""ftp://hunter2@x.example/""##,
+            r##"begins neither with http:// nor with https://"##,
+        )],
+    },
+    Case {
         option: "token",
         right: &[(r#""a&b=c d""#, |c| c.token.reveal() == "a&b=c d")],
         wrong: &[("null", "is null")],
+    },
+    Case {
+        option: "api_auth",
+        right: &[
+            (r##""query""##, |c| c.api_auth == ApiAuth::Query),
+            (r##""bearer""##, |c| c.api_auth == ApiAuth::Bearer),
+        ],
+        wrong: &[
+            (r##""Basic""##, r##"'Basic' is not one of query, bearer"##),
+            (r##"1"##, r##"'1' is not one of query, bearer"##),
+        ],
+    },
+    Case {
+        option: "insecure",
+        right: &[(r##"1"##, |c| c.insecure), (r##""off""##, |c| !c.insecure)],
+        wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
+    },
+    Case {
+        option: "rest",
+        right: &[(r##"1"##, |c| c.rest), (r##""off""##, |c| !c.rest)],
+        wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
     },
     Case {
         option: "mac",
@@ -221,6 +315,31 @@ pub(super) const CASES: &[Case] = &[
         wrong: &[("[]", "is a list, one value is wanted")],
     },
     Case {
+        option: "survey",
+        right: &[(r##"1"##, |c| c.survey), (r##""off""##, |c| !c.survey)],
+        wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
+    },
+    Case {
+        option: "survey_interval",
+        right: &[(r##"60"##, |c| c.survey_interval == Duration::from_secs(60))],
+        wrong: &[(r##"59"##, r##"59 is out of range (60-86400 s)"##)],
+    },
+    Case {
+        option: "no-cache",
+        right: &[(r##"1"##, |c| c.no_cache), (r##""off""##, |c| !c.no_cache)],
+        wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
+    },
+    Case {
+        option: "upload_format",
+        right: &[
+            (r##""ndjson""##, |c| c.upload_format == UploadFormat::Ndjson),
+            (r##""multipart""##, |c| {
+                c.upload_format == UploadFormat::Multipart
+            }),
+        ],
+        wrong: &[(r##""""##, r##"'' is not one of multipart, ndjson"##)],
+    },
+    Case {
         option: "spool_dir",
         right: &[(r#""/tmp/spool""#, |c| {
             c.spool_dir == Path::new("/root-of-test/tmp/spool")
@@ -239,6 +358,26 @@ pub(super) const CASES: &[Case] = &[
         wrong: &[("1", "1 is out of range (16384-268435456 bytes)")],
     },
     Case {
+        option: "archive_dir",
+        right: &[(r##""/overlay/a""##, |c| {
+            c.archive_dir.as_deref() == Some(Path::new("/root-of-test/overlay/a"))
+        })],
+        wrong: &[(r##""a""##, r##"'a' is not an absolute path"##)],
+    },
+    Case {
+        option: "archive_max",
+        right: &[(r##"65536"##, |c| c.archive_max == 65536)],
+        wrong: &[(
+            r##"65535"##,
+            r##"65535 is out of range (65536-1073741824 bytes)"##,
+        )],
+    },
+    Case {
+        option: "archive_daily",
+        right: &[(r##""65536""##, |c| c.archive_daily == 65536)],
+        wrong: &[(r##""1M""##, r##"'1M' is not a whole number"##)],
+    },
+    Case {
         option: "spread",
         right: &[("0", |c| c.spread.is_zero())],
         wrong: &[("601", "601 is out of range (0-600 s)")],
@@ -252,6 +391,112 @@ pub(super) const CASES: &[Case] = &[
         option: "ping-interval",
         right: &[("30", |c| c.ping_interval == Duration::from_secs(30))],
         wrong: &[("29", "29 is out of range (30-86400 s)")],
+    },
+    Case {
+        option: "health_url",
+        right: &[
+            (r##""dns.example""##, |c| c.health_url == "dns.example"),
+            (r##""https://u:p@dns.example:8443/a@b?c""##, |c| {
+                c.health_url == "dns.example"
+            }),
+            (r##""http://[2001:db8::1]:53""##, |c| {
+                c.health_url == "2001:db8::1"
+            }),
+            (r##""""##, |c| c.health_url.is_empty()),
+        ],
+        wrong: &[
+            (
+                r##""dns.example:53""##,
+                r##"'dns.example:53' is not a host name or an IP address"##,
+            ),
+            (
+                r##""ftp://dns.example""##,
+                r##"begins neither with http:// nor with https://"##,
+            ),
+        ],
+    },
+    Case {
+        option: "health_port",
+        right: &[(r##""443""##, |c| c.health_port == 443)],
+        wrong: &[(r##"0"##, r##"0 is out of range (1-65535)"##)],
+    },
+    Case {
+        option: "web_url",
+        right: &[
+            (r##""https://x.example/a?b=c""##, |c| {
+                c.web_url.as_str() == "https://x.example/a?b=c"
+            }),
+            (r##""""##, |c| c.web_url.is_empty()),
+        ],
+        wrong: &[(
+            r##""ftp://hunter2@x.example/""##,
+            r##"begins neither with http:// nor with https://"##,
+        )],
+    },
+    Case {
+        option: "web_body",
+        right: &[(r##""<html>ok""##, |c| c.web_body == "<html>ok")],
+        wrong: &[(r##""a\u0007""##, r##"holds a control character"##)],
+    },
+    Case {
+        option: "recover",
+        right: &[
+            (r##""interface""##, |c| c.recover == Recover::Interface),
+            (r##""none""##, |c| c.recover == Recover::Nothing),
+            (r##""full""##, |c| c.recover == Recover::Full),
+        ],
+        wrong: &[(
+            r##""all""##,
+            r##"'all' is not one of full, interface, none"##,
+        )],
+    },
+    Case {
+        option: "reboot",
+        right: &[
+            (r##"0"##, |c| c.reboot.is_zero()),
+            (r##""300""##, |c| c.reboot == Duration::from_secs(300)),
+        ],
+        wrong: &[(r##"-1"##, r##"-1 is out of range (0-604800 s)"##)],
+    },
+    Case {
+        option: "boot_url",
+        right: &[(r##""https://x.example/boot""##, |c| {
+            c.boot_url.reveal() == "https://x.example/boot"
+        })],
+        wrong: &[(
+            r##""hunter2""##,
+            r##"is not a URL: relative URL without a base"##,
+        )],
+    },
+    Case {
+        option: "boot_cmd",
+        right: &[(r##""touch /tmp/x""##, |c| {
+            c.boot_cmd.reveal() == "touch /tmp/x"
+        })],
+        wrong: &[(r##"["hunter2"]"##, r##"is a list, one value is wanted"##)],
+    },
+    Case {
+        option: "init_url",
+        right: &[(r##""https://x.example/init""##, |c| {
+            c.init_url.reveal() == "https://x.example/init"
+        })],
+        wrong: &[(
+            r##""file:///hunter2""##,
+            r##"begins neither with http:// nor with https://"##,
+        )],
+    },
+    Case {
+        option: "init_token",
+        right: &[(r##""t""##, |c| c.init_token.reveal() == "t")],
+        wrong: &[(r##"null"##, r##"is null"##)],
+    },
+    Case {
+        option: "api_commands",
+        right: &[
+            (r##"1"##, |c| c.api_commands),
+            (r##""off""##, |c| !c.api_commands),
+        ],
+        wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
     },
     Case {
         option: "job_timeout",
@@ -269,9 +514,46 @@ pub(super) const CASES: &[Case] = &[
         wrong: &[("9", "9 is out of range (1-8)")],
     },
     Case {
+        option: "job_pubkey",
+        right: &[
+            (r##""AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=""##, |c| {
+                c.job_pubkey == [PublicKey([0; 32])]
+            }),
+            (
+                r##"["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]"##,
+                |c| c.job_pubkey.len() == 2,
+            ),
+            (
+                r##"" AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=""##,
+                |c| c.job_pubkey.len() == 2,
+            ),
+            (r##""""##, |c| c.job_pubkey.is_empty()),
+            (r##"[]"##, |c| c.job_pubkey.is_empty()),
+        ],
+        wrong: &[
+            (
+                r##"["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AAAA"]"##,
+                r##"key 2 is not the base64 of 32 bytes"##,
+            ),
+            (
+                r##"[1]"##,
+                r##"is a list with something else than text in it"##,
+            ),
+            (
+                r##""not base64""##,
+                r##"key 1 is not the base64 of 32 bytes"##,
+            ),
+        ],
+    },
+    Case {
         option: "web_jobs",
         right: &[("false", |c| !c.web_jobs)],
         wrong: &[("{}", "is an object, one value is wanted")],
+    },
+    Case {
+        option: "rollback_timeout",
+        right: &[(r##"30"##, |c| c.rollback_timeout == Duration::from_secs(30))],
+        wrong: &[(r##"29"##, r##"29 is out of range (30-600 s)"##)],
     },
     Case {
         option: "state_dir",

@@ -33,13 +33,23 @@ fn a_right_value_reaches_its_field_alone() {
             let loaded = load_json(&format!("{{\"{}\": {json}}}", case.option));
             let name = case.option;
             assert_eq!(loaded.errors, [], "{name}: {json}");
-            assert_eq!(loaded.warnings, [], "{name}: {json}");
             assert!(holds(&loaded.config), "{name}: {json}");
             // With its default put back, nothing else differs.
             let mut config = (*loaded.config).clone();
             let row = find(name).unwrap();
+            let warnings: Vec<_> = loaded.warnings.iter().map(|w| w.reason.as_str()).collect();
+            match row.without_effect {
+                true => assert_eq!(
+                    warnings,
+                    ["has no effect in this version"],
+                    "{name}: {json}"
+                ),
+                false => assert!(warnings.is_empty(), "{name}: {json}: {warnings:?}"),
+            }
             config.reset(row, Path::new("/root-of-test"));
             config.heartbeat = defaults().heartbeat;
+            config.port = defaults().port;
+            config.web_jobs = defaults().web_jobs;
             assert_eq!(config, defaults(), "{name}: {json}");
             let set: Vec<_> = loaded
                 .sources
@@ -106,4 +116,44 @@ fn a_wrong_option_does_not_touch_the_ones_beside_it() {
     assert_eq!(loaded.config.port, 8443);
     assert_eq!(loaded.config.topic, "t");
     assert_eq!(loaded.config.monitor, Duration::from_secs(15));
+}
+
+#[test]
+fn the_port_follows_tls_unless_it_is_given() {
+    for (json, port) in [
+        ("{}", 1883),
+        (r#"{"tls": 1}"#, 8883),
+        (r#"{"tls": 1, "port": 1883}"#, 1883),
+        (r#"{"tls": "true", "port": "x"}"#, 8883),
+        (r#"{"port": 8883}"#, 8883),
+    ] {
+        assert_eq!(load_json(json).config.port, port, "{json}");
+    }
+}
+
+#[test]
+fn a_reboot_comes_no_sooner_than_after_five_minutes_and_the_change_is_said() {
+    for (asked, seconds) in [(0, 0), (1, 300), (299, 300), (300, 300), (900, 900)] {
+        let loaded = load_json(&format!("{{\"reboot\": {asked}}}"));
+        assert_eq!(loaded.config.reboot.as_secs(), seconds);
+        let reason = format!("{asked} s is too soon, 300 s is used");
+        let said = loaded.warnings.iter().any(|w| w.reason == reason);
+        assert_eq!(said, asked != seconds, "{asked}");
+    }
+}
+
+#[test]
+fn where_signatures_are_asked_for_unsigned_ways_in_are_closed() {
+    let key = "A".repeat(43) + "=";
+    let loaded = load_json(&format!(
+        "{{\"job_pubkey\": \"{key}\", \"api_commands\": 1}}"
+    ));
+    assert!(!loaded.config.web_jobs && !loaded.config.api_commands);
+    // What nobody set needs no word.
+    let said: Vec<_> = loaded.warnings.iter().map(Problem::to_string).collect();
+    let closed = said
+        .iter()
+        .filter(|w| w.ends_with("is off while job_pubkey is set"));
+    assert_eq!(closed.count(), 1, "{said:?}");
+    assert!(said[0].contains("'api_commands'"), "{said:?}");
 }

@@ -16,7 +16,7 @@ use crate::jobs::recent::{Entry, Source, State};
 use crate::jobs::{Decision, Request, Run, RunError};
 
 impl Jobs {
-    /// The order of checks: size and JSON, device, known id, expiry, ledger.
+    /// The order of checks: size and JSON, device, signature, known id, expiry, ledger.
     pub(super) fn submit(&mut self, payload: &Bytes, source: Source) -> Decision {
         let job = match message::parse(payload) {
             Ok(job) => job,
@@ -24,6 +24,11 @@ impl Jobs {
         };
         if !job.is_for(&self.mac) {
             return self.reject(Some(job.id), "job is for another device".into());
+        }
+        // Who set a key wants no job to run that it did not sign.
+        if !self.config.borrow().job_pubkey.is_empty() {
+            let reason = "job_pubkey is set, and this version cannot check signatures";
+            return self.reject(Some(job.id), reason.into());
         }
         if let Known::Unfinished | Known::Finished(_) = self.ledger.known(&job.id) {
             let id: Arc<str> = job.id.as_str().into();

@@ -21,7 +21,7 @@ pub(crate) const BOOT: &str = "6f1c0d2e-aaaa-4bbb-8ccc-1234567890ab";
 
 pub(crate) fn config(stats_url: String) -> Config {
     Config {
-        stats_url,
+        stats_url: stats_url.into(),
         token: Secret::new(TOKEN),
         // A heartbeat lasts 200 ms.
         pace: Pace::faster(300),

@@ -1,0 +1,110 @@
+//! One row of the table of options.
+
+use super::kind::Kind;
+
+/// Command line form of an option.
+#[derive(Debug, Clone, Copy)]
+pub struct Flag {
+    pub long: &'static str,
+    pub short: Option<char>,
+    /// A further long name the original knew.
+    pub alias: Option<&'static str>,
+    /// What the flag stands for when it takes no value of its own.
+    pub means: Option<&'static str>,
+    /// Help of the flag where that of the option would mislead.
+    pub help: Option<&'static str>,
+}
+
+/// What holds when an option is set nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// Written as a person would write it.
+    Fixed(&'static str),
+    /// Follows from another option, in words.
+    Derived(&'static str),
+}
+
+/// One option.
+pub struct Row {
+    /// Key in config.json.
+    pub name: &'static str,
+    /// Further keys that mean the same.
+    pub aliases: &'static [&'static str],
+    pub kind: Kind,
+    pub default: Preset,
+    pub help: &'static str,
+    pub flag: Option<Flag>,
+    /// The part it is for is not there yet: it is read, checked and kept, and a warning says that it
+    /// has no effect.
+    pub without_effect: bool,
+}
+
+impl Row {
+    pub(super) const fn new(
+        name: &'static str,
+        kind: Kind,
+        default: &'static str,
+        help: &'static str,
+    ) -> Row {
+        Row {
+            name,
+            aliases: &[],
+            kind,
+            default: Preset::Fixed(default),
+            help,
+            flag: None,
+            without_effect: false,
+        }
+    }
+
+    /// Can be given as `--long VALUE`.
+    pub(super) const fn flag(mut self, long: &'static str, short: char) -> Row {
+        self.flag = Some(Flag {
+            long,
+            short: Some(short),
+            alias: None,
+            means: None,
+            help: None,
+        });
+        self
+    }
+
+    /// Can be given as `--long`, which stands for the value `means`.
+    pub(super) const fn switch(
+        mut self,
+        long: &'static str,
+        means: &'static str,
+        help: &'static str,
+    ) -> Row {
+        self.flag = Some(Flag {
+            long,
+            short: None,
+            alias: None,
+            means: Some(means),
+            help: Some(help),
+        });
+        self
+    }
+
+    pub(super) const fn flag_alias(mut self, alias: &'static str) -> Row {
+        if let Some(flag) = &mut self.flag {
+            flag.alias = Some(alias);
+        }
+        self
+    }
+
+    pub(super) const fn alias(mut self, aliases: &'static [&'static str]) -> Row {
+        self.aliases = aliases;
+        self
+    }
+
+    pub(super) const fn derived(mut self, rule: &'static str) -> Row {
+        self.default = Preset::Derived(rule);
+        self
+    }
+
+    pub(super) const fn without_effect(mut self) -> Row {
+        self.without_effect = true;
+        self
+    }
+}
