@@ -14,6 +14,7 @@
 //!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
 //! * [`config`] turns command line and config.json into one validated, immutable `Config`; one table
 //!   holds every option. What is wrong is reported, never fatal.
+//! * [`durable`] holds what must survive: files in directories that are ours alone.
 //! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
 //!   registers and subscribes again by itself.
 //! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, and
@@ -37,6 +38,7 @@ pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;
+pub mod durable;
 pub mod jobs;
 pub mod lock;
 pub mod logging;

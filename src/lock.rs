@@ -1,14 +1,14 @@
 //! One agent per device: a file lock that the kernel lets go of when its holder dies.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{flock, openat, FlockOperation, Mode, OFlags, CWD};
+use rustix::fs::{flock, FlockOperation, OFlags};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use thiserror::Error;
+
+use crate::durable::Directory;
 
 /// Why the lock was not taken.
 #[derive(Debug, Error)]
@@ -32,22 +32,18 @@ pub struct Lock {
 
 impl Lock {
     /// Takes the lock of the agent whose state is in `state_dir` (below the root already), makes the
-    /// directories that are missing (0700) and writes our pid. Never waits.
-    ///
-    /// The directory has to be ours or root's and writable by nobody else unless it is sticky; the
-    /// lock has to be a regular file of ours.
+    /// directories that are missing (0700) and writes our pid. Never waits. Directory and lock have to
+    /// be ours alone, as [`Directory`] says.
     pub fn take(state_dir: &Path) -> Result<Self, LockError> {
-        let dir = open_directory(state_dir).map_err(|reason| LockError::Unusable {
-            path: state_dir.into(),
-            reason,
-        })?;
-        let path = state_dir.join("lock");
-        let unusable = |reason: String| LockError::Unusable {
-            path: path.clone(),
-            reason,
+        let unusable = |path: &Path, reason: io::Error| LockError::Unusable {
+            path: path.into(),
+            reason: reason.to_string(),
         };
-
-        let mut file = open_lock(&dir).map_err(unusable)?;
+        let dir = Directory::open(state_dir).map_err(|error| unusable(state_dir, error))?;
+        let path = state_dir.join("lock");
+        let mut file = dir
+            .file("lock", OFlags::RDWR | OFlags::CREATE)
+            .map_err(|error| unusable(&path, error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
@@ -55,7 +51,7 @@ impl Lock {
                     pid: read_pid(&mut file),
                 })
             }
-            Err(error) => return Err(unusable(error.to_string())),
+            Err(error) => return Err(unusable(&path, error.into())),
         }
         // The lock holds with or without the pid, which only makes a message better.
         if let Err(error) = write_pid(&mut file) {
@@ -63,57 +59,6 @@ impl Lock {
         }
         Ok(Lock { _file: file })
     }
-}
-
-fn open_directory(path: &Path) -> Result<File, String> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => "is not a directory".into(),
-            _ => error.to_string(),
-        })?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let dir: File = openat(CWD, path, flags, Mode::empty())
-        .map_err(|error| match error {
-            // Linux says ENOTDIR for a link that may not be followed to a directory.
-            Errno::LOOP | Errno::NOTDIR => "is a link or not a directory".into(),
-            _ => error.to_string(),
-        })?
-        .into();
-    let meta = dir.metadata().map_err(|error| error.to_string())?;
-    if meta.uid() != 0 && meta.uid() != geteuid().as_raw() {
-        return Err(format!("belongs to user {}", meta.uid()));
-    }
-    if meta.mode() & 0o022 != 0 && meta.mode() & 0o1000 == 0 {
-        return Err(format!(
-            "is writable by others (mode {:04o})",
-            meta.mode() & 0o7777
-        ));
-    }
-    Ok(dir)
-}
-
-fn open_lock(dir: &File) -> Result<File, String> {
-    // NONBLOCK: a FIFO in its place must not hold us up.
-    let flags =
-        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file: File = openat(dir, "lock", flags, Mode::RUSR | Mode::WUSR)
-        .map_err(|error| match error {
-            Errno::LOOP => "is a link".into(),
-            Errno::ISDIR => "is a directory".into(),
-            _ => error.to_string(),
-        })?
-        .into();
-    let meta = file.metadata().map_err(|error| error.to_string())?;
-    if !meta.is_file() {
-        return Err("is not a regular file".into());
-    }
-    if meta.uid() != geteuid().as_raw() {
-        return Err(format!("belongs to user {}", meta.uid()));
-    }
-    Ok(file)
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {
@@ -130,25 +75,15 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::{symlink, PermissionsExt};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::process::{Command, Stdio};
     use std::sync::mpsc;
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use rustix::fs::{mknodat, FileType};
+    use rustix::fs::{mknodat, FileType, Mode, CWD};
 
     use super::*;
-
-    fn reason(state_dir: &Path) -> String {
-        let state_dir = state_dir.to_owned();
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || sender.send(Lock::take(&state_dir).unwrap_err()));
-        receiver
-            .recv_timeout(Duration::from_secs(10))
-            .expect("taking a lock waits for nobody")
-            .to_string()
-    }
 
     #[test]
     fn a_second_agent_is_told_who_runs_until_the_first_ends() {
@@ -211,7 +146,8 @@ mod tests {
     #[test]
     fn a_child_that_outlives_the_agent_does_not_hold_its_lock() {
         let root = tempfile::tempdir().unwrap();
-        let lock = Lock::take(root.path()).unwrap();
+        let state = root.path().join("state");
+        let lock = Lock::take(&state).unwrap();
         let mut child = Command::new("sh")
             .args(["-c", "echo ready; exec sleep 60"])
             .stdout(Stdio::piped())
@@ -221,53 +157,33 @@ mod tests {
         let mut ready = [0; 6];
         child.stdout.take().unwrap().read_exact(&mut ready).unwrap();
         drop(lock);
-        let again = take_again(root.path());
+        let again = take_again(&state);
         child.kill().unwrap();
         child.wait().unwrap();
         again.unwrap();
     }
 
     #[test]
-    fn a_fifo_a_link_or_a_directory_in_place_of_the_lock_is_refused_without_waiting() {
+    fn what_cannot_be_our_lock_is_named_with_its_reason_and_without_waiting() {
         let root = tempfile::tempdir().unwrap();
-        let place = |name: &str| {
-            let state = root.path().join(name);
-            fs::create_dir(&state).unwrap();
-            state
-        };
+        let state = root.path().join("state");
+        Directory::open(&state).unwrap();
+        mknodat(CWD, state.join("lock"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let dir = state.clone();
+        thread::spawn(move || sender.send(Lock::take(&dir).unwrap_err()));
+        let error = receiver.recv_timeout(Duration::from_secs(20));
+        let error = error.expect("taking a lock waits for nobody").to_string();
+        assert!(
+            error.ends_with("state/lock: is not a regular file"),
+            "{error}"
+        );
 
-        let fifo = place("fifo");
-        mknodat(CWD, fifo.join("lock"), FileType::Fifo, Mode::RWXU, 0).unwrap();
-        assert!(reason(&fifo).ends_with("fifo/lock: is not a regular file"));
-
-        let link = place("link");
-        let victim = root.path().join("victim");
-        fs::write(&victim, "precious").unwrap();
-        symlink(&victim, link.join("lock")).unwrap();
-        assert!(reason(&link).ends_with("link/lock: is a link"));
-        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-
-        let directory = place("directory");
-        fs::create_dir(directory.join("lock")).unwrap();
-        assert!(reason(&directory).ends_with("directory/lock: is a directory"));
-    }
-
-    #[test]
-    fn a_state_directory_that_others_control_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        let open = root.path().join("open");
-        fs::create_dir(&open).unwrap();
-        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
-        assert!(reason(&open).ends_with("open: is writable by others (mode 0777)"));
-        fs::set_permissions(&open, Permissions::from_mode(0o1777)).unwrap();
-        Lock::take(&open).unwrap();
-
-        let link = root.path().join("link");
-        symlink(&open, &link).unwrap();
-        assert!(reason(&link).ends_with("link: is a link or not a directory"));
-
-        let file = root.path().join("file");
-        fs::write(&file, "").unwrap();
-        assert!(reason(&file).ends_with("file: is not a directory"));
+        fs::set_permissions(&state, Permissions::from_mode(0o777)).unwrap();
+        let error = Lock::take(&state).unwrap_err().to_string();
+        assert!(
+            error.ends_with("state: is open to others: chmod 700 it"),
+            "{error}"
+        );
     }
 }

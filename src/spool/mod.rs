@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use batch::{Batch, BatchId};
-pub use disk::{Content, Directory, Disk};
+pub use disk::{Content, Disk};
 pub use gap::{Gap, Reason};
 pub use handle::{run, Handle, Inbox, Settings, Stopped};
 pub use store::{Builder, Spool, PENDING_MAX};

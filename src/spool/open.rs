@@ -4,11 +4,12 @@ use std::io;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use super::disk::{Directory, Disk};
+use super::disk::Disk;
 use super::gap::{Gap, Gaps, Reason};
 use super::segment::{self, Name, Segment};
 use super::store::Spool;
 use super::SpoolError;
+use crate::durable::Directory;
 
 impl Spool<Directory> {
     /// Opens the spool in `dir` for the boot `boot_id`, holding at most `max` bytes.

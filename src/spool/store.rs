@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::batch::Taken;
-use super::disk::{Directory, Disk};
+use super::disk::Disk;
 use super::gap::{Gap, Gaps, Reason};
 use super::segment::{self, Name, ReportId, Segment};
 use super::{Facts, SpoolError, Stamp};
+use crate::durable::Directory;
 
 /// A segment takes no more lines once it holds this many bytes.
 const SEAL_AT: u64 = 64 << 10;

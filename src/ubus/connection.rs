@@ -98,7 +98,6 @@ impl Connection {
             let reason = match UnixStream::connect(&self.path).await {
                 Ok(stream) => {
                     let end = self.serve(stream).await;
-                    seen |= self.state.borrow().connected;
                     self.out.clear();
                     self.protocol.closed();
                     self.hand_over();
@@ -111,6 +110,7 @@ impl Connection {
             };
             // Greeted at least once since the last failure: the bus is there, start over.
             if self.state.borrow().connected {
+                seen = true;
                 failed = 0;
             }
             self.set_state(false, Some(reason));

@@ -22,6 +22,7 @@ mod client;
 mod connection;
 mod de;
 mod error;
+mod key;
 pub mod message;
 pub mod object;
 pub mod protocol;

@@ -98,7 +98,7 @@ impl Nested<'_> {
     }
 }
 
-fn unsupported<T>(what: &str) -> Result<T, Error> {
+pub(super) fn unsupported<T>(what: &str) -> Result<T, Error> {
     Err(Error::Encode(format!("{what} has no blobmsg form")))
 }
 
@@ -244,37 +244,26 @@ impl<'w> ser::Serializer for Slot<'w, '_> {
     }
 }
 
-impl ser::SerializeSeq for Nested<'_> {
-    type Ok = ();
-    type Error = Error;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.put("", value)
-    }
-    fn end(self) -> Result<(), Error> {
-        self.finish()
-    }
+/// Elements without names: sequences, tuples and their kin differ in name only.
+macro_rules! elements {
+    ($($kind:ident: $method:ident),*) => {
+        $(impl ser::$kind for Nested<'_> {
+            type Ok = ();
+            type Error = Error;
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+                self.put("", value)
+            }
+            fn end(self) -> Result<(), Error> {
+                self.finish()
+            }
+        })*
+    };
 }
 
-impl ser::SerializeTuple for Nested<'_> {
-    type Ok = ();
-    type Error = Error;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.put("", value)
-    }
-    fn end(self) -> Result<(), Error> {
-        self.finish()
-    }
-}
-
-impl ser::SerializeTupleStruct for Nested<'_> {
-    type Ok = ();
-    type Error = Error;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.put("", value)
-    }
-    fn end(self) -> Result<(), Error> {
-        self.finish()
-    }
+elements! {
+    SerializeSeq: serialize_element,
+    SerializeTuple: serialize_element,
+    SerializeTupleStruct: serialize_field
 }
 
 impl ser::SerializeStruct for Nested<'_> {
@@ -296,7 +285,7 @@ impl ser::SerializeMap for Nested<'_> {
     type Ok = ();
     type Error = Error;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        self.key = Some(key.serialize(Key)?);
+        self.key = Some(key.serialize(super::key::Key)?);
         Ok(())
     }
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
@@ -308,111 +297,6 @@ impl ser::SerializeMap for Nested<'_> {
     }
     fn end(self) -> Result<(), Error> {
         self.finish()
-    }
-}
-
-/// Takes the key of a map, which has to be a string.
-struct Key;
-
-macro_rules! not_a_key {
-    ($($method:ident: $type:ty),*) => {
-        $(fn $method(self, _: $type) -> Result<String, Error> {
-            unsupported("a map key that is not a string")
-        })*
-    };
-}
-
-impl ser::Serializer for Key {
-    type Ok = String;
-    type Error = Error;
-    type SerializeSeq = Impossible<String, Error>;
-    type SerializeTuple = Impossible<String, Error>;
-    type SerializeTupleStruct = Impossible<String, Error>;
-    type SerializeTupleVariant = Impossible<String, Error>;
-    type SerializeMap = Impossible<String, Error>;
-    type SerializeStruct = Impossible<String, Error>;
-    type SerializeStructVariant = Impossible<String, Error>;
-
-    fn serialize_str(self, v: &str) -> Result<String, Error> {
-        Ok(v.to_owned())
-    }
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-    ) -> Result<String, Error> {
-        Ok(variant.to_owned())
-    }
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<String, Error> {
-        value.serialize(Key)
-    }
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<String, Error> {
-        value.serialize(Key)
-    }
-
-    not_a_key! {
-        serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32,
-        serialize_i64: i64, serialize_u8: u8, serialize_u16: u16, serialize_u32: u32,
-        serialize_u64: u64, serialize_f32: f32, serialize_f64: f64, serialize_char: char,
-        serialize_bytes: &[u8], serialize_unit_struct: &'static str
-    }
-
-    fn serialize_none(self) -> Result<String, Error> {
-        unsupported("a map key that is not a string")
-    }
-    fn serialize_unit(self) -> Result<String, Error> {
-        unsupported("a map key that is not a string")
-    }
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<String, Error> {
-        unsupported("a map key that is not a string")
-    }
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, Error> {
-        unsupported("a map key that is not a string")
-    }
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Error> {
-        unsupported("a map key that is not a string")
-    }
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleStruct, Error> {
-        unsupported("a map key that is not a string")
-    }
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, Error> {
-        unsupported("a map key that is not a string")
-    }
-    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Error> {
-        unsupported("a map key that is not a string")
-    }
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, Error> {
-        unsupported("a map key that is not a string")
-    }
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, Error> {
-        unsupported("a map key that is not a string")
     }
 }
 

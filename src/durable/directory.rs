@@ -1,0 +1,276 @@
+//! A directory that is ours alone.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+/// A directory of ours with flat files of ours: mode 0700 and 0600, reached without following links.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Opens `path`, which is made with mode 0700 if it is not there, its parents too.
+    ///
+    /// # Errors
+    ///
+    /// Refused are a link, another owner than us, any access for group or others, and a parent in
+    /// which somebody else could swap the directory: one that is neither root's nor ours, or that
+    /// others may write without the sticky bit.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(refused("is not a path of a directory"));
+        };
+        make(parent)?;
+        // Links on the way to the parent are the system's own: /var is one on OpenWrt.
+        let dir = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = rustix::fs::open(parent, dir, Mode::empty())?;
+        check_parent(&rustix::fs::fstat(&parent)?)?;
+        match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let fd = rustix::fs::openat(&parent, name, dir | OFlags::NOFOLLOW, Mode::empty()).map_err(
+            |error| match error {
+                // Linux says ENOTDIR for a link that may not be followed to a directory.
+                Errno::NOTDIR | Errno::LOOP => refused("is a link or not a directory"),
+                error => error.into(),
+            },
+        )?;
+        check_own(&rustix::fs::fstat(&fd)?, "is open to others: chmod 700 it")?;
+        let path = path.to_path_buf();
+        Ok(Directory { fd, path })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of everything in it.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy();
+            if name != "." && name != ".." {
+                names.push(name.into_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Opens a file, with mode 0600 if `flags` say that it is made. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// Refused is what is not a regular file of ours, or what others may open.
+    pub fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        // NONBLOCK: a FIFO in its place must not hold us up.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(
+            |error| match error {
+                Errno::LOOP => refused("is a link"),
+                Errno::ISDIR => refused("is a directory"),
+                error => error.into(),
+            },
+        )?;
+        let stat = rustix::fs::fstat(&fd)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(refused("is not a regular file"));
+        }
+        check_own(&stat, "is open to others: chmod 600 it")?;
+        Ok(File::from(fd))
+    }
+
+    /// All bytes of a file, of which there may be `max`.
+    pub fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = self.file(name, OFlags::RDONLY)?;
+        file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+        match bytes.len() as u64 > max {
+            true => Err(refused("is too large")),
+            false => Ok(bytes),
+        }
+    }
+
+    /// Puts `bytes` in the place of a file, whole: after a power cut it has either its old bytes or
+    /// these. Waits for the disk.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let fresh = format!("{name}.new");
+        // One that a crash left behind may be anything.
+        match self.remove(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let write = || {
+            let mut file = self.file(&fresh, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        if let Err(error) = write() {
+            // What is written in part takes room from others; the first error is the one to tell.
+            let _ = self.remove(&fresh);
+            return Err(error);
+        }
+        self.rename(&fresh, name)?;
+        Ok(rustix::fs::fsync(&self.fd)?)
+    }
+
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+}
+
+/// An error with a reason of our own.
+fn refused(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(path);
+    made.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            refused("is below something that is not a directory")
+        }
+        _ => error,
+    })
+}
+
+fn check_parent(stat: &Stat) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(refused("is in a directory of another user"));
+    }
+    if mode.intersects(Mode::WGRP | Mode::WOTH) && !mode.contains(Mode::SVTX) {
+        return Err(refused("is in a directory that others may write"));
+    }
+    Ok(())
+}
+
+fn check_own(stat: &Stat, open: &'static str) -> io::Result<()> {
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(refused("belongs to another user"));
+    }
+    if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
+        return Err(refused(open));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{symlink, PermissionsExt};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn refusal(path: &Path) -> String {
+        Directory::open(path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn directories_and_files_are_made_for_us_alone() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = tmp.path().join("a/spool");
+        let dir = Directory::open(&path).unwrap();
+        dir.file("one", OFlags::WRONLY | OFlags::CREATE).unwrap();
+        dir.replace("two", b"2").unwrap();
+        for (path, expected) in [("a", 0o700), ("a/spool", 0o700), ("a/spool/one", 0o600)] {
+            assert_eq!(mode(&tmp.path().join(path)), expected, "{path}");
+        }
+        assert_eq!(mode(&path.join("two")), 0o600);
+        let mut names = dir.names().unwrap();
+        names.sort();
+        assert_eq!(names, ["one", "two"]);
+    }
+
+    #[test]
+    fn a_directory_that_others_control_is_refused() {
+        let tmp = tempfile::tempdir().unwrap();
+        let own = tmp.path().join("own");
+        Directory::open(&own).unwrap();
+        let link = tmp.path().join("link");
+        symlink(&own, &link).unwrap();
+        assert_eq!(refusal(&link), "is a link or not a directory");
+        let file = tmp.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(refusal(&file), "is a link or not a directory");
+        assert_eq!(
+            refusal(&file.join("x")),
+            "is below something that is not a directory"
+        );
+        chmod(&own, 0o755);
+        assert_eq!(refusal(&own), "is open to others: chmod 700 it");
+        chmod(&own, 0o777);
+        let below = own.join("x");
+        assert_eq!(refusal(&below), "is in a directory that others may write");
+        chmod(&own, 0o1777);
+        Directory::open(&below).unwrap();
+        assert_eq!(refusal(Path::new("/")), "is not a path of a directory");
+    }
+
+    #[test]
+    fn links_fifos_directories_and_open_files_are_refused_without_waiting() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = Directory::open(&tmp.path().join("own")).unwrap();
+        let victim = tmp.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, dir.path().join("link")).unwrap();
+        rustix::fs::mkfifoat(&dir.fd, "fifo", Mode::RWXU).unwrap();
+        fs::create_dir(dir.path().join("directory")).unwrap();
+        fs::write(dir.path().join("open"), "").unwrap();
+        chmod(&dir.path().join("open"), 0o644);
+        for (name, why) in [
+            ("link", "is a link"),
+            ("fifo", "is not a regular file"),
+            ("directory", "is a directory"),
+            ("open", "is open to others: chmod 600 it"),
+        ] {
+            for flags in [OFlags::RDWR, OFlags::RDWR | OFlags::CREATE] {
+                let error = dir.file(name, flags).unwrap_err();
+                assert_eq!(error.to_string(), why, "{name}");
+            }
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_whatever_lies_in_the_way() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = Directory::open(&tmp.path().join("own")).unwrap();
+        let victim = tmp.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, dir.path().join("value")).unwrap();
+        symlink(&victim, dir.path().join("value.new")).unwrap();
+        dir.replace("value", b"first, and longer").unwrap();
+        dir.replace("value", b"second").unwrap();
+        assert_eq!(dir.read("value", 6).unwrap(), b"second");
+        assert_eq!(
+            dir.read("value", 5).unwrap_err().to_string(),
+            "is too large"
+        );
+        assert_eq!(dir.names().unwrap(), ["value"]);
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        let error = dir.read("other", 9).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}
