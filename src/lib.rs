@@ -3,7 +3,7 @@
 //! Read top to bottom, this is the way the data goes.
 //!
 //! ```text
-//!              config ────────────────────────────────────────────► every part
+//!        config, reload ────────────────────────────────────────────► every part
 //!  device ─ubus,/proc─► collect ─Report─► spool ─batch─► upload ─HTTP─► API
 //!  broker ─► mqtt ─payload─► jobs ─outcome─► mqtt ─► broker
 //!  every part ─fact─► status ─► api ─ubus─► shell
@@ -12,8 +12,9 @@
 //! * [`cli`] understands the command line: run the agent, or ask the one that runs.
 //! * [`agent`] takes the [`lock`], finds out who the device is ([`provision`]), builds the parts in the
 //!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
-//! * [`config`] turns command line and config.json into one validated, immutable `Config`; one table
-//!   holds every option. What is wrong is reported, never fatal.
+//! * [`config`] turns command line, UCI and config.json into one validated, immutable `Config`; one table
+//!   holds every option. What is wrong is reported, never fatal. [`reload`] reads them again while the
+//!   agent runs, and has the parts that an option concerns made anew.
 //! * [`durable`] holds what must survive: files in directories that are ours alone.
 //! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
 //!   registers and subscribes again by itself.
@@ -45,6 +46,7 @@ pub mod logging;
 pub mod mqtt;
 pub mod outage;
 pub mod provision;
+pub mod reload;
 pub mod shutdown;
 pub mod spool;
 pub mod status;

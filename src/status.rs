@@ -1,32 +1,23 @@
 //! The board: the newest fact of every part, as `status` shows it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::config::Problem;
-use crate::{collect, jobs, mqtt, spool, upload};
+use crate::{collect, jobs, mqtt, reload, spool, upload};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
 pub struct Board {
     pub started: Instant,
-    pub mac: String,
-    pub config: ConfigFacts,
+    pub settings: watch::Receiver<Arc<reload::Current>>,
     pub collect: watch::Receiver<collect::Facts>,
     pub mqtt: watch::Receiver<mqtt::Facts>,
     pub api: watch::Receiver<upload::Facts>,
     pub spool: watch::Receiver<spool::Facts>,
     pub jobs: watch::Receiver<jobs::Facts>,
-}
-
-/// What was found wrong with the settings.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ConfigFacts {
-    /// Values that were not used.
-    pub errors: Vec<Problem>,
-    pub warnings: Vec<Problem>,
 }
 
 /// The answer of method `status`.
@@ -36,7 +27,7 @@ pub struct Status {
     /// Of the agent, seconds.
     pub uptime: u64,
     pub mac: String,
-    pub config: ConfigFacts,
+    pub config: reload::Facts,
     pub sources: collect::Sources,
     pub mqtt: mqtt::Facts,
     pub api: upload::Facts,
@@ -50,12 +41,13 @@ pub struct Status {
 
 impl Board {
     pub fn status(&self) -> Status {
+        let settings = self.settings.borrow().clone();
         let collect = self.collect.borrow().clone();
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime: self.started.elapsed().as_secs(),
-            mac: self.mac.clone(),
-            config: self.config.clone(),
+            mac: settings.mac.clone(),
+            config: settings.facts.clone(),
             sources: collect.sources,
             mqtt: self.mqtt.borrow().clone(),
             api: self.api.borrow().clone(),

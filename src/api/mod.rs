@@ -4,6 +4,7 @@
 //! call); a missing or mistyped one is "invalid argument". No reply is over [`REPLY_MAX`].
 
 mod jobs;
+mod settings;
 mod state;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::ubus::blobmsg::Type;
 use crate::ubus::{Client, Error, Method, Object, Request, Status};
-use crate::{config, jobs as job};
+use crate::{jobs as job, reload};
 
 /// Path of the object.
 pub const PATH: &str = "socketman";
@@ -36,7 +37,7 @@ pub struct Sources {
     pub board: Board,
     pub newest: watch::Receiver<Option<Arc<Report>>>,
     pub jobs: job::Handle,
-    pub config: watch::Receiver<Arc<config::Config>>,
+    pub settings: reload::Handle,
 }
 
 /// THE method table.
@@ -56,6 +57,8 @@ pub fn methods() -> Vec<Method> {
                 ("wait", Type::Int8),
             ],
         ),
+        Method::new("config", &[]),
+        Method::new("reload", &[]),
     ]
 }
 
@@ -102,6 +105,8 @@ async fn answer_calls(object: &mut Object, sources: &Sources) {
             "jobs" => jobs::recent(request, &sources.jobs).await,
             "job" => jobs::one(request, &sources.jobs).await,
             "run_job" => jobs::run(request, sources, &waits).await,
+            "config" => settings::config(request, &sources.settings),
+            "reload" => settings::reload(request, &sources.settings),
             _ => request.finish(Status::METHOD_NOT_FOUND),
         }
     }

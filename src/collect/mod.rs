@@ -50,6 +50,9 @@ use proc_net::Network;
 pub use mac::Mac;
 pub use report::{Counters, Device, Interface, Lease, Report, Source, Ssid, Station};
 
+/// The options collecting is made from.
+pub const OPTIONS: &[&str] = &["monitor", "scan", "survey", "survey_interval"];
+
 /// What the newest collection says about collecting itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Facts {

@@ -4,11 +4,15 @@
 //! What is wrong never stops the agent: it is kept as a [`Problem`], the default is used, and the
 //! rest stands.
 
+mod chosen;
 mod file;
+mod inputs;
 pub mod json;
 mod keys;
 mod kind;
+pub mod last_good;
 mod load;
+mod main_section;
 pub mod options;
 mod problem;
 #[cfg(test)]
@@ -26,10 +30,13 @@ use std::time::Duration;
 
 use crate::clock::Pace;
 
+pub use chosen::{Chosen, Source};
 pub use file::{read_small, FileError};
+pub use inputs::{Files, Inputs, Loaded};
 pub use keys::PublicKey;
 pub use kind::{Kind, Unit};
-pub use load::{load, under, Loaded, Source};
+pub use load::under;
+pub use main_section::PACKAGE;
 pub use options::OPTIONS;
 
 pub use problem::{Problem, MAX_PROBLEMS};

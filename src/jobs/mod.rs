@@ -150,9 +150,12 @@ enum Command {
 
 /// Makes the part, the handle for those who bring jobs, and the replies for who publishes them.
 ///
-/// `mac` is the device's MAC address in any notation. Of the configuration `job_timeout`,
+/// `mac` is the device's MAC address in any notation; a change holds for jobs that come later. Of the configuration `job_timeout`,
 /// `job_output_max` and `job_workers` are used; a change holds for jobs that start later.
-pub fn new(config: watch::Receiver<Arc<Config>>, mac: String) -> (Jobs, Handle, Replies) {
+pub fn new(
+    config: watch::Receiver<Arc<Config>>,
+    mac: watch::Receiver<String>,
+) -> (Jobs, Handle, Replies) {
     let (commands_sender, commands) = mpsc::channel(COMMANDS);
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (changes, _) = broadcast::channel(CHANGES);

@@ -28,7 +28,7 @@ pub type Builder<'a> = dyn Fn(&Stamp<'_>) -> Vec<u8> + Send + 'a;
 /// A report with its identity that is not on disk yet.
 #[derive(Debug)]
 pub(super) struct Pending {
-    seq: u64,
+    pub(super) seq: u64,
     line: Vec<u8>,
     gaps: Gaps,
 }

@@ -14,8 +14,24 @@ fn load_bytes(cli: &Settings, bytes: &[u8]) -> (Loaded, String) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.json");
     fs::write(&file, bytes).unwrap();
-    let loaded = load(cli, &file, Path::new("/root-of-test"), Pace::REAL);
-    (loaded, file.display().to_string())
+    (inputs(cli, &file).load(None), file.display().to_string())
+}
+
+/// A command line and this config.json, with no UCI package.
+fn inputs(cli: &Settings, file: &Path) -> Inputs {
+    let root = Path::new("/root-of-test");
+    Inputs {
+        command_line: cli.clone(),
+        file: Some(file.to_owned()),
+        uci: uci::Directories::of(root, None),
+        root: root.to_owned(),
+        pace: Pace::REAL,
+    }
+}
+
+fn source(loaded: &Loaded, name: &str) -> Source {
+    let chosen = loaded.options.iter().find(|chosen| chosen.row.name == name);
+    chosen.unwrap().source
 }
 
 fn load_json(text: &str) -> Loaded {
@@ -154,7 +170,7 @@ fn the_command_line_precedes_the_file_which_precedes_the_default() {
         loaded.warnings[0].to_string(),
         "command line: option 'heartbeat': 10 s is not above monitor (15 s), 30 s is used"
     );
-    let source = |name| loaded.sources.iter().find(|(n, _)| *n == name).unwrap().1;
+    let source = |name| source(&loaded, name);
     assert_eq!(source("port"), Source::CommandLine);
     assert_eq!(source("topic"), Source::File);
     assert_eq!(source("qos"), Source::Default);

@@ -42,7 +42,7 @@ struct Live {
 /// The jobs part; [`Jobs::run`] is its task.
 pub struct Jobs {
     config: watch::Receiver<Arc<Config>>,
-    mac: String,
+    mac: watch::Receiver<String>,
     commands: mpsc::Receiver<Command>,
     facts: watch::Sender<Facts>,
     changes: broadcast::Sender<Change>,
@@ -60,7 +60,7 @@ pub struct Jobs {
 impl Jobs {
     pub(super) fn new(
         config: watch::Receiver<Arc<Config>>,
-        mac: String,
+        mac: watch::Receiver<String>,
         commands: mpsc::Receiver<Command>,
         facts: watch::Sender<Facts>,
         changes: broadcast::Sender<Change>,
