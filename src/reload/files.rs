@@ -44,8 +44,8 @@ struct Watched {
 
 impl FileWatch {
     /// Watches these files from here on, and no others. Who reads them after this call misses no change.
-    pub(super) fn look_at(&mut self, files: Vec<PathBuf>) {
-        self.watched = match Watched::new(&files) {
+    pub(super) fn look_at(&mut self, files: &[PathBuf]) {
+        self.watched = match Watched::new(files) {
             Ok(watched) => Some(watched),
             Err(error) => {
                 if !std::mem::replace(&mut self.said, true) {

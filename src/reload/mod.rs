@@ -178,25 +178,42 @@ impl Part {
     /// Reads settings again whenever there is a reason, until `shutdown`.
     pub async fn run(mut self, mut shutdown: Shutdown) {
         let mut files = FileWatch::default();
+        // They may have changed before they were watched.
+        self.reload(&mut files).await;
         loop {
-            files.look_at(self.files());
             tokio::select! {
                 () = shutdown.requested() => return,
                 _ = self.hangup.recv() => {
                     log::info!("SIGHUP: reading settings again");
-                    self.reload().await;
+                    self.reload(&mut files).await;
                 }
                 () = settled(&mut files) => {
                     log::debug!("a file of the settings may have changed");
-                    self.reload().await;
+                    self.reload(&mut files).await;
                 }
                 Some(asker) = self.requests.recv() => {
-                    let outcome = self.reload().await;
+                    let outcome = self.reload(&mut files).await;
                     // An asker that went away needs no answer.
                     let _gone = asker.send(outcome);
                 }
             }
         }
+    }
+
+    /// Watches the files, then reads them, so that no change is missed.
+    async fn reload(&mut self, files: &mut FileWatch) -> Outcome {
+        let watched = self.files();
+        files.look_at(&watched);
+        let mut outcome = self.read().await;
+        let now = self.files();
+        if now != watched {
+            // Another config.json, which may have changed before it was watched.
+            files.look_at(&now);
+            let again = self.read().await;
+            outcome.facts = again.facts;
+            outcome.changed.extend(again.changed);
+        }
+        outcome
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -209,7 +226,7 @@ impl Part {
         ]
     }
 
-    async fn reload(&mut self) -> Outcome {
+    async fn read(&mut self) -> Outcome {
         let before = self.current.borrow().clone();
         let loaded = self.inputs.load(Some(&before.loaded));
         let changed = loaded.changed_since(&before.loaded);

@@ -2,7 +2,9 @@
 
 mod cases;
 mod document;
+mod good_copy;
 mod options;
+mod uci;
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +25,7 @@ fn inputs(cli: &Settings, file: &Path) -> Inputs {
     Inputs {
         command_line: cli.clone(),
         file: Some(file.to_owned()),
-        uci: uci::Directories::of(root, None),
+        uci: crate::config::uci::Directories::of(root, None),
         root: root.to_owned(),
         pace: Pace::REAL,
     }
