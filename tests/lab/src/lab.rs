@@ -271,6 +271,8 @@ impl Lab {
         let listened = self.client.listen("ubus.object.add").await;
         let mut events = listened.map_err(LabError::Listen)?;
         let mut state = self.client.state();
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let found = match self.client.lookup("socketman", ANSWER_WITHIN).await {
                 Ok(found) => found,
@@ -290,6 +292,9 @@ impl Lab {
                 changed = state.changed() => {
                     changed.map_err(|_| LabError::Listen(ubus::Error::Disconnected))?;
                 }
+                // After a reconnect a look-up may be answered before the events are ordered again:
+                // what appears in between is not heard.
+                _ = looks.tick() => {}
             }
         }
     }
