@@ -1,10 +1,9 @@
-//! What the sources say, one over the other, and what follows from several options together.
+//! What the sources say, one over the other.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::chosen::{canonical, flag, Chosen, Source};
+use super::chosen::{canonical, Chosen, Source};
 use super::inputs::{Files, Good, Loaded};
 use super::main_section::{find_uci, main_section, other_sections, with, CONFIG, ENABLED};
 use super::options::{find, OPTIONS};
@@ -15,34 +14,26 @@ use super::value::{self, quoted, ValueError, Written};
 use super::{json, Config, Problem, Settings};
 use crate::clock::Pace;
 
-/// Shortest time offline before a reboot.
-const REBOOT_MIN: Duration = Duration::from_secs(300);
-
 /// Where `path` lies for an agent whose files are below `root`.
 pub fn under(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// Port of the broker when none is given.
-pub(super) fn default_port(tls: bool) -> u16 {
-    match tls {
-        true => 8883,
-        false => 1883,
-    }
-}
+/// Where a value stands: its source and line.
+#[derive(Clone, Copy)]
+pub(super) struct At(pub(super) Source, pub(super) Option<usize>);
 
-/// Delivery interval when none is given.
-pub(super) fn default_heartbeat(monitor: Duration) -> Duration {
-    Duration::from_secs(60).max(monitor * 2)
-}
+/// Options that a source has given already.
+#[derive(Default)]
+struct Seen(Vec<&'static str>);
 
 /// A configuration on its way. Sources are taken from the one that is preceded by all others on.
 pub(super) struct Loading<'a> {
-    config: Config,
+    pub(super) config: Config,
     root: &'a Path,
     files: &'a Files,
     /// In the order of the table.
-    options: Vec<Chosen>,
+    pub(super) options: Vec<Chosen>,
     pub(super) errors: Problems,
     warnings: Problems,
 }
@@ -171,7 +162,7 @@ impl<'a> Loading<'a> {
         }
     }
 
-    fn warn(&mut self, name: &str, at: At, reason: &str) {
+    pub(super) fn warn(&mut self, name: &str, at: At, reason: &str) {
         self.warnings
             .push(self.problem(Some(name), at, reason.into()));
     }
@@ -184,92 +175,7 @@ impl<'a> Loading<'a> {
             reason,
         }
     }
-
-    fn settle(&mut self) {
-        if self.source("port") == Source::Default {
-            self.config.port = default_port(self.config.tls);
-        }
-        self.settle_heartbeat();
-        self.settle_reboot();
-        if !self.config.job_pubkey.is_empty() {
-            self.switch_off("web_jobs", |config| &mut config.web_jobs);
-            self.switch_off("api_commands", |config| &mut config.api_commands);
-        }
-        for row in OPTIONS.iter().filter(|row| row.without_effect) {
-            if self.source(row.name) != Source::Default {
-                self.warn_settled(row.name, "has no effect in this version");
-            }
-        }
-        let settled = [
-            ("port", self.config.port.to_string()),
-            ("heartbeat", self.config.heartbeat.as_secs().to_string()),
-            ("reboot", self.config.reboot.as_secs().to_string()),
-            ("web_jobs", flag(self.config.web_jobs)),
-            ("api_commands", flag(self.config.api_commands)),
-        ];
-        for (name, value) in settled {
-            self.chosen(name).set(value);
-        }
-    }
-
-    /// Delivery has to be rarer than collection.
-    fn settle_heartbeat(&mut self) {
-        let (monitor, heartbeat) = (self.config.monitor, self.config.heartbeat);
-        if self.source("heartbeat") == Source::Default {
-            self.config.heartbeat = default_heartbeat(monitor);
-        } else if heartbeat <= monitor {
-            let used = monitor * 2;
-            let (short, monitor) = (heartbeat.as_secs(), monitor.as_secs());
-            let reason = format!(
-                "{short} s is not above monitor ({monitor} s), {} s is used",
-                used.as_secs()
-            );
-            self.warn_settled("heartbeat", &reason);
-            self.config.heartbeat = used;
-        }
-    }
-
-    /// A network restart takes longer than a short wait for the reboot.
-    fn settle_reboot(&mut self) {
-        let asked = self.config.reboot;
-        if !asked.is_zero() && asked < REBOOT_MIN {
-            let (asked, used) = (asked.as_secs(), REBOOT_MIN.as_secs());
-            self.warn_settled(
-                "reboot",
-                &format!("{asked} s is too soon, {used} s is used"),
-            );
-            self.config.reboot = REBOOT_MIN;
-        }
-    }
-
-    /// Unsigned ways in are closed where signatures are asked for.
-    fn switch_off(&mut self, name: &str, field: fn(&mut Config) -> &mut bool) {
-        if std::mem::take(field(&mut self.config)) && self.source(name) != Source::Default {
-            self.warn_settled(name, "is off while job_pubkey is set");
-        }
-    }
-
-    fn warn_settled(&mut self, name: &str, reason: &str) {
-        let at = At(self.source(name), None);
-        self.warn(name, at, reason);
-    }
-
-    fn source(&self, name: &str) -> Source {
-        self.options[position(find(name).expect("the table has it"))].source
-    }
-
-    fn chosen(&mut self, name: &str) -> &mut Chosen {
-        &mut self.options[position(find(name).expect("the table has it"))]
-    }
 }
-
-/// Where a value stands: its source and line.
-#[derive(Clone, Copy)]
-struct At(Source, Option<usize>);
-
-/// Options that a source has given already.
-#[derive(Default)]
-struct Seen(Vec<&'static str>);
 
 impl Config {
     /// Gives the option of `row` its default; one that follows from another option is left alone.
@@ -282,7 +188,7 @@ impl Config {
     }
 }
 
-fn position(row: &Row) -> usize {
+pub(super) fn position(row: &Row) -> usize {
     OPTIONS
         .iter()
         .position(|other| other.name == row.name)

@@ -1,6 +1,12 @@
 //! Settings in: one typed, validated, immutable [`Config`].
 //!
-//! A value comes from the command line, else from config.json, else from the table of [`options`].
+//! [`Inputs`] say where settings are looked for, [`Inputs::load`] goes there:
+//!
+//! ```text
+//!  table ─► config.json (or its last good copy) ─► UCI ─► command line ─► settle ─► Config
+//!               what comes later precedes; what is wrong is a Problem
+//! ```
+//!
 //! What is wrong never stops the agent: it is kept as a [`Problem`], the default is used, and the
 //! rest stands.
 
@@ -19,6 +25,7 @@ mod problem;
 mod reference;
 mod row;
 mod settings;
+mod settle;
 #[cfg(test)]
 mod tests;
 pub mod uci;
@@ -291,8 +298,8 @@ impl Config {
         for row in OPTIONS {
             config.reset(row, root);
         }
-        config.heartbeat = load::default_heartbeat(config.monitor);
-        config.port = load::default_port(config.tls);
+        config.heartbeat = settle::default_heartbeat(config.monitor);
+        config.port = settle::default_port(config.tls);
         config
     }
 }
