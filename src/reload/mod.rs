@@ -3,13 +3,14 @@
 //! One task reads them and publishes what holds as [`Current`]. Whoever works with settings either
 //! follows that, or is [`renewed`] when one of the options it was made from has another value.
 
+mod facts;
 mod files;
 mod renewal;
 #[cfg(test)]
 mod tests;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::ubus;
 
 use files::FileWatch;
 
+pub use facts::Facts;
 pub use renewal::{renewed, until_due, Work};
 
 /// Programs write a file in several steps, and several files one after the other.
@@ -45,14 +47,6 @@ pub struct Current {
     /// Identity of the device, as broker and API know it.
     pub mac: String,
     pub facts: Facts,
-}
-
-/// What is wrong with the settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Facts {
-    /// Values and files that are not used.
-    pub errors: Vec<Problem>,
-    pub warnings: Vec<Problem>,
 }
 
 /// What reading again has come to.
@@ -136,8 +130,9 @@ pub fn new(
     let state_dir = loaded.config.state_dir.clone();
     let (config, config_known) = watch::channel(loaded.config.clone());
     let (mac_sender, mac_known) = watch::channel(mac.clone());
-    let facts = facts(&loaded, &standing, &state_dir);
-    tell(&facts);
+    let not_kept = loaded.keep_good_copy().err();
+    let facts = Facts::of(&loaded, &standing, not_kept, &state_dir);
+    facts.tell();
     let (current, current_known) = watch::channel(Arc::new(Current { loaded, mac, facts }));
     let part = Part {
         inputs,
@@ -231,9 +226,10 @@ impl Part {
         let loaded = self.inputs.load(Some(&before.loaded));
         let changed = loaded.changed_since(&before.loaded);
         let mac = self.identity(&loaded, &before, &changed).await;
-        let facts = facts(&loaded, &self.standing, &self.state_dir);
+        let not_kept = loaded.keep_good_copy().err();
+        let facts = Facts::of(&loaded, &self.standing, not_kept, &self.state_dir);
         if facts != before.facts {
-            tell(&facts);
+            facts.tell();
         }
         if !changed.is_empty() {
             log::info!("settings changed: {}", changed.join(", "));
@@ -274,36 +270,4 @@ impl Part {
 async fn settled(files: &mut FileWatch) {
     files.changed().await;
     sleep(DEBOUNCE).await;
-}
-
-/// What is wrong, with the copy of config.json kept where it is not.
-fn facts(loaded: &Loaded, standing: &[Problem], state_dir: &Path) -> Facts {
-    let mut errors = [&loaded.errors[..], standing].concat();
-    let mut warnings = loaded.warnings.clone();
-    if let Err(error) = loaded.keep_good_copy() {
-        errors.push(Problem {
-            option: Some("state_dir".into()),
-            source: loaded.files.copy_dir.display().to_string(),
-            line: None,
-            reason: error.to_string(),
-        });
-    }
-    if loaded.config.state_dir != state_dir {
-        warnings.push(Problem {
-            option: Some("state_dir".into()),
-            source: loaded.source_of("state_dir"),
-            line: None,
-            reason: "has another value now, which holds from the next start of the agent on".into(),
-        });
-    }
-    Facts { errors, warnings }
-}
-
-fn tell(facts: &Facts) {
-    for problem in &facts.errors {
-        log::error!("{problem}");
-    }
-    for problem in &facts.warnings {
-        log::warn!("{problem}");
-    }
 }
