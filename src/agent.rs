@@ -2,18 +2,22 @@
 //! drains.
 
 mod parts;
+mod past;
+mod reports;
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::AgentArgs;
 use crate::config::{self, Problem};
+use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
 use crate::provision::identity::IdentityError;
 use crate::shutdown::Signals;
-use crate::{logging, reload, ubus};
+use crate::{logging, reload, starts, ubus};
 
 use parts::Parts;
+use past::Past;
 
 /// The agent has ended this long after SIGTERM at the latest.
 pub const END_WITHIN: Duration = Duration::from_secs(5);
@@ -47,6 +51,9 @@ impl AgentError {
 /// Runs until SIGTERM or SIGINT, and ends within [`END_WITHIN`].
 pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let inputs = args.inputs();
+    // Settings may be what ended the agents before.
+    let crashes = Crashes::read(starts::directory(&inputs.root));
+    crashes.end_on_panic();
     let loaded = inputs.load(None);
     logging::set_debug(loaded.config.debug);
 
@@ -54,6 +61,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let (_lock, standing) = take_lock(&loaded.config.state_dir)?;
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
     let boot_id = boot_id(&inputs.root)?;
+    let past = Past::look(&inputs.root, &boot_id, inputs.pace, crashes);
     let (client, connection) = ubus::connect(&args.bus.socket());
     tokio::spawn(connection.run());
     log::info!("socketman {} starts", env!("CARGO_PKG_VERSION"));
@@ -61,9 +69,10 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let root = inputs.root.clone();
     let (reloading, settings) =
         reload::new(inputs, loaded, mac, standing, client.clone()).map_err(AgentError::Signals)?;
-    let parts = Parts::start(reloading, settings, client, &root, boot_id);
+    let parts = Parts::start(reloading, settings, client, &root, boot_id, &past);
     let signal = signals.next().await;
     log::info!("{signal}: ending");
+    past.starts.ended();
     parts.end().await;
     Ok(())
 }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
+
 /// Seconds since the epoch by the system clock; 0 if it stands before 1970.
 pub fn epoch_seconds() -> u64 {
     SystemTime::now()
@@ -30,6 +32,15 @@ impl Pace {
     pub fn of(self, wait: Duration) -> Duration {
         wait / self.0
     }
+
+    /// Ticks once every `every` at this pace, the first time after one of them; a tick that comes late
+    /// puts off those behind it.
+    pub fn interval(self, every: Duration) -> Interval {
+        let every = self.of(every).max(Duration::from_millis(1));
+        let mut interval = interval_at(Instant::now() + every, every);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        interval
+    }
 }
 
 impl Default for Pace {
@@ -52,5 +63,17 @@ mod tests {
             Pace::faster(0).of(Duration::from_secs(15)),
             Duration::from_secs(15)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interval_ticks_at_its_pace_and_makes_up_for_nothing() {
+        let start = Instant::now();
+        let mut ticks = Pace::faster(10).interval(Duration::from_secs(30));
+        ticks.tick().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        ticks.tick().await;
+        ticks.tick().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(16));
     }
 }

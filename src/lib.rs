@@ -6,11 +6,12 @@
 //!        config, reload ────────────────────────────────────────────► every part
 //!  device ─ubus,/proc─► collect ─Report─► spool ─batch─► upload ─HTTP─► API
 //!  broker ─► mqtt ─payload─► jobs ─outcome─► mqtt ─► broker
+//!  world ─probe─► health ─code─► collect
 //!  every part ─fact─► status ─► api ─ubus─► shell
 //! ```
 //!
 //! * [`cli`] understands the command line: run the agent, or ask the one that runs.
-//! * [`agent`] takes the [`lock`], finds out who the device is ([`provision`]), builds the parts in the
+//! * [`agent`] takes the [`lock`], counts its [`starts`], remembers each [`crash`], finds out who the device is ([`provision`]), builds the parts in the
 //!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
 //! * [`config`] turns command line, UCI and config.json into one validated, immutable `Config`; one table
 //!   holds every option. What is wrong is reported, never fatal. [`reload`] reads them again while the
@@ -18,19 +19,24 @@
 //! * [`durable`] holds what must survive: files in directories that are ours alone.
 //! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
 //!   registers and subscribes again by itself.
-//! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, and
-//!   makes a `Report` of what answered.
+//! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, hears
+//!   who comes and goes, and makes a `Report` of what answered; it remembers the last day.
 //! * [`spool`] gives each report its identity (boot id, seq) and keeps it in files until the API has
 //!   accepted it; bounded, and what did not fit is declared.
-//! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only.
+//! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only. The agent's
+//!   one HTTP client is here; [`tls`] says which servers it and the broker link believe.
 //! * [`mqtt`] keeps a session with the broker: presence, payloads in, replies out.
 //! * [`jobs`] decides what a payload means, runs each id at most once in a worker beside the loop, and
 //!   offers its outcome until somebody has taken it.
+//! * [`rest`] sends outcomes and presence to the API instead, if option `rest` says so.
+//! * [`health`] knows whether the device reaches the world, and if not, why: by what broker and API
+//!   prove, else by probes.
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
 //! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
-//! knows the lab may let time pass faster, [`logging`] where words go.
+//! knows the lab may let time pass faster, [`logging`] where words go; [`file`] and [`mac`] read what
+//! others wrote.
 
 pub mod agent;
 pub mod api;
@@ -39,16 +45,23 @@ pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;
+pub mod crash;
 pub mod durable;
+pub mod file;
+pub mod health;
 pub mod jobs;
 pub mod lock;
 pub mod logging;
+pub mod mac;
 pub mod mqtt;
 pub mod outage;
 pub mod provision;
 pub mod reload;
+pub mod rest;
 pub mod shutdown;
 pub mod spool;
+pub mod starts;
 pub mod status;
+pub mod tls;
 pub mod ubus;
 pub mod upload;

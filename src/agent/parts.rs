@@ -11,12 +11,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{timeout_at, Instant as Deadline};
 
+use super::past::Past;
+use super::reports::{keep, keep_spool_settled};
 use super::END_WITHIN;
-use crate::collect::Report;
-use crate::reload::{self, renewed, until_due};
+use crate::reload::{self, renewed, Start, Work};
 use crate::shutdown::{shutdown, Shutdown, Trigger};
+use crate::starts::Hold;
 use crate::status::Board;
-use crate::{api, collect, jobs, mqtt, spool, ubus, upload};
+use crate::{api, collect, health, jobs, logging, mqtt, rest, spool, ubus, upload};
 
 /// What running jobs get of [`END_WITHIN`] to end by themselves.
 const JOBS_GRACE: Duration = Duration::from_secs(2);
@@ -29,7 +31,7 @@ pub(super) struct Parts {
     /// Everything that may stop at once: settings, collection, delivery, the bus object, jobs.
     first: JoinSet<()>,
     end_first: Trigger,
-    /// The broker link: it takes the last outcomes of jobs with it.
+    /// The broker link and the API's results: they take the last outcomes of jobs with them.
     broker: JoinSet<()>,
     end_broker: Trigger,
 }
@@ -41,84 +43,155 @@ impl Parts {
         client: ubus::Client,
         root: &Path,
         boot_id: String,
+        past: &Past,
     ) -> Self {
         let (end_first, ends) = shutdown();
         let (end_broker, broker_ends) = shutdown();
+        let hold = past.starts.hold();
         let mut first = JoinSet::new();
         let mut broker = JoinSet::new();
 
         // files ─► settings ─► every part
         first.spawn(reloading.run(ends.clone()));
+        first.spawn(logging::follow(settings.config()));
         let current = settings.current();
+        let now = current.borrow().clone();
 
         // device ─► collect ─► spool ─► upload
         let (spool, inbox) = spool::Handle::new();
-        let config = current.borrow().loaded.config.clone();
+        let config = &now.loaded.config;
         let place = spool::Settings {
             dir: config.spool_dir.clone(),
             boot_id,
             max: config.spool_max,
+            apart: config.no_cache,
         };
         tokio::spawn(spool::run(place, inbox));
-        first.spawn(keep_spool_settled(
-            current.clone(),
-            spool.clone(),
-            ends.clone(),
-        ));
+        let settling =
+            keep_spool_settled(now.clone(), current.clone(), spool.clone(), ends.clone());
+        first.spawn(settling);
         let (reports, collected) = mpsc::channel(REPORTS);
+        first.spawn(keep(collected, spool.clone()));
+        let (code, code_known) = watch::channel(None);
         let (facts, collect_known) = watch::channel(collect::Facts::default());
         let (newest, newest_known) = watch::channel(None);
-        let (root, bus) = (root.to_owned(), client.clone());
-        let collecting = move |now: Arc<reload::Current>, ends| -> reload::Work {
+        let every = config.pace.of(collect::history::EVERY);
+        let (history, history_known) = watch::channel(collect::History::new(every));
+        let (place, bus, health) = (root.to_owned(), client.clone(), code_known.clone());
+        let collecting: Start = Box::new(move |now, (), ends| {
             let part = collect::Part {
                 config: now.loaded.config.clone(),
                 client: bus.clone(),
-                root: root.clone(),
+                root: place.clone(),
                 mac: now.mac.clone(),
+                health: health.clone(),
                 reports: reports.clone(),
                 facts: facts.clone(),
                 newest: newest.clone(),
+                history: history.clone(),
             };
             Box::pin(collect::run(part, ends))
-        };
-        let renewing = renewed(current.clone(), collect::OPTIONS, ends.clone(), collecting);
-        first.spawn(renewing);
-        first.spawn(keep(collected, spool.clone()));
+        });
+        let ending = ends.clone();
+        first.spawn(renewed(
+            current.clone(),
+            collect::OPTIONS,
+            ending,
+            (),
+            collecting,
+        ));
         let (facts, upload_known) = watch::channel(upload::Facts::default());
         let queue = spool.clone();
-        let uploading = move |now: Arc<reload::Current>, ends| -> reload::Work {
+        let uploading: Start = Box::new(move |now, (), ends| {
             let config = now.loaded.config.clone();
             let (mac, spool, facts) = (now.mac.clone(), queue.clone(), facts.clone());
             Box::pin(upload::run(config, mac, spool, facts, ends))
-        };
-        let renewing = renewed(current.clone(), upload::OPTIONS, ends.clone(), uploading);
-        first.spawn(renewing);
+        });
+        let ending = ends.clone();
+        let delivery = renewed(current.clone(), upload::OPTIONS, ending, (), uploading);
+        first.spawn(held(hold, ends.clone(), Box::pin(delivery)));
 
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
-        let (jobs_part, jobs, replies) = jobs::new(settings.config(), settings.mac());
+        let (jobs_part, jobs, outlets) = jobs::new(settings.config(), settings.mac());
         let mut jobs_end = ends.clone();
+        let jobs_part = jobs_part.with_crashes(past.crashes.clone());
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
         let (facts, mqtt_known) = watch::channel(mqtt::Facts::default());
-        broker.spawn(keep_link(
+        let taker = jobs.clone();
+        let linking: Start<jobs::Replies> = Box::new(move |now, replies, mut ends| {
+            let (config, mac) = (now.loaded.config.clone(), now.mac.clone());
+            let ended = async move { ends.requested().await };
+            let (jobs, facts) = (taker.clone(), facts.clone());
+            Box::pin(mqtt::run(config, mac, jobs, replies, facts, ended))
+        });
+        let publishing = Publishing {
+            current: current.clone(),
+            hold,
+            ends: broker_ends,
+        };
+        broker.spawn(
+            publishing
+                .clone()
+                .run(mqtt::OPTIONS, outlets.broker, linking),
+        );
+
+        // mqtt, upload, world ─► health ─► collect
+        let (facts, health_known) = watch::channel(health::Facts::default());
+        let (health, asks) = health::asks(health_known.clone());
+        let place = root.to_owned();
+        let (mqtt, api) = (mqtt_known.clone(), upload_known.clone());
+        let watching: Start = Box::new(move |now, (), ends| {
+            let part = health::Part {
+                config: now.loaded.config.clone(),
+                root: place.clone(),
+                mqtt: mqtt.clone(),
+                api: api.clone(),
+                facts: facts.clone(),
+                code: code.clone(),
+                asks: asks.clone(),
+            };
+            Box::pin(health::run(part, ends))
+        });
+        let ending = ends.clone();
+        first.spawn(renewed(
             current.clone(),
-            jobs.clone(),
-            replies,
-            facts,
-            broker_ends,
+            health::OPTIONS,
+            ending,
+            (),
+            watching,
         ));
+
+        // jobs ─► results ─► rest, instead of mqtt
+        let (facts, rest_known) = watch::channel(None);
+        let reporting: Start<jobs::Replies> = Box::new(move |now, replies, mut ends| {
+            let part = rest::Part {
+                config: now.loaded.config.clone(),
+                mac: now.mac.clone(),
+                replies,
+                facts: facts.clone(),
+                health: code_known.clone(),
+            };
+            Box::pin(rest::run(part, async move { ends.requested().await }))
+        });
+        broker.spawn(publishing.run(rest::OPTIONS, outlets.api, reporting));
 
         // every part ─► board ─► bus
         let sources = api::Sources {
             board: Board {
                 started: Instant::now(),
+                starts: Arc::clone(&past.starts),
                 settings: current,
                 collect: collect_known,
+                health: health_known,
                 mqtt: mqtt_known,
                 api: upload_known,
+                rest: rest_known,
                 spool: spool.facts(),
                 jobs: jobs.facts(),
             },
             newest: newest_known,
+            history: history_known,
+            health,
             jobs,
             settings,
         };
@@ -159,60 +232,37 @@ async fn ended(parts: &mut JoinSet<()>) {
     }
 }
 
-/// Gives each report its place in the spool.
-async fn keep(mut collected: mpsc::Receiver<Arc<Report>>, spool: spool::Handle) {
-    while let Some(report) = collected.recv().await {
-        let build =
-            move |stamp: &spool::Stamp<'_>| report.to_line(stamp.boot_id, stamp.seq, stamp.gaps);
-        match spool.append(build).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => log::error!("report not kept: {error}"),
-            Err(stopped) => {
-                log::error!("report not kept: {stopped}");
-                return;
-            }
-        }
+/// Does `work` once broker and API may be reached, unless the agent ends before.
+async fn held(hold: Hold, mut ends: Shutdown, work: Work) {
+    if hold.over(&mut ends).await {
+        work.await;
     }
 }
 
-/// Tells the spool where it is to be, and how large.
-async fn keep_spool_settled(
-    mut current: watch::Receiver<Arc<reload::Current>>,
-    spool: spool::Handle,
-    mut ends: Shutdown,
-) {
-    let mut now = current.borrow_and_update().clone();
-    loop {
-        tokio::select! {
-            () = ends.requested() => return,
-            () = until_due(&mut current, &now, spool::OPTIONS) => {}
-        }
-        now = current.borrow_and_update().clone();
-        let config = &now.loaded.config;
-        let moved = spool.settle(config.spool_dir.clone(), config.spool_max);
-        if moved.await.is_err() {
-            return;
-        }
-    }
+/// What everybody who publishes replies follows.
+#[derive(Clone)]
+struct Publishing {
+    current: watch::Receiver<Arc<reload::Current>>,
+    hold: Hold,
+    ends: Shutdown,
 }
 
-/// Keeps the link to the broker. Replies that one link has not brought out go to the next.
-async fn keep_link(
-    mut current: watch::Receiver<Arc<reload::Current>>,
-    jobs: jobs::Handle,
-    mut replies: jobs::Replies,
-    facts: watch::Sender<mqtt::Facts>,
-    mut ends: Shutdown,
-) {
-    while !ends.is_requested() {
-        let now = current.borrow_and_update().clone();
-        let until = async {
-            tokio::select! {
-                () = ends.requested() => {}
-                () = until_due(&mut current, &now, mqtt::OPTIONS) => {}
-            }
-        };
-        let (config, mac) = (now.loaded.config.clone(), now.mac.clone());
-        replies = mqtt::run(config, mac, jobs.clone(), replies, facts.clone(), until).await;
+impl Publishing {
+    /// Has `replies` published. What one publisher has not brought out goes to the next; what the last
+    /// leaves is lost with the process.
+    async fn run(
+        self,
+        options: &'static [&'static str],
+        replies: jobs::Replies,
+        start: Start<jobs::Replies>,
+    ) {
+        let Publishing {
+            current,
+            hold,
+            mut ends,
+        } = self;
+        if hold.over(&mut ends).await {
+            drop(renewed(current, options, ends, replies, start).await);
+        }
     }
 }

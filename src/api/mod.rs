@@ -3,21 +3,26 @@
 //! One method per privilege. Unknown arguments are ignored (uhttpd adds `ubus_rpc_session` to every
 //! call); a missing or mistyped one is "invalid argument". No reply is over [`REPLY_MAX`].
 
+mod health;
 mod jobs;
 mod settings;
 mod state;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
-use crate::collect::Report;
+use crate::collect::{History, Report};
 use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::ubus::blobmsg::Type;
 use crate::ubus::{Client, Error, Method, Object, Request, Status};
-use crate::{jobs as job, reload};
+use crate::{health as healthy, jobs as job, reload};
+use waits::Waits;
+
+pub use health::EVENT as HEALTH_EVENT;
 
 /// Path of the object.
 pub const PATH: &str = "socketman";
@@ -36,6 +41,8 @@ const OFFER_RETRY: Duration = Duration::from_secs(1);
 pub struct Sources {
     pub board: Board,
     pub newest: watch::Receiver<Option<Arc<Report>>>,
+    pub history: watch::Receiver<History>,
+    pub health: healthy::Handle,
     pub jobs: job::Handle,
     pub settings: reload::Handle,
 }
@@ -45,6 +52,7 @@ pub fn methods() -> Vec<Method> {
     vec![
         Method::new("status", &[]),
         Method::new("stats", &[("offset", Type::Int32), ("limit", Type::Int32)]),
+        Method::new("history", &[]),
         Method::new("jobs", &[]),
         Method::new("job", &[("id", Type::String)]),
         Method::new(
@@ -57,6 +65,7 @@ pub fn methods() -> Vec<Method> {
                 ("wait", Type::Int8),
             ],
         ),
+        Method::new("probe", &[]),
         Method::new("config", &[]),
         Method::new("reload", &[]),
     ]
@@ -70,6 +79,7 @@ pub async fn run(client: Client, sources: Sources, mut shutdown: Shutdown) {
             tokio::join!(
                 answer_calls(&mut object, &sources),
                 announce(&client, sources.jobs.changes()),
+                health::announce(&client, &sources.health),
             );
         }
     };
@@ -97,14 +107,16 @@ async fn offer(client: &Client) -> Object {
 }
 
 async fn answer_calls(object: &mut Object, sources: &Sources) {
-    let waits = jobs::Waits::default();
+    let (runs, probes) = (Waits::default(), Waits::default());
     while let Some(request) = object.next().await {
         match request.method.as_str() {
             "status" => request.reply(&sources.board.status()),
             "stats" => state::stats(request, &sources.newest),
+            "history" => state::history(request, &sources.history),
             "jobs" => jobs::recent(request, &sources.jobs).await,
             "job" => jobs::one(request, &sources.jobs).await,
-            "run_job" => jobs::run(request, sources, &waits).await,
+            "run_job" => jobs::run(request, sources, &runs).await,
+            "probe" => health::probe(request, &sources.health, &probes),
             "config" => settings::config(request, &sources.settings),
             "reload" => settings::reload(request, &sources.settings),
             _ => request.finish(Status::METHOD_NOT_FOUND),

@@ -7,19 +7,21 @@ use std::process::ExitCode;
 use super::words::{count, safe};
 use super::AgentArgs;
 use crate::config::{Loaded, Problem};
+use crate::reload::Facts;
 
 /// Prints every option with its value and source, then errors and warnings. Asks nobody and changes
 /// nothing. Exit code 1 if there is an error.
 pub fn run(args: &AgentArgs) -> io::Result<ExitCode> {
     let loaded = args.inputs().load(None);
-    io::stdout().write_all(text(&loaded).as_bytes())?;
-    Ok(match loaded.errors.is_empty() {
+    let facts = Facts::found(&loaded);
+    io::stdout().write_all(text(&loaded, &facts).as_bytes())?;
+    Ok(match facts.errors.is_empty() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
 }
 
-fn text(loaded: &Loaded) -> String {
+fn text(loaded: &Loaded, facts: &Facts) -> String {
     let mut text = String::new();
     for chosen in &loaded.options {
         let (name, value) = (chosen.row.name, safe(&chosen.shown()));
@@ -28,7 +30,7 @@ fn text(loaded: &Loaded) -> String {
         text += &line;
         text.push('\n');
     }
-    for (noun, problems) in [("error", &loaded.errors), ("warning", &loaded.warnings)] {
+    for (noun, problems) in [("error", &facts.errors), ("warning", &facts.warnings)] {
         append(&mut text, noun, problems);
     }
     text
@@ -56,7 +58,10 @@ mod tests {
         let root = root.to_str().unwrap();
         let args = [&["socketman", "check", "--root", root], more].concat();
         match parse(args.into_iter().map(Into::into)) {
-            Ok(Command::Check(args)) => text(&args.inputs().load(None)),
+            Ok(Command::Check(args)) => {
+                let loaded = args.inputs().load(None);
+                text(&loaded, &Facts::found(&loaded))
+            }
             other => panic!("{other:?}"),
         }
     }

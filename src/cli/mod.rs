@@ -2,9 +2,11 @@
 
 mod ask;
 pub mod check;
+mod health;
 pub mod jobs;
 mod options;
 pub mod run;
+mod starts;
 pub mod stats;
 pub mod status;
 #[cfg(test)]

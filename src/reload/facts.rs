@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::config::last_good::KeepError;
 use crate::config::{Loaded, Problem};
+use crate::tls;
 
 /// What is wrong with the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -16,6 +17,16 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// What is wrong with `loaded` wherever it is used. Looks at the files it names.
+    pub fn found(loaded: &Loaded) -> Self {
+        let mut warnings = loaded.warnings.clone();
+        warnings.extend(tls::warnings(&loaded.config));
+        Facts {
+            errors: loaded.errors.clone(),
+            warnings,
+        }
+    }
+
     /// What is wrong with `loaded` for an agent that uses `state_dir` until it ends. `standing` is wrong
     /// whatever is loaded, `not_kept` says why there is no copy of config.json.
     pub(super) fn of(
@@ -24,8 +35,11 @@ impl Facts {
         not_kept: Option<KeepError>,
         state_dir: &Path,
     ) -> Self {
-        let mut errors = [&loaded.errors[..], standing].concat();
-        let mut warnings = loaded.warnings.clone();
+        let Facts {
+            mut errors,
+            mut warnings,
+        } = Facts::found(loaded);
+        errors.extend_from_slice(standing);
         errors.extend(not_kept.map(|error| Problem {
             option: Some("state_dir".into()),
             source: loaded.files.copy_dir.display().to_string(),

@@ -20,16 +20,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use crate::config::{Config, Inputs, Loaded, Problem, PACKAGE};
-use crate::logging;
 use crate::provision::identity::{identify, IdentityError};
-use crate::provision::wan;
 use crate::shutdown::Shutdown;
-use crate::ubus;
+use crate::{collect, ubus};
 
 use files::FileWatch;
 
 pub use facts::Facts;
-pub use renewal::{renewed, until_due, Work};
+pub use renewal::{renewed, until_due, Start, Work};
 
 /// Programs write a file in several steps, and several files one after the other.
 const DEBOUNCE: Duration = Duration::from_secs(1);
@@ -163,7 +161,7 @@ pub async fn identity(
     let known = match identify(config, None, &inputs.root) {
         // Only a device without a configured identity has to ask.
         Ok(known) if known.source.is_configured() => known,
-        _ => identify(config, wan::mac(client).await.as_deref(), &inputs.root)?,
+        _ => identify(config, collect::wan_mac(client).await, &inputs.root)?,
     };
     log::info!("this device is {} ({})", known.mac, known.source);
     Ok(known.mac)
@@ -234,7 +232,6 @@ impl Part {
         if !changed.is_empty() {
             log::info!("settings changed: {}", changed.join(", "));
         }
-        logging::set_debug(loaded.config.debug);
         let outcome = Outcome {
             facts: facts.clone(),
             changed,

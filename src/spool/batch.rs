@@ -97,6 +97,24 @@ impl<D: Disk> Spool<D> {
         self.taken.take_if(|taken| taken.id == id);
     }
 
+    /// The batch did not arrive and will not be sent again: the next report declares its reports
+    /// lost. If the agent is killed before there is one, they are in the queue again.
+    pub fn given_up(&mut self, id: BatchId) {
+        let Some(taken) = self.taken.take_if(|taken| taken.id == id) else {
+            return;
+        };
+        for name in taken.names {
+            // What was dropped meanwhile is declared already.
+            if self.segment(&name).is_none() {
+                continue;
+            }
+            match self.mark_dropped(&name, Reason::Unsent) {
+                Ok(lost) => self.owed.extend(lost),
+                Err(error) => self.failed("drop", &name, &error),
+            }
+        }
+    }
+
     fn segment(&self, name: &Name) -> Option<&Segment> {
         self.segments.iter().find(|segment| segment.name == *name)
     }

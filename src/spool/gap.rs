@@ -10,6 +10,8 @@ pub enum Reason {
     Full,
     /// They were on disk and could not be read again whole.
     Damaged,
+    /// They were to be sent once, and could not be.
+    Unsent,
 }
 
 /// Reports that were collected and will not arrive.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub boot_id: String,
     /// Bytes of all segments.
     pub max: u64,
+    /// Each report is a batch of its own.
+    pub apart: bool,
 }
 
 /// The spool's task has ended.
@@ -38,7 +40,8 @@ enum Request {
     NextBatch(u64, oneshot::Sender<Option<Batch>>),
     Delivered(BatchId, oneshot::Sender<()>),
     KeptBack(BatchId),
-    Settle(PathBuf, u64),
+    GivenUp(BatchId, oneshot::Sender<()>),
+    Settle { dir: PathBuf, max: u64, apart: bool },
 }
 
 /// A way to the spool.
@@ -96,10 +99,16 @@ impl Handle {
         self.requests.send(request).await.map_err(|_| Stopped)
     }
 
-    /// Moves the spool to `dir` with all that waits, and bounds it to `max` bytes. A directory that
-    /// cannot be used is in the facts, and the spool stays where it is.
-    pub async fn settle(&self, dir: PathBuf, max: u64) -> Result<(), Stopped> {
-        let request = Request::Settle(dir, max);
+    /// Says that the batch did not arrive and is not to be sent again, see [`Spool::given_up`].
+    pub async fn given_up(&self, id: BatchId) -> Result<(), Stopped> {
+        self.ask(|answer| Request::GivenUp(id, answer)).await
+    }
+
+    /// Moves the spool to `dir` with all that waits, bounds it to `max` bytes, and makes each report
+    /// from now on a batch of its own or not. A directory that cannot be used is in the facts, and the
+    /// spool stays where it is.
+    pub async fn settle(&self, dir: PathBuf, max: u64, apart: bool) -> Result<(), Stopped> {
+        let request = Request::Settle { dir, max, apart };
         self.requests.send(request).await.map_err(|_| Stopped)
     }
 
@@ -148,12 +157,18 @@ pub async fn run(settings: Settings, inbox: Inbox) {
                 }
                 let _ = answer.send(());
             }
+            Request::GivenUp(id, answer) => {
+                if let Some(spool) = &mut keeper.spool {
+                    spool.given_up(id);
+                }
+                let _ = answer.send(());
+            }
             Request::KeptBack(id) => {
                 if let Some(spool) = &mut keeper.spool {
                     spool.kept_back(id);
                 }
             }
-            Request::Settle(dir, max) => keeper.settle(dir, max),
+            Request::Settle { dir, max, apart } => keeper.settle(dir, max, apart),
         }
         let now = keeper.facts();
         facts.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
@@ -186,9 +201,15 @@ impl Keeper {
     /// The spool, if it can be opened; what waited for that goes in first.
     fn open(&mut self) -> Option<&mut Spool> {
         if self.spool.is_none() {
-            let Settings { dir, boot_id, max } = &self.settings;
+            let Settings {
+                dir,
+                boot_id,
+                max,
+                apart,
+            } = &self.settings;
             match Spool::open(dir, boot_id, *max) {
                 Ok(mut spool) => {
+                    spool.apart = *apart;
                     self.error = None;
                     spool.lose(Gap {
                         from: None,
@@ -215,12 +236,14 @@ impl Keeper {
         self.spool.as_mut()
     }
 
-    fn settle(&mut self, dir: PathBuf, max: u64) {
+    fn settle(&mut self, dir: PathBuf, max: u64, apart: bool) {
         self.settings.max = max;
+        self.settings.apart = apart;
         // What was wrong with another directory counts no longer.
         self.error = None;
         if let Some(spool) = &mut self.spool {
             spool.max = max;
+            spool.apart = apart;
         }
         let before = std::mem::replace(&mut self.settings.dir, dir);
         if before == self.settings.dir {
@@ -247,8 +270,14 @@ impl Keeper {
 
     /// The spool as the settings want it, with everything of `old`; else `old` stays as it was.
     fn moved(&self, old: &mut Spool) -> Result<Spool, String> {
-        let Settings { dir, boot_id, max } = &self.settings;
+        let Settings {
+            dir,
+            boot_id,
+            max,
+            apart,
+        } = &self.settings;
         let mut spool = Spool::open(dir, boot_id, *max).map_err(|error| error.to_string())?;
+        spool.apart = *apart;
         match spool.take_over(old) {
             Ok(()) => Ok(spool),
             Err(error) => Err(format!("spool directory {}: {error}", dir.display())),

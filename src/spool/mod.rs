@@ -36,7 +36,7 @@ pub use handle::{run, Handle, Inbox, Settings, Stopped};
 pub use store::{Builder, Spool, PENDING_MAX};
 
 /// The options a spool is made from.
-pub const OPTIONS: &[&str] = &["spool_dir", "spool_max"];
+pub const OPTIONS: &[&str] = &["spool_dir", "spool_max", "no-cache"];
 
 /// The identity of a report, and what it has to say about those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,6 +42,7 @@ impl<D: Disk> Spool<D> {
             disk,
             boot_id: boot_id.to_owned(),
             max,
+            apart: false,
             segments: Default::default(),
             next_ordinal: 1,
             next_seq: 1,

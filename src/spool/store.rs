@@ -39,6 +39,8 @@ pub struct Spool<D = Directory> {
     pub(super) disk: D,
     pub(super) boot_id: String,
     pub(super) max: u64,
+    /// One report in each segment.
+    pub(super) apart: bool,
     /// Oldest first, those being dropped among them. The last is the tail, of this boot, to which
     /// lines are appended.
     pub(super) segments: VecDeque<Segment>,
@@ -120,7 +122,10 @@ impl<D: Disk> Spool<D> {
 
     /// Small spools have small segments, so that making room never costs most of the queue.
     fn seal_at(&self) -> u64 {
-        SEAL_AT.min(self.max / 8)
+        match self.apart {
+            true => 1,
+            false => SEAL_AT.min(self.max / 8),
+        }
     }
 
     fn line(&self, build: &Builder<'_>, gaps: &Gaps) -> Result<Vec<u8>, SpoolError> {
@@ -155,7 +160,7 @@ impl<D: Disk> Spool<D> {
                 .min_by_key(in_flight)
                 .map(|segment| segment.name.clone());
             let Some(name) = victim else { break };
-            match self.mark_dropped(&name) {
+            match self.mark_dropped(&name, Reason::Full) {
                 Ok(lost) => gaps.extend(lost),
                 Err(error) => {
                     self.failed("drop", &name, &error);
@@ -166,7 +171,7 @@ impl<D: Disk> Spool<D> {
         gaps
     }
 
-    fn mark_dropped(&mut self, name: &Name) -> io::Result<Vec<Gap>> {
+    pub(super) fn mark_dropped(&mut self, name: &Name, reason: Reason) -> io::Result<Vec<Gap>> {
         let content = self.disk.read(&name.to_string())?;
         let marked = Name {
             dropped_by: Some(ReportId {
@@ -180,7 +185,7 @@ impl<D: Disk> Spool<D> {
         if let Some(segment) = self.segments.iter_mut().find(|s| s.name == *name) {
             segment.name = marked;
             self.dropped = self.dropped.saturating_add(segment.reports);
-            lost.push(segment.gap(Reason::Full));
+            lost.push(segment.gap(reason));
         }
         Ok(lost)
     }

@@ -83,12 +83,16 @@ async fn a_new_bound_and_a_new_place_hold_at_once_and_a_wrong_place_changes_noth
         dir: first.clone(),
         boot_id: BOOT.to_owned(),
         max: LARGE,
+        apart: false,
     };
     let task = tokio::spawn(run(settings, inbox));
     for at in 1..=10 {
         spool.append(report(at, 10_000)).await.unwrap().unwrap();
     }
-    spool.settle(in_the_way.clone(), LARGE).await.unwrap();
+    spool
+        .settle(in_the_way.clone(), LARGE, false)
+        .await
+        .unwrap();
     spool.append(report(11, 10_000)).await.unwrap().unwrap();
     let facts = spool.facts().borrow().clone();
     assert_eq!((facts.reports, facts.dropped), (11, 0));
@@ -98,7 +102,7 @@ async fn a_new_bound_and_a_new_place_hold_at_once_and_a_wrong_place_changes_noth
         "{error}"
     );
 
-    spool.settle(second, 60_000).await.unwrap();
+    spool.settle(second, 60_000, false).await.unwrap();
     spool.append(report(12, 10_000)).await.unwrap().unwrap();
     let facts = spool.facts().borrow().clone();
     assert_eq!(facts.last_error, None);

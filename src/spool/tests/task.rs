@@ -10,6 +10,7 @@ fn settings(dir: &Path) -> Settings {
         dir: dir.to_path_buf(),
         boot_id: BOOT.to_owned(),
         max: LARGE,
+        apart: false,
     }
 }
 

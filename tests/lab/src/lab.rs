@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout, MissedTickBehavior};
 
 use crate::agent_process::{AgentProcess, AgentProgram, ProcessError};
-use crate::collector::{Collector, Mode};
+use crate::collector::{Collector, Mode, WEB_CHECK};
 use crate::mqtt_side::{MqttError, MqttSide};
 use crate::options::Options;
 use crate::place::{Place, PlaceError};
@@ -128,6 +128,10 @@ impl Lab {
             "topic": topic,
             "key": key,
             "stats_url": api.url("/stats"),
+            // The lab is a world of its own.
+            "health_url": api.addr().ip().to_string(),
+            "health_port": api.addr().port(),
+            "web_url": api.url(WEB_CHECK),
             "token": TOKEN,
             "ping-interval": 30,
         }))?;
