@@ -23,8 +23,7 @@ pub(super) fn read(state_dir: &Path) -> Option<Vec<u8>> {
     if !state_dir.join(NAME).exists() {
         return None;
     }
-    let copy = Directory::open(state_dir);
-    match copy.and_then(|mut dir| read_whole(&mut dir, NAME, MAX_FILE)) {
+    match Directory::open(state_dir).and_then(|mut dir| read_whole(&mut dir, NAME, MAX_FILE)) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
             log::warn!("{}/{NAME}: {error}; it is not used", state_dir.display());

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::segment::{read, Name, ReportId, Segment};
+use super::segment::{self, Name, ReportId, Segment};
 use super::store::Spool;
 use crate::durable::Disk;
 
@@ -60,7 +60,7 @@ impl<D: Disk> Spool<D> {
     fn copy(&mut self, from: &mut D, segment: &mut Segment) -> io::Result<()> {
         let mut lines = match segment.reports {
             0 => Vec::new(),
-            _ => read(from, &segment.name.to_string())?,
+            _ => segment::read(from, &segment.name.to_string())?,
         };
         // What lies behind is half a line.
         lines.truncate(segment.bytes as usize);
