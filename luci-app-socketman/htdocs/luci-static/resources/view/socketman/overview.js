@@ -13,12 +13,12 @@
 
 const EVERY = 5;
 
-/* What the page shows; the agent may be gone, and then err says why. */
-const ask = () => api.status().then(
-	(status) => Promise.all([ L.resolveDefault(api.stats(), null), L.resolveDefault(api.history(), null) ])
-		.then(([ report, history ]) => ({ status, report, history })),
-	(err) => ({ err })
-);
+/* What the page shows, asked for in one go; the agent may be gone, and then err says why. */
+const ask = () => Promise.all([
+	api.status(),
+	L.resolveDefault(api.stats(), null),
+	L.resolveDefault(api.history(), null)
+]).then(([ status, report, history ]) => ({ status, report, history }), (err) => ({ err }));
 
 const HEALTH = {
 	9: _('online'),
@@ -78,7 +78,7 @@ return view.extend({
 			title: _('The agent does not answer'),
 			why: [ api.reason(err) ],
 			next: [ _('asked again in %s').format(words.span(EVERY)) ],
-			advice: _('What you see below is what was known last. Start it under System, Startup; the system log says why it ended.')
+			advice: _('Start it under System, Startup. Below is what was known last.')
 		});
 
 		/* What was known last stays, dimmed. */
