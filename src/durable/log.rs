@@ -9,6 +9,7 @@
 //!              └─ failed half way: cut off, at the latest before the next append
 //! ```
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 use super::disk::Disk;
@@ -38,10 +39,14 @@ pub struct Opened {
 #[derive(Debug)]
 pub struct Log {
     name: String,
+    /// Whole records.
+    records: u64,
     /// Where the last whole record ends.
     end: u64,
     /// The sequence of the next record.
     next: u64,
+    /// What every head in the file has.
+    salt: u32,
     /// There is a file.
     exists: bool,
     /// Something may lie behind `end` that has to be cut off.
@@ -80,8 +85,13 @@ impl Log {
         let found = found.unwrap_or_default();
         let mut log = Log {
             name,
+            records: found.records,
             end: found.end,
             next: found.next.max(1),
+            // Nobody can foretell a hash of theirs: their keys are random.
+            salt: found
+                .salt
+                .unwrap_or_else(|| RandomState::new().hash_one(()) as u32),
             exists,
             torn: found.end < found.size,
             unsynced: exists,
@@ -127,9 +137,9 @@ impl Log {
         }
         let mut bytes = Vec::with_capacity(2 * record::HEAD + payload.len());
         if self.end == 0 {
-            record::encode(self.next - 1, &[], &mut bytes);
+            record::encode(self.salt, self.next - 1, &[], &mut bytes);
         }
-        record::encode(self.next, payload, &mut bytes);
+        record::encode(self.salt, self.next, payload, &mut bytes);
         if let Err(error) = append_whole(disk, &self.name, &bytes) {
             self.torn = true;
             // If it cannot be cut off now, it is before the next append.
@@ -137,6 +147,7 @@ impl Log {
             return Err(error);
         }
         self.end += bytes.len() as u64;
+        self.records += 1;
         self.next += 1;
         self.unsynced = true;
         Ok(self.next - 1)
@@ -148,8 +159,8 @@ impl Log {
     ///
     /// A disk that does not sync: what was appended since the last sync stays in the log without that
     /// certainty, and the next call writes it again. A kill before that has happened takes away the
-    /// knowledge, not the records. [`io::ErrorKind::InvalidData`] says that some of it is gone; the log
-    /// goes on behind it.
+    /// knowledge, not the records. [`io::ErrorKind::InvalidData`] says that some of it is gone; the next
+    /// record follows the last that is there.
     pub fn sync(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         if !self.exists {
             return Ok(());
@@ -176,13 +187,13 @@ impl Log {
         disk: &mut dyn Disk,
         payloads: &mut dyn Iterator<Item = Vec<u8>>,
     ) -> io::Result<()> {
-        let (mut end, mut next) = (0, self.next);
+        let (mut end, mut next, salt) = (0, self.next, self.salt);
         put(disk, &self.name, &mut |disk, fresh| {
             let mut piece = Vec::new();
-            record::encode(next - 1, &[], &mut piece);
+            record::encode(salt, next - 1, &[], &mut piece);
             for payload in &mut *payloads {
                 check(&payload)?;
-                record::encode(next, &payload, &mut piece);
+                record::encode(salt, next, &payload, &mut piece);
                 next += 1;
                 if piece.len() >= PIECE {
                     append_whole(disk, fresh, &piece)?;
@@ -193,9 +204,23 @@ impl Log {
             end += piece.len() as u64;
             append_whole(disk, fresh, &piece)
         })?;
-        (self.end, self.next) = (end, next);
+        (self.records, self.end) = (next - self.next, end);
+        self.next = next;
         self.took_place();
         self.sync_name(disk)
+    }
+
+    /// Gives the log the name `name`, in the place of what has it. Whether the old or the new file has
+    /// that name after a power cut is certain only after the next [`Log::sync`].
+    ///
+    /// # Errors
+    ///
+    /// A disk that does not rename: then nothing has changed.
+    pub fn take_place_of(&mut self, disk: &mut dyn Disk, name: &str) -> io::Result<()> {
+        disk.rename(&self.name, name)?;
+        name.clone_into(&mut self.name);
+        self.unnamed = true;
+        Ok(())
     }
 
     /// Cuts off what lies behind the last whole record. The cut is synced before anything else is
@@ -243,12 +268,19 @@ impl Log {
             Ok(())
         })?;
         self.took_place();
-        self.sync_name(disk)?;
+        // Until it is known what was copied: what could not be written may not be there to be read.
+        self.doubtful = true;
         let found = scan(disk, &self.name, &mut |_, _| {})?;
-        if found.next == self.next && found.end == self.end {
-            return Ok(());
+        self.doubtful = false;
+        if (found.records, found.end) == (self.records, self.end) {
+            return self.sync_name(disk);
         }
-        (self.end, self.torn) = (found.end, found.end < found.size);
+        (self.records, self.end) = (found.records, found.end);
+        if found.end > 0 {
+            // One further on could not follow the last that is there. A file that begins anew has a mark.
+            self.next = found.next;
+        }
+        self.torn = found.end < found.size;
         Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "records that could not be synced are gone",

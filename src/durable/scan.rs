@@ -20,12 +20,15 @@ pub(super) struct Scan {
     pub(super) size: u64,
     /// The sequence of the next record.
     pub(super) next: u64,
+    /// What all heads of the file have, if one was found.
+    pub(super) salt: Option<u32>,
 }
 
 /// Shows every whole record of `name` to `visit`, in order, holding one record in memory.
 ///
-/// Where bytes are damaged, the next whole record is searched for whose sequence can follow: higher
-/// than the last, and by no more than there is room for in between.
+/// Where bytes are damaged, the next whole record is searched for that has the salt of the file (that
+/// of its first head, or of the first that is found) and whose sequence can follow: higher than the
+/// last, and by no more than there is room for in between.
 ///
 /// # Errors
 ///
@@ -45,10 +48,14 @@ pub(super) fn scan(
     let mut is_first = true;
     let mut at = 0;
     while let Some(head) = window.show(disk, name, at, HEAD)? {
-        let Some(head) = Head::decode(head).filter(|head| head.length > 0 || at == 0) else {
+        let is_ours = |head: &Head| {
+            (head.length > 0 || at == 0) && scan.salt.is_none_or(|salt| salt == head.salt)
+        };
+        let Some(head) = Head::decode(head).filter(is_ours) else {
             at += 1;
             continue;
         };
+        scan.salt = Some(head.salt);
         let end = at + (HEAD + head.length) as u64;
         let Some(record) = window.show(disk, name, at, HEAD + head.length)? else {
             // Its payload is torn; what there is of it reaches to the end of the file.

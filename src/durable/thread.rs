@@ -71,7 +71,7 @@ pub struct Handle<S: Store> {
 pub struct RealDisk<S: Store> {
     queue: mpsc::Sender<Message<S>>,
     ended: oneshot::Receiver<()>,
-    thread: thread::JoinHandle<()>,
+    thread: thread::JoinHandle<bool>,
 }
 
 impl<S: Store> Clone for Handle<S> {
@@ -125,9 +125,10 @@ impl<S: Store> RealDisk<S> {
         let (queue, requests) = mpsc::channel(QUEUE);
         let (alive, ended) = oneshot::channel();
         let run = move || {
-            serve(store, requests);
+            let is_certain = serve(store, requests);
             // Says that all is done, a panic included: by being dropped.
             drop::<oneshot::Sender<()>>(alive);
+            is_certain
         };
         let thread = thread::Builder::new().name(name.to_owned()).spawn(run)?;
         let handle = Handle {
@@ -142,8 +143,9 @@ impl<S: Store> RealDisk<S> {
     }
 
     /// Has everything handled that waits in the queue, and the thread ended; requests that come later
-    /// are refused. True if it is done, false if it is not within `within` or if the thread died: then
-    /// it is left behind and does not hold up the end of the process.
+    /// are refused. True if it is done and the last commit succeeded, false if that failed or the thread
+    /// died, or if it is not done within `within`: then it is left behind and does not hold up the end of
+    /// the process.
     pub async fn end(self, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         // No error: a queue that is closed already has nobody to tell.
@@ -151,15 +153,17 @@ impl<S: Store> RealDisk<S> {
             return false;
         }
         match timeout_at(deadline, self.ended).await {
-            Ok(_ended) => self.thread.join().is_ok(),
+            Ok(_ended) => self.thread.join().unwrap_or(false),
             Err(_elapsed) => false,
         }
     }
 }
 
-/// Handles what comes until it is told to end or the last handle is gone.
-fn serve<S: Store>(mut store: S, mut requests: mpsc::Receiver<Message<S>>) {
+/// Handles what comes until it is told to end or the last handle is gone. Returns whether the
+/// last commit succeeded.
+fn serve<S: Store>(mut store: S, mut requests: mpsc::Receiver<Message<S>>) -> bool {
     let mut handled = Vec::with_capacity(QUEUE);
+    let mut is_certain = true;
     while let Some(first) = requests.blocking_recv() {
         let mut next = Some(first);
         while let Some(message) = next {
@@ -171,12 +175,14 @@ fn serve<S: Store>(mut store: S, mut requests: mpsc::Receiver<Message<S>>) {
             next = has_room.then(|| requests.try_recv().ok()).flatten();
         }
         let synced = store.commit().map_err(Arc::new);
+        is_certain = synced.is_ok();
         for (reply, asker) in handled.drain(..) {
             let synced = synced.clone();
             // An asker that went away needs no answer.
             let _ = asker.send(Answer { reply, synced });
         }
     }
+    is_certain
 }
 
 #[cfg(test)]
@@ -336,6 +342,15 @@ mod tests {
         assert_eq!(bench.commits.recv().await, Some(1));
         let late = bench.handle.ask(1, LONG).await;
         assert_eq!(late.unwrap_err(), AskError::Closed);
+    }
+
+    #[tokio::test]
+    async fn an_end_whose_last_sync_fails_says_so() {
+        let mut bench = bench();
+        let ended = tokio::spawn(bench.disk.end(LONG));
+        assert_eq!(bench.commits.recv().await, Some(0), "the end is a commit");
+        bench.go_on.send(Err(io::ErrorKind::Other.into())).unwrap();
+        assert!(!ended.await.unwrap());
     }
 
     #[tokio::test]

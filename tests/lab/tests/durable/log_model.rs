@@ -2,20 +2,18 @@
 
 use std::io;
 
-use socketman::durable::Log;
+use socketman::durable::{Log, Opened, HEAD};
 use socketman_lab::disk::{Chooser, SimDisk};
 
 pub(crate) const NAME: &str = "log";
-
-/// Bytes of a record before its payload, and of the mark that begins a file.
-pub(crate) const HEAD: usize = 20;
 
 /// What is done to a log.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// A record of so many bytes.
     Append(usize),
-    /// A record that has whole records inside, those that would come next.
+    /// A record that has whole records of another log inside, those that would come next; or one like
+    /// any other, if the file may still lose its beginning.
     AppendHostile,
     Sync,
     /// So many records in the place of all.
@@ -66,6 +64,8 @@ type Record = (u64, Vec<u8>);
 #[derive(Debug, Clone)]
 struct Content {
     records: Vec<Record>,
+    /// Where each of them ends.
+    ends: Vec<u64>,
     /// How many of them have to survive.
     certain: usize,
     /// The sequence of the first, counted by the mark.
@@ -86,24 +86,64 @@ impl Content {
     }
 
     fn bytes(&self) -> u64 {
-        let records = self.records.iter().map(|(_, payload)| HEAD + payload.len());
-        (HEAD + records.sum::<usize>()) as u64
+        self.ends.last().copied().unwrap_or(HEAD as u64)
     }
 
-    /// Whether a power cut may leave `records` of it, and `next` as the sequence of the next. If the
-    /// disk is doubtful, any part of what is not certain may be missing.
-    fn may_leave(&self, records: &[Record], next: u64, holes: Holes, doubtful: bool) -> bool {
-        let certain = &self.records[..self.certain];
-        let counts_on = match records.last() {
-            Some((sequence, _)) => next == sequence + 1,
-            None => next == self.base || next == 1 && !self.is_certain,
+    /// The records whose bytes in `left` are those they had in `image`, and where they end.
+    fn whole_in<'a>(&'a self, left: &[u8], image: &[u8]) -> (Vec<&'a Record>, Vec<u64>) {
+        let records = self.records.iter().zip(&self.ends);
+        let whole = records.filter(|((_, payload), end)| {
+            let range = **end as usize - HEAD - payload.len()..**end as usize;
+            left.get(range.clone())
+                .is_some_and(|bytes| Some(bytes) == image.get(range))
+        });
+        whole.map(|(record, end)| (record, *end)).unzip()
+    }
+
+    /// Whether `found` is what a log has to find in the file `left` if this was written to it, as
+    /// `image`: exactly the records whose bytes are there, among them all that are certain, and how
+    /// much is missing.
+    fn explains(&self, found: &Found, left: &[u8], image: &[u8]) -> bool {
+        let (whole, ends) = self.whole_in(left, image);
+        let next = found.log.next_sequence();
+        let (counts_on, lost, end) = match (whole.first(), whole.last(), ends.last()) {
+            (Some((first, _)), Some((last, _)), Some(end)) => {
+                let between = last - first + 1 - whole.len() as u64;
+                let lost = [between, between + first - self.base];
+                (next == last + 1, lost.contains(&found.opened.lost), *end)
+            }
+            _ => {
+                let unknown = next == 1 && !self.is_certain;
+                let (counts_on, end) = match found.log.size() {
+                    0 => (unknown, 0),
+                    _ => (next == self.base, HEAD as u64),
+                };
+                (counts_on, found.opened.lost == 0, end)
+            }
         };
-        let mut rest = self.records.iter();
-        let is_part = match doubtful {
-            true => records.iter().all(|record| rest.any(|own| own == record)),
-            false => self.records.starts_with(records) && holes == self.holes,
-        };
-        records.starts_with(certain) && is_part && counts_on
+        let bytes = whole.iter().map(|(_, payload)| HEAD + payload.len());
+        let unknown = end - bytes.sum::<usize>() as u64;
+        let damaged = [unknown, unknown.saturating_sub(HEAD as u64)];
+        found.records.iter().eq(whole)
+            && found.records.starts_with(&self.records[..self.certain])
+            && counts_on
+            && lost
+            && found.log.size() == end
+            && damaged.contains(&found.opened.damaged)
+    }
+}
+
+/// What opening a log showed.
+#[derive(Debug)]
+struct Found {
+    log: Log,
+    opened: Opened,
+    records: Vec<Record>,
+}
+
+impl Found {
+    fn holes(&self) -> Holes {
+        (self.opened.lost, self.opened.damaged)
     }
 }
 
@@ -113,17 +153,21 @@ pub(crate) struct Subject {
     pub(crate) disk: SimDisk,
     log: Option<Log>,
     now: Content,
-    /// What a power cut may bring back instead.
-    before: Vec<Content>,
+    /// What a power cut may bring back instead, with the bytes it had.
+    before: Vec<(Content, Vec<u8>)>,
 }
 
-fn open(disk: &SimDisk) -> io::Result<(Log, Vec<Record>, socketman::durable::Opened)> {
+fn open(disk: &SimDisk) -> io::Result<Found> {
     let mut records = Vec::new();
     let (log, opened) = Log::open(&mut disk.clone(), NAME, &mut |sequence, payload| {
         records.push((sequence, payload.to_vec()));
     })?;
     assert_eq!(opened.records, records.len() as u64);
-    Ok((log, records, opened))
+    Ok(Found {
+        log,
+        opened,
+        records,
+    })
 }
 
 impl Subject {
@@ -134,6 +178,7 @@ impl Subject {
             log: None,
             now: Content {
                 records: Vec::new(),
+                ends: Vec::new(),
                 certain: 0,
                 base: 1,
                 is_certain: false,
@@ -166,7 +211,10 @@ impl Subject {
         let next = self.now.next();
         match step {
             Step::Append(len) => self.append(&mut log, vec![next as u8; *len]),
-            Step::AppendHostile => self.append(&mut log, [record(next), record(next + 1)].concat()),
+            Step::AppendHostile if self.now.is_certain => {
+                self.append(&mut log, [record(next), record(next + 1)].concat())
+            }
+            Step::AppendHostile => self.append(&mut log, vec![next as u8; 2]),
             Step::Sync => {
                 if log.sync(&mut self.disk).is_ok() {
                     self.now.certain = self.now.records.len();
@@ -187,6 +235,7 @@ impl Subject {
         if let Ok(sequence) = log.append(&mut self.disk, &payload) {
             assert_eq!(sequence, self.now.next());
             self.now.records.push((sequence, payload));
+            self.now.ends.push(log.size());
         }
     }
 
@@ -194,13 +243,20 @@ impl Subject {
         let base = self.now.next();
         let payloads = (0..count).map(|n| vec![n as u8 + 100; n % 3 + 1]);
         let records: Vec<Record> = (base..).zip(payloads.clone()).collect();
+        let mut end = HEAD;
+        let ends = payloads.clone().map(|payload| {
+            end += HEAD + payload.len();
+            end as u64
+        });
         let new = Content {
             certain: records.len(),
+            ends: ends.collect(),
             records,
             base,
             is_certain: true,
             holes: (0, 0),
         };
+        let image = self.image();
         let replaced = log.replace(&mut self.disk, &mut payloads.into_iter());
         let took_place = (log.next_sequence(), log.size()) == (new.next(), new.bytes());
         assert!(took_place || replaced.is_err());
@@ -208,16 +264,22 @@ impl Subject {
             self.before.clear();
             self.now = new;
         } else if took_place {
-            self.before.push(std::mem::replace(&mut self.now, new));
+            let before = std::mem::replace(&mut self.now, new);
+            self.before.push((before, image));
         }
+    }
+
+    /// The bytes of the log as a reader sees them.
+    fn image(&self) -> Vec<u8> {
+        self.disk.content(NAME).unwrap_or_default()
     }
 
     /// Opens the log as after a kill: nothing may be missing.
     fn reopen(&mut self) -> Option<Log> {
-        let (log, records, opened) = open(&self.disk).ok()?;
-        assert_eq!(records, self.now.records, "a kill loses nothing");
-        assert_eq!((opened.lost, opened.damaged), self.now.holes);
-        Some(log)
+        let found = open(&self.disk).ok()?;
+        assert_eq!(found.records, self.now.records, "a kill loses nothing");
+        assert_eq!(found.holes(), self.now.holes);
+        Some(found.log)
     }
 
     /// Lets the disk work again: nothing that was taken may be missing, and the log has to go on.
@@ -235,35 +297,40 @@ impl Subject {
     /// not, and goes on.
     pub(crate) fn crash(&self, chooser: &mut Chooser) -> Subject {
         let disk = self.disk.crash(chooser);
-        let (log, records, opened) = open(&disk).expect("it opens without help");
-        let next = log.next_sequence();
-        let mut known = std::iter::once(&self.now).chain(&self.before);
-        let holes = (opened.lost, opened.damaged);
-        let doubtful = self.disk.is_doubtful();
-        let may_be = known.any(|content| content.may_leave(&records, next, holes, doubtful));
-        assert!(
-            may_be,
-            "{records:?}, {opened:?}, next {next}, left of {self:?}"
-        );
-        let (_, again, repaired) = open(&disk).unwrap();
-        assert_eq!(again, records);
-        assert_eq!(repaired.cut, 0, "the end was repaired");
+        let left = disk.content(NAME).unwrap_or_default();
+        let found = open(&disk).expect("it opens without help");
+        let image = self.image();
+        let before = self.before.iter().map(|(content, image)| (content, image));
+        let mut known = std::iter::once((&self.now, &image)).chain(before);
+        let explained = known.find(|(content, image)| content.explains(&found, &left, image));
+        let Some((content, image)) = explained else {
+            panic!("{found:?} left of {self:?}");
+        };
+        let again = open(&disk).unwrap();
+        assert_eq!(again.records, found.records);
+        assert_eq!(again.opened.cut, 0, "the end was repaired");
+        let next = found.log.next_sequence();
+        let now = Content {
+            ends: content.whole_in(&left, image).1,
+            base: match found.records.is_empty() {
+                true => next,
+                false => content.base,
+            },
+            certain: found.records.len(),
+            is_certain: next > 1,
+            holes: found.holes(),
+            records: found.records,
+        };
         Subject {
             disk,
             log: None,
-            now: Content {
-                base: next,
-                certain: records.len(),
-                is_certain: next > 1,
-                holes,
-                records,
-            },
+            now,
             before: Vec::new(),
         }
     }
 }
 
-/// The bytes of a record of one byte.
+/// The bytes of a record of one byte, in another log.
 pub(crate) fn record(sequence: u64) -> Vec<u8> {
     use std::cell::RefCell;
     thread_local! {
@@ -271,7 +338,7 @@ pub(crate) fn record(sequence: u64) -> Vec<u8> {
     }
     // Made by a log that came that far.
     BYTES.with_borrow_mut(|(disk, log)| {
-        let log = log.get_or_insert_with(|| open(disk).unwrap().0);
+        let log = log.get_or_insert_with(|| open(disk).unwrap().log);
         while log.next_sequence() <= sequence {
             log.append(disk, b"!").unwrap();
         }

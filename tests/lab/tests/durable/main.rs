@@ -1,7 +1,7 @@
 //! Logs and cells on a disk that fails and forgets: every power cut at every call with every outcome,
 //! every call failing, and both by chance. `SOCKETMAN_TESTS_LONG=1` tries a million by chance.
 
-#![allow(clippy::unwrap_used)] // also in the functions around the tests
+#![allow(clippy::unwrap_used, clippy::panic)] // also in the functions around the tests
 
 mod cell_model;
 mod cells;
