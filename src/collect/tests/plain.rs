@@ -1,19 +1,24 @@
 //! Devices without ubus.
 
+use super::super::event_log::Log;
+use super::super::join::{complete, join, Local};
+use super::super::replies::Replies;
 use super::reports::is_as_kept;
 use super::samples::{data, NOW};
 use crate::collect::files::Files;
-use crate::collect::{complete, join, read_leases, without_bus, About, Facts, Report};
+use crate::collect::{Facts, Report};
 
 fn collect(root: &str, wifi: bool) -> (Report, Facts) {
     let files = Files::below(&data("roots").join(root));
-    let mut replies = without_bus(wifi);
-    let leases = read_leases(&files, NOW, &mut replies.missing);
-    let about = About {
+    let local = Local {
         mac: "94-83-C4-A1-B2-00",
         created_at: NOW,
+        file: files.leases(NOW),
+        hints: &[],
+        neighbours: &files.neighbours(),
+        log: &mut Log::default(),
     };
-    let (mut report, facts) = join(replies, leases, &about);
+    let (mut report, facts) = join(Replies::without_bus(wifi), local);
     complete(&mut report, &files);
     (report, facts)
 }
