@@ -15,25 +15,10 @@ use std::io;
 use super::disk::Disk;
 use super::record::{self, PAYLOAD_MAX};
 use super::replace::{append_whole, fresh, put, remove_if_there};
-use super::scan::scan;
+use super::scan::{scan, Opened};
 
 /// Bytes that are copied or written together while a file is rewritten.
 const PIECE: usize = 16 << 10;
-
-/// What opening a log found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Opened {
-    /// Whole records.
-    pub records: u64,
-    /// Records missing between two that are there, exactly. What is missing before the first or
-    /// behind the last cannot be counted: only `damaged` and `cut` tell of it.
-    pub lost: u64,
-    /// Bytes before the last whole record that are damaged.
-    pub damaged: u64,
-    /// Bytes behind the last whole record, which are cut off: after a kill or a power cut half a
-    /// record, usually.
-    pub cut: u64,
-}
 
 /// An open log. It holds no file open and needs the same disk at every call.
 #[derive(Debug)]
@@ -77,23 +62,22 @@ impl Log {
     ) -> io::Result<(Log, Opened)> {
         let name = name.into();
         let found = match scan(disk, &name, visit) {
-            Ok(scan) => Some(scan),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+            found => Some(found?),
         };
         let exists = found.is_some();
         let found = found.unwrap_or_default();
+        // Whose is not known of what is cut off.
+        let salt = found.salt.filter(|_| found.end > 0);
         let mut log = Log {
             name,
-            records: found.records,
+            records: found.opened.records,
             end: found.end,
             next: found.next.max(1),
             // Nobody can foretell a hash of theirs: their keys are random.
-            salt: found
-                .salt
-                .unwrap_or_else(|| RandomState::new().hash_one(()) as u32),
+            salt: salt.unwrap_or_else(|| RandomState::new().hash_one(()) as u32),
             exists,
-            torn: found.end < found.size,
+            torn: found.opened.cut > 0,
             unsynced: exists,
             unnamed: true,
             doubtful: false,
@@ -101,13 +85,7 @@ impl Log {
         // Both can be done later; neither keeps anybody from reading.
         let _ = log.mend(disk);
         let _ = remove_if_there(disk, &fresh(&log.name));
-        let opened = Opened {
-            records: found.records,
-            lost: found.lost,
-            damaged: found.damaged,
-            cut: found.size - found.end,
-        };
-        Ok((log, opened))
+        Ok((log, found.opened))
     }
 
     /// Bytes of the records and what belongs to them.
@@ -272,15 +250,15 @@ impl Log {
         self.doubtful = true;
         let found = scan(disk, &self.name, &mut |_, _| {})?;
         self.doubtful = false;
-        if (found.records, found.end) == (self.records, self.end) {
+        if (found.opened.records, found.end) == (self.records, self.end) {
             return self.sync_name(disk);
         }
-        (self.records, self.end) = (found.records, found.end);
+        (self.records, self.end) = (found.opened.records, found.end);
         if found.end > 0 {
             // One further on could not follow the last that is there. A file that begins anew has a mark.
             self.next = found.next;
         }
-        self.torn = found.end < found.size;
+        self.torn = found.opened.cut > 0;
         Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "records that could not be synced are gone",

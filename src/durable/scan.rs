@@ -5,19 +5,27 @@ use std::io;
 use super::disk::Disk;
 use super::record::{Head, HEAD, RECORD_MAX};
 
+/// What opening a log found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Whole records.
+    pub records: u64,
+    /// Records missing between two that are there, exactly. What is missing before the first or
+    /// behind the last cannot be counted: only `damaged` and `cut` tell of it.
+    pub lost: u64,
+    /// Bytes before the last whole record that are damaged.
+    pub damaged: u64,
+    /// Bytes behind the last whole record, which are cut off: after a kill or a power cut half a
+    /// record, usually.
+    pub cut: u64,
+}
+
 /// What a look through a log found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Scan {
-    /// Whole records.
-    pub(super) records: u64,
-    /// Sequences missing between two of them.
-    pub(super) lost: u64,
-    /// Bytes before the last whole record that are none.
-    pub(super) damaged: u64,
+    pub(super) opened: Opened,
     /// Where the last whole record ends.
     pub(super) end: u64,
-    /// Bytes in the file.
-    pub(super) size: u64,
     /// The sequence of the next record.
     pub(super) next: u64,
     /// What all heads of the file have, if one was found.
@@ -41,7 +49,6 @@ pub(super) fn scan(
     let size = disk.size(name)?;
     let mut window = Window::new(size);
     let mut scan = Scan {
-        size,
         next: 1,
         ..Scan::default()
     };
@@ -66,19 +73,20 @@ pub(super) fn scan(
         let follows = is_first || (scan.next..=scan.next + room).contains(&head.sequence);
         if head.fits(payload) && follows {
             if !is_first {
-                scan.lost += head.sequence - scan.next;
+                scan.opened.lost += head.sequence - scan.next;
             }
             if head.length > 0 {
-                scan.records += 1;
+                scan.opened.records += 1;
                 visit(head.sequence, payload);
             }
             is_first = false;
-            scan.damaged += at - scan.end;
+            scan.opened.damaged += at - scan.end;
             scan.end = end;
             scan.next = head.sequence + 1;
         }
         at = end;
     }
+    scan.opened.cut = size - scan.end;
     Ok(scan)
 }
 

@@ -3,10 +3,11 @@
 use std::io;
 
 use socketman::durable::{Disk, Log, Opened, HEAD, PAYLOAD_MAX};
-use socketman_lab::disk::{Chooser, SimDisk};
+use socketman_lab::disk::{Call, Chooser, Error, Fault, SimDisk, When};
 use socketman_lab::schedules::{seeds, Schedules};
 
-use crate::log_model::{record, NAME};
+use crate::log_content::{self, Record, NAME};
+use crate::log_model::record;
 
 /// A log of payloads, synced.
 fn log_of(payloads: &[Vec<u8>]) -> SimDisk {
@@ -19,14 +20,9 @@ fn log_of(payloads: &[Vec<u8>]) -> SimDisk {
     disk
 }
 
-type Record = (u64, Vec<u8>);
-
 fn open(disk: &mut dyn Disk) -> io::Result<(Log, Opened, Vec<Record>)> {
-    let mut records = Vec::new();
-    let (log, opened) = Log::open(disk, NAME, &mut |sequence, payload| {
-        records.push((sequence, payload.to_vec()));
-    })?;
-    Ok((log, opened, records))
+    let found = log_content::open(disk)?;
+    Ok((found.log, found.opened, found.records))
 }
 
 fn numbered(payloads: &[Vec<u8>]) -> Vec<Record> {
@@ -166,7 +162,6 @@ fn records_of_another_log_inside_a_payload_whose_head_is_lost_are_never_taken_fo
 
 #[test]
 fn what_a_failed_sync_has_lost_is_told_when_it_is_made_good() {
-    use socketman_lab::disk::{Call, Error, Fault, When};
     let payloads: Vec<Vec<u8>> = (1..=4).map(|n| vec![n; 10]).collect();
     for lost in 2..=4u64 {
         let mut disk = log_of(&payloads[..1]);
@@ -289,7 +284,6 @@ fn what_is_no_record_of_a_log_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_log_that_cannot_be_read_is_an_error_and_is_left_as_it_is() {
-    use socketman_lab::disk::{Call, Error, Fault, When};
     let mut disk = log_of(&[b"one".to_vec()]);
     for call in [Call::Size, Call::Read] {
         disk.set_fault(Some(Fault {

@@ -6,7 +6,8 @@ use socketman::durable::{Disk, Log};
 use socketman_lab::disk::{Call, Chooser, Error, Fault, SimDisk, When};
 use socketman_lab::schedules::{seeds, Schedules};
 
-use crate::log_model::{random_steps, scenario, Step, Subject, NAME};
+use crate::log_content::NAME;
+use crate::log_model::{random_steps, scenario, Step, Subject};
 
 /// The scenario up to a power cut before call `call`; `None` if it ends before.
 fn cut_at(call: u64, steps: &[Step]) -> Option<(Subject, &[Step])> {

@@ -1,11 +1,9 @@
 //! What a log has to be, after whatever was done to it and to its disk.
 
-use std::io;
-
-use socketman::durable::{Log, Opened, HEAD};
+use socketman::durable::{Log, HEAD};
 use socketman_lab::disk::{Chooser, SimDisk};
 
-pub(crate) const NAME: &str = "log";
+use crate::log_content::{open, Content, Record, NAME};
 
 /// What is done to a log.
 #[derive(Debug, Clone)]
@@ -58,95 +56,6 @@ pub(crate) fn random_steps(chooser: &mut Chooser, count: usize) -> Vec<Step> {
     (0..count).map(|_| step()).collect()
 }
 
-type Record = (u64, Vec<u8>);
-
-/// The content of a file that is, was or will be the log.
-#[derive(Debug, Clone)]
-struct Content {
-    records: Vec<Record>,
-    /// Where each of them ends.
-    ends: Vec<u64>,
-    /// How many of them have to survive.
-    certain: usize,
-    /// The sequence of the first, counted by the mark.
-    base: u64,
-    /// The file itself has to survive.
-    is_certain: bool,
-    /// Records and bytes that a power cut took from the middle.
-    holes: Holes,
-}
-
-/// Records lost and bytes damaged.
-type Holes = (u64, u64);
-
-impl Content {
-    fn next(&self) -> u64 {
-        let last = self.records.last();
-        last.map_or(self.base, |(sequence, _)| sequence + 1)
-    }
-
-    fn bytes(&self) -> u64 {
-        self.ends.last().copied().unwrap_or(HEAD as u64)
-    }
-
-    /// The records whose bytes in `left` are those they had in `image`, and where they end.
-    fn whole_in<'a>(&'a self, left: &[u8], image: &[u8]) -> (Vec<&'a Record>, Vec<u64>) {
-        let records = self.records.iter().zip(&self.ends);
-        let whole = records.filter(|((_, payload), end)| {
-            let range = **end as usize - HEAD - payload.len()..**end as usize;
-            left.get(range.clone())
-                .is_some_and(|bytes| Some(bytes) == image.get(range))
-        });
-        whole.map(|(record, end)| (record, *end)).unzip()
-    }
-
-    /// Whether `found` is what a log has to find in the file `left` if this was written to it, as
-    /// `image`: exactly the records whose bytes are there, among them all that are certain, and how
-    /// much is missing.
-    fn explains(&self, found: &Found, left: &[u8], image: &[u8]) -> bool {
-        let (whole, ends) = self.whole_in(left, image);
-        let next = found.log.next_sequence();
-        let (counts_on, lost, end) = match (whole.first(), whole.last(), ends.last()) {
-            (Some((first, _)), Some((last, _)), Some(end)) => {
-                let between = last - first + 1 - whole.len() as u64;
-                let lost = [between, between + first - self.base];
-                (next == last + 1, lost.contains(&found.opened.lost), *end)
-            }
-            _ => {
-                let unknown = next == 1 && !self.is_certain;
-                let (counts_on, end) = match found.log.size() {
-                    0 => (unknown, 0),
-                    _ => (next == self.base, HEAD as u64),
-                };
-                (counts_on, found.opened.lost == 0, end)
-            }
-        };
-        let bytes = whole.iter().map(|(_, payload)| HEAD + payload.len());
-        let unknown = end - bytes.sum::<usize>() as u64;
-        let damaged = [unknown, unknown.saturating_sub(HEAD as u64)];
-        found.records.iter().eq(whole)
-            && found.records.starts_with(&self.records[..self.certain])
-            && counts_on
-            && lost
-            && found.log.size() == end
-            && damaged.contains(&found.opened.damaged)
-    }
-}
-
-/// What opening a log showed.
-#[derive(Debug)]
-struct Found {
-    log: Log,
-    opened: Opened,
-    records: Vec<Record>,
-}
-
-impl Found {
-    fn holes(&self) -> Holes {
-        (self.opened.lost, self.opened.damaged)
-    }
-}
-
 /// A log on a simulated disk, and what there has to be in it.
 #[derive(Debug)]
 pub(crate) struct Subject {
@@ -155,19 +64,6 @@ pub(crate) struct Subject {
     now: Content,
     /// What a power cut may bring back instead, with the bytes it had.
     before: Vec<(Content, Vec<u8>)>,
-}
-
-fn open(disk: &SimDisk) -> io::Result<Found> {
-    let mut records = Vec::new();
-    let (log, opened) = Log::open(&mut disk.clone(), NAME, &mut |sequence, payload| {
-        records.push((sequence, payload.to_vec()));
-    })?;
-    assert_eq!(opened.records, records.len() as u64);
-    Ok(Found {
-        log,
-        opened,
-        records,
-    })
 }
 
 impl Subject {
@@ -276,7 +172,7 @@ impl Subject {
 
     /// Opens the log as after a kill: nothing may be missing.
     fn reopen(&mut self) -> Option<Log> {
-        let found = open(&self.disk).ok()?;
+        let found = open(&mut self.disk.clone()).ok()?;
         assert_eq!(found.records, self.now.records, "a kill loses nothing");
         assert_eq!(found.holes(), self.now.holes);
         Some(found.log)
@@ -296,9 +192,9 @@ impl Subject {
     /// One outcome of a power cut now, checked: it opens, has what it must and nothing that it must
     /// not, and goes on.
     pub(crate) fn crash(&self, chooser: &mut Chooser) -> Subject {
-        let disk = self.disk.crash(chooser);
+        let mut disk = self.disk.crash(chooser);
         let left = disk.content(NAME).unwrap_or_default();
-        let found = open(&disk).expect("it opens without help");
+        let found = open(&mut disk).expect("it opens without help");
         let image = self.image();
         let before = self.before.iter().map(|(content, image)| (content, image));
         let mut known = std::iter::once((&self.now, &image)).chain(before);
@@ -306,7 +202,7 @@ impl Subject {
         let Some((content, image)) = explained else {
             panic!("{found:?} left of {self:?}");
         };
-        let again = open(&disk).unwrap();
+        let again = open(&mut disk).unwrap();
         assert_eq!(again.records, found.records);
         assert_eq!(again.opened.cut, 0, "the end was repaired");
         let next = found.log.next_sequence();

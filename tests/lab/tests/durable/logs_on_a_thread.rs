@@ -6,7 +6,7 @@ use std::time::Duration;
 use socketman::durable::{Log, RealDisk, Store};
 use socketman_lab::disk::{Chooser, SimDisk};
 
-use crate::log_model::NAME;
+use crate::log_content::NAME;
 
 const LONG: Duration = Duration::from_secs(30);
 

@@ -6,6 +6,7 @@
 mod cell_model;
 mod cells;
 mod damage;
+mod log_content;
 mod log_crashes;
 mod log_faults;
 mod log_model;
