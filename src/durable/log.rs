@@ -147,8 +147,9 @@ impl Log {
             return self.write_again(disk);
         }
         if self.unsynced {
-            self.sync_bytes(disk)?;
-            self.unsynced = false;
+            self.doubtful = true;
+            disk.sync(&self.name)?;
+            (self.doubtful, self.unsynced) = (false, false);
         }
         self.sync_name(disk)
     }
@@ -201,22 +202,15 @@ impl Log {
         Ok(())
     }
 
-    /// Cuts off what lies behind the last whole record. The cut is synced before anything else is
-    /// written there, so that no mixture of both can come out of a power cut.
+    /// Cuts off what lies behind the last whole record. Needs no sync: what a power cut may make of the
+    /// bytes that were cut off and those that follow is no record, but for those that are there whole.
     fn mend(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         if !self.torn {
             return Ok(());
         }
         disk.truncate(&self.name, self.end)?;
-        self.sync_bytes(disk)?;
         self.torn = false;
         Ok(())
-    }
-
-    fn sync_bytes(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
-        let synced = disk.sync(&self.name);
-        self.doubtful |= synced.is_err();
-        synced
     }
 
     fn sync_name(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
@@ -232,10 +226,10 @@ impl Log {
     fn write_again(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         let (name, end) = (self.name.clone(), self.end);
         put(disk, &name, &mut |disk, fresh| {
-            let mut piece = vec![0; PIECE.min(end as usize)];
+            let mut piece = vec![0; PIECE];
             let mut at = 0;
             while at < end {
-                let len = piece.len().min((end - at) as usize);
+                let len = (end - at).min(PIECE as u64) as usize;
                 let len = disk.read(&name, at, &mut piece[..len])?;
                 if len == 0 {
                     break;
