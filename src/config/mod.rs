@@ -10,6 +10,8 @@ mod keys;
 mod kind;
 mod load;
 pub mod options;
+#[cfg(test)]
+mod packaged;
 mod problem;
 #[cfg(test)]
 mod reference;
