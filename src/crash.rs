@@ -18,7 +18,7 @@ use std::thread::{self, ThreadId};
 
 use rustix::fs::OFlags;
 
-use crate::durable::Directory;
+use crate::durable::{read_whole, Directory};
 
 const FILE: &str = "crashes";
 
@@ -55,13 +55,13 @@ pub struct Handling(Arc<Mutex<Option<Note>>>);
 impl Crashes {
     /// Reads the record in `dir`, and tells the log of the newest panic in it.
     pub fn read(dir: io::Result<Directory>) -> Self {
-        let read = dir.and_then(|dir| {
+        let read = dir.and_then(|mut dir| {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND;
             let record = dir.file(FILE, flags)?;
             if record.metadata()?.len() > FILE_MAX {
                 record.set_len(0)?;
             }
-            let text = dir.read(FILE, FILE_MAX)?;
+            let text = read_whole(&mut dir, FILE, FILE_MAX)?;
             Ok((record, String::from_utf8_lossy(&text).into_owned()))
         });
         let (record, text) = match read {
@@ -174,6 +174,7 @@ mod tests {
     use std::process::{Command, ExitStatus, Stdio};
 
     use super::*;
+    use crate::durable::replace;
 
     /// Tells the child where the record is, and what to do.
     const PLACE: &str = "SOCKETMAN_CRASH_TEST";
@@ -266,7 +267,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("run");
         let again = |bytes: &[u8]| {
-            Directory::open(&dir).unwrap().replace(FILE, bytes).unwrap();
+            replace(&mut Directory::open(&dir).unwrap(), FILE, bytes).unwrap();
             read(&dir).handle("message", POISON).is_ok()
         };
         for rubbish in [

@@ -15,7 +15,9 @@
 //!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
 //! * [`config`] turns command line and config.json into one validated, immutable `Config`; one table
 //!   holds every option. What is wrong is reported, never fatal.
-//! * [`durable`] holds what must survive: files in directories that are ours alone.
+//! * [`durable`] is what everything that must survive is made of: files in directories that are
+//!   ours alone, a log, a cell, and a thread that waits for flash so that nobody else does. It uses
+//!   nothing of the crate above it.
 //! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
 //!   registers and subscribes again by itself.
 //! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, hears

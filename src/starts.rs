@@ -17,12 +17,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::clock::{epoch_seconds, Pace};
-use crate::durable::Directory;
+use crate::durable::{read_whole, replace, Directory, Disk};
 use crate::shutdown::Shutdown;
 
 /// Where the count is kept, below the root; in RAM, so that a crash loop wears no flash.
@@ -75,10 +74,10 @@ pub struct Hold {
 impl Starts {
     /// Counts this start in `dir`. `uptime` is the device's.
     pub fn count(dir: io::Result<Directory>, boot_id: &str, uptime: Duration, pace: Pace) -> Self {
-        let counted = dir.and_then(|dir| {
-            let count = next_count(&read(&dir)?, boot_id, uptime, pace);
+        let counted = dir.and_then(|mut dir| {
+            let count = next_count(&read(&mut dir)?, boot_id, uptime, pace);
             let line = format!("{boot_id} {count} {}\n", uptime.as_secs_f64());
-            dir.replace(FILE, line.as_bytes())?;
+            replace(&mut dir, FILE, line.as_bytes())?;
             Ok((dir, count))
         });
         let (dir, count, error) = match counted {
@@ -139,7 +138,7 @@ impl Starts {
 
     /// The agent ends because it was told to: the next start does not count.
     pub fn ended(&self) {
-        let Some(dir) = &self.dir else {
+        let Some(mut dir) = self.dir.clone() else {
             return;
         };
         match dir.remove(FILE) {
@@ -164,14 +163,10 @@ impl Hold {
     }
 }
 
-fn read(dir: &Directory) -> io::Result<String> {
-    match dir.file(FILE, OFlags::RDONLY) {
+fn read(dir: &mut Directory) -> io::Result<String> {
+    match read_whole(dir, FILE, FILE_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(error),
-        Ok(_) => {
-            let bytes = dir.read(FILE, FILE_MAX)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        }
+        read => Ok(String::from_utf8_lossy(&read?).into_owned()),
     }
 }
 

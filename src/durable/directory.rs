@@ -1,18 +1,22 @@
 //! A directory that is ours alone.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::disk::Disk;
+
 /// A directory of ours with flat files of ours: mode 0700 and 0600, reached without following links.
-#[derive(Debug)]
+/// Its clones are the same one.
+#[derive(Debug, Clone)]
 pub struct Directory {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     path: PathBuf,
 }
 
@@ -45,25 +49,14 @@ impl Directory {
             },
         )?;
         check_own(&rustix::fs::fstat(&fd)?, "is open to others: chmod 700 it")?;
-        let path = path.to_path_buf();
-        Ok(Directory { fd, path })
+        Ok(Directory {
+            fd: Arc::new(fd),
+            path: path.to_path_buf(),
+        })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The names of everything in it.
-    pub fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&self.fd)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy();
-            if name != "." && name != ".." {
-                names.push(name.into_owned());
-            }
-        }
-        Ok(names)
     }
 
     /// Opens a file, with mode 0600 if `flags` say that it is made. Never waits.
@@ -74,7 +67,7 @@ impl Directory {
     pub fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         // NONBLOCK: a FIFO in its place must not hold us up.
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(
+        let fd = rustix::fs::openat(&*self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(
             |error| match error {
                 Errno::LOOP => refused("is a link"),
                 Errno::ISDIR => refused("is a directory"),
@@ -88,47 +81,67 @@ impl Directory {
         check_own(&stat, "is open to others: chmod 600 it")?;
         Ok(File::from(fd))
     }
+}
 
-    /// All bytes of a file, of which there may be `max`.
-    pub fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+impl Disk for Directory {
+    fn list(&mut self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&*self.fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy();
+            if name != "." && name != ".." {
+                names.push(name.into_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    fn size(&mut self, name: &str) -> io::Result<u64> {
+        Ok(self.file(name, OFlags::RDONLY)?.metadata()?.len())
+    }
+
+    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let file = self.file(name, OFlags::RDONLY)?;
-        file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
-        match bytes.len() as u64 > max {
-            true => Err(refused("is too large")),
-            false => Ok(bytes),
+        let mut len = 0;
+        while len < buf.len() {
+            match file.read_at(&mut buf[len..], offset.saturating_add(len as u64)) {
+                Ok(0) => break,
+                Ok(more) => len += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(len)
     }
 
-    /// Puts `bytes` in the place of a file, whole: after a power cut it has either its old bytes or
-    /// these. Waits for the disk.
-    pub fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let fresh = format!("{name}.new");
-        // One that a crash left behind may be anything.
-        match self.remove(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let write = || {
-            let mut file = self.file(&fresh, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        if let Err(error) = write() {
-            // What is written in part takes room from others; the first error is the one to tell.
-            let _ = self.remove(&fresh);
-            return Err(error);
-        }
-        self.rename(&fresh, name)?;
-        Ok(rustix::fs::fsync(&self.fd)?)
+    fn create(&mut self, name: &str) -> io::Result<()> {
+        self.file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        Ok(())
     }
 
-    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
+        self.file(name, OFlags::WRONLY | OFlags::APPEND)?
+            .write(bytes)
     }
 
-    pub fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
+        self.file(name, OFlags::WRONLY)?.set_len(len)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&*self.fd, from, &*self.fd, to)?)
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&*self.fd, name, AtFlags::empty())?)
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        self.file(name, OFlags::RDONLY)?.sync_data()
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&*self.fd)?)
     }
 }
 
@@ -173,6 +186,7 @@ fn check_own(stat: &Stat, open: &'static str) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::{symlink, PermissionsExt};
 
+    use super::super::replace;
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -191,14 +205,14 @@ mod tests {
     fn directories_and_files_are_made_for_us_alone() {
         let tmp = tempfile::tempdir().unwrap();
         let path = tmp.path().join("a/spool");
-        let dir = Directory::open(&path).unwrap();
+        let mut dir = Directory::open(&path).unwrap();
         dir.file("one", OFlags::WRONLY | OFlags::CREATE).unwrap();
-        dir.replace("two", b"2").unwrap();
+        replace(&mut dir, "two", b"2").unwrap();
         for (path, expected) in [("a", 0o700), ("a/spool", 0o700), ("a/spool/one", 0o600)] {
             assert_eq!(mode(&tmp.path().join(path)), expected, "{path}");
         }
         assert_eq!(mode(&path.join("two")), 0o600);
-        let mut names = dir.names().unwrap();
+        let mut names = dir.list().unwrap();
         names.sort();
         assert_eq!(names, ["one", "two"]);
     }
@@ -235,7 +249,7 @@ mod tests {
         let victim = tmp.path().join("victim");
         fs::write(&victim, "precious").unwrap();
         symlink(&victim, dir.path().join("link")).unwrap();
-        rustix::fs::mkfifoat(&dir.fd, "fifo", Mode::RWXU).unwrap();
+        rustix::fs::mkfifoat(&*dir.fd, "fifo", Mode::RWXU).unwrap();
         fs::create_dir(dir.path().join("directory")).unwrap();
         fs::write(dir.path().join("open"), "").unwrap();
         chmod(&dir.path().join("open"), 0o644);
@@ -251,26 +265,5 @@ mod tests {
             }
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole_whatever_lies_in_the_way() {
-        let tmp = tempfile::tempdir().unwrap();
-        let dir = Directory::open(&tmp.path().join("own")).unwrap();
-        let victim = tmp.path().join("victim");
-        fs::write(&victim, "precious").unwrap();
-        symlink(&victim, dir.path().join("value")).unwrap();
-        symlink(&victim, dir.path().join("value.new")).unwrap();
-        dir.replace("value", b"first, and longer").unwrap();
-        dir.replace("value", b"second").unwrap();
-        assert_eq!(dir.read("value", 6).unwrap(), b"second");
-        assert_eq!(
-            dir.read("value", 5).unwrap_err().to_string(),
-            "is too large"
-        );
-        assert_eq!(dir.names().unwrap(), ["value"]);
-        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-        let error = dir.read("other", 9).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

@@ -1,7 +1,33 @@
 //! Bytes that survive: files in directories that are ours alone.
 //!
-//! * [`directory`](Directory): opens, checks, reads and replaces; follows no link, waits for no FIFO
+//! * [`disk`](Disk): the few file calls that everything here is made of
+//! * [`directory`](Directory): the real ones; opens and checks, follows no link, waits for no FIFO
+//! * [`replace`](replace()): a file in the place of another, whole
+//! * [`cell`](Cell): a small value replaced whole, which knows whether it is damaged
+//! * [`log`](Log): records one behind the other; repairs its own end, finds its way past damage
+//! * [`thread`](RealDisk): a store on a thread of its own, requests that wait together share a sync
+//! * [`meter`](Meter): how much is written
+//!
+//! All but the thread is plain code over a [`Disk`], without a clock, so that every outcome of every
+//! power cut can be tried on a simulated one. What a kill left behind may be read but not be certain
+//! yet: who acts on it syncs first.
 
+mod cell;
+mod checksum;
 mod directory;
+mod disk;
+mod log;
+mod meter;
+mod record;
+mod replace;
+mod scan;
+mod thread;
 
+pub use cell::{Cell, CellError, VALUE_MAX};
 pub use directory::Directory;
+pub use disk::{read_whole, Disk};
+pub use log::{Log, Opened};
+pub use meter::{Daily, Meter, Metered, Usage};
+pub use record::PAYLOAD_MAX;
+pub use replace::replace;
+pub use thread::{Answer, AskError, Handle, RealDisk, Store, QUEUE};

@@ -4,10 +4,10 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::disk::Disk;
 use super::gap::Reason;
-use super::segment::{Name, Segment};
+use super::segment::{self, Name, Segment};
 use super::store::Spool;
+use crate::durable::Disk;
 
 /// Names a batch to [`Spool::delivered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,9 +139,8 @@ impl<D: Disk> Spool<D> {
     /// The whole lines of a segment; `None` if it is not what it was.
     fn read(&mut self, name: &Name) -> io::Result<Option<Vec<u8>>> {
         let len = self.segment(name).map_or(0, |segment| segment.bytes) as usize;
-        match self.disk.read(&name.to_string()) {
-            Ok(content) if content.bytes.len() >= len => {
-                let mut lines = content.bytes;
+        match segment::read(&mut self.disk, &name.to_string()) {
+            Ok(mut lines) if lines.len() >= len => {
                 lines.truncate(len);
                 Ok(Some(lines))
             }

@@ -14,7 +14,6 @@
 //! [`Handle`].
 
 mod batch;
-mod disk;
 mod gap;
 mod handle;
 mod open;
@@ -29,7 +28,6 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use batch::{Batch, BatchId};
-pub use disk::{Content, Disk};
 pub use gap::{Gap, Reason};
 pub use handle::{run, Handle, Inbox, Settings, Stopped};
 pub use store::{Builder, Spool, PENDING_MAX};

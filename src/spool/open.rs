@@ -2,14 +2,12 @@
 
 use std::io;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
-use super::disk::Disk;
 use super::gap::{Gap, Gaps, Reason};
 use super::segment::{self, Name, Segment};
 use super::store::Spool;
 use super::SpoolError;
-use crate::durable::Directory;
+use crate::durable::{Directory, Disk};
 
 impl Spool<Directory> {
     /// Opens the spool in `dir` for the boot `boot_id`, holding at most `max` bytes.
@@ -67,19 +65,16 @@ impl<D: Disk> Spool<D> {
                 continue;
             };
             self.next_ordinal = self.next_ordinal.max(name.ordinal + 1);
-            let content = match self.disk.read(&file) {
+            let content = match segment::read(&mut self.disk, &file) {
                 Ok(content) => content,
                 Err(error) => {
                     log::warn!("spool: ignoring segment {file}: {error}");
                     continue;
                 }
             };
-            let mut segment = Segment::scan(name, &content.bytes);
+            let mut segment = Segment::scan(name, &content);
             if segment.torn {
                 log::warn!("spool: cutting half a line off segment {file}");
-                // Its own time is lost with it; the file knows when it was written.
-                let modified = content.modified.duration_since(UNIX_EPOCH);
-                let at = modified.ok().map(|since| since.as_secs());
                 segment.torn = match self.disk.truncate(&file, segment.bytes) {
                     Ok(()) => false,
                     Err(error) => {
@@ -88,8 +83,8 @@ impl<D: Disk> Spool<D> {
                     }
                 };
                 self.lose(Gap {
-                    from: at,
-                    to: at,
+                    from: segment.to,
+                    to: None,
                     count: 1,
                     reason: Reason::Damaged,
                 });

@@ -9,14 +9,18 @@
 //! and, while it is being dropped, `.dropped-by.<boot id>.<seq>` behind that: the file goes once the
 //! report that declares its loss is written, and comes back if it never was.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::Deserialize;
 
 use super::gap::{Gap, Reason};
+use crate::durable::{self, Disk};
 
 /// Ordinals and sequence numbers above this are not ours: one more would not fit the name.
 const NUMBER_MAX: u64 = 999_999_999_999_999;
+
+/// No segment comes near this size; a longer file is not read into memory.
+const FILE_MAX: u64 = 16 << 20;
 
 /// The longest boot id a name can hold.
 const BOOT_ID_MAX: usize = 64;
@@ -166,6 +170,11 @@ impl Segment {
         self.reports += 1;
         self.bytes += line.len() as u64;
     }
+}
+
+/// All bytes of a segment's file.
+pub(crate) fn read(disk: &mut impl Disk, name: &str) -> io::Result<Vec<u8>> {
+    durable::read_whole(disk, name, FILE_MAX)
 }
 
 /// The lines of a segment's bytes, without their ends.

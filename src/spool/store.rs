@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::batch::Taken;
-use super::disk::Disk;
 use super::gap::{Gap, Gaps, Reason};
 use super::segment::{self, Name, ReportId, Segment};
 use super::{Facts, SpoolError, Stamp};
-use crate::durable::Directory;
+use crate::durable::{Directory, Disk};
 
 /// A segment takes no more lines once it holds this many bytes.
 const SEAL_AT: u64 = 64 << 10;
@@ -177,7 +176,7 @@ impl<D: Disk> Spool<D> {
     }
 
     pub(super) fn mark_dropped(&mut self, name: &Name, reason: Reason) -> io::Result<Vec<Gap>> {
-        let content = self.disk.read(&name.to_string())?;
+        let content = segment::read(&mut self.disk, &name.to_string())?;
         let marked = Name {
             dropped_by: Some(ReportId {
                 boot_id: self.boot_id.clone(),
@@ -186,7 +185,7 @@ impl<D: Disk> Spool<D> {
             ..name.clone()
         };
         self.disk.rename(&name.to_string(), &marked.to_string())?;
-        let mut lost: Vec<Gap> = segment::declared(&content.bytes).collect();
+        let mut lost: Vec<Gap> = segment::declared(&content).collect();
         if let Some(segment) = self.segments.iter_mut().find(|s| s.name == *name) {
             segment.name = marked;
             self.dropped = self.dropped.saturating_add(segment.reports);

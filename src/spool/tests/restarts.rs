@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::durable::replace;
 use crate::spool::Reason;
 
 #[test]
@@ -62,10 +63,8 @@ fn a_tail_cut_anywhere_loses_at_most_the_cut_line_and_declares_it() {
         drop(Spool::open(&copy, "other", LARGE).unwrap());
         fs::remove_dir_all(&copy).unwrap();
         let name = name.to_str().unwrap();
-        Directory::open(&copy)
-            .unwrap()
-            .replace(name, &whole[..len])
-            .unwrap();
+        let mut own = Directory::open(&copy).unwrap();
+        replace(&mut own, name, &whole[..len]).unwrap();
 
         let mut spool = Spool::open(&copy, BOOT, LARGE).unwrap();
         let lines = whole[..len].iter().filter(|&&b| b == b'\n').count() as u64;
@@ -108,10 +107,10 @@ fn files_that_are_not_ours_are_left_alone() {
 fn empty_segments_left_by_a_kill_are_cleared_away() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("spool");
-    let own = Directory::open(&dir).unwrap();
+    let mut own = Directory::open(&dir).unwrap();
     for ordinal in 1..=3 {
         let name = format!("{ordinal:016}.{BOOT}.{:016}.ndjson", 8);
-        own.replace(&name, b"").unwrap();
+        replace(&mut own, &name, b"").unwrap();
     }
     let mut spool = Spool::open(&dir, BOOT, LARGE).unwrap();
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);

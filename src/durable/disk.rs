@@ -1,0 +1,59 @@
+//! The few file calls that everything durable is made of.
+
+use std::io;
+
+/// Flat files of one directory.
+///
+/// A call is complete or fails, but that [`append`](Disk::append) may take less than it was given.
+/// Nothing is certain to survive a power cut before [`sync`](Disk::sync) (a file's bytes and its
+/// length) and [`sync_names`](Disk::sync_names) (that it exists, under which name). What was not
+/// synced may survive in part: cut at any byte, or with zeros in the place of its bytes.
+pub trait Disk {
+    /// The names of everything there, in no order.
+    fn list(&mut self) -> io::Result<Vec<String>>;
+
+    /// Bytes in a file.
+    fn size(&mut self, name: &str) -> io::Result<u64>;
+
+    /// Bytes from `offset` on, as many as `buf` holds; fewer only at the end of the file.
+    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
+
+    /// Makes an empty file; fails if there is one of that name.
+    fn create(&mut self, name: &str) -> io::Result<()>;
+
+    /// Adds `bytes` to the end of a file with one write; returns how many were taken. One that fails
+    /// has taken none.
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Cuts a file off behind its first `len` bytes.
+    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()>;
+
+    /// Gives a file another name, replacing what has it.
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+
+    fn remove(&mut self, name: &str) -> io::Result<()>;
+
+    /// Waits until the bytes of a file are on the medium. After an error none of those since the last
+    /// sync are certain, even if a later sync succeeds.
+    fn sync(&mut self, name: &str) -> io::Result<()>;
+
+    /// Waits until it is on the medium which files there are, and under which names.
+    fn sync_names(&mut self) -> io::Result<()>;
+}
+
+/// All bytes of a file, of which there may be `max`.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::FileTooLarge`] for a file that has more.
+pub fn read_whole(disk: &mut dyn Disk, name: &str, max: u64) -> io::Result<Vec<u8>> {
+    let size = disk.size(name)?;
+    if size > max {
+        let why = format!("is too large: {size} bytes, where {max} are allowed");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    let mut bytes = vec![0; size as usize];
+    let len = disk.read(name, 0, &mut bytes)?;
+    bytes.truncate(len);
+    Ok(bytes)
+}

@@ -1,0 +1,275 @@
+//! A log: records one behind the other, which nothing but damage to the medium takes away.
+//!
+//! A file begins with a mark, a record without payload: the sequences of the file count on from its
+//! own, even when no record follows. The bytes of a record are drawn in [`record`](super::record).
+//!
+//! ```text
+//!  append ──► file ──sync──► certain        replace ──► NAME.new ──sync, rename──► certain
+//!              │
+//!              └─ failed half way: cut off, at the latest before the next append
+//! ```
+
+use std::io;
+
+use super::disk::Disk;
+use super::record::{self, PAYLOAD_MAX};
+use super::replace::{append_whole, fresh, put, remove_if_there};
+use super::scan::scan;
+
+/// Bytes that are copied or written together while a file is rewritten.
+const PIECE: usize = 16 << 10;
+
+/// What opening a log found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Whole records.
+    pub records: u64,
+    /// Records missing between two that are there, exactly. What is missing before the first or
+    /// behind the last cannot be counted: only `damaged` and `cut` tell of it.
+    pub lost: u64,
+    /// Bytes before the last whole record that are damaged.
+    pub damaged: u64,
+    /// Bytes behind the last whole record, which are cut off: after a kill or a power cut half a
+    /// record, usually.
+    pub cut: u64,
+}
+
+/// An open log. It holds no file open and needs the same disk at every call.
+#[derive(Debug)]
+pub struct Log {
+    name: String,
+    /// Where the last whole record ends.
+    end: u64,
+    /// The sequence of the next record.
+    next: u64,
+    /// There is a file.
+    exists: bool,
+    /// Something may lie behind `end` that has to be cut off.
+    torn: bool,
+    /// Records may be there that are not synced.
+    unsynced: bool,
+    /// The name may not be synced.
+    unnamed: bool,
+    /// A sync failed: records may never get to the medium unless they are written again.
+    doubtful: bool,
+}
+
+impl Log {
+    /// Opens the log in the file `name`, showing every record to `visit` with its sequence, in order.
+    ///
+    /// Holds 60 KiB in memory at most, however long the log is. A torn end is cut off, and damage in
+    /// the middle costs the records it lies in. After a kill, records may be shown that a power cut
+    /// would still take away: who acts on them calls [`Log::sync`] first.
+    ///
+    /// # Errors
+    ///
+    /// A disk that does not read. A file that is not there is an empty log and is made when something
+    /// is appended.
+    pub fn open(
+        disk: &mut dyn Disk,
+        name: impl Into<String>,
+        visit: &mut dyn FnMut(u64, &[u8]),
+    ) -> io::Result<(Log, Opened)> {
+        let name = name.into();
+        let found = match scan(disk, &name, visit) {
+            Ok(scan) => Some(scan),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let exists = found.is_some();
+        let found = found.unwrap_or_default();
+        let mut log = Log {
+            name,
+            end: found.end,
+            next: found.next.max(1),
+            exists,
+            torn: found.end < found.size,
+            unsynced: exists,
+            unnamed: true,
+            doubtful: false,
+        };
+        // Both can be done later; neither keeps anybody from reading.
+        let _ = log.mend(disk);
+        let _ = remove_if_there(disk, &fresh(&log.name));
+        let opened = Opened {
+            records: found.records,
+            lost: found.lost,
+            damaged: found.damaged,
+            cut: found.size - found.end,
+        };
+        Ok((log, opened))
+    }
+
+    /// Bytes of the records and what belongs to them.
+    pub fn size(&self) -> u64 {
+        self.end
+    }
+
+    /// The sequence the next record will have: from 1, rising by 1, never the same twice once it was
+    /// synced.
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// Adds a record and returns its sequence. It survives a kill now, and a power cut after the next
+    /// [`Log::sync`].
+    ///
+    /// # Errors
+    ///
+    /// An empty payload or one longer than [`PAYLOAD_MAX`]; a disk that does not take it: then the
+    /// log is what it was.
+    pub fn append(&mut self, disk: &mut dyn Disk, payload: &[u8]) -> io::Result<u64> {
+        check(payload)?;
+        self.mend(disk)?;
+        if !self.exists {
+            disk.create(&self.name)?;
+            self.exists = true;
+        }
+        let mut bytes = Vec::with_capacity(2 * record::HEAD + payload.len());
+        if self.end == 0 {
+            record::encode(self.next - 1, &[], &mut bytes);
+        }
+        record::encode(self.next, payload, &mut bytes);
+        if let Err(error) = append_whole(disk, &self.name, &bytes) {
+            self.torn = true;
+            // If it cannot be cut off now, it is before the next append.
+            let _ = self.mend(disk);
+            return Err(error);
+        }
+        self.end += bytes.len() as u64;
+        self.next += 1;
+        self.unsynced = true;
+        Ok(self.next - 1)
+    }
+
+    /// Waits until everything appended is certain to survive. Does nothing if it is already.
+    ///
+    /// # Errors
+    ///
+    /// A disk that does not sync: what was appended since the last sync stays in the log without that
+    /// certainty, and the next call writes it again. A kill before that has happened takes away the
+    /// knowledge, not the records. [`io::ErrorKind::InvalidData`] says that some of it is gone; the log
+    /// goes on behind it.
+    pub fn sync(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        if !self.exists {
+            return Ok(());
+        }
+        if self.doubtful {
+            return self.write_again(disk);
+        }
+        if self.unsynced {
+            self.sync_bytes(disk)?;
+            self.unsynced = false;
+        }
+        self.sync_name(disk)
+    }
+
+    /// Puts `payloads` in the place of all records, whole: after a power cut there are the records of
+    /// before or these. Sequences go on. When this returns, it survives.
+    ///
+    /// # Errors
+    ///
+    /// A payload that [`Log::append`] would refuse; a disk that fails: then the log is the one of
+    /// before, or the new one without certainty that it survives.
+    pub fn replace(
+        &mut self,
+        disk: &mut dyn Disk,
+        payloads: &mut dyn Iterator<Item = Vec<u8>>,
+    ) -> io::Result<()> {
+        let (mut end, mut next) = (0, self.next);
+        put(disk, &self.name, &mut |disk, fresh| {
+            let mut piece = Vec::new();
+            record::encode(next - 1, &[], &mut piece);
+            for payload in &mut *payloads {
+                check(&payload)?;
+                record::encode(next, &payload, &mut piece);
+                next += 1;
+                if piece.len() >= PIECE {
+                    append_whole(disk, fresh, &piece)?;
+                    end += piece.len() as u64;
+                    piece.clear();
+                }
+            }
+            end += piece.len() as u64;
+            append_whole(disk, fresh, &piece)
+        })?;
+        (self.end, self.next) = (end, next);
+        self.took_place();
+        self.sync_name(disk)
+    }
+
+    /// Cuts off what lies behind the last whole record. The cut is synced before anything else is
+    /// written there, so that no mixture of both can come out of a power cut.
+    fn mend(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        if !self.torn {
+            return Ok(());
+        }
+        disk.truncate(&self.name, self.end)?;
+        self.sync_bytes(disk)?;
+        self.torn = false;
+        Ok(())
+    }
+
+    fn sync_bytes(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        let synced = disk.sync(&self.name);
+        self.doubtful |= synced.is_err();
+        synced
+    }
+
+    fn sync_name(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        if self.unnamed {
+            disk.sync_names()?;
+            self.unnamed = false;
+        }
+        Ok(())
+    }
+
+    /// Copies the log to a new file. The kernel takes what it once failed to write for written, so
+    /// another sync of the same file would prove nothing.
+    fn write_again(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        let (name, end) = (self.name.clone(), self.end);
+        put(disk, &name, &mut |disk, fresh| {
+            let mut piece = vec![0; PIECE.min(end as usize)];
+            let mut at = 0;
+            while at < end {
+                let len = piece.len().min((end - at) as usize);
+                let len = disk.read(&name, at, &mut piece[..len])?;
+                if len == 0 {
+                    break;
+                }
+                append_whole(disk, fresh, &piece[..len])?;
+                at += len as u64;
+            }
+            Ok(())
+        })?;
+        self.took_place();
+        self.sync_name(disk)?;
+        let found = scan(disk, &self.name, &mut |_, _| {})?;
+        if found.next == self.next && found.end == self.end {
+            return Ok(());
+        }
+        (self.end, self.torn) = (found.end, found.end < found.size);
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "records that could not be synced are gone",
+        ))
+    }
+
+    /// A new file, synced but for its name, is the log.
+    fn took_place(&mut self) {
+        self.exists = true;
+        self.torn = false;
+        self.unsynced = false;
+        self.unnamed = true;
+        self.doubtful = false;
+    }
+}
+
+fn check(payload: &[u8]) -> io::Result<()> {
+    let why = match payload.len() {
+        0 => "is an empty record",
+        1..=PAYLOAD_MAX => return Ok(()),
+        _ => "is longer than a record of a log",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+}
