@@ -5,6 +5,7 @@
 
 mod health;
 mod jobs;
+mod settings;
 mod state;
 mod waits;
 
@@ -18,7 +19,7 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::ubus::blobmsg::Type;
 use crate::ubus::{Client, Error, Method, Object, Request, Status};
-use crate::{config, health as healthy, jobs as job};
+use crate::{health as healthy, jobs as job, reload};
 use waits::Waits;
 
 pub use health::EVENT as HEALTH_EVENT;
@@ -43,7 +44,7 @@ pub struct Sources {
     pub history: watch::Receiver<History>,
     pub health: healthy::Handle,
     pub jobs: job::Handle,
-    pub config: watch::Receiver<Arc<config::Config>>,
+    pub settings: reload::Handle,
 }
 
 /// THE method table.
@@ -65,6 +66,8 @@ pub fn methods() -> Vec<Method> {
             ],
         ),
         Method::new("probe", &[]),
+        Method::new("config", &[]),
+        Method::new("reload", &[]),
     ]
 }
 
@@ -114,6 +117,8 @@ async fn answer_calls(object: &mut Object, sources: &Sources) {
             "job" => jobs::one(request, &sources.jobs).await,
             "run_job" => jobs::run(request, sources, &runs).await,
             "probe" => health::probe(request, &sources.health, &probes),
+            "config" => settings::config(request, &sources.settings),
+            "reload" => settings::reload(request, &sources.settings),
             _ => request.finish(Status::METHOD_NOT_FOUND),
         }
     }

@@ -79,6 +79,9 @@ pub use report::{
 /// How often rpcd is asked for names: it looks them up in the DNS.
 const HINTS_EVERY: Duration = Duration::from_secs(300);
 
+/// The options collecting is made from.
+pub const OPTIONS: &[&str] = &["monitor", "scan", "survey", "survey_interval"];
+
 /// What the newest collection says about collecting itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Facts {

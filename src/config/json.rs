@@ -87,9 +87,11 @@ impl Entry {
     }
 }
 
-/// Every entry of the file at `path` in order, keys given twice included.
-pub fn read(path: &Path) -> Result<Vec<Entry>, DocumentError> {
-    parse(&read_small(path, MAX_FILE)?)
+/// The bytes of the file at `path`, and every entry in order, keys given twice included.
+pub fn read(path: &Path) -> Result<(Vec<u8>, Vec<Entry>), DocumentError> {
+    let bytes = read_small(path, MAX_FILE)?;
+    let entries = parse(&bytes)?;
+    Ok((bytes, entries))
 }
 
 /// Every entry of the file's `bytes` in order.

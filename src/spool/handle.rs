@@ -41,6 +41,7 @@ enum Request {
     Delivered(BatchId, oneshot::Sender<()>),
     KeptBack(BatchId),
     GivenUp(BatchId, oneshot::Sender<()>),
+    Settle { dir: PathBuf, max: u64, apart: bool },
 }
 
 /// A way to the spool.
@@ -103,6 +104,14 @@ impl Handle {
         self.ask(|answer| Request::GivenUp(id, answer)).await
     }
 
+    /// Moves the spool to `dir` with all that waits, bounds it to `max` bytes, and makes each report
+    /// from now on a batch of its own or not. A directory that cannot be used is in the facts, and the
+    /// spool stays where it is.
+    pub async fn settle(&self, dir: PathBuf, max: u64, apart: bool) -> Result<(), Stopped> {
+        let request = Request::Settle { dir, max, apart };
+        self.requests.send(request).await.map_err(|_| Stopped)
+    }
+
     /// The newest facts, and those to come.
     pub fn facts(&self) -> watch::Receiver<Facts> {
         self.facts.clone()
@@ -159,6 +168,7 @@ pub async fn run(settings: Settings, inbox: Inbox) {
                     spool.kept_back(id);
                 }
             }
+            Request::Settle { dir, max, apart } => keeper.settle(dir, max, apart),
         }
         let now = keeper.facts();
         facts.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
@@ -199,9 +209,7 @@ impl Keeper {
             } = &self.settings;
             match Spool::open(dir, boot_id, *max) {
                 Ok(mut spool) => {
-                    if *apart {
-                        spool.keep_apart();
-                    }
+                    spool.apart = *apart;
                     self.error = None;
                     spool.lose(Gap {
                         from: None,
@@ -228,6 +236,54 @@ impl Keeper {
         self.spool.as_mut()
     }
 
+    fn settle(&mut self, dir: PathBuf, max: u64, apart: bool) {
+        self.settings.max = max;
+        self.settings.apart = apart;
+        // What was wrong with another directory counts no longer.
+        self.error = None;
+        if let Some(spool) = &mut self.spool {
+            spool.max = max;
+            spool.apart = apart;
+        }
+        let before = std::mem::replace(&mut self.settings.dir, dir);
+        if before == self.settings.dir {
+            return;
+        }
+        let Some(mut old) = self.spool.take() else {
+            // What waits for a directory goes to this one.
+            return;
+        };
+        match self.moved(&mut old) {
+            Ok(spool) => {
+                log::info!("spool: moved to {}", self.settings.dir.display());
+                self.spool = Some(spool);
+            }
+            Err(reason) => {
+                let text = format!("{reason}; {} stays in use", before.display());
+                log::error!("{text}");
+                self.error = Some(text);
+                self.settings.dir = before;
+                self.spool = Some(old);
+            }
+        }
+    }
+
+    /// The spool as the settings want it, with everything of `old`; else `old` stays as it was.
+    fn moved(&self, old: &mut Spool) -> Result<Spool, String> {
+        let Settings {
+            dir,
+            boot_id,
+            max,
+            apart,
+        } = &self.settings;
+        let mut spool = Spool::open(dir, boot_id, *max).map_err(|error| error.to_string())?;
+        spool.apart = *apart;
+        match spool.take_over(old) {
+            Ok(()) => Ok(spool),
+            Err(error) => Err(format!("spool directory {}: {error}", dir.display())),
+        }
+    }
+
     fn append(&mut self, build: Build) -> Result<(), SpoolError> {
         if let Some(spool) = self.open() {
             return spool.append(&build);
@@ -242,7 +298,14 @@ impl Keeper {
 
     fn facts(&self) -> Facts {
         match &self.spool {
-            Some(spool) => spool.facts(),
+            Some(spool) => {
+                let facts = spool.facts();
+                let last_error = facts.last_error.or_else(|| self.error.clone());
+                Facts {
+                    last_error,
+                    ..facts
+                }
+            }
             None => Facts {
                 reports: self.waiting.len() as u64,
                 dropped: self.overflown,

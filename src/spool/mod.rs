@@ -19,6 +19,7 @@ mod handle;
 mod open;
 mod segment;
 mod store;
+mod takeover;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,9 @@ pub use batch::{Batch, BatchId};
 pub use gap::{Gap, Reason};
 pub use handle::{run, Handle, Inbox, Settings, Stopped};
 pub use store::{Builder, Spool, PENDING_MAX};
+
+/// The options a spool is made from.
+pub const OPTIONS: &[&str] = &["spool_dir", "spool_max", "no-cache"];
 
 /// The identity of a report, and what it has to say about those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,7 +27,7 @@ pub type Builder<'a> = dyn Fn(&Stamp<'_>) -> Vec<u8> + Send + 'a;
 /// A report with its identity that is not on disk yet.
 #[derive(Debug)]
 pub(super) struct Pending {
-    seq: u64,
+    pub(super) seq: u64,
     line: Vec<u8>,
     gaps: Gaps,
 }
@@ -125,11 +125,6 @@ impl<D: Disk> Spool<D> {
             true => 1,
             false => SEAL_AT.min(self.max / 8),
         }
-    }
-
-    /// From now on each report gets a segment, and so a batch, of its own.
-    pub(super) fn keep_apart(&mut self) {
-        self.apart = true;
     }
 
     fn line(&self, build: &Builder<'_>, gaps: &Gaps) -> Result<Vec<u8>, SpoolError> {

@@ -34,6 +34,19 @@ use link::{Link, LinkError};
 /// Bytes of NDJSON in one request, unless one segment of the spool is larger.
 pub const BATCH_MAX: u64 = 256 << 10;
 
+/// The options a delivery is made from.
+pub const OPTIONS: &[&str] = &[
+    "stats_url",
+    "backup_stats_url",
+    "token",
+    "api_auth",
+    "insecure",
+    "heartbeat",
+    "no-cache",
+    "upload_format",
+    "spread",
+];
+
 /// What there is to tell of deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {

@@ -1,11 +1,11 @@
 //! Reports that are sent once, each on its own.
 
 use super::*;
-use crate::spool::Reason;
+use crate::spool::{run, Handle, Reason, Settings};
 
 fn apart(dir: &Path) -> Spool {
     let mut spool = Spool::open(dir, BOOT, LARGE).unwrap();
-    spool.keep_apart();
+    spool.apart = true;
     spool
 }
 
@@ -95,7 +95,7 @@ fn what_the_disk_does_not_let_go_stays_in_the_queue() {
     let tmp = tempfile::tempdir().unwrap();
     let disk = Faulty::new(&tmp.path().join("spool"));
     let mut spool = Spool::on(disk.clone(), BOOT, LARGE).unwrap();
-    spool.keep_apart();
+    spool.apart = true;
     spool.append(&report(1, 0)).unwrap();
     let id = spool.next_batch(0).unwrap().id;
     *disk.faults.borrow_mut() = Faults {
@@ -107,4 +107,34 @@ fn what_the_disk_does_not_let_go_stays_in_the_queue() {
     assert_eq!((spool.facts().reports, spool.facts().dropped), (1, 0));
     *disk.faults.borrow_mut() = Faults::default();
     assert_eq!(seqs(&deliver_all(&mut spool)), [1]);
+}
+
+#[tokio::test]
+async fn reports_are_kept_apart_from_the_moment_that_is_wanted_until_it_is_not() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("spool");
+    let (spool, inbox) = Handle::new();
+    let settings = Settings {
+        dir: dir.clone(),
+        boot_id: BOOT.to_owned(),
+        max: LARGE,
+        apart: false,
+    };
+    tokio::spawn(run(settings, inbox));
+    for (at, apart) in [(1, false), (2, false), (3, true), (4, true), (5, false)] {
+        spool.settle(dir.clone(), LARGE, apart).await.unwrap();
+        spool.append(report(at, 0)).await.unwrap().unwrap();
+    }
+    // It holds in another place too.
+    let second = tmp.path().join("second");
+    for at in 6..8 {
+        spool.settle(second.clone(), LARGE, true).await.unwrap();
+        spool.append(report(at, 0)).await.unwrap().unwrap();
+    }
+    let mut batches = Vec::new();
+    while let Some(batch) = spool.next_batch(0).await.unwrap() {
+        batches.push(seqs(&arrived(&batch.lines)));
+        spool.delivered(batch.id).await.unwrap();
+    }
+    assert_eq!(batches, [vec![1, 2], vec![3], vec![4, 5], vec![6], vec![7]]);
 }
