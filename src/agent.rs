@@ -16,7 +16,7 @@ use crate::provision::identity::IdentityError;
 use crate::shutdown::Signals;
 use crate::{logging, reload, starts, ubus};
 
-use parts::Parts;
+use parts::{Device, Parts};
 use past::Past;
 
 /// The agent has ended this long after SIGTERM at the latest.
@@ -50,10 +50,11 @@ impl AgentError {
 
 /// Runs until SIGTERM or SIGINT, and ends within [`END_WITHIN`].
 pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
-    let inputs = args.inputs();
+    let mut inputs = args.inputs();
     // Settings may be what ended the agents before.
     let crashes = Crashes::read(starts::directory(&inputs.root));
     crashes.end_on_panic();
+    inputs.crashes = crashes.clone();
     let loaded = inputs.load(None);
     logging::set_debug(loaded.config.debug);
 
@@ -66,10 +67,14 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     tokio::spawn(connection.run());
     log::info!("socketman {} starts", env!("CARGO_PKG_VERSION"));
     let mac = reload::identity(&loaded.config, &inputs, &client).await?;
-    let root = inputs.root.clone();
+    let device = Device {
+        root: inputs.root.clone(),
+        uci: inputs.uci.clone(),
+        boot_id,
+    };
     let (reloading, settings) =
         reload::new(inputs, loaded, mac, standing, client.clone()).map_err(AgentError::Signals)?;
-    let parts = Parts::start(reloading, settings, client, &root, boot_id, &past);
+    let parts = Parts::start(reloading, settings, client, device, &past);
     let signal = signals.next().await;
     log::info!("{signal}: ending");
     past.starts.ended();

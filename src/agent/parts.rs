@@ -3,7 +3,7 @@
 //! A part that is made from options is started with [`renewed`], which makes it anew when one of them
 //! changes. One that may not stop for that follows the settings by itself.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use tokio::time::{timeout_at, Instant as Deadline};
 use super::past::Past;
 use super::reports::{keep, keep_spool_settled};
 use super::END_WITHIN;
+use crate::config::uci::Directories;
 use crate::reload::{self, renewed, Start, Work};
 use crate::shutdown::{shutdown, Shutdown, Trigger};
 use crate::starts::Hold;
@@ -25,6 +26,15 @@ const JOBS_GRACE: Duration = Duration::from_secs(2);
 
 /// Reports on their way from collection to the spool.
 const REPORTS: usize = 4;
+
+/// The device the parts work on.
+pub(super) struct Device {
+    /// Prefix of every path that is read.
+    pub(super) root: PathBuf,
+    pub(super) uci: Directories,
+    /// The kernel's id of this boot.
+    pub(super) boot_id: String,
+}
 
 /// The running parts, by when they have to end.
 pub(super) struct Parts {
@@ -41,8 +51,7 @@ impl Parts {
         reloading: reload::Part,
         settings: reload::Handle,
         client: ubus::Client,
-        root: &Path,
-        boot_id: String,
+        device: Device,
         past: &Past,
     ) -> Self {
         let (end_first, ends) = shutdown();
@@ -62,7 +71,7 @@ impl Parts {
         let config = &now.loaded.config;
         let place = spool::Settings {
             dir: config.spool_dir.clone(),
-            boot_id,
+            boot_id: device.boot_id,
             max: config.spool_max,
             apart: config.no_cache,
         };
@@ -77,12 +86,14 @@ impl Parts {
         let (newest, newest_known) = watch::channel(None);
         let every = config.pace.of(collect::history::EVERY);
         let (history, history_known) = watch::channel(collect::History::new(every));
-        let (place, bus, health) = (root.to_owned(), client.clone(), code_known.clone());
+        let (bus, health) = (client.clone(), code_known.clone());
+        let (root, uci) = (device.root.clone(), device.uci);
         let collecting: Start = Box::new(move |now, (), ends| {
             let part = collect::Part {
                 config: now.loaded.config.clone(),
                 client: bus.clone(),
-                root: place.clone(),
+                root: root.clone(),
+                uci: uci.clone(),
                 mac: now.mac.clone(),
                 health: health.clone(),
                 reports: reports.clone(),
@@ -138,12 +149,11 @@ impl Parts {
         // mqtt, upload, world ─► health ─► collect
         let (facts, health_known) = watch::channel(health::Facts::default());
         let (health, asks) = health::asks(health_known.clone());
-        let place = root.to_owned();
         let (mqtt, api) = (mqtt_known.clone(), upload_known.clone());
         let watching: Start = Box::new(move |now, (), ends| {
             let part = health::Part {
                 config: now.loaded.config.clone(),
-                root: place.clone(),
+                root: device.root.clone(),
                 mqtt: mqtt.clone(),
                 api: api.clone(),
                 facts: facts.clone(),

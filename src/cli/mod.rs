@@ -25,6 +25,7 @@ pub use ask::AskError;
 use crate::clock::Pace;
 use crate::config::uci::Directories;
 use crate::config::{under, Inputs, Settings};
+use crate::crash::Crashes;
 
 /// Where ubusd listens; below the root.
 pub const DEFAULT_UBUS_SOCKET: &str = "/var/run/ubus/ubus.sock";
@@ -100,6 +101,7 @@ impl AgentArgs {
             uci: Directories::of(&self.bus.root, self.uci_dir.clone()),
             root: self.bus.root.clone(),
             pace: Pace::faster(self.time_scale),
+            crashes: Crashes::default(),
         }
     }
 }

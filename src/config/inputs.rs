@@ -6,14 +6,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::FileError;
+use super::file::{read_small, FileError};
 use super::json::{self, DocumentError};
 use super::last_good;
 use super::load::Loading;
 use super::main_section::{main_section, with, CONFIG, PACKAGE};
-use super::uci::{Directories, Package, ReadError};
+use super::uci::{self, Directories, Package, ParseError};
 use super::{under, value, Chosen, Config, Problem, Settings, Source, DEFAULT_FILE};
 use crate::clock::Pace;
+use crate::crash::{Crashes, Handling, Skipped};
 
 /// Where settings are looked for.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Inputs {
     /// Prefix of the paths in options.
     pub root: PathBuf,
     pub pace: Pace,
+    /// Notes which file is read, and skips one that ended earlier agents.
+    pub crashes: Crashes,
 }
 
 /// A configuration together with what was found wrong on the way to it.
@@ -65,6 +68,9 @@ impl Files {
     }
 }
 
+/// What files of settings are in the record of crashes.
+const KIND: &str = "config";
+
 /// Source of a [`Problem`] that stands on the command line.
 pub(super) const COMMAND_LINE: &str = "command line";
 
@@ -81,6 +87,17 @@ impl fmt::Debug for Good {
     }
 }
 
+/// Why the UCI package says nothing.
+#[derive(Debug, thiserror::Error)]
+enum PackageError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    #[error(transparent)]
+    Skipped(#[from] Skipped),
+}
+
 impl Inputs {
     /// Reads everything. Never fails: what cannot be used is in [`Loaded::errors`]. For a file that
     /// cannot be read what it said in `before` holds, for config.json else its last good copy.
@@ -89,7 +106,7 @@ impl Inputs {
     /// it precedes.
     pub fn load(&self, before: Option<&Loaded>) -> Loaded {
         let uci_file = self.uci.file(PACKAGE);
-        let (package, uci_problem) = read_uci(&uci_file, before);
+        let (package, uci_problem, handling) = self.read_uci(&uci_file, before);
         let main = package.as_deref().and_then(main_section);
         let named = main.and_then(|main| {
             let entry = main.entry(CONFIG)?;
@@ -113,6 +130,8 @@ impl Inputs {
         }
         without_json.take_command_line(&self.command_line);
         files.copy_dir = without_json.state_dir().to_owned();
+        // What comes is of another file, and the package is only taken once more.
+        drop(handling);
 
         let mut loading = Loading::new(&self.root, self.pace, &files);
         loading.errors.extend(uci_problem);
@@ -135,11 +154,13 @@ impl Inputs {
         optional: bool,
         before: Option<&Loaded>,
     ) -> Option<Arc<[u8]>> {
-        let error = match json::read(&files.json) {
-            Ok((bytes, entries)) => {
-                loading.take_json(entries);
-                return Some(bytes.into());
-            }
+        let read = read_small(&files.json, json::MAX_FILE).map_err(DocumentError::from);
+        let taken = read.and_then(|bytes| {
+            self.take_document(loading, &bytes)?;
+            Ok(bytes.into())
+        });
+        let error = match taken {
+            Ok(bytes) => return Some(bytes),
             Err(error) => error,
         };
         let problem = |also: &str| Problem {
@@ -160,13 +181,57 @@ impl Inputs {
             Some(bytes) => Some(bytes),
             None => last_good::read(&files.copy_dir).map(Into::into),
         };
-        let entries = copy.as_ref().and_then(|bytes| json::parse(bytes).ok());
-        loading.errors.push(match entries {
+        let copy = copy.filter(|bytes| self.take_document(loading, bytes).is_ok());
+        loading.errors.push(match copy {
             Some(_) => problem("; its last good copy is used"),
             None => problem(""),
         });
-        loading.take_json(entries?);
         copy
+    }
+
+    fn take_document(&self, loading: &mut Loading<'_>, bytes: &[u8]) -> Result<(), DocumentError> {
+        let _handling = self.crashes.handle(KIND, bytes)?;
+        loading.take_json(json::parse(bytes)?);
+        Ok(())
+    }
+
+    /// The package in `file`, with the note that it is handled; if it cannot be read what it said before,
+    /// and the reason. A package that is not there is no problem.
+    fn read_uci(
+        &self,
+        file: &Path,
+        before: Option<&Loaded>,
+    ) -> (Option<Arc<Package>>, Option<Problem>, Option<Handling>) {
+        let read = read_small(file, uci::MAX_FILE).map_err(PackageError::from);
+        let parsed = read.and_then(|bytes| {
+            let handling = self.crashes.handle(KIND, &bytes)?;
+            Ok((Package::parse(&bytes)?, handling))
+        });
+        let error = match parsed {
+            Ok((package, handling)) => return (Some(Arc::new(package)), None, Some(handling)),
+            Err(PackageError::File(FileError::Io(error)))
+                if error.kind() == ErrorKind::NotFound =>
+            {
+                return (None, None, None)
+            }
+            Err(error) => error,
+        };
+        let known = before.filter(|before| before.files.uci == file);
+        let package = known.and_then(|before| before.good.uci.clone());
+        let also = match package {
+            Some(_) => "; what it said before holds",
+            None => "",
+        };
+        let problem = Problem {
+            option: None,
+            source: file.display().to_string(),
+            line: match &error {
+                PackageError::Parse(error) => Some(error.line),
+                PackageError::File(_) | PackageError::Skipped(_) => None,
+            },
+            reason: format!("{error}{also}"),
+        };
+        (package, Some(problem), None)
     }
 }
 
@@ -199,29 +264,4 @@ impl Loaded {
 
 fn is_missing(error: &DocumentError) -> bool {
     matches!(error, DocumentError::File(FileError::Io(error)) if error.kind() == ErrorKind::NotFound)
-}
-
-/// The package in `file`; if it cannot be read what it said before, and the reason. A package that is
-/// not there is no problem.
-fn read_uci(file: &Path, before: Option<&Loaded>) -> (Option<Arc<Package>>, Option<Problem>) {
-    let error = match Package::read_file(file) {
-        Ok(package) => return (Some(Arc::new(package)), None),
-        Err(ReadError::File(FileError::Io(error))) if error.kind() == ErrorKind::NotFound => {
-            return (None, None)
-        }
-        Err(error) => error,
-    };
-    let known = before.filter(|before| before.files.uci == file);
-    let package = known.and_then(|before| before.good.uci.clone());
-    let also = match package {
-        Some(_) => "; what it said before holds",
-        None => "",
-    };
-    let problem = Problem {
-        option: None,
-        source: file.display().to_string(),
-        line: error.line(),
-        reason: format!("{error}{also}"),
-    };
-    (package, Some(problem))
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::json::MAX_FILE;
-use crate::durable::Directory;
+use crate::durable::{read_whole, replace, Directory};
 
 /// Name of the copy in the state directory.
 pub const NAME: &str = "config.json";
@@ -23,7 +23,7 @@ pub(super) fn read(state_dir: &Path) -> Option<Vec<u8>> {
     if !state_dir.join(NAME).exists() {
         return None;
     }
-    match Directory::open(state_dir).and_then(|dir| dir.read(NAME, MAX_FILE)) {
+    match Directory::open(state_dir).and_then(|mut dir| read_whole(&mut dir, NAME, MAX_FILE)) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
             log::warn!("{}/{NAME}: {error}; it is not used", state_dir.display());
@@ -35,10 +35,10 @@ pub(super) fn read(state_dir: &Path) -> Option<Vec<u8>> {
 /// Makes `bytes` the copy in `state_dir`, whole or not at all. Nothing is written if they are the copy
 /// already: flash wears.
 pub(super) fn keep(state_dir: &Path, bytes: &[u8]) -> Result<(), KeepError> {
-    let dir = Directory::open(state_dir)?;
+    let mut dir = Directory::open(state_dir)?;
     // One that cannot be read is replaced.
-    if dir.read(NAME, MAX_FILE).is_ok_and(|copy| copy == bytes) {
+    if read_whole(&mut dir, NAME, MAX_FILE).is_ok_and(|copy| copy == bytes) {
         return Ok(());
     }
-    Ok(dir.replace(NAME, bytes)?)
+    Ok(replace(&mut dir, NAME, bytes)?)
 }

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use super::disk::Disk;
-use super::segment::{Name, ReportId, Segment};
+use super::segment::{self, Name, ReportId, Segment};
 use super::store::Spool;
+use crate::durable::Disk;
 
 impl<D: Disk> Spool<D> {
     /// Moves all reports of `other` into this spool, behind what it holds, and counts on where `other`
@@ -60,7 +60,7 @@ impl<D: Disk> Spool<D> {
     fn copy(&mut self, from: &mut D, segment: &mut Segment) -> io::Result<()> {
         let mut lines = match segment.reports {
             0 => Vec::new(),
-            _ => from.read(&segment.name.to_string())?.bytes,
+            _ => segment::read(from, &segment.name.to_string())?,
         };
         // What lies behind is half a line.
         lines.truncate(segment.bytes as usize);

@@ -1,5 +1,7 @@
 //! Devices without ubus.
 
+use std::path::Path;
+
 use super::super::event_log::Log;
 use super::super::join::{complete, join, Local};
 use super::super::replies::Replies;
@@ -13,7 +15,7 @@ fn collect(root: &str, wifi: bool) -> (Report, Facts) {
     let local = Local {
         mac: "94-83-C4-A1-B2-00",
         created_at: NOW,
-        file: files.leases(NOW),
+        file: files.leases(Path::new("/tmp/dhcp.leases"), NOW),
         hints: &[],
         neighbours: &files.neighbours(),
         log: &mut Log::default(),

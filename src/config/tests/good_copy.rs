@@ -5,6 +5,7 @@ use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
 use super::*;
 use crate::config::uci::Directories;
+use crate::crash::Crashes;
 
 /// A device with config.json alone.
 struct Device {
@@ -26,6 +27,7 @@ impl Device {
             uci: Directories::of(root, None),
             root: root.to_owned(),
             pace: Pace::REAL,
+            crashes: Crashes::default(),
         }
     }
 
@@ -130,4 +132,45 @@ fn what_was_read_before_stands_in_where_no_copy_can_be_kept() {
     let loaded = device.inputs().load(Some(&before));
     assert_eq!(loaded.config.topic, "t");
     assert_eq!(loaded.errors.len(), 1);
+}
+
+#[test]
+fn a_file_that_ended_the_agent_twice_is_skipped_and_its_good_copy_stands_in() {
+    let device = Device::new();
+    let good = device.start(r#"{"topic": "good"}"#);
+    let poison = r#"{"topic": "poison"}"#;
+    fs::write(device.file(), poison).unwrap();
+    let after = |bytes: &[u8]| Inputs {
+        crashes: Crashes::of("config", bytes),
+        ..device.inputs()
+    };
+    let loaded = after(poison.as_bytes()).load(None);
+    assert_eq!(loaded.config, good.config);
+    let error = loaded.errors[0].to_string();
+    let said = "handling it has ended the agent 2 times; it is skipped; its last good copy is used";
+    assert!(error.ends_with(said), "{error}");
+    assert_eq!(after(b"{}").load(None).config.topic, "poison");
+
+    // A copy of the same bytes is no better.
+    device.start(poison);
+    let loaded = after(poison.as_bytes()).load(None);
+    assert_eq!((loaded.config.topic.as_str(), loaded.errors.len()), ("", 1));
+}
+
+#[test]
+fn a_uci_package_that_ended_the_agent_twice_is_skipped_and_nothing_else_is() {
+    let device = Device::new();
+    device.start(r#"{"topic": "json", "monitor": 20}"#);
+    let package = "config socketman main\n\toption topic uci\n";
+    let dir = device.inputs().uci.committed;
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("socketman"), package).unwrap();
+    let mut inputs = device.inputs();
+    let before = inputs.load(None);
+    assert_eq!(before.config.topic, "uci");
+    inputs.crashes = Crashes::of("config", package.as_bytes());
+    let loaded = inputs.load(None);
+    assert_eq!((&*loaded.config.topic, loaded.errors.len()), ("json", 1));
+    let error = loaded.errors[0].to_string();
+    assert!(error.ends_with("2 times; it is skipped"), "{error}");
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::crash::Crashes;
 
 fn load_bytes(cli: &Settings, bytes: &[u8]) -> (Loaded, String) {
     let dir = tempfile::tempdir().unwrap();
@@ -28,6 +29,7 @@ fn inputs(cli: &Settings, file: &Path) -> Inputs {
         uci: crate::config::uci::Directories::of(root, None),
         root: root.to_owned(),
         pace: Pace::REAL,
+        crashes: Crashes::default(),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::cases::CASES;
 use super::*;
 use crate::config::uci::Directories;
+use crate::crash::Crashes;
 
 /// A device's files in a directory of their own.
 struct Device(tempfile::TempDir);
@@ -43,6 +44,7 @@ impl Device {
             uci: Directories::of(self.0.path(), None),
             root: self.0.path().to_owned(),
             pace: Pace::REAL,
+            crashes: Crashes::default(),
         }
     }
 

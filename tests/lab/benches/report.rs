@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use socketman::clock::Pace;
 use socketman::collect::{self, Facts, History, Part, Report};
+use socketman::config::uci::Directories;
 use socketman::config::Config;
 use socketman::shutdown::shutdown;
 use socketman::ubus;
@@ -107,6 +108,7 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
             ..Config::default()
         }),
         client,
+        uci: Directories::of(&root, None),
         root,
         mac: "94-83-C4-A1-B2-00".into(),
         reports: sink,
