@@ -15,6 +15,12 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     ),
     ("config/json.rs", "as_ptr() as usize", "addresses"),
     ("config/options.rs", "n as usize", "the row says the range"),
+    ("config/uci/index.rs", "at as usize", "of 32 bits"),
+    (
+        "config/uci/index.rs",
+        "self.0[found] as usize",
+        "of 32 bits",
+    ),
     (
         "durable/cell.rs",
         "as usize",
@@ -56,6 +62,11 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     (
         "spool/batch.rs",
         "segment.bytes) as usize",
+        "bytes that are in memory",
+    ),
+    (
+        "spool/takeover.rs",
+        "segment.bytes as usize",
         "bytes that are in memory",
     ),
     (

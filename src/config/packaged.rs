@@ -4,7 +4,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::{Kind, Preset, Row, OPTIONS};
+use super::uci::Directories;
+use super::{Config, Inputs, Kind, Preset, Row, Settings, OPTIONS};
+use crate::clock::Pace;
+use crate::crash::Crashes;
 
 const HEAD: &str = "\
 # Settings of SocketMan. What is commented shows the default; docs/options.md explains more.
@@ -78,5 +81,48 @@ fn packaged_settings_show_every_option_with_its_default() {
     );
     for (first, group) in GROUPS {
         assert!(written.contains(&format!("\t### {group}\n")), "{first}");
+    }
+}
+
+/// What the agent makes of a package of settings.
+fn load(text: &str) -> super::Loaded {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("socketman"), text).unwrap();
+    let root = Path::new("/root-of-test");
+    Inputs {
+        command_line: Settings::default(),
+        file: None,
+        uci: Directories::of(root, Some(dir.path().to_owned())),
+        root: root.to_owned(),
+        pace: Pace::REAL,
+        crashes: Crashes::default(),
+    }
+    .load(None)
+}
+
+#[test]
+fn packaged_settings_mean_the_defaults_commented_or_not() {
+    let defaults = Config::defaults(Path::new("/root-of-test"), Pace::REAL);
+    let commented = packaged();
+    // What follows from others has no value to write, no key is no list, and a file that is named has to
+    // be there.
+    let nothing = |line: &str| {
+        let derived = |row: &Row| matches!(row.default, Preset::Derived(_));
+        line.starts_with("\t#list")
+            || line.starts_with("\t#option config ")
+            || OPTIONS
+                .iter()
+                .any(|row| derived(row) && line.starts_with(&format!("\t#option {} ", row.name)))
+    };
+    let lines = commented.lines().map(|line| match nothing(line) {
+        true => line.to_owned(),
+        false => line.replace("\t#option", "\toption"),
+    });
+    let written: String = lines.map(|line| line + "\n").collect();
+    assert!(written.matches("\toption ").count() > 50);
+    for text in [&commented, &written] {
+        let loaded = load(text);
+        assert_eq!(loaded.errors, [], "{text}");
+        assert_eq!(*loaded.config, defaults, "{text}");
     }
 }

@@ -10,6 +10,7 @@ mod archive;
 mod build;
 mod defaults;
 mod device;
+mod guide;
 mod init;
 mod install;
 mod ipk;
