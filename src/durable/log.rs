@@ -147,9 +147,8 @@ impl Log {
             return self.write_again(disk);
         }
         if self.unsynced {
-            self.doubtful = true;
-            disk.sync(&self.name)?;
-            (self.doubtful, self.unsynced) = (false, false);
+            self.sync_bytes(disk)?;
+            self.unsynced = false;
         }
         self.sync_name(disk)
     }
@@ -202,15 +201,23 @@ impl Log {
         Ok(())
     }
 
-    /// Cuts off what lies behind the last whole record. Needs no sync: what a power cut may make of the
-    /// bytes that were cut off and those that follow is no record, but for those that are there whole.
+    /// Cuts off what lies behind the last whole record. The cut is synced before anything else is
+    /// written there: the first bytes of a new record, over one that lacked just those, would make the
+    /// old one whole.
     fn mend(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         if !self.torn {
             return Ok(());
         }
         disk.truncate(&self.name, self.end)?;
+        self.sync_bytes(disk)?;
         self.torn = false;
         Ok(())
+    }
+
+    fn sync_bytes(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
+        let synced = disk.sync(&self.name);
+        self.doubtful |= synced.is_err();
+        synced
     }
 
     fn sync_name(&mut self, disk: &mut dyn Disk) -> io::Result<()> {

@@ -102,6 +102,27 @@ fn left_of(disk: &SimDisk) -> BTreeSet<Vec<Vec<u8>>> {
 }
 
 #[test]
+fn a_record_that_was_cut_off_never_comes_back_in_the_bytes_of_the_next() {
+    let mut disk = SimDisk::new();
+    let mut log = log_of(&mut disk, NAME, b"one");
+    log.append(&mut disk, b"old").unwrap();
+    let mut came_back = 0;
+    Chooser::all(|chooser| {
+        let mut left = disk.crash(chooser);
+        let mut expected = Vec::new();
+        let visit = &mut |_: u64, payload: &[u8]| expected.push(payload.to_vec());
+        let (mut log, _) = Log::open(&mut left, NAME, visit).unwrap();
+        came_back += expected.len() - 1;
+        // As long as the one before, so that it takes exactly its place.
+        log.append(&mut left, b"new").unwrap();
+        let without = expected.clone();
+        expected.push(b"new".to_vec());
+        assert_eq!(left_of(&left), [without, expected].into());
+    });
+    assert_eq!(came_back, 1, "whole, with one outcome only");
+}
+
+#[test]
 fn a_log_in_the_place_of_another_is_there_whole_or_not_and_for_certain_after_a_sync() {
     let mut disk = SimDisk::new();
     log_of(&mut disk, NAME, b"old");
