@@ -42,10 +42,11 @@ test('without internet it says so, why, and what next', async () => {
 	assert.equal(health.verdict, 'no_internet');
 	await title('Not healthy: nothing beyond the gateway answers');
 	await glance(/refused/);
-	await glance('Ask the provider');
+	await glance('Check the modem');
 	await glance(/Next: check (now|in \d+ s)/);
 	await card('Not connected');
 	await card('Failing');
+	await tab.says(/^Health\s*(names only|no internet)/, 'figcaption', SAID_WITHIN);
 	await tab.picture('fault-no-internet');
 	await lab.order('wan up', /broker: up/);
 	await mended();

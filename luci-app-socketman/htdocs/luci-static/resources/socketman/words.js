@@ -11,7 +11,7 @@ const VERDICTS = {
 	dns_dead: [ _('names cannot be resolved'), _('Check the DNS servers of the WAN interface.') ],
 	dns_hijacked: [ _('the resolver gives false addresses'), _('Use other DNS servers.') ],
 	captive_portal: [ _('a login page answers for the web'), _('Log in there.') ],
-	no_internet: [ _('nothing beyond the gateway answers'), _('Ask the provider; nothing is wrong on this device.') ],
+	no_internet: [ _('nothing beyond the gateway answers'), _('Check the modem, or ask the provider.') ],
 	server_unreachable: [ _('the internet works, the server does not answer'), _('Check its address in the settings, or ask who runs it.') ]
 };
 
