@@ -64,6 +64,7 @@ fn the_agent_stays_small() {
         "encoding_rs",
         "tracing-subscriber",
         "rand",
+        "icu_normalizer",
         "chrono",
     ] {
         assert!(!crates.contains_key(never), "{never} is in the tree");
