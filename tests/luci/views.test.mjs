@@ -224,7 +224,7 @@ test('the picture of the README', async () => {
 
 	await tab.change((method) => method == 'history' ? { result: [ 0, {
 		at,
-		stations: at.map((_time, i) => Math.round(2 + 12 * day(i) * rough(i / 9))),
+		stations: at.map((_time, i) => Math.round(9 + 12 * day(i) * rough(i / 9))),
 		rx_rate: at.map((_time, i) => 2e4 + 2.6e6 * day(i) * rough(i)),
 		tx_rate: at.map((_time, i) => 9e3 + 4e5 * day(i) * rough(i + 40)),
 		load: at.map((_time, i) => 0.08 + 0.3 * day(i) * rough(i / 3)),
