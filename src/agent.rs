@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{timeout_at, Instant as Deadline};
 
 use crate::cli::AgentArgs;
+use crate::clock::Clock;
 use crate::collect::Report;
 use crate::config::{self, Config, Loaded, Problem};
 use crate::lock::{Lock, LockError};
@@ -92,7 +93,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         mac.mac,
         mac.source
     );
-    let parts = Parts::start(config, facts, client, &root, boot_id, mac.mac);
+    let parts = Parts::start(config, facts, client, &root, boot_id, mac.mac, args.clock());
     let signal = signals.next().await;
     log::info!("{signal}: ending");
     parts.end().await;
@@ -145,6 +146,7 @@ impl Parts {
         root: &Path,
         boot_id: String,
         mac: String,
+        clock: Clock,
     ) -> Self {
         let (end_first, ends) = shutdown();
         let (end_broker, mut broker_ends) = shutdown();
@@ -159,6 +161,12 @@ impl Parts {
                 dir: config.spool_dir.clone(),
                 boot_id,
                 max: config.spool_max,
+                flash: config.archive_dir.clone().map(|dir| spool::Flash {
+                    dir,
+                    max: config.archive_max,
+                    daily: config.archive_daily,
+                }),
+                clock,
             },
             inbox,
         ));
@@ -261,8 +269,15 @@ async fn ended(parts: &mut JoinSet<()>) {
 /// Gives each report its place in the spool.
 async fn keep(mut collected: mpsc::Receiver<Arc<Report>>, spool: spool::Handle) {
     while let Some(report) = collected.recv().await {
-        let build =
-            move |stamp: &spool::Stamp<'_>| report.to_line(stamp.boot_id, stamp.seq, stamp.gaps);
+        let build = move |stamp: &spool::Stamp<'_>| {
+            report.to_line(&collect::Stamp {
+                boot_id: stamp.boot_id,
+                seq: stamp.seq,
+                created_at: stamp.created_at,
+                clock: stamp.clock.word(),
+                gaps: stamp.gaps,
+            })
+        };
         match spool.append(build).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::error!("report not kept: {error}"),

@@ -48,7 +48,7 @@ use leases::Leases;
 use proc_net::Network;
 
 pub use mac::Mac;
-pub use report::{Counters, Device, Interface, Lease, Report, Source, Ssid, Station};
+pub use report::{Counters, Device, Interface, Lease, Report, Source, Ssid, Stamp, Station};
 
 /// What the newest collection says about collecting itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

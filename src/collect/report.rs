@@ -8,6 +8,21 @@ use serde::{Serialize, Serializer};
 
 use super::mac::Mac;
 
+/// What is known of a report only when it is kept.
+///
+/// (`boot_id`, `seq`) names it for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a, G> {
+    pub boot_id: &'a str,
+    pub seq: u64,
+    /// Seconds since the epoch.
+    pub created_at: u64,
+    /// `ok` or `unsynced`: whether anybody knew the time.
+    pub clock: &'a str,
+    /// What is missing before it; left out when empty.
+    pub gaps: &'a [G],
+}
+
 /// What one collection found.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Report {
@@ -250,44 +265,86 @@ pub struct Counters {
 impl Report {
     /// The report as the line that is kept and delivered, without its end of line.
     ///
-    /// (`boot_id`, `seq`) names it for ever; `gaps` tells what is missing before it and is left out
-    /// when empty.
-    pub fn to_line<G: Serialize>(&self, boot_id: &str, seq: u64, gaps: &[G]) -> Vec<u8> {
+    /// Every other line has its parts and its stations in the opposite order: so a station's numbers
+    /// of one line and the next are near each other, and both are packed into less.
+    pub fn to_line<G: Serialize>(&self, stamp: &Stamp<'_, G>) -> Vec<u8> {
+        struct Stamped<'a, G>(&'a Device, &'a Stamp<'a, G>);
+
+        impl<G> Serialize for Stamped<'_, G> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let stamp = self.1;
+                let known = (stamp.boot_id, stamp.seq, stamp.created_at, stamp.clock);
+                self.0.write(Some(known), serializer)
+            }
+        }
+
+        /// A list, the last first.
+        struct Backwards<'a, T>(&'a [T]);
+
+        impl<T: Serialize> Serialize for Backwards<'_, T> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_seq(self.0.iter().rev())
+            }
+        }
+
         #[derive(Serialize)]
-        struct Line<'a, G> {
+        struct Forth<'a, G> {
             #[serde(skip_serializing_if = "Option::is_none")]
             ssids: &'a Option<Vec<Ssid>>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            stations: &'a Option<Vec<Station>>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            dhcp: &'a Option<Vec<Lease>>,
-            device: Stamped<'a>,
+            device: Stamped<'a, G>,
             #[serde(skip_serializing_if = "Option::is_none")]
             interfaces: &'a Option<Vec<Interface>>,
             #[serde(skip_serializing_if = "<[G]>::is_empty")]
             gaps: &'a [G],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            dhcp: &'a Option<Vec<Lease>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            stations: &'a Option<Vec<Station>>,
         }
 
-        struct Stamped<'a>(&'a Device, (&'a str, u64));
-
-        impl Serialize for Stamped<'_> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                self.0.write(Some(self.1), serializer)
-            }
+        #[derive(Serialize)]
+        struct Back<'a, G> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            stations: Option<Backwards<'a, Station>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            dhcp: Option<Backwards<'a, Lease>>,
+            #[serde(skip_serializing_if = "<[G]>::is_empty")]
+            gaps: &'a [G],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            interfaces: &'a Option<Vec<Interface>>,
+            device: Stamped<'a, G>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            ssids: &'a Option<Vec<Ssid>>,
         }
 
         let stations = self.stations.as_ref().map_or(0, Vec::len);
-        let mut line = Vec::with_capacity(2048 + 512 * stations);
-        let report = Line {
-            ssids: &self.ssids,
-            stations: &self.stations,
-            dhcp: &self.dhcp,
-            device: Stamped(&self.device, (boot_id, seq)),
-            interfaces: &self.interfaces,
-            gaps,
+        let mut line = Vec::with_capacity(2048 + 640 * stations);
+        let device = Stamped(&self.device, stamp);
+        let written = match stamp.seq.is_multiple_of(2) {
+            true => serde_json::to_writer(
+                &mut line,
+                &Back {
+                    stations: self.stations.as_deref().map(Backwards),
+                    dhcp: self.dhcp.as_deref().map(Backwards),
+                    gaps: stamp.gaps,
+                    interfaces: &self.interfaces,
+                    device,
+                    ssids: &self.ssids,
+                },
+            ),
+            false => serde_json::to_writer(
+                &mut line,
+                &Forth {
+                    ssids: &self.ssids,
+                    device,
+                    interfaces: &self.interfaces,
+                    gaps: stamp.gaps,
+                    dhcp: &self.dhcp,
+                    stations: &self.stations,
+                },
+            ),
         };
-        serde_json::to_writer(&mut line, &report)
-            .expect("memory takes every byte, and every key of a report is a string");
+        written.expect("memory takes every byte, and every key of a report is a string");
         line
     }
 }
@@ -295,7 +352,7 @@ impl Report {
 impl Device {
     fn write<S: Serializer>(
         &self,
-        stamp: Option<(&str, u64)>,
+        stamp: Option<(&str, u64, u64, &str)>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         fn known<M: SerializeMap, T: Serialize>(
@@ -328,11 +385,13 @@ impl Device {
         known(&mut map, "procs", &self.procs)?;
         map.serialize_entry("v", "4")?;
         known(&mut map, "connected", &self.connected)?;
-        map.serialize_entry("created_at", &self.created_at)?;
+        let created_at = stamp.map_or(self.created_at, |(.., created_at, _)| created_at);
+        map.serialize_entry("created_at", &created_at)?;
         known(&mut map, "hostname", &self.hostname)?;
-        if let Some((boot_id, seq)) = stamp {
+        if let Some((boot_id, seq, _, clock)) = stamp {
             map.serialize_entry("boot_id", boot_id)?;
             map.serialize_entry("seq", &seq)?;
+            map.serialize_entry("clock", clock)?;
         }
         known(&mut map, "wan_ip6", &self.wan_ip6)?;
         known(&mut map, "target", &self.target)?;
@@ -363,12 +422,22 @@ mod tests {
             },
             ..Report::default()
         };
-        let line = |gaps: &[&str]| String::from_utf8(report.to_line("b-1", 5, gaps)).unwrap();
+        let line = |seq, gaps: &[&str]| {
+            let stamp = Stamp {
+                boot_id: "b-1",
+                seq,
+                created_at: 9,
+                clock: "ok",
+                gaps,
+            };
+            String::from_utf8(report.to_line(&stamp)).unwrap()
+        };
         assert_eq!(
-            line(&[]),
-            r#"{"device":{"smv":"1\n2","mac":"","v":"4","created_at":7,"hostname":"h","boot_id":"b-1","seq":5,"kernel":"6.6"}}"#
+            line(5, &[]),
+            r#"{"device":{"smv":"1\n2","mac":"","v":"4","created_at":9,"hostname":"h","boot_id":"b-1","seq":5,"clock":"ok","kernel":"6.6"}}"#
         );
-        assert!(line(&["g"]).ends_with(r#""kernel":"6.6"},"gaps":["g"]}"#));
+        assert!(line(5, &["g"]).ends_with(r#""kernel":"6.6"},"gaps":["g"]}"#));
+        assert!(line(6, &["g"]).starts_with(r#"{"gaps":["g"],"device":{"smv""#));
     }
 
     #[test]

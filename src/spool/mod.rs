@@ -26,6 +26,7 @@ mod entry;
 mod gap;
 mod governor;
 mod handle;
+mod keeper;
 mod open;
 mod order;
 mod restamp;
@@ -44,7 +45,7 @@ use serde::Serialize;
 pub use batch::{Batch, BatchId};
 pub use entry::Clock;
 pub use gap::{Gap, Reason};
-pub use handle::{run, Archive, Handle, Inbox, Settings, Stopped};
+pub use handle::{run, Flash, Handle, Inbox, Settings, Stopped};
 pub use spool::{Bounds, Builder, Spool, PENDING_MAX};
 
 /// The identity of a report, and what it has to say about those before it.

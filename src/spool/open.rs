@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::archive::Archive;
 use super::entry::Notes;
 use super::gap::{Gap, Gaps, Reason};
-use super::order::{has, time, Place};
-use super::segment::{self, Harm};
+use super::order::{time, Place};
+use super::segment::{self, Harm, Segment};
 use super::spool::{Bounds, Spool};
-use super::store::{Fate, Store};
+use super::store::Store;
 use super::SpoolError;
 use crate::durable::{Directory, Disk};
 
@@ -123,48 +123,37 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         notes.next_seq = notes.next_seq.max(1);
     }
 
-    /// Repairs a segment. What was lost with it is declared, unless the other store has it.
+    /// Repairs a segment. What was lost with it is declared, unless RAM has it.
     fn mend(&mut self, place: Place, ordinal: u64, harm: Harm) {
-        let boot = self.boot().0.clone();
-        let (at, segment) = match (place, &self.archive) {
-            (Place::Flash, Some(archive)) => match archive.store.position(ordinal) {
-                Some(at) => (at, &archive.store.segments[at]),
-                None => return,
-            },
-            _ => match self.ram.position(ordinal) {
-                Some(at) => (at, &self.ram.segments[at]),
-                None => return,
-            },
+        let Some(at) = self.store_position(place, ordinal) else {
+            return;
         };
-        // What flash lost at its end was not synced: RAM has it, or the power was cut.
-        let unsynced = place == Place::Flash && harm.damaged == 0;
-        let torn = harm.torn && !harm.misplaced && place == Place::Ram;
-        let mut count = harm.damaged + u64::from(torn);
-        if unsynced {
-            count = 0;
-        }
+        let segment = self.segment(place, at);
         let known = segment.waiting().next_back().map(|entry| entry.head.at);
-        let of_this_boot = segment.name.boot == boot;
-        if count > 0 {
-            log::warn!("spool: {count} reports of segment {ordinal} are damaged");
-        }
+        let in_ram = place == Place::Flash && segment.name.boot == self.boot().0;
+        // The end of a file on flash was not synced: RAM has it, or the power was cut.
+        let torn = harm.torn && place == Place::Ram;
+        let count = match in_ram {
+            true => 0,
+            false => harm.damaged + u64::from(torn),
+        };
         let gap = Gap {
             from: known,
             to: None,
             count: Some(count),
             reason: Reason::Damaged,
         };
-        self.count_lost(&gap);
+        if count > 0 {
+            log::warn!("spool: segment {ordinal}: {count} reports are damaged");
+            self.count_lost(&gap);
+        }
         if !harm.misplaced && harm.damaged == 0 {
-            // The end was cut off already; a report that was never kept has no identity to lose.
-            self.owed.add(gap);
-            return;
+            // The end was cut off already; a report that was never kept had no identity.
+            return self.owed.add(gap);
         }
         let mut gaps = Gaps::default();
-        if !(place == Place::Flash && of_this_boot) {
-            gaps.add(gap.clone());
-        }
-        if let Err(error) = self.rewrite(place, at, &|_| true, &mut |_, _| {}, gaps) {
+        gaps.add(gap.clone());
+        if let Err(error) = self.rewrite(place, at, &|_| true, Reason::Damaged, gaps) {
             self.failed("repair a segment", &error);
             self.owed.add(gap);
         }
@@ -173,7 +162,9 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// What was in RAM only is gone with the power, unless this boot has begun or RAM kept what an
     /// earlier one had.
     fn declare_power_cut(&mut self) {
-        if self.notes().next_seq > 1 || !self.ram.segments.is_empty() && self.boots.len() > 1 {
+        let this = &self.boot().0;
+        let earlier = |segment: &Segment| segment.name.boot != *this;
+        if self.notes().next_seq > 1 || self.ram.segments.iter().any(earlier) {
             return;
         }
         let unknown = |from, to| Gap {
@@ -192,7 +183,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         if holes.is_some() {
             self.owed.add(unknown(holes, last));
         }
-        self.owed.push(unknown(last, None));
+        self.owed.add(unknown(last, None));
     }
 
     /// Times and seqs of what is on flash.
@@ -220,102 +211,4 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         }
         Ok(())
     }
-
-    /// Removes files that nobody needs any more; those that cannot be removed now are later.
-    pub(super) fn sweep(&mut self) {
-        let declared = self.declared();
-        if let Err(error) = self.ram.sweep(declared, true) {
-            self.failed("remove a segment", &error);
-        }
-        if let Some(archive) = &mut self.archive {
-            if let Err(error) = archive.store.sweep(archive.certain_declared, false) {
-                self.failed("remove a segment of the archive", &error);
-            }
-        }
-    }
-
-    /// Writes a segment anew with the reports for which `keep` is true. `lost` hears of every other
-    /// that is now nowhere, with its line, and adds to the gaps it takes; a damaged one is added here.
-    pub(super) fn rewrite(
-        &mut self,
-        place: Place,
-        at: usize,
-        keep: &dyn Fn(u64) -> bool,
-        lost: &mut dyn FnMut(&Lost<'_>, &mut Gaps),
-        mut gaps: Gaps,
-    ) -> std::io::Result<()> {
-        let name = match (place, &self.archive) {
-            (Place::Flash, Some(archive)) => archive.store.segments[at].name.clone(),
-            _ => self.ram.segments[at].name.clone(),
-        };
-        let anchors = self.boots[self.rank(&name.boot)].1.anchors.clone();
-        let declared = self.declared();
-        let next_id = &mut self.next_id;
-        let shared = std::cell::RefCell::new(&mut gaps);
-        let (ram, archive) = (&mut self.ram, self.archive.as_mut());
-        // The stores are asked for each other's reports before one of them is written.
-        let others: Vec<u64> = {
-            let seqs = |seqs: &[segment::Entry]| seqs.iter().map(|e| e.head.seq).collect::<Vec<_>>();
-            match (place, &archive) {
-                (Place::Ram, Some(archive)) => seqs(&ram.segments[at].entries)
-                    .into_iter()
-                    .filter(|seq| archive.is_certain(&name.boot, *seq))
-                    .collect(),
-                (Place::Flash, Some(archive)) => seqs(&archive.store.segments[at].entries)
-                    .into_iter()
-                    .filter(|seq| has(ram, &name.boot, *seq))
-                    .collect(),
-                _ => Vec::new(),
-            }
-        };
-        let mut judge = |fate: Fate<'_>| {
-            let mut gaps = shared.borrow_mut();
-            let (entry, line) = match fate {
-                Fate::Dropped(entry, line) => (entry, Some(line)),
-                Fate::Damaged(entry) => (entry, None),
-            };
-            if others.contains(&entry.head.seq) {
-                return;
-            }
-            let (taken, _) = time(&entry.head, &anchors);
-            match line {
-                Some(line) => {
-                    let seq = entry.head.seq;
-                    let at = entry.head.at;
-                    let line = match taken == at {
-                        true => line,
-                        false => super::restamp::restamp(&line, at, entry.head.mono, taken),
-                    };
-                    lost(&Lost { seq, at: taken, line: &line }, &mut gaps);
-                }
-                None => gaps.add(Gap::one(taken, Reason::Damaged)),
-            }
-        };
-        let mut losses = || {
-            let gaps = std::mem::take(*shared.borrow_mut()).into_vec();
-            let with_id = gaps.into_iter().map(|gap| {
-                *next_id += 1;
-                (*next_id - 1, gap)
-            });
-            with_id.collect()
-        };
-        let keep = |entry: &segment::Entry| keep(entry.head.seq);
-        match (place, archive) {
-            (Place::Flash, Some(archive)) => {
-                let declared = archive.certain_declared;
-                archive
-                    .store
-                    .rewrite(at, declared, &keep, &mut judge, &mut losses)
-            }
-            _ => ram.rewrite(at, declared, &keep, &mut judge, &mut losses),
-        }
-    }
-}
-
-/// A report that is left out and is nowhere else.
-pub(super) struct Lost<'a> {
-    pub(super) seq: u64,
-    /// When it was taken, seconds since the epoch.
-    pub(super) at: u64,
-    pub(super) line: &'a [u8],
 }

@@ -1,7 +1,7 @@
 //! The queue: what both stores hold, in the order it goes out.
 
 use super::entry::{Anchor, Clock, Head};
-use super::segment::Entry;
+use super::segment::{Entry, Segment};
 use super::spool::Spool;
 use super::store::Store;
 use crate::durable::Disk;
@@ -64,6 +64,20 @@ pub(super) fn has<D: Disk>(store: &Store<D>, boot: &str, seq: u64) -> bool {
 }
 
 impl<R: Disk, F: Disk> Spool<R, F> {
+    pub(super) fn segment(&self, place: Place, at: usize) -> &Segment {
+        match (place, &self.archive) {
+            (Place::Flash, Some(archive)) => &archive.store.segments[at],
+            _ => &self.ram.segments[at],
+        }
+    }
+
+    pub(super) fn store_position(&self, place: Place, ordinal: u64) -> Option<usize> {
+        match place {
+            Place::Ram => self.ram.position(ordinal),
+            Place::Flash => self.archive.as_ref()?.store.position(ordinal),
+        }
+    }
+
     /// The rank of a boot.
     pub(super) fn rank(&self, boot: &str) -> usize {
         let known = self.boots.iter().position(|(known, _)| **known == *boot);

@@ -122,7 +122,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     pub fn tick(&mut self, now: Reading) {
         self.make_room();
         self.set_right(now);
-        self.keep_on_flash(now);
+        self.keep_on_flash(now, false);
     }
 
     /// What there is to tell of the spool.

@@ -28,6 +28,9 @@ pub(crate) struct Store<D> {
     names_dirty: bool,
 }
 
+/// Bytes a deflate can refer back.
+const WINDOW: usize = 32 << 10;
+
 /// The place in a segment up to which lines were read.
 #[derive(Debug)]
 struct Reader {
@@ -102,12 +105,31 @@ impl<D: Disk> Store<D> {
         all.filter(move |(id, _)| *id > declared)
     }
 
-    /// Whether the last segment takes another report of `boot`.
-    fn takes(&self, boot: &str) -> bool {
-        self.segments.back().is_some_and(|tail| {
-            let room = tail.log.size() < self.seal_at && tail.log.size() < u32::MAX as u64 / 2;
-            *tail.name.boot == *boot && room && (self.packer.is_some() || tail.entries.is_empty())
-        })
+    /// The compressor for another report of `boot` in the last segment, if that takes one.
+    ///
+    /// One that was given up meanwhile is made again from the last lines, to which what follows may
+    /// refer.
+    fn resume(&mut self, boot: &str) -> Option<Packer> {
+        let packer = self.packer.take();
+        let tail = self.segments.back()?;
+        if *tail.name.boot != *boot || tail.log.size() >= self.seal_at {
+            return None;
+        }
+        if packer.is_some() || tail.entries.is_empty() {
+            return Some(packer.unwrap_or_else(Packer::new));
+        }
+        let (at, mut from, mut len) = (self.segments.len() - 1, tail.entries.len(), 0);
+        while from > 0 && len < WINDOW {
+            from -= 1;
+            len += tail.entries[from].head.plain as usize;
+        }
+        let mut packer = Packer::new();
+        for entry in from..tail.entries.len() {
+            let line = self.line(at, entry).ok()?;
+            // What it was packed to is there already.
+            drop(packer.pack(&line));
+        }
+        Some(packer)
     }
 
     /// Adds a report of `boot`; a segment that has to be begun for it has `ordinal` and `notes`.
@@ -119,15 +141,17 @@ impl<D: Disk> Store<D> {
         ordinal: &mut u64,
         notes: &Notes,
     ) -> io::Result<()> {
-        if !self.takes(boot) {
-            self.begin(boot, ordinal, notes)?;
-        }
-        let mut packer = self.packer.take().unwrap_or_else(Packer::new);
+        let mut packer = match self.resume(boot) {
+            Some(packer) => packer,
+            None => {
+                self.begin(boot, ordinal, notes)?;
+                Packer::new()
+            }
+        };
         let Some(tail) = self.segments.back_mut() else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        // After an error the compressor knows a line that is not there: it is given up, and the
-        // segment with it.
+        // After an error the compressor knows a line that is not there, and is given up.
         tail.put(&mut self.disk, head, &packer.pack(line))?;
         self.packer = Some(packer);
         Ok(())
@@ -204,6 +228,18 @@ impl<D: Disk> Store<D> {
     /// Forgets the place up to which lines were read, and the memory for it.
     pub(crate) fn end_reading(&mut self) {
         self.reader = None;
+    }
+
+    /// Gives up what is only in memory to write faster.
+    pub(crate) fn rest(&mut self) {
+        self.reader = None;
+        self.packer = None;
+    }
+
+    /// Every loss up to this id is declared, as far as this store knows.
+    pub(crate) fn declared(&self) -> u64 {
+        let all = self.segments.iter().map(|segment| segment.notes.declared);
+        all.max().unwrap_or(0)
     }
 
     /// Notes that reports arrived: those of the segment at `at` for which `arrived` says so.

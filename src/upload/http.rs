@@ -34,6 +34,8 @@ pub enum HttpError {
     NoRoots(String),
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("the form cannot be made: {0}")]
+    Form(reqwest::Error),
     #[error("HTTP client cannot be set up: {0}")]
     Setup(String),
     #[error("{host}: {reason}")]

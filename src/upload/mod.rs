@@ -11,12 +11,9 @@ pub mod phase;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flate2::write::GzEncoder;
-use flate2::Compression;
 use reqwest::multipart::{Form, Part};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -31,8 +28,8 @@ use crate::spool;
 use answer::Answer;
 use http::{Client, Endpoint, HttpError};
 
-/// Bytes of NDJSON in one request, unless one segment of the spool is larger.
-pub const BATCH_MAX: u64 = 256 << 10;
+/// Bytes of a body, unless one report is larger.
+pub const BATCH_MAX: u64 = 128 << 10;
 
 /// What there is to tell of deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -52,8 +49,6 @@ enum DeliveryError {
     Http(#[from] HttpError),
     #[error("{host} {answer}")]
     NotAccepted { host: String, answer: Answer },
-    #[error("reports cannot be packed: {0}")]
-    Pack(std::io::Error),
     #[error(transparent)]
     Spool(#[from] spool::Stopped),
 }
@@ -146,7 +141,7 @@ impl Link {
     /// Sends all there is, batch by batch.
     async fn drain(&mut self, facts: &watch::Sender<Facts>) -> Result<(), DeliveryError> {
         while let Some(batch) = self.spool.next_batch(BATCH_MAX).await? {
-            if let Err(error) = self.send(&batch.lines).await {
+            if let Err(error) = self.send(&batch.body).await {
                 self.spool.kept_back(batch.id).await?;
                 return Err(error);
             }
@@ -161,12 +156,12 @@ impl Link {
         Ok(())
     }
 
-    async fn send(&mut self, lines: &[u8]) -> Result<(), DeliveryError> {
+    async fn send(&mut self, gzip: &[u8]) -> Result<(), DeliveryError> {
         let client = match &mut self.client {
             Some(client) => client,
             none => none.insert(Client::new([&self.endpoint])?),
         };
-        let form = form(lines).map_err(DeliveryError::Pack)?;
+        let form = form(gzip)?;
         match client.post(&self.endpoint, form).await? {
             Answer::Accepted => Ok(()),
             answer => Err(DeliveryError::NotAccepted {
@@ -190,14 +185,11 @@ impl DeliveryError {
     }
 }
 
-/// The original's form: one file named `data`, gzip of NDJSON. One gzip member, because many
-/// readers stop after the first.
-fn form(lines: &[u8]) -> std::io::Result<Form> {
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(lines)?;
-    let data = Part::bytes(gzip.finish()?)
+/// The original's form: one file named `data`, gzip of NDJSON.
+fn form(gzip: &[u8]) -> Result<Form, HttpError> {
+    let data = Part::bytes(gzip.to_vec())
         .file_name("archive.gz")
         .mime_str("application/octet-stream")
-        .map_err(std::io::Error::other)?;
+        .map_err(HttpError::Form)?;
     Ok(Form::new().part("data", data))
 }

@@ -113,7 +113,7 @@ fn mutated_replies_never_panic_and_leave_the_rest_of_the_report_alone() {
         let asked = asked.clone();
         let (changed, _) = mutated.collect();
         the_rest_stands(&asked, &changed, &report);
-        let line = changed.to_line::<()>("b", 1, &[]);
+        let line = changed.to_line(&stamp::<()>("b", 1, &[]));
         assert!(!line.contains(&b'\n'));
         serde_json::from_slice::<serde_json::Value>(&line).unwrap();
         different += usize::from(changed != report);

@@ -9,7 +9,7 @@ use crate::ubus::blobmsg::Value;
 ///
 /// With `KEEP_REPORTS` in the environment it is kept instead; then look at what changed.
 pub(super) fn is_as_kept(report: &Report, name: &str) {
-    let line = report.to_line::<()>("6d0b4f52-8f0b-4f0e-9a0e-3a8f5a7c1b11", 42, &[]);
+    let line = report.to_line(&stamp::<()>("6d0b4f52-8f0b-4f0e-9a0e-3a8f5a7c1b11", 42, &[]));
     let mut shown: serde_json::Value = serde_json::from_slice(&line).unwrap();
     // The one thing that a release of the agent may change.
     let version = shown["device"]["smv"].take();
@@ -34,7 +34,7 @@ fn a_router_of_24_10_is_reported_whole() {
 
 #[test]
 fn keys_stand_in_the_order_that_collectors_know() {
-    let line = Router::v24_10().report().to_line("b", 1, &["gap"]);
+    let line = Router::v24_10().report().to_line(&stamp("b", 1, &["gap"]));
     // Unlike a map of serde_json, this value keeps the order.
     let report: Value = serde_json::from_slice(&line).unwrap();
     let keys = |table: &Value| match table {

@@ -1,0 +1,226 @@
+//! What others hold of the spool, and the loop that serves them.
+
+use std::path::PathBuf;
+use std::thread;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::batch::{Batch, BatchId};
+use super::keeper::{Build, Keeper};
+use super::{Facts, SpoolError, Stamp};
+use crate::clock::Clock;
+
+/// Requests that may wait for the spool.
+const REQUESTS: usize = 16;
+
+/// Where the spool is and how much it may hold.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub dir: PathBuf,
+    /// The kernel's id of this boot.
+    pub boot_id: String,
+    /// Bytes of all segments in RAM.
+    pub max: u64,
+    /// None = nothing is kept on flash.
+    pub flash: Option<Flash>,
+    pub clock: Clock,
+}
+
+/// Where on flash the spool is kept in long outages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flash {
+    pub dir: PathBuf,
+    /// Bytes of all segments.
+    pub max: u64,
+    /// Bytes written in a day.
+    pub daily: u64,
+}
+
+/// The spool's task has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the spool has stopped")]
+pub struct Stopped;
+
+enum Request {
+    Append(Build, oneshot::Sender<Result<(), SpoolError>>),
+    NextBatch(u64, oneshot::Sender<Option<Batch>>),
+    Newest(oneshot::Sender<Option<Batch>>),
+    Halve(BatchId, oneshot::Sender<Option<Batch>>),
+    Settle(BatchId, Settled, oneshot::Sender<()>),
+    ServerDate(u64),
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Settled {
+    Delivered,
+    KeptBack,
+    GivenUp,
+    Refused,
+}
+
+/// A way to the spool.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    facts: watch::Receiver<Facts>,
+}
+
+/// The spool's own end of its handles.
+#[derive(Debug)]
+pub struct Inbox {
+    requests: mpsc::Receiver<Request>,
+    facts: watch::Sender<Facts>,
+}
+
+impl Handle {
+    /// A handle, and what [`run`] needs to serve it.
+    pub fn new() -> (Handle, Inbox) {
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        let (facts, known) = watch::channel(Facts::default());
+        let handle = Handle {
+            requests: sender,
+            facts: known,
+        };
+        (handle, Inbox { requests, facts })
+    }
+
+    /// Keeps the report that `build` makes of its stamp: one line, without the end of line.
+    ///
+    /// The inner error says that the report was refused; an `Ok` means that it is kept, if need be
+    /// in memory.
+    pub async fn append(
+        &self,
+        build: impl Fn(&Stamp<'_>) -> Vec<u8> + Send + 'static,
+    ) -> Result<Result<(), SpoolError>, Stopped> {
+        self.ask(|answer| Request::Append(Box::new(build), answer))
+            .await
+    }
+
+    /// The oldest reports, see [`Spool::next_batch`](super::Spool::next_batch).
+    pub async fn next_batch(&self, max_bytes: u64) -> Result<Option<Batch>, Stopped> {
+        self.ask(|answer| Request::NextBatch(max_bytes, answer))
+            .await
+    }
+
+    /// The newest report ahead of the others, see [`Spool::newest`](super::Spool::newest).
+    pub async fn newest(&self) -> Result<Option<Batch>, Stopped> {
+        self.ask(Request::Newest).await
+    }
+
+    /// The older half of a batch, see [`Spool::halve`](super::Spool::halve).
+    pub async fn halve(&self, id: BatchId) -> Result<Option<Batch>, Stopped> {
+        self.ask(|answer| Request::Halve(id, answer)).await
+    }
+
+    /// Says that the batch arrived: its reports are forgotten.
+    pub async fn delivered(&self, id: BatchId) -> Result<(), Stopped> {
+        self.settle(id, Settled::Delivered).await
+    }
+
+    /// Says that the batch did not arrive.
+    pub async fn kept_back(&self, id: BatchId) -> Result<(), Stopped> {
+        self.settle(id, Settled::KeptBack).await
+    }
+
+    /// Says that the batch did not arrive and is not to be sent again: a later report declares it.
+    pub async fn given_up(&self, id: BatchId) -> Result<(), Stopped> {
+        self.settle(id, Settled::GivenUp).await
+    }
+
+    /// Says that the server takes others, but not these: a later report declares them.
+    pub async fn refused(&self, id: BatchId) -> Result<(), Stopped> {
+        self.settle(id, Settled::Refused).await
+    }
+
+    /// Passes on what the server's clock says in its answer, seconds since the epoch.
+    pub async fn server_date(&self, date: u64) -> Result<(), Stopped> {
+        let request = Request::ServerDate(date);
+        self.requests.send(request).await.map_err(|_| Stopped)
+    }
+
+    /// The newest facts, and those to come.
+    pub fn facts(&self) -> watch::Receiver<Facts> {
+        self.facts.clone()
+    }
+
+    async fn settle(&self, id: BatchId, how: Settled) -> Result<(), Stopped> {
+        self.ask(|answer| Request::Settle(id, how, answer)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, Stopped> {
+        let (sender, answer) = oneshot::channel();
+        self.requests
+            .send(request(sender))
+            .await
+            .map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+}
+
+/// Serves the spool until the last handle is gone.
+///
+/// A spool on flash works on a thread of its own, so that nobody else waits for flash. A directory
+/// that cannot be opened is in the facts and is tried again with each report; reports wait in memory
+/// meanwhile.
+pub async fn run(settings: Settings, inbox: Inbox) {
+    if settings.flash.is_none() {
+        return serve_here(settings, inbox).await;
+    }
+    let (done, ended) = oneshot::channel::<()>();
+    let work = move || {
+        let Inbox {
+            mut requests,
+            facts,
+        } = inbox;
+        let mut keeper = Keeper::new(settings);
+        facts.send_replace(keeper.facts());
+        while let Some(request) = requests.blocking_recv() {
+            handle(&mut keeper, request, &facts);
+        }
+        keeper.close();
+        drop(done);
+    };
+    match thread::Builder::new().name("spool".to_owned()).spawn(work) {
+        // It says that it has ended by letting go of its end.
+        Ok(_) => drop(ended.await),
+        Err(error) => log::error!("spool: no thread for it: {error}"),
+    }
+}
+
+async fn serve_here(settings: Settings, inbox: Inbox) {
+    let Inbox {
+        mut requests,
+        facts,
+    } = inbox;
+    let mut keeper = Keeper::new(settings);
+    facts.send_replace(keeper.facts());
+    while let Some(request) = requests.recv().await {
+        handle(&mut keeper, request, &facts);
+    }
+    keeper.close();
+}
+
+fn handle(keeper: &mut Keeper, request: Request, facts: &watch::Sender<Facts>) {
+    // An asker that went away needs no answer.
+    match request {
+        Request::Append(build, answer) => drop(answer.send(keeper.append(build))),
+        Request::NextBatch(max_bytes, answer) => {
+            drop(answer.send(keeper.with(|spool, now| spool.next_batch(max_bytes, now))))
+        }
+        Request::Newest(answer) => drop(answer.send(keeper.with(|spool, now| spool.newest(now)))),
+        Request::Halve(id, answer) => {
+            drop(answer.send(keeper.with(|spool, now| spool.halve(id, now))))
+        }
+        Request::Settle(id, how, answer) => {
+            keeper.settle(id, how);
+            drop(answer.send(()));
+        }
+        Request::ServerDate(date) => keeper.server_date(date),
+    }
+    let now = keeper.facts();
+    facts.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+}
