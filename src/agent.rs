@@ -9,15 +9,17 @@ use tokio::task::JoinSet;
 use tokio::time::{timeout_at, Instant as Deadline};
 
 use crate::cli::AgentArgs;
-use crate::clock::Clock;
+use crate::clock::{Clock, Pace};
 use crate::collect::Report;
 use crate::config::{self, Config, Loaded, Problem};
+use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
 use crate::provision::identity::{identify, IdentityError};
 use crate::provision::wan;
 use crate::shutdown::{shutdown, Signals};
+use crate::starts::{self, Starts};
 use crate::status::{Board, ConfigFacts};
-use crate::{api, collect, jobs, logging, mqtt, spool, ubus, upload};
+use crate::{api, collect, health, jobs, logging, mqtt, rest, spool, tls, ubus, upload};
 
 /// The agent has ended this long after SIGTERM at the latest.
 pub const END_WITHIN: Duration = Duration::from_secs(5);
@@ -80,6 +82,8 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     };
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
     let boot_id = boot_id(&root)?;
+    let past = Past::look(&root, &boot_id, config.pace);
+    past.crashes.end_on_panic();
     let (client, connection) = ubus::connect(&args.bus.socket());
     tokio::spawn(connection.run());
     let mac = match identify(&config, None, &root) {
@@ -93,11 +97,30 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         mac.mac,
         mac.source
     );
-    let parts = Parts::start(config, facts, client, &root, boot_id, mac.mac, args.clock());
+    let parts = Parts::start(config, facts, client, &root, boot_id, mac.mac, args.clock(), &past);
     let signal = signals.next().await;
     log::info!("{signal}: ending");
+    past.starts.ended();
     parts.end().await;
     Ok(())
+}
+
+/// What the agents before this one left behind.
+struct Past {
+    starts: Arc<Starts>,
+    crashes: Crashes,
+}
+
+impl Past {
+    fn look(root: &Path, boot_id: &str, pace: Pace) -> Self {
+        let uptime = rustix::system::sysinfo().uptime;
+        let uptime = Duration::from_secs(u64::try_from(uptime).unwrap_or(0));
+        let dir = || starts::directory(root);
+        Past {
+            starts: Arc::new(Starts::count(dir(), boot_id, uptime, pace)),
+            crashes: Crashes::read(dir()),
+        }
+    }
 }
 
 /// Logs what is wrong with the settings and keeps it for `status`.
@@ -105,12 +128,14 @@ fn found_wrong(loaded: &Loaded) -> ConfigFacts {
     for problem in &loaded.errors {
         log::error!("{problem}; the default is used");
     }
-    for problem in &loaded.warnings {
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(tls::warnings(&loaded.config));
+    for problem in &warnings {
         log::warn!("{problem}");
     }
     ConfigFacts {
         errors: loaded.errors.clone(),
-        warnings: loaded.warnings.clone(),
+        warnings,
     }
 }
 
@@ -133,7 +158,7 @@ struct Parts {
     /// Everything that may stop at once: collection, delivery, the bus object, jobs.
     first: JoinSet<()>,
     end_first: crate::shutdown::Trigger,
-    /// The broker link: it takes the last outcomes of jobs with it.
+    /// The broker link and the API's results: they take the last outcomes of jobs with them.
     broker: JoinSet<()>,
     end_broker: crate::shutdown::Trigger,
 }
@@ -147,9 +172,12 @@ impl Parts {
         boot_id: String,
         mac: String,
         clock: Clock,
+        past: &Past,
     ) -> Self {
         let (end_first, ends) = shutdown();
         let (end_broker, mut broker_ends) = shutdown();
+        let hold = past.starts.hold();
+        let mut rest_ends = broker_ends.clone();
         let mut first = JoinSet::new();
         let mut broker = JoinSet::new();
         let (_, configs) = watch::channel(config.clone());
@@ -167,10 +195,12 @@ impl Parts {
                     daily: config.archive_daily,
                 }),
                 clock,
+                apart: config.no_cache,
             },
             inbox,
         ));
         let (reports, collected) = mpsc::channel(REPORTS);
+        let (code, code_known) = watch::channel(None);
         let (collect_facts, collect_known) = watch::channel(collect::Facts::default());
         let (newest, newest_known) = watch::channel(None);
         first.spawn(collect::run(
@@ -179,6 +209,7 @@ impl Parts {
                 client: client.clone(),
                 root: root.to_owned(),
                 mac: mac.clone(),
+                health: code_known.clone(),
                 reports,
                 facts: collect_facts,
                 newest,
@@ -187,45 +218,94 @@ impl Parts {
         ));
         first.spawn(keep(collected, spool.clone()));
         let (upload_facts, upload_known) = watch::channel(upload::Facts::default());
-        first.spawn(upload::run(
+        let delivery = upload::run(
             config.clone(),
             mac.clone(),
             spool.clone(),
             upload_facts,
             ends.clone(),
-        ));
+        );
+        let mut held_ends = ends.clone();
+        first.spawn(async move {
+            if hold.over(&mut held_ends).await {
+                delivery.await;
+            }
+        });
 
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
-        let (jobs_part, jobs, replies) = jobs::new(configs.clone(), mac.clone());
+        let (jobs_part, jobs, outlets) = jobs::new(configs.clone(), mac.clone());
         let mut jobs_end = ends.clone();
+        let jobs_part = jobs_part.with_crashes(past.crashes.clone());
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
         let (mqtt_facts, mqtt_known) = watch::channel(mqtt::Facts::default());
+        let mut held_ends = broker_ends.clone();
         let link = mqtt::run(
             config.clone(),
             mac.clone(),
             jobs.clone(),
-            replies,
+            outlets.broker,
             mqtt_facts,
             async move { broker_ends.requested().await },
         );
         broker.spawn(async move {
-            // What nobody took is lost with the process.
-            drop(link.await);
+            if hold.over(&mut held_ends).await {
+                // What nobody took is lost with the process.
+                drop(link.await);
+            }
+        });
+
+        // mqtt, upload, world ─► health ─► collect
+        let (health_facts, health_known) = watch::channel(health::Facts::default());
+        let (health, asks) = health::asks(health_known.clone());
+        first.spawn(health::run(
+            health::Part {
+                config: config.clone(),
+                root: root.to_owned(),
+                mqtt: mqtt_known.clone(),
+                api: upload_known.clone(),
+                facts: health_facts,
+                code,
+                asks,
+            },
+            ends.clone(),
+        ));
+
+        // jobs ─► results ─► rest, instead of mqtt
+        let (rest_facts, rest_known) = watch::channel(None);
+        let mut held_ends = rest_ends.clone();
+        let results = rest::run(
+            rest::Part {
+                config: config.clone(),
+                mac: mac.clone(),
+                replies: outlets.api,
+                facts: rest_facts,
+                health: code_known,
+            },
+            async move { rest_ends.requested().await },
+        );
+        broker.spawn(async move {
+            if hold.over(&mut held_ends).await {
+                drop(results.await);
+            }
         });
 
         // every part ─► board ─► bus
         let sources = api::Sources {
             board: Board {
                 started: Instant::now(),
+                starts: Arc::clone(&past.starts),
                 mac,
                 config: config_facts,
                 collect: collect_known,
+                health: health_known,
                 mqtt: mqtt_known,
                 api: upload_known,
+                rest: rest_known,
                 spool: spool.facts(),
                 jobs: jobs.facts(),
             },
             newest: newest_known,
+            health,
             jobs,
             config: configs,
         };

@@ -11,6 +11,7 @@ const PLAUSIBLE: u64 = 1_735_689_600;
 
 /// How far the system clock may be from what a server said to count as right, s.
 const NEAR: u64 = 3600;
+use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
 
 /// Seconds since the epoch by the system clock; 0 if it stands before 1970.
 pub fn epoch_seconds() -> u64 {
@@ -110,6 +111,15 @@ impl Pace {
     pub fn of(self, wait: Duration) -> Duration {
         wait / self.0
     }
+
+    /// Ticks once every `every` at this pace, the first time after one of them; a tick that comes late
+    /// puts off those behind it.
+    pub fn interval(self, every: Duration) -> Interval {
+        let every = self.of(every).max(Duration::from_millis(1));
+        let mut interval = interval_at(Instant::now() + every, every);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        interval
+    }
 }
 
 impl Default for Pace {
@@ -159,5 +169,17 @@ mod tests {
         assert!(clock.read().synced, "the server agrees with it");
         std::fs::write(&file, "0 1").unwrap();
         assert!(clock.read().synced);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interval_ticks_at_its_pace_and_makes_up_for_nothing() {
+        let start = Instant::now();
+        let mut ticks = Pace::faster(10).interval(Duration::from_secs(30));
+        ticks.tick().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(3));
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        ticks.tick().await;
+        ticks.tick().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(16));
     }
 }

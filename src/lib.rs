@@ -6,25 +6,32 @@
 //!              config ────────────────────────────────────────────► every part
 //!  device ─ubus,/proc─► collect ─Report─► spool ─batch─► upload ─HTTP─► API
 //!  broker ─► mqtt ─payload─► jobs ─outcome─► mqtt ─► broker
+//!  world ─probe─► health ─code─► collect
 //!  every part ─fact─► status ─► api ─ubus─► shell
 //! ```
 //!
 //! * [`cli`] understands the command line: run the agent, or ask the one that runs.
-//! * [`agent`] takes the [`lock`], finds out who the device is ([`provision`]), builds the parts in the
+//! * [`agent`] takes the [`lock`], counts its [`starts`], remembers each [`crash`], finds out who the device is ([`provision`]), builds the parts in the
 //!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
 //! * [`config`] turns command line and config.json into one validated, immutable `Config`; one table
 //!   holds every option. What is wrong is reported, never fatal.
-//! * [`durable`] holds what must survive: files in directories that are ours alone.
+//! * [`durable`] is what everything that must survive is made of: files in directories that are
+//!   ours alone, a log, a cell, and a thread that waits for flash so that nobody else does. It uses
+//!   nothing of the crate above it.
 //! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
 //!   registers and subscribes again by itself.
 //! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, and
 //!   makes a `Report` of what answered.
 //! * [`spool`] gives each report its identity (boot id, seq) and keeps it in files until the API has
 //!   accepted it; bounded, and what did not fit is declared.
-//! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only.
+//! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only. The agent's
+//!   one HTTP client is here; [`tls`] says which servers it and the broker link believe.
 //! * [`mqtt`] keeps a session with the broker: presence, payloads in, replies out.
 //! * [`jobs`] decides what a payload means, runs each id at most once in a worker beside the loop, and
 //!   offers its outcome until somebody has taken it.
+//! * [`rest`] sends outcomes and presence to the API instead, if option `rest` says so.
+//! * [`health`] knows whether the device reaches the world, and if not, why: by what broker and API
+//!   prove, else by probes.
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
@@ -38,15 +45,20 @@ pub mod cli;
 pub mod clock;
 pub mod collect;
 pub mod config;
+pub mod crash;
 pub mod durable;
+pub mod health;
 pub mod jobs;
 pub mod lock;
 pub mod logging;
 pub mod mqtt;
 pub mod outage;
 pub mod provision;
+pub mod rest;
 pub mod shutdown;
 pub mod spool;
+pub mod starts;
 pub mod status;
+pub mod tls;
 pub mod ubus;
 pub mod upload;

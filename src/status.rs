@@ -1,22 +1,28 @@
 //! The board: the newest fact of every part, as `status` shows it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::config::Problem;
-use crate::{collect, jobs, mqtt, spool, upload};
+use crate::starts::{self, Starts};
+use crate::{collect, health, jobs, mqtt, spool, upload};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
 pub struct Board {
     pub started: Instant,
+    pub starts: Arc<Starts>,
     pub mac: String,
     pub config: ConfigFacts,
     pub collect: watch::Receiver<collect::Facts>,
+    pub health: watch::Receiver<health::Facts>,
     pub mqtt: watch::Receiver<mqtt::Facts>,
     pub api: watch::Receiver<upload::Facts>,
+    /// Results over HTTP, with option `rest`.
+    pub rest: watch::Receiver<Option<upload::Facts>>,
     pub spool: watch::Receiver<spool::Facts>,
     pub jobs: watch::Receiver<jobs::Facts>,
 }
@@ -38,14 +44,18 @@ pub struct Status {
     pub mac: String,
     pub config: ConfigFacts,
     pub sources: collect::Sources,
+    pub health: health::Facts,
     pub mqtt: mqtt::Facts,
     pub api: upload::Facts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<upload::Facts>,
     pub spool: spool::Facts,
     pub jobs: jobs::Facts,
     /// Of the device, as the last collection saw them; switched off ones included.
     pub radios: usize,
     /// Authorised stations seen by the last collection.
     pub stations: usize,
+    pub starts: starts::Facts,
 }
 
 impl Board {
@@ -57,12 +67,15 @@ impl Board {
             mac: self.mac.clone(),
             config: self.config.clone(),
             sources: collect.sources,
+            health: self.health.borrow().clone(),
             mqtt: self.mqtt.borrow().clone(),
             api: self.api.borrow().clone(),
+            rest: self.rest.borrow().clone(),
             spool: self.spool.borrow().clone(),
             jobs: *self.jobs.borrow(),
             radios: collect.radios,
             stations: collect.stations,
+            starts: self.starts.facts(),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::waits::Waits;
 use super::Sources;
 use crate::jobs::{self, Outcome, RunError, State};
 use crate::ubus::{Request, Status};
@@ -14,22 +14,9 @@ use crate::ubus::{Request, Status};
 /// How long `run_job` waits for the job to end; a caller that wants more asks `job` later.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
-/// Calls of `run_job` that wait at once; further ones are answered as with `wait` false.
-const WAITS_MAX: usize = 32;
-
 /// Output in a reply, bytes, both streams together. A NUL becomes three bytes on the bus, so that the
 /// reply stays below [`super::REPLY_MAX`] whatever the output is.
 const OUTPUT_MAX: usize = 160 << 10;
-
-/// Room for calls of `run_job` that wait.
-#[derive(Clone)]
-pub(super) struct Waits(Arc<Semaphore>);
-
-impl Default for Waits {
-    fn default() -> Self {
-        Waits(Arc::new(Semaphore::new(WAITS_MAX)))
-    }
-}
 
 #[derive(Serialize)]
 struct Recent {
@@ -115,7 +102,7 @@ struct Refused<'a> {
     reason: &'a str,
 }
 
-/// Runs a job and replies its outcome, or its id if it is not to be waited for.
+/// Runs a job and replies its outcome, or its id if it is not to be waited for or too many wait.
 pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits) {
     let Some((args, request)) = super::args::<RunArgs>(request) else {
         return;
@@ -141,7 +128,7 @@ pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits) {
         Err(RunError::Gone(_)) => return request.finish(Status::NO_DATA),
     };
     let permit = match args.wait.unwrap_or(true) {
-        true => waits.0.clone().try_acquire_owned().ok(),
+        true => waits.take(),
         false => None,
     };
     let Some(permit) = permit else {

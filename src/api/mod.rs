@@ -3,8 +3,10 @@
 //! One method per privilege. Unknown arguments are ignored (uhttpd adds `ubus_rpc_session` to every
 //! call); a missing or mistyped one is "invalid argument". No reply is over [`REPLY_MAX`].
 
+mod health;
 mod jobs;
 mod state;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,10 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::ubus::blobmsg::Type;
 use crate::ubus::{Client, Error, Method, Object, Request, Status};
-use crate::{config, jobs as job};
+use crate::{config, health as healthy, jobs as job};
+use waits::Waits;
+
+pub use health::EVENT as HEALTH_EVENT;
 
 /// Path of the object.
 pub const PATH: &str = "socketman";
@@ -35,6 +40,7 @@ const OFFER_RETRY: Duration = Duration::from_secs(1);
 pub struct Sources {
     pub board: Board,
     pub newest: watch::Receiver<Option<Arc<Report>>>,
+    pub health: healthy::Handle,
     pub jobs: job::Handle,
     pub config: watch::Receiver<Arc<config::Config>>,
 }
@@ -56,6 +62,7 @@ pub fn methods() -> Vec<Method> {
                 ("wait", Type::Int8),
             ],
         ),
+        Method::new("probe", &[]),
     ]
 }
 
@@ -67,6 +74,7 @@ pub async fn run(client: Client, sources: Sources, mut shutdown: Shutdown) {
             tokio::join!(
                 answer_calls(&mut object, &sources),
                 announce(&client, sources.jobs.changes()),
+                health::announce(&client, &sources.health),
             );
         }
     };
@@ -94,14 +102,15 @@ async fn offer(client: &Client) -> Object {
 }
 
 async fn answer_calls(object: &mut Object, sources: &Sources) {
-    let waits = jobs::Waits::default();
+    let (runs, probes) = (Waits::default(), Waits::default());
     while let Some(request) = object.next().await {
         match request.method.as_str() {
             "status" => request.reply(&sources.board.status()),
             "stats" => state::stats(request, &sources.newest),
             "jobs" => jobs::recent(request, &sources.jobs).await,
             "job" => jobs::one(request, &sources.jobs).await,
-            "run_job" => jobs::run(request, sources, &waits).await,
+            "run_job" => jobs::run(request, sources, &runs).await,
+            "probe" => health::probe(request, &sources.health, &probes),
             _ => request.finish(Status::METHOD_NOT_FOUND),
         }
     }

@@ -1,9 +1,11 @@
 //! The command line: what a person asks for.
 
 mod ask;
+mod health;
 pub mod jobs;
 mod options;
 pub mod run;
+mod starts;
 pub mod stats;
 pub mod status;
 #[cfg(test)]

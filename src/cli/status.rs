@@ -5,6 +5,8 @@ use std::io::Write;
 use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
+use super::health::HealthView;
+use super::starts::StartsView;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
 
@@ -16,13 +18,16 @@ struct View {
     uptime: u64,
     mac: String,
     config: ConfigView,
+    health: HealthView,
     sources: SourcesView,
     mqtt: MqttView,
     api: ApiView,
+    rest: Option<ApiView>,
     spool: SpoolView,
     jobs: JobsView,
     radios: u64,
     stations: u64,
+    starts: StartsView,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,6 +67,7 @@ struct MqttView {
 #[serde(default)]
 struct ApiView {
     last_ok: Option<u64>,
+    host: String,
     last_error: Option<String>,
     next_attempt: Option<u64>,
 }
@@ -106,8 +112,9 @@ impl View {
                 safe(&self.mac),
                 span(self.uptime)
             ),
-            format!("broker    {}", self.mqtt.words()),
-            format!("delivery  {}", self.api.words()),
+            format!("health    {}", self.health.words()),
+            format!("broker    {}", self.starts.or_held(self.mqtt.words())),
+            format!("delivery  {}", self.starts.or_held(self.api.words())),
             format!("queue     {}", self.spool.words()),
             format!(
                 "wifi      {}, {}",
@@ -116,6 +123,14 @@ impl View {
             ),
             format!("jobs      {}", self.jobs.words()),
         ];
+        if let Some(rest) = &self.rest {
+            lines.push(format!("results   {}", rest.words()));
+        }
+        lines.extend(
+            self.starts
+                .words()
+                .map(|words| format!("starts    {words}")),
+        );
         if !self.sources.missing.is_empty() {
             let missing = self.sources.missing.join(", ");
             lines.push(format!("missing   {}", safe(&missing)));
@@ -165,7 +180,8 @@ impl ApiView {
             .map(|at| format!("; next {}", ahead(at)))
             .unwrap_or_default();
         match (&self.last_error, self.last_ok) {
-            (None, Some(at)) => format!("accepted {}{next}", ago(at)),
+            (None, Some(at)) if self.host.is_empty() => format!("accepted {}{next}", ago(at)),
+            (None, Some(at)) => format!("accepted by {} {}{next}", safe(&self.host), ago(at)),
             (None, None) => format!("nothing sent yet{next}"),
             (Some(error), Some(at)) => {
                 format!("FAILING, last accepted {}: {}{next}", ago(at), safe(error))
@@ -241,6 +257,7 @@ mod tests {
         assert_eq!(
             view.text(),
             "socketman 1.2.3, 94:83:c4:a1:b2:00, up 2 min\n\
+             health    not known yet\n\
              broker    NOT connected to broker.example:1883: connection refused\n\
              delivery  FAILING, never accepted: api.example: 500 \u{fffd}[2J\n\
              queue     0 reports, 0 B, 0 dropped\n\

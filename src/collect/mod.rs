@@ -17,6 +17,7 @@
 
 mod files;
 mod gather;
+pub(crate) mod kernel;
 mod leases;
 mod mac;
 mod network;
@@ -78,6 +79,8 @@ pub struct Part {
     pub root: PathBuf,
     /// Identity of the device, as it is to stand in reports.
     pub mac: String,
+    /// The health code that goes into reports, once it is known.
+    pub health: watch::Receiver<Option<u8>>,
     /// Takes the reports; collecting waits while it is full.
     pub reports: mpsc::Sender<Arc<Report>>,
     pub facts: watch::Sender<Facts>,
@@ -147,6 +150,7 @@ impl Part {
         };
         let (mut report, facts) = join(replies, leases, &about);
         complete(&mut report, &files);
+        report.device.status = *self.health.borrow();
         (report, facts)
     }
 }

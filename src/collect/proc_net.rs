@@ -14,6 +14,7 @@ const MAX_DEVICES: usize = 256;
 /// Flags of a device and of a route, from the kernel's headers.
 const IFF_UP: u32 = 1;
 const RTF_UP: u32 = 1;
+const RTF_REJECT: u32 = 0x200;
 
 /// The kernel's view of the network, read when it is asked for.
 #[derive(Debug)]
@@ -98,8 +99,7 @@ impl<'a> Network<'a> {
                     .and_then(|flags| u32::from_str_radix(flags.strip_prefix("0x")?, 16).ok());
                 Interface {
                     up: flags.map(|flags| flags & IFF_UP != 0),
-                    // Reading it fails while the device is down.
-                    carrier: self.files.number::<u8>(&of("carrier")).map(|c| c == 1),
+                    carrier: self.carrier(&name),
                     speed: self
                         .files
                         .number::<i64>(&of("speed"))
@@ -115,6 +115,19 @@ impl<'a> Network<'a> {
             })
             .collect();
         Some(interfaces)
+    }
+
+    /// Whether the device has a link; `None` while it is down.
+    pub(super) fn carrier(&self, device: &str) -> Option<bool> {
+        let path = format!("sys/class/net/{device}/carrier");
+        self.files.number::<u8>(&path).map(|carrier| carrier == 1)
+    }
+
+    /// Whether the device has an address of IPv4, or one of IPv6 that is not link-local.
+    pub(super) fn has_address(&self, device: &str) -> bool {
+        let table = self.files.text("proc/net/route").unwrap_or_default();
+        address_on(device, &table, &self.addresses_v4()).is_some()
+            || self.addresses_v6().contains_key(device)
     }
 
     /// The default route of IPv4 with the lowest metric, else that of IPv6.
@@ -208,7 +221,8 @@ fn routes(table: &str) -> impl Iterator<Item = Route<'_>> {
         let [device, target, gateway, flags, _, _, metric, mask, ..] = words[..] else {
             return None;
         };
-        (u32::from_str_radix(flags, 16).ok()? & RTF_UP != 0).then_some(())?;
+        // What a reject route covers is known to be unreachable.
+        (u32::from_str_radix(flags, 16).ok()? & (RTF_UP | RTF_REJECT) == RTF_UP).then_some(())?;
         Some(Route {
             device,
             target: hex_v4(target)?,

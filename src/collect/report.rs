@@ -204,6 +204,8 @@ pub struct Device {
     pub free_ram: Option<u64>,
     /// Processes and threads, as the kernel counts them.
     pub procs: Option<u64>,
+    /// The code of health: 0, 1, 4, 6 or 9; `None` until it is known.
+    pub status: Option<u8>,
     /// Authorized stations; `None` if Wi-Fi could not be asked.
     pub connected: Option<usize>,
     /// Seconds since the epoch by the system clock.
@@ -384,6 +386,7 @@ impl Device {
         known(&mut map, "free_ram", &self.free_ram)?;
         known(&mut map, "procs", &self.procs)?;
         map.serialize_entry("v", "4")?;
+        known(&mut map, "status", &self.status)?;
         known(&mut map, "connected", &self.connected)?;
         let created_at = stamp.map_or(self.created_at, |(.., created_at, _)| created_at);
         map.serialize_entry("created_at", &created_at)?;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -12,9 +13,10 @@ use rustix::io::Errno;
 use super::disk::Disk;
 
 /// A directory of ours with flat files of ours: mode 0700 and 0600, reached without following links.
-#[derive(Debug)]
+/// Its clones are the same one.
+#[derive(Debug, Clone)]
 pub struct Directory {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     path: PathBuf,
 }
 
@@ -47,8 +49,10 @@ impl Directory {
             },
         )?;
         check_own(&rustix::fs::fstat(&fd)?, "is open to others: chmod 700 it")?;
-        let path = path.to_path_buf();
-        Ok(Directory { fd, path })
+        Ok(Directory {
+            fd: Arc::new(fd),
+            path: path.to_path_buf(),
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -63,7 +67,7 @@ impl Directory {
     pub fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         // NONBLOCK: a FIFO in its place must not hold us up.
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(
+        let fd = rustix::fs::openat(&*self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(
             |error| match error {
                 Errno::LOOP => refused("is a link"),
                 Errno::ISDIR => refused("is a directory"),
@@ -82,7 +86,7 @@ impl Directory {
 impl Disk for Directory {
     fn list(&mut self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.fd)? {
+        for entry in Dir::read_from(&*self.fd)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy();
             if name != "." && name != ".." {
@@ -125,11 +129,11 @@ impl Disk for Directory {
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
+        Ok(rustix::fs::renameat(&*self.fd, from, &*self.fd, to)?)
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+        Ok(rustix::fs::unlinkat(&*self.fd, name, AtFlags::empty())?)
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
@@ -137,7 +141,7 @@ impl Disk for Directory {
     }
 
     fn sync_names(&mut self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.fd)?)
+        Ok(rustix::fs::fsync(&*self.fd)?)
     }
 }
 
@@ -245,7 +249,7 @@ mod tests {
         let victim = tmp.path().join("victim");
         fs::write(&victim, "precious").unwrap();
         symlink(&victim, dir.path().join("link")).unwrap();
-        rustix::fs::mkfifoat(&dir.fd, "fifo", Mode::RWXU).unwrap();
+        rustix::fs::mkfifoat(&*dir.fd, "fifo", Mode::RWXU).unwrap();
         fs::create_dir(dir.path().join("directory")).unwrap();
         fs::write(dir.path().join("open"), "").unwrap();
         chmod(&dir.path().join("open"), 0o644);

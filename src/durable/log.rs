@@ -147,8 +147,9 @@ impl Log {
     /// # Errors
     ///
     /// A disk that does not sync: what was appended since the last sync stays in the log without that
-    /// certainty, and the next call writes it again. [`io::ErrorKind::InvalidData`] says that some of
-    /// it is gone; the log goes on behind it.
+    /// certainty, and the next call writes it again. A kill before that has happened takes away the
+    /// knowledge, not the records. [`io::ErrorKind::InvalidData`] says that some of it is gone; the log
+    /// goes on behind it.
     pub fn sync(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         if !self.exists {
             return Ok(());
@@ -195,19 +196,6 @@ impl Log {
         (self.end, self.next) = (end, next);
         self.took_place();
         self.sync_name(disk)
-    }
-
-    /// Gives the log the name `name`, in the place of what has it. Whether the old or the new file has
-    /// that name after a power cut is certain only after the next [`Log::sync`].
-    ///
-    /// # Errors
-    ///
-    /// A disk that does not rename: then nothing has changed.
-    pub fn take_place_of(&mut self, disk: &mut dyn Disk, name: &str) -> io::Result<()> {
-        disk.rename(&self.name, name)?;
-        name.clone_into(&mut self.name);
-        self.unnamed = true;
-        Ok(())
     }
 
     /// Cuts off what lies behind the last whole record. The cut is synced before anything else is

@@ -15,8 +15,8 @@
 
 use super::checksum::crc32c;
 
-/// Bytes of a record before its payload.
-pub const HEAD: usize = 20;
+/// Bytes before the payload.
+pub(super) const HEAD: usize = 20;
 
 /// Bytes of the longest record: what opening a log holds in memory.
 pub(super) const RECORD_MAX: usize = 60 << 10;

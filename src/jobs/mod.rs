@@ -3,12 +3,13 @@
 //! A payload becomes a [`message::Job`], the [`ledger`] says whether its id is new, [`exec`] runs it
 //! in a worker beside the loop, and the outcome goes back as a [`reply`] that is offered until
 //! somebody has taken it. The part knows nothing of MQTT nor of the bus: whoever brings jobs holds a
-//! [`Handle`], whoever publishes replies holds [`Replies`].
+//! [`Handle`], whoever publishes replies holds [`Replies`] of the [`Outlets`].
 
 mod dispatch;
 mod exec;
 pub mod ledger;
 pub mod message;
+pub mod operation;
 mod outbox;
 pub mod outcome;
 mod output;
@@ -29,7 +30,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::config::Config;
 
 pub use dispatch::Jobs;
-pub use outbox::{Channel, Replies, Reply};
+pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};
 pub use recent::{Detail, Source, State, Summary};
 
@@ -151,8 +152,9 @@ enum Command {
 /// Makes the part, the handle for those who bring jobs, and the replies for who publishes them.
 ///
 /// `mac` is the device's MAC address in any notation. Of the configuration `job_timeout`,
-/// `job_output_max` and `job_workers` are used; a change holds for jobs that start later.
-pub fn new(config: watch::Receiver<Arc<Config>>, mac: String) -> (Jobs, Handle, Replies) {
+/// `job_output_max` and `job_workers` are used, and a change holds for jobs that start later; `rest`
+/// says who publishes results, from the moment it changes.
+pub fn new(config: watch::Receiver<Arc<Config>>, mac: String) -> (Jobs, Handle, Outlets) {
     let (commands_sender, commands) = mpsc::channel(COMMANDS);
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (changes, _) = broadcast::channel(CHANGES);
@@ -161,8 +163,8 @@ pub fn new(config: watch::Receiver<Arc<Config>>, mac: String) -> (Jobs, Handle, 
         facts,
         changes: changes.clone(),
     };
-    let (jobs, replies) = Jobs::new(config, mac, commands, facts_sender, changes);
-    (jobs, handle, replies)
+    let (jobs, outlets) = Jobs::new(config, mac, commands, facts_sender, changes);
+    (jobs, handle, outlets)
 }
 
 /// A way to the part; cheap to clone.

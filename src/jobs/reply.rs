@@ -149,7 +149,7 @@ pub(crate) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn encode<T: Serialize>(reply: &T) -> Vec<u8> {
+pub(super) fn encode<T: Serialize>(reply: &T) -> Vec<u8> {
     serde_json::to_vec(reply).expect("strings, numbers and bools always encode")
 }
 
@@ -167,7 +167,7 @@ fn escaped_len(text: &str) -> usize {
 }
 
 /// The longest start of `text` that takes at most `max` bytes when escaped.
-fn cut(text: &str, max: usize) -> &str {
+pub(super) fn cut(text: &str, max: usize) -> &str {
     let mut room = max;
     for (at, c) in text.char_indices() {
         match room.checked_sub(escaped_char_len(c)) {

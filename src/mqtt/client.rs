@@ -1,10 +1,15 @@
 //! How the client library is set up for one connection.
 
-use rumqttc::{AckMode, AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS};
+use std::sync::Arc;
 
+use rumqttc::{
+    AckMode, AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS, TlsConfiguration,
+    Transport,
+};
+
+use super::status;
 use super::topic::Topics;
 use super::undecided::UNDECIDED;
-use super::{address, status};
 use crate::clock;
 use crate::config::Config;
 
@@ -22,11 +27,16 @@ pub(super) const CONNECT_WITHIN: u64 = 10;
 /// Requests to the client library under way. Replies and acknowledgements are bounded below this.
 const REQUESTS: usize = 128;
 
+/// What the broker and we prove to each other, if it is to be TLS.
+pub(super) type Tls = Option<Arc<rustls::ClientConfig>>;
+
 /// A client that has not connected yet, and the loop that drives it.
-pub(super) fn client(config: &Config, topics: &Topics) -> (AsyncClient, EventLoop) {
-    let (client, mut eventloop) = AsyncClient::builder(options(config, topics))
-        .capacity(REQUESTS)
-        .build();
+pub(super) fn client(config: &Config, topics: &Topics, tls: Tls) -> (AsyncClient, EventLoop) {
+    let mut options = options(config, topics);
+    if let Some(tls) = tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
+    }
+    let (client, mut eventloop) = AsyncClient::builder(options).capacity(REQUESTS).build();
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     network.set_connection_timeout(CONNECT_WITHIN);
@@ -35,10 +45,9 @@ pub(super) fn client(config: &Config, topics: &Topics) -> (AsyncClient, EventLoo
 }
 
 fn options(config: &Config, topics: &Topics) -> MqttOptions {
-    let host = address(config);
-    let host = host
-        .rsplit_once(':')
-        .map_or(host.as_str(), |(host, _)| host);
+    // Without brackets, which the name in a certificate does not have; the library puts `:` and the
+    // port behind it, of which the system takes the last part for the port.
+    let host = config.mqtt_host.trim_matches(['[', ']']);
     let mut options = MqttOptions::new(topics.client_id.as_str(), (host, config.port));
     let keepalive = u16::try_from(config.keepalive.as_secs()).unwrap_or(u16::MAX);
     options
@@ -89,7 +98,7 @@ mod tests {
 
     #[test]
     fn small_packets_are_sent_at_once() {
-        let (_client, eventloop) = client(&config(), &topics());
+        let (_client, eventloop) = client(&config(), &topics(), None);
         // The library says what was set in no other way.
         let network = format!("{:?}", eventloop.network_options());
         assert!(network.contains("tcp_nodelay: true"), "{network}");

@@ -1,6 +1,8 @@
 //! What went wrong on a connection, in words for people.
 
-use rumqttc::{ClientError, ConnectReturnCode, ConnectionError};
+use rumqttc::{ClientError, ConnectReturnCode, ConnectionError, StateError};
+
+use crate::tls::words;
 
 /// Longest error shown, characters.
 const ERROR_MAX: usize = 200;
@@ -16,8 +18,31 @@ pub(super) fn refused(error: ClientError) -> String {
     }
 }
 
+/// What kept a connection from coming about. A broker that wants TLS answers to CONNECT with what is no
+/// MQTT, or not at all.
+pub(super) fn describe_start(error: &ConnectionError, tls: bool) -> String {
+    use rumqttc::Error::Io;
+    use StateError::{ConnectionAborted, Deserialization};
+    let what = match error {
+        error if words::explain(error, false).is_some() => return describe(error),
+        ConnectionError::MqttState(Deserialization(Io(_)) | ConnectionAborted) => {
+            "closes the connection"
+        }
+        ConnectionError::MqttState(Deserialization(_)) => "does not answer in MQTT",
+        _ => return describe(error),
+    };
+    match tls {
+        true => format!("the broker {what}"),
+        false => format!("the broker {what}; does it want TLS (option 'tls')?"),
+    }
+}
+
 /// An error as it is shown: bounded, and without control characters a broker may have sent.
 pub(super) fn describe(error: &ConnectionError) -> String {
+    let handshake = matches!(error, ConnectionError::Tls(_));
+    if let Some(text) = words::explain(error, handshake) {
+        return text;
+    }
     let text = match error {
         // Its own text is the whole packet.
         ConnectionError::NotConnAck(_) => return "the first packet is not a CONNACK".into(),

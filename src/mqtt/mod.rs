@@ -16,6 +16,7 @@ mod undecided;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
@@ -26,7 +27,9 @@ use crate::clock;
 use crate::config::Config;
 use crate::jobs;
 use crate::outage::Outage;
+use crate::tls::{self, TlsError};
 
+use client::Tls;
 use session::{Ended, Session};
 use topic::Topics;
 
@@ -48,7 +51,7 @@ pub struct Facts {
     pub next_attempt: Option<u64>,
     /// Whether there was a session at all.
     #[serde(skip)]
-    met: bool,
+    pub(crate) met: bool,
 }
 
 impl Facts {
@@ -87,6 +90,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> jobs::Replies {
     tokio::pin!(shutdown);
+    replies.give_back();
     if config.disable_mqtt || config.mqtt_host.is_empty() {
         facts.send_replace(Facts::default());
         shutdown.await;
@@ -111,6 +115,7 @@ pub async fn run(
     let mut backoff = Backoff::new(config.spread, config.pace);
     let mut outage = Outage::default();
     let mut subscribed = false;
+    let mut tls = None;
     loop {
         let wait = backoff.next_wait();
         let at = clock::epoch_seconds().saturating_add(wait.as_secs());
@@ -119,10 +124,23 @@ pub async fn run(
             () = &mut shutdown => break,
             () = sleep(wait) => {}
         }
-        let session = Session::new(&config, &topics, &jobs, &mut replies, &facts);
-        match session.run(&mut subscribed, shutdown.as_mut()).await {
+        let ended = match believed(&config, &mut tls) {
+            Ok(tls) => {
+                let session = Session::new(&config, &topics, &jobs, &mut replies, &facts, tls);
+                session.run(&mut subscribed, shutdown.as_mut()).await
+            }
+            Err(error) => Ended::Lost {
+                error: error.to_string(),
+                held: Duration::ZERO,
+            },
+        };
+        match ended {
             Ended::Shutdown => break,
             Ended::Lost { error, held } => {
+                // Whatever keeps us out may be in files that somebody repairs meanwhile.
+                if held.is_zero() {
+                    tls = None;
+                }
                 if facts.borrow().connected {
                     outage.over();
                 }
@@ -137,6 +155,14 @@ pub async fn run(
         facts.next_attempt = None;
     });
     replies
+}
+
+/// The settings of TLS, if it is to be TLS: those of `known`, or else read now.
+fn believed(config: &Config, known: &mut Tls) -> Result<Tls, TlsError> {
+    if config.tls && known.is_none() {
+        *known = Some(tls::for_broker(config)?);
+    }
+    Ok(known.clone())
 }
 
 /// `host:port` as people and resolvers read it.

@@ -9,10 +9,10 @@ use rumqttc::{
     PublishOptions, QoS, SubscribeReasonCode,
 };
 use tokio::sync::watch;
-use tokio::time::{interval_at, sleep_until, timeout, Instant, Interval, MissedTickBehavior};
+use tokio::time::{sleep_until, timeout, Instant};
 
-use super::client::{client, status_qos, CONNECT_WITHIN};
-use super::error::{describe, refused};
+use super::client::{client, status_qos, Tls, CONNECT_WITHIN};
+use super::error::{describe, describe_start, refused};
 use super::flight::InFlight;
 use super::status;
 use super::topic::Topics;
@@ -72,8 +72,9 @@ impl<'a> Session<'a> {
         jobs: &'a jobs::Handle,
         replies: &'a mut jobs::Replies,
         facts: &'a watch::Sender<Facts>,
+        tls: Tls,
     ) -> Self {
-        let (client, eventloop) = client(config, topics);
+        let (client, eventloop) = client(config, topics, tls);
         Session {
             config,
             topics,
@@ -101,7 +102,7 @@ impl<'a> Session<'a> {
             return Ended::Shutdown;
         };
         let mut polling = Box::pin(poll(eventloop));
-        let mut ping = self.ping_interval();
+        let mut ping = self.config.pace.interval(self.config.ping_interval);
         let mut replies_end = false;
         let error = loop {
             let (connected, ready) = (self.connected.is_some(), self.ready);
@@ -119,7 +120,8 @@ impl<'a> Session<'a> {
                     polling.set(poll(eventloop));
                     match event {
                         Ok(event) => self.handle(event, subscribed),
-                        Err(error) => Err(describe(&error)),
+                        Err(error) if connected => Err(describe(&error)),
+                        Err(error) => Err(describe_start(&error, self.config.tls)),
                     }
                 }
                 (ack, decision) = self.undecided.next() => {
@@ -150,17 +152,6 @@ impl<'a> Session<'a> {
             error,
             held: self.connected.map_or(Duration::ZERO, |at| at.elapsed()),
         }
-    }
-
-    fn ping_interval(&self) -> Interval {
-        let every = self
-            .config
-            .pace
-            .of(self.config.ping_interval)
-            .max(Duration::from_millis(1));
-        let mut ping = interval_at(Instant::now() + every, every);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ping
     }
 
     fn handle(&mut self, event: Event, subscribed: &mut bool) -> Result<(), String> {

@@ -62,14 +62,21 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
         ..Config::default()
     });
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (_jobs, handle, replies) = jobs::new(config_receiver, MAC.into());
+    let (_jobs, handle, outlets) = jobs::new(config_receiver, MAC.into());
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async {
         let _ = stopped.await;
     };
     let beginning = format!("broker {}: ", address(&config));
-    let link = run(config, MAC.into(), handle, replies, facts_sender, shutdown);
+    let link = run(
+        config,
+        MAC.into(),
+        handle,
+        outlets.broker,
+        facts_sender,
+        shutdown,
+    );
     let link = tokio::spawn(link);
     let attempts = async {
         for broker in [

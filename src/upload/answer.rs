@@ -43,6 +43,34 @@ impl Answer {
             _ => Answer::Refused { status },
         }
     }
+
+    /// Whether it says something of the server or of what lies before it, and nothing of what was
+    /// sent or of who sent it: another server may take that.
+    pub fn is_the_servers(&self) -> bool {
+        match self {
+            Answer::Accepted | Answer::Busy { .. } => false,
+            Answer::Page { .. } | Answer::Redirect { .. } => true,
+            Answer::Refused { status } => !matches!(status, 400 | 401 | 403 | 413 | 422),
+        }
+    }
+
+    /// Whether it is about what was sent alone, so that something else may be accepted.
+    pub fn is_about_the_request(&self) -> bool {
+        match self {
+            Answer::Refused { status } => {
+                (400..500).contains(status) && !matches!(status, 401 | 403 | 407 | 408)
+            }
+            _ => false,
+        }
+    }
+
+    /// How long the server wants to be left alone.
+    pub fn asked_wait(&self) -> Duration {
+        match self {
+            Answer::Busy { retry_after, .. } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 fn is_html(content_type: Option<&str>, body: &[u8]) -> bool {
@@ -112,6 +140,28 @@ mod tests {
             );
         }
         assert_eq!(Answer::judge(204, None, None, b""), Answer::Accepted);
+    }
+
+    #[test]
+    fn the_backup_is_for_what_the_first_server_cannot_help() {
+        for status in [301, 307, 404, 405, 500, 502, 504] {
+            assert!(judge(status).is_the_servers(), "{status}");
+        }
+        for status in [200, 204, 400, 401, 403, 413, 422, 429, 503] {
+            assert!(!judge(status).is_the_servers(), "{status}");
+        }
+        let page = Answer::judge(200, Some("text/html"), None, b"");
+        assert!(page.is_the_servers());
+    }
+
+    #[test]
+    fn what_is_refused_for_itself_does_not_hold_up_the_rest() {
+        for status in [400, 404, 405, 409, 410, 413, 415, 422] {
+            assert!(judge(status).is_about_the_request(), "{status}");
+        }
+        for status in [200, 302, 401, 403, 407, 408, 429, 500, 502, 503, 504] {
+            assert!(!judge(status).is_about_the_request(), "{status}");
+        }
     }
 
     #[test]

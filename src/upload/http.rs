@@ -1,23 +1,24 @@
 //! The one HTTP client of the agent.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::multipart::Form;
+use reqwest::dns::Resolve;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Response, Url};
-use rustls_native_certs::CertificateResult;
+use reqwest::{ClientBuilder, Method, Response, Url};
 
-use crate::config::Secret;
-use crate::upload::answer::Answer;
+use super::answer::Answer;
+use super::body::Body;
+use super::endpoint::Endpoint;
+use crate::config::Config;
+use crate::tls::{self, words, TlsError};
 
 /// Longest wait for a connection, name look-up and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest wait for a whole request with its answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a connection is kept for the next batch; between heartbeats there is none.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,120 +29,103 @@ const ANSWER_MAX: usize = 64 << 10;
 /// Why there was no answer. Never holds a query string, and of a URL only the host.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
+    #[error("{0} is not set")]
+    Unset(&'static str),
     #[error("'{0}' is not an http or https URL")]
     Url(&'static str),
-    #[error("no root certificates in {0}: install the package ca-bundle")]
-    NoRoots(String),
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
-    #[error("the form cannot be made: {0}")]
-    Form(reqwest::Error),
+    #[error("option 'token' cannot stand in an HTTP header")]
+    Token,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("HTTP client cannot be set up: {0}")]
     Setup(String),
     #[error("{host}: {reason}")]
     Request { host: String, reason: String },
 }
 
-/// An address of the API and the right to use it.
-#[derive(Clone)]
-pub struct Endpoint {
-    url: Url,
-    host: String,
-}
-
-impl Endpoint {
-    /// Reads `text`, the value of option `option`; with a token, `access_token` and `mac` join its
-    /// query.
-    ///
-    /// # Errors
-    ///
-    /// Anything but an http or https URL.
-    pub fn new(
-        option: &'static str,
-        text: &str,
-        token: &Secret,
-        mac: &str,
-    ) -> Result<Self, HttpError> {
-        let mut url = Url::parse(text).map_err(|_| HttpError::Url(option))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(HttpError::Url(option));
-        }
-        if !token.is_empty() {
-            url.query_pairs_mut()
-                .append_pair("access_token", token.reveal())
-                .append_pair("mac", mac);
-        }
-        let host = match url.port() {
-            Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
-            None => url.host_str().unwrap_or_default().to_owned(),
-        };
-        Ok(Endpoint { url, host })
-    }
-
-    /// Host, and port if it is not the usual one.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    fn is_https(&self) -> bool {
-        self.url.scheme() == "https"
-    }
-}
-
 /// Sends requests, one after the other.
-#[derive(Debug, Clone)]
-pub struct Client(reqwest::Client);
+///
+/// Connections and root certificates are had when the first request needs them: a device with nothing
+/// to send loads none.
+pub struct Client {
+    config: Arc<Config>,
+    https: bool,
+    /// None until it is needed, and after a failure of TLS: the next request reads the roots anew.
+    inner: Option<reqwest::Client>,
+}
 
 impl Client {
-    /// A client for these endpoints. Root certificates are loaded only if one of them is https,
-    /// because they cost memory.
-    ///
-    /// # Errors
-    ///
-    /// https without root certificates on the device.
-    pub fn new<'a>(endpoints: impl IntoIterator<Item = &'a Endpoint>) -> Result<Self, HttpError> {
-        let https = endpoints.into_iter().any(Endpoint::is_https);
-        let roots = if https {
-            system_roots()?
-        } else {
-            rustls::RootCertStore::empty()
-        };
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(roots)?)
-            .https_only(false)
-            .no_proxy()
-            .redirect(Policy::none())
-            .user_agent(concat!("SocketMan/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(1)
-            .build()
-            .map(Client)
-            .map_err(|error| HttpError::Setup(reason(error)))
+    /// A client for these endpoints and others at the same places.
+    pub fn new<'a>(config: Arc<Config>, endpoints: impl IntoIterator<Item = &'a Endpoint>) -> Self {
+        Client {
+            config,
+            https: endpoints.into_iter().any(Endpoint::is_https),
+            inner: None,
+        }
     }
 
-    /// Posts a form.
+    /// Sends `body` and judges the answer.
     ///
     /// # Errors
     ///
-    /// No connection, no whole answer in time, or an answer that is not HTTP.
-    pub async fn post(&self, to: &Endpoint, form: Form) -> Result<Answer, HttpError> {
-        let failed = |error| HttpError::Request {
-            host: to.host.clone(),
-            reason: reason(error),
+    /// No connection, no whole answer in time, an answer that is not HTTP, or https without root
+    /// certificates on the device.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        to: &Endpoint,
+        body: Body,
+    ) -> Result<Answer, HttpError> {
+        let client = match &mut self.inner {
+            Some(client) => client,
+            none => none.insert(build(&self.config, self.https)?),
         };
-        let request = self.0.post(to.url.clone()).multipart(form);
-        let mut response = request.send().await.map_err(failed)?;
-        let body = beginning(&mut response).await.map_err(failed)?;
-        let header = |name| response.headers().get(name)?.to_str().ok();
-        Ok(Answer::judge(
-            response.status().as_u16(),
-            header(CONTENT_TYPE),
-            header(RETRY_AFTER),
-            &body,
-        ))
+        let mut request = client
+            .request(method, to.url())
+            .header(CONTENT_TYPE, body.content_type)
+            .body(body.bytes);
+        if body.gzip {
+            request = request.header(CONTENT_ENCODING, "gzip");
+        }
+        if let Some(bearer) = to.bearer() {
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        match exchange(request).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                let tls = words::explain(&error, to.is_https() && error.is_connect());
+                if tls.is_some() {
+                    self.inner = None;
+                }
+                Err(HttpError::Request {
+                    host: to.host().to_owned(),
+                    reason: reason(error, tls),
+                })
+            }
+        }
     }
+}
+
+fn build(config: &Config, https: bool) -> Result<reqwest::Client, HttpError> {
+    builder(tls::for_api(config, https)?)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(1)
+        .build()
+        .map_err(|error| HttpError::Setup(reason(error, None)))
+}
+
+async fn exchange(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
+    let mut response = request.send().await?;
+    let body = beginning(&mut response).await?;
+    let header = |name| response.headers().get(name)?.to_str().ok();
+    Ok(Answer::judge(
+        response.status().as_u16(),
+        header(CONTENT_TYPE),
+        header(RETRY_AFTER),
+        &body,
+    ))
 }
 
 /// The first [`ANSWER_MAX`] bytes of the body; the connection is given up if there are more.
@@ -157,34 +141,37 @@ async fn beginning(response: &mut Response) -> reqwest::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn tls(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, rustls::Error> {
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(ring);
-    let builder = builder.with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+/// A client for the page at `url` that looks names up by `resolver` and keeps no connection. Its server
+/// is verified whatever is configured.
+///
+/// # Errors
+///
+/// https without root certificates on the device.
+pub(crate) fn probing_client(
+    url: &Url,
+    resolver: impl Resolve + 'static,
+) -> Result<reqwest::Client, HttpError> {
+    builder(tls::for_pages(url.scheme() == "https")?)
+        .dns_resolver(Arc::new(resolver))
+        .pool_max_idle_per_host(0)
+        .build()
+        .map_err(|error| HttpError::Setup(reason(error, None)))
 }
 
-/// The system's roots, as `SSL_CERT_FILE`, `SSL_CERT_DIR` or the usual paths give them.
-fn system_roots() -> Result<rustls::RootCertStore, HttpError> {
-    let place = std::env::var("SSL_CERT_FILE");
-    let place = place.unwrap_or_else(|_| "/etc/ssl/certs/ca-certificates.crt".to_owned());
-    root_store(rustls_native_certs::load_native_certs(), place)
+/// What all clients have in common: no proxy, and a redirect is an answer.
+fn builder(tls: rustls::ClientConfig) -> ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(false)
+        .no_proxy()
+        .redirect(Policy::none())
+        .user_agent(concat!("SocketMan/", env!("CARGO_PKG_VERSION")))
 }
 
-fn root_store(found: CertificateResult, place: String) -> Result<rustls::RootCertStore, HttpError> {
-    for error in &found.errors {
-        log::warn!("root certificates: {error}");
-    }
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err(HttpError::NoRoots(place));
-    }
-    Ok(roots)
-}
-
-/// The innermost cause says what happened; the outer ones name the URL, with the token in it.
-fn reason(error: reqwest::Error) -> String {
+/// What happened, in the words of TLS if it was that. Else the innermost cause says it; the outer ones
+/// name the URL, with the token in it.
+pub(crate) fn reason(error: reqwest::Error, tls: Option<String>) -> String {
+    use std::error::Error;
     let error = error.without_url();
     if error.is_timeout() {
         let what = if error.is_connect() {
@@ -194,81 +181,14 @@ fn reason(error: reqwest::Error) -> String {
         };
         return format!("{what} in time");
     }
-    let mut cause: &dyn std::error::Error = &error;
+    let mut cause: &dyn Error = &error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    let inner = cause.to_string();
+    let inner = tls.unwrap_or_else(|| cause.to_string());
     match () {
         () if error.source().is_none() => error.to_string(),
         () if error.is_connect() => format!("cannot connect: {inner}"),
         () => format!("no valid answer: {inner}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn endpoint(url: &str, token: &str) -> Result<Endpoint, HttpError> {
-        Endpoint::new("stats_url", url, &Secret::new(token), "0a:1b")
-    }
-
-    #[test]
-    fn the_token_and_the_mac_join_the_query_that_is_there() {
-        for (url, token, expected) in [
-            ("http://h/p", "", "http://h/p"),
-            ("http://h/p?a=b", "", "http://h/p?a=b"),
-            (
-                "http://h/p",
-                "x y",
-                "http://h/p?access_token=x+y&mac=0a%3A1b",
-            ),
-            (
-                "http://h/p?a=b",
-                "t&c",
-                "http://h/p?a=b&access_token=t%26c&mac=0a%3A1b",
-            ),
-        ] {
-            assert_eq!(endpoint(url, token).unwrap().url.as_str(), expected);
-        }
-    }
-
-    #[test]
-    fn the_host_of_an_endpoint_names_nothing_else_of_its_url() {
-        let host = |url| endpoint(url, "secret").unwrap().host().to_owned();
-        assert_eq!(
-            host("https://user:pass@api.example.net/path?q=1"),
-            "api.example.net"
-        );
-        assert_eq!(host("http://[::1]:8080/"), "[::1]:8080");
-    }
-
-    #[test]
-    fn what_is_not_http_is_refused_by_the_name_of_its_option() {
-        for url in [
-            "",
-            "api.example.net",
-            "file:///etc/passwd",
-            "mailto:a@b",
-            "http://",
-        ] {
-            let error = endpoint(url, "secret").map(|_| ()).unwrap_err();
-            assert_eq!(error.to_string(), "'stats_url' is not an http or https URL");
-        }
-    }
-
-    #[test]
-    fn missing_root_certificates_are_named_with_the_package_that_brings_them() {
-        let error = root_store(CertificateResult::default(), "/etc/bundle.crt".to_owned());
-        assert_eq!(
-            error.unwrap_err().to_string(),
-            "no root certificates in /etc/bundle.crt: install the package ca-bundle"
-        );
-    }
-
-    #[test]
-    fn plain_http_needs_no_root_certificates() {
-        assert!(Client::new([&endpoint("http://h/", "").unwrap()]).is_ok());
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use log::Level::{Debug, Warn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use super::*;
 use crate::clock::Pace;
@@ -30,6 +31,7 @@ fn empty_spool(dir: &Path) -> spool::Handle {
         dir: dir.join("spool"),
         boot_id: "boot".to_owned(),
         max: 1 << 20,
+        apart: false,
     };
     tokio::spawn(spool::run(settings, inbox));
     handle

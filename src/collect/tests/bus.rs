@@ -232,6 +232,7 @@ fn run(root: tempfile::TempDir, socket: &Path, scan: bool) -> Running {
         client,
         root: root.path().to_owned(),
         mac: "94-83-C4-A1-B2-00".into(),
+        health: watch::channel(Some(9)).1,
         reports: sink,
         facts,
         newest,
@@ -266,6 +267,7 @@ async fn a_report_is_collected_at_once_and_then_every_monitor() {
     assert_eq!(report.stations.as_ref().unwrap().len(), 6);
     assert_eq!((facts.radios, facts.stations), (2, 5));
     assert_eq!(facts.sources.missing, [""; 0]);
+    assert_eq!(report.device.status, Some(9));
     assert_eq!(collector.newest.borrow().as_deref(), Some(&*report));
 
     for at in [15, 30, 45] {

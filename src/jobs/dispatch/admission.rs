@@ -16,8 +16,13 @@ use crate::jobs::recent::{Entry, Source, State};
 use crate::jobs::{Decision, Request, Run, RunError};
 
 impl Jobs {
-    /// The order of checks: size and JSON, device, signature, known id, expiry, ledger.
+    /// The order of checks: what ended an earlier agent, size and JSON, device, signature, known id, expiry, ledger.
     pub(super) fn submit(&mut self, payload: &Bytes, source: Source) -> Decision {
+        let _handling = match self.crashes.handle("message", payload) {
+            Ok(handling) => handling,
+            // Even its id was read by what may have panicked.
+            Err(skipped) => return self.reject(None, skipped.to_string()),
+        };
         let job = match message::parse(payload) {
             Ok(job) => job,
             Err(Rejected { id, reason }) => return self.reject(id, reason),
@@ -33,7 +38,7 @@ impl Jobs {
         if let Known::Unfinished | Known::Finished(_) = self.ledger.known(&job.id) {
             let id: Arc<str> = job.id.as_str().into();
             if let Known::Finished(_) = self.ledger.known(&id) {
-                self.outbox.result(&id);
+                self.outbox().result(&id);
             }
             return Decision::Known { id: job.id };
         }
@@ -182,7 +187,7 @@ impl Jobs {
         self.count(|facts| facts.rejected += 1);
         if let Some(untold) = self.rejections.may_tell(Instant::now()) {
             let answered = match &id {
-                Some(id) => self.outbox.rejected(id, &reason),
+                Some(id) => self.outbox().rejected(id, &reason),
                 None => false,
             };
             let silent = if answered { "" } else { ", not answered" };

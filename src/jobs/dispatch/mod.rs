@@ -1,6 +1,8 @@
 //! The task that decides on jobs, starts them and keeps what became of them.
 
 mod admission;
+mod live;
+mod outgoing;
 mod queue;
 mod rejections;
 mod workers;
@@ -14,30 +16,20 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{sleep_until, Instant};
 
 use super::exec::{self, Limits, Stop};
-use super::ledger::{Known, Ledger};
-use super::message::Job;
-use super::outbox::{Item, Outbox, Replies, Returned};
+use super::ledger::Ledger;
+use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::outcome::{End, Outcome};
 use super::recent::{Entry, Recent, Source, State};
-use super::{reply, Change, Command, Decision, Detail, Facts, RunError};
+use super::{Change, Command, Decision, Detail, Facts, RunError};
 use crate::clock;
 use crate::config::Config;
+use crate::crash::Crashes;
 
+use live::Live;
+use outgoing::outlet_of_results;
 use queue::Queue;
 use rejections::Rejections;
 use workers::Workers;
-
-type Watched = watch::Sender<Option<Arc<Outcome>>>;
-
-/// A job accepted and not finished.
-struct Live {
-    job: Job,
-    source: Source,
-    outcome: Watched,
-    /// How to stop it, once it runs.
-    stop: Option<oneshot::Sender<Stop>>,
-    running: bool,
-}
 
 /// The jobs part; [`Jobs::run`] is its task.
 pub struct Jobs {
@@ -55,17 +47,24 @@ pub struct Jobs {
     outbox: Outbox,
     returns: mpsc::Receiver<Returned>,
     rejections: Rejections,
+    crashes: Crashes,
 }
 
 impl Jobs {
+    /// Skips payloads that ended earlier agents, and notes which one is handled.
+    pub fn with_crashes(mut self, crashes: Crashes) -> Self {
+        self.crashes = crashes;
+        self
+    }
+
     pub(super) fn new(
         config: watch::Receiver<Arc<Config>>,
         mac: String,
         commands: mpsc::Receiver<Command>,
         facts: watch::Sender<Facts>,
         changes: broadcast::Sender<Change>,
-    ) -> (Self, Replies) {
-        let (outbox, replies, returns) = Outbox::new();
+    ) -> (Self, Outlets) {
+        let (outbox, outlets, returns) = Outbox::new(outlet_of_results(&config.borrow()));
         let jobs = Jobs {
             config,
             mac,
@@ -81,8 +80,9 @@ impl Jobs {
             outbox,
             returns,
             rejections: Rejections::default(),
+            crashes: Crashes::default(),
         };
-        (jobs, replies)
+        (jobs, outlets)
     }
 
     /// Works until `shutdown`, then tells running jobs to end and waits, at most for `grace`, until
@@ -96,6 +96,7 @@ impl Jobs {
             if closing.is_some() && self.is_settled() {
                 return;
             }
+            let again = self.outbox.next_again();
             let never = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 () = &mut shutdown, if closing.is_none() => {
@@ -103,7 +104,7 @@ impl Jobs {
                     self.close(grace);
                 }
                 () = sleep_until(closing.unwrap_or(never)), if closing.is_some() => {
-                    log::warn!("jobs: the time to end is over, results not taken by the broker are lost");
+                    log::warn!("jobs: the time to end is over, results that nobody took are lost");
                     return;
                 }
                 command = self.commands.recv(), if handles_live => match command {
@@ -112,17 +113,30 @@ impl Jobs {
                 },
                 (id, outcome) = self.workers.ended() => self.worker_ended(&id, outcome),
                 Some(returned) = self.returns.recv() => self.settle(&returned),
-                Ok(permit) = self.outbox.sender().reserve_owned(), if self.outbox.is_ready() => {
-                    self.hand_out(permit);
+                Ok(permit) = self.outbox.sender(Outlet::Broker).reserve_owned(),
+                    if self.outbox.is_ready(Outlet::Broker) =>
+                {
+                    self.hand_out(Outlet::Broker, permit);
                 }
-                changed = self.config.changed(), if config_lives => config_lives = changed.is_ok(),
+                Ok(permit) = self.outbox.sender(Outlet::Api).reserve_owned(),
+                    if self.outbox.is_ready(Outlet::Api) =>
+                {
+                    self.hand_out(Outlet::Api, permit);
+                }
+                () = sleep_until(again.unwrap_or(never)), if again.is_some() => {
+                    self.outbox.again(Instant::now());
+                }
+                changed = self.config.changed(), if config_lives => {
+                    config_lives = changed.is_ok();
+                    self.outbox();
+                }
             }
         }
     }
 
     /// Nothing runs, and nobody is left to take what is to be sent or everything was taken.
     fn is_settled(&self) -> bool {
-        self.workers.is_empty() && (self.outbox.is_empty() || !self.outbox.has_publisher())
+        self.workers.is_empty() && self.outbox.is_settled()
     }
 
     fn obey(&mut self, command: Command, closing: bool) {
@@ -225,31 +239,12 @@ impl Jobs {
             _ => facts.failed += 1,
         });
         match live.source {
-            Source::Mqtt => self.outbox.result(id),
+            Source::Mqtt => self.outbox().result(id),
             // Who asked on the bus has the outcome with this.
             Source::Ubus => self.ledger.reported(id, self.began.elapsed()),
         }
         live.outcome.send_replace(Some(outcome));
         self.tell(id, state);
-    }
-
-    fn hand_out(&mut self, permit: mpsc::OwnedPermit<super::Reply>) {
-        let ledger = &self.ledger;
-        let now = clock::epoch_seconds();
-        self.outbox.hand_out(permit, |item| match item {
-            Item::Delivered(id) => Some(reply::delivered(id, now)),
-            Item::Rejected { id, reason } => Some(reply::rejected(id, now, reason)),
-            Item::Result(id) => match ledger.known(id) {
-                Known::Finished(outcome) => Some(reply::result(id, now, &outcome)),
-                Known::New | Known::Unfinished => None,
-            },
-        });
-    }
-
-    fn settle(&mut self, returned: &Returned) {
-        if let Some(id) = self.outbox.settle(returned) {
-            self.ledger.reported(&id, self.began.elapsed());
-        }
     }
 
     fn detail(&self, id: &str) -> Option<Detail> {
@@ -296,15 +291,5 @@ impl Jobs {
             id: id.to_string(),
             state,
         });
-    }
-}
-
-impl Live {
-    fn state(&self) -> State {
-        if self.running {
-            State::Running
-        } else {
-            State::Queued
-        }
     }
 }

@@ -127,7 +127,12 @@ async fn idle(binary: &Path) -> Result<(), Box<dyn Error>> {
 /// Mean CPU of collecting and keeping a report, ms: an agent that delivers nothing.
 async fn report(binary: &Path, stations: usize) -> Result<f64, Box<dyn Error>> {
     let mut lab = Lab::start(&options(stations), binary.to_owned(), PACE).await?;
-    let settings = json!({"mac": "94:83:c4:a1:b2:00", "spool_max": 64 << 20});
+    let settings = json!({
+        "mac": "94:83:c4:a1:b2:00",
+        "spool_max": 64 << 20,
+        "health_url": "",
+        "web_url": "",
+    });
     lab.program().configure(&settings)?;
     let pid = lab.start_agent()?.pid();
     lab.status_when(|status| kept(status) >= 3).await;

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout, MissedTickBehavior};
 
 use crate::agent_process::{AgentProcess, AgentProgram, ProcessError};
-use crate::collector::{Collector, Mode};
+use crate::collector::{Collector, Mode, WEB_CHECK};
 use crate::mqtt_side::{MqttError, MqttSide};
 use crate::options::Options;
 use crate::place::{Place, PlaceError};
@@ -128,6 +128,10 @@ impl Lab {
             "topic": topic,
             "key": key,
             "stats_url": api.url("/stats"),
+            // The lab is a world of its own.
+            "health_url": api.addr().ip().to_string(),
+            "health_port": api.addr().port(),
+            "web_url": api.url(WEB_CHECK),
             "token": TOKEN,
             "ping-interval": 30,
         }))?;
@@ -271,6 +275,8 @@ impl Lab {
         let listened = self.client.listen("ubus.object.add").await;
         let mut events = listened.map_err(LabError::Listen)?;
         let mut state = self.client.state();
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let found = match self.client.lookup("socketman", ANSWER_WITHIN).await {
                 Ok(found) => found,
@@ -290,6 +296,9 @@ impl Lab {
                 changed = state.changed() => {
                     changed.map_err(|_| LabError::Listen(ubus::Error::Disconnected))?;
                 }
+                // After a reconnect a look-up may be answered before the events are ordered again:
+                // what appears in between is not heard.
+                _ = looks.tick() => {}
             }
         }
     }

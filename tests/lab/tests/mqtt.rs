@@ -4,7 +4,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,11 @@ use socketman::clock::Pace;
 use socketman::config::{Config, Secret};
 use socketman::{jobs, mqtt};
 use socketman_lab::broker::Broker;
+use socketman_lab::mosquitto;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout, Instant};
@@ -42,6 +42,8 @@ enum Server {
     Lab {
         broker: Broker,
         address: SocketAddr,
+        /// Brokers that came before: they keep the address while nobody listens there.
+        gone: Vec<Broker>,
     },
     Mosquitto {
         child: Option<Child>,
@@ -54,7 +56,12 @@ impl Server {
     async fn lab() -> Self {
         let broker = Broker::new();
         let address = broker.start("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        Server::Lab { broker, address }
+        let gone = Vec::new();
+        Server::Lab {
+            broker,
+            address,
+            gone,
+        }
     }
 
     async fn mosquitto() -> Self {
@@ -104,30 +111,15 @@ impl Server {
 
     async fn start(&mut self) {
         match self {
-            Server::Lab { broker, address } => {
+            Server::Lab {
+                broker, address, ..
+            } => {
                 broker.start(*address).await.unwrap();
             }
             Server::Mosquitto { child, dir, .. } => {
-                let mut started = Command::new("mosquitto")
-                    .arg("-c")
-                    .arg(dir.path().join("conf"))
-                    .env("PATH", "/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
-                    .stderr(Stdio::piped())
-                    .kill_on_drop(true)
-                    .spawn()
-                    .expect("mosquitto does not start: install Debian's package mosquitto");
-                let mut log = BufReader::new(started.stderr.take().unwrap()).lines();
-                within("mosquitto runs", async {
-                    while let Some(line) = log.next_line().await.unwrap() {
-                        if line.ends_with("running") {
-                            return;
-                        }
-                    }
-                    panic!("mosquitto ended at once");
-                })
-                .await;
-                // Its log goes on and has to be read.
-                tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+                let conf = dir.path().join("conf");
+                let started = mosquitto::start(&conf);
+                let started = within("mosquitto runs", started).await.unwrap();
                 *child = Some(started);
             }
         }
@@ -147,9 +139,9 @@ impl Server {
     /// Ends the broker with all it knows.
     async fn forget_everything(&mut self) {
         match self {
-            Server::Lab { broker, .. } => {
+            Server::Lab { broker, gone, .. } => {
                 broker.stop().await.unwrap();
-                *broker = Broker::new();
+                gone.push(std::mem::take(broker));
             }
             Server::Mosquitto { child, dir, .. } => {
                 signal(child.as_ref(), Signal::KILL);
@@ -304,7 +296,7 @@ impl Agent {
     fn start(config: Config) -> Self {
         let config = Arc::new(config);
         let (config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-        let (part, jobs, replies) = jobs::new(config_receiver, MAC.into());
+        let (part, jobs, outlets) = jobs::new(config_receiver, MAC.into());
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(mqtt::Facts::default());
@@ -313,7 +305,7 @@ impl Agent {
             config,
             MAC.into(),
             jobs.clone(),
-            replies,
+            outlets.broker,
             facts_sender,
             asked(stopped),
         ));
@@ -694,7 +686,15 @@ async fn a_broker_that_closes_after_connack_is_not_stormed() {
 #[tokio::test]
 async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
     for (answer, error) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "Mqtt state"),
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            "closes the connection; does it want TLS",
+        ),
+        // An alert of TLS.
+        (
+            &[0x15, 3, 3, 0, 2, 2, 10][..],
+            "does not answer in MQTT; does it want TLS",
+        ),
         (&[0x20, 2, 0, 1][..], "does not speak MQTT 3.1.1"),
         (&[0x20, 2, 0, 3][..], "not available now"),
         (&[0xd0, 0][..], "the first packet is not a CONNACK"),
@@ -703,7 +703,7 @@ async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
             "size limit exceeded",
         ),
         (&[0x20, 2, 0, 0, 0x40, 2, 0, 9][..], "nsolicited"),
-        (&b""[..], "closed by peer"),
+        (&b""[..], "closes the connection; does it want TLS"),
     ] {
         let (port, _times) = strange_broker(answer).await;
         let mut agent = Agent::start(config(port));

@@ -39,6 +39,7 @@ fn all_of_it_happened((output, written): &(Output, Value)) {
             "report collected and delivered",
             "job over MQTT answered",
             "job over ubus answered",
+            "health known and probed",
             "API down and up again, nothing lost",
             "broker down and up again, job answered",
             "bus restarted, object back",

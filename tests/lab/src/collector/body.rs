@@ -1,4 +1,4 @@
-//! From a multipart body to report lines, as strict as the readers of the original's servers.
+//! From a body to report lines, as strict as the readers of the original's servers.
 
 use std::io::Read;
 
@@ -18,6 +18,12 @@ const INFLATED_MAX: u64 = 64 << 20;
 /// What is wrong with a request.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
+    #[error("{0:?} is no type that reports come in")]
+    Type(String),
+    #[error("Content-Encoding is {0:?}, where {1:?} would be right")]
+    Encoding(Option<String>, Option<&'static str>),
+    #[error("not one report: {0}")]
+    NotOne(usize),
     #[error("not a multipart form: {0}")]
     Form(#[from] multer::Error),
     #[error("no file part named data")]
@@ -45,8 +51,36 @@ pub(super) struct Reports {
     pub(super) part_headers: Vec<(String, String)>,
 }
 
+/// Reads the reports in a body of this type and encoding: a form, NDJSON in gzip, or one report.
+pub(super) async fn read(
+    content_type: &str,
+    encoding: Option<&str>,
+    body: Bytes,
+) -> Result<Reports, BodyError> {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let right = (essence == "application/x-ndjson").then_some("gzip");
+    if encoding != right {
+        return Err(BodyError::Encoding(encoding.map(str::to_owned), right));
+    }
+    let lines = match essence {
+        "multipart/form-data" => return read_form(content_type, body).await,
+        "application/x-ndjson" => inflate(&body)?,
+        "application/json" => body.to_vec(),
+        other => return Err(BodyError::Type(other.to_owned())),
+    };
+    let ids = identities(&lines)?;
+    match (essence, ids.len()) {
+        ("application/json", count) if count != 1 => Err(BodyError::NotOne(count)),
+        _ => Ok(Reports {
+            ids,
+            lines,
+            part_headers: Vec::new(),
+        }),
+    }
+}
+
 /// Reads the one file part `data` of a form.
-pub(super) async fn read(content_type: &str, body: Bytes) -> Result<Reports, BodyError> {
+async fn read_form(content_type: &str, body: Bytes) -> Result<Reports, BodyError> {
     let boundary = multer::parse_boundary(content_type)?;
     let stream = BodyDataStream::new(Full::new(body));
     let mut form = multer::Multipart::new(stream, boundary);
@@ -128,6 +162,9 @@ mod tests {
 
     const LINE: &str = "{\"device\":{\"boot_id\":\"b\",\"seq\":1}}\n";
 
+    const NDJSON: &str = "application/x-ndjson";
+    const JSON: &str = "application/json";
+
     fn gzip(text: &str) -> Vec<u8> {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(text.as_bytes()).unwrap();
@@ -139,7 +176,7 @@ mod tests {
             format!("--B\r\nContent-Disposition: form-data; {disposition}\r\n\r\n").into_bytes();
         body.extend_from_slice(data);
         body.extend_from_slice(b"\r\n--B--\r\n");
-        read("multipart/form-data; boundary=B", body.into()).await
+        read("multipart/form-data; boundary=B", None, body.into()).await
     }
 
     #[tokio::test]
@@ -151,6 +188,10 @@ mod tests {
         assert_eq!(reports.lines, text.as_bytes());
         assert_eq!(reports.ids.len(), 2);
         assert_eq!((&*reports.ids[0].boot_id, reports.ids[0].seq), ("b", 1));
+        let ndjson = read(NDJSON, Some("gzip"), gzip(&text).into()).await;
+        assert_eq!(ndjson.unwrap().lines, text.as_bytes());
+        let json = read(JSON, None, LINE.into()).await;
+        assert_eq!(json.unwrap().lines, LINE.as_bytes());
     }
 
     #[tokio::test]
@@ -158,6 +199,7 @@ mod tests {
         let file = "name=data; filename=a.gz";
         let two = [gzip(LINE), gzip(LINE)].concat();
         let whole = gzip(LINE);
+        let two_lines = format!("{LINE}{LINE}");
         let padded = gzip(&format!("{LINE}\0\0\0"));
         let cases = [
             (read_part(file, &two).await, "behind its first"),
@@ -176,13 +218,30 @@ mod tests {
                 "not data: other",
             ),
             (
-                read("multipart/form-data; boundary=B", "--B--\r\n".into()).await,
+                read("multipart/form-data; boundary=B", None, "--B--\r\n".into()).await,
                 "no file part",
             ),
             (
-                read("application/json", LINE.into()).await,
-                "not a multipart",
+                read(NDJSON, None, whole.clone().into()).await,
+                "Encoding is None",
             ),
+            (
+                read(NDJSON, Some("gzip"), LINE.into()).await,
+                "one whole gzip",
+            ),
+            (
+                read(NDJSON, Some("gzip"), two.into()).await,
+                "behind its first",
+            ),
+            (
+                read(JSON, Some("gzip"), whole.into()).await,
+                "Encoding is Some",
+            ),
+            (
+                read(JSON, None, two_lines.into()).await,
+                "not one report: 2",
+            ),
+            (read("text/plain", None, LINE.into()).await, "no type"),
         ];
         for (at, (result, expected)) in cases.into_iter().enumerate() {
             let error = result.unwrap_err().to_string();

@@ -1,6 +1,7 @@
-//! The API's side: an HTTP server that takes statistics, and fails on command.
+//! The API's side: an HTTP server that takes statistics, results of jobs (`…/operations/<id>`) and pings
+//! (`…/ping`), and fails on command.
 //!
-//! What it accepts is appended to `DIR/collector/reports.ndjson`, line by line as it came.
+//! The reports it accepts are appended to `DIR/collector/reports.ndjson`, line by line as it came.
 
 mod body;
 mod record;
@@ -18,6 +19,9 @@ use crate::address::reserve;
 
 pub use body::BodyError;
 pub use record::{Record, ReportId, Request};
+
+/// Path of the page that answers 204, for the web check of health; it is not in the record.
+pub const WEB_CHECK: &str = "/generate_204";
 
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

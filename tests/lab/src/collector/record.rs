@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::Mode;
 
 /// Requests remembered; older ones are forgotten, reports never.
@@ -27,6 +29,8 @@ pub struct Request {
     pub part_headers: Vec<(String, String)>,
     /// Reports in it; those of a request that was not accepted too.
     pub reports: Vec<ReportId>,
+    /// The body of a result or a ping.
+    pub json: Option<Value>,
     /// What the server meant to answer; `None` if not HTTP.
     pub status: Option<u16>,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderValue, CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{HeaderMap, HeaderValue, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -22,6 +22,9 @@ use super::body::{self, Reports};
 use super::record::{Record, Request};
 use super::Mode;
 use crate::address::reserve;
+
+/// What a captive portal answers.
+const PAGE: &str = "<!DOCTYPE html><title>Log in</title>";
 
 /// A client that keeps a rubbish connection open is cut off.
 const RUBBISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -138,6 +141,12 @@ impl Api {
         &self,
         request: hyper::Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
+        if *request.method() == Method::GET && request.uri().path() == super::WEB_CHECK {
+            return Ok(match self.mode {
+                Mode::Page => self.response(200, PAGE.to_owned()),
+                _ => self.response(204, String::new()),
+            });
+        }
         let (head, body) = request.into_parts();
         let mut seen = Request {
             method: head.method.to_string(),
@@ -152,7 +161,7 @@ impl Api {
         {
             Ok(reports) => match self.mode {
                 Mode::Status(status, _) => (status, "{}".to_owned()),
-                Mode::Page => (200, "<!DOCTYPE html><title>Log in</title>".to_owned()),
+                Mode::Page => (200, PAGE.to_owned()),
                 _ => match self.store(&reports.lines) {
                     Ok(()) => (200, "{}".to_owned()),
                     Err(error) => (500, error.to_string()),
@@ -174,7 +183,7 @@ impl Api {
         Ok(self.response(status, text))
     }
 
-    /// Reads and checks a request; the reports in it are noted in `seen`.
+    /// Reads and checks a request; what is in it is noted in `seen`.
     async fn take(
         &self,
         method: &Method,
@@ -182,15 +191,26 @@ impl Api {
         body: Incoming,
         seen: &mut Request,
     ) -> Result<Reports, (u16, String)> {
-        if method != Method::POST {
-            return Err((405, "statistics are posted".to_owned()));
+        let wanted = match seen.path.as_str() {
+            path if path.contains("/operations/") => Method::PATCH,
+            _ => Method::POST,
+        };
+        if method != wanted {
+            return Err((405, format!("{wanted} is wanted here")));
         }
         let body = Limited::new(body, body::BODY_MAX).collect().await;
         let body = body.map_err(|error| (413, error.to_string()))?.to_bytes();
-        let content_type = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let reports = body::read(content_type.unwrap_or_default(), body).await;
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let content_type = header(CONTENT_TYPE).unwrap_or_default();
+        if wanted == Method::PATCH || seen.path.ends_with("/ping") {
+            if content_type != "application/json" {
+                return Err((415, content_type.to_owned()));
+            }
+            let json = serde_json::from_slice(&body);
+            seen.json = Some(json.map_err(|error| (400, error.to_string()))?);
+            return Ok(Reports::default());
+        }
+        let reports = body::read(content_type, header(CONTENT_ENCODING), body).await;
         let reports = reports.map_err(|error| (400, error.to_string()))?;
         seen.reports.clone_from(&reports.ids);
         seen.part_headers.clone_from(&reports.part_headers);

@@ -89,6 +89,11 @@ impl File {
         }
     }
 
+    /// Whether a sync has failed and the bytes were not written again since.
+    pub(super) fn is_doubtful(&self) -> bool {
+        !self.doubtful.is_empty()
+    }
+
     /// Changes the medium itself.
     pub(super) fn damage(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
         change(&mut self.content);

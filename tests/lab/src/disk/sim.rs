@@ -72,6 +72,12 @@ impl SimDisk {
         state.power_cut.is_some_and(|cut| state.calls > cut)
     }
 
+    /// Whether there are bytes whose sync has failed and that were not written again since, in any
+    /// file that a power cut may leave.
+    pub fn is_doubtful(&self) -> bool {
+        self.state().files.values().any(File::is_doubtful)
+    }
+
     /// What a reader of `name` sees; `None` if there is no such file.
     pub fn content(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.state();

@@ -175,6 +175,7 @@ fn bytes_whose_sync_failed_stay_doubtful_after_one_that_succeeds() {
         when: When::Every(Call::Sync),
     }));
     assert!(disk.sync("a").is_err());
+    assert!(disk.is_doubtful());
     disk.set_fault(None);
     disk.append("a", b"3").unwrap();
     disk.sync("a").unwrap();
@@ -183,6 +184,7 @@ fn bytes_whose_sync_failed_stay_doubtful_after_one_that_succeeds() {
     disk.append("a", b"23").unwrap();
     disk.sync("a").unwrap();
     assert_eq!(contents(&disk), set(["123"]), "written again");
+    assert!(!disk.is_doubtful());
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub enum Scene {
     Delivers,
     JobByBroker,
     JobByBus,
+    Health,
     ApiReturns,
     BrokerReturns,
     BusReturns,
@@ -55,11 +56,12 @@ pub enum Scene {
 
 impl Scene {
     /// The script.
-    pub const ALL: [Scene; 7] = [
+    pub const ALL: [Scene; 8] = [
         Scene::Registers,
         Scene::Delivers,
         Scene::JobByBroker,
         Scene::JobByBus,
+        Scene::Health,
         Scene::ApiReturns,
         Scene::BrokerReturns,
         Scene::BusReturns,
@@ -72,6 +74,7 @@ impl Scene {
             Scene::Delivers => "report collected and delivered",
             Scene::JobByBroker => "job over MQTT answered",
             Scene::JobByBus => "job over ubus answered",
+            Scene::Health => "health known and probed",
             Scene::ApiReturns => "API down and up again, nothing lost",
             Scene::BrokerReturns => "broker down and up again, job answered",
             Scene::BusReturns => "bus restarted, object back",

@@ -30,6 +30,7 @@ impl Play<'_> {
             Scene::Delivers => self.delivers().await,
             Scene::JobByBroker => self.job_by_broker().await,
             Scene::JobByBus => self.job_by_bus().await,
+            Scene::Health => self.health().await,
             Scene::ApiReturns => self.api_returns().await,
             Scene::BrokerReturns => self.broker_returns().await,
             Scene::BusReturns => self.bus_returns().await,
@@ -107,6 +108,29 @@ impl Play<'_> {
         Ok(format!(
             "'{command}' ended with exit code 7 after {} ms, as it should",
             reply["duration_ms"]
+        ))
+    }
+
+    async fn health(&mut self) -> Result<String, SceneError> {
+        let probe = self.lab.call("probe", &());
+        let health = self
+            .patience
+            .clone()
+            .soon("answer of probe", probe)
+            .await??;
+        let probe = &health["evidence"]["probe"];
+        let seen = (
+            health["code"].as_u64(),
+            health["evidence"]["proof"].as_str(),
+            probe["web"]["result"].as_str(),
+        );
+        if seen != (Some(9), Some("broker"), Some("ok")) {
+            return Err(SceneError::Wrong(format!("health is {health}")));
+        }
+        Ok(format!(
+            "code 9 by the session with the broker; a probe by {} took {} ms",
+            probe["route"]["device"].as_str().unwrap_or("no device"),
+            probe["ms"]
         ))
     }
 

@@ -44,6 +44,7 @@ impl Agent {
             dir: dir.join("spool"),
             boot_id: BOOT.to_owned(),
             max: config.spool_max,
+            apart: config.no_cache,
         };
         let (spool, inbox) = spool::Handle::new();
         let spool_task = tokio::spawn(spool::run(settings, inbox));
@@ -115,10 +116,13 @@ impl Agent {
 }
 
 pub(crate) fn report(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
-    let report = json!({
+    let mut report = json!({
         "device": {"created_at": 1_700_000_000 + stamp.seq, "boot_id": stamp.boot_id, "seq": stamp.seq},
         "pad": "x".repeat(pad),
     });
+    if !stamp.gaps.is_empty() {
+        report["gaps"] = json!(stamp.gaps);
+    }
     serde_json::to_vec(&report).unwrap()
 }
 

@@ -5,5 +5,7 @@
 
 mod agent;
 mod answers;
+mod backup;
+mod formats;
 mod kills;
 mod requests;

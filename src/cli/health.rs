@@ -1,0 +1,189 @@
+//! The health of the device in one line: healthy? if not, why, and what next?
+
+use serde::Deserialize;
+
+use super::words::{ahead, lasting, safe};
+
+/// What of `status.health` a person is shown.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct HealthView {
+    verdict: Option<String>,
+    since: Option<u64>,
+    next_probe: Option<u64>,
+    evidence: EvidenceView,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EvidenceView {
+    proof: Option<String>,
+    doubt: bool,
+    degraded: bool,
+    server: Option<String>,
+    probe: Option<ProbeView>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ProbeView {
+    route: RouteView,
+    lookup: Option<CheckView>,
+    connect: Option<CheckView>,
+    web: Option<CheckView>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RouteView {
+    found: bool,
+    device: Option<String>,
+}
+
+/// One check; each has a name of its own for what was tried.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct CheckView {
+    #[serde(alias = "to", alias = "url")]
+    name: String,
+    result: String,
+    status: Option<u64>,
+    location: Option<String>,
+    error: Option<String>,
+}
+
+impl HealthView {
+    pub(super) fn words(&self) -> String {
+        let next = self.next_probe.map(ahead);
+        let next = next
+            .map(|at| format!("; next probe {at}"))
+            .unwrap_or_default();
+        let Some(verdict) = &self.verdict else {
+            return match &self.evidence.probe {
+                Some(probe) => format!("not known yet: {}{next}", probe.words()),
+                None => "not known yet".to_owned(),
+            };
+        };
+        let since = self.since.map(lasting);
+        let since = since.map(|at| format!(" for {at}")).unwrap_or_default();
+        let probe = self.evidence.probe.as_ref().map(ProbeView::words);
+        let probe = probe.filter(|words| !words.is_empty());
+        if verdict == "ok" {
+            let by = match self.evidence.proof.as_deref() {
+                Some("broker") => ", connected to the broker",
+                Some("api") => ", the API accepts",
+                _ => ", by probes",
+            };
+            let but = match (probe, self.evidence.doubt, self.evidence.degraded) {
+                (Some(probe), true, _) => format!("; in doubt: {probe}{next}"),
+                (Some(probe), _, true) => format!("; degraded: {probe}"),
+                (None, _, true) => "; degraded: slow".to_owned(),
+                _ => String::new(),
+            };
+            return format!("ok{since}{by}{but}");
+        }
+        let server = self.evidence.server.as_deref().map(safe);
+        let why = match verdict.as_str() {
+            "server_unreachable" => server,
+            _ => probe,
+        };
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        // Its names are plain words.
+        let verdict = safe(verdict).replace('_', " ");
+        format!("NOT ok{since}: {verdict}{why}{next}")
+    }
+}
+
+impl ProbeView {
+    /// What failed, and how; empty if nothing did.
+    fn words(&self) -> String {
+        let mut failures = Vec::new();
+        if !self.route.found {
+            let device = self.route.device.as_deref();
+            failures.push(match device {
+                Some(device) => format!("no default route, the last went by {}", safe(device)),
+                None => "no default route".to_owned(),
+            });
+        }
+        let checks = [&self.lookup, &self.connect, &self.web];
+        failures.extend(checks.into_iter().flatten().filter_map(CheckView::failure));
+        failures.join(", ")
+    }
+}
+
+impl CheckView {
+    fn failure(&self) -> Option<String> {
+        let name = safe(&self.name);
+        if let Some(error) = &self.error {
+            return Some(format!("{name}: {}", safe(error)));
+        }
+        let status = self.status.filter(|_| self.result != "ok")?;
+        let to = self.location.as_deref().map(safe);
+        let to = to.map(|to| format!(", to {to}")).unwrap_or_default();
+        Some(format!("{name}: answered {status}{to}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, Value};
+
+    use super::*;
+
+    fn words(health: Value) -> String {
+        serde_json::from_value::<HealthView>(health)
+            .unwrap()
+            .words()
+    }
+
+    #[test]
+    fn a_healthy_device_says_how_that_is_known() {
+        for (evidence, expected) in [
+            (json!({"proof": "broker"}), "ok, connected to the broker"),
+            (json!({"proof": "api"}), "ok, the API accepts"),
+            (
+                json!({"probe": {"route": {"found": true}}}),
+                "ok, by probes",
+            ),
+            (
+                json!({"proof": "api", "degraded": true, "probe": {"route": {"found": true},
+                    "web": {"url": "http://w/", "result": "failed", "error": "no answer within 6 s"}}}),
+                "ok, the API accepts; degraded: http://w/: no answer within 6 s",
+            ),
+            (
+                json!({"doubt": true, "probe": {"route": {"found": false, "device": "wan"}}}),
+                "ok, by probes; in doubt: no default route, the last went by wan; next probe now",
+            ),
+        ] {
+            let health = json!({"code": 9, "verdict": "ok", "next_probe": 1, "evidence": evidence});
+            assert_eq!(words(health), expected);
+        }
+    }
+
+    #[test]
+    fn a_sick_one_says_why_and_what_next_and_nothing_hostile_reaches_the_terminal() {
+        let health = |verdict: &str, evidence| {
+            words(json!({"code": 1, "verdict": verdict, "next_probe": 1, "evidence": evidence}))
+        };
+        assert_eq!(
+            health(
+                "captive_portal",
+                json!({"probe": {"route": {"found": true},
+                    "lookup": {"name": "h", "result": "found", "addresses": ["9.9.9.9"]},
+                    "connect": {"to": "9.9.9.9:53", "error": "refused"},
+                    "web": {"url": "http://w/", "result": "foreign", "status": 302,
+                        "location": "http://log.in/\u{1b}[2J"}}})
+            ),
+            "NOT ok: captive portal: 9.9.9.9:53: refused, http://w/: answered 302, \
+             to http://log.in/\u{fffd}[2J; next probe now"
+        );
+        assert_eq!(
+            health(
+                "server_unreachable",
+                json!({"server": "API: api.example answered 500"})
+            ),
+            "NOT ok: server unreachable: API: api.example answered 500; next probe now"
+        );
+        assert_eq!(words(json!({"verdict": null})), "not known yet");
+    }
+}

@@ -1,0 +1,99 @@
+//! What there is to tell of health, as `status.health` shows it.
+
+use serde::Serialize;
+
+use super::probe::Findings;
+
+/// What is wrong between the device and the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing that keeps the device from its work.
+    Ok,
+    /// The device that had the default route has no link.
+    NoCarrier,
+    /// It has a link and no address.
+    NoAddress,
+    /// There is no default route.
+    NoRoute,
+    /// The resolver is silent or fails.
+    DnsDead,
+    /// The resolver answers with an address that nobody in the world has.
+    DnsHijacked,
+    /// Somebody else answers in place of the web server.
+    CaptivePortal,
+    /// Names resolve, and nothing beyond answers.
+    NoInternet,
+    /// The world answers, our broker or our API does not.
+    ServerUnreachable,
+}
+
+impl Verdict {
+    /// The verdict in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::NoCarrier => "the uplink has no carrier",
+            Verdict::NoAddress => "the uplink has no address",
+            Verdict::NoRoute => "there is no default route",
+            Verdict::DnsDead => "the resolver does not answer",
+            Verdict::DnsHijacked => "the resolver gives false addresses",
+            Verdict::CaptivePortal => "a captive portal answers for the web",
+            Verdict::NoInternet => "nothing beyond the gateway answers",
+            Verdict::ServerUnreachable => "the world answers, broker or API does not",
+        }
+    }
+}
+
+/// What shows without a probe that the device reaches what it works for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proof {
+    /// A session with the broker.
+    Broker,
+    /// The API has accepted something within two heartbeats, and no request has failed since.
+    Api,
+}
+
+/// Why the verdict is what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Evidence {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+    /// The newest probe is worse than the verdict; the next one decides.
+    #[serde(skip_serializing_if = "is_false")]
+    pub doubt: bool,
+    /// A check failed or was slow, though the device works.
+    #[serde(skip_serializing_if = "is_false")]
+    pub degraded: bool,
+    /// Why broker or API cannot be reached, while there is no proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// The newest probe; none since the proof came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Findings>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// The health of the device.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Facts {
+    /// 0 no route, 1 a route only, 4 and the health check, 6 and the web check, 9 all; `None` until it
+    /// is known.
+    pub code: Option<u8>,
+    /// `None` until it is known.
+    pub verdict: Option<Verdict>,
+    /// Since when the verdict holds, seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// When it is probed next, seconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_probe: Option<u64>,
+    pub evidence: Evidence,
+    /// Probes that have ended; wraps.
+    #[serde(skip)]
+    pub(super) probes: u32,
+}

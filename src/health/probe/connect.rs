@@ -1,0 +1,100 @@
+//! A TCP connection to one of a name's addresses.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{timeout, Instant};
+
+use super::millis;
+
+/// Time of the peer to accept.
+const WITHIN: Duration = Duration::from_secs(4);
+
+/// Addresses of each family that are tried.
+const PER_FAMILY: usize = 2;
+
+/// An attempt to connect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Connect {
+    /// The address that accepted, else the first that was tried.
+    pub to: SocketAddr,
+    /// How long it took.
+    pub ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Connect {
+    pub(crate) fn succeeded(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// Connects to all of them at once and takes the first that accepts: one family may be broken.
+    /// `None` without an address.
+    pub(super) async fn to(addresses: &[IpAddr], port: u16) -> Option<Self> {
+        let start = Instant::now();
+        let of = |v6: bool| addresses.iter().filter(move |one| one.is_ipv6() == v6);
+        let tried = of(false).take(PER_FAMILY).chain(of(true).take(PER_FAMILY));
+        let tried: Vec<SocketAddr> = tried.map(|one| SocketAddr::new(*one, port)).collect();
+        let mut attempts = JoinSet::new();
+        for &to in &tried {
+            attempts.spawn(async move { (to, TcpStream::connect(to).await.err()) });
+        }
+        let mut failure = (*tried.first()?, "no attempt was made".to_owned());
+        let accepted = timeout(WITHIN, async {
+            while let Some(attempt) = attempts.join_next().await {
+                match attempt {
+                    Ok((to, None)) => return Some(to),
+                    Ok((to, Some(error))) => failure = (to, error.to_string()),
+                    Err(ended) => failure.1 = ended.to_string(),
+                }
+            }
+            None
+        });
+        let (to, error) = match accepted.await {
+            Ok(Some(to)) => (to, None),
+            Ok(None) => (failure.0, Some(failure.1)),
+            Err(_) => (
+                failure.0,
+                Some(format!("no answer within {} s", WITHIN.as_secs())),
+            ),
+        };
+        Some(Connect {
+            to,
+            ms: millis(start),
+            error,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_address_that_accepts_is_enough_whatever_the_others_do() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // Nobody listens at the other two.
+        let addresses = ["127.9.9.9", "::1", "127.0.0.1"].map(|one| one.parse().unwrap());
+        let connect = Connect::to(&addresses, port).await.unwrap();
+        assert!(connect.succeeded(), "{connect:?}");
+        assert_eq!(connect.to, listener.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_and_no_address_is_no_attempt() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = listener.local_addr().unwrap();
+        drop(listener);
+        let connect = Connect::to(&[closed.ip()], closed.port()).await.unwrap();
+        assert!(!connect.succeeded());
+        assert!(connect.error.unwrap().contains("refused"));
+        assert_eq!(Connect::to(&[], 53).await, None);
+    }
+}

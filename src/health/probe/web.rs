@@ -1,0 +1,286 @@
+//! The web check: does the page come that only the right server sends?
+//!
+//! A portal answers for every server with a redirect or a page of its own. Redirects are not followed,
+//! no proxy is asked, and no token is sent.
+
+use std::error::Error;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::header::LOCATION;
+use reqwest::{Response, Url};
+use serde::Serialize;
+use tokio::time::{timeout, Instant};
+
+use super::lookup::{LookupError, Resolved, Resolver};
+use super::millis;
+use crate::config::shown_url;
+use crate::upload::http::{self, HttpError};
+
+/// Time of the server for everything, the look-up included.
+const WITHIN: Duration = Duration::from_secs(6);
+
+/// Longest address of a redirect that is shown, characters.
+const LOCATION_MAX: usize = 200;
+
+/// What came of a web check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebResult {
+    /// 204, or 200 with the body that was wanted.
+    Ok,
+    /// Another page, a redirect, or 511 (log in first): not what the server sends.
+    Foreign,
+    /// No answer, or an error of the server.
+    Failed,
+}
+
+/// A web check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Web {
+    /// Without user, password, query and fragment.
+    pub url: String,
+    /// How long it took.
+    pub ms: u64,
+    pub result: WebResult,
+    /// HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Where a redirect leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// What the resolver did; absent for an address in the URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lookup: Option<Resolved>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What is asked for, and what is to come.
+pub(super) struct WebCheck {
+    url: Url,
+    body: String,
+    resolver: Resolver,
+    /// Made for the first check.
+    client: OnceLock<reqwest::Client>,
+}
+
+impl WebCheck {
+    /// `None` for an empty URL, which switches the check off.
+    pub(super) fn new(url: &str, body: &str, resolver: &Resolver) -> Option<Self> {
+        let parsed = Url::parse(url).ok().filter(Url::has_host);
+        if parsed.is_none() && !url.is_empty() {
+            log::warn!("'web_url' is not a URL: the web check is off");
+        }
+        Some(WebCheck {
+            url: parsed?,
+            body: body.to_owned(),
+            resolver: resolver.clone(),
+            client: OnceLock::new(),
+        })
+    }
+
+    /// Asks for the page.
+    pub(super) async fn ask(&self) -> Web {
+        let start = Instant::now();
+        let mut web = Web {
+            url: shown_url(self.url.as_str()),
+            ms: 0,
+            result: WebResult::Failed,
+            status: None,
+            location: None,
+            lookup: None,
+            error: None,
+        };
+        match timeout(WITHIN, self.answer(&mut web)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => web.error = Some(error.to_string()),
+            Err(_) => web.error = Some(format!("no answer within {} s", WITHIN.as_secs())),
+        }
+        web.ms = millis(start);
+        web
+    }
+
+    async fn answer(&self, web: &mut Web) -> Result<(), HttpError> {
+        let client = match self.client.get() {
+            Some(client) => client,
+            None => {
+                let made = http::probing_client(&self.url, self.resolver.clone())?;
+                self.client.get_or_init(|| made)
+            }
+        };
+        if self.url.domain().is_some() {
+            web.lookup = Some(Resolved::Found);
+        }
+        let failed = |error: reqwest::Error, web: &mut Web| {
+            if let Some(error) = lookup_error(&error) {
+                web.lookup = Some(error.resolved());
+            }
+            HttpError::Request {
+                host: self.url.host_str().unwrap_or_default().to_owned(),
+                reason: http::reason(error, None),
+            }
+        };
+        let request = client.get(self.url.clone()).send().await;
+        let mut response = request.map_err(|error| failed(error, web))?;
+        let status = response.status().as_u16();
+        web.status = Some(status);
+        web.location = location(&response);
+        web.result = match status {
+            204 => WebResult::Ok,
+            // Without a body to expect, any page would do, a portal's too.
+            200 if self.body.is_empty() => WebResult::Foreign,
+            200 => match self.begins_right(&mut response).await {
+                Ok(true) => WebResult::Ok,
+                Ok(false) => WebResult::Foreign,
+                Err(error) => return Err(failed(error, web)),
+            },
+            201..=399 | 511 => WebResult::Foreign,
+            // An error of the right server, as far as one can tell.
+            _ => WebResult::Failed,
+        };
+        Ok(())
+    }
+
+    /// Does the body begin as it should? No more of it is read than that takes.
+    async fn begins_right(&self, response: &mut Response) -> reqwest::Result<bool> {
+        let mut left = self.body.as_bytes();
+        while !left.is_empty() {
+            let Some(chunk) = response.chunk().await? else {
+                return Ok(false);
+            };
+            let (now, later) = left.split_at(left.len().min(chunk.len()));
+            if chunk[..now.len()] != *now {
+                return Ok(false);
+            }
+            left = later;
+        }
+        Ok(true)
+    }
+}
+
+fn lookup_error(error: &reqwest::Error) -> Option<&LookupError> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Where the answer leads, safe to show.
+fn location(response: &Response) -> Option<String> {
+    let to = response.headers().get(LOCATION)?.as_bytes();
+    let shown = shown_url(&String::from_utf8_lossy(to));
+    let safe = shown.chars().take(LOCATION_MAX);
+    Some(safe.flat_map(char::escape_debug).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers one request with these bytes and says what was asked.
+    async fn answered(answer: &str, body: &str) -> (Web, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://u:p@{}/check?key=1", listener.local_addr().unwrap());
+        let check = WebCheck::new(&url, body, &Resolver::system()).unwrap();
+        let serve = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                assert!(
+                    socket.read_buf(&mut asked).await.unwrap() > 0,
+                    "half a request"
+                );
+            }
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            // The client may have seen enough before the end.
+            let _ = socket.shutdown().await;
+            String::from_utf8(asked).unwrap()
+        };
+        tokio::join!(check.ask(), serve)
+    }
+
+    async fn result(answer: &str, body: &str) -> WebResult {
+        answered(answer, body).await.0.result
+    }
+
+    #[tokio::test]
+    async fn only_204_or_the_wanted_body_will_do() {
+        use WebResult::{Failed, Foreign, Ok};
+        let ok = "HTTP/1.1 200 OK\r\n";
+        let page = format!("{ok}content-length: 12\r\n\r\nSuccess now.");
+        let chunked =
+            format!("{ok}transfer-encoding: chunked\r\n\r\n4\r\nSucc\r\n4\r\ness.\r\n0\r\n\r\n");
+        let short = format!("{ok}content-length: 4\r\n\r\nSucc");
+        for (answer, body, expected) in [
+            ("HTTP/1.1 204 No Content\r\n\r\n", "", Ok),
+            ("HTTP/1.1 204 No Content\r\n\r\n", "Success", Ok),
+            (&page, "Success", Ok),
+            (&chunked, "Success", Ok),
+            (&page, "success", Foreign),
+            (&short, "Success", Foreign),
+            (&page, "", Foreign),
+            (
+                "HTTP/1.1 511 Log in\r\ncontent-length: 0\r\n\r\n",
+                "",
+                Foreign,
+            ),
+            ("HTTP/1.1 404 Gone\r\ncontent-length: 0\r\n\r\n", "", Failed),
+            ("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", "", Failed),
+            ("SSH-2.0-dropbear\r\n", "", Failed),
+        ] {
+            assert_eq!(result(answer, body).await, expected, "{answer} {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_told_and_not_followed_and_no_secret_is_shown() {
+        let answer = "HTTP/1.1 302 Found\r\nlocation: http://portal.example/login?mac=02:00\r\n\
+                      content-length: 0\r\n\r\n";
+        let (web, asked) = answered(answer, "").await;
+        assert_eq!(web.result, WebResult::Foreign);
+        assert_eq!(web.status, Some(302));
+        assert_eq!(web.location.as_deref(), Some("http://portal.example/login"));
+        assert_eq!((web.lookup, web.error), (None, None));
+        assert!(
+            web.url.ends_with("/check") && !web.url.contains('@'),
+            "{}",
+            web.url
+        );
+        assert!(
+            asked.starts_with("GET /check?key=1 HTTP/1.1\r\n"),
+            "{asked}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resolver_that_is_silent_is_told_from_a_server_that_is() {
+        let dead = Resolver::silent();
+        let check = WebCheck::new("http://w.example/", "", &dead).unwrap();
+        let web = check.ask().await;
+        assert_eq!(
+            (web.result, web.lookup),
+            (WebResult::Failed, Some(Resolved::Dead))
+        );
+        assert_eq!(web.status, None);
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_a_failure_and_an_empty_url_no_check() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        drop(listener);
+        let resolver = Resolver::system();
+        let web = WebCheck::new(&url, "", &resolver).unwrap().ask().await;
+        assert_eq!(web.result, WebResult::Failed);
+        assert!(web.error.unwrap().contains("refused"));
+        assert!(WebCheck::new("", "", &resolver).is_none());
+    }
+}

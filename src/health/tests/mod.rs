@@ -1,0 +1,93 @@
+//! The verdicts, row by row, and the task in simulated time.
+
+mod table;
+mod task;
+
+use super::probe::{Connect, Findings, Lookup, Resolved, Route, Web, WebResult};
+
+/// A device whose every check succeeds.
+fn fine() -> Findings {
+    Findings {
+        at: 0,
+        ms: 30,
+        route: Route {
+            found: true,
+            device: Some("wan".into()),
+            gateway: Some("8.8.4.4".parse().unwrap()),
+            carrier: Some(true),
+            address: None,
+        },
+        lookup: Some(Lookup {
+            name: "one.one.one.one".into(),
+            ms: 10,
+            result: Resolved::Found,
+            addresses: vec!["1.1.1.1".parse().unwrap()],
+            error: None,
+        }),
+        connect: Some(Connect {
+            to: "1.1.1.1:53".parse().unwrap(),
+            ms: 10,
+            error: None,
+        }),
+        web: Some(Web {
+            url: "http://w/".into(),
+            ms: 10,
+            result: WebResult::Ok,
+            status: Some(204),
+            location: None,
+            lookup: Some(Resolved::Found),
+            error: None,
+        }),
+    }
+}
+
+/// Changes of findings, each a thing that can happen.
+impl Findings {
+    fn and(mut self, change: impl FnOnce(&mut Findings)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    fn without_route(self) -> Self {
+        self.and(|found| {
+            found.route.found = false;
+            found.route.gateway = None;
+            (found.lookup, found.connect, found.web) = (None, None, None);
+        })
+    }
+
+    fn lookup_ends(self, result: Resolved) -> Self {
+        self.and(|found| {
+            let lookup = found.lookup.as_mut().unwrap();
+            lookup.result = result;
+            lookup.addresses.clear();
+            found.connect = None;
+        })
+    }
+
+    fn resolves_to(self, address: &str) -> Self {
+        self.and(|found| {
+            found.lookup.as_mut().unwrap().addresses = vec![address.parse().unwrap()];
+        })
+    }
+
+    fn connection_fails(self) -> Self {
+        self.and(|found| found.connect.as_mut().unwrap().error = Some("refused".into()))
+    }
+
+    fn web_ends(self, result: WebResult, lookup: Resolved) -> Self {
+        self.and(|found| {
+            let web = found.web.as_mut().unwrap();
+            (web.result, web.lookup) = (result, Some(lookup));
+        })
+    }
+
+    fn web_fails(self) -> Self {
+        self.web_ends(WebResult::Failed, Resolved::Found)
+    }
+
+    fn resolver_dies(self) -> Self {
+        self.lookup_ends(Resolved::Dead)
+            .web_ends(WebResult::Failed, Resolved::Dead)
+    }
+}

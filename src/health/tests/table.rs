@@ -1,0 +1,268 @@
+//! One row per fault: what is found, and what that comes to.
+
+use super::super::facts::Verdict;
+use super::super::verdict::{code, is_degraded, Judgement};
+use super::*;
+
+struct Row {
+    fault: &'static str,
+    found: Findings,
+    server_fails: bool,
+    code: u8,
+    verdict: Verdict,
+}
+
+fn row(fault: &'static str, found: Findings, code: u8, verdict: Verdict) -> Row {
+    Row {
+        fault,
+        found,
+        server_fails: false,
+        code,
+        verdict,
+    }
+}
+
+fn rows() -> Vec<Row> {
+    use Resolved::{Dead, Found, NoSuchName};
+    use WebResult::{Failed, Foreign};
+    let unlinked = |found: Findings| found.and(|found| found.route.carrier = Some(false));
+    let unaddressed = |found: Findings| found.and(|found| found.route.address = Some(false));
+    vec![
+        row("none", fine(), 9, Verdict::Ok),
+        row(
+            "the web check alone fails",
+            fine().web_fails(),
+            4,
+            Verdict::Ok,
+        ),
+        row(
+            "the health check alone fails",
+            fine().connection_fails(),
+            6,
+            Verdict::Ok,
+        ),
+        row(
+            "no link",
+            unaddressed(unlinked(fine().without_route())),
+            0,
+            Verdict::NoCarrier,
+        ),
+        row(
+            "no link, but the kernel keeps the route",
+            unlinked(fine().resolver_dies()),
+            1,
+            Verdict::NoCarrier,
+        ),
+        row(
+            "link, no address",
+            unaddressed(fine().without_route()),
+            0,
+            Verdict::NoAddress,
+        ),
+        row(
+            "address, no default route",
+            fine()
+                .without_route()
+                .and(|found| found.route.address = Some(true)),
+            0,
+            Verdict::NoRoute,
+        ),
+        row(
+            "no default route since the start",
+            fine()
+                .without_route()
+                .and(|found| (found.route.device, found.route.carrier) = (None, None)),
+            0,
+            Verdict::NoRoute,
+        ),
+        row(
+            "resolver silent",
+            fine().resolver_dies(),
+            1,
+            Verdict::DnsDead,
+        ),
+        row(
+            "resolver silent, an address answers",
+            fine()
+                .web_ends(Failed, Dead)
+                .and(|found| found.lookup = None),
+            4,
+            Verdict::DnsDead,
+        ),
+        row(
+            "resolver silent for one name only",
+            fine().lookup_ends(Dead).web_ends(WebResult::Ok, Found),
+            6,
+            Verdict::Ok,
+        ),
+        row(
+            "answer private",
+            fine().resolves_to("10.0.0.1").web_fails(),
+            4,
+            Verdict::DnsHijacked,
+        ),
+        row(
+            "answer reserved",
+            fine()
+                .resolves_to("198.18.0.7")
+                .connection_fails()
+                .web_fails(),
+            1,
+            Verdict::DnsHijacked,
+        ),
+        row(
+            "answer the gateway's",
+            fine().resolves_to("8.8.4.4").web_fails(),
+            4,
+            Verdict::DnsHijacked,
+        ),
+        row(
+            "answer private, the page behind it foreign",
+            fine().resolves_to("192.168.1.1").web_ends(Foreign, Found),
+            4,
+            Verdict::DnsHijacked,
+        ),
+        row(
+            "answer private, the right page comes all the same",
+            fine().resolves_to("192.168.1.1"),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "web check answered with another page",
+            fine().web_ends(Foreign, Found),
+            4,
+            Verdict::CaptivePortal,
+        ),
+        row(
+            "web check answered with another page, nothing else answers",
+            fine().connection_fails().web_ends(Foreign, Found),
+            1,
+            Verdict::CaptivePortal,
+        ),
+        row(
+            "nothing beyond the gateway",
+            fine().connection_fails().web_fails(),
+            1,
+            Verdict::NoInternet,
+        ),
+        row(
+            "a gateway whose resolver knows no name while it is offline",
+            fine().lookup_ends(NoSuchName).web_ends(Failed, NoSuchName),
+            1,
+            Verdict::NoInternet,
+        ),
+        Row {
+            server_fails: true,
+            ..row(
+                "world fine, server not",
+                fine(),
+                9,
+                Verdict::ServerUnreachable,
+            )
+        },
+        Row {
+            server_fails: true,
+            ..row(
+                "nothing reachable, the server neither",
+                fine().connection_fails().web_fails(),
+                1,
+                Verdict::NoInternet,
+            )
+        },
+    ]
+}
+
+#[test]
+fn each_fault_has_its_verdict_and_its_code() {
+    for row in rows() {
+        let judged = Judgement::of(&row.found, row.server_fails);
+        assert_eq!(
+            (judged.code, judged.verdict),
+            (row.code, row.verdict),
+            "{}",
+            row.fault
+        );
+    }
+}
+
+#[test]
+fn a_check_that_is_switched_off_counts_as_the_other_does() {
+    let no_health =
+        |found: Findings| found.and(|found| (found.lookup, found.connect) = (None, None));
+    let no_web = |found: Findings| found.and(|found| found.web = None);
+    for (found, expected) in [
+        (no_health(fine()), 9),
+        (no_health(fine().web_fails()), 1),
+        (no_web(fine()), 9),
+        (no_web(fine().connection_fails()), 1),
+        (no_web(fine().lookup_ends(Resolved::Dead)), 1),
+        (no_web(no_health(fine())), 9),
+        (no_web(no_health(fine().without_route())), 0),
+    ] {
+        assert_eq!(code(&found), expected, "{found:?}");
+    }
+}
+
+#[test]
+fn what_works_slowly_or_in_part_is_degraded() {
+    assert!(!is_degraded(&fine()));
+    assert!(is_degraded(&fine().web_fails()));
+    assert!(is_degraded(
+        &fine().and(|found| found.lookup.as_mut().unwrap().ms = 2001)
+    ));
+}
+
+#[test]
+fn addresses_that_nobody_in_the_world_has_are_false() {
+    let judged = |address: &str| {
+        let found = fine().resolves_to(address).web_fails();
+        Judgement::of(&found, false).verdict
+    };
+    for address in [
+        "0.0.0.0",
+        "10.1.2.3",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.1.1",
+        "172.16.0.1",
+        "192.0.0.1",
+        "192.168.0.1",
+        "198.18.0.1",
+        "203.0.113.9",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+        "2001:db8::1",
+        "ff02::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a00:1",
+    ] {
+        assert_eq!(judged(address), Verdict::DnsHijacked, "{address}");
+    }
+    for address in [
+        "1.1.1.1",
+        "100.63.0.1",
+        "100.128.0.1",
+        "172.32.0.1",
+        "192.0.1.1",
+        "198.17.0.1",
+        "223.255.0.1",
+        "2606:4700:4700::1111",
+        "64:ff9b::101:101",
+    ] {
+        assert_eq!(judged(address), Verdict::Ok, "{address}");
+    }
+}
+
+#[test]
+fn one_true_answer_among_false_ones_is_no_hijack() {
+    let found = fine().web_fails().and(|found| {
+        let lookup = found.lookup.as_mut().unwrap();
+        lookup.addresses.push("fd00:64::1.1.1.1".parse().unwrap());
+    });
+    assert_eq!(Judgement::of(&found, false).verdict, Verdict::Ok);
+}

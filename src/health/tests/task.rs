@@ -1,0 +1,315 @@
+//! When it is probed and what is told, in simulated time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout, Instant};
+
+use super::super::{asks, run, Facts, Handle, Part, Probe, Proof, Verdict};
+use super::*;
+use crate::config::Config;
+use crate::shutdown::shutdown;
+use crate::{mqtt, upload};
+
+const MONITOR: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// What a probe takes here.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// Longer than anything waited for, in simulated time.
+const LONG: Duration = Duration::from_secs(24 * 3600);
+
+/// The task among parts that only exist as their facts.
+struct Ward {
+    mqtt: watch::Sender<mqtt::Facts>,
+    api: watch::Sender<upload::Facts>,
+    world: watch::Sender<Findings>,
+    /// When each probe began, and the last uplink it was told.
+    begun: mpsc::UnboundedReceiver<(Instant, Option<String>)>,
+    facts: watch::Receiver<Facts>,
+    code: watch::Receiver<Option<u8>>,
+    handle: Handle,
+    task: JoinHandle<()>,
+}
+
+fn config() -> Arc<Config> {
+    Arc::new(Config {
+        stats_url: "http://api.example/".into(),
+        monitor: MONITOR,
+        heartbeat: HEARTBEAT,
+        ..Config::default()
+    })
+}
+
+fn start(world: Findings) -> Ward {
+    let (mqtt, mqtt_known) = watch::channel(mqtt::Facts::default());
+    let (api, api_known) = watch::channel(upload::Facts::default());
+    let (facts_sender, facts) = watch::channel(Facts::default());
+    let (code_sender, code) = watch::channel(None);
+    let (world, seen) = watch::channel(world);
+    let (begins, begun) = mpsc::unbounded_channel();
+    let (handle, asks) = asks(facts.clone());
+    let part = Part {
+        config: config(),
+        root: "/nonexistent".into(),
+        mqtt: mqtt_known,
+        api: api_known,
+        facts: facts_sender,
+        code: code_sender,
+        asks,
+    };
+    let begin = move |last| -> Probe {
+        // A test that has seen enough drops its end.
+        let _ = begins.send((Instant::now(), last));
+        let seen = seen.clone();
+        Box::pin(async move {
+            sleep(PROBE).await;
+            let found = seen.borrow().clone();
+            found
+        })
+    };
+    Ward {
+        mqtt,
+        api,
+        world,
+        begun,
+        facts,
+        code,
+        handle,
+        task: tokio::spawn(part.watch(Box::new(begin))),
+    }
+}
+
+impl Ward {
+    async fn begun(&mut self) -> Instant {
+        timeout(LONG, self.begun.recv()).await.unwrap().unwrap().0
+    }
+
+    async fn facts_when(&mut self, wanted: impl FnMut(&Facts) -> bool) -> Facts {
+        let found = timeout(LONG, self.facts.wait_for(wanted)).await;
+        found.unwrap().unwrap().clone()
+    }
+
+    /// The facts after the next probe to end.
+    async fn probed(&mut self) -> Facts {
+        let before = self.facts.borrow().probes;
+        self.facts_when(|facts| facts.probes != before).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_proof_it_is_probed_at_once_and_every_monitor() {
+    let mut ward = start(fine());
+    let first = ward.begun().await;
+    let facts = ward.probed().await;
+    assert_eq!((facts.code, facts.verdict), (Some(9), Some(Verdict::Ok)));
+    assert_eq!(facts.evidence.proof, None);
+    assert_eq!(facts.evidence.probe, Some(fine()));
+    assert_eq!(*ward.code.borrow(), Some(9));
+    assert_eq!(ward.begun().await - first, PROBE + MONITOR);
+}
+
+#[tokio::test(start_paused = true)]
+async fn offline_is_believed_after_two_probes_and_probed_more_often() {
+    let mut ward = start(fine());
+    ward.begun().await;
+    ward.probed().await;
+    ward.world.send_replace(fine().resolver_dies());
+    let doubted = ward.begun().await;
+    let facts = ward.probed().await;
+    assert_eq!((facts.code, facts.verdict), (Some(9), Some(Verdict::Ok)));
+    assert!(facts.evidence.doubt);
+
+    assert_eq!(
+        ward.begun().await - doubted,
+        PROBE + Duration::from_secs(10)
+    );
+    let facts = ward.probed().await;
+    assert_eq!(
+        (facts.code, facts.verdict),
+        (Some(1), Some(Verdict::DnsDead))
+    );
+    assert!(!facts.evidence.doubt);
+    assert_eq!(*ward.code.borrow(), Some(1));
+
+    ward.world.send_replace(fine());
+    ward.begun().await;
+    let facts = ward.probed().await;
+    assert_eq!((facts.code, facts.verdict), (Some(9), Some(Verdict::Ok)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_starts_offline_is_unknown_until_the_second_probe() {
+    let mut ward = start(fine().without_route());
+    let facts = ward.probed().await;
+    assert_eq!((facts.code, facts.verdict), (None, None));
+    assert_eq!(*ward.code.borrow(), None);
+    let facts = ward.probed().await;
+    assert_eq!(
+        (facts.code, facts.verdict),
+        (Some(0), Some(Verdict::NoRoute))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_with_the_broker_is_enough_and_a_probe_every_15_minutes_changes_evidence_only() {
+    let mut ward = start(fine().resolver_dies());
+    ward.probed().await;
+    ward.probed().await;
+    ward.mqtt.send_modify(|facts| facts.connected = true);
+    let facts = ward.facts_when(|facts| facts.code == Some(9)).await;
+    assert_eq!(facts.verdict, Some(Verdict::Ok));
+    assert_eq!(facts.evidence.proof, Some(Proof::Broker));
+    assert_eq!(facts.evidence.probe, None);
+    let connected = Instant::now();
+
+    while ward.begun.try_recv().is_ok() {}
+    let begun = ward.begun().await - connected;
+    assert_eq!(begun, Duration::from_secs(15 * 60));
+    let facts = ward.probed().await;
+    assert_eq!((facts.code, facts.verdict), (Some(9), Some(Verdict::Ok)));
+    assert!(facts.evidence.degraded);
+    assert_eq!(facts.evidence.probe, Some(fine().resolver_dies()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_proof_the_device_is_probed_at_once_and_believed_twice() {
+    let mut ward = start(fine());
+    ward.mqtt.send_modify(|facts| facts.connected = true);
+    ward.facts_when(|facts| facts.evidence.proof.is_some())
+        .await;
+    ward.probed().await;
+    ward.world.send_replace(fine().without_route());
+    while ward.begun.try_recv().is_ok() {}
+    ward.mqtt.send_modify(|facts| facts.connected = false);
+    let lost = Instant::now();
+    assert_eq!(ward.begun().await, lost);
+    let facts = ward.probed().await;
+    assert_eq!(facts.code, Some(9));
+    let facts = ward.probed().await;
+    assert_eq!(
+        (facts.code, facts.verdict),
+        (Some(0), Some(Verdict::NoRoute))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_delivery_is_proof_for_two_heartbeats_and_until_a_request_fails() {
+    let mut ward = start(fine());
+    ward.probed().await;
+    let accept = |facts: &mut upload::Facts| {
+        facts.accepted = Some(Instant::now());
+        facts.last_error = None;
+    };
+    ward.api.send_modify(accept);
+    ward.facts_when(|facts| facts.evidence.proof == Some(Proof::Api))
+        .await;
+    let accepted = Instant::now();
+    ward.facts_when(|facts| facts.evidence.proof.is_none())
+        .await;
+    assert_eq!(accepted.elapsed(), 2 * HEARTBEAT);
+
+    ward.api.send_modify(accept);
+    ward.facts_when(|facts| facts.evidence.proof == Some(Proof::Api))
+        .await;
+    ward.api.send_modify(|facts| {
+        facts.accepted = None;
+        facts.last_error = Some("api.example answered 500".into());
+    });
+    ward.facts_when(|facts| facts.evidence.proof.is_none())
+        .await;
+    let facts = ward
+        .facts_when(|facts| facts.verdict != Some(Verdict::Ok))
+        .await;
+    assert_eq!(facts.verdict, Some(Verdict::ServerUnreachable));
+    assert_eq!(facts.code, Some(9));
+    let why = facts.evidence.server.unwrap();
+    assert_eq!(why, "API: api.example answered 500");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_for_a_probe_share_one_and_get_its_outcome() {
+    let mut ward = start(fine());
+    ward.mqtt.send_modify(|facts| facts.connected = true);
+    ward.probed().await;
+    while ward.begun.try_recv().is_ok() {}
+    ward.world.send_replace(fine().web_fails());
+
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let handle = ward.handle.clone();
+            tokio::spawn(async move { handle.probe().await })
+        })
+        .collect();
+    let asked = Instant::now();
+    for call in calls {
+        let facts = timeout(LONG, call).await.unwrap().unwrap().unwrap();
+        assert_eq!(facts.evidence.probe, Some(fine().web_fails()));
+        assert_eq!((facts.code, facts.evidence.degraded), (Some(9), true));
+    }
+    assert_eq!(asked.elapsed(), PROBE);
+    assert_eq!(ward.begun().await, asked);
+    // And the next one is the regular one.
+    assert_eq!(ward.begun().await - asked, PROBE + Duration::from_secs(900));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_device_that_had_the_route_is_remembered() {
+    let mut ward = start(fine());
+    let lost = fine().without_route();
+    ward.probed().await;
+    ward.world
+        .send_replace(lost.and(|found| found.route.device = None));
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let begun = timeout(LONG, ward.begun.recv()).await;
+        told.push(begun.unwrap().unwrap().1);
+    }
+    let wan = || Some("wan".to_owned());
+    assert_eq!(told, [None, wan(), wan(), wan()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_other_parts_have_ended_it_goes_on_without_spinning() {
+    let mut ward = start(fine());
+    ward.probed().await;
+    let (mqtt, api) = (
+        watch::channel(mqtt::Facts::default()),
+        watch::channel(upload::Facts::default()),
+    );
+    drop(std::mem::replace(&mut ward.mqtt, mqtt.0));
+    drop(std::mem::replace(&mut ward.api, api.0));
+    // Simulated time stands still while somebody spins.
+    ward.probed().await;
+    ward.probed().await;
+    assert!(!ward.task.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_with_the_agent_and_whoever_asks_then_is_told() {
+    let (facts_sender, facts) = watch::channel(Facts::default());
+    let (handle, asks) = asks(facts);
+    let (stop, stopped) = shutdown();
+    let part = Part {
+        config: Arc::new(Config {
+            health_url: String::new(),
+            web_url: "".into(),
+            ..(*config()).clone()
+        }),
+        root: "/nonexistent".into(),
+        mqtt: watch::channel(mqtt::Facts::default()).1,
+        api: watch::channel(upload::Facts::default()).1,
+        facts: facts_sender,
+        code: watch::channel(None).0,
+        asks,
+    };
+    let task = tokio::spawn(run(part, stopped));
+    let facts = timeout(LONG, handle.probe()).await.unwrap().unwrap();
+    assert_eq!(facts.evidence.probe.unwrap().route, Route::default());
+    stop.fire();
+    timeout(LONG, task).await.unwrap().unwrap();
+    assert_eq!(handle.probe().await, None);
+}

@@ -1,0 +1,59 @@
+//! Replies, encoded for who publishes them.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::Jobs;
+use crate::clock;
+use crate::config::Config;
+use crate::jobs::ledger::Known;
+use crate::jobs::outbox::{Item, Outbox, Outlet, Returned};
+use crate::jobs::{operation, reply, Reply};
+
+/// How long a reply that the other side does not want waits until it is offered again.
+const REFUSED_AGAIN: Duration = Duration::from_secs(300);
+
+/// Who publishes results.
+pub(super) fn outlet_of_results(config: &Config) -> Outlet {
+    match config.rest {
+        true => Outlet::Api,
+        false => Outlet::Broker,
+    }
+}
+
+impl Jobs {
+    /// The outbox, which sends results where the configuration wants them now.
+    pub(super) fn outbox(&mut self) -> &mut Outbox {
+        let results = outlet_of_results(&self.config.borrow());
+        self.outbox.route_results(results);
+        &mut self.outbox
+    }
+
+    pub(super) fn hand_out(&mut self, to: Outlet, permit: mpsc::OwnedPermit<Reply>) {
+        let ledger = &self.ledger;
+        let now = clock::epoch_seconds();
+        self.outbox.hand_out(to, permit, |item| match item {
+            Item::Delivered(id) => Some(reply::delivered(id, now)),
+            Item::Rejected { id, reason } => Some(match to {
+                Outlet::Broker => reply::rejected(id, now, reason),
+                Outlet::Api => operation::rejected(reason),
+            }),
+            Item::Result(id) => match (ledger.known(id), to) {
+                (Known::Finished(outcome), Outlet::Broker) => {
+                    Some(reply::result(id, now, &outcome))
+                }
+                (Known::Finished(outcome), Outlet::Api) => Some(operation::result(&outcome)),
+                (Known::New | Known::Unfinished, _) => None,
+            },
+        });
+    }
+
+    pub(super) fn settle(&mut self, returned: &Returned) {
+        let later = Instant::now() + self.config.borrow().pace.of(REFUSED_AGAIN);
+        if let Some(id) = self.outbox().settle(returned, later) {
+            self.ledger.reported(&id, self.began.elapsed());
+        }
+    }
+}

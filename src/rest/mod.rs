@@ -1,0 +1,248 @@
+//! Results and presence over HTTP, with option `rest`: what goes to the broker without it.
+//!
+//! ```text
+//! PATCH <api_url>/operations/<id>    what became of a job
+//! POST  <api_url>/ping               the device is there
+//! ```
+//!
+//! A result is sent until the API has accepted it. What is wrong with the API or the way to it holds
+//! up all of them and is tried again by the one retry rule; an API that refuses one result gets the
+//! others first.
+
+mod ping;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+use tokio::sync::watch;
+use tokio::time::{sleep_until, Instant};
+
+use crate::clock;
+use crate::config::Config;
+use crate::jobs::{Replies, Reply};
+use crate::outage::Outage;
+use crate::upload::answer::Answer;
+use crate::upload::attempts::Attempts;
+use crate::upload::body::Body;
+use crate::upload::endpoint::{path_part, Endpoint};
+use crate::upload::http::{Client, HttpError};
+use crate::upload::Facts;
+
+/// What the part works with.
+pub struct Part {
+    pub config: Arc<Config>,
+    /// As the API knows the device.
+    pub mac: String,
+    pub replies: Replies,
+    /// `None` while `rest` is not set.
+    pub facts: watch::Sender<Option<Facts>>,
+    /// Health code, once it is known.
+    pub health: watch::Receiver<Option<u8>>,
+}
+
+/// Why a request did not do what it was to do.
+#[derive(Debug, thiserror::Error)]
+enum RestError {
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("{host} {answer}")]
+    NotAccepted { host: String, answer: Answer },
+}
+
+impl RestError {
+    /// Whether it is about the one request that was sent.
+    fn is_about_the_request(&self) -> bool {
+        matches!(self, RestError::NotAccepted { answer, .. } if answer.is_about_the_request())
+    }
+
+    /// How long the server wants to be left alone.
+    fn asked_wait(&self) -> Duration {
+        match self {
+            RestError::NotAccepted { answer, .. } => answer.asked_wait(),
+            RestError::Http(_) => Duration::ZERO,
+        }
+    }
+}
+
+/// Sends results and pings until `shutdown`; returns the replies for whoever publishes them next.
+///
+/// Without `rest` it only waits, and without a usable `api_url` too: then the facts say so.
+pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
+    let Part {
+        config,
+        mac,
+        mut replies,
+        facts,
+        health,
+    } = part;
+    replies.give_back();
+    if !config.rest {
+        facts.send_replace(None);
+        shutdown.await;
+        return replies;
+    }
+    facts.send_replace(Some(Facts::default()));
+    let work = async {
+        match Endpoint::new("api_url", &config.api_url, &config, &mac) {
+            Ok(api) => {
+                let rest = Rest {
+                    client: Client::new(Arc::clone(&config), [&api]),
+                    attempts: Attempts::new(&config),
+                    refusals: Outage::default(),
+                    pings: Outage::default(),
+                    config: &config,
+                    mac: &mac,
+                    api,
+                    facts: &facts,
+                    health: &health,
+                };
+                rest.run(&mut replies).await;
+            }
+            Err(error) => {
+                let why = error.to_string();
+                log::warn!("{why}: results of jobs are kept, none is sent");
+                facts.send_replace(Some(Facts {
+                    last_error: Some(why),
+                    ..Facts::default()
+                }));
+                std::future::pending().await
+            }
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = shutdown => {}
+    }
+    replies
+}
+
+struct Rest<'a> {
+    config: &'a Config,
+    mac: &'a str,
+    api: Endpoint,
+    client: Client,
+    attempts: Attempts,
+    /// Of single results by an API that works.
+    refusals: Outage,
+    pings: Outage,
+    facts: &'a watch::Sender<Option<Facts>>,
+    health: &'a watch::Receiver<Option<u8>>,
+}
+
+impl Rest<'_> {
+    async fn run(mut self, replies: &mut Replies) {
+        let mut ping = self.config.pace.interval(self.config.ping_interval);
+        let mut held: Option<Reply> = None;
+        let mut due = Instant::now();
+        let mut more = true;
+        loop {
+            tokio::select! {
+                reply = replies.next(), if held.is_none() && more => {
+                    more = reply.is_some();
+                    held = reply;
+                }
+                () = sleep_until(due), if held.is_some() => {
+                    if let Some(reply) = held.take() {
+                        if let Err((reply, wait)) = self.report(reply).await {
+                            held = Some(reply);
+                            due = Instant::now() + wait;
+                        }
+                    }
+                }
+                _ = ping.tick(), if !self.config.no_ping => self.ping(held.is_some()).await,
+                // No more results, and no pings.
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Sends a result; gives it back with how long to wait if it has to be sent again.
+    async fn report(&mut self, reply: Reply) -> Result<(), (Reply, Duration)> {
+        let Some(id) = path_part(&reply.id) else {
+            log::error!(
+                "the result of job '{}' is not sent: no URL can hold it",
+                reply.id
+            );
+            reply.acknowledged();
+            return Ok(());
+        };
+        let to = self.api.below(&format!("/operations/{id}"));
+        let body = Body::json(reply.payload.clone());
+        self.change(|facts| facts.next_attempt = None);
+        match self.send(Method::PATCH, &to, body).await {
+            Ok(()) => {
+                self.attempts.accepted();
+                self.accepted();
+                reply.acknowledged();
+            }
+            Err(error) if error.is_about_the_request() => {
+                let text = format!("{error} to the result of a job");
+                log::log!(self.refusals.level(&text), "{text}; it is sent again later");
+                self.tell(text);
+                reply.refused();
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let wait = self
+                    .attempts
+                    .failed("result of a job", &text, error.asked_wait());
+                let at = clock::epoch_seconds() + wait.as_secs_f64().ceil() as u64;
+                self.tell(text);
+                self.change(|facts| facts.next_attempt = Some(at));
+                return Err((reply, wait));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the device is there, once: the next ping is as good as another attempt. While a result
+    /// has to be sent again, that is what the facts are about.
+    async fn ping(&mut self, failing: bool) {
+        let health = *self.health.borrow();
+        let body = Body::json(ping::encode(clock::epoch_seconds(), self.mac, health));
+        match self
+            .send(Method::POST, &self.api.below("/ping"), body)
+            .await
+        {
+            Ok(()) => {
+                self.pings.over();
+                if !failing {
+                    self.accepted();
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                log::log!(self.pings.level(&text), "ping: {text}");
+                if !failing {
+                    self.tell(text);
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, method: Method, to: &Endpoint, body: Body) -> Result<(), RestError> {
+        match self.client.send(method, to, body).await? {
+            Answer::Accepted => Ok(()),
+            answer => Err(RestError::NotAccepted {
+                host: to.host().to_owned(),
+                answer,
+            }),
+        }
+    }
+
+    fn accepted(&self) {
+        let host = self.api.host().to_owned();
+        self.change(|facts| facts.accepted(host));
+    }
+
+    fn tell(&self, error: String) {
+        self.change(|facts| facts.last_error = Some(error));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Facts)) {
+        self.facts
+            .send_modify(|facts| change(facts.get_or_insert_default()));
+    }
+}

@@ -1,0 +1,138 @@
+//! TLS: which servers are believed, and how we show them who we are.
+//!
+//! Certificates are read when a connection is to be made and not at start, because the agent has to be
+//! on the bus before; they are read again after a handshake that failed, so that a file that was
+//! repaired is picked up without a restart.
+
+mod identity;
+mod insecure;
+mod roots;
+#[cfg(test)]
+mod tests;
+pub mod words;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::client::{ClientConfig, Resumption};
+use rustls::crypto::ring;
+
+use crate::config::{Config, FileError, Problem};
+
+/// Sessions remembered for a cheaper handshake. A part talks to one or two servers.
+const SESSIONS: usize = 4;
+
+/// Largest file of certificates that is read, bytes; the usual bundle of all CAs has 230 KB.
+const FILE_MAX: u64 = 2 << 20;
+
+/// Why no TLS connection can be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("no root certificates in {0}: install the package ca-bundle")]
+    NoRoots(String),
+    #[error("option '{option}': {path}: {error}")]
+    File {
+        option: &'static str,
+        path: PathBuf,
+        error: FileError,
+    },
+    #[error("option '{option}': {path} holds no certificate that can be used (PEM is wanted)")]
+    NoCertificate { option: &'static str, path: PathBuf },
+    /// Its path is nobody's business, here and below.
+    #[error("option 'tls_key': the file {0}")]
+    KeyFile(FileError),
+    #[error(
+        "option 'tls_key': the file holds no private key that can be used (PEM without a \
+         passphrase is wanted)"
+    )]
+    NoKey,
+    #[error("option '{0}' is set without '{1}'")]
+    Half(&'static str, &'static str),
+    #[error("option 'tls_key': the key does not belong to the certificate in {0}")]
+    OtherKey(PathBuf),
+    #[error("TLS cannot be set up: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+/// For the broker: it is checked against `cacrt`, or against the system's roots without that option,
+/// and gets our client certificate (`tls_cert`, `tls_key`) if it asks for one.
+///
+/// # Errors
+///
+/// A file that is missing, cannot be read or does not hold what it should.
+pub fn for_broker(config: &Config) -> Result<Arc<ClientConfig>, TlsError> {
+    let roots = match &config.cacrt {
+        Some(file) => roots::from_file("cacrt", file)?,
+        None => roots::of_the_system()?,
+    };
+    let builder = versions()?.with_root_certificates(roots);
+    let config = match identity::read(config)? {
+        Some(identity) => identity.join(builder)?,
+        None => builder.with_no_client_auth(),
+    };
+    Ok(Arc::new(frugal(config)))
+}
+
+/// For requests to the API: servers are checked against the system's roots, with `insecure` not at
+/// all. Roots are read only if they are `needed`, because they cost memory.
+///
+/// # Errors
+///
+/// Roots are needed and there are none.
+pub fn for_api(config: &Config, needed: bool) -> Result<ClientConfig, TlsError> {
+    if config.insecure {
+        let builder = insecure::believe_everyone(versions()?);
+        return Ok(frugal(builder.with_no_client_auth()));
+    }
+    for_pages(needed)
+}
+
+/// For pages of the world: their servers are checked against the system's roots, which are read only if
+/// they are `needed`.
+///
+/// # Errors
+///
+/// Roots are needed and there are none.
+pub fn for_pages(needed: bool) -> Result<ClientConfig, TlsError> {
+    let roots = match needed {
+        true => roots::of_the_system()?,
+        false => rustls::RootCertStore::empty(),
+    };
+    let builder = versions()?.with_root_certificates(roots);
+    Ok(frugal(builder.with_no_client_auth()))
+}
+
+/// What a person should know about these settings although they work.
+pub fn warnings(config: &Config) -> Vec<Problem> {
+    let warning = |option: &str, reason: &str| Problem {
+        option: Some(option.to_owned()),
+        source: "tls".to_owned(),
+        line: None,
+        reason: reason.to_owned(),
+    };
+    let mut warnings = Vec::new();
+    if config.insecure {
+        let reason =
+            "certificates of the API are not checked: anyone on the way can read the token";
+        warnings.push(warning("insecure", reason));
+    }
+    let key = config.tls_key.as_ref().filter(|_| config.tls);
+    if key.is_some_and(|key| identity::is_open_to_others(&key.0)) {
+        let reason = "others can read the file: chmod 600 it";
+        warnings.push(warning("tls_key", reason));
+    }
+    warnings
+}
+
+type Versions = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
+
+/// TLS 1.2 and 1.3.
+fn versions() -> Result<Versions, rustls::Error> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+}
+
+fn frugal(mut config: ClientConfig) -> ClientConfig {
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    config
+}

@@ -1,0 +1,70 @@
+//! What is sent in a request, and how it is packed.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+use flate2::Compression;
+
+use crate::config::UploadFormat;
+
+/// The body of a request with the headers that describe it.
+#[derive(Debug, Clone)]
+pub struct Body {
+    pub content_type: String,
+    /// The body as such is gzip.
+    pub gzip: bool,
+    pub bytes: Bytes,
+}
+
+impl Body {
+    /// One JSON value, as it is.
+    pub fn json(bytes: impl Into<Bytes>) -> Self {
+        Body {
+            content_type: "application/json".to_owned(),
+            gzip: false,
+            bytes: bytes.into(),
+        }
+    }
+
+    /// Reports as `upload_format` wants them.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be packed.
+    pub fn of_lines(lines: &[u8], format: UploadFormat) -> io::Result<Self> {
+        let gzip = gzip(lines)?;
+        Ok(match format {
+            UploadFormat::Multipart => form(&gzip),
+            UploadFormat::Ndjson => Body {
+                content_type: "application/x-ndjson".to_owned(),
+                gzip: true,
+                bytes: gzip.into(),
+            },
+        })
+    }
+}
+
+/// One member, because many readers stop after the first.
+fn gzip(lines: &[u8]) -> io::Result<Vec<u8>> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(lines)?;
+    gzip.finish()
+}
+
+/// The original's form: one file named `data`.
+fn form(data: &[u8]) -> Body {
+    // 128 random bits do not occur in the data.
+    let boundary = format!("{:032x}", fastrand::u128(..));
+    let head = format!(
+        "--{boundary}\r\n\
+         Content-Disposition: form-data; name=\"data\"; filename=\"archive.gz\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n"
+    );
+    let tail = format!("\r\n--{boundary}--\r\n");
+    Body {
+        content_type: format!("multipart/form-data; boundary={boundary}"),
+        gzip: false,
+        bytes: [head.as_bytes(), data, tail.as_bytes()].concat().into(),
+    }
+}

@@ -1,0 +1,127 @@
+//! The way to the server: `stats_url`, or `backup_stats_url` while that fails.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Method;
+
+use super::answer::Answer;
+use super::body::Body;
+use super::endpoint::Endpoint;
+use super::http::{Client, HttpError};
+use crate::config::Config;
+use crate::outage::Outage;
+
+/// Why something was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("{host} {answer}")]
+    NotAccepted { host: String, answer: Answer },
+    #[error("{main}; backup: {backup}")]
+    Both {
+        main: Box<LinkError>,
+        backup: Box<LinkError>,
+    },
+}
+
+impl LinkError {
+    /// Whether it says nothing about what was sent, so that another server may take it.
+    fn is_the_servers(&self) -> bool {
+        match self {
+            LinkError::NotAccepted { answer, .. } => answer.is_the_servers(),
+            _ => true,
+        }
+    }
+
+    /// How long the server wants to be left alone.
+    pub(super) fn asked_wait(&self) -> Duration {
+        match self {
+            LinkError::NotAccepted { answer, .. } => answer.asked_wait(),
+            LinkError::Both { main, backup } => main.asked_wait().max(backup.asked_wait()),
+            LinkError::Http(_) => Duration::ZERO,
+        }
+    }
+}
+
+/// One or two servers that take reports.
+pub(super) struct Link {
+    client: Client,
+    main: Endpoint,
+    backup: Option<Endpoint>,
+    /// The backup took something, and is asked first until [`Link::begin`].
+    on_backup: bool,
+    /// Of the first server, while the backup works.
+    outage: Outage,
+}
+
+impl Link {
+    /// # Errors
+    ///
+    /// `stats_url` is no URL to send to. A bad `backup_stats_url` is only logged.
+    pub(super) fn new(config: &Arc<Config>, mac: &str) -> Result<Self, HttpError> {
+        let main = Endpoint::new("stats_url", &config.stats_url, config, mac)?;
+        let backup = match config.backup_stats_url.as_str() {
+            "" => None,
+            url => match Endpoint::new("backup_stats_url", url, config, mac) {
+                Ok(backup) => Some(backup),
+                Err(error) => {
+                    log::warn!("{error}: there is no backup");
+                    None
+                }
+            },
+        };
+        Ok(Link {
+            client: Client::new(Arc::clone(config), [&main].into_iter().chain(&backup)),
+            main,
+            backup,
+            on_backup: false,
+            outage: Outage::default(),
+        })
+    }
+
+    /// A new attempt: `stats_url` comes first again.
+    pub(super) fn begin(&mut self) {
+        self.on_backup = false;
+    }
+
+    /// Posts `body`, and says which host took it.
+    pub(super) async fn post(&mut self, body: Body) -> Result<String, LinkError> {
+        let (main, backup) = (&self.main, self.backup.as_ref());
+        let Some(backup) = backup else {
+            return post(&mut self.client, main, body).await;
+        };
+        if self.on_backup {
+            return post(&mut self.client, backup, body).await;
+        }
+        let error = match post(&mut self.client, main, body.clone()).await {
+            Err(error) if error.is_the_servers() => error,
+            done => {
+                self.outage.over();
+                return done;
+            }
+        };
+        match post(&mut self.client, backup, body).await {
+            Ok(host) => {
+                self.on_backup = true;
+                let text = error.to_string();
+                let level = self.outage.level(&text);
+                log::log!(level, "delivery: {text}; {host} takes it instead");
+                Ok(host)
+            }
+            Err(second) => Err(LinkError::Both {
+                main: Box::new(error),
+                backup: Box::new(second),
+            }),
+        }
+    }
+}
+
+async fn post(client: &mut Client, to: &Endpoint, body: Body) -> Result<String, LinkError> {
+    let host = to.host().to_owned();
+    match client.send(Method::POST, to, body).await? {
+        Answer::Accepted => Ok(host),
+        answer => Err(LinkError::NotAccepted { host, answer }),
+    }
+}
