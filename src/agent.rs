@@ -15,7 +15,6 @@ use crate::config::{self, Config, Loaded, Problem};
 use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
 use crate::provision::identity::{identify, IdentityError};
-use crate::provision::wan;
 use crate::shutdown::{shutdown, Signals};
 use crate::starts::{self, Starts};
 use crate::status::{Board, ConfigFacts};
@@ -89,7 +88,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let mac = match identify(&config, None, &root) {
         // Only a device without a configured identity has to ask.
         Ok(known) if known.source.is_configured() => known,
-        _ => identify(&config, wan::mac(&client).await.as_deref(), &root)?,
+        _ => identify(&config, collect::wan_mac(&client).await, &root)?,
     };
     log::info!(
         "socketman {} on {} ({})",
@@ -203,6 +202,8 @@ impl Parts {
         let (code, code_known) = watch::channel(None);
         let (collect_facts, collect_known) = watch::channel(collect::Facts::default());
         let (newest, newest_known) = watch::channel(None);
+        let every = config.pace.of(collect::history::EVERY);
+        let (history, history_known) = watch::channel(collect::History::new(every));
         first.spawn(collect::run(
             collect::Part {
                 config: config.clone(),
@@ -213,6 +214,7 @@ impl Parts {
                 reports,
                 facts: collect_facts,
                 newest,
+                history,
             },
             ends.clone(),
         ));
@@ -305,6 +307,7 @@ impl Parts {
                 jobs: jobs.facts(),
             },
             newest: newest_known,
+            history: history_known,
             health,
             jobs,
             config: configs,
@@ -350,13 +353,13 @@ async fn ended(parts: &mut JoinSet<()>) {
 async fn keep(mut collected: mpsc::Receiver<Arc<Report>>, spool: spool::Handle) {
     while let Some(report) = collected.recv().await {
         let build = move |stamp: &spool::Stamp<'_>| {
-            report.to_line(&collect::Stamp {
+            let known = collect::Stamp {
                 boot_id: stamp.boot_id,
                 seq: stamp.seq,
                 created_at: stamp.created_at,
                 clock: stamp.clock.word(),
-                gaps: stamp.gaps,
-            })
+            };
+            report.to_line(&known, stamp.gaps)
         };
         match spool.append(build).await {
             Ok(Ok(())) => {}

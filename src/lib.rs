@@ -20,8 +20,8 @@
 //!   nothing of the crate above it.
 //! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
 //!   registers and subscribes again by itself.
-//! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, and
-//!   makes a `Report` of what answered.
+//! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, hears
+//!   who comes and goes, and makes a `Report` of what answered; it remembers the last day.
 //! * [`spool`] gives each report its identity (boot id, seq) and keeps it in files until the API has
 //!   accepted it; bounded, and what did not fit is declared.
 //! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only. The agent's
@@ -36,7 +36,8 @@
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
 //! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
-//! knows the lab may let time pass faster, [`logging`] where words go.
+//! knows the lab may let time pass faster, [`logging`] where words go; [`file`] and [`mac`] read what
+//! others wrote.
 
 pub mod agent;
 pub mod api;
@@ -47,10 +48,12 @@ pub mod collect;
 pub mod config;
 pub mod crash;
 pub mod durable;
+pub mod file;
 pub mod health;
 pub mod jobs;
 pub mod lock;
 pub mod logging;
+pub mod mac;
 pub mod mqtt;
 pub mod outage;
 pub mod provision;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
-use crate::collect::Report;
+use crate::collect::{History, Report};
 use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::ubus::blobmsg::Type;
@@ -40,6 +40,7 @@ const OFFER_RETRY: Duration = Duration::from_secs(1);
 pub struct Sources {
     pub board: Board,
     pub newest: watch::Receiver<Option<Arc<Report>>>,
+    pub history: watch::Receiver<History>,
     pub health: healthy::Handle,
     pub jobs: job::Handle,
     pub config: watch::Receiver<Arc<config::Config>>,
@@ -50,6 +51,7 @@ pub fn methods() -> Vec<Method> {
     vec![
         Method::new("status", &[]),
         Method::new("stats", &[("offset", Type::Int32), ("limit", Type::Int32)]),
+        Method::new("history", &[]),
         Method::new("jobs", &[]),
         Method::new("job", &[("id", Type::String)]),
         Method::new(
@@ -107,6 +109,7 @@ async fn answer_calls(object: &mut Object, sources: &Sources) {
         match request.method.as_str() {
             "status" => request.reply(&sources.board.status()),
             "stats" => state::stats(request, &sources.newest),
+            "history" => state::history(request, &sources.history),
             "jobs" => jobs::recent(request, &sources.jobs).await,
             "job" => jobs::one(request, &sources.jobs).await,
             "run_job" => jobs::run(request, sources, &runs).await,

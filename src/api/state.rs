@@ -1,12 +1,14 @@
-//! Method `stats`: the newest report, by pages.
+//! Methods `stats` (the newest report, by pages) and `history` (the last day).
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::REPLY_MAX;
-use crate::collect::{Device, Interface, Lease, Report, Ssid, Station};
+use crate::clock;
+use crate::collect::{Device, Event, History, Interface, Lease, Neighbour, Report, Ssid, Station};
 use crate::ubus::{to_members, Request, Status};
 
 /// Stations and leases in a reply unless asked otherwise, and at most: they fit with room to spare.
@@ -25,12 +27,16 @@ struct Page<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ssids: Option<&'a [Ssid]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    survey: Option<&'a [Neighbour]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     stations: Option<&'a [Station]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dhcp: Option<&'a [Lease]>,
     device: &'a Device,
     #[serde(skip_serializing_if = "Option::is_none")]
     interfaces: Option<&'a [Interface]>,
+    #[serde(skip_serializing_if = "<[Event]>::is_empty")]
+    events: &'a [Event],
     /// There are stations or leases behind this page.
     more: bool,
 }
@@ -51,10 +57,12 @@ impl<'a> Page<'a> {
         .unwrap_or(0);
         Page {
             ssids: report.ssids.as_deref(),
+            survey: report.survey.as_deref(),
             stations: report.stations.as_deref().map(|l| cut(l, offset, limit)),
             dhcp: report.dhcp.as_deref().map(|l| cut(l, offset, limit)),
             device: &report.device,
             interfaces: report.interfaces.as_deref(),
+            events: &report.events,
             more: offset.saturating_add(limit) < longest,
         }
     }
@@ -88,4 +96,12 @@ pub(super) fn stats(request: Request, newest: &watch::Receiver<Option<Arc<Report
             }
         }
     }
+}
+
+/// Replies the points of the last day, oldest first.
+pub(super) fn history(request: Request, history: &watch::Receiver<History>) {
+    let lists = history
+        .borrow()
+        .lists(Instant::now(), clock::epoch_seconds());
+    request.reply(&lists);
 }

@@ -1,13 +1,20 @@
 //! Files below the root directory, read bounded and without ever waiting for somebody to write.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use log::debug;
+
+use super::hosts::Hint;
+use super::lease_file;
+use super::leases::Leases;
+use crate::file::read_up_to;
 
 /// Largest of the kernel's small files that is read whole.
 const SMALL: u64 = 64 << 10;
+
+/// Bytes of a table with a line for each station that are looked at.
+const MAX_TABLE: u64 = 1 << 20;
 
 /// The tree that holds `/proc`, `/sys`, `/etc` and `/tmp`.
 #[derive(Debug, Clone)]
@@ -26,20 +33,7 @@ impl Files {
     ///
     /// As of open and read; what is no regular file is an invalid input.
     pub(super) fn read(&self, path: &str, limit: u64) -> io::Result<(Vec<u8>, bool)> {
-        // Without NONBLOCK the open of a FIFO would wait for its writer.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let file: File = rustix::fs::open(self.root.join(path), flags, Mode::empty())?.into();
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            ));
-        }
-        let mut bytes = Vec::new();
-        file.take(limit + 1).read_to_end(&mut bytes)?;
-        let more = bytes.len() as u64 > limit;
-        bytes.truncate(limit as usize);
-        Ok((bytes, more))
+        read_up_to(&self.root.join(path), limit)
     }
 
     /// A small file as text without the white space and NULs around it; `None` if it cannot be
@@ -49,6 +43,24 @@ impl Files {
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
         (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// What dnsmasq has given out, by its lease file; `now` in seconds since the epoch.
+    pub(super) fn leases(&self, now: u64) -> Option<Leases> {
+        let read = self.read(lease_file::PATH, MAX_TABLE);
+        let (bytes, more) = read
+            .inspect_err(|error| debug!("/{}: {error}", lease_file::PATH))
+            .ok()?;
+        let mut leases = Leases::of_file(&bytes, now);
+        leases.cut_short |= more;
+        Some(leases)
+    }
+
+    /// The kernel's neighbour table of IPv4; that of IPv6 is in no file.
+    pub(super) fn neighbours(&self) -> Vec<Hint> {
+        let read = self.read("proc/net/arp", MAX_TABLE);
+        let table = read.map(|(bytes, _)| bytes).unwrap_or_default();
+        Hint::read_neighbours(&String::from_utf8_lossy(&table))
     }
 
     /// A small file that holds one number.
@@ -62,34 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fifo_and_a_directory_are_refused_without_waiting() {
-        let dir = tempfile::tempdir().unwrap();
-        let files = Files::below(dir.path());
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            dir.path().join("fifo"),
-            rustix::fs::FileType::Fifo,
-            Mode::RUSR | Mode::WUSR,
-            0,
-        )
-        .unwrap();
-        for path in ["fifo", "."] {
-            let refused = files.read(path, 10).unwrap_err();
-            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput, "{path}");
-        }
-        assert_eq!(
-            files.read("none", 10).unwrap_err().kind(),
-            io::ErrorKind::NotFound
-        );
-    }
-
-    #[test]
-    fn a_large_file_is_read_up_to_its_limit() {
+    fn white_space_and_nuls_around_a_text_are_none_of_it() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("f"), b" 123\0\n").unwrap();
+        std::fs::write(dir.path().join("empty"), b" \0\n").unwrap();
         let files = Files::below(dir.path());
-        assert_eq!(files.read("f", 3).unwrap(), (b" 12".to_vec(), true));
-        assert_eq!(files.read("f", 6).unwrap(), (b" 123\0\n".to_vec(), false));
+        assert_eq!(files.text("f").as_deref(), Some("123"));
         assert_eq!(files.number::<u32>("f"), Some(123));
+        assert_eq!(files.text("empty"), None);
+        assert_eq!(files.text("none"), None);
     }
 }

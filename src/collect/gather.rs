@@ -1,300 +1,172 @@
-//! Asks the bus: everything at once, each answer with a deadline of its own, so that a daemon that
-//! hangs costs what it alone knows.
+//! Asks the bus: everything at once as far as the daemon has room for the answers, each with a
+//! deadline of its own, so that a callee that hangs costs what it alone knows.
 
-use std::future::Future;
+use std::collections::VecDeque;
+use std::future::{poll_fn, Future};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use log::debug;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::network::{Devices, Dump};
-use super::reply::List;
-use super::system::{Board, Info};
-use super::wireless::{Air, Ap, Netdev};
+use super::netdevs::device_of;
+use super::network::Dump;
+use super::question::Question;
+use super::replies::{Replies, Reply};
+use super::reply::Fields;
+use crate::clock;
+use crate::mac::Mac;
+use crate::ubus::blob::Writer;
 use crate::ubus::{Client, Error, Status};
 
-/// How long one object may take to answer; all objects of one daemon share it.
+/// How long one object may take to answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Networks of hostapd, and devices of iwinfo, that are asked about.
-const MAX_NETDEVS: usize = 64;
+/// How long all of them may take: less than lies between two reports.
+const ALL_WITHIN: Duration = Duration::from_secs(10);
 
-/// Objects of one daemon that are asked at the same time.
-const AT_ONCE: usize = 32;
+/// Bytes of answers that may be on their way at once: half of what the daemon keeps for us.
+const IN_FLIGHT: usize = 512 << 10;
 
-/// What the bus said; `None` where nobody answered.
-#[derive(Debug, Default)]
-pub(super) struct Replies {
-    pub(super) board: Option<Board>,
-    pub(super) info: Option<Info>,
-    pub(super) dump: Option<Dump>,
-    pub(super) devices: Option<Devices>,
-    /// `None` if Wi-Fi is not asked about.
-    pub(super) air: Option<Air>,
-    /// What did not answer or does not exist.
-    pub(super) missing: Vec<String>,
+/// How large answers are taken to be before there was any.
+const UNKNOWN_ANSWER: usize = 16 << 10;
+
+/// How long an agent without a configured identity waits for the bus at start.
+const BUS_WITHIN: Duration = Duration::from_secs(5);
+
+/// A question under way. All are one type, for each further one would be as much code again.
+type Asked = Pin<Box<dyn Future<Output = (Question, Result<Reply, Error>)> + Send>>;
+
+/// Asks, and remembers how large answers are: the daemon drops what a client does not read in
+/// time, beyond 1 MiB, so no more is asked for at once than fits there.
+#[derive(Debug)]
+pub(super) struct Gatherer {
+    /// Bytes of the largest answer of the last time.
+    largest: usize,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct DeviceNames {
-    #[serde(default)]
-    devices: List<String>,
-}
+impl Gatherer {
+    pub(super) fn new() -> Self {
+        Gatherer {
+            largest: UNKNOWN_ANSWER,
+        }
+    }
 
-#[derive(Serialize)]
-struct Nothing {}
-
-#[derive(Serialize)]
-struct Of<'a> {
-    device: &'a str,
-}
-
-/// A result, or `None` and a word about it in `missing`.
-fn answered<T>(missing: &mut Vec<String>, source: &str, result: Result<T, Error>) -> Option<T> {
-    result
-        .inspect_err(|error| {
-            debug!("{source}: {error}");
-            missing.push(source.to_owned());
-        })
-        .ok()
-}
-
-/// Asks every source once.
-pub(super) async fn gather(client: &Client, wifi: bool) -> Replies {
-    let (board, info, dump, devices, air) = tokio::join!(
-        ask(client, "system", "board", &Nothing {}, TIMEOUT),
-        ask(client, "system", "info", &Nothing {}, TIMEOUT),
-        ask(client, "network.interface", "dump", &Nothing {}, TIMEOUT),
-        ask(client, "network.device", "status", &Nothing {}, TIMEOUT),
-        async {
-            match wifi {
-                true => Some(gather_air(client).await),
-                false => None,
+    /// Asks every source once; `hints` if what rpcd makes of names is wanted too.
+    pub(super) async fn gather(&mut self, client: &Client, wifi: bool, hints: bool) -> Replies {
+        use Question::{Aps, Board, Devices, Dump, Info, Leases4, Leases6, LuciLeases, Netdevs};
+        let mut questions = VecDeque::from([Board, Info, Dump, Devices, Leases4]);
+        if wifi {
+            questions.extend([Question::Radios, Aps, Netdevs, Leases6, LuciLeases]);
+        }
+        if wifi && hints {
+            questions.push_back(Question::Hints);
+        }
+        let until = Instant::now() + ALL_WITHIN;
+        let expected = std::mem::take(&mut self.largest);
+        let mut replies = Replies::new(wifi);
+        let mut asked: Vec<Asked> = Vec::new();
+        let mut answers = Vec::new();
+        loop {
+            let at_once = IN_FLIGHT / expected.max(self.largest).max(1);
+            while asked.len() < at_once.max(1) {
+                let Some(question) = questions.pop_front() else {
+                    break;
+                };
+                asked.push(Box::pin(ask(client.clone(), question, until)));
             }
-        },
-    );
-    let mut missing = Vec::new();
-    let mut replies = Replies {
-        board: answered(&mut missing, "system board", board),
-        info: answered(&mut missing, "system info", info),
-        dump: answered(&mut missing, "network.interface", dump),
-        devices: answered(&mut missing, "network.device", devices),
-        ..Replies::default()
-    };
-    if let Some((air, missing_there)) = air {
-        replies.air = Some(air);
-        missing.extend(missing_there);
-    }
-    replies.missing = missing;
-    replies
-}
-
-async fn gather_air(client: &Client) -> (Air, Vec<String>) {
-    let (radios, aps, netdevs) = tokio::join!(
-        ask(client, "network.wireless", "status", &Nothing {}, TIMEOUT),
-        gather_aps(client),
-        gather_netdevs(client),
-    );
-    let mut missing = Vec::new();
-    let radios = answered(&mut missing, "network.wireless", radios);
-    let aps = answered(&mut missing, "hostapd", aps).map(|(aps, missing_there)| {
-        if aps.is_empty() {
-            missing.push("hostapd".to_owned());
-        }
-        missing.extend(missing_there);
-        aps
-    });
-    let netdevs = answered(&mut missing, "iwinfo", netdevs).map(|(netdevs, missing_there)| {
-        missing.extend(missing_there);
-        netdevs
-    });
-    let air = Air {
-        aps,
-        netdevs: netdevs.unwrap_or_default(),
-        radios,
-    };
-    (air, missing)
-}
-
-/// Every object of hostapd that is one network.
-async fn gather_aps(client: &Client) -> Result<(Vec<Ap>, Vec<String>), Error> {
-    let objects = match client.lookup("hostapd.*", TIMEOUT).await {
-        Err(Error::Status(Status::NOT_FOUND)) => Vec::new(),
-        found => found?,
-    };
-    let mut names: Vec<&str> = objects
-        .iter()
-        .filter_map(|object| object.path.strip_prefix("hostapd."))
-        .collect();
-    names.sort_unstable();
-    let mut missing = Vec::new();
-    bound(&mut names, "hostapd", &mut missing);
-
-    let turn = Turns::new();
-    let asked = names.iter().map(|name| {
-        let turn = &turn;
-        async move {
-            let path = format!("hostapd.{name}");
-            let time = turn.next().await;
-            tokio::join!(
-                ask(client, &path, "get_status", &Nothing {}, time.left()),
-                ask(client, &path, "get_clients", &Nothing {}, time.left()),
-            )
-        }
-    });
-    let answers = all(asked).await;
-    let mut aps = Vec::with_capacity(names.len());
-    for (name, (status, clients)) in names.iter().zip(answers) {
-        // Gone since it was looked up, as all of them are for a moment when Wi-Fi is reloaded.
-        if let (Err(status), Err(clients)) = (&status, &clients) {
-            if is_gone(status) && is_gone(clients) {
-                continue;
+            if asked.is_empty() {
+                break;
             }
-        }
-        aps.push(Ap {
-            name: (*name).to_owned(),
-            status: answered(&mut missing, &format!("hostapd.{name} get_status"), status),
-            clients: answered(
-                &mut missing,
-                &format!("hostapd.{name} get_clients"),
-                clients,
-            ),
-        });
-    }
-    Ok((aps, missing))
-}
-
-/// Every device that iwinfo knows, those of VLANs included.
-async fn gather_netdevs(client: &Client) -> Result<(Vec<Netdev>, Vec<String>), Error> {
-    let known: DeviceNames = ask(client, "iwinfo", "devices", &Nothing {}, TIMEOUT).await?;
-    let mut names: Vec<&str> = known.devices.items.iter().map(String::as_str).collect();
-    let mut missing = Vec::new();
-    bound(&mut names, "iwinfo", &mut missing);
-
-    let turn = Turns::new();
-    let asked = names.iter().map(|device| {
-        let turn = &turn;
-        async move {
-            let of = Of { device };
-            let time = turn.next().await;
-            tokio::join!(
-                ask(client, "iwinfo", "info", &of, time.left()),
-                ask(client, "iwinfo", "assoclist", &of, time.left()),
-            )
-        }
-    });
-    let answers = all(asked).await;
-    let mut netdevs = Vec::with_capacity(names.len());
-    for (name, (info, stations)) in names.iter().zip(answers) {
-        if let (Err(info), Err(stations)) = (&info, &stations) {
-            if is_gone(info) && is_gone(stations) {
-                continue;
+            let (question, reply) = poll_fn(|context| first(&mut asked, context)).await;
+            if let Ok(Reply::Data(data)) = &reply {
+                self.largest = self.largest.max(data.len());
             }
-        }
-        netdevs.push(Netdev {
-            name: (*name).to_owned(),
-            info: answered(&mut missing, &format!("iwinfo info {name}"), info),
-            stations: answered(&mut missing, &format!("iwinfo assoclist {name}"), stations),
-        });
-    }
-    Ok((netdevs, missing))
-}
-
-fn is_gone(error: &Error) -> bool {
-    *error == Error::Status(Status::NOT_FOUND)
-}
-
-/// Nobody can make the list of what is asked long, or its names.
-fn bound(names: &mut Vec<&str>, source: &str, missing: &mut Vec<String>) {
-    names.retain(|name| !name.is_empty() && name.len() <= super::reply::MAX_TEXT);
-    if names.len() > MAX_NETDEVS {
-        missing.push(format!("{source} beyond {MAX_NETDEVS} networks"));
-        names.truncate(MAX_NETDEVS);
-    }
-}
-
-async fn ask<R: DeserializeOwned>(
-    client: &Client,
-    path: &str,
-    method: &str,
-    args: &impl Serialize,
-    timeout: Duration,
-) -> Result<R, Error> {
-    client.call(path, method, args, timeout).await
-}
-
-/// Lets so many ask at a time, all of them within one [`TIMEOUT`].
-struct Turns {
-    permits: Semaphore,
-    until: Instant,
-}
-
-/// The turn of one; the next has it when this is dropped.
-struct Turn<'a> {
-    _permit: Option<tokio::sync::SemaphorePermit<'a>>,
-    until: Instant,
-}
-
-impl Turns {
-    fn new() -> Self {
-        Turns {
-            permits: Semaphore::new(AT_ONCE),
-            until: Instant::now() + TIMEOUT,
-        }
-    }
-
-    async fn next(&self) -> Turn<'_> {
-        // Fails only once it is closed, which nobody does.
-        Turn {
-            _permit: self.permits.acquire().await.ok(),
-            until: self.until,
-        }
-    }
-}
-
-impl Turn<'_> {
-    fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
-    }
-}
-
-/// Runs the futures together; their results in order.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    enum Slot<F: Future> {
-        Running(Pin<Box<F>>),
-        Done(F::Output),
-    }
-
-    let mut slots: Vec<Option<Slot<F>>> = futures
-        .map(|future| Some(Slot::Running(Box::pin(future))))
-        .collect();
-    // Cheap enough: they are few, and one poll of a waiting call looks at one channel.
-    std::future::poll_fn(|context| {
-        let mut waiting = false;
-        for slot in &mut slots {
-            if let Some(Slot::Running(future)) = slot {
-                match future.as_mut().poll(context) {
-                    Poll::Ready(result) => *slot = Some(Slot::Done(result)),
-                    Poll::Pending => waiting = true,
+            match question {
+                Aps | Netdevs => {
+                    questions.extend(replies.take(question, reply, clock::epoch_seconds()));
                 }
+                // Read when all are here, for nothing is taken from the bus meanwhile.
+                _ => answers.push((question, reply)),
             }
         }
-        match waiting {
-            true => Poll::Pending,
-            false => Poll::Ready(()),
+        for (question, reply) in answers {
+            replies.take(question, reply, clock::epoch_seconds());
         }
-    })
-    .await;
-    slots
-        .into_iter()
-        .filter_map(|slot| match slot {
-            Some(Slot::Done(result)) => Some(result),
-            _ => None,
-        })
-        .collect()
+        replies
+    }
+}
+
+async fn ask(
+    client: Client,
+    question: Question,
+    until: Instant,
+) -> (Question, Result<Reply, Error>) {
+    let (path, method, args) = question.call();
+    let within = TIMEOUT.min(until.saturating_duration_since(Instant::now()));
+    let reply = match question {
+        Question::Aps => match client.lookup(&path, within).await {
+            Ok(objects) => Ok(objects.into_iter().map(|object| object.path).collect()),
+            Err(Error::Status(Status::NOT_FOUND)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+        .map(Reply::Paths),
+        _ => call(&client, path, method, args, within)
+            .await
+            .map(Reply::Data),
+    };
+    (question, reply)
+}
+
+async fn call(
+    client: &Client,
+    path: String,
+    method: &str,
+    args: Vec<u8>,
+    within: Duration,
+) -> Result<Bytes, Error> {
+    let replies = client.call_raw(&path, method, args, within).await?;
+    replies.into_iter().next().ok_or(Error::NoData)
+}
+
+/// Takes out the first that is done. Cheap enough: they are few, and one poll of a waiting call
+/// looks at one channel.
+fn first(
+    asked: &mut Vec<Asked>,
+    context: &mut Context<'_>,
+) -> Poll<(Question, Result<Reply, Error>)> {
+    for at in 0..asked.len() {
+        if let Poll::Ready(answer) = asked[at].as_mut().poll(context) {
+            drop(asked.swap_remove(at));
+            return Poll::Ready(answer);
+        }
+    }
+    Poll::Pending
+}
+
+/// The MAC of the device that owns the default route, as netifd knows it; `None` without a bus,
+/// without netifd or without such a route.
+pub async fn wan_mac(client: &Client) -> Option<Mac> {
+    match ask_wan_mac(client).await {
+        Ok(mac) => mac,
+        Err(error) => {
+            log::info!("WAN device not known: {error}");
+            None
+        }
+    }
+}
+
+async fn ask_wan_mac(client: &Client) -> Result<Option<Mac>, Error> {
+    client.connected(BUS_WITHIN).await?;
+    let (path, method, args) = Question::Dump.call();
+    let dump = call(client, path, method, args, TIMEOUT).await?;
+    let Some(wan) = Dump::read(Fields::of(&dump)).and_then(|dump| dump.wan()) else {
+        return Ok(None);
+    };
+    let (path, method, _) = Question::Devices.call();
+    let mut name = Writer::new();
+    name.string(b"name", wan.device.as_bytes());
+    let status = call(client, path, method, name.into_bytes(), TIMEOUT).await?;
+    Ok(device_of(wan.device, Fields::of(&status)).and_then(|device| device.mac))
 }

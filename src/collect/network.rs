@@ -1,116 +1,39 @@
-//! Network devices and the way to the world, as netifd knows them.
+//! Logical interfaces and the way to the world, as netifd knows them.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde::Deserialize;
-
-use super::mac::Mac;
-use super::reply::{lenient, text, List, Table};
-use super::report::{Counters, Device, Interface};
+use super::reply::{Field, Fields, MAX_ENTRIES};
+use super::report::{Device, Interface};
 
 /// The kernel's main routing table.
 const MAIN_TABLE: u64 = 254;
 
 /// Reply of `network.interface dump`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Dump {
-    #[serde(default)]
-    interface: List<Logical>,
+    interface: Vec<Logical>,
 }
 
 /// One logical interface; most of it is there only while it is up.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Default)]
 struct Logical {
-    #[serde(default, deserialize_with = "lenient")]
     up: Option<bool>,
-    #[serde(default, deserialize_with = "text", rename = "l3_device")]
     l3_device: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
     metric: Option<u64>,
-    #[serde(default)]
-    ipv4_address: List<Address>,
-    #[serde(default)]
-    ipv6_address: List<Address>,
-    #[serde(default)]
-    ipv6_prefix_assignment: List<Assignment>,
-    #[serde(default)]
-    route: List<Route>,
+    v4: Option<Ipv4Addr>,
+    /// Of the interface itself, then those it took in prefixes delegated to it.
+    v6: Vec<Ipv6Addr>,
+    /// Default routes for traffic in general.
+    routes: Vec<Route>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Address {
-    #[serde(default, deserialize_with = "text")]
-    address: Option<String>,
-}
-
-/// A part of a delegated prefix, and the address we took in it.
-#[derive(Debug, Deserialize)]
-struct Assignment {
-    #[serde(default, rename = "local-address", deserialize_with = "lenient")]
-    local: Option<Address>,
-}
-
-#[derive(Debug, Deserialize)]
+/// A default route.
+#[derive(Debug)]
 struct Route {
-    #[serde(default, deserialize_with = "text")]
-    target: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    mask: Option<u32>,
-    #[serde(default, deserialize_with = "text")]
-    nexthop: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
+    v6: bool,
+    /// Absent on a point-to-point link.
+    gateway: Option<IpAddr>,
     metric: Option<u64>,
-    /// Absent = the main one.
-    #[serde(default, deserialize_with = "lenient")]
-    table: Option<u64>,
-    /// "unreachable" and the like; absent = unicast.
-    #[serde(default, rename = "type", deserialize_with = "text")]
-    kind: Option<String>,
-}
-
-/// Reply of `network.device status` without a name.
-pub(super) type Devices = Table<DeviceStatus>;
-
-/// One network device.
-#[derive(Debug, Deserialize)]
-pub(super) struct DeviceStatus {
-    #[serde(default, deserialize_with = "lenient")]
-    present: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    up: Option<bool>,
-    #[serde(default, deserialize_with = "lenient")]
-    carrier: Option<bool>,
-    /// Mbit/s and the duplex, "1000F"; "-1F" or absent without a link.
-    #[serde(default, deserialize_with = "text")]
-    speed: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    mtu: Option<u32>,
-    #[serde(default, deserialize_with = "text")]
-    macaddr: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    statistics: Option<Statistics>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Statistics {
-    #[serde(default, deserialize_with = "lenient")]
-    rx_bytes: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    tx_bytes: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    rx_packets: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    tx_packets: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    rx_errors: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    tx_errors: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    rx_dropped: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    tx_dropped: Option<u64>,
 }
 
 /// The way to the world.
@@ -124,42 +47,70 @@ pub(super) struct Wan {
 }
 
 impl Route {
-    /// The gateway and the metric, if this is a default route for traffic in general.
-    fn default_for(&self, v6: bool, metric: Option<u64>) -> Option<(u64, Option<IpAddr>)> {
-        let target: IpAddr = self.target.as_deref()?.parse().ok()?;
-        let general = self.mask == Some(0)
-            && target.is_unspecified()
-            && target.is_ipv6() == v6
-            && self.table.is_none_or(|table| table == MAIN_TABLE)
-            && self.kind.as_deref().is_none_or(|kind| kind == "unicast");
-        let gateway = self.nexthop.as_deref().and_then(|hop| hop.parse().ok());
-        general.then(|| {
-            let gateway = gateway.filter(|hop: &IpAddr| !hop.is_unspecified());
-            (self.metric.or(metric).unwrap_or(0), gateway)
+    /// `None` for a route to some network, of a table of its own, or one that leads nowhere.
+    fn read(route: Fields<'_>) -> Option<Self> {
+        let (mut target, mut mask, mut hop) = (None::<IpAddr>, None, None::<IpAddr>);
+        let (mut metric, mut general) = (None, true);
+        for (name, field) in route {
+            match name {
+                b"target" => target = field.parse(),
+                b"mask" => mask = field.u32(),
+                b"nexthop" => hop = field.parse(),
+                b"metric" => metric = field.u64(),
+                // Absent = the main one.
+                b"table" => general &= field.u64().is_none_or(|table| table == MAIN_TABLE),
+                // "unreachable" and the like; absent = unicast.
+                b"type" => general &= field.str().is_none_or(|kind| kind == "unicast"),
+                _ => {}
+            }
+        }
+        let target = target.filter(|target| target.is_unspecified() && general)?;
+        (mask == Some(0)).then(|| Route {
+            v6: target.is_ipv6(),
+            gateway: hop.filter(|hop| !hop.is_unspecified()),
+            metric,
         })
     }
 }
 
-impl Logical {
-    fn is_up(&self) -> bool {
-        self.up != Some(false)
-    }
-
-    fn first_v4(&self) -> Option<Ipv4Addr> {
-        self.ipv4_address.items.iter().find_map(Address::parse)
-    }
-
-    fn v6(&self) -> impl Iterator<Item = Ipv6Addr> + '_ {
-        let own = self.ipv6_address.items.iter();
-        let assigned = self.ipv6_prefix_assignment.items.iter();
-        own.chain(assigned.filter_map(|part| part.local.as_ref()))
-            .filter_map(Address::parse)
-    }
+/// The addresses in a list of tables.
+fn addresses<T: std::str::FromStr>(list: Field<'_>) -> impl Iterator<Item = T> + '_ {
+    list.fields()
+        .take(MAX_ENTRIES)
+        .filter_map(|(_, one)| one.fields().named(b"address")?.parse())
 }
 
-impl Address {
-    fn parse<T: std::str::FromStr>(&self) -> Option<T> {
-        self.address.as_deref()?.parse().ok()
+impl Logical {
+    fn read(interface: Fields<'_>) -> Self {
+        let mut logical = Logical::default();
+        let mut assigned = Vec::new();
+        for (name, field) in interface {
+            match name {
+                b"up" => logical.up = field.bool(),
+                b"l3_device" => logical.l3_device = field.text(),
+                b"metric" => logical.metric = field.u64(),
+                b"ipv4-address" => logical.v4 = addresses(field).next(),
+                b"ipv6-address" => logical.v6 = addresses(field).collect(),
+                b"ipv6-prefix-assignment" => {
+                    let parts = field.fields().take(MAX_ENTRIES);
+                    let local = parts.filter_map(|(_, part)| part.fields().named(b"local-address"));
+                    assigned = local
+                        .filter_map(|local| local.fields().named(b"address")?.parse())
+                        .collect();
+                }
+                b"route" => {
+                    let routes = field.fields();
+                    logical.routes = routes.list(|_, route| Route::read(route.fields())).items;
+                }
+                _ => {}
+            }
+        }
+        logical.v6.append(&mut assigned);
+        logical
+    }
+
+    fn is_up(&self) -> bool {
+        self.up != Some(false)
     }
 }
 
@@ -173,93 +124,54 @@ pub(super) fn better_v6(known: &mut Option<Ipv6Addr>, other: Ipv6Addr) {
 }
 
 impl Dump {
+    /// `None` if there is no list of interfaces in it.
+    pub(super) fn read(reply: Fields<'_>) -> Option<Self> {
+        let interfaces = reply.named(b"interface")?.array()?;
+        let interfaces = interfaces.list(|_, one| Some(Logical::read(one.table()?)));
+        Some(Dump {
+            interface: interfaces.items,
+        })
+    }
+
     /// Who owns the default route of a family, with the lowest metric.
     fn owner(&self, v6: bool) -> Option<(&Logical, &str, Option<IpAddr>)> {
-        self.interface
-            .items
-            .iter()
-            .filter(|logical| logical.is_up())
-            .filter_map(|logical| {
-                let device = logical.l3_device.as_deref()?;
-                let routes = logical.route.items.iter();
-                routes
-                    .filter_map(|route| route.default_for(v6, logical.metric))
-                    .min_by_key(|(metric, _)| *metric)
-                    .map(|(metric, gateway)| (metric, (logical, device, gateway)))
-            })
-            .min_by_key(|(metric, _)| *metric)
-            .map(|(_, owner)| owner)
+        let up = self.interface.iter().filter(|logical| logical.is_up());
+        up.filter_map(|logical| {
+            let device = logical.l3_device.as_deref()?;
+            let metric = |route: &Route| route.metric.or(logical.metric).unwrap_or(0);
+            let routes = logical.routes.iter().filter(|route| route.v6 == v6);
+            let best = routes.min_by_key(|route| metric(route))?;
+            Some((metric(best), (logical, device, best.gateway)))
+        })
+        .min_by_key(|(metric, _)| *metric)
+        .map(|(_, owner)| owner)
     }
 
     /// The interface that owns the default route of IPv4, else that of IPv6.
     pub(super) fn wan(&self) -> Option<Wan> {
         let v6 = self.owner(true);
         let (logical, device, gateway) = self.owner(false).or(v6)?;
-        let on_device = |name: &str| self.addresses().get(name).copied();
-        let (ip, ip6) = on_device(device).unwrap_or_default();
+        let (ip, ip6) = self.addresses(device);
         Some(Wan {
             device: device.to_owned(),
             gateway,
-            ip: logical.first_v4().or(ip),
-            ip6: ip6.or_else(|| on_device(v6?.1)?.1),
+            ip: logical.v4.or(ip),
+            ip6: ip6.or_else(|| self.addresses(v6?.1).1),
         })
     }
 
-    /// The addresses of each network device, over all its logical interfaces.
-    fn addresses(&self) -> HashMap<&str, (Option<Ipv4Addr>, Option<Ipv6Addr>)> {
-        let mut addresses: HashMap<&str, (Option<Ipv4Addr>, Option<Ipv6Addr>)> = HashMap::new();
-        for logical in self.interface.items.iter().filter(|one| one.is_up()) {
-            let Some(device) = logical.l3_device.as_deref() else {
-                continue;
-            };
-            let known = addresses.entry(device).or_default();
-            known.0 = known.0.or_else(|| logical.first_v4());
-            logical.v6().for_each(|ip6| better_v6(&mut known.1, ip6));
-        }
-        addresses
-    }
-}
-
-/// The devices of the report: those present but the loopback, with their addresses.
-pub(super) fn interfaces(devices: Devices, dump: &Dump) -> Vec<Interface> {
-    let addresses = dump.addresses();
-    devices
-        .members
-        .into_iter()
-        .filter(|(name, status)| name != "lo" && status.present != Some(false))
-        .map(|(name, status)| {
-            let (ip, ip6) = addresses.get(name.as_str()).copied().unwrap_or_default();
-            let counters = status
-                .statistics
-                .map_or_else(Counters::default, |of| Counters {
-                    rx_bytes: of.rx_bytes,
-                    tx_bytes: of.tx_bytes,
-                    rx_packets: of.rx_packets,
-                    tx_packets: of.tx_packets,
-                    rx_errors: of.rx_errors,
-                    tx_errors: of.tx_errors,
-                    rx_dropped: of.rx_dropped,
-                    tx_dropped: of.tx_dropped,
-                });
-            Interface {
-                up: status.up,
-                carrier: status.carrier,
-                speed: status.speed.as_deref().and_then(speed),
-                mtu: status.mtu,
-                mac: status.macaddr.as_deref().and_then(Mac::parse),
-                counters,
-                ip: ip.map(|ip| ip.to_string()),
-                ip6: ip6.map(|ip6| ip6.to_string()),
-                name,
+    /// The addresses of a network device, over all its logical interfaces.
+    pub(super) fn addresses(&self, device: &str) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+        let mut known = (None, None);
+        for logical in self.interface.iter().filter(|one| one.is_up()) {
+            if logical.l3_device.as_deref() == Some(device) {
+                known.0 = known.0.or(logical.v4);
+                let v6 = logical.v6.iter();
+                v6.for_each(|ip6| better_v6(&mut known.1, *ip6));
             }
-        })
-        .collect()
-}
-
-/// Mbit/s of "1000F"; `None` for the "-1F" that older releases give without a link.
-fn speed(text: &str) -> Option<u32> {
-    let digits = text.trim_end_matches(['F', 'H']);
-    digits.parse().ok().filter(|speed| *speed > 0)
+        }
+        known
+    }
 }
 
 /// Fills in the way to the world, and the counters of its device as far as `interfaces` has them.
@@ -268,9 +180,9 @@ pub(super) fn fill(device: &mut Device, wan: Wan, interfaces: &[Interface]) {
     if let Some(Interface { counters, .. }) = named {
         (device.tx_bytes, device.rx_bytes) = (counters.tx_bytes, counters.rx_bytes);
     }
-    device.wan_gateway = wan.gateway.map(|gateway| gateway.to_string());
-    device.wan_ip = wan.ip.map(|ip| ip.to_string());
-    device.wan_ip6 = wan.ip6.map(|ip6| ip6.to_string());
+    device.wan_gateway = wan.gateway;
+    device.wan_ip = wan.ip;
+    device.wan_ip6 = wan.ip6;
     device.wan_name = Some(wan.device);
 }
 
@@ -278,25 +190,14 @@ pub(super) fn fill(device: &mut Device, wan: Wan, interfaces: &[Interface]) {
 mod tests {
     use super::*;
     use crate::ubus::blobmsg::Value;
-    use crate::ubus::from_members;
 
     fn dump(json: &str) -> Dump {
         let value: Value = serde_json::from_str(json).unwrap();
-        from_members(&value.to_members()).unwrap()
+        Dump::read(Fields::of(&value.to_members())).unwrap()
     }
 
     fn wan(interfaces: &str) -> Option<Wan> {
         dump(&format!(r#"{{"interface":[{interfaces}]}}"#)).wan()
-    }
-
-    #[test]
-    fn speed_is_a_string_and_may_say_that_there_is_no_link() {
-        assert_eq!(speed("1000F"), Some(1000));
-        assert_eq!(speed("10H"), Some(10));
-        assert_eq!(speed("-1F"), None);
-        assert_eq!(speed("0F"), None);
-        assert_eq!(speed("F"), None);
-        assert_eq!(speed("fast"), None);
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::files::Files;
-use super::mac::Mac;
 use super::network::{better_v6, Wan};
 use super::report::{Counters, Interface};
+use crate::mac::Mac;
 
 /// Devices that are looked at.
 const MAX_DEVICES: usize = 256;
@@ -108,8 +108,8 @@ impl<'a> Network<'a> {
                     mtu: self.files.number(&of("mtu")),
                     mac: self.files.text(&of("address")).and_then(|a| Mac::parse(&a)),
                     counters,
-                    ip: address_on(&name, &routes, &local).map(|ip| ip.to_string()),
-                    ip6: v6.get(&name).map(|ip6| ip6.to_string()),
+                    ip: address_on(&name, &routes, &local),
+                    ip6: v6.get(&name).copied(),
                     name,
                 }
             })

@@ -1,12 +1,17 @@
-//! The forgiving pieces that replies of the bus are read with: one strange field costs that field,
-//! one strange element costs that element, and nobody can make a list long.
+//! Reads replies of the bus, member by member: one strange field costs that field, one strange
+//! element costs that element, and nobody can make a list long.
+//!
+//! A reply is walked once, and only what is named is looked at:
+//!
+//! ```text
+//! for (name, field) in reply {
+//!     match name { b"ssid" => status.ssid = field.text(), b"freq" => status.freq = field.u32(), _ => {} }
+//! }
+//! ```
+//!
+//! No serde: a type for each shape, each with its visitor, would be most of what the agent weighs.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-pub(super) use crate::ubus::lenient;
+use crate::ubus::blobmsg::{Members, Scalar};
 
 /// Elements kept of one list or table of a reply.
 pub(super) const MAX_ENTRIES: usize = 4096;
@@ -24,35 +29,6 @@ pub(super) fn cut(mut text: String) -> String {
     text
 }
 
-/// A text of bounded length; `None` if it is empty or something else.
-pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(String::deserialize(from)
-        .ok()
-        .filter(|text| !text.is_empty())
-        .map(cut))
-}
-
-/// A whole number, also one written as text (as options that no schema types are).
-pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
-    struct Number;
-
-    impl Visitor<'_> for Number {
-        type Value = u32;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number or its digits")
-        }
-        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<u32, E> {
-            u32::try_from(number).map_err(E::custom)
-        }
-        fn visit_str<E: serde::de::Error>(self, digits: &str) -> Result<u32, E> {
-            digits.parse().map_err(E::custom)
-        }
-    }
-
-    Ok(from.deserialize_any(Number).ok())
-}
-
 /// A power in dBm, where 0 means unknown; a driver's unsigned byte gets its sign back.
 pub(super) fn dbm(value: Option<i32>) -> Option<i32> {
     match value? {
@@ -63,28 +39,54 @@ pub(super) fn dbm(value: Option<i32>) -> Option<i32> {
     }
 }
 
-/// An element, or `None` for one of another shape.
-struct Lenient<T>(Option<T>);
+/// The members of a table, with their names, or the elements of an array, without; ends where they
+/// stop being well formed, for what follows cannot be found.
+#[derive(Debug, Clone)]
+pub(super) struct Fields<'a>(Members<'a>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        lenient(from).map(Lenient)
+impl<'a> Fields<'a> {
+    /// The members of a whole reply.
+    pub(super) fn of(reply: &'a [u8]) -> Self {
+        Fields(Members::new(reply))
+    }
+
+    /// The first member of that name.
+    pub(super) fn named(mut self, wanted: &[u8]) -> Option<Field<'a>> {
+        self.find(|(name, _)| *name == wanted)
+            .map(|(_, field)| field)
+    }
+
+    /// What `element` makes of each; what it makes nothing of is skipped.
+    pub(super) fn list<T>(
+        self,
+        mut element: impl FnMut(&'a [u8], Field<'a>) -> Option<T>,
+    ) -> List<T> {
+        let mut list = List::default();
+        for (name, field) in self {
+            match list.items.len() {
+                MAX_ENTRIES => list.beyond += 1,
+                _ => list.items.extend(element(name, field)),
+            }
+        }
+        list
     }
 }
 
-/// The elements of an array that are as expected, in order; empty for what is no array.
-#[derive(Debug, PartialEq)]
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a [u8], Field<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let member = self.0.next()?.ok()?;
+        let scalar = member.scalar().unwrap_or(Scalar::Unspec);
+        Some((member.name, Field(scalar)))
+    }
+}
+
+/// So much of a list or a table as is kept, in order.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct List<T> {
     pub(super) items: Vec<T>,
     /// Elements beyond [`MAX_ENTRIES`].
-    pub(super) beyond: usize,
-}
-
-/// The members of a table whose values are as expected, in order; empty for what is no table.
-#[derive(Debug, PartialEq)]
-pub(super) struct Table<T> {
-    pub(super) members: Vec<(String, T)>,
-    /// Members beyond [`MAX_ENTRIES`].
     pub(super) beyond: usize,
 }
 
@@ -97,142 +99,174 @@ impl<T> Default for List<T> {
     }
 }
 
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Table {
-            members: Vec::new(),
-            beyond: 0,
+/// One value; `None` from all of its readers if it is of another type.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field<'a>(Scalar<'a>);
+
+impl<'a> Field<'a> {
+    /// The members of this table, or the elements of this array; none of anything else.
+    pub(super) fn fields(self) -> Fields<'a> {
+        match self.0 {
+            Scalar::Table(inner) | Scalar::Array(inner) => Fields::of(inner),
+            _ => Fields::of(&[]),
         }
     }
-}
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Elements<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<T> {
-            type Value = List<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
-                let mut list = List::default();
-                // What follows a malformed element cannot be found; what came before it stands.
-                while list.items.len() < MAX_ENTRIES {
-                    match seq.next_element::<Lenient<T>>() {
-                        Ok(Some(element)) => list.items.extend(element.0),
-                        _ => return Ok(list),
-                    }
-                }
-                while let Ok(Some(IgnoredAny)) = seq.next_element() {
-                    list.beyond += 1;
-                }
-                Ok(list)
-            }
+    pub(super) fn table(self) -> Option<Fields<'a>> {
+        match self.0 {
+            Scalar::Table(inner) => Some(Fields::of(inner)),
+            _ => None,
         }
-
-        Ok(from
-            .deserialize_any(Elements(PhantomData))
-            .unwrap_or_default())
     }
-}
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = Table<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Table<T>, A::Error> {
-                let mut table = Table::default();
-                while table.members.len() < MAX_ENTRIES {
-                    match map.next_entry::<String, Lenient<T>>() {
-                        Ok(Some((name, Lenient(Some(value))))) => {
-                            table.members.push((cut(name), value));
-                        }
-                        Ok(Some(_)) => {}
-                        _ => return Ok(table),
-                    }
-                }
-                while let Ok(Some((IgnoredAny, IgnoredAny))) = map.next_entry() {
-                    table.beyond += 1;
-                }
-                Ok(table)
-            }
+    pub(super) fn array(self) -> Option<Fields<'a>> {
+        match self.0 {
+            Scalar::Array(inner) => Some(Fields::of(inner)),
+            _ => None,
         }
+    }
 
-        Ok(from
-            .deserialize_any(Members(PhantomData))
-            .unwrap_or_default())
+    /// A text as it stands there, if it is UTF-8.
+    pub(super) fn str(self) -> Option<&'a str> {
+        match self.0 {
+            Scalar::String(text) => std::str::from_utf8(text).ok(),
+            _ => None,
+        }
+    }
+
+    /// A text of bounded length that is not empty; what is not UTF-8 gets replacement characters.
+    pub(super) fn text(self) -> Option<String> {
+        match self.0 {
+            Scalar::String(text) if !text.is_empty() => {
+                // More bytes than these are not looked at; no character has more than four.
+                let text = &text[..text.len().min(4 * MAX_TEXT + 4)];
+                Some(cut(String::from_utf8_lossy(text).into_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// A text that says something else, such as an address.
+    pub(super) fn parse<T: std::str::FromStr>(self) -> Option<T> {
+        self.str()?.parse().ok()
+    }
+
+    pub(super) fn bool(self) -> Option<bool> {
+        match self.0 {
+            Scalar::Int8(n) => Some(n != 0),
+            _ => None,
+        }
+    }
+
+    /// The bits of an integer, without a sign: the bus has none.
+    pub(super) fn u64(self) -> Option<u64> {
+        Some(match self.0 {
+            Scalar::Int64(n) => n as u64,
+            Scalar::Int32(n) => u64::from(n as u32),
+            Scalar::Int16(n) => u64::from(n as u16),
+            Scalar::Int8(n) => n.into(),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn u32(self) -> Option<u32> {
+        self.u64()?.try_into().ok()
+    }
+
+    /// An integer that may be below zero.
+    pub(super) fn i32(self) -> Option<i32> {
+        match self.0 {
+            Scalar::Int64(n) => n.try_into().ok(),
+            Scalar::Int32(n) => Some(n),
+            Scalar::Int16(n) => Some(n.into()),
+            Scalar::Int8(n) => Some((n as i8).into()),
+            _ => None,
+        }
+    }
+
+    /// A number, also one written as text (as options that no schema types are).
+    pub(super) fn digits(self) -> Option<u32> {
+        match self.0 {
+            Scalar::String(_) => self.parse(),
+            Scalar::Int8(_) => None,
+            _ => self.i32()?.try_into().ok(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
     use crate::ubus::blobmsg::Value;
-    use crate::ubus::from_members;
 
-    #[derive(Deserialize, Debug, PartialEq)]
-    struct Sample {
-        #[serde(default)]
-        list: List<u32>,
-        #[serde(default)]
-        table: Table<bool>,
-        #[serde(default, deserialize_with = "text")]
-        text: Option<String>,
-        #[serde(default, deserialize_with = "number")]
-        number: Option<u32>,
+    fn members(json: &str) -> Vec<u8> {
+        serde_json::from_str::<Value>(json).unwrap().to_members()
     }
 
-    fn read(value: &Value) -> Sample {
-        from_members(&value.to_members()).unwrap()
-    }
-
-    fn json(text: &str) -> Sample {
-        read(&serde_json::from_str(text).unwrap())
+    fn named<'a>(reply: &'a [u8], name: &str) -> Field<'a> {
+        Fields::of(reply).named(name.as_bytes()).unwrap()
     }
 
     #[test]
     fn strange_elements_and_fields_cost_only_themselves() {
-        let sample = json(
+        let reply = members(
             r#"{"list":[1,"two",3,{}],"table":{"a":true,"b":7000000000,"c":false},"text":[],"number":"30"}"#,
         );
-        assert_eq!(sample.list.items, [1, 3]);
-        assert_eq!(
-            sample.table.members,
-            [("a".to_owned(), true), ("c".to_owned(), false)]
-        );
-        assert_eq!((sample.text, sample.number), (None, Some(30)));
+        let list = named(&reply, "list").fields().list(|_, item| item.u32());
+        assert_eq!(list.items, [1, 3]);
+        let table = named(&reply, "table").fields();
+        let table = table.list(|name, field| Some((name, field.bool()?)));
+        assert_eq!(table.items, [(&b"a"[..], true), (&b"c"[..], false)]);
+        assert_eq!(named(&reply, "text").text(), None);
+        assert_eq!(named(&reply, "number").digits(), Some(30));
+        assert_eq!(named(&reply, "number").u32(), None);
 
-        let sample = json(r#"{"list":{},"table":5,"text":"x","number":-1}"#);
-        assert_eq!((sample.list, sample.table), Default::default());
-        assert_eq!((sample.text.as_deref(), sample.number), (Some("x"), None));
+        let reply = members(r#"{"list":{},"table":5,"text":"x","number":-1}"#);
+        assert!(named(&reply, "list").array().is_none());
+        assert!(named(&reply, "table").table().is_none());
+        assert_eq!(named(&reply, "table").fields().count(), 0);
+        assert_eq!(named(&reply, "text").text().as_deref(), Some("x"));
+        assert_eq!(named(&reply, "number").digits(), None);
+        assert!(Fields::of(&reply).named(b"none").is_none());
     }
 
     #[test]
-    fn lists_tables_and_texts_are_bounded_and_count_what_is_beyond() {
-        let names = |at: usize| at.to_string().into_bytes();
-        let sample = read(&Value::Table(vec![
+    fn lists_and_texts_are_bounded_and_count_what_is_beyond() {
+        let reply = Value::Table(vec![
             (b"list".to_vec(), Value::Array(vec![Value::Int32(1); 4100])),
-            (
-                b"table".to_vec(),
-                Value::Table((0..4099).map(|at| (names(at), Value::bool(true))).collect()),
-            ),
-            (b"text".to_vec(), Value::string(&"é".repeat(300))),
-        ]));
-        assert_eq!((sample.list.items.len(), sample.list.beyond), (4096, 4));
-        assert_eq!((sample.table.members.len(), sample.table.beyond), (4096, 3));
-        assert_eq!(sample.text.unwrap(), "é".repeat(256));
+            (b"text".to_vec(), Value::string(&"é".repeat(900))),
+        ])
+        .to_members();
+        let list = named(&reply, "list").fields().list(|_, item| item.u32());
+        assert_eq!((list.items.len(), list.beyond), (4096, 4));
+        assert_eq!(named(&reply, "text").text().unwrap(), "é".repeat(256));
+    }
+
+    #[test]
+    fn the_sign_of_a_number_is_the_fields_affair() {
+        let reply = members(r#"{"n":-1}"#);
+        let n = named(&reply, "n");
+        assert_eq!((n.i32(), n.u32()), (Some(-1), Some(u32::MAX)));
+        assert_eq!(n.u64(), Some(u32::MAX.into()));
+        let reply = Value::Table(vec![(b"n".to_vec(), Value::Int64(-1))]).to_members();
+        let n = named(&reply, "n");
+        assert_eq!(
+            (n.i32(), n.u32(), n.u64()),
+            (Some(-1), None, Some(u64::MAX))
+        );
+        assert_eq!(n.bool(), None);
+    }
+
+    #[test]
+    fn a_reply_cut_in_the_middle_gives_what_stood_before() {
+        let reply = members(r#"{"a":1,"b":"text","c":3}"#);
+        for end in 0..reply.len() {
+            let fields = Fields::of(&reply[..end]);
+            assert!(fields.count() <= 3, "{end}");
+        }
+        let cut = &reply[..reply.len() - 1];
+        assert_eq!(named(cut, "b").text().as_deref(), Some("text"));
+        assert!(Fields::of(cut).named(b"c").is_none());
     }
 
     #[test]

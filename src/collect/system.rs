@@ -1,54 +1,36 @@
 //! What the device is and how it feels: procd's `system` object, else /proc and /etc.
 
-use serde::Deserialize;
-
 use super::files::Files;
-use super::reply::{lenient, text, List};
+use super::reply::Fields;
 use super::report::Device;
 
 /// Reply of `system board`; constant between sysupgrades but for the host name.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Board {
-    #[serde(default, deserialize_with = "text")]
     kernel: Option<String>,
-    #[serde(default, deserialize_with = "text")]
     hostname: Option<String>,
-    #[serde(default, deserialize_with = "text")]
     model: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    release: Option<Release>,
+    release: Release,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 struct Release {
-    #[serde(default, deserialize_with = "text")]
     version: Option<String>,
-    #[serde(default, deserialize_with = "text")]
     revision: Option<String>,
-    #[serde(default, deserialize_with = "text")]
     target: Option<String>,
 }
 
 /// Reply of `system info`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Info {
     /// s.
-    #[serde(default, deserialize_with = "lenient")]
     uptime: Option<u64>,
-    /// Load × 65536.
-    #[serde(default)]
-    load: List<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    memory: Option<Memory>,
-}
-
-/// Bytes.
-#[derive(Debug, Deserialize)]
-struct Memory {
-    #[serde(default, deserialize_with = "lenient")]
-    total: Option<u64>,
-    #[serde(default, deserialize_with = "lenient")]
-    free: Option<u64>,
+    /// Load × 65536, over 1, 5 and 15 minutes.
+    load: Option<[u64; 3]>,
+    /// Bytes.
+    total_ram: Option<u64>,
+    /// Bytes.
+    free_ram: Option<u64>,
 }
 
 /// The release of OpenWrt, as far as shapes of replies depend on it.
@@ -78,8 +60,62 @@ impl Version {
 }
 
 impl Board {
+    /// `None` if nothing of it is as expected.
+    pub(super) fn read(reply: Fields<'_>) -> Option<Self> {
+        let mut board = Board::default();
+        for (name, field) in reply {
+            match name {
+                b"kernel" => board.kernel = field.text(),
+                b"hostname" => board.hostname = field.text(),
+                b"model" => board.model = field.text(),
+                b"release" => {
+                    for (name, field) in field.fields() {
+                        match name {
+                            b"version" => board.release.version = field.text(),
+                            b"revision" => board.release.revision = field.text(),
+                            b"target" => board.release.target = field.text(),
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let release = &board.release;
+        let known = board.kernel.is_some() || board.hostname.is_some() || board.model.is_some();
+        (known || release.version.is_some() || release.revision.is_some()).then_some(board)
+    }
+
     pub(super) fn version(&self) -> Option<Version> {
-        Version::parse(self.release.as_ref()?.version.as_deref()?)
+        Version::parse(self.release.version.as_deref()?)
+    }
+}
+
+impl Info {
+    /// `None` if nothing of it is as expected.
+    pub(super) fn read(reply: Fields<'_>) -> Option<Self> {
+        let mut info = Info::default();
+        for (name, field) in reply {
+            match name {
+                b"uptime" => info.uptime = field.u64(),
+                b"load" => {
+                    let loads = field.fields().list(|_, load| load.u64());
+                    info.load = loads.items.try_into().ok();
+                }
+                b"memory" => {
+                    for (name, field) in field.fields() {
+                        match name {
+                            b"total" => info.total_ram = field.u64(),
+                            b"free" => info.free_ram = field.u64(),
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let known = info.uptime.is_some() || info.load.is_some() || info.total_ram.is_some();
+        known.then_some(info)
     }
 }
 
@@ -100,18 +136,15 @@ pub(super) fn from_bus(device: &mut Device, board: Board, info: Info) {
     device.kernel = board.kernel;
     device.hostname = board.hostname;
     device.machine_type = board.model;
-    if let Some(mut release) = board.release {
-        device.target = release.target.take();
-        device.firmware = release.firmware();
-    }
+    let mut release = board.release;
+    device.target = release.target.take();
+    device.firmware = release.firmware();
     device.uptime = info.uptime;
-    if let [one, five, fifteen] = info.load.items[..] {
+    if let Some([one, five, fifteen]) = info.load {
         let load = |fixed: u64| Some(hundredths(fixed as f64 / 65536.0));
         (device.load_1, device.load_5, device.load_15) = (load(one), load(five), load(fifteen));
     }
-    if let Some(memory) = info.memory {
-        (device.total_ram, device.free_ram) = (memory.total, memory.free);
-    }
+    (device.total_ram, device.free_ram) = (info.total_ram, info.free_ram);
 }
 
 /// The kernel itself gives loads with two digits; more would be noise in every report.

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
-
-use super::mac::Mac;
-use super::reply::{dbm, lenient, number, text, List, Table};
+use super::hostapd::{Ap, Clients, Status};
+use super::iwinfo::{Assoclist, Info, Netdev};
+use super::radio::{Radio, Vif};
+use super::reply::dbm;
 use super::report::Ssid;
-use super::stations::{Assoclist, Clients};
+use crate::mac::Mac;
 
 /// Everything that was asked about Wi-Fi.
 #[derive(Debug, Default)]
@@ -17,140 +17,7 @@ pub(super) struct Air {
     pub(super) aps: Option<Vec<Ap>>,
     /// The devices that iwinfo lists.
     pub(super) netdevs: Vec<Netdev>,
-    pub(super) radios: Option<Table<Radio>>,
-}
-
-/// One object `hostapd.<name>`.
-#[derive(Debug, Default)]
-pub(super) struct Ap {
-    pub(super) name: String,
-    pub(super) status: Option<Status>,
-    pub(super) clients: Option<Clients>,
-}
-
-/// One network device, as iwinfo knows it.
-#[derive(Debug, Default)]
-pub(super) struct Netdev {
-    pub(super) name: String,
-    pub(super) info: Option<Info>,
-    pub(super) stations: Option<Assoclist>,
-}
-
-/// Reply of `hostapd.* get_status`.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Status {
-    /// "wired" for 802.1X on Ethernet; absent in older releases.
-    #[serde(default, deserialize_with = "text")]
-    driver: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    bssid: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    ssid: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    freq: Option<u32>,
-    #[serde(default, deserialize_with = "lenient")]
-    channel: Option<u32>,
-    #[serde(default, deserialize_with = "text")]
-    phy: Option<String>,
-}
-
-/// Reply of `iwinfo info`.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Info {
-    #[serde(default, deserialize_with = "text")]
-    phy: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    ssid: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    bssid: Option<String>,
-    /// "Master", "Master (VLAN)", "Client", "Mesh Point", "Monitor", …
-    #[serde(default, deserialize_with = "text")]
-    mode: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    channel: Option<u32>,
-    #[serde(default, deserialize_with = "lenient")]
-    frequency: Option<u32>,
-    #[serde(default, deserialize_with = "lenient")]
-    txpower: Option<i32>,
-    #[serde(default, deserialize_with = "lenient")]
-    quality: Option<u32>,
-    #[serde(default, deserialize_with = "lenient")]
-    quality_max: Option<u32>,
-    #[serde(default, deserialize_with = "lenient")]
-    signal: Option<i32>,
-    #[serde(default, deserialize_with = "lenient")]
-    noise: Option<i32>,
-    #[serde(default, deserialize_with = "lenient")]
-    bitrate: Option<u32>,
-}
-
-/// One radio of `network.wireless status`.
-///
-/// The reply is full of keys; only what is named here is ever read out of it.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Radio {
-    #[serde(default, deserialize_with = "lenient")]
-    config: Option<RadioConfig>,
-    #[serde(default)]
-    interfaces: List<Vif>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RadioConfig {
-    #[serde(default, deserialize_with = "text")]
-    band: Option<String>,
-    /// "auto" on many.
-    #[serde(default, deserialize_with = "number")]
-    channel: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Vif {
-    /// Absent until it is set up.
-    #[serde(default, deserialize_with = "text")]
-    ifname: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    config: Option<VifConfig>,
-    #[serde(default)]
-    vlans: List<Vlan>,
-    #[serde(default)]
-    stations: List<Assigned>,
-}
-
-#[derive(Debug, Deserialize)]
-struct VifConfig {
-    #[serde(default, deserialize_with = "text")]
-    ssid: Option<String>,
-}
-
-/// A VLAN of a network: a network device of its own, beside that of the network.
-#[derive(Debug, Deserialize)]
-struct Vlan {
-    #[serde(default, deserialize_with = "text")]
-    ifname: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    config: Option<VlanConfig>,
-}
-
-#[derive(Debug, Deserialize)]
-struct VlanConfig {
-    #[serde(default, deserialize_with = "number")]
-    vid: Option<u32>,
-}
-
-/// A station that the configuration puts into a VLAN.
-#[derive(Debug, Deserialize)]
-struct Assigned {
-    #[serde(default, deserialize_with = "lenient")]
-    config: Option<AssignedConfig>,
-}
-
-#[derive(Debug, Deserialize)]
-struct AssignedConfig {
-    #[serde(default, deserialize_with = "text")]
-    mac: Option<String>,
-    #[serde(default, deserialize_with = "number")]
-    vid: Option<u32>,
+    pub(super) radios: Option<Vec<Radio>>,
 }
 
 /// One network with all that is known of it.
@@ -159,32 +26,10 @@ pub(super) struct Cell<'a> {
     pub(super) name: &'a str,
     ap: Option<&'a Ap>,
     netdev: Option<&'a Netdev>,
-    radio: Option<(&'a str, &'a Radio)>,
+    radio: Option<&'a Radio>,
     vif: Option<&'a Vif>,
     /// The devices of its VLANs.
     vlans: Vec<(&'a Netdev, Option<u32>)>,
-}
-
-impl Ap {
-    /// It exists, and that is all.
-    fn is_silent(&self) -> bool {
-        self.status.is_none() && self.clients.is_none()
-    }
-
-    /// 802.1X on Ethernet has the same objects, but no frequency and no network name.
-    fn is_wired(&self) -> bool {
-        let Some(status) = &self.status else {
-            return self.clients.as_ref().is_some_and(|of| of.freq().is_none());
-        };
-        status.driver.as_deref() == Some("wired")
-            || (status.freq.is_none() && status.ssid.is_none() && status.bssid.is_none())
-    }
-}
-
-impl Netdev {
-    fn mode(&self) -> Option<&str> {
-        self.info.as_ref()?.mode.as_deref()
-    }
 }
 
 impl Air {
@@ -209,18 +54,15 @@ impl Air {
             .collect();
 
         let mut parents: HashMap<&str, (&str, Option<u32>)> = HashMap::new();
-        let mut vifs: HashMap<&str, (&str, &Radio, &Vif)> = HashMap::new();
-        for (name, radio) in self.radios.iter().flat_map(|radios| &radios.members) {
-            for vif in &radio.interfaces.items {
+        let mut vifs: HashMap<&str, (&Radio, &Vif)> = HashMap::new();
+        for radio in self.radios.iter().flatten() {
+            for vif in &radio.vifs {
                 let Some(ifname) = vif.ifname.as_deref() else {
                     continue;
                 };
-                vifs.entry(ifname).or_insert((name, radio, vif));
-                for vlan in &vif.vlans.items {
-                    let vid = vlan.config.as_ref().and_then(|config| config.vid);
-                    if let Some(vlan) = vlan.ifname.as_deref() {
-                        parents.entry(vlan).or_insert((ifname, vid));
-                    }
+                vifs.entry(ifname).or_insert((radio, vif));
+                for (vlan, vid) in &vif.vlans {
+                    parents.entry(vlan).or_insert((ifname, *vid));
                 }
             }
         }
@@ -250,8 +92,8 @@ impl Air {
             }
         }
         for cell in &mut cells {
-            if let Some(&(name, radio, vif)) = vifs.get(cell.name) {
-                (cell.radio, cell.vif) = (Some((name, radio)), Some(vif));
+            if let Some(&(radio, vif)) = vifs.get(cell.name) {
+                (cell.radio, cell.vif) = (Some(radio), Some(vif));
             }
         }
         for netdev in self.netdevs.iter().filter(|netdev| is_vlan(netdev)) {
@@ -273,7 +115,7 @@ impl Air {
 
     /// Whether every network is among [`Air::cells`].
     pub(super) fn is_complete(&self) -> bool {
-        let known = |aps: &Vec<Ap>| !aps.iter().any(Ap::is_silent);
+        let known = |aps: &Vec<Ap>| aps.iter().all(|ap| ap.gone || !ap.is_silent());
         self.aps.as_ref().is_some_and(known)
     }
 
@@ -281,16 +123,10 @@ impl Air {
     pub(super) fn radios(&self) -> usize {
         if let Some(radios) = &self.radios {
             // A link of several radios (MLO) is listed like a radio, without a band of its own.
-            let real = |radio: &Radio| radio.config.as_ref().is_some_and(|c| c.band.is_some());
-            let count = radios
-                .members
-                .iter()
-                .filter(|(_, radio)| real(radio))
-                .count();
-            if count > 0 {
-                return count;
-            }
-            return radios.members.len();
+            return match radios.iter().filter(|radio| radio.band.is_some()).count() {
+                0 => radios.len(),
+                real => real,
+            };
         }
         let statuses = self
             .aps
@@ -335,17 +171,12 @@ impl<'a> Cell<'a> {
 
     /// The VLANs that the configuration puts stations into.
     pub(super) fn assigned_vlans(&self) -> HashMap<Mac, u32> {
-        let assigned = self.vif.iter().flat_map(|vif| &vif.stations.items);
-        assigned
-            .filter_map(|station| {
-                let config = station.config.as_ref()?;
-                Some((Mac::parse(config.mac.as_deref()?)?, config.vid?))
-            })
-            .collect()
+        let vif = self.vif.into_iter();
+        vif.flat_map(|vif| vif.assigned.iter().copied()).collect()
     }
 
     pub(super) fn ssid(&self) -> Option<&'a str> {
-        let configured = || self.vif?.config.as_ref()?.ssid.as_deref();
+        let configured = || self.vif?.ssid.as_deref();
         let told = || self.info()?.ssid.as_deref();
         self.status()
             .and_then(|status| status.ssid.as_deref())
@@ -364,19 +195,17 @@ impl<'a> Cell<'a> {
     /// Its line in the report; `clients` = authorized stations, if they are known.
     pub(super) fn report(&self, clients: Option<usize>) -> Ssid {
         let (status, info) = (self.status(), self.info());
-        let config = self.radio.and_then(|(_, radio)| radio.config.as_ref());
         let positive = |number: &u32| *number > 0;
         let frequency = self.frequency();
-        let bssid = status.and_then(|status| status.bssid.as_deref());
-        let bssid = bssid.or_else(|| info?.bssid.as_deref());
         let phy = status.and_then(|status| status.phy.as_deref());
         let phy = phy.or_else(|| info?.phy.as_deref());
+        let radio = self.radio.map(|radio| radio.name.as_str());
         Ssid {
             interface: self.name.to_owned(),
             channel: status
                 .and_then(|status| status.channel)
                 .or_else(|| info?.channel)
-                .or_else(|| config?.channel)
+                .or_else(|| self.radio?.channel)
                 .filter(positive),
             noise: dbm(info.and_then(|info| info.noise)),
             frequency,
@@ -384,14 +213,16 @@ impl<'a> Cell<'a> {
             quality: info.and_then(|info| info.quality),
             bitrate: info.and_then(|info| info.bitrate).filter(positive),
             quality_max: info.and_then(|info| info.quality_max),
-            bssid: bssid.and_then(Mac::parse),
+            bssid: status
+                .and_then(|status| status.bssid)
+                .or_else(|| info?.bssid),
             ssid: self.ssid().map(str::to_owned),
             tx_power: info.and_then(|info| info.txpower),
             band: frequency
                 .and_then(band)
                 .map(str::to_owned)
-                .or_else(|| config?.band.clone()),
-            radio: self.radio.map(|(name, _)| name).or(phy).map(str::to_owned),
+                .or_else(|| self.radio?.band.clone()),
+            radio: radio.or(phy).map(str::to_owned),
             clients,
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::kind::Unit;
+use crate::mac::Mac;
 
 /// Longest value of an option, bytes.
 pub const MAX_VALUE: usize = 4096;
@@ -83,20 +84,9 @@ impl ValueError {
     }
 }
 
-/// Is this a MAC address: twelve hex digits, with one kind of `:` or `-` between pairs, or none?
+/// Is this a MAC address, in one of the spellings of [`Mac::parse`]?
 pub fn is_mac(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    match bytes.len() {
-        12 => bytes.iter().all(u8::is_ascii_hexdigit),
-        17 => {
-            matches!(bytes[2], b':' | b'-')
-                && bytes.iter().enumerate().all(|(at, byte)| match at % 3 {
-                    2 => *byte == bytes[2],
-                    _ => byte.is_ascii_hexdigit(),
-                })
-        }
-        _ => false,
-    }
+    Mac::parse(text).is_some()
 }
 
 /// A URL as it may be shown: without user, password, query and fragment.

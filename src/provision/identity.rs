@@ -7,6 +7,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::config::{is_mac, read_small, under, Config, FileError};
+use crate::mac::Mac;
 
 /// Most entries of /sys/class/net looked at.
 const MAX_INTERFACES: usize = 1024;
@@ -68,11 +69,7 @@ pub struct IdentityError {
 /// device, if the bus told us), else that of the first physical interface below `root`.
 ///
 /// A mac_file or a WAN device with something else in it is logged and passed over.
-pub fn identify(
-    config: &Config,
-    wan: Option<&str>,
-    root: &Path,
-) -> Result<Identity, IdentityError> {
+pub fn identify(config: &Config, wan: Option<Mac>, root: &Path) -> Result<Identity, IdentityError> {
     let identity = |mac: String, source| Ok(Identity { mac, source });
     if !config.mac.is_empty() {
         return identity(config.mac.clone(), Source::Option);
@@ -81,10 +78,10 @@ pub fn identify(
         return identity(mac, Source::File);
     }
     if let Some(wan) = wan {
-        match device_mac(wan) {
-            Some(mac) => return identity(mac, Source::Wan),
-            None => log::warn!("WAN device: '{wan}' does not identify a device"),
+        if wan.is_individual() {
+            return identity(wan.dashed(), Source::Wan);
         }
+        log::warn!("WAN device: {wan} does not identify a device");
     }
     let interfaces = under(root, Path::new("/sys/class/net"));
     match first_interface(&interfaces) {
@@ -116,21 +113,8 @@ fn from_file(path: &Path) -> Option<String> {
 
 /// The MAC of a device in the spelling the original asked for; none if it is zero or a group's.
 fn device_mac(text: &str) -> Option<String> {
-    let text = text.trim();
-    if !is_mac(text) {
-        return None;
-    }
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let mut pairs = Vec::with_capacity(6);
-    for pair in digits.chunks(2) {
-        pairs.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
-    }
-    let group = pairs.first().is_some_and(|first| first & 1 == 1);
-    if group || pairs.iter().all(|byte| *byte == 0) {
-        return None;
-    }
-    let pairs: Vec<String> = pairs.iter().map(|byte| format!("{byte:02X}")).collect();
-    Some(pairs.join("-"))
+    let mac = Mac::parse(text.trim())?;
+    mac.is_individual().then(|| mac.dashed())
 }
 
 /// Name and MAC of the interface that stands for the device. Physical ones come before virtual ones
@@ -202,7 +186,7 @@ mod tests {
         }
 
         fn identity(&self, wan: Option<&str>) -> Result<(String, Source), String> {
-            identify(&self.config, wan, self.root.path())
+            identify(&self.config, wan.and_then(Mac::parse), self.root.path())
                 .map(|identity| (identity.mac, identity.source))
                 .map_err(|error| error.to_string())
         }
@@ -256,8 +240,6 @@ mod tests {
         let device = Device::new();
         device.interface("eth0", "02:00:00:00:00:01", &["device"]);
         for useless in [
-            "",
-            "none",
             "00:00:00:00:00:00",
             "ff:ff:ff:ff:ff:ff",
             "01:00:5e:00:00:01",

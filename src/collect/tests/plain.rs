@@ -1,19 +1,25 @@
 //! Devices without ubus.
 
+use super::stamp;
+use super::super::event_log::Log;
+use super::super::join::{complete, join, Local};
+use super::super::replies::Replies;
 use super::reports::is_as_kept;
 use super::samples::{data, NOW};
 use crate::collect::files::Files;
-use crate::collect::{complete, join, read_leases, without_bus, About, Facts, Report};
+use crate::collect::{Facts, Report};
 
 fn collect(root: &str, wifi: bool) -> (Report, Facts) {
     let files = Files::below(&data("roots").join(root));
-    let mut replies = without_bus(wifi);
-    let leases = read_leases(&files, NOW, &mut replies.missing);
-    let about = About {
+    let local = Local {
         mac: "94-83-C4-A1-B2-00",
         created_at: NOW,
+        file: files.leases(NOW),
+        hints: &[],
+        neighbours: &files.neighbours(),
+        log: &mut Log::default(),
     };
-    let (mut report, facts) = join(replies, leases, &about);
+    let (mut report, facts) = join(Replies::without_bus(wifi), local);
     complete(&mut report, &files);
     (report, facts)
 }
@@ -47,7 +53,7 @@ fn without_scan_nothing_is_said_of_wifi_and_the_leases_stay() {
 fn an_empty_root_gives_a_report_of_what_the_agent_itself_knows() {
     let root = tempfile::tempdir().unwrap();
     let (report, _) = collect(root.path().to_str().unwrap(), true);
-    let line = report.to_line(&stamp::<()>("b", 1, &[]));
+    let line = report.to_line::<()>(&stamp("b", 1), &[]);
     assert_eq!(
         String::from_utf8(line).unwrap(),
         format!(

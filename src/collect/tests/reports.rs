@@ -1,7 +1,10 @@
 //! Whole reports, compared with those kept in tests/data/reports.
 
-use super::samples::Asked::{Assoclist, Board, Clients, IwInfo, Radios, Status};
-use super::samples::{data, value, Router};
+use super::stamp;
+use super::super::question::Question::{
+    Assoclist, Board, Clients, IwInfo, Leases4, Leases6, Radios, Status,
+};
+use super::samples::{data, json, value, Router};
 use crate::collect::Report;
 use crate::ubus::blobmsg::Value;
 
@@ -9,7 +12,7 @@ use crate::ubus::blobmsg::Value;
 ///
 /// With `KEEP_REPORTS` in the environment it is kept instead; then look at what changed.
 pub(super) fn is_as_kept(report: &Report, name: &str) {
-    let line = report.to_line(&stamp::<()>("6d0b4f52-8f0b-4f0e-9a0e-3a8f5a7c1b11", 42, &[]));
+    let line = report.to_line::<()>(&stamp("6d0b4f52-8f0b-4f0e-9a0e-3a8f5a7c1b11", 42), &[]);
     let mut shown: serde_json::Value = serde_json::from_slice(&line).unwrap();
     // The one thing that a release of the agent may change.
     let version = shown["device"]["smv"].take();
@@ -34,7 +37,7 @@ fn a_router_of_24_10_is_reported_whole() {
 
 #[test]
 fn keys_stand_in_the_order_that_collectors_know() {
-    let line = Router::v24_10().report().to_line(&stamp("b", 1, &["gap"]));
+    let line = Router::v24_10().report().to_line(&stamp("b", 1), &["gap"]);
     // Unlike a map of serde_json, this value keeps the order.
     let report: Value = serde_json::from_slice(&line).unwrap();
     let keys = |table: &Value| match table {
@@ -49,7 +52,7 @@ fn keys_stand_in_the_order_that_collectors_know() {
         Some(Value::Array(items)) => keys(&items[at]),
         other => panic!("no array: {other:?}"),
     };
-    assert_eq!(keys(&report), "ssids stations dhcp device interfaces gaps");
+    assert_eq!(keys(&report), "ssids device interfaces gaps dhcp stations");
     assert_eq!(
         element("ssids", 0),
         "interface channel noise frequency signal quality bitrate quality_max bssid ssid tx_power \
@@ -99,7 +102,7 @@ fn a_router_of_25_12_is_reported_whole() {
 }
 
 #[test]
-fn a_router_of_21_02_without_iwinfo_is_reported_whole() {
+fn a_router_of_21_02_without_rpcd_is_reported_whole() {
     let wireless = Router::bare()
         .with(Board, value("variants/system__board.21.02.json"))
         .with(
@@ -108,6 +111,65 @@ fn a_router_of_21_02_without_iwinfo_is_reported_whole() {
         )
         .with_leases(&std::fs::read(data("samples/dhcp.leases.with-ipv6")).unwrap());
     is_as_kept(&wireless.report(), "21.02.json");
+}
+
+#[test]
+fn a_router_of_22_03_without_hostapds_new_words_is_reported_whole() {
+    // Rates are in kbit/s, and dnsmasq gives out addresses of IPv6 too. One radio only.
+    let other = |name: &str| name.starts_with("phy1");
+    let router = Router::v24_10()
+        .without_rpcd()
+        .without(|asked| matches!(asked, Leases4 | Leases6))
+        .without(|asked| matches!(asked, Status(name) | Clients(name) if other(name)))
+        .with(
+            Board,
+            json(
+                r#"{"kernel":"5.10.176","hostname":"OpenWrt","system":"MediaTek MT7621 ver:1 eco:3",
+                    "model":"Xiaomi Mi Router 4A Gigabit Edition","board_name":"xiaomi,mi-router-4a-gigabit",
+                    "rootfs_type":"squashfs","release":{"distribution":"OpenWrt","version":"22.03.5",
+                    "revision":"r20134-5f15225c1e","target":"ramips/mt7621",
+                    "description":"OpenWrt 22.03.5 r20134-5f15225c1e"}}"#,
+            ),
+        )
+        .with(
+            Clients("phy0-ap0".into()),
+            value("variants/hostapd.wlan0__get_clients.21.02.json"),
+        )
+        .with_leases(&std::fs::read(data("samples/dhcp.leases.with-ipv6")).unwrap());
+    is_as_kept(&router.report(), "22.03.json");
+}
+
+#[test]
+fn a_router_whose_leases_odhcpd_gives_out_is_reported_whole() {
+    for release in ["24.10", "25.12"] {
+        let leases = format!("variants/dhcp__ipv4leases.odhcpd-maindhcp.{release}.json");
+        let mut router = Router::v24_10()
+            .without_rpcd()
+            .with(Leases4, value(&leases));
+        router.leases = None;
+        let (report, facts) = router.collect();
+        is_as_kept(&report, "odhcpd.json");
+        assert!(!facts.sources.missing.contains(&"dhcp.leases".to_owned()));
+    }
+}
+
+#[test]
+fn a_station_that_no_server_knows_has_the_address_of_the_neighbour_table() {
+    let mut router = Router::v24_10()
+        .without_rpcd()
+        .without(|asked| matches!(asked, Leases4 | Leases6));
+    router.leases = None;
+    router.neighbours = "IP address HW type Flags HW address Mask Device\n\
+        192.168.8.77 0x1 0x2 3c:22:fb:10:20:31 * br-lan\n"
+        .to_owned();
+    let (report, facts) = router.collect();
+    let stations = report.stations.unwrap();
+    let laptop = stations
+        .iter()
+        .find(|station| station.mac.to_string() == "3C:22:FB:10:20:31");
+    assert_eq!(laptop.unwrap().ip, "192.168.8.77".parse().ok());
+    assert_eq!(report.dhcp, None);
+    assert!(facts.sources.missing.contains(&"dhcp.leases".to_owned()));
 }
 
 #[test]
@@ -126,7 +188,7 @@ fn stations_of_several_links_are_reported_by_the_link_they_came_by() {
 
 #[test]
 fn the_base_image_without_rpcd_is_reported_as_far_as_hostapd_and_netifd_know() {
-    let (report, facts) = Router::v24_10().without_iwinfo().collect();
+    let (report, facts) = Router::v24_10().without_rpcd().collect();
     is_as_kept(&report, "24.10-base-image.json");
     assert_eq!((facts.radios, facts.stations), (2, 5));
 }
@@ -140,7 +202,7 @@ fn without_hostapd_the_lists_of_iwinfo_stand_in() {
 
 #[test]
 fn without_anything_about_wifi_the_leases_are_the_stations() {
-    let router = Router::v24_10().without_hostapd().without_iwinfo();
+    let router = Router::v24_10().without_hostapd().without_rpcd();
     let (report, facts) = router.collect();
     is_as_kept(&report, "24.10-leases-only.json");
     assert_eq!(facts.stations, 6);
@@ -153,6 +215,6 @@ fn a_phy_is_no_network() {
             IwInfo("phy1".into()),
             value("variants/iwinfo__info.phy1.json"),
         )
-        .with(Assoclist("phy1".into()), super::samples::json("{}"));
+        .with(Assoclist("phy1".into()), json("{}"));
     assert_eq!(router.report().ssids, Some(Vec::new()));
 }

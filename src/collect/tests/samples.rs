@@ -2,59 +2,48 @@
 
 use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
+use bytes::Bytes;
 
-use crate::collect::gather::Replies;
-use crate::collect::leases::Leases;
-use crate::collect::wireless::{Air, Ap, Netdev};
-use crate::collect::{join, About, Facts, Report};
+use super::super::event_log::Log;
+use super::super::hosts::Hint;
+use super::super::join::{join, Local};
+use super::super::leases::Leases;
+use super::super::question::Question;
+use super::super::replies::{Replies, Reply};
+use crate::collect::{Facts, Report};
 use crate::ubus::blobmsg::Value;
-use crate::ubus::{from_members, Error};
+use crate::ubus::{Error, Status as BusStatus};
 
 /// The instant of the samples, seconds since the epoch.
-pub(super) const NOW: u64 = 1_751_450_000;
+pub(in crate::collect) const NOW: u64 = 1_751_450_000;
 
-pub(super) fn data(path: &str) -> PathBuf {
+pub(in crate::collect) fn data(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(path)
 }
 
-pub(super) fn value(path: &str) -> Value {
+pub(in crate::collect) fn value(path: &str) -> Value {
     let path = data("samples").join(path);
     let json = std::fs::read_to_string(&path).unwrap();
     serde_json::from_str(&json).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-pub(super) fn json(text: &str) -> Value {
+pub(in crate::collect) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
-    from_members(&value.to_members())
-}
+use Question::{
+    Assoclist, Board, Clients, Devices, Dump, Hints, Info, IwInfo, Leases4, Leases6, LuciLeases,
+    Radios, Status,
+};
 
-/// Which question a reply answers.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Asked {
-    Board,
-    Info,
-    Dump,
-    Devices,
-    Radios,
-    Status(String),
-    Clients(String),
-    IwInfo(String),
-    Assoclist(String),
-}
-
-use Asked::{Assoclist, Board, Clients, Devices, Dump, Info, IwInfo, Radios, Status};
-
-/// Replies as values, to be changed before they are decoded.
+/// Replies as values, to be changed before they are read.
 #[derive(Debug, Clone)]
 pub(super) struct Router {
-    pub(super) replies: Vec<(Asked, Value)>,
+    pub(super) replies: Vec<(Question, Value)>,
     pub(super) leases: Option<Vec<u8>>,
+    pub(super) neighbours: String,
 }
 
 impl Router {
@@ -62,6 +51,7 @@ impl Router {
         Router {
             replies: Vec::new(),
             leases: None,
+            neighbours: String::new(),
         }
     }
 
@@ -73,6 +63,10 @@ impl Router {
             .with(Dump, value("network.interface__dump.json"))
             .with(Devices, value("network.device__status.json"))
             .with(Radios, value("network.wireless__status.json"))
+            .with(Leases4, value("dhcp__ipv4leases.json"))
+            .with(Leases6, value("dhcp__ipv6leases.json"))
+            .with(LuciLeases, value("luci-rpc__getDHCPLeases.json"))
+            .with(Hints, value("luci-rpc__getHostHints.json"))
             .with_leases(&std::fs::read(data("samples/dhcp.leases")).unwrap());
         for ap in ["phy0-ap0", "phy1-ap0", "phy1-ap1"] {
             let status = value(&format!("hostapd.{ap}__get_status.json"));
@@ -92,7 +86,7 @@ impl Router {
     }
 
     /// The answer to `asked` is `reply` from now on.
-    pub(super) fn with(mut self, asked: Asked, reply: Value) -> Self {
+    pub(super) fn with(mut self, asked: Question, reply: Value) -> Self {
         self.replies.retain(|(known, _)| *known != asked);
         self.replies.push((asked, reply));
         self
@@ -104,75 +98,93 @@ impl Router {
     }
 
     /// Whoever was asked these does not answer.
-    pub(super) fn without(mut self, silent: impl Fn(&Asked) -> bool) -> Self {
+    pub(super) fn without(mut self, silent: impl Fn(&Question) -> bool) -> Self {
         self.replies.retain(|(asked, _)| !silent(asked));
         self
     }
 
-    pub(super) fn without_iwinfo(self) -> Self {
-        self.without(|asked| matches!(asked, IwInfo(_) | Assoclist(_)))
+    /// The base image has nothing of this.
+    pub(super) fn without_rpcd(self) -> Self {
+        self.without(|asked| matches!(asked, IwInfo(_) | Assoclist(_) | LuciLeases | Hints))
     }
 
     pub(super) fn without_hostapd(self) -> Self {
         self.without(|asked| matches!(asked, Status(_) | Clients(_)))
     }
 
-    /// A reply that cannot be decoded is one that did not come.
-    pub(super) fn decode(&self) -> Replies {
-        let mut replies = Replies::default();
-        let mut air = Air {
-            aps: Some(Vec::new()),
-            ..Air::default()
-        };
-        for (asked, value) in &self.replies {
-            match asked {
-                Board => replies.board = decode(value).ok(),
-                Info => replies.info = decode(value).ok(),
-                Dump => replies.dump = decode(value).ok(),
-                Devices => replies.devices = decode(value).ok(),
-                Radios => air.radios = decode(value).ok(),
-                Status(name) => ap(&mut air, name).status = decode(value).ok(),
-                Clients(name) => ap(&mut air, name).clients = decode(value).ok(),
-                IwInfo(name) => netdev(&mut air, name).info = decode(value).ok(),
-                Assoclist(name) => netdev(&mut air, name).stations = decode(value).ok(),
+    /// The networks of hostapd and the devices of iwinfo that there are replies of.
+    pub(super) fn lists(&self) -> (Vec<String>, Vec<String>) {
+        let (mut aps, mut netdevs) = (Vec::new(), Vec::new());
+        for (asked, _) in &self.replies {
+            let (list, name) = match asked {
+                Status(name) | Clients(name) => (&mut aps, name),
+                IwInfo(name) | Assoclist(name) => (&mut netdevs, name),
+                _ => continue,
+            };
+            if !list.contains(name) {
+                list.push(name.clone());
             }
         }
-        replies.air = Some(air);
+        (aps, netdevs)
+    }
+
+    /// The replies as bytes, that of iwinfo's list of devices among them.
+    pub(super) fn raw(&self) -> Vec<(Question, Bytes)> {
+        let (_, netdevs) = self.lists();
+        let netdevs = netdevs.iter().map(|name| Value::string(name)).collect();
+        let netdevs = Value::Table(vec![(b"devices".to_vec(), Value::Array(netdevs))]);
+        let mut raw = vec![(Question::Netdevs, netdevs.to_members().into())];
+        let replies = self.replies.iter();
+        raw.extend(replies.map(|(asked, value)| (asked.clone(), value.to_members().into())));
+        raw
+    }
+
+    /// The replies as the collector takes them in. Who is asked and has no reply, does not exist.
+    fn read(&self, raw: &[(Question, Bytes)]) -> Replies {
+        let mut replies = Replies::new(true);
+        let (aps, _) = self.lists();
+        let aps = aps.iter().map(|ap| format!("hostapd.{ap}")).collect();
+        let mut open = replies.take(Question::Aps, Ok(Reply::Paths(aps)), NOW);
+        open.extend([Board, Info, Dump, Devices, Radios, Question::Netdevs]);
+        open.extend([Leases4, Leases6, LuciLeases, Hints]);
+        while let Some(question) = open.pop() {
+            let known = raw.iter().find(|(asked, _)| *asked == question);
+            let reply = match known {
+                Some((_, reply)) => Ok(Reply::Data(reply.clone())),
+                None => Err(Error::Status(BusStatus::NOT_FOUND)),
+            };
+            open.extend(replies.take(question, reply, NOW));
+        }
         replies
     }
 
+    /// All that was read out of the replies, to look for what should not be among it.
+    pub(super) fn shown(&self) -> String {
+        format!("{:?}", self.read(&self.raw()))
+    }
+
     pub(super) fn collect(&self) -> (Report, Facts) {
-        let about = About {
+        self.collect_from(&self.raw(), &mut Log::default())
+    }
+
+    pub(super) fn collect_from(&self, raw: &[(Question, Bytes)], log: &mut Log) -> (Report, Facts) {
+        let mut replies = self.read(raw);
+        let hints = replies.hints.take().unwrap_or_default();
+        let local = Local {
             mac: "94-83-C4-A1-B2-00",
             created_at: NOW,
+            file: self
+                .leases
+                .as_deref()
+                .map(|file| Leases::of_file(file, NOW)),
+            hints: &hints,
+            neighbours: &Hint::read_neighbours(&self.neighbours),
+            log,
         };
-        let leases = self.leases.as_deref().map(|file| Leases::parse(file, NOW));
-        join(self.decode(), leases, &about)
+        join(replies, local)
     }
 
     pub(super) fn report(&self) -> Report {
         self.collect().0
     }
-}
-
-fn ap<'a>(air: &'a mut Air, name: &str) -> &'a mut Ap {
-    let aps = air.aps.as_mut().unwrap();
-    if !aps.iter().any(|ap| ap.name == name) {
-        aps.push(Ap {
-            name: name.to_owned(),
-            ..Ap::default()
-        });
-    }
-    aps.iter_mut().find(|ap| ap.name == name).unwrap()
-}
-
-fn netdev<'a>(air: &'a mut Air, name: &str) -> &'a mut Netdev {
-    if !air.netdevs.iter().any(|netdev| netdev.name == name) {
-        air.netdevs.push(Netdev {
-            name: name.to_owned(),
-            ..Netdev::default()
-        });
-    }
-    let mut named = air.netdevs.iter_mut();
-    named.find(|netdev| netdev.name == name).unwrap()
 }

@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         idle(&binary).await?;
         let none = report(&binary, 0).await?;
         line("report without stations, CPU", none, "ms", f64::NAN);
-        for stations in [16, 128, 512] {
+        for stations in [16, 128, 512, 2048] {
             let cost = report(&binary, stations).await?;
             let bound = if stations == 512 { 20.0 } else { f64::NAN };
             let what = format!("report of {stations} stations, CPU");

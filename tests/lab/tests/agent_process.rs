@@ -117,6 +117,26 @@ async fn a_second_agent_exits_3_and_the_first_goes_on() {
 }
 
 #[tokio::test]
+async fn the_history_begins_with_the_first_report() {
+    let lab = lab_with_agent().await;
+    reports(&lab.api, 1).await;
+    let history = within("history", lab.call("history", &())).await.unwrap();
+    let lists = history.as_object().unwrap();
+    let names: Vec<&str> = lists.keys().map(String::as_str).collect();
+    let figures = [
+        "at", "health", "load", "ram", "rx_rate", "stations", "tx_rate",
+    ];
+    assert_eq!(names, figures);
+    let points = history["at"].as_array().unwrap().len();
+    assert!(points > 0);
+    assert!(lists
+        .values()
+        .all(|list| list.as_array().unwrap().len() == points));
+    assert!(history["stations"][0].is_u64(), "{history}");
+    assert!(history["rx_rate"][0].is_null(), "{history}");
+}
+
+#[tokio::test]
 async fn sigterm_ends_the_agent_in_time_and_the_broker_hears_that_it_is_offline() {
     let mut lab = lab().await;
     let mut ear = lab.mqtt.listen();

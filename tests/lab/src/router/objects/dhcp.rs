@@ -21,7 +21,10 @@ pub(super) fn dnsmasq_methods() -> Vec<Method> {
 }
 
 pub(super) fn luci_methods() -> Vec<Method> {
-    vec![Method::new("getDHCPLeases", &[("family", Type::Int32)])]
+    vec![
+        Method::new("getDHCPLeases", &[("family", Type::Int32)]),
+        Method::new("getHostHints", &[]),
+    ]
 }
 
 pub(super) fn odhcpd(world: &World, method: &str) -> Reply {
@@ -101,8 +104,10 @@ pub(super) fn dnsmasq(world: &World, method: &str) -> Reply {
 }
 
 pub(super) fn luci(world: &World, method: &str, args: &Value) -> Reply {
-    if method != "getDHCPLeases" {
-        return Err(Status::METHOD_NOT_FOUND);
+    match method {
+        "getDHCPLeases" => {}
+        "getHostHints" => return Ok(Some(host_hints(world))),
+        _ => return Err(Status::METHOD_NOT_FOUND),
     }
     let family = args.get("family").and_then(Value::as_i64).unwrap_or(0);
     let now = world.now();
@@ -119,6 +124,23 @@ pub(super) fn luci(world: &World, method: &str, args: &Value) -> Reply {
         0 | 4 | 6 => Ok(Some(reply)),
         _ => Err(Status::INVALID_ARGUMENT),
     }
+}
+
+/// Hosts by MAC, with the addresses of the link beside those of leases.
+fn host_hints(world: &World) -> Value {
+    let hints = world.leases.iter().map(|lease| {
+        let mut addresses = Vec::new();
+        if lease.ipv6 {
+            let [global, _] = lease.ip6();
+            addresses = vec![global, "fe80::14a1:77ff:fe10:2031".to_owned()];
+        }
+        let mut hint = table! { "ipaddrs": vec![lease.ip()], "ip6addrs": addresses };
+        if let Some(name) = &lease.name {
+            push(&mut hint, "name", name.as_str());
+        }
+        (lease.mac.upper().into_bytes(), hint)
+    });
+    Value::Table(hints.collect())
 }
 
 /// What the entries of both families have in common.

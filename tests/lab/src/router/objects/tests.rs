@@ -178,10 +178,22 @@ fn every_reply_has_what_the_real_one_has() {
             table! {},
             real!("luci-rpc__getDHCPLeases"),
         ),
+        (
+            "luci-rpc",
+            "getHostHints",
+            table! {},
+            hint_of(real!("luci-rpc__getHostHints"), "00:11:32:9C:4D:5E"),
+        ),
     ] {
         let ours = call(&world, path, method, args);
         covers(&real, &ours, &format!("{path} {method}"));
     }
+}
+
+/// The hint of one host alone.
+fn hint_of(hints: Value, mac: &str) -> Value {
+    let hint = hints.get(mac).cloned().unwrap();
+    Value::Table(vec![(mac.as_bytes().to_vec(), hint)])
 }
 
 /// The first station in the reply to `assoclist` that is of the sample's standard.

@@ -1,4 +1,4 @@
-//! The 48 bits that name a station.
+//! The 48 bits that name a network card.
 
 use std::fmt;
 
@@ -9,21 +9,33 @@ use serde::{Serialize, Serializer};
 pub struct Mac([u8; 6]);
 
 impl Mac {
-    /// Reads six bytes in hex of either case, separated by `:` or `-`.
+    /// Reads twelve hex digits of either case, with one kind of `:` or `-` between pairs, or none.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        if bytes.len() != 17 {
-            return None;
-        }
+        let step = match bytes.len() {
+            12 => 2,
+            17 if matches!(bytes[2], b':' | b'-') => 3,
+            _ => return None,
+        };
         let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
         let mut mac = [0; 6];
-        for (at, byte) in mac.iter_mut().enumerate() {
-            *byte = digit(bytes[at * 3])? << 4 | digit(bytes[at * 3 + 1])?;
-            if at < 5 && !matches!(bytes[at * 3 + 2], b':' | b'-') {
+        for (pair, byte) in bytes.chunks(step).zip(&mut mac) {
+            if pair.get(2).is_some_and(|separator| *separator != bytes[2]) {
                 return None;
             }
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
         }
         Some(Mac(mac))
+    }
+
+    /// Could it be the address of one device: neither zero nor a group's?
+    pub fn is_individual(&self) -> bool {
+        self.0[0] & 1 == 0 && self.0 != [0; 6]
+    }
+
+    /// With `-` instead of colons.
+    pub fn dashed(&self) -> String {
+        self.to_string().replace(':', "-")
     }
 }
 
@@ -51,14 +63,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_of_either_case_is_written_in_upper_case_with_colons() {
+    fn an_address_is_written_in_upper_case_with_colons_however_it_was_spelt() {
         for text in [
             "3c:22:fb:10:20:31",
             "3C:22:FB:10:20:31",
             "3c-22-fb-10-20-31",
+            "3c22fb102031",
         ] {
             let mac = Mac::parse(text).unwrap();
             assert_eq!(mac.to_string(), "3C:22:FB:10:20:31");
+            assert_eq!(mac.dashed(), "3C-22-FB-10-20-31");
             assert_eq!(
                 serde_json::to_string(&mac).unwrap(),
                 r#""3C:22:FB:10:20:31""#
@@ -70,15 +84,27 @@ mod tests {
     fn what_is_not_an_address_is_refused() {
         for text in [
             "",
-            "3c22fb102031",
+            "3c22fb10203",
+            "3c22fb10203g",
             "3c:22:fb:10:20",
             "3c:22:fb:10:20:3g",
             "3c:22:fb:10:20:31:",
+            "3c:22-fb:10:20:31",
             "3c.22.fb.10.20.31",
             "éc:22:fb:10:20:3",
+            "éc22fb10203",
             "+c:22:fb:10:20:31",
         ] {
             assert_eq!(Mac::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn zero_and_the_addresses_of_groups_are_nobodys() {
+        let individual = |text| Mac::parse(text).unwrap().is_individual();
+        assert!(individual("02:00:00:00:00:01"));
+        assert!(!individual("00:00:00:00:00:00"));
+        assert!(!individual("ff:ff:ff:ff:ff:ff"));
+        assert!(!individual("01:00:5e:00:00:01"));
     }
 }

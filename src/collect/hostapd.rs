@@ -1,0 +1,190 @@
+//! hostapd: its networks, and who is connected to them.
+
+use super::reply::{dbm, Fields, List};
+use super::system::Version;
+use crate::mac::Mac;
+
+/// One object `hostapd.<name>`.
+#[derive(Debug, Default)]
+pub(super) struct Ap {
+    pub(super) name: String,
+    pub(super) status: Option<Status>,
+    pub(super) clients: Option<Clients>,
+    /// It was there a moment ago.
+    pub(super) gone: bool,
+}
+
+/// Reply of `hostapd.* get_status`.
+#[derive(Debug, Default)]
+pub(super) struct Status {
+    /// 802.1X on Ethernet, which has the same objects; told in newer releases.
+    pub(super) wired: bool,
+    pub(super) bssid: Option<Mac>,
+    pub(super) ssid: Option<String>,
+    pub(super) freq: Option<u32>,
+    pub(super) channel: Option<u32>,
+    pub(super) phy: Option<String>,
+}
+
+/// No rate of 802.11be is above this, kbit/s.
+const MAX_KBITS: u64 = 46_200_000;
+
+/// No rate of 802.11 is below this, kbit/s.
+const MIN_KBITS: u64 = 1_000;
+
+/// Reply of `hostapd.* get_clients`.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    pub(super) freq: Option<u32>,
+    pub(super) clients: List<(Mac, Client)>,
+}
+
+/// A station of hostapd.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    pub(super) auth: Option<bool>,
+    pub(super) assoc: Option<bool>,
+    pub(super) authorized: Option<bool>,
+    pub(super) wmm: Option<bool>,
+    pub(super) mfp: Option<bool>,
+    // From here on: from the driver, and absent while it does not know the station.
+    pub(super) bytes: Both,
+    pub(super) packets: Both,
+    /// kbit/s, or a hundred times that; see [`Clients::rate_unit`].
+    pub(super) rate: Both,
+    pub(super) signal: Option<i32>,
+}
+
+/// A number for each direction; `rx` is from the station.
+#[derive(Debug, Default)]
+pub(super) struct Both {
+    pub(super) rx: Option<u64>,
+    pub(super) tx: Option<u64>,
+}
+
+impl Ap {
+    pub(super) fn named(name: String) -> Self {
+        Ap {
+            name,
+            ..Ap::default()
+        }
+    }
+
+    /// Nothing is known of it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.status.is_none() && self.clients.is_none()
+    }
+
+    /// 802.1X on Ethernet has no frequency and no network name.
+    pub(super) fn is_wired(&self) -> bool {
+        let Some(status) = &self.status else {
+            return self.clients.as_ref().is_some_and(|of| of.freq().is_none());
+        };
+        status.wired || (status.freq.is_none() && status.ssid.is_none() && status.bssid.is_none())
+    }
+}
+
+impl Status {
+    /// `None` if nothing of it is as expected.
+    pub(super) fn read(reply: Fields<'_>) -> Option<Self> {
+        let mut status = Status::default();
+        let mut known = false;
+        for (name, field) in reply {
+            match name {
+                b"driver" => status.wired = field.str() == Some("wired"),
+                b"status" => known |= field.str().is_some(),
+                b"bssid" => status.bssid = field.str().and_then(Mac::parse),
+                b"ssid" => status.ssid = field.text(),
+                b"freq" => status.freq = field.u32(),
+                b"channel" => status.channel = field.u32(),
+                b"phy" => status.phy = field.text(),
+                _ => {}
+            }
+        }
+        let known = known || status.bssid.is_some() || status.ssid.is_some();
+        (known || status.freq.is_some()).then_some(status)
+    }
+}
+
+impl Clients {
+    /// `None` if there is no table of clients in it.
+    pub(super) fn read(reply: Fields<'_>) -> Option<Self> {
+        let mut freq = None;
+        let mut clients = None;
+        for (name, field) in reply {
+            match name {
+                b"freq" => freq = field.u32(),
+                b"clients" => {
+                    clients = field.table().map(|clients| {
+                        clients.list(|mac, client| {
+                            let mac = Mac::parse(std::str::from_utf8(mac).ok()?)?;
+                            Some((mac, Client::read(client.table()?)))
+                        })
+                    });
+                }
+                _ => {}
+            }
+        }
+        clients.map(|clients| Clients { freq, clients })
+    }
+
+    pub(super) fn freq(&self) -> Option<u32> {
+        self.freq
+    }
+
+    /// What the rates of this reply are divided by to have kbit/s: 1, or 100 from 23.05 on.
+    ///
+    /// It is one for the whole reply, so a rate that is impossible in one unit decides; else the
+    /// release does, and an unknown release counts as a recent one.
+    pub(super) fn rate_unit(&self, version: Option<Version>) -> u64 {
+        let mut by_release = match version {
+            Some(version) if version < Version::V23_05 => 1,
+            _ => 100,
+        };
+        for (_, client) in &self.clients.items {
+            for rate in [client.rate.rx, client.rate.tx] {
+                match rate {
+                    Some(rate) if rate > MAX_KBITS => return 100,
+                    Some(rate) if rate > 0 && rate / 100 < MIN_KBITS => by_release = 1,
+                    _ => {}
+                }
+            }
+        }
+        by_release
+    }
+}
+
+impl Client {
+    fn read(fields: Fields<'_>) -> Self {
+        let mut client = Client::default();
+        for (name, field) in fields {
+            match name {
+                b"auth" => client.auth = field.bool(),
+                b"assoc" => client.assoc = field.bool(),
+                b"authorized" => client.authorized = field.bool(),
+                b"wmm" => client.wmm = field.bool(),
+                b"mfp" => client.mfp = field.bool(),
+                b"bytes" => client.bytes = Both::read(field.fields()),
+                b"packets" => client.packets = Both::read(field.fields()),
+                b"rate" => client.rate = Both::read(field.fields()),
+                b"signal" => client.signal = dbm(field.i32()),
+                _ => {}
+            }
+        }
+        client
+    }
+}
+
+impl Both {
+    fn read(fields: Fields<'_>) -> Self {
+        let mut both = Both::default();
+        for (name, field) in fields {
+            match name {
+                b"rx" => both.rx = field.u64(),
+                b"tx" => both.tx = field.u64(),
+                _ => {}
+            }
+        }
+        both
+    }
+}

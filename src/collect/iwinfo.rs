@@ -1,0 +1,167 @@
+//! iwinfo: what the driver knows of each network device and of the stations on it.
+
+use super::reply::{dbm, Fields, List};
+use crate::mac::Mac;
+
+/// One network device, as iwinfo knows it.
+#[derive(Debug, Default)]
+pub(super) struct Netdev {
+    pub(super) name: String,
+    pub(super) info: Option<Info>,
+    pub(super) stations: Option<Assoclist>,
+}
+
+/// Reply of `iwinfo info`.
+#[derive(Debug, Default)]
+pub(super) struct Info {
+    pub(super) phy: Option<String>,
+    pub(super) ssid: Option<String>,
+    pub(super) bssid: Option<Mac>,
+    /// "Master", "Master (VLAN)", "Client", "Mesh Point", "Monitor", …
+    pub(super) mode: Option<String>,
+    pub(super) channel: Option<u32>,
+    pub(super) frequency: Option<u32>,
+    pub(super) txpower: Option<i32>,
+    pub(super) quality: Option<u32>,
+    pub(super) quality_max: Option<u32>,
+    pub(super) signal: Option<i32>,
+    pub(super) noise: Option<i32>,
+    pub(super) bitrate: Option<u32>,
+}
+
+/// Reply of `iwinfo assoclist`.
+#[derive(Debug, Default)]
+pub(super) struct Assoclist(pub(super) List<(Mac, Assoc)>);
+
+/// A station of iwinfo.
+#[derive(Debug, Default)]
+pub(super) struct Assoc {
+    pub(super) signal: Option<i32>,
+    pub(super) signal_avg: Option<i32>,
+    /// ms.
+    pub(super) inactive: Option<u64>,
+    /// s.
+    pub(super) connected_time: Option<u64>,
+    /// kbit/s; 0 = unknown.
+    pub(super) thr: Option<u32>,
+    pub(super) authorized: Option<bool>,
+    pub(super) authenticated: Option<bool>,
+    /// 1 = short, 2 = long.
+    pub(super) preamble: Option<u8>,
+    pub(super) wme: Option<bool>,
+    pub(super) mfp: Option<bool>,
+    pub(super) tdls: Option<bool>,
+    pub(super) rx: Direction,
+    pub(super) tx: Direction,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Direction {
+    pub(super) packets: Option<u64>,
+    pub(super) bytes: Option<u64>,
+    pub(super) failed: Option<u64>,
+    pub(super) retries: Option<u64>,
+    /// kbit/s, in every release.
+    pub(super) rate: Option<u32>,
+    pub(super) mcs: Option<u8>,
+}
+
+impl Netdev {
+    pub(super) fn named(name: String) -> Self {
+        Netdev {
+            name,
+            ..Netdev::default()
+        }
+    }
+
+    pub(super) fn mode(&self) -> Option<&str> {
+        self.info.as_ref()?.mode.as_deref()
+    }
+}
+
+impl Info {
+    /// `None` if nothing of it is as expected.
+    pub(super) fn read(reply: Fields<'_>) -> Option<Self> {
+        let mut info = Info::default();
+        for (name, field) in reply {
+            match name {
+                b"phy" => info.phy = field.text(),
+                b"ssid" => info.ssid = field.text(),
+                b"bssid" => info.bssid = field.str().and_then(Mac::parse),
+                b"mode" => info.mode = field.text(),
+                b"channel" => info.channel = field.u32(),
+                b"frequency" => info.frequency = field.u32(),
+                b"txpower" => info.txpower = field.i32(),
+                b"quality" => info.quality = field.u32(),
+                b"quality_max" => info.quality_max = field.u32(),
+                b"signal" => info.signal = field.i32(),
+                b"noise" => info.noise = field.i32(),
+                b"bitrate" => info.bitrate = field.u32(),
+                _ => {}
+            }
+        }
+        let known = info.phy.is_some() || info.mode.is_some() || info.ssid.is_some();
+        known.then_some(info)
+    }
+}
+
+impl Assoclist {
+    /// `None` if there is no list in it.
+    pub(super) fn read(reply: Fields<'_>) -> Option<Self> {
+        let results = reply.named(b"results")?.array()?;
+        Some(Assoclist(
+            results.list(|_, station| Assoc::read(station.table()?)),
+        ))
+    }
+}
+
+impl Assoc {
+    fn read(fields: Fields<'_>) -> Option<(Mac, Self)> {
+        let mut assoc = Assoc::default();
+        let mut mac = None;
+        for (name, field) in fields {
+            match name {
+                b"mac" => mac = field.str().and_then(Mac::parse),
+                b"signal" => assoc.signal = dbm(field.i32()),
+                b"signal_avg" => assoc.signal_avg = dbm(field.i32()),
+                b"inactive" => assoc.inactive = field.u64(),
+                b"connected_time" => assoc.connected_time = field.u64(),
+                b"thr" => assoc.thr = field.u32(),
+                b"authorized" => assoc.authorized = field.bool(),
+                b"authenticated" => assoc.authenticated = field.bool(),
+                b"preamble" => {
+                    assoc.preamble = match field.str() {
+                        Some("short") => Some(1),
+                        Some("long") => Some(2),
+                        _ => None,
+                    };
+                }
+                b"wme" => assoc.wme = field.bool(),
+                b"mfp" => assoc.mfp = field.bool(),
+                b"tdls" => assoc.tdls = field.bool(),
+                b"rx" => assoc.rx = Direction::read(field.fields()),
+                b"tx" => assoc.tx = Direction::read(field.fields()),
+                _ => {}
+            }
+        }
+        Some((mac?, assoc))
+    }
+}
+
+impl Direction {
+    fn read(fields: Fields<'_>) -> Self {
+        let mut direction = Direction::default();
+        for (name, field) in fields {
+            match name {
+                b"packets" => direction.packets = field.u64(),
+                b"bytes" => direction.bytes = field.u64(),
+                b"failed" => direction.failed = field.u64(),
+                b"retries" => direction.retries = field.u64(),
+                b"rate" => direction.rate = field.u32(),
+                b"mcs" => direction.mcs = field.u32().and_then(|mcs| mcs.try_into().ok()),
+                _ => {}
+            }
+        }
+        direction
+    }
+}

@@ -1,0 +1,220 @@
+//! The report: one JSON line per collection.
+//!
+//! Keys, their order and their types are those that collectors know. Absent is absent: a value
+//! nobody knew is left out, never 0 and never null.
+
+mod device;
+mod event;
+mod interface;
+mod network;
+mod station;
+
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
+use device::Stamped;
+
+pub use device::Device;
+pub use event::Event;
+pub use interface::{Counters, Interface};
+pub use network::{Neighbour, Ssid};
+pub use station::{Lease, Source, Station};
+
+/// What one collection found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    /// `None` if Wi-Fi is not collected or nobody could say.
+    pub ssids: Option<Vec<Ssid>>,
+    /// `None` but in the first report after a survey.
+    pub survey: Option<Vec<Neighbour>>,
+    pub stations: Option<Vec<Station>>,
+    /// `None` if no DHCP server could be asked.
+    pub dhcp: Option<Vec<Lease>>,
+    pub device: Device,
+    pub interfaces: Option<Vec<Interface>>,
+    /// What happened since the report before.
+    pub events: Vec<Event>,
+}
+
+/// What is known of a report only when it is kept.
+///
+/// (`boot_id`, `seq`) names it for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    pub boot_id: &'a str,
+    pub seq: u64,
+    /// Seconds since the epoch.
+    pub created_at: u64,
+    /// How sure that is: `ok` or `unsynced`.
+    pub clock: &'a str,
+}
+
+/// The parts of a line, in their order.
+const PARTS: [Part; 8] = [
+    Part::Ssids,
+    Part::Survey,
+    Part::Device,
+    Part::Interfaces,
+    Part::Events,
+    Part::Gaps,
+    Part::Dhcp,
+    Part::Stations,
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Ssids,
+    Survey,
+    Device,
+    Interfaces,
+    Events,
+    Gaps,
+    Dhcp,
+    Stations,
+}
+
+impl Report {
+    /// The report as the line that is kept and delivered, without its end of line. `gaps` tells what
+    /// is missing before it and is left out when empty.
+    ///
+    /// Every other line has its parts and its stations in the opposite order: so what one line says of
+    /// a station is near to what the next says, and both are packed into less.
+    pub fn to_line<G: Serialize>(&self, stamp: &Stamp<'_>, gaps: &[G]) -> Vec<u8> {
+        struct Line<'a, G>(&'a Report, &'a Stamp<'a>, &'a [G]);
+
+        impl<G: Serialize> Serialize for Line<'_, G> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.write(Some(self.1), self.2, serializer)
+            }
+        }
+
+        let stations = self.stations.as_ref().map_or(0, Vec::len);
+        let mut line = Vec::with_capacity(2048 + 640 * stations);
+        serde_json::to_writer(&mut line, &Line(self, stamp, gaps))
+            .expect("memory takes every byte, and every key of a report is a string");
+        line
+    }
+
+    fn write<S: Serializer, G: Serialize>(
+        &self,
+        stamp: Option<&Stamp<'_>>,
+        gaps: &[G],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let back = stamp.is_some_and(|stamp| stamp.seq.is_multiple_of(2));
+        let mut parts = PARTS;
+        if back {
+            parts.reverse();
+        }
+        let mut map = serializer.serialize_map(None)?;
+        for part in parts {
+            match part {
+                Part::Ssids => known(&mut map, "ssids", &self.ssids)?,
+                Part::Survey => known(&mut map, "survey", &self.survey)?,
+                Part::Device => map.serialize_entry("device", &Stamped(&self.device, stamp))?,
+                Part::Interfaces => known(&mut map, "interfaces", &self.interfaces)?,
+                Part::Events => some(&mut map, "events", &self.events)?,
+                Part::Gaps => some(&mut map, "gaps", gaps)?,
+                Part::Dhcp => known(&mut map, "dhcp", &List::of(&self.dhcp, back))?,
+                Part::Stations => known(&mut map, "stations", &List::of(&self.stations, back))?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.write::<S, ()>(None, &[], serializer)
+    }
+}
+
+/// A list, the last first if it goes `back`.
+struct List<'a, T> {
+    items: &'a [T],
+    back: bool,
+}
+
+impl<'a, T> List<'a, T> {
+    fn of(items: &'a Option<Vec<T>>, back: bool) -> Option<Self> {
+        let items = items.as_deref()?;
+        Some(List { items, back })
+    }
+}
+
+impl<T: Serialize> Serialize for List<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.items.len()))?;
+        for n in 0..self.items.len() {
+            let at = if self.back { self.items.len() - 1 - n } else { n };
+            list.serialize_element(&self.items[at])?;
+        }
+        list.end()
+    }
+}
+
+/// Writes a list that has something in it.
+fn some<M: SerializeMap, T: Serialize>(
+    map: &mut M,
+    key: &'static str,
+    list: &[T],
+) -> Result<(), M::Error> {
+    match list {
+        [] => Ok(()),
+        list => map.serialize_entry(key, list),
+    }
+}
+
+/// Writes a value that is known; absent is absent.
+fn known<M: SerializeMap, T: Serialize>(
+    map: &mut M,
+    key: &'static str,
+    value: &Option<T>,
+) -> Result<(), M::Error> {
+    match value {
+        Some(value) => map.serialize_entry(key, value),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_carries_its_identity_and_gaps_and_no_end_of_line() {
+        let report = Report {
+            device: Device {
+                smv: "1\n2".into(),
+                hostname: Some("h".into()),
+                kernel: Some("6.6".into()),
+                created_at: 7,
+                ..Device::default()
+            },
+            ..Report::default()
+        };
+        let line = |seq, gaps: &[&str]| {
+            let stamp = Stamp {
+                boot_id: "b-1",
+                seq,
+                created_at: 9,
+                clock: "ok",
+            };
+            String::from_utf8(report.to_line(&stamp, gaps)).unwrap()
+        };
+        assert_eq!(
+            line(5, &[]),
+            r#"{"device":{"smv":"1\n2","mac":"","v":"4","created_at":9,"hostname":"h","boot_id":"b-1","seq":5,"clock":"ok","kernel":"6.6"}}"#
+        );
+        assert!(line(5, &["g"]).ends_with(r#""kernel":"6.6"},"gaps":["g"]}"#));
+        assert!(line(6, &["g"]).starts_with(r#"{"gaps":["g"],"device":{"smv""#));
+    }
+
+    #[test]
+    fn the_report_itself_has_no_identity_yet() {
+        assert_eq!(
+            serde_json::to_string(&Report::default()).unwrap(),
+            r#"{"device":{"smv":"","mac":"","v":"4","created_at":0}}"#
+        );
+    }
+}

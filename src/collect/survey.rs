@@ -1,0 +1,280 @@
+//! The networks of others: one scan by each radio, every `survey_interval`.
+//!
+//! A scan takes seconds, disturbs the clients of its radio, and rpcd answers nothing else
+//! meanwhile. So a radio scans between two reports, one radio at a time, and the result stands in
+//! one report, the next after the last radio.
+
+use std::time::Duration;
+
+use log::debug;
+use tokio::time::Instant;
+
+use super::reply::{dbm, Field, Fields};
+use super::report::{Neighbour, Ssid};
+use crate::mac::Mac;
+use crate::ubus::blob::Writer;
+use crate::ubus::{Client, Error};
+
+/// How long one radio may scan: less than lies between two reports.
+const SCAN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Networks kept of one survey.
+const MAX_NEIGHBOURS: usize = 512;
+
+/// A survey under way, or the wait for the next.
+#[derive(Debug)]
+pub(super) struct Survey {
+    interval: Duration,
+    due: Instant,
+    /// The network device of each radio that has still to scan.
+    radios: Vec<String>,
+    found: Vec<(Instant, Neighbour)>,
+    /// Scans that failed.
+    failed: Vec<String>,
+    under_way: bool,
+}
+
+impl Survey {
+    /// The first survey is due at once.
+    pub(super) fn every(interval: Duration) -> Self {
+        Survey {
+            interval,
+            due: Instant::now(),
+            radios: Vec::new(),
+            found: Vec::new(),
+            failed: Vec::new(),
+            under_way: false,
+        }
+    }
+
+    /// Lets the next radio scan if a survey is due or under way; `ssids` are the networks there are.
+    pub(super) async fn step(&mut self, client: &Client, ssids: &[Ssid]) {
+        if !self.under_way && self.due <= Instant::now() {
+            self.begin(ssids);
+        }
+        let Some(device) = self.radios.pop() else {
+            return;
+        };
+        let mut args = Writer::new();
+        args.string(b"device", device.as_bytes());
+        let args = args.into_bytes();
+        let reply = client.call_raw("iwinfo", "scan", args, SCAN_WITHIN).await;
+        let read = reply.and_then(|data| read(data.first().ok_or(Error::NoData)?));
+        match read {
+            Ok(found) => {
+                let room = MAX_NEIGHBOURS.saturating_sub(self.found.len());
+                let now = Instant::now();
+                let found = found.into_iter().map(|one| (now, one));
+                self.found.extend(found.take(room));
+            }
+            Err(error) => {
+                debug!("iwinfo scan {device}: {error}");
+                self.failed.push(format!("iwinfo scan {device}"));
+            }
+        }
+    }
+
+    fn begin(&mut self, ssids: &[Ssid]) {
+        let mut seen = Vec::new();
+        for ssid in ssids {
+            // Without a radio's name each network counts as one.
+            let radio = ssid.radio.as_deref().unwrap_or(&ssid.interface);
+            if !seen.contains(&radio) {
+                seen.push(radio);
+                self.radios.push(ssid.interface.clone());
+            }
+        }
+        // They are taken from the end.
+        self.radios.reverse();
+        self.under_way = !self.radios.is_empty();
+        // Wi-Fi that is not up yet is waited for.
+        if self.under_way {
+            self.due = (self.due + self.interval).max(Instant::now());
+        }
+    }
+
+    /// The survey, once, when its last radio has scanned; and the scans that failed.
+    pub(super) fn take(&mut self) -> Option<(Vec<Neighbour>, Vec<String>)> {
+        if !self.under_way || !self.radios.is_empty() {
+            return None;
+        }
+        self.under_way = false;
+        let found = std::mem::take(&mut self.found).into_iter();
+        let found = found.map(|(at, neighbour)| Neighbour {
+            last_seen: u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ..neighbour
+        });
+        Some((found.collect(), std::mem::take(&mut self.failed)))
+    }
+}
+
+/// Reply of `iwinfo scan`.
+pub(super) fn read(reply: &[u8]) -> Result<Vec<Neighbour>, Error> {
+    let results = Fields::of(reply).named(b"results");
+    let results = results.and_then(Field::array);
+    let results = results.ok_or_else(|| Error::Decode("no list of results".to_owned()))?;
+    Ok(results.list(|_, one| neighbour(one.table()?)).items)
+}
+
+fn neighbour(result: Fields<'_>) -> Option<Neighbour> {
+    let (mut mac, mut channel, mut ssid, mut encryption) = (None, None, None, None);
+    let (mut signal, mut quality, mut quality_max) = (None, None, None);
+    let (mut frequency, mut band) = (None, None);
+    for (name, field) in result {
+        match name {
+            b"bssid" => mac = field.str().and_then(Mac::parse),
+            b"channel" => channel = field.u32(),
+            b"ssid" => ssid = field.text(),
+            b"encryption" => encryption = field.table().map(words),
+            b"signal" => signal = dbm(field.i32()),
+            b"quality" => quality = field.u32(),
+            b"quality_max" => quality_max = field.u32(),
+            b"mhz" => frequency = field.u32(),
+            b"band" => band = field.u32(),
+            _ => {}
+        }
+    }
+    Some(Neighbour {
+        mac: mac?,
+        channel,
+        ssid,
+        encryption,
+        signal,
+        // They say how good the signal is, and nothing without one.
+        quality: quality.filter(|_| signal.is_some()),
+        quality_max: quality_max.filter(|_| signal.is_some()),
+        frequency: frequency.or_else(|| mhz(band, channel?)),
+        last_seen: 0,
+    })
+}
+
+/// The frequency of a channel; releases before 23.05 tell only that, some of them with the band.
+fn mhz(band: Option<u32>, channel: u32) -> Option<u32> {
+    match (band, channel) {
+        (Some(6), 1..=233) => Some(5950 + 5 * channel),
+        (Some(60), 1..=6) => Some(56_160 + 2160 * channel),
+        (Some(2) | None, 14) => Some(2484),
+        (Some(2) | None, 1..=13) => Some(2407 + 5 * channel),
+        (Some(5) | None, 32..=196) => Some(5000 + 5 * channel),
+        _ => None,
+    }
+}
+
+/// Encryption as people read it: `none`, `WEP Open System (WEP-40, WEP-104)`, `WPA2 PSK (CCMP)`,
+/// `WPA2/WPA3 PSK/SAE (CCMP)`.
+fn words(encryption: Fields<'_>) -> String {
+    let upper = |field: Field<'_>| {
+        let list = field.fields().list(|_, one| one.text());
+        list.items.join("\n").to_uppercase()
+    };
+    let (mut enabled, mut versions, mut wep) = (false, Vec::new(), None);
+    let (mut suites, mut ciphers) = (String::new(), String::new());
+    for (name, field) in encryption {
+        match name {
+            b"enabled" => enabled = field.bool() == Some(true),
+            b"wpa" => versions = field.fields().list(|_, version| version.u32()).items,
+            b"wep" => wep = Some(upper(field)),
+            b"authentication" => suites = upper(field),
+            b"ciphers" => ciphers = upper(field),
+            _ => {}
+        }
+    }
+    if !enabled {
+        return "none".to_owned();
+    }
+    let scheme = match wep {
+        Some(wep) => match (wep.contains("OPEN"), wep.contains("SHARED")) {
+            (true, true) => "WEP Open/Shared".to_owned(),
+            (false, true) => "WEP Shared Auth".to_owned(),
+            _ => "WEP Open System".to_owned(),
+        },
+        None => {
+            let versions = versions.iter().map(|version| match version {
+                1 => "WPA".to_owned(),
+                n => format!("WPA{n}"),
+            });
+            let versions = versions.collect::<Vec<_>>().join("/");
+            let suites = match suites.as_str() {
+                "" => "NONE".to_owned(),
+                some => some.replace('\n', "/"),
+            };
+            format!("{versions} {suites}").trim_start().to_owned()
+        }
+    };
+    let ciphers = match ciphers.as_str() {
+        "" => "NONE".to_owned(),
+        some => some.replace('\n', ", "),
+    };
+    super::reply::cut(format!("{scheme} ({ciphers})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::tests::samples::{json, value};
+
+    fn in_words(encryption: &str) -> String {
+        words(Fields::of(&json(encryption).to_members()))
+    }
+
+    #[test]
+    fn encryption_reads_as_collectors_know_it() {
+        for (encryption, expected) in [
+            (r#"{"enabled":false}"#, "none"),
+            ("{}", "none"),
+            (
+                r#"{"enabled":true,"wpa":[2],"authentication":["psk"],"ciphers":["ccmp"]}"#,
+                "WPA2 PSK (CCMP)",
+            ),
+            (
+                r#"{"enabled":true,"wpa":[1,2],"authentication":["psk","802.1x"],"ciphers":["tkip","ccmp"]}"#,
+                "WPA/WPA2 PSK/802.1X (TKIP, CCMP)",
+            ),
+            (
+                r#"{"enabled":true,"wpa":[2,3],"authentication":["psk","sae"],"ciphers":["ccmp"]}"#,
+                "WPA2/WPA3 PSK/SAE (CCMP)",
+            ),
+            (
+                r#"{"enabled":true,"wep":["open","shared"],"ciphers":["wep-40","wep-104"]}"#,
+                "WEP Open/Shared (WEP-40, WEP-104)",
+            ),
+            (
+                r#"{"enabled":true,"wep":["shared"],"ciphers":[]}"#,
+                "WEP Shared Auth (NONE)",
+            ),
+        ] {
+            assert_eq!(in_words(encryption), expected);
+        }
+    }
+
+    #[test]
+    fn a_channel_has_its_frequency_in_releases_that_do_not_tell_it() {
+        assert_eq!(mhz(None, 6), Some(2437));
+        assert_eq!(mhz(None, 14), Some(2484));
+        assert_eq!(mhz(None, 149), Some(5745));
+        assert_eq!(mhz(Some(6), 5), Some(5975));
+        assert_eq!(mhz(Some(5), 36), Some(5180));
+        assert_eq!(mhz(Some(60), 2), Some(60_480));
+        assert_eq!(mhz(Some(2), 36), None);
+        assert_eq!(mhz(None, 250), None);
+        assert_eq!(mhz(None, 0), None);
+    }
+
+    #[test]
+    fn a_scan_is_read_with_hidden_and_open_networks() {
+        let found = read(&value("iwinfo__scan.phy0-ap0.json").to_members()).unwrap();
+        let shown = serde_json::to_string(&found[2]).unwrap();
+        assert_eq!(
+            shown,
+            r#"{"mac":"12:56:8E:90:AA:01","channel":11,"encryption":"none","signal":-88,"quality":22,"quality_max":70,"frequency":2462,"last_seen":0}"#
+        );
+        assert_eq!(found.len(), 4);
+        assert_eq!(
+            found[3].encryption.as_deref(),
+            Some("WEP Open System (WEP-40, WEP-104)")
+        );
+        assert!(read(&json(r#"{"results":7}"#).to_members()).is_err());
+        let strange = json(r#"{"results":[5,{},{"bssid":"x"},{"bssid":"12:56:8E:90:AA:01"}]}"#);
+        assert_eq!(read(&strange.to_members()).unwrap().len(), 1);
+    }
+}
