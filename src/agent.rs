@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{timeout_at, Instant as Deadline};
 
 use crate::cli::AgentArgs;
@@ -96,7 +96,16 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         mac.mac,
         mac.source
     );
-    let parts = Parts::start(config, facts, client, &root, boot_id, mac.mac, args.clock(), &past);
+    let parts = Parts::start(
+        config,
+        facts,
+        client,
+        &root,
+        boot_id,
+        mac.mac,
+        args.clock(),
+        &past,
+    );
     let signal = signals.next().await;
     log::info!("{signal}: ending");
     past.starts.ended();
@@ -160,6 +169,8 @@ struct Parts {
     /// The broker link and the API's results: they take the last outcomes of jobs with them.
     broker: JoinSet<()>,
     end_broker: crate::shutdown::Trigger,
+    /// Ends when nobody has anything for it any more.
+    spool: JoinHandle<()>,
 }
 
 impl Parts {
@@ -183,7 +194,7 @@ impl Parts {
 
         // device ─► collect ─► spool ─► upload
         let (spool, inbox) = spool::Handle::new();
-        tokio::spawn(spool::run(
+        let spool_task = tokio::spawn(spool::run(
             spool::Settings {
                 dir: config.spool_dir.clone(),
                 boot_id,
@@ -194,7 +205,6 @@ impl Parts {
                     daily: config.archive_daily,
                 }),
                 clock,
-                apart: config.no_cache,
             },
             inbox,
         ));
@@ -220,11 +230,17 @@ impl Parts {
         ));
         first.spawn(keep(collected, spool.clone()));
         let (upload_facts, upload_known) = watch::channel(upload::Facts::default());
+        let (health_facts, health_known) = watch::channel(health::Facts::default());
+        let (deliveries, asks) = upload::asks(upload_known.clone());
         let delivery = upload::run(
-            config.clone(),
-            mac.clone(),
-            spool.clone(),
-            upload_facts,
+            upload::Part {
+                config: config.clone(),
+                mac: mac.clone(),
+                spool: spool.clone(),
+                health: health_known.clone(),
+                facts: upload_facts,
+                asks,
+            },
             ends.clone(),
         );
         let mut held_ends = ends.clone();
@@ -256,8 +272,7 @@ impl Parts {
             }
         });
 
-        // mqtt, upload, world ─► health ─► collect
-        let (health_facts, health_known) = watch::channel(health::Facts::default());
+        // mqtt, upload, world ─► health ─► collect, upload
         let (health, asks) = health::asks(health_known.clone());
         first.spawn(health::run(
             health::Part {
@@ -309,6 +324,7 @@ impl Parts {
             newest: newest_known,
             history: history_known,
             health,
+            deliveries,
             jobs,
             config: configs,
         };
@@ -318,6 +334,7 @@ impl Parts {
             end_first,
             broker,
             end_broker,
+            spool: spool_task,
         }
     }
 
@@ -331,12 +348,16 @@ impl Parts {
         {
             log::warn!("{} parts did not end in time", self.first.len());
         }
+        // It takes what it has to flash while the broker is told.
         self.end_broker.fire();
         if timeout_at(now + END_WITHIN * 9 / 10, ended(&mut self.broker))
             .await
             .is_err()
         {
             log::warn!("the broker link did not end in time");
+        }
+        if timeout_at(now + END_WITHIN, self.spool).await.is_err() {
+            log::warn!("the spool did not end in time");
         }
     }
 }

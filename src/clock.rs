@@ -159,7 +159,10 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let file = tmp.path().join("clock");
         let mut clock = Clock::new(Some(file.clone()));
-        assert!(clock.read().synced, "the device's own while there is no file");
+        assert!(
+            clock.read().synced,
+            "the device's own while there is no file"
+        );
         std::fs::write(&file, "-315360000 0\n").unwrap();
         let read = clock.read();
         assert!(!read.synced);

@@ -198,6 +198,19 @@ impl Log {
         self.sync_name(disk)
     }
 
+    /// Gives the log the name `name`, in the place of what has it. Whether the old or the new file has
+    /// that name after a power cut is certain only after the next [`Log::sync`].
+    ///
+    /// # Errors
+    ///
+    /// A disk that does not rename: then nothing has changed.
+    pub fn take_place_of(&mut self, disk: &mut dyn Disk, name: &str) -> io::Result<()> {
+        disk.rename(&self.name, name)?;
+        name.clone_into(&mut self.name);
+        self.unnamed = true;
+        Ok(())
+    }
+
     /// Cuts off what lies behind the last whole record. The cut is synced before anything else is
     /// written there, so that no mixture of both can come out of a power cut.
     fn mend(&mut self, disk: &mut dyn Disk) -> io::Result<()> {

@@ -28,6 +28,6 @@ pub use directory::Directory;
 pub use disk::{read_whole, Disk};
 pub use log::{Log, Opened};
 pub use meter::{Daily, Meter, Metered, Usage};
-pub use record::PAYLOAD_MAX;
+pub use record::{HEAD, PAYLOAD_MAX};
 pub use replace::replace;
 pub use thread::{Answer, AskError, Handle, RealDisk, Store, QUEUE};

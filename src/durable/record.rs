@@ -16,7 +16,7 @@
 use super::checksum::crc32c;
 
 /// Bytes before the payload.
-pub(super) const HEAD: usize = 20;
+pub const HEAD: usize = 20;
 
 /// Bytes of the longest record: what opening a log holds in memory.
 pub(super) const RECORD_MAX: usize = 60 << 10;

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::entry::Notes;
+use super::governor::Governor;
 use super::order::find;
 use super::segment::Harm;
-use super::governor::Governor;
 use super::spool::{Bounds, Spool};
 use super::store::Store;
 use crate::clock::Reading;
@@ -219,7 +219,9 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             let store = &mut archive.store;
             store.append(&boot, &head, &line, &mut self.next_ordinal, &notes)?;
         }
-        let last = fresh.last().map(|&(at, entry)| self.ram.segments[at].entries[entry].head.seq);
+        let last = fresh
+            .last()
+            .map(|&(at, entry)| self.ram.segments[at].entries[entry].head.seq);
         if let Some(archive) = &mut self.archive {
             archive.sync()?;
             archive.covered = last.unwrap_or(archive.covered);
@@ -244,7 +246,9 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let mut chosen = fresh.to_vec();
         chosen.retain(|&(at, entry)| {
             let head = &self.ram.segments[at].entries[entry].head;
-            let news = owed.iter().any(|id| (declared + 1..=head.declared).contains(id));
+            let news = owed
+                .iter()
+                .any(|id| (declared + 1..=head.declared).contains(id));
             let chosen = news || last != Some(slot(head));
             if chosen {
                 last = Some(slot(head));

@@ -30,6 +30,8 @@ pub struct Batch {
     pub reports: u64,
     /// Bytes of the lines.
     pub plain: u64,
+    /// Others wait behind them.
+    pub more: bool,
 }
 
 impl Batch {
@@ -85,6 +87,8 @@ struct Making {
     packer: Option<Packer>,
     /// Of this boot, the last whose time is not known.
     unsynced: u64,
+    /// Others could have been added if there were room.
+    more: bool,
 }
 
 impl<R: Disk, F: Disk> Spool<R, F> {
@@ -177,6 +181,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 if !waiting.any(|entry| taken.holds(rank, entry.head.seq)) {
                     continue;
                 }
+                drop(waiting);
                 let keep = |seq| !taken.holds(rank, seq);
                 if let Err(error) = self.rewrite(place, at, &keep, reason, Gaps::default()) {
                     return self.failed("set a report aside", &error);
@@ -272,6 +277,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             body: making.body.finish(making.plain).into(),
             reports,
             plain: making.plain,
+            more: making.more,
         })
     }
 
@@ -282,7 +288,11 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         while let Some(pick) = self.next_pick(&mut cursors) {
             let full = making.body.len() + self.packed_size(&pick) > limit.bytes.max(FRAME)
                 || making.reports.len() >= limit.reports;
-            if self.is_held(&pick, now) || full && !making.reports.is_empty() {
+            if self.is_held(&pick, now) {
+                break;
+            }
+            if full && !making.reports.is_empty() {
+                making.more = true;
                 break;
             }
             if let Err(error) = self.add(&mut making, &pick) {
@@ -307,7 +317,12 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             last = Some(pick);
             count += 1;
         }
-        let Some(pick) = last.filter(|pick| count > 1 && !self.is_held(pick, now)) else {
+        // The one before it may only go in its turn.
+        let is_newest = |pick: &Pick| {
+            pick.rank + 1 == self.boots.len() && pick.head.seq + 1 == self.notes().next_seq
+        };
+        let may_go = |pick: &Pick| count > 1 && is_newest(pick) && !self.is_held(pick, now);
+        let Some(pick) = last.filter(may_go) else {
             return Ok(None);
         };
         let mut making = Making::new();
@@ -383,6 +398,7 @@ impl Making {
             run: None,
             packer: None,
             unsynced: 0,
+            more: false,
         }
     }
 }

@@ -184,7 +184,11 @@ mod tests {
         let line = b"a line of which something is repeated, something is repeated\n";
         let packed = Packer::new().pack(line);
         let crc = crc32fast::hash(line);
-        for (len, crc) in [(line.len() - 1, crc), (line.len() + 1, crc), (line.len(), 1)] {
+        for (len, crc) in [
+            (line.len() - 1, crc),
+            (line.len() + 1, crc),
+            (line.len(), 1),
+        ] {
             Unpacker::new().unpack(&packed, len, crc).unwrap_err();
         }
         for at in 0..packed.len() {

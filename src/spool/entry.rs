@@ -265,7 +265,15 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_record_of_ours_are_none() {
-        for bytes in [&b""[..], b"?", b"r\x00", b"r\x09", b"l12345678{", b"s", b"n"] {
+        for bytes in [
+            &b""[..],
+            b"?",
+            b"r\x00",
+            b"r\x09",
+            b"l12345678{",
+            b"s",
+            b"n",
+        ] {
             assert_eq!(Record::decode(bytes), None, "{bytes:?}");
         }
         let mut cut = notes(&Notes::default());

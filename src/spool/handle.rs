@@ -1,7 +1,8 @@
 //! What others hold of the spool, and the loop that serves them.
 
+use std::io;
 use std::path::PathBuf;
-use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -9,9 +10,16 @@ use super::batch::{Batch, BatchId};
 use super::keeper::{Build, Keeper};
 use super::{Facts, SpoolError, Stamp};
 use crate::clock::Clock;
+use crate::durable::{AskError, RealDisk, Store};
 
 /// Requests that may wait for the spool.
 const REQUESTS: usize = 16;
+
+/// Flash that does not answer for so long is told of.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What is in RAM only gets to flash within this time when the agent ends, or not at all.
+const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where the spool is and how much it may hold.
 #[derive(Debug, Clone)]
@@ -48,6 +56,8 @@ enum Request {
     Halve(BatchId, oneshot::Sender<Option<Batch>>),
     Settle(BatchId, Settled, oneshot::Sender<()>),
     ServerDate(u64),
+    /// The last one.
+    Close,
 }
 
 /// What became of a batch.
@@ -167,60 +177,92 @@ impl Handle {
 /// that cannot be opened is in the facts and is tried again with each report; reports wait in memory
 /// meanwhile.
 pub async fn run(settings: Settings, inbox: Inbox) {
-    if settings.flash.is_none() {
-        return serve_here(settings, inbox).await;
-    }
-    let (done, ended) = oneshot::channel::<()>();
-    let work = move || {
-        let Inbox {
-            mut requests,
-            facts,
-        } = inbox;
-        let mut keeper = Keeper::new(settings);
-        facts.send_replace(keeper.facts());
-        while let Some(request) = requests.blocking_recv() {
-            handle(&mut keeper, request, &facts);
-        }
-        keeper.close();
-        drop(done);
-    };
-    match thread::Builder::new().name("spool".to_owned()).spawn(work) {
-        // It says that it has ended by letting go of its end.
-        Ok(_) => drop(ended.await),
-        Err(error) => log::error!("spool: no thread for it: {error}"),
-    }
-}
-
-async fn serve_here(settings: Settings, inbox: Inbox) {
     let Inbox {
         mut requests,
         facts,
     } = inbox;
-    let mut keeper = Keeper::new(settings);
-    facts.send_replace(keeper.facts());
-    while let Some(request) = requests.recv().await {
-        handle(&mut keeper, request, &facts);
+    let on_flash = settings.flash.is_some();
+    let mut served = Served::new(settings, facts);
+    if !on_flash {
+        while let Some(request) = requests.recv().await {
+            served.serve(request);
+        }
+        return served.serve(Request::Close);
     }
-    keeper.close();
+    let (disk, ask) = match RealDisk::start("spool", served) {
+        Ok(started) => started,
+        Err(error) => return log::error!("spool: no thread for it: {error}"),
+    };
+    while let Some(request) = requests.recv().await {
+        match ask.ask(request, PATIENCE).await {
+            Ok(_) => {}
+            Err(AskError::Late) => log::error!("spool: flash has not answered for 10 min"),
+            Err(error @ (AskError::Busy | AskError::Closed)) => {
+                return log::error!("spool: {error}; reports are no longer kept");
+            }
+        }
+    }
+    let closed = ask.ask(Request::Close, END_WITHIN).await.is_ok();
+    if !closed || !disk.end(END_WITHIN).await {
+        log::warn!("spool: flash did not take the newest reports in time");
+    }
 }
 
-fn handle(keeper: &mut Keeper, request: Request, facts: &watch::Sender<Facts>) {
-    // An asker that went away needs no answer.
-    match request {
-        Request::Append(build, answer) => drop(answer.send(keeper.append(build))),
-        Request::NextBatch(max_bytes, answer) => {
-            drop(answer.send(keeper.with(|spool, now| spool.next_batch(max_bytes, now))))
-        }
-        Request::Newest(answer) => drop(answer.send(keeper.with(|spool, now| spool.newest(now)))),
-        Request::Halve(id, answer) => {
-            drop(answer.send(keeper.with(|spool, now| spool.halve(id, now))))
-        }
-        Request::Settle(id, how, answer) => {
-            keeper.settle(id, how);
-            drop(answer.send(()));
-        }
-        Request::ServerDate(date) => keeper.server_date(date),
+/// The spool with those who want to know of it.
+struct Served {
+    keeper: Keeper,
+    facts: watch::Sender<Facts>,
+}
+
+impl Store for Served {
+    type Request = Request;
+    type Reply = ();
+
+    fn handle(&mut self, request: Request) {
+        self.serve(request);
     }
-    let now = keeper.facts();
-    facts.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+
+    /// It syncs by itself when it is due: flash wears.
+    fn commit(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Served {
+    fn new(settings: Settings, facts: watch::Sender<Facts>) -> Self {
+        let keeper = Keeper::new(settings);
+        facts.send_replace(keeper.facts());
+        Served { keeper, facts }
+    }
+
+    fn serve(&mut self, request: Request) {
+        let keeper = &mut self.keeper;
+        match request {
+            Request::Append(build, answer) => tell(answer, keeper.append(build)),
+            Request::NextBatch(max_bytes, answer) => tell(
+                answer,
+                keeper.with(|spool, now| spool.next_batch(max_bytes, now)),
+            ),
+            Request::Newest(answer) => {
+                tell(answer, keeper.with(|spool, now| spool.newest(now)));
+            }
+            Request::Halve(id, answer) => {
+                tell(answer, keeper.with(|spool, now| spool.halve(id, now)));
+            }
+            Request::Settle(id, how, answer) => {
+                keeper.settle(id, how);
+                tell(answer, ());
+            }
+            Request::ServerDate(date) => keeper.server_date(date),
+            Request::Close => keeper.close(),
+        }
+        let now = keeper.facts();
+        self.facts
+            .send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+    }
+}
+
+/// An asker that went away needs no answer.
+fn tell<T>(answer: oneshot::Sender<T>, what: T) {
+    let _ = answer.send(what);
 }

@@ -42,12 +42,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     ///
     /// RAM that cannot be listed or takes no new file, a boot id that cannot stand in a file name.
     /// Flash that fails is done without.
-    pub fn on(
-        ram: R,
-        flash: Option<F>,
-        boot_id: &str,
-        bounds: Bounds,
-    ) -> Result<Self, SpoolError> {
+    pub fn on(ram: R, flash: Option<F>, boot_id: &str, bounds: Bounds) -> Result<Self, SpoolError> {
         if !segment::is_boot_id(boot_id) {
             return Err(SpoolError::BootId);
         }
@@ -98,7 +93,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// Collects the boots, in the order they happened, and what they have to remember.
     fn know_boots(&mut self, boot_id: &str) {
         let mut first: BTreeMap<Arc<str>, (u64, Notes)> = BTreeMap::new();
-        let flash = self.archive.iter().flat_map(|archive| &archive.store.segments);
+        let flash = self
+            .archive
+            .iter()
+            .flat_map(|archive| &archive.store.segments);
         for segment in self.ram.segments.iter().chain(flash) {
             let ordinal = segment.name.ordinal;
             self.next_ordinal = self.next_ordinal.max(ordinal + 1);
@@ -188,7 +186,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// Times and seqs of what is on flash.
     fn flash_times(&self) -> Vec<(u64, u64)> {
-        let segments = self.archive.iter().flat_map(|archive| &archive.store.segments);
+        let segments = self
+            .archive
+            .iter()
+            .flat_map(|archive| &archive.store.segments);
         let reports = segments.flat_map(|segment| {
             let anchors = &self.boots[self.rank(&segment.name.boot)].1.anchors;
             let waiting = segment.waiting();

@@ -131,9 +131,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 pub(super) fn time(head: &Head, anchors: &[Anchor]) -> (u64, Clock) {
     let known = |anchor: &&Anchor| (anchor.first..=anchor.last).contains(&head.seq);
     match anchors.iter().find(known) {
-        Some(anchor) if head.clock == Clock::Unsynced => {
-            (anchor.base.saturating_add(head.mono.into()), Clock::Restamped)
-        }
+        Some(anchor) if head.clock == Clock::Unsynced => (
+            anchor.base.saturating_add(head.mono.into()),
+            Clock::Restamped,
+        ),
         _ => (head.at, head.clock),
     }
 }

@@ -70,12 +70,14 @@ pub(crate) fn restamp(line: &[u8], at: u64, mono: u32, right: u64) -> Vec<u8> {
     };
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     let report = object(text, &mut |key, value| match key {
-        "device" => object(value.get().as_bytes(), &mut |key, value| match key {
+        "device" => object(value.get().as_bytes(), &mut |key, _| match key {
             "created_at" => Some(right.to_string()),
             "clock" => Some(format!("\"{}\"", Clock::Restamped.word())),
             _ => None,
         }),
-        "events" => list(value, &mut |key, value| (key == "at").then(|| moved(value))?),
+        "events" => list(value, &mut |key, value| {
+            (key == "at").then(|| moved(value))?
+        }),
         "gaps" => list(value, &mut |key, value| {
             matches!(key, "from" | "to").then(|| moved(value))?
         }),

@@ -96,12 +96,20 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             let here = goes.iter().filter(|(of, ..)| of == ordinal);
             let seqs: BTreeSet<u64> = here.clone().map(|(_, seq, _)| *seq).collect();
             // A segment is left out as a whole or thinned; where both meet, some are thinned.
-            let full = here.clone().any(|(.., going)| *going == Going::Lost(Reason::Full));
+            let full = here
+                .clone()
+                .any(|(.., going)| *going == Going::Lost(Reason::Full));
             let reason = match full {
                 true => Reason::Full,
                 false => Reason::Thinned,
             };
-            self.rewrite(place, at, &|seq| !seqs.contains(&seq), reason, Gaps::default())?;
+            self.rewrite(
+                place,
+                at,
+                &|seq| !seqs.contains(&seq),
+                reason,
+                Gaps::default(),
+            )?;
         }
         self.sweep();
         Ok(!segments.is_empty())

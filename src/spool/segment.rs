@@ -42,7 +42,10 @@ impl Name {
         let (ordinal, boot) = (fields.next()?, fields.next()?);
         let ours = fields.eq(["reports"]) && is_boot_id(boot);
         let digits = ordinal.len() == 16 && ordinal.bytes().all(|b| b.is_ascii_digit());
-        let ordinal = ordinal.parse().ok().filter(|ordinal| *ordinal <= ORDINAL_MAX)?;
+        let ordinal = ordinal
+            .parse()
+            .ok()
+            .filter(|ordinal| *ordinal <= ORDINAL_MAX)?;
         (ours && digits).then(|| Name {
             ordinal,
             boot: boot.into(),
@@ -141,10 +144,14 @@ impl Segment {
     /// Reads the records of a file.
     pub(crate) fn open(disk: &mut dyn Disk, name: Name) -> io::Result<(Self, Harm)> {
         let mut reading = Reading::default();
-        let (log, opened) =
-            Log::open(disk, name.to_string(), &mut |number, payload| reading.take(number, payload))?;
+        let (log, opened) = Log::open(disk, name.to_string(), &mut |number, payload| {
+            reading.take(number, payload)
+        })?;
         let Reading {
-            entries, lost, notes, ..
+            entries,
+            lost,
+            notes,
+            ..
         } = &reading;
         let whole = reading.at == log.size() && !reading.broken;
         let harm = Harm {
@@ -230,7 +237,10 @@ impl Reading {
             Some(Record::Lost(id, gap)) => self.lost.push((id, gap)),
             Some(Record::Sent(first, last)) => {
                 let sent = |entry: &&mut Entry| (first..=last).contains(&entry.head.seq);
-                self.entries.iter_mut().filter(sent).for_each(|e| e.gone = true);
+                self.entries
+                    .iter_mut()
+                    .filter(sent)
+                    .for_each(|e| e.gone = true);
             }
             Some(Record::Notes(notes)) => self.notes.join(&notes),
             None => self.broken = true,

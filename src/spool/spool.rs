@@ -200,9 +200,13 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             let mut notes = self.notes().clone();
             notes.next_seq = next.head.seq;
             let boot = self.boot().0.clone();
-            let written =
-                self.ram
-                    .append(&boot, &next.head, &next.line, &mut self.next_ordinal, &notes);
+            let written = self.ram.append(
+                &boot,
+                &next.head,
+                &next.line,
+                &mut self.next_ordinal,
+                &notes,
+            );
             if let Err(error) = written {
                 self.failed("keep a report", &error);
                 self.pending.push_front(next);

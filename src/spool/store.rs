@@ -324,9 +324,7 @@ impl<D: Disk> Store<D> {
         self.reader = None;
         match written {
             Ok(mut segment) => {
-                let placed = segment
-                    .log
-                    .take_place_of(&mut self.disk, &name.to_string());
+                let placed = segment.log.take_place_of(&mut self.disk, &name.to_string());
                 if let Err(error) = placed {
                     drop(self.disk.remove(&thin));
                     return Err(error);
@@ -366,7 +364,9 @@ impl<D: Disk> Store<D> {
             notes: old.notes.clone(),
             dirty: false,
         };
-        fresh.log.append(&mut self.disk, &entry::notes(&fresh.notes))?;
+        fresh
+            .log
+            .append(&mut self.disk, &entry::notes(&fresh.notes))?;
         let mut packer: Option<Packer> = None;
         for index in 0..self.segments[at].entries.len() {
             let entry = self.segments[at].entries[index];
@@ -375,9 +375,10 @@ impl<D: Disk> Store<D> {
             }
             let line = match self.line(at, index) {
                 Ok(line) => line,
-                Err(error) if error.kind() == io::ErrorKind::InvalidData
-                    || error.kind() == io::ErrorKind::UnexpectedEof
-                    || error.kind() == io::ErrorKind::NotFound =>
+                Err(error)
+                    if error.kind() == io::ErrorKind::InvalidData
+                        || error.kind() == io::ErrorKind::UnexpectedEof
+                        || error.kind() == io::ErrorKind::NotFound =>
                 {
                     judge(Fate::Damaged(&entry));
                     continue;

@@ -158,7 +158,11 @@ mod tests {
         let going = plan(&items, 10, &SLOTS);
         assert_eq!(going.iter().flatten().collect::<Vec<_>>(), [&Going::Free]);
         let going = plan(&items, 10_000, &SLOTS);
-        assert_eq!(left(&items, &going).len(), 7, "on their way, and the newest");
+        assert_eq!(
+            left(&items, &going).len(),
+            7,
+            "on their way, and the newest"
+        );
     }
 
     #[test]

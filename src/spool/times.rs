@@ -53,7 +53,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// Whether a report of this boot from seq `first` on was taken without knowing the time.
     fn has_unsynced(&self, first: u64) -> bool {
         let boot = &self.boot().0;
-        let flash = self.archive.iter().flat_map(|archive| &archive.store.segments);
+        let flash = self
+            .archive
+            .iter()
+            .flat_map(|archive| &archive.store.segments);
         let segments = self.ram.segments.iter().chain(flash);
         let of_this_boot = segments.filter(|segment| segment.name.boot == *boot);
         of_this_boot

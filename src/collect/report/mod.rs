@@ -146,7 +146,11 @@ impl<T: Serialize> Serialize for List<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.items.len()))?;
         for n in 0..self.items.len() {
-            let at = if self.back { self.items.len() - 1 - n } else { n };
+            let at = if self.back {
+                self.items.len() - 1 - n
+            } else {
+                n
+            };
             list.serialize_element(&self.items[at])?;
         }
         list.end()

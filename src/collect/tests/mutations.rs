@@ -2,11 +2,11 @@
 
 use fastrand::Rng;
 
-use super::stamp;
 use super::super::event_log::Log;
 use super::super::question::Question;
 use super::super::survey;
 use super::samples::{data, value, Router, NOW};
+use super::stamp;
 use crate::collect::Report;
 use crate::ubus::blobmsg::Value;
 use crate::ubus::Notice;

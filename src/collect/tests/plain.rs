@@ -1,11 +1,11 @@
 //! Devices without ubus.
 
-use super::stamp;
 use super::super::event_log::Log;
 use super::super::join::{complete, join, Local};
 use super::super::replies::Replies;
 use super::reports::is_as_kept;
 use super::samples::{data, NOW};
+use super::stamp;
 use crate::collect::files::Files;
 use crate::collect::{Facts, Report};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::stamp;
 use super::samples::{data, NOW};
+use super::stamp;
 use crate::collect::{
     Counters, Device, Event, Interface, Lease, Neighbour, Report, Source, Ssid, Station,
 };

@@ -1,10 +1,10 @@
 //! Whole reports, compared with those kept in tests/data/reports.
 
-use super::stamp;
 use super::super::question::Question::{
     Assoclist, Board, Clients, IwInfo, Leases4, Leases6, Radios, Status,
 };
 use super::samples::{data, json, value, Router};
+use super::stamp;
 use crate::collect::Report;
 use crate::ubus::blobmsg::Value;
 

@@ -1,8 +1,8 @@
 //! What replies of real devices do to whoever takes them at their word.
 
-use super::stamp;
 use super::super::question::Question::{Assoclist, Clients, Devices, Info, IwInfo, Radios, Status};
 use super::samples::{data, json, value, Router};
+use super::stamp;
 use super::stations::station;
 use crate::ubus::blobmsg::Value;
 
