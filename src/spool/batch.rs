@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::deflate::{Body, Packer, FRAME};
-use super::entry::Clock;
+use super::entry::{Clock, Notes};
 use super::gap::{Gaps, Reason};
 use super::order::{Cursors, Pick, Place};
 use super::restamp::restamp;
@@ -141,6 +141,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         self.offline_since = None;
         self.forget(&taken);
         self.flush();
+        let is_empty = self.next_pick(&mut Cursors::default()).is_none();
+        if is_empty && self.pending.is_empty() && self.gaps().as_slice().is_empty() {
+            self.notes_mut().since = Notes::ALL_SAFE;
+        }
         self.tick(now);
     }
 

@@ -85,7 +85,10 @@ impl Gaps {
         if gap.count == Some(0) {
             return;
         }
-        let near = |known: &&mut Gap| known.joins(&gap) && known.distance(&gap) <= NEAR;
+        let near = |known: &&mut Gap| {
+            let counted = known.count.is_some() && known.distance(&gap) <= NEAR;
+            known.joins(&gap) && counted || **known == gap
+        };
         if let Some(known) = self.0.iter_mut().find(near) {
             return known.widen(&gap);
         }
@@ -117,10 +120,12 @@ impl Gaps {
         self.0
     }
 
-    /// What has no end ends at `at`.
+    /// What has no end ends at `at`. What would begin behind its end was told by clocks that do not
+    /// agree: nobody knows when it began.
     pub(crate) fn until(mut self, at: u64) -> Self {
         for gap in &mut self.0 {
-            gap.to.get_or_insert(at);
+            let to = *gap.to.get_or_insert(at);
+            gap.from = gap.from.filter(|from| *from <= to);
         }
         self
     }

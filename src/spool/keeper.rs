@@ -57,7 +57,10 @@ impl Keeper {
             source,
         };
         let ram = Directory::open(dir).map_err(|error| failed(dir, error))?;
-        let on_flash = flash.as_ref().map(|flash| {
+        // What is on flash has to be known before anything else is sent; but not at any price.
+        let patient = self.waiting.len() < UNOPENED_MAX / 4;
+        let flash = flash.as_ref().filter(|_| patient);
+        let on_flash = flash.map(|flash| {
             Directory::open(&flash.dir).map_err(|error| failed(&flash.dir, error).to_string())
         });
         let (on_flash, unsafe_flash) = match on_flash {

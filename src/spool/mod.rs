@@ -89,6 +89,8 @@ pub enum SpoolError {
     Directory { path: PathBuf, source: io::Error },
     #[error("spool directory cannot be read: {0}")]
     List(io::Error),
+    #[error("archive directory cannot be read: {0}")]
+    Archive(io::Error),
     #[error("spool cannot begin a segment: {0}")]
     Create(io::Error),
     #[error("spool: the boot id is not 1 to 64 letters, digits and '-'")]

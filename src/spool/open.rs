@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::archive::Archive;
-use super::entry::Notes;
+use super::entry::{Clock, Notes};
 use super::gap::{Gap, Gaps, Reason};
-use super::order::{time, Place};
+use super::order::{time, Cursors, Place};
 use super::segment::{self, Harm, Segment};
 use super::spool::{Bounds, Spool};
 use super::store::Store;
@@ -40,8 +40,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     ///
     /// # Errors
     ///
-    /// RAM that cannot be listed or takes no new file, a boot id that cannot stand in a file name.
-    /// Flash that fails is done without.
+    /// A disk that does not read, RAM that takes no new file, a boot id that cannot stand in a file
+    /// name.
     pub fn on(ram: R, flash: Option<F>, boot_id: &str, bounds: Bounds) -> Result<Self, SpoolError> {
         if !segment::is_boot_id(boot_id) {
             return Err(SpoolError::BootId);
@@ -68,13 +68,11 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         };
         let mut flash_harms = Vec::new();
         if let Some(flash) = flash {
-            match Archive::open(flash, SEAL_AT.min(bounds.flash / 8), bounds, boot_id) {
-                Ok((archive, harms)) => {
-                    spool.archive = Some(archive);
-                    flash_harms = harms;
-                }
-                Err(error) => spool.failed("read the archive", &error),
-            }
+            let seal_at = SEAL_AT.min(bounds.flash / 8);
+            let (archive, harms) =
+                Archive::open(flash, seal_at, bounds, boot_id).map_err(SpoolError::Archive)?;
+            spool.archive = Some(archive);
+            flash_harms = harms;
         }
         spool.know_boots(boot_id);
         spool.promised = spool.declared();
@@ -85,6 +83,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             spool.mend(Place::Flash, ordinal, harm);
         }
         spool.declare_power_cut();
+        spool.doubt_what_waits();
         spool.find_tail()?;
         spool.sweep();
         Ok(spool)
@@ -171,21 +170,24 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             count: None,
             reason: Reason::Power,
         };
-        let known = self.flash_times();
-        let last = known.last().map(|(at, _)| *at);
+        let known = self.on_flash();
+        let Some((newest, clock, _)) = known.last().copied() else {
+            return self.owed.add(unknown(None, None));
+        };
+        let newest = (clock != Clock::Unsynced).then_some(newest);
         // Between those that were copied there were others, which waited in RAM.
-        let holes = known
-            .windows(2)
-            .find(|pair| pair[1].1 != pair[0].1 + 1)
-            .map(|pair| pair[0].0);
-        if holes.is_some() {
-            self.owed.add(unknown(holes, last));
+        let follows = |(one, other): (&(u64, Clock, u64), &(u64, Clock, u64))| one.2 + 1 == other.2;
+        let since = self.boots.iter().map(|(_, notes)| notes.since).min();
+        let since = since.unwrap_or(Notes::ALL_SAFE);
+        let is_whole = known.iter().zip(&known[1..]).all(follows) && known[0].0 <= since;
+        if !is_whole && newest.is_none_or(|newest| since < newest) {
+            self.owed.add(unknown((since > 0).then_some(since), newest));
         }
-        self.owed.add(unknown(last, None));
+        self.owed.add(unknown(newest, None));
     }
 
-    /// Times and seqs of what is on flash.
-    fn flash_times(&self) -> Vec<(u64, u64)> {
+    /// Times and seqs of what is on flash, and how sure the times are.
+    fn on_flash(&self) -> Vec<(u64, Clock, u64)> {
         let segments = self
             .archive
             .iter()
@@ -193,9 +195,24 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let reports = segments.flat_map(|segment| {
             let anchors = &self.boots[self.rank(&segment.name.boot)].1.anchors;
             let waiting = segment.waiting();
-            waiting.map(|entry| (time(&entry.head, anchors).0, entry.head.seq))
+            waiting.map(|entry| {
+                let (at, clock) = time(&entry.head, anchors);
+                (at, clock, entry.head.seq)
+            })
         });
         reports.collect()
+    }
+
+    /// Notes since when a power cut would lose something.
+    fn doubt_what_waits(&mut self) {
+        let mut cursors = Cursors::default();
+        if let Some(oldest) = self.next_pick(&mut cursors) {
+            let (at, clock) = self.time(&oldest);
+            self.doubt((clock != Clock::Unsynced).then_some(at));
+        }
+        for gap in self.gaps().into_vec() {
+            self.doubt(gap.from);
+        }
     }
 
     /// Sees to it that the last segment in RAM is of this boot: it knows the next seq.

@@ -109,6 +109,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             crc: crc32fast::hash(&line),
         };
         self.notes_mut().next_seq += 1;
+        self.doubt(now.synced.then_some(now.epoch));
         self.promised = declared;
         let gaps = std::mem::take(&mut self.owed);
         self.pending.push_back(Pending { head, line, gaps });
@@ -157,6 +158,12 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         &mut this.1
     }
 
+    /// A power cut would lose what was taken at `at`, or nobody knows when.
+    pub(super) fn doubt(&mut self, at: Option<u64>) {
+        let notes = self.notes_mut();
+        notes.since = notes.since.min(at.unwrap_or(0));
+    }
+
     /// Losses up to this id are declared by a report that was written.
     pub(super) fn declared(&self) -> u64 {
         let all = self.boots.iter().map(|(_, notes)| notes.declared);
@@ -164,7 +171,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     }
 
     /// All that the next report has to declare.
-    fn gaps(&self) -> Gaps {
+    pub(super) fn gaps(&self) -> Gaps {
         let mut gaps = self.owed.clone();
         let written = self.ram.owed(self.promised).map(|(_, gap)| gap.clone());
         gaps.extend(written);

@@ -49,6 +49,10 @@ pub(crate) enum Fate<'a> {
 
 impl<D: Disk> Store<D> {
     /// Opens what is on `disk`; segments that were found harmed are in the answer.
+    ///
+    /// # Errors
+    ///
+    /// A disk that does not read: what is there must not be forgotten.
     pub(crate) fn open(
         mut disk: D,
         syncs: bool,
@@ -66,15 +70,11 @@ impl<D: Disk> Store<D> {
                 continue;
             };
             let ordinal = name.ordinal;
-            match Segment::open(&mut disk, name) {
-                Ok((segment, harm)) => {
-                    if harm.torn || harm.misplaced || harm.damaged > 0 {
-                        harms.push((ordinal, harm));
-                    }
-                    segments.push(segment);
-                }
-                Err(error) => log::error!("spool: ignoring segment {file}: {error}"),
+            let (segment, harm) = Segment::open(&mut disk, name)?;
+            if harm.torn || harm.misplaced || harm.damaged > 0 {
+                harms.push((ordinal, harm));
             }
+            segments.push(segment);
         }
         segments.sort_by_key(|segment| segment.name.ordinal);
         let store = Store {
