@@ -3,7 +3,7 @@
 //! Read top to bottom, this is the way the data goes.
 //!
 //! ```text
-//!              config ────────────────────────────────────────────► every part
+//!        config, reload ────────────────────────────────────────────► every part
 //!  device ─ubus,/proc─► collect ─Report─► spool ─batch─► upload ─HTTP─► API
 //!  broker ─► mqtt ─payload─► jobs ─outcome─► mqtt ─► broker
 //!  world ─probe─► health ─code─► collect
@@ -13,8 +13,9 @@
 //! * [`cli`] understands the command line: run the agent, or ask the one that runs.
 //! * [`agent`] takes the [`lock`], counts its [`starts`], remembers each [`crash`], finds out who the device is ([`provision`]), builds the parts in the
 //!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
-//! * [`config`] turns command line and config.json into one validated, immutable `Config`; one table
-//!   holds every option. What is wrong is reported, never fatal.
+//! * [`config`] turns command line, UCI and config.json into one validated, immutable `Config`; one table
+//!   holds every option. What is wrong is reported, never fatal. [`reload`] reads them again while the
+//!   agent runs, and has the parts that an option concerns made anew.
 //! * [`durable`] is what everything that must survive is made of: files in directories that are
 //!   ours alone, a log, a cell, and a thread that waits for flash so that nobody else does. It uses
 //!   nothing of the crate above it.
@@ -57,6 +58,7 @@ pub mod mac;
 pub mod mqtt;
 pub mod outage;
 pub mod provision;
+pub mod reload;
 pub mod rest;
 pub mod shutdown;
 pub mod spool;

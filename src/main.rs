@@ -37,6 +37,9 @@ async fn run(command: Command) -> Result<ExitCode, (String, u8)> {
         Command::Status { json, bus } => cli::status::run(json, &bus).await.map_err(failed)?,
         Command::Stats { json, bus } => cli::stats::run(json, &bus).await.map_err(failed)?,
         Command::Jobs { json, bus } => cli::jobs::run(json, &bus).await.map_err(failed)?,
+        Command::Check(args) => {
+            return cli::check::run(&args).map_err(|error| (error.to_string(), 1))
+        }
         Command::Run { command, bus } => {
             return cli::run::run(&command, &bus).await.map_err(failed)
         }

@@ -6,17 +6,15 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::config::Problem;
 use crate::starts::{self, Starts};
-use crate::{collect, health, jobs, mqtt, spool, upload};
+use crate::{collect, health, jobs, mqtt, reload, spool, upload};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
 pub struct Board {
     pub started: Instant,
     pub starts: Arc<Starts>,
-    pub mac: String,
-    pub config: ConfigFacts,
+    pub settings: watch::Receiver<Arc<reload::Current>>,
     pub collect: watch::Receiver<collect::Facts>,
     pub health: watch::Receiver<health::Facts>,
     pub mqtt: watch::Receiver<mqtt::Facts>,
@@ -27,14 +25,6 @@ pub struct Board {
     pub jobs: watch::Receiver<jobs::Facts>,
 }
 
-/// What was found wrong with the settings.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ConfigFacts {
-    /// Values that were not used.
-    pub errors: Vec<Problem>,
-    pub warnings: Vec<Problem>,
-}
-
 /// The answer of method `status`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
@@ -42,7 +32,7 @@ pub struct Status {
     /// Of the agent, seconds.
     pub uptime: u64,
     pub mac: String,
-    pub config: ConfigFacts,
+    pub config: reload::Facts,
     pub sources: collect::Sources,
     pub health: health::Facts,
     pub mqtt: mqtt::Facts,
@@ -60,12 +50,13 @@ pub struct Status {
 
 impl Board {
     pub fn status(&self) -> Status {
+        let settings = self.settings.borrow().clone();
         let collect = self.collect.borrow().clone();
         Status {
             version: env!("CARGO_PKG_VERSION"),
             uptime: self.started.elapsed().as_secs(),
-            mac: self.mac.clone(),
-            config: self.config.clone(),
+            mac: settings.mac.clone(),
+            config: settings.facts.clone(),
             sources: collect.sources,
             health: self.health.borrow().clone(),
             mqtt: self.mqtt.borrow().clone(),

@@ -107,7 +107,7 @@ pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits) {
     let Some((args, request)) = super::args::<RunArgs>(request) else {
         return;
     };
-    if args.ubus_rpc_session.is_some() && !sources.config.borrow().web_jobs {
+    if args.ubus_rpc_session.is_some() && !sources.settings.config().borrow().web_jobs {
         return request.finish(Status::PERMISSION_DENIED);
     }
     let wanted = jobs::Request {

@@ -6,6 +6,7 @@
 mod delivery;
 mod health;
 mod jobs;
+mod settings;
 mod state;
 mod waits;
 
@@ -19,7 +20,7 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::ubus::blobmsg::Type;
 use crate::ubus::{Client, Error, Method, Object, Request, Status};
-use crate::{config, health as healthy, jobs as job, upload};
+use crate::{health as healthy, jobs as job, reload, upload};
 use waits::Waits;
 
 pub use health::EVENT as HEALTH_EVENT;
@@ -45,7 +46,7 @@ pub struct Sources {
     pub health: healthy::Handle,
     pub deliveries: upload::Handle,
     pub jobs: job::Handle,
-    pub config: watch::Receiver<Arc<config::Config>>,
+    pub settings: reload::Handle,
 }
 
 /// THE method table.
@@ -68,6 +69,8 @@ pub fn methods() -> Vec<Method> {
         ),
         Method::new("probe", &[]),
         Method::new("upload", &[]),
+        Method::new("config", &[]),
+        Method::new("reload", &[]),
     ]
 }
 
@@ -118,6 +121,8 @@ async fn answer_calls(object: &mut Object, sources: &Sources) {
             "run_job" => jobs::run(request, sources, &runs).await,
             "probe" => health::probe(request, &sources.health, &probes),
             "upload" => delivery::upload(request, &sources.deliveries, &uploads),
+            "config" => settings::config(request, &sources.settings),
+            "reload" => settings::reload(request, &sources.settings),
             _ => request.finish(Status::METHOD_NOT_FOUND),
         }
     }

@@ -1,6 +1,7 @@
 //! The command line: what a person asks for.
 
 mod ask;
+pub mod check;
 mod health;
 pub mod jobs;
 mod options;
@@ -22,7 +23,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use ask::AskError;
 
 use crate::clock::{Clock, Pace};
-use crate::config::{under, Settings, DEFAULT_FILE};
+use crate::config::uci::Directories;
+use crate::config::{under, Inputs, Settings};
+use crate::crash::Crashes;
 
 /// Where ubusd listens; below the root.
 pub const DEFAULT_UBUS_SOCKET: &str = "/var/run/ubus/ubus.sock";
@@ -38,6 +41,8 @@ pub enum Command {
     Stats { json: bool, bus: BusArgs },
     /// Show its recent jobs.
     Jobs { json: bool, bus: BusArgs },
+    /// Show what the settings come to, and what is wrong with them.
+    Check(AgentArgs),
     /// Run `command` with the shell of the running agent.
     Run { command: String, bus: BusArgs },
 }
@@ -74,6 +79,9 @@ pub struct AgentArgs {
     /// Configuration, taken as it is [default: /etc/socketman/config.json below the root]
     #[arg(short = 'C', long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Directory of UCI packages, taken as it is [default: /etc/config below the root]
+    #[arg(long, value_name = "DIR")]
+    uci_dir: Option<PathBuf>,
     #[command(flatten)]
     pub settings: Settings,
     #[command(flatten)]
@@ -89,20 +97,20 @@ pub struct AgentArgs {
 }
 
 impl AgentArgs {
-    /// config.json: as given, else the usual one below the root.
-    pub fn config_file(&self) -> PathBuf {
-        match &self.config {
-            Some(path) => path.clone(),
-            None => under(&self.bus.root, Path::new(DEFAULT_FILE)),
+    /// Where settings are looked for.
+    pub fn inputs(&self) -> Inputs {
+        Inputs {
+            command_line: self.settings.clone(),
+            file: self.config.clone(),
+            uci: Directories::of(&self.bus.root, self.uci_dir.clone()),
+            root: self.bus.root.clone(),
+            pace: Pace::faster(self.time_scale),
+            crashes: Crashes::default(),
         }
     }
 
     pub fn clock(&self) -> Clock {
         Clock::new(self.clock.clone())
-    }
-
-    pub fn pace(&self) -> Pace {
-        Pace::faster(self.time_scale)
     }
 }
 
@@ -147,6 +155,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, ExitWi
         Some(Verb::Status { json, bus }) => Command::Status { json, bus },
         Some(Verb::Stats { json, bus }) => Command::Stats { json, bus },
         Some(Verb::Jobs { json, bus }) => Command::Jobs { json, bus },
+        Some(Verb::Check(agent)) => Command::Check(agent),
         Some(Verb::Run { command, bus }) => Command::Run {
             command: command.join(" "),
             bus,
@@ -199,6 +208,8 @@ enum Verb {
         #[command(flatten)]
         bus: BusArgs,
     },
+    /// Show every setting, its value and its source, and what is wrong; exit code 1 on an error
+    Check(AgentArgs),
     /// Run a job on the running agent, print its output and exit with its code
     Run {
         #[command(flatten)]

@@ -34,10 +34,13 @@ fn refused(args: &[&str]) -> String {
 fn without_arguments_the_agent_runs_with_the_usual_paths() {
     for args in [&[][..], &["agent"]] {
         let agent = agent(args);
-        assert_eq!(agent.config_file(), Path::new(DEFAULT_FILE));
+        let inputs = agent.inputs();
+        assert_eq!(inputs.file, None);
+        assert_eq!(inputs.uci.committed, Path::new("/etc/config"));
+        assert_eq!(inputs.uci.replacing, Path::new("/var/run/uci"));
         assert_eq!(agent.bus.socket(), Path::new(DEFAULT_UBUS_SOCKET));
-        assert_eq!(agent.bus.root, Path::new("/"));
-        assert_eq!(agent.pace(), Pace::REAL);
+        assert_eq!(inputs.root, Path::new("/"));
+        assert_eq!(inputs.pace, Pace::REAL);
         assert_eq!(agent.settings.iter().count(), 0);
     }
 }
@@ -45,14 +48,23 @@ fn without_arguments_the_agent_runs_with_the_usual_paths() {
 #[test]
 fn default_paths_lie_below_the_root_and_given_ones_are_taken_as_they_are() {
     let agent = agent(&["--root", "/r"]);
-    assert_eq!(
-        agent.config_file(),
-        Path::new("/r/etc/socketman/config.json")
-    );
+    let files = agent.inputs().load(None).files;
+    assert_eq!(files.json, Path::new("/r/etc/socketman/config.json"));
+    assert_eq!(files.uci, Path::new("/r/etc/config/socketman"));
     assert_eq!(agent.bus.socket(), Path::new("/r/var/run/ubus/ubus.sock"));
 
-    let agent = self::agent(&["--root=/r", "-C", "c.json", "--ubus-socket", "/u"]);
-    assert_eq!(agent.config_file(), Path::new("c.json"));
+    let agent = self::agent(&[
+        "--root=/r",
+        "-C",
+        "c.json",
+        "--ubus-socket",
+        "/u",
+        "--uci-dir",
+        "d",
+    ]);
+    let files = agent.inputs().load(None).files;
+    assert_eq!(files.json, Path::new("c.json"));
+    assert_eq!(files.uci, Path::new("d/socketman"));
     assert_eq!(agent.bus.socket(), Path::new("/u"));
 }
 
@@ -93,6 +105,7 @@ fn the_flags_are_those_of_the_contract() {
     longs.sort_unstable();
     let expected = [
         "api-url",
+        "clock",
         "config",
         "debug",
         "host",
@@ -113,6 +126,7 @@ fn the_flags_are_those_of_the_contract() {
         "token",
         "topic",
         "ubus-socket",
+        "uci-dir",
         "username",
     ];
     assert_eq!(longs, expected);
@@ -120,19 +134,20 @@ fn the_flags_are_those_of_the_contract() {
         .get_subcommands()
         .map(|verb| verb.get_name())
         .collect();
-    assert_eq!(verbs, ["agent", "status", "stats", "jobs", "run"]);
+    assert_eq!(verbs, ["agent", "status", "stats", "jobs", "check", "run"]);
     // clap checks names, shorts and conflicts of the whole definition.
     command.debug_assert();
 }
 
 #[test]
 fn the_originals_command_lines_are_understood() {
+    let file = |args: &[&str]| agent(args).inputs().file;
     assert_eq!(
-        agent(&["-config=/etc/config.json"]).config_file(),
-        Path::new("/etc/config.json")
+        file(&["-config=/etc/config.json"]),
+        Some("/etc/config.json".into())
     );
-    assert_eq!(agent(&["-config", "c"]).config_file(), Path::new("c"));
-    assert_eq!(agent(&["-Cc"]).config_file(), Path::new("c"));
+    assert_eq!(file(&["-config", "c"]), Some("c".into()));
+    assert_eq!(file(&["-Cc"]), Some("c".into()));
     assert_eq!(
         set(&[
             "-username",
@@ -257,5 +272,6 @@ fn secrets_given_as_arguments_do_not_show_in_debug_output() {
 
 #[test]
 fn the_labs_pace_is_taken_from_time_scale() {
-    assert_eq!(agent(&["--time-scale", "30"]).pace(), Pace::faster(30));
+    let inputs = agent(&["--time-scale", "30"]).inputs();
+    assert_eq!(inputs.pace, Pace::faster(30));
 }

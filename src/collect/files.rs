@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use log::debug;
 
 use super::hosts::Hint;
-use super::lease_file;
 use super::leases::Leases;
+use crate::config::under;
 use crate::file::read_up_to;
 
 /// Largest of the kernel's small files that is read whole.
@@ -45,11 +45,12 @@ impl Files {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// What dnsmasq has given out, by its lease file; `now` in seconds since the epoch.
-    pub(super) fn leases(&self, now: u64) -> Option<Leases> {
-        let read = self.read(lease_file::PATH, MAX_TABLE);
+    /// What dnsmasq has given out, by its lease file at `path`, which is absolute; `now` in seconds
+    /// since the epoch.
+    pub(super) fn leases(&self, path: &Path, now: u64) -> Option<Leases> {
+        let read = read_up_to(&under(&self.root, path), MAX_TABLE);
         let (bytes, more) = read
-            .inspect_err(|error| debug!("/{}: {error}", lease_file::PATH))
+            .inspect_err(|error| debug!("{}: {error}", path.display()))
             .ok()?;
         let mut leases = Leases::of_file(&bytes, now);
         leases.cut_short |= more;

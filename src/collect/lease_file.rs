@@ -14,9 +14,6 @@ use super::reply::cut;
 use super::report::Lease;
 use crate::mac::Mac;
 
-/// The lease file of dnsmasq, below the root directory.
-pub(super) const PATH: &str = "tmp/dhcp.leases";
-
 /// Lines of the file that are looked at.
 const MAX_LINES: usize = 4096;
 

@@ -12,6 +12,7 @@
 //!   come to; `reply`: what they are read with
 //! * `hosts`: names and addresses of stations, from whoever knows them
 //! * `join`: all of it as one report
+//! * `dnsmasq`: where its lease file is
 //! * `events`: what hostapd and the DHCP servers tell by themselves
 //! * `survey`: the networks of others
 //! * [`history`](History): the last day at a glance
@@ -21,6 +22,7 @@
 //! Any source may be missing, late, or answer with nonsense: the report lacks what only that source
 //! knows, [`Facts`] say so, and the rest stands.
 
+mod dnsmasq;
 mod event_log;
 mod events;
 mod files;
@@ -58,9 +60,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, Instant, MissedTickBehavior};
 
 use crate::clock;
+use crate::config::uci::Directories;
 use crate::config::Config;
 use crate::shutdown::Shutdown;
 use crate::ubus::Client;
+use dnsmasq::LeaseFile;
 use event_log::Log;
 use events::Events;
 use files::Files;
@@ -78,6 +82,9 @@ pub use report::{
 
 /// How often rpcd is asked for names: it looks them up in the DNS.
 const HINTS_EVERY: Duration = Duration::from_secs(300);
+
+/// The options collecting is made from.
+pub const OPTIONS: &[&str] = &["monitor", "scan", "survey", "survey_interval"];
 
 /// What the newest collection says about collecting itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -105,6 +112,8 @@ pub struct Part {
     pub client: Client,
     /// Prefix of every path that is read.
     pub root: PathBuf,
+    /// Where the configuration of the DHCP server is.
+    pub uci: Directories,
     /// Identity of the device, as it is to stand in reports.
     pub mac: String,
     /// The health code that goes into reports and the history, once it is known.
@@ -131,6 +140,7 @@ struct Memory {
     /// Before the first connection, and when a bus was there a moment ago, it is worth a wait.
     bus_expected: bool,
     gatherer: Gatherer,
+    lease_file: LeaseFile,
     hints: Vec<Hint>,
     hints_due: Instant,
     survey: Option<Survey>,
@@ -146,6 +156,7 @@ impl Part {
         let mut memory = Memory {
             bus_expected: true,
             gatherer: Gatherer::new(),
+            lease_file: LeaseFile::configured_in(self.uci.clone()),
             hints: Vec::new(),
             hints_due: Instant::now(),
             survey: surveying.then(|| Survey::every(config.pace.of(config.survey_interval))),
@@ -205,7 +216,7 @@ impl Part {
             Local {
                 mac: &self.mac,
                 created_at,
-                file: files.leases(created_at),
+                file: files.leases(memory.lease_file.path(), created_at),
                 hints: &memory.hints,
                 neighbours: &files.neighbours(),
                 log,

@@ -1,7 +1,6 @@
 //! config.json: the original's file. One object of scalars, read with the line of each value.
 
 use std::fmt;
-use std::path::Path;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::Deserialize;
@@ -9,8 +8,9 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::file::{read_small, FileError};
+use super::file::FileError;
 use super::value::{ValueError, Written};
+use crate::crash::Skipped;
 
 /// Largest config.json, bytes.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -20,6 +20,8 @@ pub const MAX_FILE: u64 = 1 << 20;
 pub enum DocumentError {
     #[error("{0}")]
     File(#[from] FileError),
+    #[error(transparent)]
+    Skipped(#[from] Skipped),
     #[error("is empty (line 1, column 1)")]
     Empty,
     #[error("begins with a byte order mark (line 1, column 1), save it as UTF-8 without one")]
@@ -42,7 +44,7 @@ impl DocumentError {
     /// Where in the file, counted from 1.
     pub fn line(&self) -> Option<usize> {
         match self {
-            DocumentError::File(_) => None,
+            DocumentError::File(_) | DocumentError::Skipped(_) => None,
             DocumentError::Empty | DocumentError::ByteOrderMark => Some(1),
             DocumentError::NotUtf8 { line, .. }
             | DocumentError::CutOff { line, .. }
@@ -87,12 +89,7 @@ impl Entry {
     }
 }
 
-/// Every entry of the file at `path` in order, keys given twice included.
-pub fn read(path: &Path) -> Result<Vec<Entry>, DocumentError> {
-    parse(&read_small(path, MAX_FILE)?)
-}
-
-/// Every entry of the file's `bytes` in order.
+/// Every entry of the file's `bytes` in order, keys given twice included.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Entry>, DocumentError> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(DocumentError::ByteOrderMark);

@@ -1,22 +1,34 @@
 //! Settings in: one typed, validated, immutable [`Config`].
 //!
-//! A value comes from the command line, else from config.json, else from the table of [`options`].
+//! [`Inputs`] say where settings are looked for, [`Inputs::load`] goes there:
+//!
+//! ```text
+//!  table ─► config.json (or its last good copy) ─► UCI ─► command line ─► settle ─► Config
+//!               what comes later precedes; what is wrong is a Problem
+//! ```
+//!
 //! What is wrong never stops the agent: it is kept as a [`Problem`], the default is used, and the
 //! rest stands.
 
+mod chosen;
 mod file;
+mod inputs;
 pub mod json;
 mod keys;
 mod kind;
+pub mod last_good;
 mod load;
+mod main_section;
 pub mod options;
 mod problem;
 #[cfg(test)]
 mod reference;
 mod row;
 mod settings;
+mod settle;
 #[cfg(test)]
 mod tests;
+pub mod uci;
 mod value;
 
 use std::fmt;
@@ -25,10 +37,13 @@ use std::time::Duration;
 
 use crate::clock::Pace;
 
+pub use chosen::{Chosen, Source};
 pub use file::{read_small, FileError};
+pub use inputs::{Files, Inputs, Loaded};
 pub use keys::PublicKey;
 pub use kind::{Kind, Unit};
-pub use load::{load, under, Loaded, Source};
+pub use load::under;
+pub use main_section::PACKAGE;
 pub use options::OPTIONS;
 
 pub use problem::{Problem, MAX_PROBLEMS};
@@ -283,8 +298,8 @@ impl Config {
         for row in OPTIONS {
             config.reset(row, root);
         }
-        config.heartbeat = load::default_heartbeat(config.monitor);
-        config.port = load::default_port(config.tls);
+        config.heartbeat = settle::default_heartbeat(config.monitor);
+        config.port = settle::default_port(config.tls);
         config
     }
 }

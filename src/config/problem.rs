@@ -51,6 +51,10 @@ impl Problems {
         }
     }
 
+    pub(super) fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        problems.into_iter().for_each(|problem| self.push(problem));
+    }
+
     /// The list, with a last entry that says how many were left out.
     pub(super) fn finish(mut self, source: &str) -> Vec<Problem> {
         if self.more > 0 {

@@ -12,19 +12,37 @@ const HEAD: &str = "\
 <!-- Generated from the table in src/config/options.rs:
      UPDATE_DOCS=1 cargo test --lib options_reference -->
 
-An option comes from the command line, else from config.json, else it has its default. The file is
-`/etc/socketman/config.json` unless `--config FILE` names another: one JSON object, UTF-8, at most
-1 MiB, a value at most 4096 bytes.
+An option comes from the command line, else from UCI, else from config.json, else it has its default.
+`socketman check` shows each with its value and source, and everything that is wrong.
 
-A value that cannot be used never stops the agent. It is reported with option, source, line and
-reason, in the log and in the `config` part of the agent's status; the default is used (also when the
-file has a good value and the command line a bad one), and everything else stands. The same goes for a file
-that is missing, empty, cut off or no JSON: its error names line and column. Keys that are not known
-and keys given twice (the last one holds) are warnings.
+* **UCI**: the package `socketman` (`/etc/config/socketman`, or `/var/run/uci/socketman` in its place), section
+  `config socketman 'main'`. Names are those of the table with `_` for `-`: `option no_ping '1'`. `option enabled '1'`
+  lets the init script start the agent, `option config` names the file of config.json. Only what is committed counts.
+* **config.json**: `/etc/socketman/config.json` unless `--config FILE` or UCI names another: one JSON object, UTF-8, at most
+  1 MiB. It need not be there if the UCI section is.
+
+A value is at most 4096 bytes. One that cannot be used never stops the agent. It is reported with option, source, line
+and reason, in the log and in the `config` part of the agent's status; the default is used (also when a source that is
+preceded has a good value), and everything else stands. Keys and sections that are not known and keys given twice
+(the last one holds) are warnings.
+
+A config.json that is empty, cut off or no JSON is an error with line and column, and its last good copy is used: the agent
+keeps one in its state directory, written only when it changes. (Where that is config.json itself cannot say: only the
+command line, UCI and the default count.) A UCI package that libuci would refuse is an error; what it said before
+holds as long as the agent runs.
+
+## While the agent runs
+
+Settings are read again on SIGHUP, by `ubus call socketman reload`, and by themselves 1 s after one of the files changed.
+Running jobs go on; only parts whose options changed start anew. Another `spool_dir` takes what waits along. Another
+`state_dir` holds from the next start on.
+
+## How values are written
 
 Types are read loosely, as the original did: a bool may be `true`, `1`, `\"1\"`, `\"true\"`, `\"yes\"`, `\"on\"`
 and their opposites; a number may stand in quotes (`\"8443\"`); a string of digits may stand without. `null`
-is an error. Control characters are refused.
+is an error, and so is a list where one value is wanted; where a list is wanted one value will do. Control
+characters are refused.
 
 Secret values are never logged nor shown, at any level; of a URL only what stands before the query, and no
 user name or password.
@@ -45,8 +63,8 @@ before it did anything.
 ## Paths
 
 `--root DIR` is put before every path the agent reads or writes: those in the table, the defaults of
-`--config` and `--ubus-socket`, and `/proc`, `/sys`, `/tmp`, `/etc`. A path given with `--config` or
-`--ubus-socket` is taken as it is. Paths in the table are absolute and without `..`.
+`--config`, `--uci-dir` and `--ubus-socket`, and `/proc`, `/sys`, `/tmp`, `/etc`. A path given with one of
+these three is taken as it is. Paths in the table are absolute and without `..`.
 
 ## Identity
 
@@ -62,7 +80,8 @@ the terminal. How much is logged is set with the option `debug`.
 
 fn reference() -> String {
     let mut text = HEAD.to_owned();
-    text += "| name | type | default | command line | meaning |\n|---|---|---|---|---|\n";
+    text +=
+        "| name | in UCI | type | default | command line | meaning |\n|---|---|---|---|---|---|\n";
     for row in OPTIONS {
         write_row(&mut text, row).expect("a String takes everything");
     }
@@ -73,6 +92,11 @@ fn write_row(text: &mut String, row: &Row) -> std::fmt::Result {
     write!(text, "| `{}`", row.name)?;
     for alias in row.aliases {
         write!(text, " (`{alias}`)")?;
+    }
+    text.write_str(" |")?;
+    let names = [row.name].into_iter().chain(row.aliases.iter().copied());
+    for name in names.filter(|name| name.contains('-')) {
+        write!(text, " `{}`", name.replace('-', "_"))?;
     }
     write!(text, " | {} | ", row.kind.describe())?;
     match row.default {

@@ -34,6 +34,8 @@ pub enum ValueError {
     Object,
     #[error("is not a valid JSON string")]
     BrokenText,
+    #[error("is not UTF-8")]
+    NotUtf8,
     #[error("is longer than {MAX_VALUE} bytes")]
     TooLong,
     #[error("holds a control character")]

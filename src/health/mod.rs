@@ -46,6 +46,17 @@ const WITH_PROOF: Duration = Duration::from_secs(15 * 60);
 /// How often it is probed while the device is offline or may be; `monitor` if that is shorter.
 const OFFLINE: Duration = Duration::from_secs(10);
 
+/// The options watching over health is made from.
+pub const OPTIONS: &[&str] = &[
+    "health_url",
+    "health_port",
+    "web_url",
+    "web_body",
+    "monitor",
+    "heartbeat",
+    "stats_url",
+];
+
 /// What the health task owns.
 #[derive(Debug, Clone)]
 pub struct Part {

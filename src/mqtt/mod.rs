@@ -33,6 +33,27 @@ use client::Tls;
 use session::{Ended, Session};
 use topic::Topics;
 
+/// The options a link is made from.
+pub const OPTIONS: &[&str] = &[
+    "username",
+    "password",
+    "topic",
+    "key",
+    "mqtt_host",
+    "port",
+    "tls",
+    "cacrt",
+    "tls_cert",
+    "tls_key",
+    "qos",
+    "keepalive",
+    "disable_mqtt",
+    "rest",
+    "spread",
+    "no-ping",
+    "ping-interval",
+];
+
 /// What is known about the link to the broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {

@@ -62,7 +62,7 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
         ..Config::default()
     });
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (_jobs, handle, outlets) = jobs::new(config_receiver, MAC.into());
+    let (_jobs, handle, outlets) = jobs::new(config_receiver, watch::channel(MAC.into()).1);
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async {

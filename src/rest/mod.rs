@@ -30,6 +30,18 @@ use crate::upload::endpoint::{path_part, Endpoint};
 use crate::upload::http::{Client, HttpError};
 use crate::upload::Facts;
 
+/// The options the part is made from.
+pub const OPTIONS: &[&str] = &[
+    "rest",
+    "api_url",
+    "token",
+    "api_auth",
+    "insecure",
+    "no-ping",
+    "ping-interval",
+    "spread",
+];
+
 /// What the part works with.
 pub struct Part {
     pub config: Arc<Config>,

@@ -5,8 +5,8 @@ use std::io;
 use super::entry::Notes;
 use super::governor::Governor;
 use super::order::find;
+use super::queue::{Bounds, Spool};
 use super::segment::Harm;
-use super::spool::{Bounds, Spool};
 use super::store::Store;
 use crate::clock::Reading;
 use crate::durable::{Disk, Meter, Metered};
@@ -82,6 +82,11 @@ impl<F: Disk> Archive<F> {
         (*boot != *self.boot || seq <= self.certain)
             && find(&self.store, boot, seq)
                 .is_some_and(|(at, entry)| !self.store.segments[at].entries[entry].gone)
+    }
+
+    /// Holds it to another budget from now on.
+    pub(super) fn bound(&mut self, bounds: Bounds) {
+        self.governor.budget = bounds.flash_daily;
     }
 
     /// Whether this many bytes may be written today.
@@ -238,7 +243,9 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let last = fresh
             .last()
             .map(|&(at, entry)| self.ram.segments[at].entries[entry].head.seq);
+        let since = self.notes().since;
         if let Some(archive) = &mut self.archive {
+            archive.note_since(since)?;
             archive.sync()?;
             archive.covered = last.unwrap_or(archive.covered);
             archive.sweep()?;

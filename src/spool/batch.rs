@@ -8,8 +8,8 @@ use super::deflate::{Body, Packer, FRAME};
 use super::entry::{Clock, Notes};
 use super::gap::{Gaps, Reason};
 use super::order::{Cursors, Pick, Place};
+use super::queue::Spool;
 use super::restamp::restamp;
-use super::spool::Spool;
 use crate::clock::Reading;
 use crate::durable::Disk;
 

@@ -12,7 +12,7 @@ const GRIDS: [u64; 6] = [60, 300, 600, 1200, 1800, 3600];
 /// The daily budget of flash. Days are counted from the boot, which no clock can change.
 #[derive(Debug, Clone)]
 pub(crate) struct Governor {
-    budget: u64,
+    pub(super) budget: u64,
     day: u64,
     /// What had been written when the day began.
     before: u64,

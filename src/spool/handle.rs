@@ -21,20 +21,26 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// What is in RAM only gets to flash within this time when the agent ends, or not at all.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
-/// Where the spool is and how much it may hold.
+/// What a spool is made from.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    pub dir: PathBuf,
     /// The kernel's id of this boot.
     pub boot_id: String,
+    pub clock: Clock,
+    pub place: Place,
+}
+
+/// Where reports are kept, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub dir: PathBuf,
     /// Bytes of all segments in RAM.
     pub max: u64,
     /// None = nothing is kept on flash.
     pub flash: Option<Flash>,
-    pub clock: Clock,
 }
 
-/// Where on flash the spool is kept in long outages.
+/// Where on flash reports are kept in long outages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flash {
     pub dir: PathBuf,
@@ -54,10 +60,13 @@ enum Request {
     NextBatch(u64, oneshot::Sender<Option<Batch>>),
     Newest(oneshot::Sender<Option<Batch>>),
     Halve(BatchId, oneshot::Sender<Option<Batch>>),
-    Settle(BatchId, Settled, oneshot::Sender<()>),
+    Settled(BatchId, Settled, oneshot::Sender<()>),
     ServerDate(u64),
-    /// The last one.
+    Settle(Place),
+    /// What is in RAM only is to be where it survives.
     Close,
+    /// The keeper goes back to who began the thread.
+    GiveBack,
 }
 
 /// What became of a batch.
@@ -125,22 +134,22 @@ impl Handle {
 
     /// Says that the batch arrived: its reports are forgotten.
     pub async fn delivered(&self, id: BatchId) -> Result<(), Stopped> {
-        self.settle(id, Settled::Delivered).await
+        self.settled(id, Settled::Delivered).await
     }
 
     /// Says that the batch did not arrive.
     pub async fn kept_back(&self, id: BatchId) -> Result<(), Stopped> {
-        self.settle(id, Settled::KeptBack).await
+        self.settled(id, Settled::KeptBack).await
     }
 
     /// Says that the batch did not arrive and is not to be sent again: a later report declares it.
     pub async fn given_up(&self, id: BatchId) -> Result<(), Stopped> {
-        self.settle(id, Settled::GivenUp).await
+        self.settled(id, Settled::GivenUp).await
     }
 
     /// Says that the server takes others, but not these: a later report declares them.
     pub async fn refused(&self, id: BatchId) -> Result<(), Stopped> {
-        self.settle(id, Settled::Refused).await
+        self.settled(id, Settled::Refused).await
     }
 
     /// Passes on what the server's clock says in its answer, seconds since the epoch.
@@ -149,13 +158,20 @@ impl Handle {
         self.requests.send(request).await.map_err(|_| Stopped)
     }
 
+    /// Moves the spool to `place` with all that waits. A place that cannot be used is in the facts, and
+    /// the spool stays where it is.
+    pub async fn settle(&self, place: Place) -> Result<(), Stopped> {
+        let request = Request::Settle(place);
+        self.requests.send(request).await.map_err(|_| Stopped)
+    }
+
     /// The newest facts, and those to come.
     pub fn facts(&self) -> watch::Receiver<Facts> {
         self.facts.clone()
     }
 
-    async fn settle(&self, id: BatchId, how: Settled) -> Result<(), Stopped> {
-        self.ask(|answer| Request::Settle(id, how, answer)).await
+    async fn settled(&self, id: BatchId, how: Settled) -> Result<(), Stopped> {
+        self.ask(|answer| Request::Settled(id, how, answer)).await
     }
 
     async fn ask<T>(
@@ -181,31 +197,56 @@ pub async fn run(settings: Settings, inbox: Inbox) {
         mut requests,
         facts,
     } = inbox;
-    let on_flash = settings.flash.is_some();
-    let mut served = Served::new(settings, facts);
-    if !on_flash {
-        while let Some(request) = requests.recv().await {
-            served.serve(request);
-        }
-        return served.serve(Request::Close);
+    let mut next = Some(Served::new(settings, facts));
+    while let Some(served) = next {
+        next = match served.keeper.is_on_flash() {
+            true => on_thread(served, &mut requests).await,
+            false => here(served, &mut requests).await,
+        };
     }
-    let (disk, ask) = match RealDisk::start("spool", served) {
+}
+
+/// Serves a spool without flash. Some if it is on flash now.
+async fn here(mut served: Served, requests: &mut mpsc::Receiver<Request>) -> Option<Served> {
+    while let Some(request) = requests.recv().await {
+        served.serve(request);
+        if served.keeper.is_on_flash() {
+            return Some(served);
+        }
+    }
+    served.serve(Request::Close);
+    None
+}
+
+/// Serves a spool with flash on a thread. Some if it is to be served in another way now.
+async fn on_thread(served: Served, requests: &mut mpsc::Receiver<Request>) -> Option<Served> {
+    let (disk, ask) = match RealDisk::start("spool", OnThread(Some(served))) {
         Ok(started) => started,
-        Err(error) => return log::error!("spool: no thread for it: {error}"),
+        Err(error) => {
+            log::error!("spool: no thread for it: {error}");
+            return None;
+        }
     };
     while let Some(request) = requests.recv().await {
+        let settles = matches!(request, Request::Settle(_));
         match ask.ask(request, PATIENCE).await {
             Ok(_) => {}
             Err(AskError::Late) => log::error!("spool: flash has not answered for 10 min"),
             Err(error @ (AskError::Busy | AskError::Closed)) => {
-                return log::error!("spool: {error}; reports are no longer kept");
+                log::error!("spool: {error}; reports are no longer kept");
+                return None;
             }
+        }
+        if settles {
+            let answer = ask.ask(Request::GiveBack, PATIENCE).await;
+            return answer.ok()?.reply;
         }
     }
     let closed = ask.ask(Request::Close, END_WITHIN).await.is_ok();
     if !closed || !disk.end(END_WITHIN).await {
         log::warn!("spool: flash did not take the newest reports in time");
     }
+    None
 }
 
 /// The spool with those who want to know of it.
@@ -214,12 +255,21 @@ struct Served {
     facts: watch::Sender<Facts>,
 }
 
-impl Store for Served {
-    type Request = Request;
-    type Reply = ();
+/// A spool on a thread, until it is given back.
+struct OnThread(Option<Served>);
 
-    fn handle(&mut self, request: Request) {
-        self.serve(request);
+impl Store for OnThread {
+    type Request = Request;
+    type Reply = Option<Served>;
+
+    fn handle(&mut self, request: Request) -> Option<Served> {
+        if matches!(request, Request::GiveBack) {
+            return self.0.take();
+        }
+        if let Some(served) = &mut self.0 {
+            served.serve(request);
+        }
+        None
     }
 
     /// It syncs by itself when it is due: flash wears.
@@ -235,34 +285,40 @@ impl Served {
         Served { keeper, facts }
     }
 
+    /// Does what is asked. The facts are told first, so that who has an answer finds it in them.
     fn serve(&mut self, request: Request) {
-        let keeper = &mut self.keeper;
         match request {
-            Request::Append(build, answer) => tell(answer, keeper.append(build)),
-            Request::NextBatch(max_bytes, answer) => tell(
-                answer,
-                keeper.with(|spool, now| spool.next_batch(max_bytes, now)),
-            ),
+            Request::Append(build, answer) => self.tell(answer, |keeper| keeper.append(build)),
+            Request::NextBatch(max_bytes, answer) => self.tell(answer, |keeper| {
+                keeper.with(|spool, now| spool.next_batch(max_bytes, now))
+            }),
             Request::Newest(answer) => {
-                tell(answer, keeper.with(|spool, now| spool.newest(now)));
+                self.tell(answer, |keeper| keeper.with(|spool, now| spool.newest(now)));
             }
-            Request::Halve(id, answer) => {
-                tell(answer, keeper.with(|spool, now| spool.halve(id, now)));
+            Request::Halve(id, answer) => self.tell(answer, |keeper| {
+                keeper.with(|spool, now| spool.halve(id, now))
+            }),
+            Request::Settled(id, how, answer) => {
+                self.tell(answer, |keeper| keeper.settled(id, how));
             }
-            Request::Settle(id, how, answer) => {
-                keeper.settle(id, how);
-                tell(answer, ());
-            }
-            Request::ServerDate(date) => keeper.server_date(date),
-            Request::Close => keeper.close(),
+            Request::Settle(place) => self.keeper.settle(place),
+            Request::ServerDate(date) => self.keeper.server_date(date),
+            Request::Close => self.keeper.close(),
+            Request::GiveBack => {}
         }
-        let now = keeper.facts();
+        self.publish();
+    }
+
+    fn tell<T>(&mut self, answer: oneshot::Sender<T>, ask: impl FnOnce(&mut Keeper) -> T) {
+        let told = ask(&mut self.keeper);
+        self.publish();
+        // An asker that went away needs no answer.
+        let _ = answer.send(told);
+    }
+
+    fn publish(&self) {
+        let now = self.keeper.facts();
         self.facts
             .send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
     }
-}
-
-/// An asker that went away needs no answer.
-fn tell<T>(answer: oneshot::Sender<T>, what: T) {
-    let _ = answer.send(what);
 }

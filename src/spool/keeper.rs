@@ -1,11 +1,13 @@
 //! The spool with its clock, or what is kept until it opens.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
 use super::batch::BatchId;
 use super::gap::{Gap, Reason};
-use super::handle::{Settings, Settled};
-use super::spool::{Bounds, Builder, Spool};
+use super::handle::{Place, Settings, Settled};
+use super::moving::Moving;
+use super::queue::{Bounds, Builder, Spool};
 use super::{Batch, Facts, SpoolError};
 use crate::clock::Reading;
 use crate::durable::Directory;
@@ -39,40 +41,26 @@ impl Keeper {
         keeper
     }
 
+    /// Whether the spool may wait for flash.
+    pub(super) fn is_on_flash(&self) -> bool {
+        self.settings.place.flash.is_some()
+    }
+
     fn on_disk(&mut self) -> Result<Spool, SpoolError> {
-        let Settings {
-            dir,
-            boot_id,
-            max,
-            flash,
-            ..
-        } = &self.settings;
-        let bounds = Bounds {
-            ram: *max,
-            flash: flash.as_ref().map_or(0, |flash| flash.max),
-            flash_daily: flash.as_ref().map_or(0, |flash| flash.daily),
-        };
-        let failed = |path: &std::path::Path, source| SpoolError::Directory {
-            path: path.to_path_buf(),
-            source,
-        };
-        let ram = Directory::open(dir).map_err(|error| failed(dir, error))?;
+        let Settings { boot_id, place, .. } = &self.settings;
+        let ram = open(&place.dir)?;
         // What is on flash has to be known before anything else is sent; but not at any price.
         let patient = self.waiting.len() < UNOPENED_MAX / 4;
-        let flash = flash.as_ref().filter(|_| patient);
-        let on_flash = flash.map(|flash| {
-            Directory::open(&flash.dir).map_err(|error| failed(&flash.dir, error).to_string())
-        });
-        let (on_flash, unsafe_flash) = match on_flash {
-            Some(Ok(directory)) => (Some(directory), None),
-            Some(Err(why)) => (None, Some(why)),
-            None => (None, None),
+        let on_flash = place.flash.as_ref().filter(|_| patient);
+        let on_flash = match on_flash.map(|flash| open(&flash.dir)).transpose() {
+            Ok(on_flash) => on_flash,
+            Err(error) => {
+                log::error!("{error}; reports are kept in RAM only");
+                self.error = Some(error.to_string());
+                None
+            }
         };
-        if let Some(why) = unsafe_flash {
-            log::error!("{why}; reports are kept in RAM only");
-            self.error = Some(why);
-        }
-        Spool::on(ram, on_flash, boot_id, bounds)
+        Spool::on(ram, on_flash, boot_id, place.bounds())
     }
 
     /// The spool, if it can be opened; what waited for that goes in first.
@@ -107,6 +95,63 @@ impl Keeper {
         self.spool.as_mut()
     }
 
+    /// Has the spool at another place from now on, if it can be there.
+    pub(super) fn settle(&mut self, place: Place) {
+        // What was wrong with another place counts no longer.
+        self.error = None;
+        let before = std::mem::replace(&mut self.settings.place, place);
+        let Some(mut old) = self.spool.take() else {
+            // What waits for a directory goes to this one.
+            return;
+        };
+        match self.moved(&before, &mut old) {
+            Ok(spool) => self.spool = Some(spool.unwrap_or(old)),
+            Err(reason) => {
+                let text = format!("{reason}; {} stays in use", before.dir.display());
+                log::error!("{text}");
+                self.error = Some(text);
+                self.settings.place = before;
+                self.spool = Some(old);
+            }
+        }
+    }
+
+    /// The spool at the place that is wanted, with everything of `old`; none if that is there.
+    fn moved(&mut self, before: &Place, old: &mut Spool) -> Result<Option<Spool>, SpoolError> {
+        let Settings { boot_id, place, .. } = &self.settings;
+        let flash_dir = |place: &Place| place.flash.as_ref().map(|flash| flash.dir.clone());
+        let from = flash_dir(before);
+        // What flash has is delivered, even if nothing more is to get there.
+        let stays = || from.clone().filter(|_| old.archive.is_some());
+        let to = flash_dir(place).or_else(stays);
+        let same_flash = from == to;
+        if before.dir == place.dir && same_flash {
+            old.bound(place.bounds());
+            return Ok(None);
+        }
+        let mut ram = Moving::new(before.dir != place.dir, &place.dir)?;
+        let mut flash = match &to {
+            Some(dir) => Some(Moving::new(from.is_some() && !same_flash, dir)?),
+            None => None,
+        };
+        let spool = old.copy_to(&mut ram, flash.as_mut()).and_then(|()| {
+            let on_flash = flash.as_ref().map(|flash| flash.to.clone());
+            Spool::on(ram.to.clone(), on_flash, boot_id, place.bounds())
+        });
+        match spool {
+            Ok(mut spool) => {
+                log::info!("spool: moved to {}", place.dir.display());
+                spool.inherit(old, ram.moves, flash.is_some_and(|flash| flash.moves));
+                Ok(Some(spool))
+            }
+            Err(error) => {
+                ram.give_up();
+                flash.iter_mut().for_each(Moving::give_up);
+                Err(error)
+            }
+        }
+    }
+
     pub(super) fn append(&mut self, build: Build) -> Result<(), SpoolError> {
         let now = self.settings.clock.read();
         if let Some(spool) = self.open() {
@@ -132,7 +177,7 @@ impl Keeper {
         self.open().and_then(|spool| ask(spool, now))
     }
 
-    pub(super) fn settle(&mut self, id: BatchId, how: Settled) {
+    pub(super) fn settled(&mut self, id: BatchId, how: Settled) {
         let now = self.settings.clock.read();
         let Some(spool) = &mut self.spool else {
             return;
@@ -173,4 +218,21 @@ impl Keeper {
             ..facts
         }
     }
+}
+
+impl Place {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            ram: self.max,
+            flash: self.flash.as_ref().map_or(0, |flash| flash.max),
+            flash_daily: self.flash.as_ref().map_or(0, |flash| flash.daily),
+        }
+    }
+}
+
+pub(super) fn open(dir: &Path) -> Result<Directory, SpoolError> {
+    Directory::open(dir).map_err(|source| SpoolError::Directory {
+        path: dir.to_path_buf(),
+        source,
+    })
 }

@@ -27,13 +27,16 @@ mod gap;
 mod governor;
 mod handle;
 mod keeper;
+mod moving;
 mod open;
 mod order;
+mod queue;
 mod restamp;
 mod room;
 mod segment;
-mod spool;
 mod store;
+#[cfg(test)]
+mod tests;
 mod thin;
 mod times;
 
@@ -45,8 +48,17 @@ use serde::Serialize;
 pub use batch::{Batch, BatchId};
 pub use entry::Clock;
 pub use gap::{Gap, Reason};
-pub use handle::{run, Flash, Handle, Inbox, Settings, Stopped};
-pub use spool::{Bounds, Builder, Spool, PENDING_MAX};
+pub use handle::{run, Flash, Handle, Inbox, Place, Settings, Stopped};
+pub use queue::{Bounds, Builder, Spool, PENDING_MAX};
+
+/// The options that say where reports are kept, and how many.
+pub const OPTIONS: &[&str] = &[
+    "spool_dir",
+    "spool_max",
+    "archive_dir",
+    "archive_max",
+    "archive_daily",
+];
 
 /// The identity of a report, and what it has to say about those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +103,12 @@ pub enum SpoolError {
     List(io::Error),
     #[error("archive directory cannot be read: {0}")]
     Archive(io::Error),
+    #[error("{0} holds other reports")]
+    Occupied(PathBuf),
+    #[error("reports wait for a disk that does not take them")]
+    Waiting,
+    #[error("reports cannot be copied: {0}")]
+    Copy(io::Error),
     #[error("spool cannot begin a segment: {0}")]
     Create(io::Error),
     #[error("spool: the boot id is not 1 to 64 letters, digits and '-'")]

@@ -1,8 +1,8 @@
 //! The queue: what both stores hold, in the order it goes out.
 
 use super::entry::{Anchor, Clock, Head};
+use super::queue::Spool;
 use super::segment::{Entry, Segment};
-use super::spool::Spool;
 use super::store::Store;
 use crate::durable::Disk;
 

@@ -5,9 +5,9 @@ use std::io;
 
 use super::gap::{Gap, Gaps, Reason};
 use super::order::{has, time, Place};
+use super::queue::Spool;
 use super::restamp::restamp;
 use super::segment::{Entry, Segment};
-use super::spool::Spool;
 use super::store::{declared_in, Fate};
 use super::thin::{plan, Going, Item, Kind, SLOTS};
 use crate::durable::Disk;

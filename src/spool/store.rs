@@ -93,6 +93,29 @@ impl<D: Disk> Store<D> {
         self.segments.iter().map(|segment| segment.log.size()).sum()
     }
 
+    /// Its files, with their size.
+    pub(crate) fn files(&self) -> Vec<(String, u64)> {
+        let files = self.segments.iter();
+        files
+            .map(|segment| (segment.name.to_string(), segment.log.size()))
+            .collect()
+    }
+
+    /// Bytes of a file.
+    pub(crate) fn read(&mut self, name: &str, at: u64, piece: &mut [u8]) -> io::Result<usize> {
+        self.disk.read(name, at, piece)
+    }
+
+    /// Removes all files.
+    pub(crate) fn discard(&mut self) {
+        for (name, _) in self.files() {
+            if let Err(error) = self.disk.remove(&name) {
+                log::warn!("spool: {name} cannot be removed: {error}");
+            }
+        }
+        self.segments.clear();
+    }
+
     /// Where the segment `ordinal` is.
     pub(crate) fn position(&self, ordinal: u64) -> Option<usize> {
         let at = |segment: &Segment| segment.name.ordinal.cmp(&ordinal);

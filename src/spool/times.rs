@@ -8,7 +8,7 @@ use std::io;
 
 use super::entry::{Anchor, Clock, Notes, ANCHORS_MAX};
 use super::order::Pick;
-use super::spool::Spool;
+use super::queue::Spool;
 use crate::clock::Reading;
 use crate::durable::Disk;
 

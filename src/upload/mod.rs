@@ -51,7 +51,7 @@ pub struct Part {
 }
 
 /// Where the task hears that somebody wants a delivery.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Asks(Arc<Notify>);
 
 /// Asks the task for a delivery.
@@ -95,6 +95,19 @@ pub struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
+
+/// The options a delivery is made from.
+pub const OPTIONS: &[&str] = &[
+    "stats_url",
+    "backup_stats_url",
+    "token",
+    "api_auth",
+    "insecure",
+    "heartbeat",
+    "no-cache",
+    "upload_format",
+    "spread",
+];
 
 /// What there is to tell of deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

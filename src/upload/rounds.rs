@@ -89,8 +89,8 @@ impl<'a> Rounds<'a> {
         }
         while let Some(batch) = next {
             if batch.more && self.fresh_is_due() {
-                self.went_ahead = Some(Instant::now());
                 self.send_newest().await?;
+                self.went_ahead = Some(Instant::now());
                 next = spool.next_batch(self.batch_max).await?;
                 continue;
             }

@@ -1,5 +1,7 @@
 //! Devices without ubus.
 
+use std::path::Path;
+
 use super::super::event_log::Log;
 use super::super::join::{complete, join, Local};
 use super::super::replies::Replies;
@@ -14,7 +16,7 @@ fn collect(root: &str, wifi: bool) -> (Report, Facts) {
     let local = Local {
         mac: "94-83-C4-A1-B2-00",
         created_at: NOW,
-        file: files.leases(NOW),
+        file: files.leases(Path::new("/tmp/dhcp.leases"), NOW),
         hints: &[],
         neighbours: &files.neighbours(),
         log: &mut Log::default(),
@@ -57,7 +59,7 @@ fn an_empty_root_gives_a_report_of_what_the_agent_itself_knows() {
     assert_eq!(
         String::from_utf8(line).unwrap(),
         format!(
-            r#"{{"device":{{"smv":"{}","mac":"94-83-C4-A1-B2-00","v":"4","created_at":1751450000,"boot_id":"b","seq":1}}}}"#,
+            r#"{{"device":{{"smv":"{}","mac":"94-83-C4-A1-B2-00","v":"4","created_at":1751450000,"boot_id":"b","seq":1,"clock":"ok"}}}}"#,
             env!("CARGO_PKG_VERSION")
         )
     );

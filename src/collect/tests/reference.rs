@@ -169,7 +169,7 @@ fn the_reference_explains_every_key_of_the_report_and_no_other() {
     let gap = Gap {
         from: Some(1),
         to: Some(2),
-        count: 3,
+        count: Some(3),
         reason: Reason::Full,
     };
     let line = full().to_line(&stamp("b", 1), &[gap]);

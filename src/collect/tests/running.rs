@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::bus::Bus;
 use crate::clock::Pace;
 use crate::collect::{self, Facts, History, Part, Report};
+use crate::config::uci::Directories;
 use crate::config::Config;
 use crate::shutdown::{shutdown, Trigger};
 use crate::ubus::connect;
@@ -70,6 +71,7 @@ fn run(root: tempfile::TempDir, socket: &Path, config: Config) -> Running {
         config: Arc::new(config),
         client,
         root: root.path().to_owned(),
+        uci: Directories::of(root.path(), None),
         mac: "94-83-C4-A1-B2-00".into(),
         reports: sink,
         facts,

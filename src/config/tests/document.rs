@@ -1,7 +1,5 @@
 //! Files that say nothing, and values at their bounds.
 
-use std::path::Path;
-
 use super::*;
 
 #[test]
@@ -99,10 +97,10 @@ fn a_missing_file_a_directory_and_a_fifo_are_errors_that_do_not_wait() {
         (dir.path().to_owned(), "is not a regular file"),
         (fifo, "is not a regular file"),
     ] {
-        let loaded = load(&Settings::default(), &path, Path::new("/"), Pace::REAL);
+        let loaded = inputs(&Settings::default(), &path).load(None);
         let shown: Vec<_> = loaded.errors.iter().map(Problem::to_string).collect();
         assert_eq!(shown, [format!("{}: {reason}", path.display())]);
-        assert_eq!(*loaded.config, Config::default());
+        assert_eq!(*loaded.config, defaults());
     }
 }
 

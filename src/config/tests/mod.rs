@@ -2,20 +2,40 @@
 
 mod cases;
 mod document;
+mod good_copy;
 mod options;
+mod uci;
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::crash::Crashes;
 
 fn load_bytes(cli: &Settings, bytes: &[u8]) -> (Loaded, String) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.json");
     fs::write(&file, bytes).unwrap();
-    let loaded = load(cli, &file, Path::new("/root-of-test"), Pace::REAL);
-    (loaded, file.display().to_string())
+    (inputs(cli, &file).load(None), file.display().to_string())
+}
+
+/// A command line and this config.json, with no UCI package.
+fn inputs(cli: &Settings, file: &Path) -> Inputs {
+    let root = Path::new("/root-of-test");
+    Inputs {
+        command_line: cli.clone(),
+        file: Some(file.to_owned()),
+        uci: crate::config::uci::Directories::of(root, None),
+        root: root.to_owned(),
+        pace: Pace::REAL,
+        crashes: Crashes::default(),
+    }
+}
+
+fn source(loaded: &Loaded, name: &str) -> Source {
+    let chosen = loaded.options.iter().find(|chosen| chosen.row.name == name);
+    chosen.unwrap().source
 }
 
 fn load_json(text: &str) -> Loaded {
@@ -45,15 +65,28 @@ fn shown(loaded: &Loaded) -> String {
 
 #[test]
 fn a_file_of_the_original_is_accepted() {
+    // Every key its reader knew, as text, as number or as bool, whichever people used.
     let loaded = load_json(
-        r#"{"username": "u", "password": "p", "topic": "t", "key": "k", "port": 8443, "debug": 1,
+        r#"{"username": "u", "password": "p", "topic": "t", "key": 12, "port": "8443", "debug": 1,
             "mqtt_host": "mqtt.example.com", "stats_url": "https://api.example.com/stats",
-            "token": "x", "mac_file": "/etc/mac", "sleep": 90, "monitor": 20, "qos": 1,
-            "scan": 1, "no-ping": 1, "ping-interval": 60, "disable_mqtt": 0}"#,
+            "backup_stats_url": "https://b.example.com", "api_url": "https://api.example.com",
+            "token": "x", "mac": "11:22:33:44:55:66", "mac_file": "/etc/mac", "sleep": "90",
+            "monitor": 20, "qos": 1, "scan": 1, "survey": "1", "no-ping": 1, "no-cache": "0",
+            "ping-interval": 60, "disable_mqtt": 0, "tls": 1, "cacrt": "/etc/ca.crt", "rest": 1,
+            "insecure": 0, "reboot": 600, "health_url": "http://h.example/", "health_port": "53",
+            "boot_url": "https://boot.example/", "boot_cmd": "logger hello"}"#,
     );
-    assert_eq!((loaded.errors.len(), loaded.warnings.len()), (0, 0));
-    assert_eq!(loaded.config.heartbeat, Duration::from_secs(90));
-    assert!(loaded.config.debug);
+    assert_eq!(loaded.errors, []);
+    let without_effect = "has no effect in this version";
+    assert!(loaded.warnings.iter().all(|w| w.reason == without_effect));
+    let config = &loaded.config;
+    assert_eq!(config.heartbeat, Duration::from_secs(90));
+    assert_eq!((config.port, config.key.reveal()), (8443, "12"));
+    assert!(config.debug && config.tls && config.survey && config.rest && config.no_ping);
+    assert!(!config.no_cache && !config.insecure && !config.disable_mqtt);
+    let backup = load_json(r#"{"backup_url": "https://b.example.com"}"#);
+    let backups = [&loaded, &backup].map(|loaded| loaded.config.backup_stats_url.as_str());
+    assert_eq!(backups, ["https://b.example.com"; 2]);
 }
 
 #[test]
@@ -154,7 +187,7 @@ fn the_command_line_precedes_the_file_which_precedes_the_default() {
         loaded.warnings[0].to_string(),
         "command line: option 'heartbeat': 10 s is not above monitor (15 s), 30 s is used"
     );
-    let source = |name| loaded.sources.iter().find(|(n, _)| *n == name).unwrap().1;
+    let source = |name| source(&loaded, name);
     assert_eq!(source("port"), Source::CommandLine);
     assert_eq!(source("topic"), Source::File);
     assert_eq!(source("qos"), Source::Default);

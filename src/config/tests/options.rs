@@ -52,11 +52,12 @@ fn a_right_value_reaches_its_field_alone() {
             config.web_jobs = defaults().web_jobs;
             assert_eq!(config, defaults(), "{name}: {json}");
             let set: Vec<_> = loaded
-                .sources
+                .options
                 .iter()
-                .filter(|(_, source)| *source == Source::File)
+                .filter(|chosen| chosen.source == Source::File)
+                .map(|chosen| chosen.row.name)
                 .collect();
-            assert_eq!(set, [&(name, Source::File)]);
+            assert_eq!(set, [name]);
         }
     }
 }
@@ -75,7 +76,8 @@ fn a_wrong_value_is_reported_with_line_and_reason_and_leaves_the_default() {
             };
             assert_eq!(loaded.errors, [expected], "{json}");
             assert_eq!(*loaded.config, defaults(), "{json}");
-            assert!(loaded.sources.iter().all(|(_, s)| *s == Source::Default));
+            let default = |chosen: &Chosen| chosen.source == Source::Default;
+            assert!(loaded.options.iter().all(default));
             assert!(!shown(&loaded).contains("hunter2"), "{json}");
         }
     }

@@ -27,7 +27,7 @@ impl Jobs {
             Ok(job) => job,
             Err(Rejected { id, reason }) => return self.reject(id, reason),
         };
-        if !job.is_for(&self.mac) {
+        if !job.is_for(&self.mac.borrow()) {
             return self.reject(Some(job.id), "job is for another device".into());
         }
         // Who set a key wants no job to run that it did not sign.

@@ -34,7 +34,7 @@ use workers::Workers;
 /// The jobs part; [`Jobs::run`] is its task.
 pub struct Jobs {
     config: watch::Receiver<Arc<Config>>,
-    mac: String,
+    mac: watch::Receiver<String>,
     commands: mpsc::Receiver<Command>,
     facts: watch::Sender<Facts>,
     changes: broadcast::Sender<Change>,
@@ -59,7 +59,7 @@ impl Jobs {
 
     pub(super) fn new(
         config: watch::Receiver<Arc<Config>>,
-        mac: String,
+        mac: watch::Receiver<String>,
         commands: mpsc::Receiver<Command>,
         facts: watch::Sender<Facts>,
         changes: broadcast::Sender<Change>,

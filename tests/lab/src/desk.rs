@@ -15,6 +15,7 @@ use crate::lab::{Ended, Lab, LabError};
 use crate::options::{Options, INTERACTIVE_SCALE, ONCE_SCALE};
 use crate::play::{play, Outcome, Step};
 use crate::ubus_cli::{self, UbusArgs};
+use crate::uci_view::{self, UciArgs};
 
 /// Lines of the agent's log shown when the script fails.
 const LOG_LINES: usize = 15;
@@ -41,6 +42,7 @@ pub struct Desk {
 enum Verb {
     /// What the ubus tool does on a router: list, call, listen, send
     Ubus(UbusArgs),
+    Uci(UciArgs),
 }
 
 #[derive(Args)]
@@ -86,6 +88,7 @@ pub async fn run(desk: Desk) -> Result<ExitCode, DeskError> {
             let (mut out, mut err) = (io::stdout(), io::stderr());
             Ok(ubus_cli::run(&args, &mut out, &mut err).await.into())
         }
+        Some(Verb::Uci(args)) => Ok(uci_view::run(&args, &mut io::stdout())?),
         None => {
             // From here on a signal ends the agent first.
             let mut signals = Signals::listen()?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use socketman::clock::Pace;
 use socketman::collect::{self, Event, Facts, History, Part, Report};
+use socketman::config::uci::Directories;
 use socketman::config::Config;
 use socketman::shutdown::{shutdown, Trigger};
 use socketman::ubus;
@@ -60,6 +61,7 @@ async fn desk(stations: usize, survey: bool) -> Desk {
         }),
         client: connected(),
         root: control.root().to_owned(),
+        uci: Directories::of(control.root(), None),
         mac: "94-83-C4-A1-B2-00".into(),
         reports: sink,
         facts,

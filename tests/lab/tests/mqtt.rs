@@ -296,7 +296,7 @@ impl Agent {
     fn start(config: Config) -> Self {
         let config = Arc::new(config);
         let (config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) = jobs::new(config_receiver, MAC.into());
+        let (part, jobs, outlets) = jobs::new(config_receiver, watch::channel(MAC.into()).1);
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(mqtt::Facts::default());

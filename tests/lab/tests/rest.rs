@@ -70,7 +70,7 @@ impl Site {
         change(&mut config);
         let config = Arc::new(config);
         let (config_sender, configs) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) = jobs::new(configs, MAC.into());
+        let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.into()).1);
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(None);

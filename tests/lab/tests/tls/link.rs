@@ -76,7 +76,7 @@ impl Link {
     pub(crate) fn start(config: Config) -> Self {
         let config = Arc::new(config);
         let (_, configs) = watch::channel(Arc::clone(&config));
-        let (_, handle, outlets) = jobs::new(configs, MAC.into());
+        let (_, handle, outlets) = jobs::new(configs, watch::channel(MAC.into()).1);
         let (sender, facts) = watch::channel(mqtt::Facts::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {

@@ -1,0 +1,293 @@
+//! The parts, in the order the data flows: how they are started, renewed and ended.
+//!
+//! A part that is made from options is started with [`renewed`], which makes it anew when one of them
+//! changes. One that may not stop for that follows the settings by itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{timeout_at, Instant as Deadline};
+
+use super::past::Past;
+use super::reports::{keep, keep_spool_settled, spool_place};
+use super::END_WITHIN;
+use crate::clock::Clock;
+use crate::config::uci::Directories;
+use crate::reload::{self, renewed, Start, Work};
+use crate::shutdown::{shutdown, Shutdown, Trigger};
+use crate::starts::Hold;
+use crate::status::Board;
+use crate::{api, collect, health, jobs, logging, mqtt, rest, spool, ubus, upload};
+
+/// What running jobs get of [`END_WITHIN`] to end by themselves.
+const JOBS_GRACE: Duration = Duration::from_secs(2);
+
+/// Reports on their way from collection to the spool.
+const REPORTS: usize = 4;
+
+/// The device the parts work on.
+pub(super) struct Device {
+    /// Prefix of every path that is read.
+    pub(super) root: PathBuf,
+    pub(super) uci: Directories,
+    /// The kernel's id of this boot.
+    pub(super) boot_id: String,
+    pub(super) clock: Clock,
+}
+
+/// The running parts, by when they have to end.
+pub(super) struct Parts {
+    /// Everything that may stop at once: settings, collection, delivery, the bus object, jobs.
+    first: JoinSet<()>,
+    end_first: Trigger,
+    /// The broker link and the API's results: they take the last outcomes of jobs with them.
+    broker: JoinSet<()>,
+    end_broker: Trigger,
+    /// Ends when nobody has anything for it any more.
+    spool: JoinHandle<()>,
+}
+
+impl Parts {
+    pub(super) fn start(
+        reloading: reload::Part,
+        settings: reload::Handle,
+        client: ubus::Client,
+        device: Device,
+        past: &Past,
+    ) -> Self {
+        let (end_first, ends) = shutdown();
+        let (end_broker, broker_ends) = shutdown();
+        let hold = past.starts.hold();
+        let mut first = JoinSet::new();
+        let mut broker = JoinSet::new();
+
+        // files ─► settings ─► every part
+        first.spawn(reloading.run(ends.clone()));
+        first.spawn(logging::follow(settings.config()));
+        let current = settings.current();
+        let now = current.borrow().clone();
+
+        // device ─► collect ─► spool ─► upload
+        let (spool, inbox) = spool::Handle::new();
+        let place = spool::Settings {
+            boot_id: device.boot_id,
+            clock: device.clock,
+            place: spool_place(&now.loaded.config),
+        };
+        let spool_task = tokio::spawn(spool::run(place, inbox));
+        let settling =
+            keep_spool_settled(now.clone(), current.clone(), spool.clone(), ends.clone());
+        first.spawn(settling);
+        let (reports, collected) = mpsc::channel(REPORTS);
+        first.spawn(keep(collected, spool.clone()));
+        let (code, code_known) = watch::channel(None);
+        let (facts, collect_known) = watch::channel(collect::Facts::default());
+        let (newest, newest_known) = watch::channel(None);
+        let every = now.loaded.config.pace.of(collect::history::EVERY);
+        let (history, history_known) = watch::channel(collect::History::new(every));
+        let (bus, health) = (client.clone(), code_known.clone());
+        let (root, uci) = (device.root.clone(), device.uci);
+        let collecting: Start = Box::new(move |now, (), ends| {
+            let part = collect::Part {
+                config: now.loaded.config.clone(),
+                client: bus.clone(),
+                root: root.clone(),
+                uci: uci.clone(),
+                mac: now.mac.clone(),
+                health: health.clone(),
+                reports: reports.clone(),
+                facts: facts.clone(),
+                newest: newest.clone(),
+                history: history.clone(),
+            };
+            Box::pin(collect::run(part, ends))
+        });
+        let ending = ends.clone();
+        first.spawn(renewed(
+            current.clone(),
+            collect::OPTIONS,
+            ending,
+            (),
+            collecting,
+        ));
+        let (facts, upload_known) = watch::channel(upload::Facts::default());
+        let (health_facts, health_known) = watch::channel(health::Facts::default());
+        let (deliveries, asks) = upload::asks(upload_known.clone());
+        let (queue, health) = (spool.clone(), health_known.clone());
+        let uploading: Start = Box::new(move |now, (), ends| {
+            let part = upload::Part {
+                config: now.loaded.config.clone(),
+                mac: now.mac.clone(),
+                spool: queue.clone(),
+                health: health.clone(),
+                facts: facts.clone(),
+                asks: asks.clone(),
+            };
+            Box::pin(upload::run(part, ends))
+        });
+        let ending = ends.clone();
+        let delivery = renewed(current.clone(), upload::OPTIONS, ending, (), uploading);
+        first.spawn(held(hold, ends.clone(), Box::pin(delivery)));
+
+        // broker ─► mqtt ─► jobs ─► replies ─► mqtt
+        let (jobs_part, jobs, outlets) = jobs::new(settings.config(), settings.mac());
+        let mut jobs_end = ends.clone();
+        let jobs_part = jobs_part.with_crashes(past.crashes.clone());
+        first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
+        let (facts, mqtt_known) = watch::channel(mqtt::Facts::default());
+        let taker = jobs.clone();
+        let linking: Start<jobs::Replies> = Box::new(move |now, replies, mut ends| {
+            let (config, mac) = (now.loaded.config.clone(), now.mac.clone());
+            let ended = async move { ends.requested().await };
+            let (jobs, facts) = (taker.clone(), facts.clone());
+            Box::pin(mqtt::run(config, mac, jobs, replies, facts, ended))
+        });
+        let publishing = Publishing {
+            current: current.clone(),
+            hold,
+            ends: broker_ends,
+        };
+        broker.spawn(
+            publishing
+                .clone()
+                .run(mqtt::OPTIONS, outlets.broker, linking),
+        );
+
+        // mqtt, upload, world ─► health ─► collect, upload
+        let facts = health_facts;
+        let (health, asks) = health::asks(health_known.clone());
+        let (mqtt, api) = (mqtt_known.clone(), upload_known.clone());
+        let watching: Start = Box::new(move |now, (), ends| {
+            let part = health::Part {
+                config: now.loaded.config.clone(),
+                root: device.root.clone(),
+                mqtt: mqtt.clone(),
+                api: api.clone(),
+                facts: facts.clone(),
+                code: code.clone(),
+                asks: asks.clone(),
+            };
+            Box::pin(health::run(part, ends))
+        });
+        let ending = ends.clone();
+        first.spawn(renewed(
+            current.clone(),
+            health::OPTIONS,
+            ending,
+            (),
+            watching,
+        ));
+
+        // jobs ─► results ─► rest, instead of mqtt
+        let (facts, rest_known) = watch::channel(None);
+        let reporting: Start<jobs::Replies> = Box::new(move |now, replies, mut ends| {
+            let part = rest::Part {
+                config: now.loaded.config.clone(),
+                mac: now.mac.clone(),
+                replies,
+                facts: facts.clone(),
+                health: code_known.clone(),
+            };
+            Box::pin(rest::run(part, async move { ends.requested().await }))
+        });
+        broker.spawn(publishing.run(rest::OPTIONS, outlets.api, reporting));
+
+        // every part ─► board ─► bus
+        let sources = api::Sources {
+            board: Board {
+                started: Instant::now(),
+                starts: Arc::clone(&past.starts),
+                settings: current,
+                collect: collect_known,
+                health: health_known,
+                mqtt: mqtt_known,
+                api: upload_known,
+                rest: rest_known,
+                spool: spool.facts(),
+                jobs: jobs.facts(),
+            },
+            newest: newest_known,
+            history: history_known,
+            health,
+            deliveries,
+            jobs,
+            settings,
+        };
+        first.spawn(api::run(client, sources, ends));
+        Parts {
+            first,
+            end_first,
+            broker,
+            end_broker,
+            spool: spool_task,
+        }
+    }
+
+    /// Ends the parts in order; what does not end in time is left behind, and said.
+    pub(super) async fn end(mut self) {
+        let now = Deadline::now();
+        self.end_first.fire();
+        if timeout_at(now + END_WITHIN * 3 / 5, ended(&mut self.first))
+            .await
+            .is_err()
+        {
+            log::warn!("{} parts did not end in time", self.first.len());
+        }
+        self.end_broker.fire();
+        if timeout_at(now + END_WITHIN * 9 / 10, ended(&mut self.broker))
+            .await
+            .is_err()
+        {
+            log::warn!("the broker link did not end in time");
+        }
+        if timeout_at(now + END_WITHIN, self.spool).await.is_err() {
+            log::warn!("the spool did not end in time");
+        }
+    }
+}
+
+async fn ended(parts: &mut JoinSet<()>) {
+    while let Some(part) = parts.join_next().await {
+        if let Err(error) = part {
+            log::error!("a part ended badly: {error}");
+        }
+    }
+}
+
+/// Does `work` once broker and API may be reached, unless the agent ends before.
+async fn held(hold: Hold, mut ends: Shutdown, work: Work) {
+    if hold.over(&mut ends).await {
+        work.await;
+    }
+}
+
+/// What everybody who publishes replies follows.
+#[derive(Clone)]
+struct Publishing {
+    current: watch::Receiver<Arc<reload::Current>>,
+    hold: Hold,
+    ends: Shutdown,
+}
+
+impl Publishing {
+    /// Has `replies` published. What one publisher has not brought out goes to the next; what the last
+    /// leaves is lost with the process.
+    async fn run(
+        self,
+        options: &'static [&'static str],
+        replies: jobs::Replies,
+        start: Start<jobs::Replies>,
+    ) {
+        let Publishing {
+            current,
+            hold,
+            mut ends,
+        } = self;
+        if hold.over(&mut ends).await {
+            drop(renewed(current, options, ends, replies, start).await);
+        }
+    }
+}

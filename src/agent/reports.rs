@@ -1,0 +1,68 @@
+//! From collection to the spool, wherever that is.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::collect::{self, Report};
+use crate::config::Config;
+use crate::reload::{until_due, Current};
+use crate::shutdown::Shutdown;
+use crate::spool;
+
+/// Gives each report its place in the spool.
+pub(super) async fn keep(mut collected: mpsc::Receiver<Arc<Report>>, spool: spool::Handle) {
+    while let Some(report) = collected.recv().await {
+        let build = move |stamp: &spool::Stamp<'_>| {
+            let known = collect::Stamp {
+                boot_id: stamp.boot_id,
+                seq: stamp.seq,
+                created_at: stamp.created_at,
+                clock: stamp.clock.word(),
+            };
+            report.to_line(&known, stamp.gaps)
+        };
+        match spool.append(build).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::error!("report not kept: {error}"),
+            Err(stopped) => {
+                log::error!("report not kept: {stopped}");
+                return;
+            }
+        }
+    }
+}
+
+/// Tells the spool where it is to be and how large, from `now` on. It does not
+/// stop for that: reports come meanwhile.
+pub(super) async fn keep_spool_settled(
+    mut now: Arc<Current>,
+    mut current: watch::Receiver<Arc<Current>>,
+    spool: spool::Handle,
+    mut ends: Shutdown,
+) {
+    loop {
+        tokio::select! {
+            () = ends.requested() => return,
+            () = until_due(&mut current, &now, spool::OPTIONS) => {}
+        }
+        now = current.borrow_and_update().clone();
+        let place = spool_place(&now.loaded.config);
+        if spool.settle(place).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Where reports are kept, and how many.
+pub(super) fn spool_place(config: &Config) -> spool::Place {
+    spool::Place {
+        dir: config.spool_dir.clone(),
+        max: config.spool_max,
+        flash: config.archive_dir.clone().map(|dir| spool::Flash {
+            dir,
+            max: config.archive_max,
+            daily: config.archive_daily,
+        }),
+    }
+}

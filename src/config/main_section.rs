@@ -1,0 +1,68 @@
+//! Section `config socketman 'main'` of the UCI package `socketman`: the options in their UCI form.
+
+use super::options::OPTIONS;
+use super::row::Row;
+use super::uci::{Package, Section, Value};
+use super::value::{quoted, ValueError, Written};
+
+/// Name of our package, and type of its sections.
+pub const PACKAGE: &str = "socketman";
+
+/// Name of the section that counts.
+const MAIN: &str = "main";
+
+/// Options of the section that are none of the agent's: what the file of config.json is, and whether
+/// the init script starts the agent.
+pub(super) const CONFIG: &str = "config";
+pub(super) const ENABLED: &str = "enabled";
+
+/// The section of the options.
+pub(super) fn main_section(package: &Package) -> Option<&Section> {
+    package
+        .named(MAIN)
+        .filter(|section| &*section.kind == PACKAGE)
+}
+
+/// Sections that do not count, with the line of each and the reason.
+pub(super) fn other_sections(package: &Package) -> impl Iterator<Item = (usize, String)> + '_ {
+    let others = package
+        .sections()
+        .iter()
+        .filter(|section| &*section.id != MAIN || &*section.kind != PACKAGE);
+    others.map(|section| {
+        let (kind, id) = (quoted(&section.kind), quoted(&section.id));
+        let reason = format!(
+            "section '{id}' of type '{kind}' has no effect, options belong to '{MAIN}' of type '{PACKAGE}'"
+        );
+        (section.line, reason)
+    })
+}
+
+/// The option with this UCI name, in which `_` stands for `-`.
+pub(super) fn find_uci(key: &str) -> Option<&'static Row> {
+    let is_key = |name: &str| {
+        let name = name.bytes().map(|b| if b == b'-' { b'_' } else { b });
+        name.eq(key.bytes())
+    };
+    OPTIONS
+        .iter()
+        .find(|row| is_key(row.name) || row.aliases.iter().any(|alias| is_key(alias)))
+}
+
+/// Hands the value to `read`.
+pub(super) fn with<T>(
+    value: &Value,
+    read: impl FnOnce(Written<'_>) -> Result<T, ValueError>,
+) -> Result<T, ValueError> {
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| ValueError::NotUtf8);
+    match value {
+        Value::Text(bytes) => read(Written::Text(text(bytes)?)),
+        Value::List(items) => {
+            let texts: Result<Vec<_>, _> = items
+                .iter()
+                .map(|item| text(item).map(str::to_owned))
+                .collect();
+            read(Written::List(&texts?))
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What follows from several options together.
+
+use std::time::Duration;
+
+use super::chosen::{flag, Chosen, Source};
+use super::load::{position, At, Loading};
+use super::options::{find, OPTIONS};
+use super::Config;
+
+/// Shortest time offline before a reboot.
+const REBOOT_MIN: Duration = Duration::from_secs(300);
+
+/// Port of the broker when none is given.
+pub(super) fn default_port(tls: bool) -> u16 {
+    match tls {
+        true => 8883,
+        false => 1883,
+    }
+}
+
+/// Delivery interval when none is given.
+pub(super) fn default_heartbeat(monitor: Duration) -> Duration {
+    Duration::from_secs(60).max(monitor * 2)
+}
+
+impl Loading<'_> {
+    /// To be called when every source is taken.
+    pub(super) fn settle(&mut self) {
+        if self.source("port") == Source::Default {
+            self.config.port = default_port(self.config.tls);
+        }
+        self.settle_heartbeat();
+        self.settle_reboot();
+        if !self.config.job_pubkey.is_empty() {
+            self.switch_off("web_jobs", |config| &mut config.web_jobs);
+            self.switch_off("api_commands", |config| &mut config.api_commands);
+        }
+        for row in OPTIONS.iter().filter(|row| row.without_effect) {
+            if self.source(row.name) != Source::Default {
+                self.warn_settled(row.name, "has no effect in this version");
+            }
+        }
+        let settled = [
+            ("port", self.config.port.to_string()),
+            ("heartbeat", self.config.heartbeat.as_secs().to_string()),
+            ("reboot", self.config.reboot.as_secs().to_string()),
+            ("web_jobs", flag(self.config.web_jobs)),
+            ("api_commands", flag(self.config.api_commands)),
+        ];
+        for (name, value) in settled {
+            self.chosen(name).set(value);
+        }
+    }
+
+    /// Delivery has to be rarer than collection.
+    fn settle_heartbeat(&mut self) {
+        let (monitor, heartbeat) = (self.config.monitor, self.config.heartbeat);
+        if self.source("heartbeat") == Source::Default {
+            self.config.heartbeat = default_heartbeat(monitor);
+        } else if heartbeat <= monitor {
+            let used = monitor * 2;
+            let (short, monitor) = (heartbeat.as_secs(), monitor.as_secs());
+            let reason = format!(
+                "{short} s is not above monitor ({monitor} s), {} s is used",
+                used.as_secs()
+            );
+            self.warn_settled("heartbeat", &reason);
+            self.config.heartbeat = used;
+        }
+    }
+
+    /// A network restart takes longer than a short wait for the reboot.
+    fn settle_reboot(&mut self) {
+        let asked = self.config.reboot;
+        if !asked.is_zero() && asked < REBOOT_MIN {
+            let (asked, used) = (asked.as_secs(), REBOOT_MIN.as_secs());
+            self.warn_settled(
+                "reboot",
+                &format!("{asked} s is too soon, {used} s is used"),
+            );
+            self.config.reboot = REBOOT_MIN;
+        }
+    }
+
+    /// Unsigned ways in are closed where signatures are asked for.
+    fn switch_off(&mut self, name: &str, field: fn(&mut Config) -> &mut bool) {
+        if std::mem::take(field(&mut self.config)) && self.source(name) != Source::Default {
+            self.warn_settled(name, "is off while job_pubkey is set");
+        }
+    }
+
+    fn warn_settled(&mut self, name: &str, reason: &str) {
+        let at = At(self.source(name), None);
+        self.warn(name, at, reason);
+    }
+
+    fn source(&self, name: &str) -> Source {
+        self.options[position(find(name).expect("the table has it"))].source
+    }
+
+    fn chosen(&mut self, name: &str) -> &mut Chosen {
+        &mut self.options[position(find(name).expect("the table has it"))]
+    }
+}

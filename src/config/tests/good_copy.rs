@@ -1,0 +1,176 @@
+//! The last good copy of config.json.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
+
+use super::*;
+use crate::config::uci::Directories;
+use crate::crash::Crashes;
+
+/// A device with config.json alone.
+struct Device {
+    dir: tempfile::TempDir,
+}
+
+impl Device {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("etc/socketman")).unwrap();
+        Device { dir }
+    }
+
+    fn inputs(&self) -> Inputs {
+        let root = self.dir.path();
+        Inputs {
+            command_line: Settings::default(),
+            file: None,
+            uci: Directories::of(root, None),
+            root: root.to_owned(),
+            pace: Pace::REAL,
+            crashes: Crashes::default(),
+        }
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.dir.path().join("etc/socketman/config.json")
+    }
+
+    fn copy(&self) -> std::path::PathBuf {
+        let state = self.dir.path().join("etc/socketman/state");
+        state.join(last_good::NAME)
+    }
+
+    /// Writes config.json, reads it as an agent that starts, and keeps the copy.
+    fn start(&self, json: &str) -> Loaded {
+        fs::write(self.file(), json).unwrap();
+        let loaded = self.inputs().load(None);
+        loaded.keep_good_copy().unwrap();
+        loaded
+    }
+}
+
+#[test]
+fn a_truncated_or_empty_file_is_an_error_and_its_last_good_copy_is_used() {
+    let device = Device::new();
+    let whole = r#"{"topic": "t", "monitor": 20, "token": "hunter2"}"#;
+    let good = device.start(whole);
+    assert_eq!(good.errors, []);
+    for broken in ["", "{", &whole[..20], "[]", "null", "\0\0\0\0"] {
+        let loaded = device.start(broken);
+        assert_eq!(loaded.config, good.config, "{broken}");
+        assert_eq!(loaded.errors.len(), 1);
+        let error = loaded.errors[0].to_string();
+        let file = device.file().display().to_string();
+        assert!(error.starts_with(&file), "{error}");
+        assert!(error.ends_with("; its last good copy is used"), "{error}");
+        assert!(!shown(&loaded).contains("hunter2"));
+        assert_eq!(fs::read(device.copy()).unwrap(), whole.as_bytes());
+    }
+    // The repaired file holds.
+    let repaired = device.start(r#"{"topic": "new"}"#);
+    assert_eq!((&*repaired.config.topic, repaired.errors.len()), ("new", 0));
+}
+
+#[test]
+fn a_file_that_was_taken_away_is_not_brought_back() {
+    let device = Device::new();
+    device.start(r#"{"topic": "t"}"#);
+    fs::remove_file(device.file()).unwrap();
+    let loaded = device.inputs().load(None);
+    assert_eq!(loaded.config.topic, "");
+    assert_eq!(loaded.errors.len(), 1);
+}
+
+#[test]
+fn the_copy_is_ours_alone_and_is_written_only_when_it_changes() {
+    let device = Device::new();
+    device.start(r#"{"topic": "a"}"#);
+    let first = fs::metadata(device.copy()).unwrap();
+    assert_eq!(first.mode() & 0o777, 0o600);
+    device.start(r#"{"topic": "a"}"#);
+    assert_eq!(fs::metadata(device.copy()).unwrap().ino(), first.ino());
+    device.start(r#"{"topic": "b"}"#);
+    assert_ne!(fs::metadata(device.copy()).unwrap().ino(), first.ino());
+    assert_eq!(fs::read(device.copy()).unwrap(), br#"{"topic": "b"}"#);
+}
+
+#[test]
+fn a_copy_that_somebody_else_may_have_made_is_not_used() {
+    let device = Device::new();
+    device.start(r#"{"topic": "mine"}"#);
+    fs::write(device.file(), "{").unwrap();
+    let topic = || device.inputs().load(None).config.topic.clone();
+    assert_eq!(topic(), "mine");
+
+    fs::set_permissions(device.copy(), Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(topic(), "");
+
+    let foreign = device.dir.path().join("foreign");
+    fs::write(&foreign, r#"{"topic": "foreign"}"#).unwrap();
+    fs::remove_file(device.copy()).unwrap();
+    symlink(&foreign, device.copy()).unwrap();
+    assert_eq!(topic(), "");
+    // It is replaced and not followed when a copy is kept again.
+    device.start(r#"{"topic": "again"}"#);
+    assert!(fs::symlink_metadata(device.copy()).unwrap().is_file());
+    assert_eq!(fs::read(&foreign).unwrap(), br#"{"topic": "foreign"}"#);
+}
+
+#[test]
+fn what_was_read_before_stands_in_where_no_copy_can_be_kept() {
+    let device = Device::new();
+    fs::write(device.file(), r#"{"topic": "t"}"#).unwrap();
+    let state = device.copy();
+    fs::write(state.parent().unwrap(), "in the way").unwrap();
+    let before = device.inputs().load(None);
+    let error = before.keep_good_copy().unwrap_err().to_string();
+    assert!(
+        error.starts_with("no copy of config.json can be kept: "),
+        "{error}"
+    );
+    fs::write(device.file(), "").unwrap();
+    let loaded = device.inputs().load(Some(&before));
+    assert_eq!(loaded.config.topic, "t");
+    assert_eq!(loaded.errors.len(), 1);
+}
+
+#[test]
+fn a_file_that_ended_the_agent_twice_is_skipped_and_its_good_copy_stands_in() {
+    let device = Device::new();
+    let good = device.start(r#"{"topic": "good"}"#);
+    let poison = r#"{"topic": "poison"}"#;
+    fs::write(device.file(), poison).unwrap();
+    let after = |bytes: &[u8]| Inputs {
+        crashes: Crashes::of("config", bytes),
+        ..device.inputs()
+    };
+    let loaded = after(poison.as_bytes()).load(None);
+    assert_eq!(loaded.config, good.config);
+    let error = loaded.errors[0].to_string();
+    let said = "handling it has ended the agent 2 times; it is skipped; its last good copy is used";
+    assert!(error.ends_with(said), "{error}");
+    assert_eq!(after(b"{}").load(None).config.topic, "poison");
+
+    // A copy of the same bytes is no better.
+    device.start(poison);
+    let loaded = after(poison.as_bytes()).load(None);
+    assert_eq!((loaded.config.topic.as_str(), loaded.errors.len()), ("", 1));
+}
+
+#[test]
+fn a_uci_package_that_ended_the_agent_twice_is_skipped_and_nothing_else_is() {
+    let device = Device::new();
+    device.start(r#"{"topic": "json", "monitor": 20}"#);
+    let package = "config socketman main\n\toption topic uci\n";
+    let dir = device.inputs().uci.committed;
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("socketman"), package).unwrap();
+    let mut inputs = device.inputs();
+    let before = inputs.load(None);
+    assert_eq!(before.config.topic, "uci");
+    inputs.crashes = Crashes::of("config", package.as_bytes());
+    let loaded = inputs.load(None);
+    assert_eq!((&*loaded.config.topic, loaded.errors.len()), ("json", 1));
+    let error = loaded.errors[0].to_string();
+    assert!(error.ends_with("2 times; it is skipped"), "{error}");
+}

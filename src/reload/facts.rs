@@ -1,0 +1,70 @@
+//! What is wrong with the settings, for the log and for status.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::config::last_good::KeepError;
+use crate::config::{Loaded, Problem};
+use crate::tls;
+
+/// What is wrong with the settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Values and files that are not used.
+    pub errors: Vec<Problem>,
+    pub warnings: Vec<Problem>,
+}
+
+impl Facts {
+    /// What is wrong with `loaded` wherever it is used. Looks at the files it names.
+    pub fn found(loaded: &Loaded) -> Self {
+        let mut warnings = loaded.warnings.clone();
+        warnings.extend(tls::warnings(&loaded.config));
+        Facts {
+            errors: loaded.errors.clone(),
+            warnings,
+        }
+    }
+
+    /// What is wrong with `loaded` for an agent that uses `state_dir` until it ends. `standing` is wrong
+    /// whatever is loaded, `not_kept` says why there is no copy of config.json.
+    pub(super) fn of(
+        loaded: &Loaded,
+        standing: &[Problem],
+        not_kept: Option<KeepError>,
+        state_dir: &Path,
+    ) -> Self {
+        let Facts {
+            mut errors,
+            mut warnings,
+        } = Facts::found(loaded);
+        errors.extend_from_slice(standing);
+        errors.extend(not_kept.map(|error| Problem {
+            option: Some("state_dir".into()),
+            source: loaded.files.copy_dir.display().to_string(),
+            line: None,
+            reason: error.to_string(),
+        }));
+        if loaded.config.state_dir != state_dir {
+            warnings.push(Problem {
+                option: Some("state_dir".into()),
+                source: loaded.source_of("state_dir"),
+                line: None,
+                reason: "has another value now, which holds from the next start of the agent on"
+                    .into(),
+            });
+        }
+        Facts { errors, warnings }
+    }
+
+    /// Logs all of it.
+    pub(super) fn tell(&self) {
+        for problem in &self.errors {
+            log::error!("{problem}");
+        }
+        for problem in &self.warnings {
+            log::warn!("{problem}");
+        }
+    }
+}

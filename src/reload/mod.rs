@@ -1,0 +1,270 @@
+//! Settings while the agent runs: read again on SIGHUP, when a file changed, or when somebody asks.
+//!
+//! One task reads them and publishes what holds as [`Current`]. Whoever works with settings either
+//! follows that, or is [`renewed`] when one of the options it was made from has another value.
+
+mod facts;
+mod files;
+mod renewal;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::signal::unix::{signal, Signal, SignalKind};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+use crate::config::{Config, Inputs, Loaded, Problem, PACKAGE};
+use crate::provision::identity::{identify, IdentityError};
+use crate::shutdown::Shutdown;
+use crate::{collect, ubus};
+
+use files::FileWatch;
+
+pub use facts::Facts;
+pub use renewal::{renewed, until_due, Start, Work};
+
+/// Programs write a file in several steps, and several files one after the other.
+const DEBOUNCE: Duration = Duration::from_secs(1);
+
+/// Askers that wait for a reload at most.
+const ASKERS: usize = 16;
+
+/// Options that say who the device is.
+const IDENTITY: &[&str] = &["mac", "mac_file"];
+
+/// What holds now.
+#[derive(Debug, Clone)]
+pub struct Current {
+    pub loaded: Loaded,
+    /// Identity of the device, as broker and API know it.
+    pub mac: String,
+    pub facts: Facts,
+}
+
+/// What reading again has come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    #[serde(flatten)]
+    pub facts: Facts,
+    /// Options that have another value than before.
+    pub changed: Vec<&'static str>,
+}
+
+/// Nobody reads settings any more: the agent ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("settings are not read any more")]
+pub struct Gone;
+
+/// A way to the settings; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    requests: mpsc::Sender<oneshot::Sender<Outcome>>,
+    current: watch::Receiver<Arc<Current>>,
+    config: watch::Receiver<Arc<Config>>,
+    mac: watch::Receiver<String>,
+}
+
+impl Handle {
+    /// Reads everything again, and says what came of it. Parts that have to be made anew are so soon
+    /// after.
+    pub async fn reload(&self) -> Result<Outcome, Gone> {
+        let (sender, answer) = oneshot::channel();
+        self.requests.send(sender).await.map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+
+    /// Everything that holds, and what will.
+    pub fn current(&self) -> watch::Receiver<Arc<Current>> {
+        self.current.clone()
+    }
+
+    /// The configuration alone, for who follows it while it works.
+    pub fn config(&self) -> watch::Receiver<Arc<Config>> {
+        self.config.clone()
+    }
+
+    /// The identity alone.
+    pub fn mac(&self) -> watch::Receiver<String> {
+        self.mac.clone()
+    }
+}
+
+/// What the reading task owns.
+#[derive(Debug)]
+pub struct Part {
+    inputs: Inputs,
+    /// Tells the MAC of the WAN device.
+    client: ubus::Client,
+    /// The state directory that is in use until the agent ends.
+    state_dir: PathBuf,
+    /// What was wrong at the start and stays so.
+    standing: Vec<Problem>,
+    hangup: Signal,
+    requests: mpsc::Receiver<oneshot::Sender<Outcome>>,
+    current: watch::Sender<Arc<Current>>,
+    config: watch::Sender<Arc<Config>>,
+    mac: watch::Sender<String>,
+}
+
+/// The part that reads settings again, and the way to it. From here on SIGHUP no longer kills the
+/// process.
+///
+/// `loaded` is what `inputs` gave at the start, `mac` the identity that came of it, `standing` what else
+/// is wrong until the agent ends. Needs a tokio runtime.
+pub fn new(
+    inputs: Inputs,
+    loaded: Loaded,
+    mac: String,
+    standing: Vec<Problem>,
+    client: ubus::Client,
+) -> io::Result<(Part, Handle)> {
+    let (sender, requests) = mpsc::channel(ASKERS);
+    let state_dir = loaded.config.state_dir.clone();
+    let (config, config_known) = watch::channel(loaded.config.clone());
+    let (mac_sender, mac_known) = watch::channel(mac.clone());
+    let not_kept = loaded.keep_good_copy().err();
+    let facts = Facts::of(&loaded, &standing, not_kept, &state_dir);
+    facts.tell();
+    let (current, current_known) = watch::channel(Arc::new(Current { loaded, mac, facts }));
+    let part = Part {
+        inputs,
+        client,
+        state_dir,
+        standing,
+        hangup: signal(SignalKind::hangup())?,
+        requests,
+        current,
+        config,
+        mac: mac_sender,
+    };
+    let handle = Handle {
+        requests: sender,
+        current: current_known,
+        config: config_known,
+        mac: mac_known,
+    };
+    Ok((part, handle))
+}
+
+/// Who the device is: as configured, else as the bus or the kernel says.
+pub async fn identity(
+    config: &Config,
+    inputs: &Inputs,
+    client: &ubus::Client,
+) -> Result<String, IdentityError> {
+    let known = match identify(config, None, &inputs.root) {
+        // Only a device without a configured identity has to ask.
+        Ok(known) if known.source.is_configured() => known,
+        _ => identify(config, collect::wan_mac(client).await, &inputs.root)?,
+    };
+    log::info!("this device is {} ({})", known.mac, known.source);
+    Ok(known.mac)
+}
+
+impl Part {
+    /// Reads settings again whenever there is a reason, until `shutdown`.
+    pub async fn run(mut self, mut shutdown: Shutdown) {
+        let mut files = FileWatch::default();
+        // They may have changed before they were watched.
+        self.reload(&mut files).await;
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => return,
+                _ = self.hangup.recv() => {
+                    log::info!("SIGHUP: reading settings again");
+                    self.reload(&mut files).await;
+                }
+                () = settled(&mut files) => {
+                    log::debug!("a file of the settings may have changed");
+                    self.reload(&mut files).await;
+                }
+                Some(asker) = self.requests.recv() => {
+                    let outcome = self.reload(&mut files).await;
+                    // An asker that went away needs no answer.
+                    let _gone = asker.send(outcome);
+                }
+            }
+        }
+    }
+
+    /// Watches the files, then reads them, so that no change is missed.
+    async fn reload(&mut self, files: &mut FileWatch) -> Outcome {
+        let watched = self.files();
+        files.look_at(&watched);
+        let mut outcome = self.read().await;
+        let now = self.files();
+        if now != watched {
+            // Another config.json, which may have changed before it was watched.
+            files.look_at(&now);
+            let again = self.read().await;
+            outcome.facts = again.facts;
+            outcome.changed.extend(again.changed);
+        }
+        outcome
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let json = self.current.borrow().loaded.files.json.clone();
+        let uci = &self.inputs.uci;
+        vec![
+            json,
+            uci.committed.join(PACKAGE),
+            uci.replacing.join(PACKAGE),
+        ]
+    }
+
+    async fn read(&mut self) -> Outcome {
+        let before = self.current.borrow().clone();
+        let loaded = self.inputs.load(Some(&before.loaded));
+        let changed = loaded.changed_since(&before.loaded);
+        let mac = self.identity(&loaded, &before, &changed).await;
+        let not_kept = loaded.keep_good_copy().err();
+        let facts = Facts::of(&loaded, &self.standing, not_kept, &self.state_dir);
+        if facts != before.facts {
+            facts.tell();
+        }
+        if !changed.is_empty() {
+            log::info!("settings changed: {}", changed.join(", "));
+        }
+        let outcome = Outcome {
+            facts: facts.clone(),
+            changed,
+        };
+        if *self.mac.borrow() != mac {
+            self.mac.send_replace(mac.clone());
+        }
+        if *self.config.borrow() != loaded.config {
+            self.config.send_replace(loaded.config.clone());
+        }
+        self.current
+            .send_replace(Arc::new(Current { loaded, mac, facts }));
+        outcome
+    }
+
+    /// The identity that goes with `loaded`; the one there was if nothing says another.
+    async fn identity(&self, loaded: &Loaded, before: &Current, changed: &[&str]) -> String {
+        if !changed.iter().any(|name| IDENTITY.contains(name)) {
+            return before.mac.clone();
+        }
+        match identity(&loaded.config, &self.inputs, &self.client).await {
+            Ok(mac) => mac,
+            Err(error) => {
+                log::error!("{error}; {} stays", before.mac);
+                before.mac.clone()
+            }
+        }
+    }
+}
+
+/// Completes when a file changed and some time has passed. Safe to drop: who reads settings then reads
+/// that change too.
+async fn settled(files: &mut FileWatch) {
+    files.changed().await;
+    sleep(DEBOUNCE).await;
+}
