@@ -7,7 +7,8 @@ use std::io;
 /// A call is complete or fails, but that [`append`](Disk::append) may take less than it was given.
 /// Nothing is certain to survive a power cut before [`sync`](Disk::sync) (a file's bytes and its
 /// length) and [`sync_names`](Disk::sync_names) (that it exists, under which name). What was not
-/// synced may survive in part: cut at any byte, or with zeros in the place of its bytes.
+/// synced may survive in part: cut at any byte, or with zeros in the place of any of its bytes, those
+/// before others that are there too.
 pub trait Disk {
     /// The names of everything there, in no order.
     fn list(&mut self) -> io::Result<Vec<String>>;
@@ -31,6 +32,7 @@ pub trait Disk {
     /// Gives a file another name, replacing what has it.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
 
+    /// Takes a file away.
     fn remove(&mut self, name: &str) -> io::Result<()>;
 
     /// Waits until the bytes of a file are on the medium. After an error none of those since the last

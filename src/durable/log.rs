@@ -9,39 +9,29 @@
 //!              └─ failed half way: cut off, at the latest before the next append
 //! ```
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 use super::disk::Disk;
 use super::record::{self, PAYLOAD_MAX};
 use super::replace::{append_whole, fresh, put, remove_if_there};
-use super::scan::scan;
+use super::scan::{scan, Opened};
 
 /// Bytes that are copied or written together while a file is rewritten.
 const PIECE: usize = 16 << 10;
-
-/// What opening a log found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Opened {
-    /// Whole records.
-    pub records: u64,
-    /// Records missing between two that are there, exactly. What is missing before the first or
-    /// behind the last cannot be counted: only `damaged` and `cut` tell of it.
-    pub lost: u64,
-    /// Bytes before the last whole record that are damaged.
-    pub damaged: u64,
-    /// Bytes behind the last whole record, which are cut off: after a kill or a power cut half a
-    /// record, usually.
-    pub cut: u64,
-}
 
 /// An open log. It holds no file open and needs the same disk at every call.
 #[derive(Debug)]
 pub struct Log {
     name: String,
+    /// Whole records.
+    records: u64,
     /// Where the last whole record ends.
     end: u64,
     /// The sequence of the next record.
     next: u64,
+    /// What every head in the file has.
+    salt: u32,
     /// There is a file.
     exists: bool,
     /// Something may lie behind `end` that has to be cut off.
@@ -72,18 +62,22 @@ impl Log {
     ) -> io::Result<(Log, Opened)> {
         let name = name.into();
         let found = match scan(disk, &name, visit) {
-            Ok(scan) => Some(scan),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+            found => Some(found?),
         };
         let exists = found.is_some();
         let found = found.unwrap_or_default();
+        // Whose is not known of what is cut off.
+        let salt = found.salt.filter(|_| found.end > 0);
         let mut log = Log {
             name,
+            records: found.opened.records,
             end: found.end,
             next: found.next.max(1),
+            // Nobody can foretell a hash of theirs: their keys are random.
+            salt: salt.unwrap_or_else(|| RandomState::new().hash_one(()) as u32),
             exists,
-            torn: found.end < found.size,
+            torn: found.opened.cut > 0,
             unsynced: exists,
             unnamed: true,
             doubtful: false,
@@ -91,13 +85,7 @@ impl Log {
         // Both can be done later; neither keeps anybody from reading.
         let _ = log.mend(disk);
         let _ = remove_if_there(disk, &fresh(&log.name));
-        let opened = Opened {
-            records: found.records,
-            lost: found.lost,
-            damaged: found.damaged,
-            cut: found.size - found.end,
-        };
-        Ok((log, opened))
+        Ok((log, found.opened))
     }
 
     /// Bytes of the records and what belongs to them.
@@ -127,9 +115,9 @@ impl Log {
         }
         let mut bytes = Vec::with_capacity(2 * record::HEAD + payload.len());
         if self.end == 0 {
-            record::encode(self.next - 1, &[], &mut bytes);
+            record::encode(self.salt, self.next - 1, &[], &mut bytes);
         }
-        record::encode(self.next, payload, &mut bytes);
+        record::encode(self.salt, self.next, payload, &mut bytes);
         if let Err(error) = append_whole(disk, &self.name, &bytes) {
             self.torn = true;
             // If it cannot be cut off now, it is before the next append.
@@ -137,6 +125,7 @@ impl Log {
             return Err(error);
         }
         self.end += bytes.len() as u64;
+        self.records += 1;
         self.next += 1;
         self.unsynced = true;
         Ok(self.next - 1)
@@ -148,8 +137,8 @@ impl Log {
     ///
     /// A disk that does not sync: what was appended since the last sync stays in the log without that
     /// certainty, and the next call writes it again. A kill before that has happened takes away the
-    /// knowledge, not the records. [`io::ErrorKind::InvalidData`] says that some of it is gone; the log
-    /// goes on behind it.
+    /// knowledge, not the records. [`io::ErrorKind::InvalidData`] says that some of it is gone; the next
+    /// record follows the last that is there.
     pub fn sync(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         if !self.exists {
             return Ok(());
@@ -176,13 +165,13 @@ impl Log {
         disk: &mut dyn Disk,
         payloads: &mut dyn Iterator<Item = Vec<u8>>,
     ) -> io::Result<()> {
-        let (mut end, mut next) = (0, self.next);
+        let (mut end, mut next, salt) = (0, self.next, self.salt);
         put(disk, &self.name, &mut |disk, fresh| {
             let mut piece = Vec::new();
-            record::encode(next - 1, &[], &mut piece);
+            record::encode(salt, next - 1, &[], &mut piece);
             for payload in &mut *payloads {
                 check(&payload)?;
-                record::encode(next, &payload, &mut piece);
+                record::encode(salt, next, &payload, &mut piece);
                 next += 1;
                 if piece.len() >= PIECE {
                     append_whole(disk, fresh, &piece)?;
@@ -193,7 +182,8 @@ impl Log {
             end += piece.len() as u64;
             append_whole(disk, fresh, &piece)
         })?;
-        (self.end, self.next) = (end, next);
+        (self.records, self.end) = (next - self.next, end);
+        self.next = next;
         self.took_place();
         self.sync_name(disk)
     }
@@ -212,7 +202,8 @@ impl Log {
     }
 
     /// Cuts off what lies behind the last whole record. The cut is synced before anything else is
-    /// written there, so that no mixture of both can come out of a power cut.
+    /// written there: the first bytes of a new record, over one that lacked just those, would make the
+    /// old one whole.
     fn mend(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         if !self.torn {
             return Ok(());
@@ -242,10 +233,10 @@ impl Log {
     fn write_again(&mut self, disk: &mut dyn Disk) -> io::Result<()> {
         let (name, end) = (self.name.clone(), self.end);
         put(disk, &name, &mut |disk, fresh| {
-            let mut piece = vec![0; PIECE.min(end as usize)];
+            let mut piece = vec![0; PIECE];
             let mut at = 0;
             while at < end {
-                let len = piece.len().min((end - at) as usize);
+                let len = (end - at).min(PIECE as u64) as usize;
                 let len = disk.read(&name, at, &mut piece[..len])?;
                 if len == 0 {
                     break;
@@ -256,12 +247,19 @@ impl Log {
             Ok(())
         })?;
         self.took_place();
-        self.sync_name(disk)?;
+        // Until it is known what was copied: what could not be written may not be there to be read.
+        self.doubtful = true;
         let found = scan(disk, &self.name, &mut |_, _| {})?;
-        if found.next == self.next && found.end == self.end {
-            return Ok(());
+        self.doubtful = false;
+        if (found.opened.records, found.end) == (self.records, self.end) {
+            return self.sync_name(disk);
         }
-        (self.end, self.torn) = (found.end, found.end < found.size);
+        (self.records, self.end) = (found.opened.records, found.end);
+        if found.end > 0 {
+            // One further on could not follow the last that is there. A file that begins anew has a mark.
+            self.next = found.next;
+        }
+        self.torn = found.opened.cut > 0;
         Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "records that could not be synced are gone",

@@ -5,27 +5,38 @@ use std::io;
 use super::disk::Disk;
 use super::record::{Head, HEAD, RECORD_MAX};
 
+/// What opening a log found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Whole records.
+    pub records: u64,
+    /// Records missing between two that are there, exactly. What is missing before the first or
+    /// behind the last cannot be counted: only `damaged` and `cut` tell of it.
+    pub lost: u64,
+    /// Bytes before the last whole record that are damaged.
+    pub damaged: u64,
+    /// Bytes behind the last whole record, which are cut off: after a kill or a power cut half a
+    /// record, usually.
+    pub cut: u64,
+}
+
 /// What a look through a log found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Scan {
-    /// Whole records.
-    pub(super) records: u64,
-    /// Sequences missing between two of them.
-    pub(super) lost: u64,
-    /// Bytes before the last whole record that are none.
-    pub(super) damaged: u64,
+    pub(super) opened: Opened,
     /// Where the last whole record ends.
     pub(super) end: u64,
-    /// Bytes in the file.
-    pub(super) size: u64,
     /// The sequence of the next record.
     pub(super) next: u64,
+    /// What all heads of the file have, if one was found.
+    pub(super) salt: Option<u32>,
 }
 
 /// Shows every whole record of `name` to `visit`, in order, holding one record in memory.
 ///
-/// Where bytes are damaged, the next whole record is searched for whose sequence can follow: higher
-/// than the last, and by no more than there is room for in between.
+/// Where bytes are damaged, the next whole record is searched for that has the salt of the file (that
+/// of its first head, or of the first that is found) and whose sequence can follow: higher than the
+/// last, and by no more than there is room for in between.
 ///
 /// # Errors
 ///
@@ -38,17 +49,23 @@ pub(super) fn scan(
     let size = disk.size(name)?;
     let mut window = Window::new(size);
     let mut scan = Scan {
-        size,
         next: 1,
         ..Scan::default()
     };
     let mut is_first = true;
     let mut at = 0;
     while let Some(head) = window.show(disk, name, at, HEAD)? {
-        let Some(head) = Head::decode(head).filter(|head| head.length > 0 || at == 0) else {
+        let is_ours = |head: &Head| scan.salt.is_none_or(|salt| salt == head.salt);
+        let head = match head {
+            // No mark stands here, and of zeros there may be so many that their checksums take long.
+            [0, 0, 0, 0, ..] if at > 0 => None,
+            head => Head::decode(head).filter(is_ours),
+        };
+        let Some(head) = head else {
             at += 1;
             continue;
         };
+        scan.salt = Some(head.salt);
         let end = at + (HEAD + head.length) as u64;
         let Some(record) = window.show(disk, name, at, HEAD + head.length)? else {
             // Its payload is torn; what there is of it reaches to the end of the file.
@@ -59,19 +76,20 @@ pub(super) fn scan(
         let follows = is_first || (scan.next..=scan.next + room).contains(&head.sequence);
         if head.fits(payload) && follows {
             if !is_first {
-                scan.lost += head.sequence - scan.next;
+                scan.opened.lost += head.sequence - scan.next;
             }
             if head.length > 0 {
-                scan.records += 1;
+                scan.opened.records += 1;
                 visit(head.sequence, payload);
             }
             is_first = false;
-            scan.damaged += at - scan.end;
+            scan.opened.damaged += at - scan.end;
             scan.end = end;
             scan.next = head.sequence + 1;
         }
         at = end;
     }
+    scan.opened.cut = size - scan.end;
     Ok(scan)
 }
 

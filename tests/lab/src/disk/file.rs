@@ -31,6 +31,8 @@ enum Arrives {
     Torn(usize),
     /// The first bytes, and zeros in the place of the others.
     Zeroed(usize),
+    /// Zeros in the place of the first bytes, and all others.
+    Late(usize),
     /// The first bytes, over those that were to be cut off before.
     Uncut(usize),
 }
@@ -149,7 +151,7 @@ impl File {
 fn ways(prior: usize, phase: &Phase) -> usize {
     let added = phase.added.len();
     let cuts = phase.base < prior;
-    (added + 1) + added + if cuts { added + 1 } else { 0 }
+    (added + 1) + added + added.saturating_sub(1) + if cuts { added + 1 } else { 0 }
 }
 
 /// The outcome of this number.
@@ -158,8 +160,10 @@ fn arrives(number: usize, added: usize) -> Arrives {
         Arrives::Torn(number)
     } else if number <= 2 * added {
         Arrives::Zeroed(number - added - 1)
+    } else if number < 3 * added {
+        Arrives::Late(number - 2 * added)
     } else {
-        Arrives::Uncut(number - 2 * added - 1)
+        Arrives::Uncut(number - (3 * added).max(1))
     }
 }
 
@@ -174,6 +178,11 @@ fn outcome(prior: Vec<u8>, phase: &Phase, arrives: Arrives) -> Vec<u8> {
             bytes.truncate(phase.base);
             bytes.extend_from_slice(&phase.added[..len]);
             bytes.resize(phase.base + phase.added.len(), 0);
+        }
+        Arrives::Late(len) => {
+            bytes.truncate(phase.base);
+            bytes.resize(phase.base + len, 0);
+            bytes.extend_from_slice(&phase.added[len..]);
         }
         Arrives::Uncut(len) => {
             let end = phase.base + len;

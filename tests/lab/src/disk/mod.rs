@@ -10,8 +10,9 @@
 //! What a power cut may leave, if it was not synced:
 //!
 //! * of each file, independently of all others: its changes up to any point, the last of them torn at
-//!   any byte; instead of the bytes that are missing, zeros up to the length the file was to have; a
-//!   file that was cut off and then written to may have the new bytes and yet not be cut off
+//!   any byte; instead of the bytes that are missing, zeros up to the length the file was to have; the
+//!   last bytes before the first, with zeros in the place of those (f2fs and UBIFS write the pages of a
+//!   file in any order); a file that was cut off and then written to may have the new bytes and yet not be cut off
 //! * of the names: any selection of the changes in which those that concern a same name keep their
 //!   order and none is left out before another; a rename has happened or not
 //! * of bytes whose sync has failed: they or zeros, even after a later sync that succeeded

@@ -2,11 +2,12 @@
 
 use std::io;
 
-use socketman::durable::{Disk, Log, Opened, PAYLOAD_MAX};
-use socketman_lab::disk::{Chooser, SimDisk};
+use socketman::durable::{Disk, Log, Opened, HEAD, PAYLOAD_MAX};
+use socketman_lab::disk::{Call, Chooser, Error, Fault, SimDisk, When};
 use socketman_lab::schedules::{seeds, Schedules};
 
-use crate::log_model::{record, HEAD, NAME};
+use crate::log_content::{self, Record, NAME};
+use crate::log_model::record;
 
 /// A log of payloads, synced.
 fn log_of(payloads: &[Vec<u8>]) -> SimDisk {
@@ -19,14 +20,9 @@ fn log_of(payloads: &[Vec<u8>]) -> SimDisk {
     disk
 }
 
-type Record = (u64, Vec<u8>);
-
 fn open(disk: &mut dyn Disk) -> io::Result<(Log, Opened, Vec<Record>)> {
-    let mut records = Vec::new();
-    let (log, opened) = Log::open(disk, NAME, &mut |sequence, payload| {
-        records.push((sequence, payload.to_vec()));
-    })?;
-    Ok((log, opened, records))
+    let found = log_content::open(disk)?;
+    Ok((found.log, found.opened, found.records))
 }
 
 fn numbered(payloads: &[Vec<u8>]) -> Vec<Record> {
@@ -104,11 +100,30 @@ fn any_part_overwritten_with_anything_costs_what_it_touches_and_no_more() {
     schedules.report();
 }
 
+/// The bytes of records that this very log could have from `first` on.
+fn forged(disk: &SimDisk, first: u64) -> Vec<u8> {
+    let mut fork = disk.crash(&mut Chooser::seeded(0));
+    let (mut log, ..) = open(&mut fork).unwrap();
+    let mut start = 0;
+    while log.next_sequence() < first + 3 {
+        if log.next_sequence() == first {
+            start = log.size() as usize;
+        }
+        log.append(&mut fork, b"!").unwrap();
+    }
+    fork.content(NAME).unwrap()[start..].to_vec()
+}
+
 #[test]
 fn records_inside_a_payload_are_never_taken_for_records() {
-    let hostile = [vec![9], record(3), record(4), record(5), vec![0; 40]].concat();
+    let mut disk = log_of(&[b"one".to_vec()]);
+    let hostile = [vec![9], forged(&disk, 3), vec![0; 40]].concat();
     let payloads = [b"one".to_vec(), hostile, b"three".to_vec()];
-    let mut disk = log_of(&payloads);
+    let (mut log, ..) = open(&mut disk).unwrap();
+    for payload in &payloads[1..] {
+        log.append(&mut disk, payload).unwrap();
+    }
+    log.sync(&mut disk).unwrap();
     let start = HEAD + HEAD + 3;
     let size = disk.size(NAME).unwrap() as usize;
     let end = size - HEAD - 5;
@@ -127,6 +142,54 @@ fn records_inside_a_payload_are_never_taken_for_records() {
         assert_eq!((opened.lost, opened.cut), (1, 0));
     }
     assert_eq!(open(&mut disk).unwrap().2, numbered(&payloads));
+}
+
+#[test]
+fn records_of_another_log_inside_a_payload_whose_head_is_lost_are_never_taken_for_records() {
+    let hostile = [vec![9], record(2), record(3), record(4), vec![0; 40]].concat();
+    let payloads = [b"one".to_vec(), hostile.clone(), b"three".to_vec()];
+    let start = HEAD + HEAD + 3;
+    // From its head alone to all that is before the records inside.
+    for len in 1..=HEAD + 1 {
+        let mut disk = log_of(&payloads);
+        disk.damage(NAME, |bytes| bytes[start..start + len].fill(0xA5));
+        let (_, opened, records) = open(&mut disk).unwrap();
+        assert_eq!(records, [(1, b"one".to_vec()), (3, b"three".to_vec())]);
+        let damaged = (HEAD + hostile.len()) as u64;
+        assert_eq!((opened.lost, opened.damaged), (1, damaged), "{len} bytes");
+    }
+}
+
+#[test]
+fn what_a_failed_sync_has_lost_is_told_when_it_is_made_good() {
+    let payloads: Vec<Vec<u8>> = (1..=4).map(|n| vec![n; 10]).collect();
+    for lost in 2..=4u64 {
+        let mut disk = log_of(&payloads[..1]);
+        let (mut log, ..) = open(&mut disk).unwrap();
+        for payload in &payloads[1..] {
+            log.append(&mut disk, payload).unwrap();
+        }
+        disk.set_fault(Some(Fault {
+            error: Error::Io,
+            when: When::Every(Call::Sync),
+        }));
+        assert!(log.sync(&mut disk).is_err());
+        disk.set_fault(None);
+        // The kernel has dropped the page that it could not write.
+        let record = HEAD + 10;
+        let start = HEAD + (lost as usize - 1) * record;
+        disk.damage(NAME, |bytes| bytes[start..start + record].fill(0));
+        let error = log.sync(&mut disk).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "record {lost}");
+        let next = log.append(&mut disk, b"next").unwrap();
+        log.sync(&mut disk).unwrap();
+        let mut expected = numbered(&payloads);
+        expected.remove(lost as usize - 1);
+        assert_eq!(next, if lost == 4 { 4 } else { 5 });
+        expected.push((next, b"next".to_vec()));
+        let mut left = disk.crash(&mut Chooser::seeded(0));
+        assert_eq!(open(&mut left).unwrap().2, expected);
+    }
 }
 
 /// Notes the largest read.
@@ -221,7 +284,6 @@ fn what_is_no_record_of_a_log_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_log_that_cannot_be_read_is_an_error_and_is_left_as_it_is() {
-    use socketman_lab::disk::{Call, Error, Fault, When};
     let mut disk = log_of(&[b"one".to_vec()]);
     for call in [Call::Size, Call::Read] {
         disk.set_fault(Some(Fault {

@@ -1,21 +1,17 @@
 //! What a log has to be, after whatever was done to it and to its disk.
 
-use std::io;
-
-use socketman::durable::Log;
+use socketman::durable::{Log, HEAD};
 use socketman_lab::disk::{Chooser, SimDisk};
 
-pub(crate) const NAME: &str = "log";
-
-/// Bytes of a record before its payload, and of the mark that begins a file.
-pub(crate) const HEAD: usize = 20;
+use crate::log_content::{open, Content, Record, NAME};
 
 /// What is done to a log.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// A record of so many bytes.
     Append(usize),
-    /// A record that has whole records inside, those that would come next.
+    /// A record that has whole records of another log inside, those that would come next; or one like
+    /// any other, if the file may still lose its beginning.
     AppendHostile,
     Sync,
     /// So many records in the place of all.
@@ -60,70 +56,14 @@ pub(crate) fn random_steps(chooser: &mut Chooser, count: usize) -> Vec<Step> {
     (0..count).map(|_| step()).collect()
 }
 
-type Record = (u64, Vec<u8>);
-
-/// The content of a file that is, was or will be the log.
-#[derive(Debug, Clone)]
-struct Content {
-    records: Vec<Record>,
-    /// How many of them have to survive.
-    certain: usize,
-    /// The sequence of the first, counted by the mark.
-    base: u64,
-    /// The file itself has to survive.
-    is_certain: bool,
-    /// Records and bytes that a power cut took from the middle.
-    holes: Holes,
-}
-
-/// Records lost and bytes damaged.
-type Holes = (u64, u64);
-
-impl Content {
-    fn next(&self) -> u64 {
-        let last = self.records.last();
-        last.map_or(self.base, |(sequence, _)| sequence + 1)
-    }
-
-    fn bytes(&self) -> u64 {
-        let records = self.records.iter().map(|(_, payload)| HEAD + payload.len());
-        (HEAD + records.sum::<usize>()) as u64
-    }
-
-    /// Whether a power cut may leave `records` of it, and `next` as the sequence of the next. If the
-    /// disk is doubtful, any part of what is not certain may be missing.
-    fn may_leave(&self, records: &[Record], next: u64, holes: Holes, doubtful: bool) -> bool {
-        let certain = &self.records[..self.certain];
-        let counts_on = match records.last() {
-            Some((sequence, _)) => next == sequence + 1,
-            None => next == self.base || next == 1 && !self.is_certain,
-        };
-        let mut rest = self.records.iter();
-        let is_part = match doubtful {
-            true => records.iter().all(|record| rest.any(|own| own == record)),
-            false => self.records.starts_with(records) && holes == self.holes,
-        };
-        records.starts_with(certain) && is_part && counts_on
-    }
-}
-
 /// A log on a simulated disk, and what there has to be in it.
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) disk: SimDisk,
     log: Option<Log>,
     now: Content,
-    /// What a power cut may bring back instead.
-    before: Vec<Content>,
-}
-
-fn open(disk: &SimDisk) -> io::Result<(Log, Vec<Record>, socketman::durable::Opened)> {
-    let mut records = Vec::new();
-    let (log, opened) = Log::open(&mut disk.clone(), NAME, &mut |sequence, payload| {
-        records.push((sequence, payload.to_vec()));
-    })?;
-    assert_eq!(opened.records, records.len() as u64);
-    Ok((log, records, opened))
+    /// What a power cut may bring back instead, with the bytes it had.
+    before: Vec<(Content, Vec<u8>)>,
 }
 
 impl Subject {
@@ -134,6 +74,7 @@ impl Subject {
             log: None,
             now: Content {
                 records: Vec::new(),
+                ends: Vec::new(),
                 certain: 0,
                 base: 1,
                 is_certain: false,
@@ -166,7 +107,10 @@ impl Subject {
         let next = self.now.next();
         match step {
             Step::Append(len) => self.append(&mut log, vec![next as u8; *len]),
-            Step::AppendHostile => self.append(&mut log, [record(next), record(next + 1)].concat()),
+            Step::AppendHostile if self.now.is_certain => {
+                self.append(&mut log, [record(next), record(next + 1)].concat())
+            }
+            Step::AppendHostile => self.append(&mut log, vec![next as u8; 2]),
             Step::Sync => {
                 if log.sync(&mut self.disk).is_ok() {
                     self.now.certain = self.now.records.len();
@@ -187,6 +131,7 @@ impl Subject {
         if let Ok(sequence) = log.append(&mut self.disk, &payload) {
             assert_eq!(sequence, self.now.next());
             self.now.records.push((sequence, payload));
+            self.now.ends.push(log.size());
         }
     }
 
@@ -194,13 +139,20 @@ impl Subject {
         let base = self.now.next();
         let payloads = (0..count).map(|n| vec![n as u8 + 100; n % 3 + 1]);
         let records: Vec<Record> = (base..).zip(payloads.clone()).collect();
+        let mut end = HEAD;
+        let ends = payloads.clone().map(|payload| {
+            end += HEAD + payload.len();
+            end as u64
+        });
         let new = Content {
             certain: records.len(),
+            ends: ends.collect(),
             records,
             base,
             is_certain: true,
             holes: (0, 0),
         };
+        let image = self.image();
         let replaced = log.replace(&mut self.disk, &mut payloads.into_iter());
         let took_place = (log.next_sequence(), log.size()) == (new.next(), new.bytes());
         assert!(took_place || replaced.is_err());
@@ -208,16 +160,22 @@ impl Subject {
             self.before.clear();
             self.now = new;
         } else if took_place {
-            self.before.push(std::mem::replace(&mut self.now, new));
+            let before = std::mem::replace(&mut self.now, new);
+            self.before.push((before, image));
         }
+    }
+
+    /// The bytes of the log as a reader sees them.
+    fn image(&self) -> Vec<u8> {
+        self.disk.content(NAME).unwrap_or_default()
     }
 
     /// Opens the log as after a kill: nothing may be missing.
     fn reopen(&mut self) -> Option<Log> {
-        let (log, records, opened) = open(&self.disk).ok()?;
-        assert_eq!(records, self.now.records, "a kill loses nothing");
-        assert_eq!((opened.lost, opened.damaged), self.now.holes);
-        Some(log)
+        let found = open(&mut self.disk.clone()).ok()?;
+        assert_eq!(found.records, self.now.records, "a kill loses nothing");
+        assert_eq!(found.holes(), self.now.holes);
+        Some(found.log)
     }
 
     /// Lets the disk work again: nothing that was taken may be missing, and the log has to go on.
@@ -234,36 +192,41 @@ impl Subject {
     /// One outcome of a power cut now, checked: it opens, has what it must and nothing that it must
     /// not, and goes on.
     pub(crate) fn crash(&self, chooser: &mut Chooser) -> Subject {
-        let disk = self.disk.crash(chooser);
-        let (log, records, opened) = open(&disk).expect("it opens without help");
-        let next = log.next_sequence();
-        let mut known = std::iter::once(&self.now).chain(&self.before);
-        let holes = (opened.lost, opened.damaged);
-        let doubtful = self.disk.is_doubtful();
-        let may_be = known.any(|content| content.may_leave(&records, next, holes, doubtful));
-        assert!(
-            may_be,
-            "{records:?}, {opened:?}, next {next}, left of {self:?}"
-        );
-        let (_, again, repaired) = open(&disk).unwrap();
-        assert_eq!(again, records);
-        assert_eq!(repaired.cut, 0, "the end was repaired");
+        let mut disk = self.disk.crash(chooser);
+        let left = disk.content(NAME).unwrap_or_default();
+        let found = open(&mut disk).expect("it opens without help");
+        let image = self.image();
+        let before = self.before.iter().map(|(content, image)| (content, image));
+        let mut known = std::iter::once((&self.now, &image)).chain(before);
+        let explained = known.find(|(content, image)| content.explains(&found, &left, image));
+        let Some((content, image)) = explained else {
+            panic!("{found:?} left of {self:?}");
+        };
+        let again = open(&mut disk).unwrap();
+        assert_eq!(again.records, found.records);
+        assert_eq!(again.opened.cut, 0, "the end was repaired");
+        let next = found.log.next_sequence();
+        let now = Content {
+            ends: content.whole_in(&left, image).1,
+            base: match found.records.is_empty() {
+                true => next,
+                false => content.base,
+            },
+            certain: found.records.len(),
+            is_certain: next > 1,
+            holes: found.holes(),
+            records: found.records,
+        };
         Subject {
             disk,
             log: None,
-            now: Content {
-                base: next,
-                certain: records.len(),
-                is_certain: next > 1,
-                holes,
-                records,
-            },
+            now,
             before: Vec::new(),
         }
     }
 }
 
-/// The bytes of a record of one byte.
+/// The bytes of a record of one byte, in another log.
 pub(crate) fn record(sequence: u64) -> Vec<u8> {
     use std::cell::RefCell;
     thread_local! {
@@ -271,7 +234,7 @@ pub(crate) fn record(sequence: u64) -> Vec<u8> {
     }
     // Made by a log that came that far.
     BYTES.with_borrow_mut(|(disk, log)| {
-        let log = log.get_or_insert_with(|| open(disk).unwrap().0);
+        let log = log.get_or_insert_with(|| open(disk).unwrap().log);
         while log.next_sequence() <= sequence {
             log.append(disk, b"!").unwrap();
         }

@@ -1,11 +1,12 @@
 //! Logs and cells on a disk that fails and forgets: every power cut at every call with every outcome,
 //! every call failing, and both by chance. `SOCKETMAN_TESTS_LONG=1` tries a million by chance.
 
-#![allow(clippy::unwrap_used)] // also in the functions around the tests
+#![allow(clippy::unwrap_used, clippy::panic)] // also in the functions around the tests
 
 mod cell_model;
 mod cells;
 mod damage;
+mod log_content;
 mod log_crashes;
 mod log_faults;
 mod log_model;
