@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::clock::epoch_seconds;
 use crate::starts::{self, Starts};
 use crate::{collect, health, jobs, mqtt, reload, spool, upload};
 
@@ -29,6 +30,8 @@ pub struct Board {
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     pub version: &'static str,
+    /// The device's clock, seconds since the epoch: what the other times are to be compared with.
+    pub now: u64,
     /// Of the agent, seconds.
     pub uptime: u64,
     pub mac: String,
@@ -54,6 +57,7 @@ impl Board {
         let collect = self.collect.borrow().clone();
         Status {
             version: env!("CARGO_PKG_VERSION"),
+            now: epoch_seconds(),
             uptime: self.started.elapsed().as_secs(),
             mac: settings.mac.clone(),
             config: settings.facts.clone(),

@@ -20,6 +20,8 @@ pub mod last_good;
 mod load;
 mod main_section;
 pub mod options;
+#[cfg(test)]
+mod packaged;
 mod problem;
 #[cfg(test)]
 mod reference;

@@ -194,6 +194,9 @@ pub(super) const CASES: &[Case] = &[
             (r#""http://[2001:db8::1]:8080/""#, |c| {
                 c.stats_url.as_str() == "http://[2001:db8::1]:8080/"
             }),
+            (r#""http://xn--bcher-kva.example/""#, |c| {
+                c.stats_url.as_str() == "http://xn--bcher-kva.example/"
+            }),
             (r#""""#, |c| c.stats_url.is_empty()),
         ],
         wrong: &[
@@ -206,6 +209,10 @@ pub(super) const CASES: &[Case] = &[
                 "begins neither with http:// nor with https://",
             ),
             (r#""http://""#, "is not a URL: empty host"),
+            (
+                r#""http://bücher.example/""#,
+                "is not a URL: invalid international domain name",
+            ),
             (
                 r#""http://x.example:hunter2/""#,
                 "is not a URL: invalid port number",

@@ -1,4 +1,5 @@
-//! The agent's executable: built when cargo started us, else the one beside our own.
+//! The agent's executable: the one we are told of, else built when cargo started us, else the one beside
+//! our own.
 
 use std::env;
 use std::ffi::OsStr;
@@ -11,6 +12,9 @@ use tokio::process::Command;
 
 /// Name of the agent's package and of its executable.
 const NAME: &str = "socketman";
+
+/// Names the executable to take: one for another processor, behind an emulator.
+const GIVEN: &str = "SOCKETMAN_AGENT";
 
 /// Why there is no agent to run.
 #[derive(Debug, thiserror::Error)]
@@ -27,13 +31,17 @@ pub enum BinaryError {
     Nowhere,
 }
 
-/// Finds the agent, and builds it first if cargo started us: `cargo run -p socketman-lab` alone does
-/// not. It is built with the profile we were built with; cargo's words go to standard error.
+/// Finds the agent: the one that `SOCKETMAN_AGENT` in the environment names, else it is built first if
+/// cargo started us: `cargo run -p socketman-lab` alone does not. It is built with the profile we were
+/// built with; cargo's words go to standard error.
 ///
 /// # Errors
 ///
 /// It does not build, or without cargo: there is no `socketman` beside our executable.
 pub async fn find() -> Result<PathBuf, BinaryError> {
+    if let Some(given) = env::var_os(GIVEN) {
+        return Ok(given.into());
+    }
     let own = env::current_exe().map_err(BinaryError::OwnPath)?;
     match env::var_os("CARGO") {
         Some(cargo) => build(&cargo, profile(&own)).await,

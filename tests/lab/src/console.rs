@@ -211,29 +211,47 @@ async fn carry_out(lab: &mut Lab, order: Order, printer: &Printer) -> Result<(),
             lab.set_stations(count).await?;
             printer.line(&format!("router: {count} stations"))
         }
-        Order::Api(mode) => {
-            lab.set_api(mode).await?;
-            printer.line(match mode {
-                Mode::Down => "API: refuses connections",
-                Mode::Slow(_) => "API: answers after 8 s",
-                Mode::Status(..) => "API: answers 500",
-                _ => "API: up",
-            })
+        Order::Api(mode) => set_api(lab, mode, printer).await,
+        Order::Mqtt(up) => set_broker(lab, up, printer).await,
+        Order::Wan(up) => {
+            let mode = if up { Mode::Up } else { Mode::Down };
+            set_api(lab, mode, printer).await?;
+            set_broker(lab, up, printer).await
         }
-        Order::Mqtt(false) => {
-            lab.mqtt.down().await.map_err(LabError::from)?;
-            printer.line("broker: down")
+        Order::Agent(true) => {
+            let pid = lab.start_agent()?.pid();
+            printer.line(&format!("agent: pid {pid}"))
         }
-        Order::Mqtt(true) => {
-            lab.mqtt.up().await.map_err(LabError::from)?;
-            printer.line("broker: up")
-        }
+        Order::Agent(false) => printer.line(match lab.stop_agent().await? {
+            Some(_) => "agent: ended",
+            None => "agent: does not run",
+        }),
         Order::UbusRestart => restart_bus(lab, printer).await,
         Order::Job(command) => {
             let id = lab.send_job(&command).await?;
             printer.line(&format!("job {id} sent: {}", first_line(&command)))
         }
     }
+}
+
+async fn set_api(lab: &Lab, mode: Mode, printer: &Printer) -> Result<(), ConsoleError> {
+    lab.set_api(mode).await?;
+    printer.line(match mode {
+        Mode::Down => "API: refuses connections",
+        Mode::Slow(_) => "API: answers after 8 s",
+        Mode::Status(..) => "API: answers 500",
+        Mode::Page => "API: answers with a web page",
+        Mode::Up | Mode::Rubbish => "API: up",
+    })
+}
+
+async fn set_broker(lab: &mut Lab, up: bool, printer: &Printer) -> Result<(), ConsoleError> {
+    let set = match up {
+        true => lab.mqtt.up().await,
+        false => lab.mqtt.down().await,
+    };
+    set.map_err(LabError::from)?;
+    printer.line(if up { "broker: up" } else { "broker: down" })
 }
 
 async fn restart_bus(lab: &mut Lab, printer: &Printer) -> Result<(), ConsoleError> {

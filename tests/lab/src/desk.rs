@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use crate::options::{Options, INTERACTIVE_SCALE, ONCE_SCALE};
 use crate::play::{play, Outcome, Step};
 use crate::ubus_cli::{self, UbusArgs};
 use crate::uci_view::{self, UciArgs};
+use crate::web::{Web, WebError};
 
 /// Lines of the agent's log shown when the script fails.
 const LOG_LINES: usize = 15;
@@ -53,6 +55,15 @@ struct LabArgs {
     /// Write how the script went to this file
     #[arg(long, value_name = "FILE", requires = "once")]
     json: Option<PathBuf>,
+    /// Port of the page on 127.0.0.1 [default: any]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true,
+        conflicts_with = "once"
+    )]
+    page: u16,
     /// Do not start the agent; how to start it is printed
     #[arg(long, conflicts_with = "once")]
     no_agent: bool,
@@ -69,6 +80,8 @@ pub enum DeskError {
     Lab(#[from] LabError),
     #[error(transparent)]
     Console(#[from] ConsoleError),
+    #[error(transparent)]
+    Web(#[from] WebError),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{path}: {error}")]
@@ -115,7 +128,9 @@ async fn interactive(
         true => format!("start it with: {}", lab.program().command_line()),
         false => format!("pid {}", lab.start_agent()?.pid()),
     };
-    introduce(&lab, &agent)?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.page));
+    let web = Web::start(address, lab.client().clone(), &lab.place().root()).await?;
+    introduce(&lab, &agent, &web)?;
     let ran = console::run(&mut lab, &mut signals).await;
     let place = lab.place().path().display().to_string();
     let fate = match lab.place().is_temporary() {
@@ -135,7 +150,7 @@ async fn interactive(
 }
 
 /// Says where everything is.
-fn introduce(lab: &Lab, agent: &str) -> io::Result<()> {
+fn introduce(lab: &Lab, agent: &str, web: &Web) -> io::Result<()> {
     let program = lab.program();
     let own = std::env::current_exe()?;
     let socket = program.ubus_socket.display();
@@ -148,6 +163,7 @@ fn introduce(lab: &Lab, agent: &str) -> io::Result<()> {
         out,
         "A router on your desk. Type help for what can be broken; Ctrl-C ends."
     )?;
+    writeln!(out, "  page       {}", web.url("root"))?;
     writeln!(out, "  directory  {}{keeps}", lab.place().path().display())?;
     writeln!(out, "  agent      {agent}")?;
     writeln!(out, "  its log    {}", program.log.display())?;

@@ -197,6 +197,21 @@ impl Lab {
         self.agent.as_mut()
     }
 
+    /// Ends the agent with SIGTERM, if it runs, and says how it ended.
+    ///
+    /// # Errors
+    ///
+    /// It did not end as it promises.
+    pub async fn stop_agent(&mut self) -> Result<Option<ExitStatus>, LabError> {
+        let Some(agent) = &mut self.agent else {
+            return Ok(None);
+        };
+        // It has its own deadline; the time to notice that comes on top.
+        let status = agent.terminate(AGENT_ENDS_WITHIN * 2).await?;
+        self.agent = None;
+        Ok(Some(status))
+    }
+
     /// Waits until the agent ends, for ever if none was started. Safe to drop and call again until
     /// it has answered.
     ///
@@ -323,11 +338,7 @@ impl Lab {
     ///
     /// The agent did not end as it promises, or it ended with an error.
     pub async fn end(mut self) -> Result<Ended, LabError> {
-        let agent = match &mut self.agent {
-            // It has its own deadline; the time to notice that comes on top.
-            Some(agent) => Some(agent.terminate(AGENT_ENDS_WITHIN * 2).await?),
-            None => None,
-        };
+        let agent = self.stop_agent().await?;
         self.mqtt.end().await?;
         drop(self._router_end);
         let ended = timeout(ANSWER_WITHIN, &mut self.router_task).await;

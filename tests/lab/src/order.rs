@@ -11,8 +11,12 @@ pub const SLOW: Duration = Duration::from_secs(8);
 /// What `help` prints.
 pub const HELP: &str = "  status                  what the agent says of itself
   stations N              set how many stations there are (0 to 1000)
-  api down|up|500|slow    let the API refuse connections, work, answer 500, or answer after 8 s
+  wan down|up             take everything beyond the router away, give it back
+  api down|up|500|slow|portal
+                          let the API refuse connections, work, answer 500, answer after 8 s, or
+                          answer with a web page
   mqtt down|up            take the broker away, give it back
+  agent stop|start        end the agent, start it
   ubus restart            end the bus daemon and start another
   job COMMAND             send a shell command as a job by the broker
   help                    this list
@@ -28,6 +32,8 @@ pub enum Order {
     Stations(usize),
     Api(Mode),
     Mqtt(bool),
+    Wan(bool),
+    Agent(bool),
     UbusRestart,
     Job(String),
 }
@@ -52,7 +58,14 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ("api", "up") => Ok(Order::Api(Mode::Up)),
         ("api", "500") => Ok(Order::Api(Mode::Status(500, None))),
         ("api", "slow") => Ok(Order::Api(Mode::Slow(SLOW))),
-        ("api", _) => Err("api down, up, 500 or slow?".to_owned()),
+        ("api", "portal") => Ok(Order::Api(Mode::Page)),
+        ("api", _) => Err("api down, up, 500, slow or portal?".to_owned()),
+        ("wan", "down") => Ok(Order::Wan(false)),
+        ("wan", "up") => Ok(Order::Wan(true)),
+        ("wan", _) => Err("wan down or up?".to_owned()),
+        ("agent", "stop") => Ok(Order::Agent(false)),
+        ("agent", "start") => Ok(Order::Agent(true)),
+        ("agent", _) => Err("agent stop or start?".to_owned()),
         ("mqtt", "down") => Ok(Order::Mqtt(false)),
         ("mqtt", "up") => Ok(Order::Mqtt(true)),
         ("mqtt", _) => Err("mqtt down or up?".to_owned()),
@@ -61,8 +74,8 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ("job", "") => Err("job COMMAND: which command? For example: job uptime".to_owned()),
         ("job", command) => Ok(Order::Job(command.to_owned())),
         _ => Err(format!(
-            "'{}' is no command; there are: help, status, stations N, api down|up|500|slow, \
-             mqtt down|up, ubus restart, job COMMAND",
+            "'{}' is no command; there are: help, status, stations N, wan down|up, \
+             api down|up|500|slow|portal, mqtt down|up, agent stop|start, ubus restart, job COMMAND",
             line.escape_debug()
         )),
     }
@@ -83,6 +96,11 @@ mod tests {
             ("api up", Order::Api(Mode::Up)),
             ("api  500", Order::Api(Mode::Status(500, None))),
             ("api slow", Order::Api(Mode::Slow(SLOW))),
+            ("api portal", Order::Api(Mode::Page)),
+            ("wan down", Order::Wan(false)),
+            ("wan up", Order::Wan(true)),
+            ("agent stop", Order::Agent(false)),
+            ("agent start", Order::Agent(true)),
             ("mqtt down", Order::Mqtt(false)),
             ("mqtt up", Order::Mqtt(true)),
             ("ubus restart", Order::UbusRestart),
@@ -102,7 +120,9 @@ mod tests {
             ("help me", "there are: help"),
             ("stations many", "'many' is not a number"),
             ("stations 1001", "at most 1000"),
-            ("api sideways", "down, up, 500 or slow"),
+            ("api sideways", "down, up, 500, slow or portal"),
+            ("wan", "down or up"),
+            ("agent", "stop or start"),
             ("mqtt", "down or up"),
             ("ubus", "ubus restart"),
             ("job", "which command"),

@@ -22,6 +22,9 @@ const OPENWRT_RELEASE: &str = "DISTRIB_ID='OpenWrt'\nDISTRIB_RELEASE='24.10.2'\n
     DISTRIB_ARCH='aarch64_cortex-a53'\n\
     DISTRIB_DESCRIPTION='OpenWrt 24.10.2 r28739-d9340319c6'\nDISTRIB_TAINTS=''\n";
 
+/// As the package installs it, switched on.
+const SOCKETMAN_FILE: &str = "config socketman 'main'\n\toption enabled '1'\n";
+
 /// The default route goes to 203.0.113.1, by the WAN device.
 const ROUTES: &str =
     "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n\
@@ -91,6 +94,7 @@ impl Tree {
         self.write("etc/os-release", OS_RELEASE)?;
         self.write("etc/openwrt_release", OPENWRT_RELEASE)?;
         self.write("etc/config/dhcp", DHCP_FILE)?;
+        self.write("etc/config/socketman", SOCKETMAN_FILE)?;
         self.write("proc/net/route", ROUTES)?;
         for dir in ["etc/socketman", "var/run", "var/lock"] {
             fs::create_dir_all(self.root.join(dir))?;

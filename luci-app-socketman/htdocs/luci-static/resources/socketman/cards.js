@@ -1,0 +1,110 @@
+'use strict';
+'require baseclass';
+'require socketman.words as words';
+
+/* One card: its level, what it says first, and lines of [ label, value ] under that. */
+function card(title, level, headline, lines) {
+	return E('div', { 'class': 'sm-card sm-%s'.format(level) }, [
+		E('h4', [ title ]),
+		headline ? E('p', { 'class': 'sm-headline' }, [ words.foreign(headline) ]) : '',
+		E('dl', lines.filter(([ , value ]) => (value ?? '') !== '').flatMap(([ label, value ]) => [
+			E('dt', [ label ]),
+			E('dd', [ words.foreign(value) ])
+		]))
+	]);
+}
+
+function broker({ mqtt, now }) {
+	if (!mqtt.host)
+		return card(_('Broker'), 'none', _('None is set'), []);
+
+	const lines = [ [ _('To'), mqtt.host ], [ _('For'), mqtt.since && words.span(now - mqtt.since) ] ];
+
+	return mqtt.connected
+		? card(_('Broker'), 'good', _('Connected'), lines.concat([ [ _('Reconnects'), mqtt.reconnects ] ]))
+		: card(_('Broker'), 'warn', _('Not connected'), lines.concat([
+			[ _('Why'), mqtt.last_error ],
+			[ _('Next'), mqtt.next_attempt && words.ahead(mqtt.next_attempt, now) ]
+		]));
+}
+
+function server(title, { host, last_ok: at, last_error: why, next_attempt: next }, now) {
+	const [ level, headline ] = why ? [ 'warn', _('Failing') ] : at ? [ 'good', _('Accepted') ] : [ 'none', _('Nothing sent yet') ];
+
+	return card(title, level, headline, [
+		[ _('By'), host ],
+		[ _('Last accepted'), at ? words.ago(at, now) : _('never') ],
+		[ _('Why'), why ],
+		[ _('Next'), next && words.ahead(next, now) ]
+	]);
+}
+
+function queue({ spool, now }) {
+	return card(_('Queue'), spool.last_error || spool.dropped ? 'warn' : 'none',
+		spool.reports == 1 ? _('1 report waits') : _('%d reports wait').format(spool.reports), [
+			[ _('Size'), words.bytes(spool.bytes) ],
+			[ _('Oldest'), spool.oldest && words.ago(spool.oldest, now) ],
+			[ _('Why'), spool.last_error ],
+			[ _('Thinned'), spool.thinned || '' ],
+			[ _('Lost'), spool.dropped || '' ],
+			[ _('Written to flash today'), spool.flash_today == null ? '' : words.bytes(spool.flash_today) ]
+		]);
+}
+
+function jobs({ jobs }) {
+	return card(_('Jobs'), 'none', jobs.running ? _('%d running').format(jobs.running) : _('None running'), [
+		[ _('Done'), jobs.done ],
+		[ _('Failed'), jobs.failed ],
+		[ _('Rejected'), jobs.rejected ],
+		[ _('Known until'), jobs.durable ? '' : _('the agent restarts') ]
+	]);
+}
+
+/* A part this page knows nothing of: what it tells, as it tells it. */
+function part(name, facts) {
+	return card(words.plain(name), 'none', '', Object.entries(facts).map(([ key, value ]) => [ words.plain(key), value ]));
+}
+
+function device(status) {
+	return card(_('Device'), 'none', status.mac, [
+		[ _('Agent'), '%s, %s'.format(status.version, words.span(status.uptime)) ],
+		[ _('Radios'), status.radios ],
+		[ _('Unexpected ends'), status.starts?.count || '' ],
+		[ _('Starts'), status.starts?.error ],
+		[ _('Not available'), status.sources?.missing.join(', ') ]
+	]);
+}
+
+function settings({ config }) {
+	const { errors, warnings } = config;
+
+	return card(_('Settings'), errors.length ? 'warn' : 'none',
+		errors.length ? _('Errors: %d').format(errors.length) : _('Warnings: %d').format(warnings.length),
+		errors.map((error) => [ _('Not used'), words.problem(error) ])
+			.concat(warnings.map((warning) => [ _('Note'), words.problem(warning) ])));
+}
+
+return baseclass.extend({
+	/* A card for each part that status tells of. */
+	of(status) {
+		const { mqtt, api, rest, spool, jobs: done, config, health, sources, starts, ...others } = status;
+		const cards = [
+			mqtt && broker(status),
+			api && server(_('Delivery'), api, status.now),
+			rest && server(_('Results'), rest, status.now),
+			spool && queue(status),
+			done && jobs(status)
+		];
+
+		for (const name in others)
+			if (typeof(others[name]) == 'object' && others[name])
+				cards.push(part(name, others[name]));
+
+		cards.push(device(status));
+
+		if (config?.errors.length || config?.warnings.length)
+			cards.push(settings(status));
+
+		return cards.filter(Boolean);
+	}
+});

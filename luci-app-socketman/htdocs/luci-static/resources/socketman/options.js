@@ -1,0 +1,84 @@
+'use strict';
+'require baseclass';
+
+/*
+ * Every option of the agent by its tab: [ name, kind, title, what holds unless it is set, datatype or
+ * choices, help ]. Names are those of UCI. What each means in full stands in docs/options.md.
+ */
+
+const range = (min, max) => 'and(uinteger,range(%d,%d))'.format(min, max);
+
+return baseclass.extend({
+	TABS: [
+		[ 'general', _('General'), [
+			[ 'enabled', 'switch', _('Enabled'), '0', '', _('Start the agent with the device.') ],
+			[ 'mac', 'text', _('Identity'), '', 'mac', _('MAC address in topics and reports. Without, that of the file below, the WAN device or the first interface.') ],
+			[ 'mac_file', 'path', _('File with the identity'), '/etc/mac' ],
+			[ 'config', 'path', _('Settings file'), '/etc/socketman/config.json', '', _('Where settings come from that are not here.') ],
+			[ 'state_dir', 'path', _('Directory of what survives'), '/etc/socketman/state' ],
+			[ 'init_url', 'secret', _('Provisioning server'), '', 'url' ],
+			[ 'init_token', 'secret', _('Its token') ],
+			[ 'debug', 'flag', _('Log in detail'), '0' ]
+		] ],
+		[ 'broker', _('Broker'), [
+			[ 'mqtt_host', 'text', _('Broker'), '', 'host', _('MQTT broker. Without one there is no MQTT.') ],
+			[ 'port', 'text', _('Port'), _('1883, or 8883 with TLS'), 'port' ],
+			[ 'username', 'text', _('User name') ],
+			[ 'password', 'secret', _('Password') ],
+			[ 'topic', 'text', _('Topic'), '', '', _('First part of the topics; no + and #.') ],
+			[ 'key', 'secret', _('Key'), '', '', _('Second part of the topics; no +, # and /.') ],
+			[ 'tls', 'flag', _('TLS'), '0', '', _('The certificate of the broker is verified.') ],
+			[ 'cacrt', 'path', _('CA certificates'), '', '', _('To verify the broker with, in place of those of the system (PEM).') ],
+			[ 'tls_cert', 'path', _('Client certificate'), '', '', _('Needs its private key (PEM).') ],
+			[ 'tls_key', 'secret', _('Private key'), '', 'path', _('File with the key of the client certificate (PEM).') ],
+			[ 'qos', 'choice', _('QoS'), '0', [ '0', '1', '2' ], _('Of status and ping. Jobs and results always have 1.') ],
+			[ 'keepalive', 'text', _('Keepalive, s'), '30', range(5, 3600) ],
+			[ 'no_ping', 'flag', _('No presence message'), '0' ],
+			[ 'ping_interval', 'text', _('Presence message every, s'), '180', range(30, 86400) ],
+			[ 'disable_mqtt', 'flag', _('No MQTT'), '0' ]
+		] ],
+		[ 'server', _('Server'), [
+			[ 'stats_url', 'url', _('Statistics'), '', '', _('Where reports are posted. Without it, nowhere.') ],
+			[ 'backup_stats_url', 'url', _('Statistics, in reserve'), '', '', _('Used while the first fails.') ],
+			[ 'api_url', 'url', _('API') ],
+			[ 'rest', 'flag', _('Results over HTTP'), '0', '', _('Results of jobs and presence messages go to the API.') ],
+			[ 'token', 'secret', _('Token'), '', '', _('Sent with every request.') ],
+			[ 'api_auth', 'choice', _('Token is sent'), 'query', [ 'query', 'bearer' ], _('In the query, or as an Authorization header.') ],
+			[ 'insecure', 'flag', _('Do not verify the server'), '0', '', _('Whoever is on the path can then read and change everything.') ],
+			[ 'upload_format', 'choice', _('Format'), 'multipart', [ 'multipart', 'ndjson' ] ],
+			[ 'no_cache', 'flag', _('Keep nothing'), '0', '', _('Post each report at once as plain JSON. What is not accepted is lost.') ],
+			[ 'spread', 'text', _('Spread, s'), '10', range(0, 600), _('The first attempt waits up to this long, so that a fleet does not come back at once.') ]
+		] ],
+		[ 'reports', _('Reports'), [
+			[ 'monitor', 'text', _('Collect every, s'), '15', range(15, 150) ],
+			[ 'heartbeat', 'text', _('Deliver every, s'), _('60, at least 2 collections'), range(0, 300) ],
+			[ 'scan', 'flag', _('Collect Wi-Fi'), '1' ],
+			[ 'survey', 'flag', _('Look for other networks'), '0', '', _('Radios leave their channel for it.') ],
+			[ 'survey_interval', 'text', _('Look for them every, s'), '3600', range(60, 86400) ],
+			[ 'spool_dir', 'path', _('Queue'), '/var/run/socketman/spool', '', _('Directory in RAM.') ],
+			[ 'spool_max', 'text', _('Size of the queue, bytes'), '1048576', range(16384, 268435456) ],
+			[ 'archive_dir', 'path', _('Archive'), '', '', _('Directory on flash for long outages. Without, none.') ],
+			[ 'archive_max', 'text', _('Size of the archive, bytes'), '2097152', range(65536, 1073741824) ],
+			[ 'archive_daily', 'text', _('Written a day at most, bytes'), '1048576', range(65536, 1073741824) ]
+		] ],
+		[ 'health', _('Health'), [
+			[ 'health_url', 'text', _('Host to reach'), 'one.one.one.one', '', _('Its name is resolved and its port connected to.') ],
+			[ 'health_port', 'text', _('Its port'), '53', 'port' ],
+			[ 'web_url', 'url', _('Web check'), 'http://connectivitycheck.gstatic.com/generate_204', '', _('204 is wanted, or 200 with the beginning below.') ],
+			[ 'web_body', 'text', _('Beginning of the page') ],
+			[ 'recover', 'choice', _('Recovery may go as far as'), 'full', [ 'full', 'interface', 'none' ] ],
+			[ 'reboot', 'text', _('Reboot after, s offline'), '600', range(0, 604800), _('0 is never.') ],
+			[ 'rollback_timeout', 'text', _('Trial of a network change, s'), '120', range(30, 600) ]
+		] ],
+		[ 'jobs', _('Jobs'), [
+			[ 'web_jobs', 'flag', _('Jobs from this page'), '1', '', _('Never while there are public keys.') ],
+			[ 'job_pubkey', 'list', _('Public keys'), '', '', _('If there are any, only jobs signed with one of them run (Ed25519, base64).') ],
+			[ 'job_timeout', 'text', _('Time a job has, s'), '300', range(1, 86400) ],
+			[ 'job_output_max', 'text', _('Output kept of a job, bytes'), '65536', range(0, 1048576) ],
+			[ 'job_workers', 'text', _('Jobs at once'), '2', range(1, 8) ],
+			[ 'api_commands', 'flag', _('Run commands from the API'), '0', '', _('Never while there are public keys.') ],
+			[ 'boot_url', 'secret', _('Address called after a start'), '', 'url' ],
+			[ 'boot_cmd', 'secret', _('Command run after a start') ]
+		] ]
+	]
+});

@@ -1,0 +1,110 @@
+'use strict';
+'require baseclass';
+'require socketman.words as words';
+
+/* The sentences that say what failed in a probe. */
+function failures(probe) {
+	const said = [];
+
+	if (probe.route && !probe.route.found)
+		said.push(_('no default route; the last one went by %s').format(probe.route.device ?? _('none')));
+
+	for (const [ check, target ] of [ [ probe.lookup, 'name' ], [ probe.connect, 'to' ], [ probe.web, 'url' ] ])
+		if (check?.error)
+			said.push('%s: %s'.format(check[target], check.error));
+		else if (check?.location)
+			said.push(_('%s leads to %s').format(check[target], check.location));
+		else if (check?.result == 'foreign')
+			said.push(_('%s is answered with another page').format(check[target]));
+		else if (check?.result == 'no_such_name')
+			said.push(_('%s does not exist').format(check[target]));
+
+	return said;
+}
+
+/* What is wrong though the device reaches the world. */
+function troubles(status) {
+	const { mqtt, api, rest, spool, starts, config, health } = status;
+	const said = [];
+
+	if (starts?.held_until > status.now)
+		said.push(_('the agent ended unexpectedly %d times in a row; broker and server are left alone for %s')
+			.format(starts.count, words.span(starts.held_until - status.now)));
+
+	if (mqtt?.host && !mqtt.connected)
+		said.push(_('no connection to the broker: %s').format(mqtt.last_error ?? _('not tried yet')));
+
+	if (api?.last_error)
+		said.push(_('reports are not delivered: %s').format(api.last_error));
+
+	if (rest?.last_error)
+		said.push(_('results of jobs are not delivered: %s').format(rest.last_error));
+
+	if (spool?.last_error)
+		said.push(_('reports cannot be stored: %s').format(spool.last_error));
+
+	if (health.evidence?.doubt)
+		said.push(_('the newest check failed, the next one decides'));
+
+	if (health.evidence?.degraded)
+		said.push(_('a check failed or was slow'));
+
+	if (config?.errors?.length)
+		said.push(_('settings with errors: %d').format(config.errors.length));
+
+	return said;
+}
+
+/* What is tried next, and when. */
+function plans(status) {
+	const { health, mqtt, api, rest, now } = status;
+	const said = [];
+
+	const plan = (at, text) => {
+		if (at != null)
+			said.push(text.format(words.ahead(at, now)));
+	};
+
+	plan(health.next_probe, _('check %s'));
+	plan(mqtt?.connected ? null : mqtt?.next_attempt, _('broker %s'));
+	plan(api?.next_attempt, _('delivery %s'));
+	plan(rest?.next_attempt, _('results %s'));
+
+	return said;
+}
+
+return baseclass.extend({
+	/* Healthy? If not, why, and what next: { level, title, since, why, next, advice }. */
+	judge(status) {
+		const { health, now } = status;
+		const evidence = health.evidence ?? {};
+		const probe = evidence.probe ? failures(evidence.probe) : [];
+		const since = health.since == null ? '' : _('for %s').format(words.span(now - health.since));
+		const next = plans(status);
+
+		if (health.verdict == null)
+			return { level: 'unknown', title: _('Not known yet'), since: '', why: probe, next };
+
+		if (health.verdict != 'ok')
+			return {
+				level: 'bad',
+				title: _('Not healthy: %s').format(words.verdict(health.verdict)),
+				since,
+				why: evidence.server ? [ evidence.server ] : probe,
+				next,
+				advice: words.advice(health.verdict)
+			};
+
+		const wrong = troubles(status);
+
+		if (wrong.length)
+			return { level: 'warn', title: _('Online, but not all is well'), since, why: wrong.concat(probe), next };
+
+		const proof = {
+			broker: _('connected to the broker'),
+			api: _('the server accepts reports')
+		}[evidence.proof] ?? _('all checks succeed');
+
+		return { level: 'good', title: _('Healthy'), since, why: [ proof ], next };
+	}
+});

@@ -1,0 +1,97 @@
+'use strict';
+'require baseclass';
+
+/* What each verdict means, and what a person can do about it. */
+const VERDICTS = {
+	ok: [ _('ok') ],
+	no_carrier: [ _('the uplink has no link'), _('Check the cable and the device at its other end.') ],
+	no_address: [ _('the uplink has no address'), _('Check the WAN interface: its protocol, its password, the provider.') ],
+	no_route: [ _('there is no default route'), _('Check the WAN interface and its gateway.') ],
+	gateway_dead: [ _('the gateway does not answer'), _('Check the modem or router this device is connected to.') ],
+	dns_dead: [ _('names cannot be resolved'), _('Check the DNS servers of the WAN interface.') ],
+	dns_hijacked: [ _('the resolver gives false addresses'), _('Use other DNS servers, or ask the provider.') ],
+	captive_portal: [ _('a login page answers for the web'), _('Log in at the network this device is connected to.') ],
+	no_internet: [ _('nothing beyond the gateway answers'), _('Ask the provider; there is nothing to repair on this device.') ],
+	server_unreachable: [ _('the internet works, the server does not answer'), _('Ask who runs the server, or check its address in the settings.') ]
+};
+
+const BANDS = { '2g': '2.4 GHz', '5g': '5 GHz', '6g': '6 GHz', '60g': '60 GHz' };
+
+const scaled = (n, step, units) => {
+	let i = 0;
+
+	for (; n >= step && i < units.length - 1; i++)
+		n /= step;
+
+	return '%s %s'.format(i && n < 100 ? n.toFixed(1) : Math.round(n), units[i]);
+};
+
+return baseclass.extend({
+	/* 59 s, 3 min, 2 h 5 min, 4 d 3 h */
+	span(seconds) {
+		const s = Math.max(0, Math.floor(seconds));
+
+		if (s < 60)
+			return _('%d s').format(s);
+
+		if (s < 3600)
+			return _('%d min').format(s / 60);
+
+		if (s < 86400)
+			return _('%d h %d min').format(s / 3600, s % 3600 / 60);
+
+		return _('%d d %d h').format(s / 86400, s % 86400 / 3600);
+	},
+
+	ago(at, now) {
+		return _('%s ago').format(this.span(now - at));
+	},
+
+	ahead(at, now) {
+		return at > now ? _('in %s').format(this.span(at - now)) : _('now');
+	},
+
+	time(at) {
+		return new Date(at * 1000).toLocaleString();
+	},
+
+	bytes(n) {
+		return scaled(n, 1024, [ 'B', 'KiB', 'MiB', 'GiB' ]);
+	},
+
+	/* From bit/s. */
+	rate(n) {
+		return scaled(n, 1000, [ 'bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s' ]);
+	},
+
+	milliseconds(ms) {
+		return ms < 10000 ? _('%d ms').format(ms) : this.span(ms / 1000);
+	},
+
+	band(name) {
+		return BANDS[name] ?? name ?? '';
+	},
+
+	verdict(name) {
+		return VERDICTS[name]?.[0] ?? this.plain(name);
+	},
+
+	/* A name of the agent's that nobody translated. */
+	plain(name) {
+		return name.replace(/_/g, ' ');
+	},
+
+	advice(name) {
+		return VERDICTS[name]?.[1];
+	},
+
+	/* What is wrong with a setting, and where it stands. */
+	problem({ option, source, line, reason }) {
+		return [ option, line ? '%s:%d'.format(source, line) : source, reason ].filter(Boolean).join(': ');
+	},
+
+	/* Text from outside: whatever direction it is written in and whatever bytes it has, it stays where it is. */
+	foreign(text) {
+		return E('bdi', [ `${text ?? ''}`.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd') ]);
+	}
+});

@@ -1,0 +1,52 @@
+//! The agent's life as a service: with nothing around it, told to end at any moment, upgraded, on flash
+//! that takes no more, and started again and again.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod alone;
+mod cycles;
+mod overlay;
+mod upgrade;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use socketman_lab::agent_binary;
+use socketman_lab::lab::Lab;
+use socketman_lab::options::Options;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+/// Longer than any step takes on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A heartbeat lasts 2 s.
+pub(crate) const SCALE: u32 = 30;
+
+pub(crate) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
+    match timeout(DEADLINE, step).await {
+        Ok(done) => done,
+        Err(_) => panic!("not in time: {what}"),
+    }
+}
+
+/// The agent, built once for all tests here.
+pub(crate) async fn binary() -> PathBuf {
+    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
+    let found = BINARY.get_or_try_init(agent_binary::find).await;
+    found.unwrap().clone()
+}
+
+/// Options as a person gives them.
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+}
+
+/// A lab around this agent, which was not started yet.
+pub(crate) async fn lab(agent: PathBuf) -> Lab {
+    let options = Arguments::parse_from(["lab"]).options;
+    Lab::start(&options, agent, SCALE).await.unwrap()
+}
