@@ -239,6 +239,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             notes.declared = archive.certain_declared;
             let store = &mut archive.store;
             store.append(&boot, &head, &line, &mut self.next_ordinal, &notes)?;
+            // Whatever fails from here on, it is not written twice.
+            archive.covered = head.seq;
         }
         let last = fresh
             .last()

@@ -1,5 +1,7 @@
 //! What a stream of reports lacks, said in the stream itself.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 /// Gaps that wait to be declared, at most: a report carries all of them.
@@ -48,6 +50,12 @@ impl Gap {
             count: Some(1),
             reason,
         }
+    }
+
+    /// Nobody knows an end that lies in `wrong`.
+    pub(crate) fn forget(&mut self, wrong: RangeInclusive<u64>) {
+        self.from = self.from.filter(|from| !wrong.contains(from));
+        self.to = self.to.filter(|to| !wrong.contains(to));
     }
 
     /// How far it is to `other`, s; 0 if they touch, and if either has no end.
@@ -110,6 +118,13 @@ impl Gaps {
 
     pub(crate) fn extend(&mut self, gaps: impl IntoIterator<Item = Gap>) {
         gaps.into_iter().for_each(|gap| self.add(gap));
+    }
+
+    /// Nobody knows ends that lie in `wrong`.
+    pub(crate) fn forget(&mut self, wrong: RangeInclusive<u64>) {
+        for gap in &mut self.0 {
+            gap.forget(wrong.clone());
+        }
     }
 
     pub(crate) fn as_slice(&self) -> &[Gap] {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use super::entry::Clock;
 use super::gap::{Gap, Gaps, Reason};
 use super::order::{has, time, Place};
 use super::queue::Spool;
@@ -166,19 +167,28 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             if elsewhere.contains(&entry.head.seq) {
                 return;
             }
-            let (taken_at, _) = time(&entry.head, &anchors);
-            let gap = Gap::one(taken_at, reason);
+            let (at, clock) = time(&entry.head, &anchors);
+            let mut gap = Gap::one(at, reason);
+            let mut declared = match &fate {
+                Fate::Dropped(entry, line) => {
+                    let head = &entry.head;
+                    match clock {
+                        Clock::Restamped => declared_in(&restamp(line, head.at, head.mono, at)),
+                        _ => declared_in(line),
+                    }
+                }
+                Fate::Damaged(_) => Gaps::default(),
+            };
+            if clock == Clock::Unsynced {
+                // What a wrong clock said must not stand beside what right ones say.
+                let boot = at.saturating_sub(entry.head.mono.into());
+                gap.forget(boot..=at);
+                declared.forget(boot..=at);
+            }
             losses.push(gap.clone());
             let mut gaps = gaps.borrow_mut();
             gaps.add(gap);
-            if let Fate::Dropped(entry, line) = &fate {
-                let Entry { head, .. } = entry;
-                let declared = match taken_at == head.at {
-                    true => declared_in(line),
-                    false => declared_in(&restamp(line, head.at, head.mono, taken_at)),
-                };
-                gaps.extend(declared.into_vec());
-            }
+            gaps.extend(declared.into_vec());
         };
         let next_id = &mut self.next_id;
         let mut with_ids = || {
