@@ -7,10 +7,10 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
-use socketman_lab::lab::Lab;
+use socketman_lab::lab::{Lab, AGENT_ENDS_WITHIN};
 use socketman_lab::options::Options;
 use tokio::time::sleep;
 
@@ -23,6 +23,9 @@ const IDLE: Duration = Duration::from_secs(60);
 /// What start and first delivery need is over by then.
 const SETTLED: Duration = Duration::from_secs(20);
 
+/// How often start and end are measured.
+const STARTS: usize = 9;
+
 /// The pace at which reports are measured: one a second.
 const PACE: u32 = 15;
 
@@ -32,10 +35,12 @@ const REPORTS_TAKE: Duration = Duration::from_secs(20);
 fn main() -> Result<(), Box<dyn Error>> {
     let binary = build()?;
     size(&binary)?;
+    package(&binary)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        starts(&binary).await?;
         idle(&binary).await?;
         let none = report(&binary, 0).await?;
         line("report without stations, CPU", none, "ms", f64::NAN);
@@ -87,6 +92,51 @@ fn size(binary: &Path) -> Result<(), Box<dyn Error>> {
         "{:>62}",
         format!("{ratio:.2} times the bare libraries ({BARE_LIBRARIES_MB} MB)")
     );
+    Ok(())
+}
+
+/// Packs it as it is handed out.
+fn package(binary: &Path) -> Result<(), Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    let build = concat!(env!("CARGO_MANIFEST_DIR"), "/../package/build");
+    let mut build = Command::new(build);
+    build.arg("--out").arg(dir.path());
+    build.arg("--binary").arg(binary);
+    let output = build.output()?;
+    let printed = String::from_utf8(output.stdout)?;
+    let agent = printed.lines().find(|path| path.contains("/socketman_"));
+    let agent = agent.ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+    let megabytes = fs::metadata(agent)?.len() as f64 / 1e6;
+    line("size of the package, .ipk", megabytes, "MB", 1.6);
+    Ok(())
+}
+
+/// Median time from the start of the process to its object on the bus, and from SIGTERM to its end.
+async fn starts(binary: &Path) -> Result<(), Box<dyn Error>> {
+    let mut lab = Lab::start(&options(0), binary.to_owned(), 1).await?;
+    let (mut starts, mut ends) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        let started = Instant::now();
+        lab.start_agent()?;
+        lab.registered().await?;
+        starts.push(started.elapsed());
+        // Collected once, connected, and idle.
+        lab.status_when(|status| status["mqtt"]["connected"] == true && kept(status) >= 1)
+            .await;
+        let told = Instant::now();
+        let agent = lab.agent().ok_or("no agent")?;
+        agent.terminate(AGENT_ENDS_WITHIN).await?;
+        ends.push(told.elapsed());
+    }
+    for (what, times, bound) in [
+        ("start to registered on the bus", &mut starts, 50.0),
+        ("SIGTERM to the end, idle", &mut ends, 200.0),
+    ] {
+        times.sort();
+        let middle = times[STARTS / 2].as_secs_f64() * 1e3;
+        line(what, middle, "ms", bound);
+    }
+    lab.end().await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 #
 #   BUILD_DIR     where sources are prepared and built
 #   STAGE         where each package gets a directory with its files and CONTROL/
-#   PKGARCH       architecture of what is compiled
+#   ARCH_PACKAGES architecture of what is compiled
 #   BINARY        an agent that is built already; empty = build one
 #
 # and the goal "packages".

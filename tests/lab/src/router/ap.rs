@@ -119,7 +119,7 @@ pub const APS: [Ap; 4] = [
         phy: "phy1",
         radio: "radio1",
         band: Band::Five,
-        ssid: b"<script>alert(1)</script>",
+        ssid: b"<img src=x onerror=alert(1)>",
         bssid: "96:83:c4:a1:b2:03",
         freq: 5180,
         channel: 36,

@@ -22,8 +22,8 @@ const OPENWRT_RELEASE: &str = "DISTRIB_ID='OpenWrt'\nDISTRIB_RELEASE='24.10.2'\n
     DISTRIB_ARCH='aarch64_cortex-a53'\n\
     DISTRIB_DESCRIPTION='OpenWrt 24.10.2 r28739-d9340319c6'\nDISTRIB_TAINTS=''\n";
 
-/// As the package installs it, switched on.
-const SOCKETMAN_FILE: &str = "config socketman 'main'\n\toption enabled '1'\n";
+/// As the package installs it.
+const SOCKETMAN_FILE: &str = include_str!("../../../../files/socketman.config");
 
 /// The default route goes to 203.0.113.1, by the WAN device.
 const ROUTES: &str =

@@ -155,6 +155,32 @@ fn control_tells_opkg_name_version_needs_and_size() {
 }
 
 #[test]
+fn the_page_is_a_package_of_its_own_for_every_processor() {
+    let Some(ipk) = package("luci-app-socketman_") else {
+        assert!(!Path::new(TOP).join("luci-app-socketman").exists());
+        return;
+    };
+    assert_eq!(ipk.field("Architecture"), "all");
+    assert_eq!(ipk.field("Depends"), "libc, luci-base, socketman");
+    assert_eq!(ipk.field("Installed-Size"), ipk.data_size.to_string());
+    let places = [
+        "./www/luci-static/resources/",
+        "./usr/share/luci/menu.d/",
+        "./usr/share/rpcd/acl.d/",
+    ];
+    let (dirs, files): (Vec<_>, Vec<_>) = ipk.data.iter().partition(|entry| entry.is_dir);
+    assert!(files.len() > 3);
+    for file in files {
+        let is_known = places.iter().any(|place| file.path.starts_with(place));
+        assert!(is_known && file.mode == 0o644, "{}", file.path);
+    }
+    assert!(dirs.iter().all(|dir| dir.mode == 0o755));
+    // rpcd reads the new ACL, LuCI the new menu.
+    let script = ipk.control("postinst-pkg");
+    assert!(script.contains("/etc/init.d/rpcd reload") && script.contains("luci-indexcache"));
+}
+
+#[test]
 fn package_and_crate_have_one_version() {
     let version = line_after("Cargo.toml", "version = ");
     for makefile in ["Makefile", "luci-app-socketman/Makefile"] {

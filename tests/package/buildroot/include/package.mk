@@ -1,6 +1,7 @@
 # Packages as the buildroot makes them: prepared, compiled, installed into a directory of their own,
 # and described in its CONTROL/.
 
+PKGARCH?=$(ARCH_PACKAGES)
 VERSION:=$(if $(PKG_VERSION),$(PKG_VERSION)-r$(PKG_RELEASE))
 PKG_BUILD_DIR:=$(BUILD_DIR)/$(PKG_NAME)
 PKG_INSTALL_DIR:=$(PKG_BUILD_DIR)/ipkg-install
@@ -53,10 +54,10 @@ package-$(1): compiled
 		echo 'Source: $(PKG_NAME)'; \
 		echo 'SourceName: $(PKG_NAME)'; \
 		echo 'License: $(PKG_LICENSE)'; \
-		echo 'LicenseFiles: $(PKG_LICENSE_FILES)'; \
+		$(if $(PKG_LICENSE_FILES),echo 'LicenseFiles: $(PKG_LICENSE_FILES)';) \
 		echo 'Section: $(SECTION)'; \
 		echo "SourceDateEpoch: $$$$SOURCE_DATE_EPOCH"; \
-		echo 'Maintainer: $(PKG_MAINTAINER)'; \
+		$(if $(PKG_MAINTAINER),echo 'Maintainer: $(PKG_MAINTAINER)';) \
 		echo 'Architecture: $(PKGARCH)'; \
 		echo 'Installed-Size: 0'; \
 		printf 'Description: '; \
@@ -70,15 +71,19 @@ package-$(1): compiled
 	fi
 endef
 
-.PHONY: compiled
-ifneq ($(BINARY),)
-compiled:
+# What was built already takes the place of sources and compiler.
+define take_binary
 	$(INSTALL_DIR) "$(PKG_INSTALL_DIR)/bin"
 	$(INSTALL_BIN) "$(BINARY)" "$(PKG_INSTALL_DIR)/bin/socketman"
-else
-compiled:
+endef
+
+define build_sources
 	rm -rf "$(PKG_BUILD_DIR)"
 	mkdir -p "$(PKG_BUILD_DIR)"
 	$(Build/Prepare)
 	$(Build/Compile)
-endif
+endef
+
+.PHONY: compiled
+compiled:
+	$(if $(value Build/Compile),$(if $(BINARY),$(take_binary),$(build_sources)))

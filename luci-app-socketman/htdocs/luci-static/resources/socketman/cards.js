@@ -32,7 +32,7 @@ function server(title, { host, last_ok: at, last_error: why, next_attempt: next 
 	const [ level, headline ] = why ? [ 'warn', _('Failing') ] : at ? [ 'good', _('Accepted') ] : [ 'none', _('Nothing sent yet') ];
 
 	return card(title, level, headline, [
-		[ _('By'), host ],
+		[ _('Server'), host ],
 		[ _('Last accepted'), at ? words.ago(at, now) : _('never') ],
 		[ _('Why'), why ],
 		[ _('Next'), next && words.ahead(next, now) ]

@@ -21,11 +21,11 @@ function svg(tag, attrs, children) {
 	return node;
 }
 
-/* The next of 1, 2, 5, 10, 20, 50, ... */
+/* The next of 1, 2, 3, 5, 10, 20, ... */
 function ceiling(n) {
 	const power = Math.pow(10, Math.floor(Math.log10(n)));
 
-	return [ 1, 2, 5, 10 ].map((step) => step * power).find((step) => step >= n);
+	return [ 1, 2, 3, 5, 10 ].map((step) => step * power).find((step) => step >= n);
 }
 
 function line(at, values, x, top) {

@@ -12,7 +12,7 @@ return baseclass.extend({
 	TABS: [
 		[ 'general', _('General'), [
 			[ 'enabled', 'switch', _('Enabled'), '0', '', _('Start the agent with the device.') ],
-			[ 'mac', 'text', _('Identity'), '', 'mac', _('MAC address in topics and reports. Without, that of the file below, the WAN device or the first interface.') ],
+			[ 'mac', 'text', _('Identity'), '', 'mac', _('MAC address in topics and reports. Without, it is found by itself.') ],
 			[ 'mac_file', 'path', _('File with the identity'), '/etc/mac' ],
 			[ 'config', 'path', _('Settings file'), '/etc/socketman/config.json', '', _('Where settings come from that are not here.') ],
 			[ 'state_dir', 'path', _('Directory of what survives'), '/etc/socketman/state' ],
@@ -28,7 +28,7 @@ return baseclass.extend({
 			[ 'topic', 'text', _('Topic'), '', '', _('First part of the topics; no + and #.') ],
 			[ 'key', 'secret', _('Key'), '', '', _('Second part of the topics; no +, # and /.') ],
 			[ 'tls', 'flag', _('TLS'), '0', '', _('The certificate of the broker is verified.') ],
-			[ 'cacrt', 'path', _('CA certificates'), '', '', _('To verify the broker with, in place of those of the system (PEM).') ],
+			[ 'cacrt', 'path', _('CA certificates'), '', '', _('In place of those of the system (PEM).') ],
 			[ 'tls_cert', 'path', _('Client certificate'), '', '', _('Needs its private key (PEM).') ],
 			[ 'tls_key', 'secret', _('Private key'), '', 'path', _('File with the key of the client certificate (PEM).') ],
 			[ 'qos', 'choice', _('QoS'), '0', [ '0', '1', '2' ], _('Of status and ping. Jobs and results always have 1.') ],
@@ -46,8 +46,8 @@ return baseclass.extend({
 			[ 'api_auth', 'choice', _('Token is sent'), 'query', [ 'query', 'bearer' ], _('In the query, or as an Authorization header.') ],
 			[ 'insecure', 'flag', _('Do not verify the server'), '0', '', _('Whoever is on the path can then read and change everything.') ],
 			[ 'upload_format', 'choice', _('Format'), 'multipart', [ 'multipart', 'ndjson' ] ],
-			[ 'no_cache', 'flag', _('Keep nothing'), '0', '', _('Post each report at once as plain JSON. What is not accepted is lost.') ],
-			[ 'spread', 'text', _('Spread, s'), '10', range(0, 600), _('The first attempt waits up to this long, so that a fleet does not come back at once.') ]
+			[ 'no_cache', 'flag', _('Keep nothing'), '0', '', _('Post each report at once. What is not accepted is lost.') ],
+			[ 'spread', 'text', _('Spread, s'), '10', range(0, 600), _('The first attempt waits up to this long, so that not all devices come at once.') ]
 		] ],
 		[ 'reports', _('Reports'), [
 			[ 'monitor', 'text', _('Collect every, s'), '15', range(15, 150) ],
@@ -72,7 +72,7 @@ return baseclass.extend({
 		] ],
 		[ 'jobs', _('Jobs'), [
 			[ 'web_jobs', 'flag', _('Jobs from this page'), '1', '', _('Never while there are public keys.') ],
-			[ 'job_pubkey', 'list', _('Public keys'), '', '', _('If there are any, only jobs signed with one of them run (Ed25519, base64).') ],
+			[ 'job_pubkey', 'list', _('Public keys'), '', '', _('With keys, only jobs signed with one of them run (Ed25519, base64).') ],
 			[ 'job_timeout', 'text', _('Time a job has, s'), '300', range(1, 86400) ],
 			[ 'job_output_max', 'text', _('Output kept of a job, bytes'), '65536', range(0, 1048576) ],
 			[ 'job_workers', 'text', _('Jobs at once'), '2', range(1, 8) ],

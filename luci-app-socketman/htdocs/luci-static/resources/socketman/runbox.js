@@ -6,8 +6,8 @@
 /* Types of a job: the name the agent knows, what it is called here, and what to ask before it runs. */
 const TYPES = [
 	[ '', _('Command') ],
-	[ 'network', _('Network change'), _('A network change can cut off this device. Run it?') ],
-	[ 'reboot', _('Reboot'), _('This device restarts, and everybody who uses it is disconnected. Restart it?') ],
+	[ 'network', _('Network change'), _('A network change can cut off this device.') ],
+	[ 'reboot', _('Reboot'), _('Everybody who uses this device is disconnected.') ],
 	[ 'cancel', _('Cancel a job') ]
 ];
 

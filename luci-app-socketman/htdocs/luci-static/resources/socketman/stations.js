@@ -6,8 +6,6 @@
 /* The weakest signal of each number of bars, dBm. */
 const BARS = [ -85, -75, -65, -55 ];
 
-const rate = (kbits) => kbits == null ? '' : words.rate(kbits * 1000);
-
 function bars(dbm) {
 	const lit = BARS.filter((weakest) => dbm >= weakest).length;
 
@@ -31,7 +29,11 @@ const COLUMNS = [
 		value: (s) => s.signal ?? null,
 		show: (dbm) => E('span', { 'class': 'sm-signal' }, dbm == null ? [] : [ bars(dbm), _('%d dBm').format(dbm) ])
 	},
-	{ title: _('To / from station'), value: (s) => s.tx_bitrate ?? null, text: (s) => [ s.tx_bitrate, s.rx_bitrate ].map(rate).filter(String).join(' / ') },
+	{
+		title: _('To / from, Mbit/s'),
+		value: (s) => s.tx_bitrate ?? null,
+		text: (s) => [ s.tx_bitrate, s.rx_bitrate ].map((kbits) => kbits == null ? '-' : (kbits / 1000).toFixed(1)).join(' / ')
+	},
 	{ title: _('Connected for'), value: (s) => s.conn_time ?? null, text: (s) => s.authorized === false ? _('not let in yet') : s.conn_time == null ? '' : words.span(s.conn_time) }
 ];
 

@@ -28,7 +28,7 @@ function troubles(status) {
 	const said = [];
 
 	if (starts?.held_until > status.now)
-		said.push(_('the agent ended unexpectedly %d times in a row; broker and server are left alone for %s')
+		said.push(_('the agent ended unexpectedly %d times; it leaves broker and server alone for %s')
 			.format(starts.count, words.span(starts.held_until - status.now)));
 
 	if (mqtt?.host && !mqtt.connected)

@@ -4,15 +4,15 @@
 /* What each verdict means, and what a person can do about it. */
 const VERDICTS = {
 	ok: [ _('ok') ],
-	no_carrier: [ _('the uplink has no link'), _('Check the cable and the device at its other end.') ],
-	no_address: [ _('the uplink has no address'), _('Check the WAN interface: its protocol, its password, the provider.') ],
-	no_route: [ _('there is no default route'), _('Check the WAN interface and its gateway.') ],
-	gateway_dead: [ _('the gateway does not answer'), _('Check the modem or router this device is connected to.') ],
+	no_carrier: [ _('the uplink has no link'), _('Check the cable and what is at its other end.') ],
+	no_address: [ _('the uplink has no address'), _('Check protocol and password of the WAN interface.') ],
+	no_route: [ _('there is no default route'), _('Check the gateway of the WAN interface.') ],
+	gateway_dead: [ _('the gateway does not answer'), _('Check the modem or router before this device.') ],
 	dns_dead: [ _('names cannot be resolved'), _('Check the DNS servers of the WAN interface.') ],
-	dns_hijacked: [ _('the resolver gives false addresses'), _('Use other DNS servers, or ask the provider.') ],
-	captive_portal: [ _('a login page answers for the web'), _('Log in at the network this device is connected to.') ],
-	no_internet: [ _('nothing beyond the gateway answers'), _('Ask the provider; there is nothing to repair on this device.') ],
-	server_unreachable: [ _('the internet works, the server does not answer'), _('Ask who runs the server, or check its address in the settings.') ]
+	dns_hijacked: [ _('the resolver gives false addresses'), _('Use other DNS servers.') ],
+	captive_portal: [ _('a login page answers for the web'), _('Log in there.') ],
+	no_internet: [ _('nothing beyond the gateway answers'), _('Check the modem, or ask the provider.') ],
+	server_unreachable: [ _('the internet works, the server does not answer'), _('Check its address in the settings, or ask who runs it.') ]
 };
 
 const BANDS = { '2g': '2.4 GHz', '5g': '5 GHz', '6g': '6 GHz', '60g': '60 GHz' };

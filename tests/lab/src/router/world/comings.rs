@@ -44,6 +44,10 @@ const REGULARS: [([u8; 6], Option<&str>, usize, bool); 6] = [
     ),
 ];
 
+/// Those after them call themselves what nobody should believe; without spaces, at which the file of
+/// leases would end.
+const HOSTILE: [&str; 3] = ["<svg/onload=alert(1)>", "مكتب-الاستقبال", "📱\"'`&lt;%s"];
+
 impl World {
     /// Brings a station into the world, associated; its index.
     pub(super) fn born_station(&mut self) -> usize {
@@ -63,7 +67,11 @@ impl World {
                 mac[0] = mac[0] & 0xf0 | 0x02;
                 mac[4..].copy_from_slice(&(number as u16).to_be_bytes());
                 let mut station = Station::new(Mac(mac), ap, &APS[ap], &mut self.rng);
-                station.name = (number % 5 != 4).then(|| format!("phone-{number}"));
+                let hostile = HOSTILE.get(number - REGULARS.len());
+                station.name = match hostile {
+                    Some(name) => Some((*name).to_owned()),
+                    None => (number % 5 != 4).then(|| format!("phone-{number}")),
+                };
                 station.on_vlan = APS[ap].vlan.is_some() && number.is_multiple_of(8);
                 station
             }

@@ -299,16 +299,20 @@ const L = {
 		if (this.classes[name])
 			return Promise.resolve(this.classes[name]);
 
-		return this.modules[name] ??= fetch(this.resource(`${name.replace(/\./g, '/')}.js`))
+		return this.modules[name] ??= this.compile(name).then((made) => new made());
+	},
+
+	/* The class in a file, with what it requires. */
+	compile(name) {
+		return fetch(this.resource(`${name.replace(/\./g, '/')}.js`))
 			.then((response) => response.ok ? response.text() : Promise.reject(new Error(`${name}: ${response.status}`)))
 			.then((source) => {
 				const wanted = Array.from(source.matchAll(/^'require ([\w.]+)(?: as (\w+))?';$/gm));
 
 				return Promise.all(wanted.map(([ , module ]) => this.require(module))).then((modules) => {
 					const names = wanted.map(([ , module, as ]) => as ?? module);
-					const made = new Function('L', 'E', '_', ...names, `${source}\n//# sourceURL=${name}.js`)(L, E, _, ...modules);
 
-					return new made();
+					return new Function('L', 'E', '_', ...names, `${source}\n//# sourceURL=${name}.js`)(L, E, _, ...modules);
 				});
 			});
 	},
@@ -323,16 +327,22 @@ const L = {
 		}
 
 		const known = JSON.parse(window.sessionStorage.getItem('lab') ?? '{}');
+		const wanted = new URLSearchParams(window.location.search).get('view') ?? 'socketman/overview';
 		const login = rpc.declare({ object: 'session', method: 'login', params: [ 'username', 'password' ], reject: true });
 
 		return Promise.all([
 			login(known.user ?? '', known.password ?? ''),
-			fetch('/lab/menu.json').then((response) => response.json())
-		]).then(([ session, menu ]) => {
+			fetch('/lab/menu.json').then((response) => response.json()),
+			this.compile(`view.${wanted.replace(/\//g, '.')}`)
+		]).then(([ session, menu, page ]) => {
 			rpc.session = session.ubus_rpc_session;
 			this.showUsers(known);
+			this.showMenu(menu, session.acls['access-group'] ?? {}, wanted);
 
-			return this.showMenu(menu, session.acls['access-group'] ?? {});
+			if (this.node === null)
+				throw new Error('There is no such page for this user.');
+
+			return new page();
 		}).catch((err) => {
 			dom.content(document.getElementById('view'), [ E('div', { 'class': 'alert-message error' }, [
 				/code 6/.test(err.message) ? 'Nobody is logged in: open the address that the lab printed.' : err.message
@@ -351,9 +361,8 @@ const L = {
 		};
 	},
 
-	showMenu(menu, groups) {
+	showMenu(menu, groups, wanted) {
 		const nodes = Object.values(menu).filter(({ action }) => action.type == 'view').sort((a, b) => a.order - b.order);
-		const wanted = new URLSearchParams(window.location.search).get('view') ?? 'socketman/overview';
 
 		/* As LuCI judges: to be seen with reading of every group, to be used with writing of one. */
 		const permission = ({ depends }) => depends.acl.every((group) => groups[group]?.includes('read'))
@@ -369,10 +378,5 @@ const L = {
 		const node = nodes.find(({ action }) => action.path == wanted);
 
 		this.node = node ? permission(node) : null;
-
-		if (this.node === null)
-			throw new Error('There is no such page for this user.');
-
-		return this.require(`view.${node.action.path.replace(/\//g, '.')}`);
 	}
 };

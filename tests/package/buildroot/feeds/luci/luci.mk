@@ -5,7 +5,6 @@ LUCI_NAME:=$(notdir $(CURDIR))
 PKG_NAME:=$(LUCI_NAME)
 PKG_MAINTAINER?=$(LUCI_MAINTAINER)
 PKGARCH:=$(or $(LUCI_PKGARCH),all)
-BINARY:=none
 
 include $(INCLUDE_DIR)/package.mk
 

@@ -13,12 +13,12 @@
 
 const EVERY = 5;
 
-/* What the page shows; the agent may be gone, and then err says why. */
-const ask = () => api.status().then(
-	(status) => Promise.all([ L.resolveDefault(api.stats(), null), L.resolveDefault(api.history(), null) ])
-		.then(([ report, history ]) => ({ status, report, history })),
-	(err) => ({ err })
-);
+/* What the page shows, asked for in one go; the agent may be gone, and then err says why. */
+const ask = () => Promise.all([
+	api.status(),
+	L.resolveDefault(api.stats(), null),
+	L.resolveDefault(api.history(), null)
+]).then(([ status, report, history ]) => ({ status, report, history }), (err) => ({ err }));
 
 const HEALTH = {
 	9: _('online'),
@@ -78,7 +78,7 @@ return view.extend({
 			title: _('The agent does not answer'),
 			why: [ api.reason(err) ],
 			next: [ _('asked again in %s').format(words.span(EVERY)) ],
-			advice: _('What you see below is what was known last. Start it under System, Startup; the system log says why it ended.')
+			advice: _('Start it under System, Startup. Below is what was known last.')
 		});
 
 		/* What was known last stays, dimmed. */
@@ -89,7 +89,7 @@ return view.extend({
 		stations.update(report);
 
 		if (history)
-			this.draw(history, status.now);
+			this.draw(history, status);
 	},
 
 	showGlance({ level, title, since, why, next, advice }) {
@@ -107,11 +107,10 @@ return view.extend({
 		dom.content(this.glance, [ E('span', { 'class': 'sm-mark', 'aria-hidden': 'true' }), E('div', lines) ]);
 	},
 
-	draw(history, now) {
+	draw(history, { now, health: { code } }) {
 		const [ people, traffic, load, health ] = this.charts;
 		const { at } = history;
 		const bits = (list) => list.map((bytes) => bytes == null ? null : bytes * 8);
-		const code = history.health[history.health.length - 1];
 
 		chart.lines(people, _('Stations'), [ { name: '', values: history.stations } ], at, now, (n) => '%d'.format(n));
 		chart.lines(traffic, _('Traffic'), [
@@ -119,7 +118,7 @@ return view.extend({
 			{ name: _('sent'), values: bits(history.tx_rate) }
 		], at, now, words.rate);
 		chart.lines(load, _('Load'), [ { name: '', values: history.load } ], at, now, (n) => n.toFixed(2));
-		chart.band(health, _('Health'), history.health, at, now, HEALTH[code] ?? _('not known yet'));
+		chart.band(health, _('Health'), history.health.concat([ code ]), at.concat([ now ]), now, HEALTH[code] ?? _('not known yet'));
 	},
 
 	handleSaveApply: null,

@@ -16,7 +16,7 @@ const CHECKS = {
 	url: (value) => /^https?:\/\/\S/.test(value) || _('an address that begins with http:// or https://'),
 	mac: (value) => /^([0-9a-f]{2}[:-]?){5}[0-9a-f]{2}$/i.test(value) || _('a MAC address'),
 	path: (value) => /^\/(?!(.*\/)?\.\.(\/|$))/.test(value) || _('an absolute path'),
-	list: (value) => /^[A-Za-z0-9+\/]{43}=$/.test(value) || _('32 bytes in base64')
+	list: (value) => /^([A-Za-z0-9+]|\/){43}=$/.test(value) || _('32 bytes in base64')
 };
 
 const CLASSES = {
@@ -44,7 +44,7 @@ function origin(facts, name) {
 		? [ 'warn', _('The command line wins: %s').format(told.value) ]
 		: isHere(told.source) ? [ 'good', _('set here') ] : [ 'none', _('from %s').format(told.source) ];
 
-	return [ E('span', { 'class': 'sm-state sm-%s'.format(level) }, [ text ]) ];
+	return [ E('span', { 'class': 'sm-state sm-%s'.format(level) }, [ words.foreign(text) ]) ];
 }
 
 return view.extend({
@@ -54,7 +54,7 @@ return view.extend({
 
 	render([ facts ]) {
 		const map = new form.Map('socketman', _('SocketMan settings'),
-			_('What is not set here comes from the settings file of the agent, else it has its default.'));
+			_('What is not set here comes from the settings file, else it has its default.'));
 
 		if (uci.get('socketman', 'main') == null)
 			uci.add('socketman', 'socketman', 'main');
@@ -121,7 +121,7 @@ return view.extend({
 					'class': 'btn cbi-button cbi-button-action',
 					'disabled': !L.hasViewPermission() || null,
 					'click': ui.createHandlerFn(this, 'handleReload')
-				}, [ _('Let the agent read its settings again') ])
+				}, [ _('Read settings again') ])
 			])
 		]);
 	},

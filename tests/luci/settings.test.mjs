@@ -1,0 +1,115 @@
+/* The form against the agent's table of options, as docs/options.md has it, and the default settings. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import { read } from './app.mjs';
+import { Browser } from './browser.mjs';
+import { Lab } from './lab.mjs';
+
+/* Read by the init script, and by the agent to find its settings file. */
+const OF_UCI_ALONE = [ 'enabled', 'config' ];
+
+/* Rows of the table; docs/options.md is generated from it. */
+const TABLE = read('docs/options.md').split('\n')
+	.filter((line) => line.startsWith('| `'))
+	.map((line) => line.split(/ *\| */))
+	.map(([ , name, , type, preset ]) => ({ name: name.match(/`(.*?)`/)[1].replace(/-/g, '_'), type, preset }));
+
+let lab, browser, form;
+
+before(async () => {
+	browser = await Browser.start();
+	lab = await Lab.start();
+
+	const tab = await browser.tab();
+
+	/* Without an agent that tells what holds, the form shows its own defaults. */
+	await tab.change((method) => method == 'config' ? { error: { code: -32000, message: 'Object not found' } } : null);
+	await tab.open(lab, 'root', 'settings');
+	await tab.says('The agent is not running', '.alert-message');
+	form = await tab.page.evaluate(() => L.maps.flatMap((map) => map.sections).flatMap((section) => section.options)
+		.map(({ option, title, password, placeholder, datatype, keylist, vallist, constructor, tab }) =>
+			({ option, title, password, placeholder, datatype, keylist, vallist, widget: constructor.name, tab })));
+	await tab.close();
+});
+
+after(async () => {
+	await browser?.end();
+	await lab?.end();
+});
+
+test('the form has every option of the table, and no other', () => {
+	assert.ok(TABLE.length > 50, 'docs/options.md has another form');
+	assert.deepEqual(form.map(({ option }) => option).sort(), [ ...TABLE.map(({ name }) => name), ...OF_UCI_ALONE ].sort());
+});
+
+test('the default settings have every option of the table, and no other', () => {
+	const text = read('files/socketman.config');
+	const named = Array.from(text.matchAll(/^\s*#?\s*(?:option|list) (\w+)\b/gm), ([ , name ]) => name);
+
+	assert.deepEqual([ ...new Set(named) ].sort(), [ ...TABLE.map(({ name }) => name), ...OF_UCI_ALONE ].sort());
+});
+
+test('secrets are password fields, and nothing else is', () => {
+	for (const { name, type } of TABLE) {
+		const { password } = form.find(({ option }) => option == name);
+
+		assert.equal(!!password, type.startsWith('secret'), name);
+	}
+});
+
+test('ranges, choices and switches are those of the table', () => {
+	for (const { name, type } of TABLE) {
+		const { datatype, keylist, widget } = form.find(({ option }) => option == name);
+		const range = type.match(/^(\d+)-(\d+)/);
+
+		if (type == 'bool')
+			assert.deepEqual(keylist, [ '', '1', '0' ], name);
+		else if (/^\w+( or \w+)+$/.test(type) && type != 'host or URL')
+			assert.deepEqual(keylist, [ '', ...type.split(' or ') ], name);
+		else if (type == '1-65535')
+			assert.equal(datatype, 'port', name);
+		else if (range && widget == 'ListValue')
+			assert.deepEqual(keylist.slice(1), Array.from({ length: range[2] - range[1] + 1 }, (_key, i) => `${+range[1] + i}`), name);
+		else if (range)
+			assert.equal(datatype, `and(uinteger,range(${range[1]},${range[2]}))`, name);
+		else if (type == 'host')
+			assert.equal(datatype, 'host', name);
+		else if (type.startsWith('list'))
+			assert.equal(widget, 'DynamicList', name);
+	}
+});
+
+test('what holds while nothing is set is shown', () => {
+	for (const { name, preset } of TABLE) {
+		const { placeholder, vallist, keylist } = form.find(({ option }) => option == name);
+		const written = preset.match(/^`(.*)`$/)?.[1];
+
+		if (written === undefined)
+			continue;
+
+		const said = keylist.length ? vallist[0].replace('not set: ', '') : placeholder;
+		const words = keylist.includes('1') && keylist.length == 3 ? { 0: 'off', 1: 'on' } : {};
+
+		assert.equal(said, words[written] ?? written, name);
+	}
+});
+
+test('a value of the command line is marked as winning, and an error is told', async () => {
+	const tab = await browser.tab();
+
+	await tab.change((method, answer) => {
+		if (method != 'config')
+			return;
+
+		answer.result[1].options.monitor = { value: '30', source: 'command line' };
+		answer.result[1].errors = [ { option: 'reboot', source: '/etc/config/socketman', line: 7, reason: '\'x\' is not a number' } ];
+	});
+	await tab.open(lab, 'root', 'settings');
+	await tab.page.locator('summary', { hasText: 'Reports' }).click();
+	await tab.says('The command line wins: 30', '[data-name="monitor"]');
+	await tab.says('reboot: /etc/config/socketman:7: \'x\' is not a number', '.alert-message');
+	await tab.page.locator('summary', { hasText: 'Broker' }).click();
+	await tab.says(/from .*config\.json/, '[data-name="mqtt_host"]');
+	await tab.close();
+});

@@ -1,0 +1,235 @@
+/* Each view, as people look at it. */
+import assert from 'node:assert/strict';
+import { cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { CHECKOUT, minified } from './app.mjs';
+import { Browser } from './browser.mjs';
+import { Lab } from './lab.mjs';
+
+const VIEWS = [ 'overview', 'jobs', 'settings' ];
+
+const LOOKS = {
+	'light-1400': {},
+	'dark-1400': { colorScheme: 'dark' },
+	'light-360': { viewport: { width: 360, height: 780 } }
+};
+
+/* For a table of 300 rows, ms. */
+const NO_LAG = 200;
+
+/* How much longer things take because this machine has something else to do as well. */
+const busy = () => Math.max(1, loadavg()[0] / cpus().length);
+
+let lab, browser;
+
+before(async () => {
+	browser = await Browser.start();
+	lab = await Lab.start('--stations', '0');
+	await lab.order('job echo out; echo err >&2; exit 3', /job lab-1 PROCESSED/);
+});
+
+after(async () => {
+	await browser?.end();
+	await lab?.end();
+});
+
+async function stations(count) {
+	await lab.order(`stations ${count}`, new RegExp(`router: ${count} stations`));
+	await lab.until((status) => status.stations == count);
+}
+
+for (const count of [ 0, 300 ])
+	for (const [ look, options ] of Object.entries(LOOKS))
+		test(`with ${count} stations all views are drawn, ${look}`, async () => {
+			await stations(count);
+
+			for (const view of VIEWS) {
+				const tab = await browser.tab(options);
+
+				await tab.open(lab, 'root', view);
+
+				if (view == 'overview') {
+					await tab.says(/Healthy/, '.sm-title');
+					/* Some leave by themselves, for a while. */
+					await tab.page.waitForFunction((least) => document.querySelectorAll('tbody tr').length >= least, count * 0.9);
+				}
+
+				await tab.picture(`${view}-${count}-${look}`);
+
+				const wider = await tab.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+
+				assert.ok(wider <= 0, `${view} is ${wider} px wider than the window`);
+				await tab.close();
+			}
+		});
+
+test('stations are sorted and filtered at once', async () => {
+	await stations(300);
+
+	const tab = await browser.tab();
+	const { page } = tab;
+	const column = (n) => page.locator(`tbody tr:not([hidden]) td:nth-child(${n})`).allInnerTexts();
+
+	await tab.open(lab, 'status', 'overview');
+
+	const took = await page.evaluate(async () => {
+		const drawn = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+		const from = performance.now();
+
+		document.querySelectorAll('th button')[5].click();
+		await drawn();
+
+		return performance.now() - from;
+	});
+
+	assert.ok(took < NO_LAG * busy(), `sorting took ${took} ms`);
+
+	const signals = (await column(6)).map((text) => parseInt(text, 10)).filter(Number.isFinite);
+
+	assert.ok(signals.length >= 270);
+	assert.deepEqual(signals, [ ...signals ].sort((a, b) => a - b));
+
+	await page.locator('th button').nth(5).click();
+	assert.equal(await page.locator('th').nth(5).getAttribute('aria-sort'), 'descending');
+
+	await page.fill('[placeholder="Filter"]', 'anna-mac');
+	assert.deepEqual(await column(1), [ 'anna-macbook' ]);
+	await tab.says(/^1 of \d+$/, '.sm-count');
+	await tab.close();
+});
+
+test('the page changes in place as the device does', async () => {
+	await stations(5);
+
+	const tab = await browser.tab();
+
+	await tab.open(lab, 'status', 'overview');
+
+	/* Of the one that is never let in, and never goes. */
+	const row = await tab.page.waitForSelector('tbody tr.sm-out');
+
+	await tab.page.fill('[placeholder="Filter"]', ':');
+	await lab.order('stations 40', /router: 40 stations/);
+	await tab.page.waitForFunction(() => document.querySelectorAll('tbody tr').length >= 30);
+	assert.ok(await row.evaluate((node) => node.isConnected), 'the row of a station that stays is made anew');
+	assert.equal(await tab.page.inputValue('[placeholder="Filter"]'), ':');
+	await tab.close();
+});
+
+test('the overview is there within 500 ms', async (t) => {
+	/* At its own pace an agent has nothing to do most of the time. */
+	const calm = await Lab.start('--time-scale', '1', '--stations', '12');
+	const times = [];
+
+	for (let i = 0; i < 5; i++) {
+		const tab = await browser.tab();
+
+		/* Since the navigation began. */
+		await tab.page.addInitScript(() => new MutationObserver((_changes, observer) => {
+			if (document.querySelector('#socketman-overview .sm-title')) {
+				observer.disconnect();
+				requestAnimationFrame(() => { window.drawn = performance.now(); });
+			}
+		}).observe(document, { childList: true, subtree: true }));
+		await tab.open(calm, 'status', 'overview');
+		times.push(await (await tab.page.waitForFunction(() => window.drawn)).jsonValue());
+		await tab.close();
+	}
+
+	await calm.end();
+
+	const allowed = 500 * busy();
+	const best = Math.min(...times);
+
+	t.diagnostic(`${times.map(Math.round).join(', ')} of ${Math.round(allowed)} ms`);
+	assert.ok(best <= allowed, `${best} ms`);
+});
+
+test('graphs say what they show, scale with the page and have gaps where nothing is known', async () => {
+	const tab = await browser.tab();
+	const now = Math.floor(Date.now() / 1000);
+	const at = Array.from({ length: 288 }, (_point, i) => now - (287 - i) * 300);
+	const points = (value) => at.map((_time, i) => i > 100 && i < 120 ? null : value(i));
+
+	await tab.change((method) => method == 'history' ? { result: [ 0, {
+		at, stations: points((i) => i % 30), rx_rate: points((i) => i * 1000), tx_rate: points((i) => i * 100),
+		load: points(() => 0.5), ram: points(() => 1e8), health: points((i) => i < 50 ? 1 : 9)
+	} ] } : null);
+	await tab.open(lab, 'status', 'overview');
+	await tab.page.setViewportSize({ width: 800, height: 900 });
+
+	const drawn = await tab.page.locator('figure svg').evaluateAll((all) => all.map((svg) => ({
+		role: svg.getAttribute('role'),
+		title: svg.querySelector('title').textContent,
+		fits: Math.abs(svg.getBoundingClientRect().width - svg.parentNode.clientWidth) < 1,
+		runs: Array.from(svg.querySelectorAll('path'), (path) => path.getAttribute('d').split('M').length - 1),
+		rects: svg.querySelectorAll('rect').length
+	})));
+
+	assert.deepEqual(drawn.map(({ role, fits, runs, rects }) => ({ role, fits, runs, rects })), [
+		{ role: 'img', fits: true, runs: [ 2 ], rects: 0 },
+		{ role: 'img', fits: true, runs: [ 2, 2 ], rects: 0 },
+		{ role: 'img', fits: true, runs: [ 2 ], rects: 0 },
+		{ role: 'img', fits: true, runs: [], rects: 4 }
+	]);
+	assert.deepEqual(drawn.map(({ title }) => title), [
+		'Stations: 17', 'Traffic: received 2.3 Mbit/s, sent 230 kbit/s', 'Load: 0.50', 'Health: online'
+	]);
+	await tab.close();
+});
+
+test('the minified files are drawn as well', async () => {
+	const tab = await browser.tab();
+
+	await tab.page.route(/\/luci-static\/.*\.(js|css)$/, (route) => route.fulfill({
+		contentType: route.request().url().endsWith('.css') ? 'text/css' : 'text/javascript',
+		/* The stand-in finds what is required as LuCI does: one expression a line. */
+		body: minified(`htdocs${new URL(route.request().url()).pathname}`).replace(/^('use strict';)?('require [^']+';)+/, (head) => head.replace(/;/g, ';\n'))
+	}));
+
+	for (const view of VIEWS)
+		await tab.open(lab, 'root', view);
+
+	await tab.close();
+});
+
+test('a part that the page knows nothing of gets a card of what it tells', async () => {
+	const tab = await browser.tab();
+
+	await tab.change((method, answer) => {
+		if (method == 'status')
+			answer.result[1].recovery = { step: 'renew_interface', reboots_24h: 1 };
+	});
+	await tab.open(lab, 'status', 'overview');
+	await tab.says(/recovery.*step.*renew_interface.*reboots 24h.*1/s, '.sm-card');
+	await tab.close();
+});
+
+test('the picture of the README', async () => {
+	await stations(9);
+
+	/* A day, which the lab's agent has not lived yet. */
+	const now = Math.floor(Date.now() / 1000);
+	const at = Array.from({ length: 288 }, (_point, i) => now - (287 - i) * 300);
+	const day = (i) => Math.max(0, Math.sin((i - 60) / 288 * 2 * Math.PI));
+	const rough = (i) => 1 + Math.sin(i * 1.7) * Math.sin(i * 0.31) * 0.4;
+	const tab = await browser.tab({ viewport: { width: 1120, height: 1010 } });
+
+	await tab.change((method) => method == 'history' ? { result: [ 0, {
+		at,
+		stations: at.map((_time, i) => Math.round(2 + 12 * day(i) * rough(i / 9))),
+		rx_rate: at.map((_time, i) => 2e4 + 2.6e6 * day(i) * rough(i)),
+		tx_rate: at.map((_time, i) => 9e3 + 4e5 * day(i) * rough(i + 40)),
+		load: at.map((_time, i) => 0.08 + 0.3 * day(i) * rough(i / 3)),
+		ram: at.map(() => 2.6e8),
+		health: at.map((_time, i) => i >= 101 && i < 106 ? 1 : 9)
+	} ] } : null);
+	await tab.open(lab, 'root', 'overview');
+	await tab.page.locator('th button').nth(5).dblclick();
+
+	/* UPDATE_DOCS=1 puts it into the README. */
+	await tab.picture('readme', process.env.UPDATE_DOCS ? { path: join(CHECKOUT, 'docs/img/overview.png') } : {});
+	await tab.close();
+});
