@@ -71,6 +71,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         root: inputs.root.clone(),
         uci: inputs.uci.clone(),
         boot_id,
+        clock: args.clock(),
     };
     let (reloading, settings) =
         reload::new(inputs, loaded, mac, standing, client.clone()).map_err(AgentError::Signals)?;

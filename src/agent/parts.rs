@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{timeout_at, Instant as Deadline};
 
 use super::past::Past;
-use super::reports::{keep, keep_spool_settled};
+use super::reports::{keep, keep_spool_settled, spool_place};
 use super::END_WITHIN;
+use crate::clock::Clock;
 use crate::config::uci::Directories;
 use crate::reload::{self, renewed, Start, Work};
 use crate::shutdown::{shutdown, Shutdown, Trigger};
@@ -34,6 +35,7 @@ pub(super) struct Device {
     pub(super) uci: Directories,
     /// The kernel's id of this boot.
     pub(super) boot_id: String,
+    pub(super) clock: Clock,
 }
 
 /// The running parts, by when they have to end.
@@ -44,6 +46,8 @@ pub(super) struct Parts {
     /// The broker link and the API's results: they take the last outcomes of jobs with them.
     broker: JoinSet<()>,
     end_broker: Trigger,
+    /// Ends when nobody has anything for it any more.
+    spool: JoinHandle<()>,
 }
 
 impl Parts {
@@ -68,14 +72,12 @@ impl Parts {
 
         // device ─► collect ─► spool ─► upload
         let (spool, inbox) = spool::Handle::new();
-        let config = &now.loaded.config;
         let place = spool::Settings {
-            dir: config.spool_dir.clone(),
             boot_id: device.boot_id,
-            max: config.spool_max,
-            apart: config.no_cache,
+            clock: device.clock,
+            place: spool_place(&now.loaded.config),
         };
-        tokio::spawn(spool::run(place, inbox));
+        let spool_task = tokio::spawn(spool::run(place, inbox));
         let settling =
             keep_spool_settled(now.clone(), current.clone(), spool.clone(), ends.clone());
         first.spawn(settling);
@@ -84,7 +86,7 @@ impl Parts {
         let (code, code_known) = watch::channel(None);
         let (facts, collect_known) = watch::channel(collect::Facts::default());
         let (newest, newest_known) = watch::channel(None);
-        let every = config.pace.of(collect::history::EVERY);
+        let every = now.loaded.config.pace.of(collect::history::EVERY);
         let (history, history_known) = watch::channel(collect::History::new(every));
         let (bus, health) = (client.clone(), code_known.clone());
         let (root, uci) = (device.root.clone(), device.uci);
@@ -112,11 +114,19 @@ impl Parts {
             collecting,
         ));
         let (facts, upload_known) = watch::channel(upload::Facts::default());
-        let queue = spool.clone();
+        let (health_facts, health_known) = watch::channel(health::Facts::default());
+        let (deliveries, asks) = upload::asks(upload_known.clone());
+        let (queue, health) = (spool.clone(), health_known.clone());
         let uploading: Start = Box::new(move |now, (), ends| {
-            let config = now.loaded.config.clone();
-            let (mac, spool, facts) = (now.mac.clone(), queue.clone(), facts.clone());
-            Box::pin(upload::run(config, mac, spool, facts, ends))
+            let part = upload::Part {
+                config: now.loaded.config.clone(),
+                mac: now.mac.clone(),
+                spool: queue.clone(),
+                health: health.clone(),
+                facts: facts.clone(),
+                asks: asks.clone(),
+            };
+            Box::pin(upload::run(part, ends))
         });
         let ending = ends.clone();
         let delivery = renewed(current.clone(), upload::OPTIONS, ending, (), uploading);
@@ -146,8 +156,8 @@ impl Parts {
                 .run(mqtt::OPTIONS, outlets.broker, linking),
         );
 
-        // mqtt, upload, world ─► health ─► collect
-        let (facts, health_known) = watch::channel(health::Facts::default());
+        // mqtt, upload, world ─► health ─► collect, upload
+        let facts = health_facts;
         let (health, asks) = health::asks(health_known.clone());
         let (mqtt, api) = (mqtt_known.clone(), upload_known.clone());
         let watching: Start = Box::new(move |now, (), ends| {
@@ -202,6 +212,7 @@ impl Parts {
             newest: newest_known,
             history: history_known,
             health,
+            deliveries,
             jobs,
             settings,
         };
@@ -211,6 +222,7 @@ impl Parts {
             end_first,
             broker,
             end_broker,
+            spool: spool_task,
         }
     }
 
@@ -230,6 +242,9 @@ impl Parts {
             .is_err()
         {
             log::warn!("the broker link did not end in time");
+        }
+        if timeout_at(now + END_WITHIN, self.spool).await.is_err() {
+            log::warn!("the spool did not end in time");
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::collect::Report;
+use crate::collect::{self, Report};
+use crate::config::Config;
 use crate::reload::{until_due, Current};
 use crate::shutdown::Shutdown;
 use crate::spool;
@@ -12,8 +13,15 @@ use crate::spool;
 /// Gives each report its place in the spool.
 pub(super) async fn keep(mut collected: mpsc::Receiver<Arc<Report>>, spool: spool::Handle) {
     while let Some(report) = collected.recv().await {
-        let build =
-            move |stamp: &spool::Stamp<'_>| report.to_line(stamp.boot_id, stamp.seq, stamp.gaps);
+        let build = move |stamp: &spool::Stamp<'_>| {
+            let known = collect::Stamp {
+                boot_id: stamp.boot_id,
+                seq: stamp.seq,
+                created_at: stamp.created_at,
+                clock: stamp.clock.word(),
+            };
+            report.to_line(&known, stamp.gaps)
+        };
         match spool.append(build).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::error!("report not kept: {error}"),
@@ -25,7 +33,7 @@ pub(super) async fn keep(mut collected: mpsc::Receiver<Arc<Report>>, spool: spoo
     }
 }
 
-/// Tells the spool where it is to be, how large, and how to keep reports, from `now` on. It does not
+/// Tells the spool where it is to be and how large, from `now` on. It does not
 /// stop for that: reports come meanwhile.
 pub(super) async fn keep_spool_settled(
     mut now: Arc<Current>,
@@ -39,10 +47,22 @@ pub(super) async fn keep_spool_settled(
             () = until_due(&mut current, &now, spool::OPTIONS) => {}
         }
         now = current.borrow_and_update().clone();
-        let config = &now.loaded.config;
-        let settled = spool.settle(config.spool_dir.clone(), config.spool_max, config.no_cache);
-        if settled.await.is_err() {
+        let place = spool_place(&now.loaded.config);
+        if spool.settle(place).await.is_err() {
             return;
         }
+    }
+}
+
+/// Where reports are kept, and how many.
+pub(super) fn spool_place(config: &Config) -> spool::Place {
+    spool::Place {
+        dir: config.spool_dir.clone(),
+        max: config.spool_max,
+        flash: config.archive_dir.clone().map(|dir| spool::Flash {
+            dir,
+            max: config.archive_max,
+            daily: config.archive_daily,
+        }),
     }
 }

@@ -3,6 +3,7 @@
 //! One method per privilege. Unknown arguments are ignored (uhttpd adds `ubus_rpc_session` to every
 //! call); a missing or mistyped one is "invalid argument". No reply is over [`REPLY_MAX`].
 
+mod delivery;
 mod health;
 mod jobs;
 mod settings;
@@ -19,7 +20,7 @@ use crate::shutdown::Shutdown;
 use crate::status::Board;
 use crate::ubus::blobmsg::Type;
 use crate::ubus::{Client, Error, Method, Object, Request, Status};
-use crate::{health as healthy, jobs as job, reload};
+use crate::{health as healthy, jobs as job, reload, upload};
 use waits::Waits;
 
 pub use health::EVENT as HEALTH_EVENT;
@@ -43,6 +44,7 @@ pub struct Sources {
     pub newest: watch::Receiver<Option<Arc<Report>>>,
     pub history: watch::Receiver<History>,
     pub health: healthy::Handle,
+    pub deliveries: upload::Handle,
     pub jobs: job::Handle,
     pub settings: reload::Handle,
 }
@@ -66,6 +68,7 @@ pub fn methods() -> Vec<Method> {
             ],
         ),
         Method::new("probe", &[]),
+        Method::new("upload", &[]),
         Method::new("config", &[]),
         Method::new("reload", &[]),
     ]
@@ -107,7 +110,7 @@ async fn offer(client: &Client) -> Object {
 }
 
 async fn answer_calls(object: &mut Object, sources: &Sources) {
-    let (runs, probes) = (Waits::default(), Waits::default());
+    let (runs, probes, uploads) = (Waits::default(), Waits::default(), Waits::default());
     while let Some(request) = object.next().await {
         match request.method.as_str() {
             "status" => request.reply(&sources.board.status()),
@@ -117,6 +120,7 @@ async fn answer_calls(object: &mut Object, sources: &Sources) {
             "job" => jobs::one(request, &sources.jobs).await,
             "run_job" => jobs::run(request, sources, &runs).await,
             "probe" => health::probe(request, &sources.health, &probes),
+            "upload" => delivery::upload(request, &sources.deliveries, &uploads),
             "config" => settings::config(request, &sources.settings),
             "reload" => settings::reload(request, &sources.settings),
             _ => request.finish(Status::METHOD_NOT_FOUND),

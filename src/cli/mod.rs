@@ -22,7 +22,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use ask::AskError;
 
-use crate::clock::Pace;
+use crate::clock::{Clock, Pace};
 use crate::config::uci::Directories;
 use crate::config::{under, Inputs, Settings};
 use crate::crash::Crashes;
@@ -90,6 +90,10 @@ pub struct AgentArgs {
     #[arg(long, value_name = "N", hide = true, default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     time_scale: u32,
+    /// Takes the time from FILE, for the lab: seconds to add to the system clock, and 1 if that is
+    /// known to be right or 0 if not.
+    #[arg(long, value_name = "FILE", hide = true)]
+    clock: Option<PathBuf>,
 }
 
 impl AgentArgs {
@@ -103,6 +107,10 @@ impl AgentArgs {
             pace: Pace::faster(self.time_scale),
             crashes: Crashes::default(),
         }
+    }
+
+    pub fn clock(&self) -> Clock {
+        Clock::new(self.clock.clone())
     }
 }
 

@@ -105,6 +105,7 @@ fn the_flags_are_those_of_the_contract() {
     longs.sort_unstable();
     let expected = [
         "api-url",
+        "clock",
         "config",
         "debug",
         "host",

@@ -77,7 +77,7 @@ use survey::Survey;
 pub use gather::wan_mac;
 pub use history::History;
 pub use report::{
-    Counters, Device, Event, Interface, Lease, Neighbour, Report, Source, Ssid, Station,
+    Counters, Device, Event, Interface, Lease, Neighbour, Report, Source, Ssid, Stamp, Station,
 };
 
 /// How often rpcd is asked for names: it looks them up in the DNS.

@@ -235,7 +235,7 @@ impl Rest<'_> {
     }
 
     async fn send(&mut self, method: Method, to: &Endpoint, body: Body) -> Result<(), RestError> {
-        match self.client.send(method, to, body).await? {
+        match self.client.send(method, to, body).await?.answer {
             Answer::Accepted => Ok(()),
             answer => Err(RestError::NotAccepted {
                 host: to.host().to_owned(),

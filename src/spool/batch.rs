@@ -4,10 +4,17 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::gap::Reason;
-use super::segment::{self, Name, Segment};
-use super::store::Spool;
+use super::deflate::{Body, Packer, FRAME};
+use super::entry::{Clock, Notes};
+use super::gap::{Gaps, Reason};
+use super::order::{Cursors, Pick, Place};
+use super::queue::Spool;
+use super::restamp::restamp;
+use crate::clock::Reading;
 use crate::durable::Disk;
+
+/// A segment that turns out to be damaged is repaired, and the batch begun again, this often.
+const REPAIRS: usize = 8;
 
 /// Names a batch to [`Spool::delivered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,146 +24,394 @@ pub struct BatchId(u64);
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub id: BatchId,
-    /// Whole lines: NDJSON.
-    pub lines: Bytes,
+    /// Whole lines of NDJSON, as one gzip member.
+    pub body: Bytes,
     /// How many lines.
     pub reports: u64,
+    /// Bytes of the lines.
+    pub plain: u64,
+    /// Others wait behind them.
+    pub more: bool,
 }
 
-/// The segments of the batch that is on its way.
+impl Batch {
+    /// The lines as they are, for who does not take gzip.
+    ///
+    /// # Errors
+    ///
+    /// None, while nobody has changed the body.
+    pub fn lines(&self) -> io::Result<Vec<u8>> {
+        let mut lines = Vec::with_capacity(self.plain as usize);
+        let mut reader = flate2::bufread::GzDecoder::new(&self.body[..]);
+        io::Read::read_to_end(&mut reader, &mut lines)?;
+        Ok(lines)
+    }
+}
+
+/// The reports of the batch that is on its way.
 #[derive(Debug)]
 pub(super) struct Taken {
     id: BatchId,
-    names: Vec<Name>,
+    /// Rank of the boot and seq, ascending.
+    reports: Vec<(usize, u64)>,
 }
 
 impl Taken {
-    pub(super) fn holds(&self, name: &Name) -> bool {
-        self.names.contains(name)
+    pub(super) fn holds(&self, rank: usize, seq: u64) -> bool {
+        self.reports.binary_search(&(rank, seq)).is_ok()
     }
 }
 
-impl<D: Disk> Spool<D> {
-    /// The oldest reports, up to `max_bytes` but at least one segment; `None` if there are none.
+/// What a batch may hold.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    bytes: usize,
+    reports: usize,
+}
+
+/// Why a batch cannot be put together.
+enum Trouble {
+    /// A segment is not what it was.
+    Damaged(Place, usize),
+    Disk(io::Error),
+}
+
+/// A batch in the making.
+struct Making {
+    body: Body,
+    plain: u64,
+    reports: Vec<(usize, u64)>,
+    /// What was copied as it is: the store, the segment and the entry that goes on there.
+    run: Option<(Place, usize, usize)>,
+    /// The compressor of those that are not.
+    packer: Option<Packer>,
+    /// Of this boot, the last whose time is not known.
+    unsynced: u64,
+    /// Others could have been added if there were room.
+    more: bool,
+}
+
+impl<R: Disk, F: Disk> Spool<R, F> {
+    /// The oldest reports, packed into up to `max_bytes` but at least one; `None` if there are none
+    /// that may go.
     ///
     /// The same reports come again until they are [`Spool::delivered`]; a batch that was given out
     /// before is void then. A segment that cannot be read holds back what lies behind it, one that
-    /// has vanished or lost bytes is declared lost.
-    pub fn next_batch(&mut self, max_bytes: u64) -> Option<Batch> {
-        self.taken = None;
-        self.flush();
-        let mut lines = Vec::new();
-        let mut names = Vec::new();
-        let mut reports = 0;
-        while let Some(name) =
-            self.next_to_take(&names, max_bytes.saturating_sub(lines.len() as u64))
-        {
-            match self.read(&name) {
-                Ok(Some(content)) => {
-                    lines.extend_from_slice(&content);
-                    reports += self.segment(&name).map_or(0, |segment| segment.reports);
-                    names.push(name);
-                }
-                Ok(None) => self.declare_damaged(&name),
-                Err(error) => {
-                    self.failed("read", &name, &error);
-                    break;
-                }
-            }
-        }
-        if names.is_empty() {
-            return None;
-        }
-        self.batches += 1;
-        let id = BatchId(self.batches);
-        self.taken = Some(Taken { id, names });
-        Some(Batch {
-            id,
-            lines: lines.into(),
-            reports,
-        })
+    /// has vanished or has other bytes is declared lost.
+    pub fn next_batch(&mut self, max_bytes: u64, now: Reading) -> Option<Batch> {
+        // A batch on its way is spared when room is made: it must not be all there is.
+        let bytes = max_bytes.min(self.bounds.ram / 4) as usize;
+        self.batch(
+            Limit {
+                bytes,
+                reports: usize::MAX,
+            },
+            false,
+            now,
+        )
     }
 
-    /// The batch arrived: its reports are deleted. A batch that is not the last given out is
+    /// The newest report alone, if others wait before it and it may go.
+    pub fn newest(&mut self, now: Reading) -> Option<Batch> {
+        let limit = Limit {
+            bytes: 0,
+            reports: 1,
+        };
+        self.batch(limit, true, now)
+    }
+
+    /// The older half of the batch on its way, which is void then. `None` if it is one report, or
+    /// another batch than the last given out; then nothing has changed.
+    pub fn halve(&mut self, id: BatchId, now: Reading) -> Option<Batch> {
+        let taken = self.taken.as_ref().filter(|taken| taken.id == id)?;
+        let reports = taken.reports.len() / 2;
+        if reports == 0 {
+            return None;
+        }
+        let bytes = usize::MAX;
+        self.batch(Limit { bytes, reports }, false, now)
+    }
+
+    /// The batch arrived: its reports are forgotten. A batch that is not the last given out is
     /// ignored.
-    pub fn delivered(&mut self, id: BatchId) {
+    pub fn delivered(&mut self, id: BatchId, now: Reading) {
         let Some(taken) = self.taken.take_if(|taken| taken.id == id) else {
             return;
         };
-        // What was dropped meanwhile has another name by now, and is declared already.
-        taken.names.iter().for_each(|name| {
-            if self.segment(name).is_some() {
-                self.remove(name);
-            }
-        });
+        self.offline_since = None;
+        self.forget(&taken);
         self.flush();
+        let is_empty = self.next_pick(&mut Cursors::default()).is_none();
+        if is_empty && self.pending.is_empty() && self.gaps().as_slice().is_empty() {
+            self.notes_mut().since = Notes::ALL_SAFE;
+        }
+        self.tick(now);
     }
 
     /// The batch did not arrive: its reports stay and are no longer spared when room is made.
-    pub fn kept_back(&mut self, id: BatchId) {
-        self.taken.take_if(|taken| taken.id == id);
+    pub fn kept_back(&mut self, id: BatchId, now: Reading) {
+        if self.taken.take_if(|taken| taken.id == id).is_some() {
+            self.offline_since.get_or_insert(now.mono);
+            self.tick(now);
+        }
     }
 
     /// The batch did not arrive and will not be sent again: the next report declares its reports
-    /// lost. If the agent is killed before there is one, they are in the queue again.
+    /// lost. If a disk refuses that, they stay.
     pub fn given_up(&mut self, id: BatchId) {
+        self.lose_taken(id, Reason::Unsent);
+    }
+
+    /// The server takes others, but not these: the next report declares them lost.
+    pub fn refused(&mut self, id: BatchId) {
+        self.lose_taken(id, Reason::Refused);
+    }
+
+    fn lose_taken(&mut self, id: BatchId, reason: Reason) {
         let Some(taken) = self.taken.take_if(|taken| taken.id == id) else {
             return;
         };
-        for name in taken.names {
-            // What was dropped meanwhile is declared already.
-            if self.segment(&name).is_none() {
-                continue;
-            }
-            match self.mark_dropped(&name, Reason::Unsent) {
-                Ok(lost) => self.owed.extend(lost),
-                Err(error) => self.failed("drop", &name, &error),
+        // Flash first: while RAM has a report, nothing is lost.
+        for place in [Place::Flash, Place::Ram] {
+            let count = match (place, &self.archive) {
+                (Place::Ram, _) => self.ram.segments.len(),
+                (Place::Flash, Some(archive)) => archive.store.segments.len(),
+                (Place::Flash, None) => 0,
+            };
+            for at in 0..count {
+                let segment = self.segment(place, at);
+                let rank = self.rank(&segment.name.boot);
+                let mut waiting = segment.waiting();
+                if !waiting.any(|entry| taken.holds(rank, entry.head.seq)) {
+                    continue;
+                }
+                drop(waiting);
+                let keep = |seq| !taken.holds(rank, seq);
+                if let Err(error) = self.rewrite(place, at, &keep, reason, Gaps::default()) {
+                    return self.failed("set a report aside", &error);
+                }
             }
         }
+        self.sweep();
     }
 
-    fn segment(&self, name: &Name) -> Option<&Segment> {
-        self.segments.iter().find(|segment| segment.name == *name)
+    /// Both stores forget what arrived.
+    fn forget(&mut self, taken: &Taken) {
+        let mut declared = 0;
+        let boots = self.boots.clone();
+        let rank = |boot: &str| boots.iter().position(|(known, _)| **known == *boot);
+        let mut noted = Ok(());
+        for at in 0..self.ram.segments.len() {
+            let segment = &self.ram.segments[at];
+            let Some(rank) = rank(&segment.name.boot) else {
+                continue;
+            };
+            let held = segment.waiting().filter(|e| taken.holds(rank, e.head.seq));
+            declared = held.map(|e| e.head.declared).fold(declared, u64::max);
+            noted = noted.and(self.ram.sent(at, &|seq| taken.holds(rank, seq)));
+        }
+        // The last segment knows the next seq: another takes its place before it goes.
+        let is_done = |at: usize| self.ram.segments[at].is_done(self.declared());
+        let tail = self.ram.segments.len() - 1;
+        if is_done(tail) && !self.ram.segments[tail].entries.is_empty() {
+            let (boot, mut notes) = self.boot().clone();
+            notes.next_seq = self.pending_from();
+            let begun = self.ram.begin(&boot, &mut self.next_ordinal, &notes);
+            noted = noted.and(begun);
+        }
+        if let Some(archive) = &mut self.archive {
+            for at in 0..archive.store.segments.len() {
+                let segment = &archive.store.segments[at];
+                let Some(rank) = rank(&segment.name.boot) else {
+                    continue;
+                };
+                let held = segment.waiting().filter(|e| taken.holds(rank, e.head.seq));
+                declared = held.map(|e| e.head.declared).fold(declared, u64::max);
+                noted = noted.and(archive.store.sent(at, &|seq| taken.holds(rank, seq)));
+            }
+            noted = noted.and(archive.arrived(declared));
+        }
+        if let Err(error) = noted {
+            self.failed("note what arrived", &error);
+        }
+        self.sweep();
     }
 
-    /// The oldest segment with reports that is not in `names` and no larger than `room`, which does
-    /// not bind the first. If it is the tail it is sealed for that.
-    fn next_to_take(&mut self, names: &[Name], room: u64) -> Option<Name> {
-        let next = self
-            .kept()
-            .find(|segment| segment.reports > 0 && !names.contains(&segment.name))
-            .filter(|segment| names.is_empty() || segment.bytes <= room)?;
-        let (name, next_seq) = (next.name.clone(), next.next_seq());
-        if self.segments.back().is_some_and(|tail| tail.name == name) {
-            if let Err((name, error)) = self.roll(next_seq) {
-                self.failed("create", &name, &error);
+    fn batch(&mut self, limit: Limit, newest: bool, now: Reading) -> Option<Batch> {
+        self.taken = None;
+        self.flush();
+        self.set_right(now);
+        for _ in 0..REPAIRS {
+            let made = match newest {
+                true => self.make_newest(now),
+                false => self.make(limit, now),
+            };
+            match made {
+                Ok(making) => return self.give_out(making?),
+                Err(Trouble::Damaged(place, at)) => self.give_up_segment(place, at),
+                Err(Trouble::Disk(error)) => {
+                    self.failed("read a segment", &error);
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn give_out(&mut self, making: Making) -> Option<Batch> {
+        self.ram.end_reading();
+        if let Some(archive) = &mut self.archive {
+            archive.store.end_reading();
+        }
+        if making.unsynced > self.notes().fixed {
+            if let Err(error) = self.fix(making.unsynced) {
+                self.failed("note what is sent", &error);
                 return None;
             }
         }
-        Some(name)
+        self.batches += 1;
+        let id = BatchId(self.batches);
+        let reports = making.reports.len() as u64;
+        self.taken = Some(Taken {
+            id,
+            reports: making.reports,
+        });
+        Some(Batch {
+            id,
+            body: making.body.finish(making.plain).into(),
+            reports,
+            plain: making.plain,
+            more: making.more,
+        })
     }
 
-    /// The whole lines of a segment; `None` if it is not what it was.
-    fn read(&mut self, name: &Name) -> io::Result<Option<Vec<u8>>> {
-        let len = self.segment(name).map_or(0, |segment| segment.bytes) as usize;
-        match segment::read(&mut self.disk, &name.to_string()) {
-            Ok(mut lines) if lines.len() >= len => {
-                lines.truncate(len);
-                Ok(Some(lines))
+    /// Puts the oldest reports together.
+    fn make(&mut self, limit: Limit, now: Reading) -> Result<Option<Making>, Trouble> {
+        let mut making = Making::new();
+        let mut cursors = Cursors::default();
+        while let Some(pick) = self.next_pick(&mut cursors) {
+            let full = making.body.len() + self.packed_size(&pick) > limit.bytes.max(FRAME)
+                || making.reports.len() >= limit.reports;
+            if self.is_held(&pick, now) {
+                break;
             }
-            Ok(_) => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            if full && !making.reports.is_empty() {
+                making.more = true;
+                break;
+            }
+            if let Err(error) = self.add(&mut making, &pick) {
+                match trouble(error, &pick) {
+                    // What could be read goes.
+                    Trouble::Disk(error) if !making.reports.is_empty() => {
+                        self.failed("read a segment", &error);
+                        break;
+                    }
+                    trouble => return Err(trouble),
+                }
+            }
+        }
+        Ok((!making.reports.is_empty()).then_some(making))
+    }
+
+    /// Puts the newest report into a batch of its own.
+    fn make_newest(&mut self, now: Reading) -> Result<Option<Making>, Trouble> {
+        let mut cursors = Cursors::default();
+        let (mut last, mut count) = (None, 0);
+        while let Some(pick) = self.next_pick(&mut cursors) {
+            last = Some(pick);
+            count += 1;
+        }
+        // The one before it may only go in its turn.
+        let is_newest = |pick: &Pick| {
+            pick.rank + 1 == self.boots.len() && pick.head.seq + 1 == self.notes().next_seq
+        };
+        let may_go = |pick: &Pick| count > 1 && is_newest(pick) && !self.is_held(pick, now);
+        let Some(pick) = last.filter(may_go) else {
+            return Ok(None);
+        };
+        let mut making = Making::new();
+        self.add(&mut making, &pick)
+            .map_err(|error| trouble(error, &pick))?;
+        Ok(Some(making))
+    }
+
+    fn packed_size(&self, pick: &Pick) -> usize {
+        self.segment(pick.place, pick.segment).entries[pick.entry].packed as usize
+    }
+
+    /// Adds a report, as it is if what stands before it in its segment stands before it here too.
+    fn add(&mut self, making: &mut Making, pick: &Pick) -> io::Result<()> {
+        let (at, clock) = self.time(pick);
+        let here = (pick.place, pick.segment, pick.entry);
+        let goes_on = making.run == Some(here) || pick.entry == 0;
+        if goes_on && clock != Clock::Restamped {
+            let packed = match (pick.place, &mut self.archive) {
+                (Place::Flash, Some(archive)) => archive.store.packed(pick.segment, pick.entry)?,
+                _ => self.ram.packed(pick.segment, pick.entry)?,
+            };
+            making.body.add(&packed, pick.head.plain, pick.head.crc);
+            making.plain += u64::from(pick.head.plain);
+            making.run = Some((pick.place, pick.segment, pick.entry + 1));
+            making.packer = None;
+        } else {
+            let line = match (pick.place, &mut self.archive) {
+                (Place::Flash, Some(archive)) => archive.store.line(pick.segment, pick.entry)?,
+                _ => self.ram.line(pick.segment, pick.entry)?,
+            };
+            let line = match clock {
+                Clock::Restamped => restamp(&line, pick.head.at, pick.head.mono, at),
+                _ => line,
+            };
+            let packed = making.packer.get_or_insert_with(Packer::new).pack(&line);
+            let plain = line.len() as u32;
+            making.body.add(&packed, plain, crc32fast::hash(&line));
+            making.plain += u64::from(plain);
+            making.run = None;
+        }
+        let of_this_boot = pick.rank + 1 == self.boots.len();
+        if clock == Clock::Unsynced && of_this_boot {
+            making.unsynced = pick.head.seq;
+        }
+        making.reports.push((pick.rank, pick.head.seq));
+        Ok(())
+    }
+
+    /// Declares lost what cannot be read of a segment.
+    fn give_up_segment(&mut self, place: Place, at: usize) {
+        let name = &self.segment(place, at).name;
+        log::error!("spool: segment {name} was changed by somebody else; what can be read is kept");
+        let written = self.rewrite(place, at, &|_| true, Reason::Damaged, Gaps::default());
+        if let Err(error) = written {
+            self.failed("repair a segment", &error);
+        }
+        self.sweep();
+    }
+
+    /// The seq of the first report that is not on disk.
+    fn pending_from(&self) -> u64 {
+        self.notes().next_seq - self.pending.len() as u64
+    }
+}
+
+impl Making {
+    fn new() -> Self {
+        Making {
+            body: Body::new(),
+            plain: 0,
+            reports: Vec::new(),
+            run: None,
+            packer: None,
+            unsynced: 0,
+            more: false,
         }
     }
+}
 
-    fn declare_damaged(&mut self, name: &Name) {
-        let Some(segment) = self.segment(name) else {
-            return;
-        };
-        log::error!("spool: segment {name} was changed by somebody else and is given up");
-        let gap = segment.gap(Reason::Damaged);
-        self.lose(gap);
-        self.segments.retain(|segment| segment.name != *name);
+fn trouble(error: io::Error, pick: &Pick) -> Trouble {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => {
+            Trouble::Damaged(pick.place, pick.segment)
+        }
+        _ => Trouble::Disk(error),
     }
 }

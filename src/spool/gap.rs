@@ -1,15 +1,29 @@
 //! What a stream of reports lacks, said in the stream itself.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
+
+/// Gaps that wait to be declared, at most: a report carries all of them.
+const GAPS_MAX: usize = 16;
+
+/// Gaps of one reason that are no further apart are one, s.
+const NEAR: u64 = 3600;
 
 /// Why reports are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
-    /// There was no room for them.
+    /// There was no room for them, not even for one an hour.
     Full,
+    /// There was no room for all of them: those between one per minute, 5 minutes or hour are gone.
+    Thinned,
+    /// They were only in RAM when the power was cut. Nobody knows how many they are.
+    Power,
     /// They were on disk and could not be read again whole.
     Damaged,
+    /// The server does not take them, and takes others.
+    Refused,
     /// They were to be sent once, and could not be.
     Unsent,
 }
@@ -17,36 +31,100 @@ pub enum Reason {
 /// Reports that were collected and will not arrive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// When the first of them was taken, seconds since the epoch; `None` if that was lost with it.
+    /// Not before this, seconds since the epoch; `None` if nobody knows.
     pub from: Option<u64>,
-    /// When the last of them was taken, seconds since the epoch.
+    /// Not after this, seconds since the epoch. In a report it is always known: what has no end of
+    /// its own ends with the report that declares it.
     pub to: Option<u64>,
-    /// How many they are, exactly.
-    pub count: u64,
+    /// How many they are, exactly; `None` only for [`Reason::Power`].
+    pub count: Option<u64>,
     pub reason: Reason,
 }
 
-/// Gaps that wait to be declared, at most one for each reason.
+impl Gap {
+    /// One report, taken at `at`.
+    pub(crate) fn one(at: u64, reason: Reason) -> Self {
+        Gap {
+            from: Some(at),
+            to: Some(at),
+            count: Some(1),
+            reason,
+        }
+    }
+
+    /// Nobody knows an end that lies in `wrong`.
+    pub(crate) fn forget(&mut self, wrong: RangeInclusive<u64>) {
+        self.from = self.from.filter(|from| !wrong.contains(from));
+        self.to = self.to.filter(|to| !wrong.contains(to));
+    }
+
+    /// How far it is to `other`, s; 0 if they touch, and if either has no end.
+    fn distance(&self, other: &Gap) -> u64 {
+        let apart = |end: Option<u64>, start: Option<u64>| match (end, start) {
+            (Some(end), Some(start)) => start.saturating_sub(end),
+            _ => 0,
+        };
+        apart(self.to, other.from).max(apart(other.to, self.from))
+    }
+
+    /// May the two be one? Knowing nothing must not swallow what is known.
+    fn joins(&self, other: &Gap) -> bool {
+        self.reason == other.reason && self.count.is_some() == other.count.is_some()
+    }
+
+    fn widen(&mut self, other: &Gap) {
+        // An end that nobody knows makes the whole's unknown.
+        self.from = self.from.zip(other.from).map(|(a, b)| a.min(b));
+        self.to = self.to.zip(other.to).map(|(a, b)| a.max(b));
+        self.count = self
+            .count
+            .zip(other.count)
+            .map(|(a, b)| a.saturating_add(b));
+    }
+}
+
+/// Gaps that wait to be declared: few, because those near each other become one, and the nearest of
+/// too many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Gaps(Vec<Gap>);
 
 impl Gaps {
-    /// Adds `gap`; one of the same reason is widened, so that the list cannot grow.
     pub(crate) fn add(&mut self, gap: Gap) {
-        if gap.count == 0 {
+        if gap.count == Some(0) {
             return;
         }
-        let Some(known) = self.0.iter_mut().find(|known| known.reason == gap.reason) else {
-            self.0.push(gap);
-            return;
+        let near = |known: &&mut Gap| {
+            let counted = known.count.is_some() && known.distance(&gap) <= NEAR;
+            known.joins(&gap) && counted || **known == gap
         };
-        known.from = [known.from, gap.from].into_iter().flatten().min();
-        known.to = [known.to, gap.to].into_iter().flatten().max();
-        known.count = known.count.saturating_add(gap.count);
+        if let Some(known) = self.0.iter_mut().find(near) {
+            return known.widen(&gap);
+        }
+        self.0.push(gap);
+        while self.0.len() > GAPS_MAX && self.join_nearest() {}
+    }
+
+    /// Makes one of two; false if no two have the same reason.
+    fn join_nearest(&mut self) -> bool {
+        let pairs = (0..self.0.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
+        let joining = pairs.filter(|&(a, b)| self.0[a].joins(&self.0[b]));
+        let Some((a, b)) = joining.min_by_key(|&(a, b)| self.0[a].distance(&self.0[b])) else {
+            return false;
+        };
+        let gap = self.0.remove(b);
+        self.0[a].widen(&gap);
+        true
     }
 
     pub(crate) fn extend(&mut self, gaps: impl IntoIterator<Item = Gap>) {
         gaps.into_iter().for_each(|gap| self.add(gap));
+    }
+
+    /// Nobody knows ends that lie in `wrong`.
+    pub(crate) fn forget(&mut self, wrong: RangeInclusive<u64>) {
+        for gap in &mut self.0 {
+            gap.forget(wrong.clone());
+        }
     }
 
     pub(crate) fn as_slice(&self) -> &[Gap] {
@@ -55,6 +133,16 @@ impl Gaps {
 
     pub(crate) fn into_vec(self) -> Vec<Gap> {
         self.0
+    }
+
+    /// What has no end ends at `at`. What would begin behind its end was told by clocks that do not
+    /// agree: nobody knows when it began.
+    pub(crate) fn until(mut self, at: u64) -> Self {
+        for gap in &mut self.0 {
+            let to = *gap.to.get_or_insert(at);
+            gap.from = gap.from.filter(|from| *from <= to);
+        }
+        self
     }
 }
 
@@ -66,33 +154,61 @@ mod tests {
         Gap {
             from,
             to,
-            count,
+            count: Some(count),
             reason,
         }
     }
 
     #[test]
-    fn gaps_of_one_reason_become_one_and_keep_their_count() {
+    fn gaps_of_one_reason_near_each_other_become_one_and_keep_their_count() {
         let mut gaps = Gaps::default();
         gaps.add(gap(Some(20), Some(30), 2, Reason::Full));
         gaps.add(gap(None, None, 1, Reason::Damaged));
         gaps.add(gap(Some(10), Some(15), 3, Reason::Full));
         gaps.add(gap(None, Some(40), 1, Reason::Damaged));
         gaps.add(gap(Some(1), Some(99), 0, Reason::Full));
+        gaps.add(gap(Some(31 + NEAR), Some(32 + NEAR), 4, Reason::Full));
         assert_eq!(
             gaps.into_vec(),
             [
                 gap(Some(10), Some(30), 5, Reason::Full),
-                gap(None, Some(40), 2, Reason::Damaged),
+                gap(None, None, 2, Reason::Damaged),
+                gap(Some(31 + NEAR), Some(32 + NEAR), 4, Reason::Full),
             ]
         );
     }
 
     #[test]
+    fn too_many_gaps_become_fewer_and_lose_no_report() {
+        let mut gaps = Gaps::default();
+        let unknown = Gap {
+            count: None,
+            ..gap(None, None, 0, Reason::Power)
+        };
+        gaps.add(unknown.clone());
+        for n in 0..100 {
+            let at = n * 10 * NEAR;
+            gaps.add(gap(Some(at), Some(at), 1, Reason::Thinned));
+            gaps.add(gap(Some(at), Some(at), 1, Reason::Refused));
+        }
+        let gaps = gaps.into_vec();
+        assert_eq!(gaps.len(), GAPS_MAX);
+        assert!(gaps.contains(&unknown));
+        for reason in [Reason::Thinned, Reason::Refused] {
+            let of = gaps.iter().filter(|gap| gap.reason == reason);
+            assert_eq!(of.clone().filter_map(|gap| gap.count).sum::<u64>(), 100);
+            assert_eq!(of.clone().filter_map(|gap| gap.from).min(), Some(0));
+            assert_eq!(of.filter_map(|gap| gap.to).max(), Some(990 * NEAR));
+        }
+    }
+
+    #[test]
     fn a_gap_is_written_as_the_reports_carry_it() {
+        let mut gaps = Gaps::default();
+        gaps.add(gap(Some(1), None, 2, Reason::Full));
         assert_eq!(
-            serde_json::to_string(&gap(Some(1), None, 2, Reason::Full)).unwrap(),
-            r#"{"from":1,"to":null,"count":2,"reason":"full"}"#
+            serde_json::to_string(gaps.until(7).as_slice()).unwrap(),
+            r#"[{"from":1,"to":7,"count":2,"reason":"full"}]"#
         );
     }
 }

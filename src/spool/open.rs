@@ -1,165 +1,232 @@
 //! Taking over what an earlier run left, however it ended.
 
-use std::io;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use super::archive::Archive;
+use super::entry::{Clock, Notes};
 use super::gap::{Gap, Gaps, Reason};
-use super::segment::{self, Name, Segment};
-use super::store::Spool;
+use super::order::{time, Cursors, Place};
+use super::queue::{Bounds, Spool};
+use super::segment::{self, Harm, Segment};
+use super::store::Store;
 use super::SpoolError;
 use crate::durable::{Directory, Disk};
 
-impl Spool<Directory> {
-    /// Opens the spool in `dir` for the boot `boot_id`, holding at most `max` bytes.
+/// A segment takes no more reports once it has this many bytes.
+const SEAL_AT: u64 = 64 << 10;
+
+impl Spool {
+    /// Opens the spool in `dir` for the boot `boot_id`, without flash.
     ///
     /// # Errors
     ///
     /// A directory that is not safely ours ([`Directory::open`]) or cannot be read, a boot id that
     /// cannot stand in a file name.
-    pub fn open(dir: &Path, boot_id: &str, max: u64) -> Result<Self, SpoolError> {
+    pub fn open(dir: &Path, boot_id: &str, bounds: Bounds) -> Result<Self, SpoolError> {
         let failed = |source| SpoolError::Directory {
             path: dir.to_path_buf(),
             source,
         };
         let disk = Directory::open(dir).map_err(failed)?;
-        Spool::on(disk, boot_id, max)
+        Spool::on(disk, None, boot_id, bounds)
     }
 }
 
-impl<D: Disk> Spool<D> {
-    /// Opens the spool on `disk`: repairs it, finishes what was begun, and counts on.
+impl<R: Disk, F: Disk> Spool<R, F> {
+    /// Opens the spool on `ram` and, if there is one, `flash`: repairs it, finds out what was lost,
+    /// and counts on.
     ///
     /// # Errors
     ///
-    /// A disk that cannot be listed or takes no new file, a boot id that cannot stand in a file name.
-    pub fn on(disk: D, boot_id: &str, max: u64) -> Result<Self, SpoolError> {
+    /// A disk that does not read, RAM that takes no new file, a boot id that cannot stand in a file
+    /// name.
+    pub fn on(ram: R, flash: Option<F>, boot_id: &str, bounds: Bounds) -> Result<Self, SpoolError> {
         if !segment::is_boot_id(boot_id) {
             return Err(SpoolError::BootId);
         }
+        // Small spools have small segments, so that making room never costs most of the queue.
+        let (ram, harms) =
+            Store::open(ram, false, SEAL_AT.min(bounds.ram / 8)).map_err(SpoolError::List)?;
         let mut spool = Spool {
-            disk,
-            boot_id: boot_id.to_owned(),
-            max,
-            apart: false,
-            segments: Default::default(),
+            ram,
+            archive: None,
+            bounds,
+            boots: Vec::new(),
             next_ordinal: 1,
-            next_seq: 1,
+            next_id: 1,
+            promised: 0,
             pending: Default::default(),
             owed: Gaps::default(),
             taken: None,
             batches: 0,
+            offline_since: None,
+            thinned: 0,
             dropped: 0,
             last_error: None,
         };
-        spool.load().map_err(SpoolError::List)?;
-        spool.settle_dropped();
+        let mut flash_harms = Vec::new();
+        if let Some(flash) = flash {
+            let seal_at = SEAL_AT.min(bounds.flash / 8);
+            let (archive, harms) =
+                Archive::open(flash, seal_at, bounds, boot_id).map_err(SpoolError::Archive)?;
+            spool.archive = Some(archive);
+            flash_harms = harms;
+        }
+        spool.know_boots(boot_id);
+        spool.promised = spool.declared();
+        for (ordinal, harm) in harms {
+            spool.mend(Place::Ram, ordinal, harm);
+        }
+        for (ordinal, harm) in flash_harms {
+            spool.mend(Place::Flash, ordinal, harm);
+        }
+        spool.declare_power_cut();
+        spool.doubt_what_waits();
         spool.find_tail()?;
+        spool.sweep();
         Ok(spool)
     }
 
-    /// Reads every segment; other files are none of ours and stay.
-    fn load(&mut self) -> io::Result<()> {
-        for file in self.disk.list()? {
-            let Some(name) = Name::parse(&file) else {
-                log::warn!("spool: ignoring {file:?}, which is not a segment");
-                continue;
-            };
-            self.next_ordinal = self.next_ordinal.max(name.ordinal + 1);
-            let content = match segment::read(&mut self.disk, &file) {
-                Ok(content) => content,
-                Err(error) => {
-                    log::warn!("spool: ignoring segment {file}: {error}");
-                    continue;
-                }
-            };
-            let mut segment = Segment::scan(name, &content);
-            if segment.torn {
-                log::warn!("spool: cutting half a line off segment {file}");
-                segment.torn = match self.disk.truncate(&file, segment.bytes) {
-                    Ok(()) => false,
-                    Err(error) => {
-                        self.failed("repair", &segment.name, &error);
-                        true
-                    }
-                };
-                self.lose(Gap {
-                    from: segment.to,
-                    to: None,
-                    count: 1,
-                    reason: Reason::Damaged,
-                });
-            }
-            self.segments.push_back(segment);
-        }
-        let segments = self.segments.make_contiguous();
-        segments.sort_by_key(|segment| segment.name.ordinal);
-        Ok(())
-    }
-
-    /// A segment that was being dropped goes if the report that declares it was written, and comes
-    /// back if not.
-    fn settle_dropped(&mut self) {
-        let names: Vec<Name> = self
-            .segments
+    /// Collects the boots, in the order they happened, and what they have to remember.
+    fn know_boots(&mut self, boot_id: &str) {
+        let mut first: BTreeMap<Arc<str>, (u64, Notes)> = BTreeMap::new();
+        let flash = self
+            .archive
             .iter()
-            .map(|segment| segment.name.clone())
+            .flat_map(|archive| &archive.store.segments);
+        for segment in self.ram.segments.iter().chain(flash) {
+            let ordinal = segment.name.ordinal;
+            self.next_ordinal = self.next_ordinal.max(ordinal + 1);
+            let ids = segment.lost.iter().map(|(id, _)| *id);
+            let used = ids.max().unwrap_or(0).max(segment.notes.declared);
+            self.next_id = self.next_id.max(used + 1);
+            let boot = first
+                .entry(segment.name.boot.clone())
+                .or_insert_with(|| (ordinal, Notes::default()));
+            boot.0 = boot.0.min(ordinal);
+            boot.1.join(&segment.notes);
+        }
+        let this = first.remove(boot_id).unwrap_or_default().1;
+        let mut boots: Vec<_> = first.into_iter().collect();
+        boots.sort_by_key(|(_, (ordinal, _))| *ordinal);
+        self.boots = boots
+            .into_iter()
+            .map(|(boot, (_, notes))| (boot, notes))
             .collect();
-        for name in names {
-            let Some(by) = &name.dropped_by else { continue };
-            let declared = self.segments.iter().any(|segment| {
-                segment.name.first.boot_id == by.boot_id && segment.next_seq() > by.seq
-            });
-            if declared {
-                self.remove(&name);
-                continue;
-            }
-            let own = Name {
-                dropped_by: None,
-                ..name.clone()
-            };
-            let Some(at) = self.segments.iter().position(|s| s.name == name) else {
-                continue;
-            };
-            match self.disk.rename(&name.to_string(), &own.to_string()) {
-                Ok(()) => self.segments[at].name = own,
-                Err(error) => {
-                    // It goes with the next report, so that report has to say it.
-                    self.failed("bring back", &name, &error);
-                    let lost = self.segments[at].gap(Reason::Full);
-                    self.lose(lost);
-                }
-            }
+        self.boots.push((boot_id.into(), this));
+        let notes = self.notes_mut();
+        notes.next_seq = notes.next_seq.max(1);
+    }
+
+    /// Repairs a segment. What was lost with it is declared, unless RAM has it.
+    fn mend(&mut self, place: Place, ordinal: u64, harm: Harm) {
+        let Some(at) = self.store_position(place, ordinal) else {
+            return;
+        };
+        let segment = self.segment(place, at);
+        let known = segment.waiting().next_back().map(|entry| entry.head.at);
+        let in_ram = place == Place::Flash && segment.name.boot == self.boot().0;
+        // The end of a file on flash was not synced: RAM has it, or the power was cut.
+        let torn = harm.torn && place == Place::Ram;
+        let count = match in_ram {
+            true => 0,
+            false => harm.damaged + u64::from(torn),
+        };
+        let gap = Gap {
+            from: known,
+            to: None,
+            count: Some(count),
+            reason: Reason::Damaged,
+        };
+        if count > 0 {
+            log::warn!("spool: segment {ordinal}: {count} reports are damaged");
+            self.count_lost(&gap);
+        }
+        if !harm.misplaced && harm.damaged == 0 {
+            // The end was cut off already; a report that was never kept had no identity.
+            return self.owed.add(gap);
+        }
+        let mut gaps = Gaps::default();
+        gaps.add(gap.clone());
+        if let Err(error) = self.rewrite(place, at, &|_| true, Reason::Damaged, gaps) {
+            self.failed("repair a segment", &error);
+            self.owed.add(gap);
         }
     }
 
-    /// Counts on where this boot stopped, and leaves exactly one empty segment at most: the tail.
-    fn find_tail(&mut self) -> Result<(), SpoolError> {
-        let of_this_boot = |s: &&Segment| s.name.first.boot_id == self.boot_id;
-        let known = self
-            .segments
+    /// What was in RAM only is gone with the power, unless this boot has begun or RAM kept what an
+    /// earlier one had.
+    fn declare_power_cut(&mut self) {
+        let this = &self.boot().0;
+        let earlier = |segment: &Segment| segment.name.boot != *this;
+        if self.notes().next_seq > 1 || self.ram.segments.iter().any(earlier) {
+            return;
+        }
+        let unknown = |from, to| Gap {
+            from,
+            to,
+            count: None,
+            reason: Reason::Power,
+        };
+        let known = self.on_flash();
+        let Some((newest, clock, _)) = known.last().copied() else {
+            return self.owed.add(unknown(None, None));
+        };
+        let newest = (clock != Clock::Unsynced).then_some(newest);
+        // Between those that were copied there were others, which waited in RAM.
+        let follows = |(one, other): (&(u64, Clock, u64), &(u64, Clock, u64))| one.2 + 1 == other.2;
+        let since = self.boots.iter().map(|(_, notes)| notes.since).min();
+        let since = since.unwrap_or(Notes::ALL_SAFE);
+        let is_whole = known.iter().zip(&known[1..]).all(follows) && known[0].0 <= since;
+        if !is_whole && newest.is_none_or(|newest| since < newest) {
+            self.owed.add(unknown((since > 0).then_some(since), newest));
+        }
+        self.owed.add(unknown(newest, None));
+    }
+
+    /// Times and seqs of what is on flash, and how sure the times are.
+    fn on_flash(&self) -> Vec<(u64, Clock, u64)> {
+        let segments = self
+            .archive
             .iter()
-            .filter(of_this_boot)
-            .map(Segment::next_seq);
-        self.next_seq = known.max().unwrap_or(1);
-        let fits = self.segments.back().is_some_and(|tail| {
-            tail.name.first.boot_id == self.boot_id
-                && tail.next_seq() == self.next_seq
-                && tail.is_kept()
+            .flat_map(|archive| &archive.store.segments);
+        let reports = segments.flat_map(|segment| {
+            let anchors = &self.boots[self.rank(&segment.name.boot)].1.anchors;
+            let waiting = segment.waiting();
+            waiting.map(|entry| {
+                let (at, clock) = time(&entry.head, anchors);
+                (at, clock, entry.head.seq)
+            })
+        });
+        reports.collect()
+    }
+
+    /// Notes since when a power cut would lose something.
+    fn doubt_what_waits(&mut self) {
+        let mut cursors = Cursors::default();
+        if let Some(oldest) = self.next_pick(&mut cursors) {
+            let (at, clock) = self.time(&oldest);
+            self.doubt((clock != Clock::Unsynced).then_some(at));
+        }
+        for gap in self.gaps().into_vec() {
+            self.doubt(gap.from);
+        }
+    }
+
+    /// Sees to it that the last segment in RAM is of this boot: it knows the next seq.
+    fn find_tail(&mut self) -> Result<(), SpoolError> {
+        let boot = self.boot().0.clone();
+        let fits = self.ram.segments.back().is_some_and(|tail| {
+            tail.name.boot == boot && tail.notes.next_seq == self.notes().next_seq
         });
         if !fits {
-            self.roll(self.next_seq)
-                .map_err(|(name, source)| SpoolError::Create {
-                    name: name.to_string(),
-                    source,
-                })?;
+            let notes = self.notes().clone();
+            self.ram
+                .begin(&boot, &mut self.next_ordinal, &notes)
+                .map_err(SpoolError::Create)?;
         }
-        let last = self.segments.len() - 1;
-        let older = self.segments.iter().take(last);
-        let empty: Vec<Name> = older
-            .filter(|s| s.reports == 0)
-            .map(|s| s.name.clone())
-            .collect();
-        empty.iter().for_each(|name| self.remove(name));
         Ok(())
     }
 }

@@ -1,304 +1,492 @@
-//! The spool itself: reports in, bounded, on disk before anything else happens to them.
+//! Reports in segments on one disk, oldest first.
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 
-use super::batch::Taken;
-use super::gap::{Gap, Gaps, Reason};
-use super::segment::{self, Name, ReportId, Segment};
-use super::{Facts, SpoolError, Stamp};
-use crate::durable::{Directory, Disk};
+use super::deflate::{Packer, Unpacker};
+use super::entry::{self, Head, Notes, PART};
+use super::gap::{Gap, Gaps};
+use super::segment::{Entry, Harm, Name, Segment};
+use crate::durable::{Disk, Log};
 
-/// A segment takes no more lines once it holds this many bytes.
-const SEAL_AT: u64 = 64 << 10;
-
-/// Bytes of reports kept in memory while the disk does not take them. The newest report is kept
-/// even if it alone is larger.
-pub const PENDING_MAX: u64 = 256 << 10;
-
-/// What a declared gap adds to a line at most, in bytes, with every number at its longest.
-const GAP_ROOM: u64 = 256;
-
-/// Makes a report's line, without its end, for the identity it is given.
+/// Segments of a disk.
 ///
-/// It is called again with a larger stamp if room has to be made for the line.
-pub type Builder<'a> = dyn Fn(&Stamp<'_>) -> Vec<u8> + Send + 'a;
-
-/// A report with its identity that is not on disk yet.
+/// What it was asked to keep survives a kill at once. On a disk that `syncs` it survives a power cut
+/// after [`Store::sync`], and a file written anew is certain before it takes the place of the old.
 #[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) seq: u64,
-    line: Vec<u8>,
-    gaps: Gaps,
+pub(crate) struct Store<D> {
+    disk: D,
+    syncs: bool,
+    /// Bytes at which a segment takes no more.
+    seal_at: u64,
+    pub(crate) segments: VecDeque<Segment>,
+    /// The compressor of the last segment, while it takes reports.
+    packer: Option<Packer>,
+    reader: Option<Reader>,
+    /// Files were made, renamed or removed.
+    names_dirty: bool,
 }
 
-/// A bounded queue of report lines in files, which a kill at any point leaves whole.
+/// Bytes a deflate can refer back.
+const WINDOW: usize = 32 << 10;
+
+/// The place in a segment up to which lines were read.
 #[derive(Debug)]
-pub struct Spool<D = Directory> {
-    pub(super) disk: D,
-    pub(super) boot_id: String,
-    pub(super) max: u64,
-    /// One report in each segment.
-    pub(super) apart: bool,
-    /// Oldest first, those being dropped among them. The last is the tail, of this boot, to which
-    /// lines are appended.
-    pub(super) segments: VecDeque<Segment>,
-    pub(super) next_ordinal: u64,
-    /// Seq of the next report, counting those in `pending`.
-    pub(super) next_seq: u64,
-    pub(super) pending: VecDeque<Pending>,
-    /// Lost, and declared by no line yet.
-    pub(super) owed: Gaps,
-    pub(super) taken: Option<Taken>,
-    pub(super) batches: u64,
-    pub(super) dropped: u64,
-    pub(super) last_error: Option<String>,
+struct Reader {
+    ordinal: u64,
+    next: usize,
+    unpacker: Unpacker,
 }
 
-impl<D: Disk> Spool<D> {
-    /// Keeps a report: on disk, or in memory while the disk fails (see [`Facts::last_error`]).
+/// What happened to a report when its segment was written anew.
+pub(crate) enum Fate<'a> {
+    /// It was left out; its line.
+    Dropped(&'a Entry, Vec<u8>),
+    /// Its line cannot be read.
+    Damaged(&'a Entry),
+}
+
+impl<D: Disk> Store<D> {
+    /// Opens what is on `disk`; segments that were found harmed are in the answer.
     ///
     /// # Errors
     ///
-    /// A line that is empty or has an end of line in it, or one that is larger than the spool.
-    pub fn append(&mut self, build: &Builder<'_>) -> Result<(), SpoolError> {
-        self.flush();
-        let line = self.line(build, &self.owed)?;
-        let needed = line.len() as u64 + GAP_ROOM;
-        if needed > self.max {
-            self.lose(Gap {
-                from: segment::created_at(&line),
-                to: segment::created_at(&line),
-                count: 1,
-                reason: Reason::Full,
-            });
-            return Err(SpoolError::TooLarge {
-                len: line.len() as u64,
-                max: self.max,
-            });
-        }
-        let gaps = self.make_room(needed);
-        let line = if gaps == self.owed {
-            line
-        } else {
-            self.line(build, &gaps)?
-        };
-        self.owed = Gaps::default();
-        let seq = self.next_seq;
-        self.next_seq += 1;
-        self.pending.push_back(Pending { seq, line, gaps });
-        self.flush();
-        self.trim_pending();
-        Ok(())
-    }
-
-    /// What there is to tell of the spool.
-    pub fn facts(&self) -> Facts {
-        let kept = || self.kept().filter(|segment| segment.reports > 0);
-        let oldest = kept().next().map(|segment| segment.from);
-        let oldest = oldest.or_else(|| Some(segment::created_at(&self.pending.front()?.line)));
-        Facts {
-            reports: kept().map(|segment| segment.reports).sum::<u64>() + self.pending.len() as u64,
-            bytes: self.bytes(),
-            oldest: oldest.flatten(),
-            dropped: self.dropped,
-            last_error: self.last_error.clone(),
-        }
-    }
-
-    /// The queue, oldest first.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &Segment> {
-        self.segments.iter().filter(|segment| segment.is_kept())
-    }
-
-    fn pending_bytes(&self) -> u64 {
-        self.pending.iter().map(|p| p.line.len() as u64).sum()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.kept().map(|segment| segment.bytes).sum::<u64>() + self.pending_bytes()
-    }
-
-    /// Small spools have small segments, so that making room never costs most of the queue.
-    fn seal_at(&self) -> u64 {
-        match self.apart {
-            true => 1,
-            false => SEAL_AT.min(self.max / 8),
-        }
-    }
-
-    fn line(&self, build: &Builder<'_>, gaps: &Gaps) -> Result<Vec<u8>, SpoolError> {
-        let mut line = build(&Stamp {
-            boot_id: &self.boot_id,
-            seq: self.next_seq,
-            gaps: gaps.as_slice(),
-        });
-        if line.is_empty() || line.contains(&b'\n') {
-            return Err(SpoolError::NotALine);
-        }
-        line.push(b'\n');
-        Ok(line)
-    }
-
-    /// Counts reports as lost and declares them in the next line.
-    pub(super) fn lose(&mut self, gap: Gap) {
-        self.dropped = self.dropped.saturating_add(gap.count);
-        self.owed.add(gap);
-    }
-
-    /// Marks old segments as dropped by the next report until `needed` bytes fit. Returns what that
-    /// report has to declare: what was owed, what goes now, and what had been declared in it.
-    ///
-    /// A batch on its way to the server is spared as long as anything else can go.
-    fn make_room(&mut self, needed: u64) -> Gaps {
-        let mut gaps = self.owed.clone();
-        while self.bytes() + needed > self.max {
-            let in_flight = |s: &&Segment| self.taken.as_ref().is_some_and(|t| t.holds(&s.name));
-            let full = self.kept().filter(|segment| segment.reports > 0);
-            let victim = full
-                .min_by_key(in_flight)
-                .map(|segment| segment.name.clone());
-            let Some(name) = victim else { break };
-            match self.mark_dropped(&name, Reason::Full) {
-                Ok(lost) => gaps.extend(lost),
-                Err(error) => {
-                    self.failed("drop", &name, &error);
-                    break;
+    /// A disk that does not read: what is there must not be forgotten.
+    pub(crate) fn open(
+        mut disk: D,
+        syncs: bool,
+        seal_at: u64,
+    ) -> io::Result<(Self, Vec<(u64, Harm)>)> {
+        let mut segments = Vec::new();
+        let mut harms = Vec::new();
+        for file in disk.list()? {
+            let Some(name) = Name::parse(&file) else {
+                match file.ends_with(".thin") || file.ends_with(".new") {
+                    // It did not take its place. If it cannot go now, it is overwritten.
+                    true => drop(disk.remove(&file)),
+                    false => log::warn!("spool: ignoring {file:?}, which is not a segment"),
                 }
-            }
-        }
-        gaps
-    }
-
-    pub(super) fn mark_dropped(&mut self, name: &Name, reason: Reason) -> io::Result<Vec<Gap>> {
-        let content = segment::read(&mut self.disk, &name.to_string())?;
-        let marked = Name {
-            dropped_by: Some(ReportId {
-                boot_id: self.boot_id.clone(),
-                seq: self.next_seq,
-            }),
-            ..name.clone()
-        };
-        self.disk.rename(&name.to_string(), &marked.to_string())?;
-        let mut lost: Vec<Gap> = segment::declared(&content).collect();
-        if let Some(segment) = self.segments.iter_mut().find(|s| s.name == *name) {
-            segment.name = marked;
-            self.dropped = self.dropped.saturating_add(segment.reports);
-            lost.push(segment.gap(reason));
-        }
-        Ok(lost)
-    }
-
-    /// Writes what waits in memory, in order, until the disk refuses.
-    pub(super) fn flush(&mut self) {
-        while let Some(next) = self.pending.pop_front() {
-            if let Err((name, error)) = self.write(&next) {
-                self.failed("append to", &name, &error);
-                self.pending.push_front(next);
-                return;
-            }
-            self.last_error = None;
-            self.remove_dropped(next.seq);
-        }
-    }
-
-    fn write(&mut self, next: &Pending) -> Result<(), (Name, io::Error)> {
-        let sealed = self.segments.back().is_none_or(|tail| {
-            let follows = tail.next_seq() == next.seq && tail.name.first.boot_id == self.boot_id;
-            let open = tail.is_kept() && tail.bytes < self.seal_at();
-            !(follows && open) || tail.torn && tail.reports > 0
-        });
-        if sealed {
-            self.roll(next.seq)?;
-        }
-        let Some(tail) = self.segments.back_mut() else {
-            return Ok(());
-        };
-        let file = tail.name.to_string();
-        let failed = |error| (tail.name.clone(), error);
-        if tail.torn {
-            self.disk.truncate(&file, tail.bytes).map_err(failed)?;
-        }
-        let written = self.disk.append(&file, &next.line);
-        if matches!(written, Ok(len) if len == next.line.len()) {
-            tail.torn = false;
-            tail.count(&next.line);
-            return Ok(());
-        }
-        // Half a line must not stand before the next one.
-        tail.torn = self.disk.truncate(&file, tail.bytes).is_err();
-        let full = || io::Error::from(io::ErrorKind::StorageFull);
-        Err(failed(written.err().unwrap_or_else(full)))
-    }
-
-    /// Seals the tail: a new, empty one takes its place, and an empty one goes.
-    pub(super) fn roll(&mut self, seq: u64) -> Result<(), (Name, io::Error)> {
-        let name = Name {
-            ordinal: self.next_ordinal,
-            first: ReportId {
-                boot_id: self.boot_id.clone(),
-                seq,
-            },
-            dropped_by: None,
-        };
-        if let Err(error) = self.disk.create(&name.to_string()) {
-            return Err((name, error));
-        }
-        self.next_ordinal += 1;
-        let old = self.segments.back().map(|tail| tail.name.clone());
-        let was_empty = self.segments.back().is_some_and(|tail| tail.reports == 0);
-        self.segments.push_back(Segment::empty(name));
-        if let Some(old) = old.filter(|_| was_empty) {
-            self.remove(&old);
-        }
-        Ok(())
-    }
-
-    /// Removes the segments whose loss is declared by report `seq` of this boot or one before it,
-    /// and what could not be removed before.
-    fn remove_dropped(&mut self, seq: u64) {
-        let declared = |s: &&Segment| s.name.dropped_by.as_ref().is_some_and(|by| by.seq <= seq);
-        let gone = self.segments.iter().filter(|s| s.done || declared(s));
-        let names: Vec<Name> = gone.map(|s| s.name.clone()).collect();
-        names.iter().for_each(|name| self.remove(name));
-    }
-
-    /// Removes a segment that nobody needs any more; a file that cannot be removed now is removed
-    /// later, and comes back only with a restart.
-    pub(super) fn remove(&mut self, name: &Name) {
-        match self.disk.remove(&name.to_string()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                self.failed("remove", name, &error);
-                if let Some(segment) = self.segments.iter_mut().find(|s| s.name == *name) {
-                    segment.done = true;
-                }
-            }
-            _ => self.segments.retain(|segment| segment.name != *name),
-        }
-    }
-
-    /// Holds the memory queue to its bound. What a dropped line declared is owed again.
-    fn trim_pending(&mut self) {
-        while self.pending.len() > 1 && self.pending_bytes() > PENDING_MAX {
-            let Some(oldest) = self.pending.pop_front() else {
-                return;
+                continue;
             };
-            let at = segment::created_at(&oldest.line);
-            self.owed.extend(oldest.gaps.into_vec());
-            self.lose(Gap {
-                from: at,
-                to: at,
-                count: 1,
-                reason: Reason::Full,
+            let ordinal = name.ordinal;
+            let (segment, harm) = Segment::open(&mut disk, name)?;
+            if harm.torn || harm.misplaced || harm.damaged > 0 {
+                harms.push((ordinal, harm));
+            }
+            segments.push(segment);
+        }
+        segments.sort_by_key(|segment| segment.name.ordinal);
+        let store = Store {
+            disk,
+            syncs,
+            seal_at,
+            segments: segments.into(),
+            packer: None,
+            reader: None,
+            names_dirty: false,
+        };
+        Ok((store, harms))
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.log.size()).sum()
+    }
+
+    /// Its files, with their size.
+    pub(crate) fn files(&self) -> Vec<(String, u64)> {
+        let files = self.segments.iter();
+        files
+            .map(|segment| (segment.name.to_string(), segment.log.size()))
+            .collect()
+    }
+
+    /// Bytes of a file.
+    pub(crate) fn read(&mut self, name: &str, at: u64, piece: &mut [u8]) -> io::Result<usize> {
+        self.disk.read(name, at, piece)
+    }
+
+    /// Removes all files.
+    pub(crate) fn discard(&mut self) {
+        for (name, _) in self.files() {
+            if let Err(error) = self.disk.remove(&name) {
+                log::warn!("spool: {name} cannot be removed: {error}");
+            }
+        }
+        self.segments.clear();
+    }
+
+    /// Where the segment `ordinal` is.
+    pub(crate) fn position(&self, ordinal: u64) -> Option<usize> {
+        let at = |segment: &Segment| segment.name.ordinal.cmp(&ordinal);
+        self.segments.binary_search_by(at).ok()
+    }
+
+    /// Losses that no report has declared up to `declared`.
+    pub(crate) fn owed(&self, declared: u64) -> impl Iterator<Item = &(u64, Gap)> {
+        let all = self.segments.iter().flat_map(|segment| &segment.lost);
+        all.filter(move |(id, _)| *id > declared)
+    }
+
+    /// The compressor for another report of `boot` in the last segment, if that takes one.
+    ///
+    /// One that was given up meanwhile is made again from the last lines, to which what follows may
+    /// refer.
+    fn resume(&mut self, boot: &str) -> Option<Packer> {
+        let packer = self.packer.take();
+        let tail = self.segments.back()?;
+        if *tail.name.boot != *boot || tail.log.size() >= self.seal_at {
+            return None;
+        }
+        if packer.is_some() || tail.entries.is_empty() {
+            return Some(packer.unwrap_or_else(Packer::new));
+        }
+        let (at, mut from, mut len) = (self.segments.len() - 1, tail.entries.len(), 0);
+        while from > 0 && len < WINDOW {
+            from -= 1;
+            len += tail.entries[from].head.plain as usize;
+        }
+        let mut packer = Packer::new();
+        for entry in from..tail.entries.len() {
+            let line = self.line(at, entry).ok()?;
+            // What it was packed to is there already.
+            drop(packer.pack(&line));
+        }
+        Some(packer)
+    }
+
+    /// Adds a report of `boot`; a segment that has to be begun for it has `ordinal` and `notes`.
+    pub(crate) fn append(
+        &mut self,
+        boot: &Arc<str>,
+        head: &Head,
+        line: &[u8],
+        ordinal: &mut u64,
+        notes: &Notes,
+    ) -> io::Result<()> {
+        let mut packer = match self.resume(boot) {
+            Some(packer) => packer,
+            None => {
+                self.begin(boot, ordinal, notes)?;
+                Packer::new()
+            }
+        };
+        let Some(tail) = self.segments.back_mut() else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        // After an error the compressor knows a line that is not there, and is given up.
+        tail.put(&mut self.disk, head, &packer.pack(line))?;
+        self.packer = Some(packer);
+        Ok(())
+    }
+
+    /// Begins a segment, to which reports of `boot` will be appended.
+    pub(crate) fn begin(
+        &mut self,
+        boot: &Arc<str>,
+        ordinal: &mut u64,
+        notes: &Notes,
+    ) -> io::Result<()> {
+        let name = Name {
+            ordinal: *ordinal,
+            boot: boot.clone(),
+        };
+        self.packer = None;
+        // One that an earlier attempt left behind is empty.
+        let (mut log, _) = Log::open(&mut self.disk, name.to_string(), &mut |_, _| {})?;
+        log.append(&mut self.disk, &entry::notes(notes))?;
+        *ordinal += 1;
+        self.names_dirty = true;
+        self.segments.push_back(Segment {
+            name,
+            log,
+            entries: Vec::new(),
+            lost: Vec::new(),
+            notes: notes.clone(),
+            dirty: true,
+        });
+        Ok(())
+    }
+
+    /// Adds to the notes of the segment at `at`.
+    pub(crate) fn note(&mut self, at: usize, notes: &Notes) -> io::Result<()> {
+        let segment = &mut self.segments[at];
+        segment.log.append(&mut self.disk, &entry::notes(notes))?;
+        segment.notes.join(notes);
+        segment.dirty = true;
+        Ok(())
+    }
+
+    /// The deflate of a report.
+    pub(crate) fn packed(&mut self, segment: usize, entry: usize) -> io::Result<Vec<u8>> {
+        let segment = &self.segments[segment];
+        segment.entries[entry].read(&mut self.disk, &segment.name.to_string())
+    }
+
+    /// The line of a report, with its end. Fast for one after the other.
+    pub(crate) fn line(&mut self, segment: usize, entry: usize) -> io::Result<Vec<u8>> {
+        let ordinal = self.segments[segment].name.ordinal;
+        let reader = self.reader.take();
+        let mut reader = reader
+            .filter(|reader| reader.ordinal == ordinal && reader.next <= entry)
+            .unwrap_or_else(|| Reader {
+                ordinal,
+                next: 0,
+                unpacker: Unpacker::new(),
             });
+        loop {
+            let packed = self.packed(segment, reader.next)?;
+            let head = self.segments[segment].entries[reader.next].head;
+            let line = reader
+                .unpacker
+                .unpack(&packed, head.plain as usize, head.crc)?;
+            reader.next += 1;
+            if reader.next > entry {
+                self.reader = Some(reader);
+                return Ok(line);
+            }
         }
     }
 
-    pub(super) fn failed(&mut self, what: &str, name: &Name, error: &io::Error) {
-        let text = format!("cannot {what} segment {name}: {error}");
-        if self.last_error.as_deref() != Some(&text) {
-            log::error!("spool: {text}");
-        }
-        self.last_error = Some(text);
+    /// Forgets the place up to which lines were read, and the memory for it.
+    pub(crate) fn end_reading(&mut self) {
+        self.reader = None;
     }
+
+    /// Gives up what is only in memory to write faster.
+    pub(crate) fn rest(&mut self) {
+        self.reader = None;
+        self.packer = None;
+    }
+
+    /// Every loss up to this id is declared, as far as this store knows.
+    pub(crate) fn declared(&self) -> u64 {
+        let all = self.segments.iter().map(|segment| segment.notes.declared);
+        all.max().unwrap_or(0)
+    }
+
+    /// Notes that reports arrived: those of the segment at `at` for which `arrived` says so.
+    ///
+    /// A disk that does not take the note sends them again after a restart.
+    pub(crate) fn sent(&mut self, at: usize, arrived: &dyn Fn(u64) -> bool) -> io::Result<()> {
+        let segment = &mut self.segments[at];
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        let mut goes_on = false;
+        for entry in &mut segment.entries {
+            let seq = entry.head.seq;
+            let goes = !entry.gone && arrived(seq);
+            entry.gone |= goes;
+            match runs.last_mut() {
+                Some(run) if goes && goes_on => run.1 = seq,
+                _ if goes => runs.push((seq, seq)),
+                _ => {}
+            }
+            goes_on = goes;
+        }
+        if segment.entries.iter().all(|entry| entry.gone) && segment.lost.is_empty() {
+            // The file goes as a whole.
+            return Ok(());
+        }
+        for (first, last) in runs {
+            let record = entry::sent(first, last);
+            segment.log.append(&mut self.disk, &record)?;
+            segment.dirty = true;
+        }
+        Ok(())
+    }
+
+    /// Removes the files that nobody needs, but not the last if `keep_last`.
+    pub(crate) fn sweep(&mut self, declared: u64, keep_last: bool) -> io::Result<()> {
+        let mut at = 0;
+        let mut result = Ok(());
+        while at < self.segments.len() {
+            let is_last = at + 1 == self.segments.len();
+            if !self.segments[at].is_done(declared) || is_last && keep_last {
+                at += 1;
+                continue;
+            }
+            match self.disk.remove(&self.segments[at].name.to_string()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    result = Err(error);
+                    at += 1;
+                }
+                _ => {
+                    self.names_dirty = true;
+                    self.segments.remove(at);
+                    if is_last {
+                        self.packer = None;
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    /// Writes the segment at `at` anew with the reports for which `keep` is true; a crash leaves it
+    /// as it was or as it becomes. `judge` hears of each that is left out, and says in the end which
+    /// losses have to be remembered in it.
+    pub(crate) fn rewrite(
+        &mut self,
+        at: usize,
+        declared: u64,
+        keep: &dyn Fn(&Entry) -> bool,
+        judge: &mut dyn FnMut(Fate<'_>),
+        losses: &mut dyn FnMut() -> Vec<(u64, Gap)>,
+    ) -> io::Result<()> {
+        if at + 1 == self.segments.len() {
+            self.packer = None;
+        }
+        self.reader = None;
+        let name = self.segments[at].name.clone();
+        let thin = name.thin();
+        match self.disk.remove(&thin) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let written = self.fill(at, &thin, declared, keep, judge, losses);
+        self.reader = None;
+        match written {
+            Ok(mut segment) => {
+                let placed = segment.log.take_place_of(&mut self.disk, &name.to_string());
+                if let Err(error) = placed {
+                    drop(self.disk.remove(&thin));
+                    return Err(error);
+                }
+                self.segments[at] = segment;
+                self.names_dirty = true;
+                match self.syncs {
+                    true => self.sync_names(),
+                    false => Ok(()),
+                }
+            }
+            Err(error) => {
+                drop(self.disk.remove(&thin));
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(
+        &mut self,
+        at: usize,
+        thin: &str,
+        declared: u64,
+        keep: &dyn Fn(&Entry) -> bool,
+        judge: &mut dyn FnMut(Fate<'_>),
+        losses: &mut dyn FnMut() -> Vec<(u64, Gap)>,
+    ) -> io::Result<Segment> {
+        let old = &self.segments[at];
+        let mut lost: Vec<(u64, Gap)> = old.lost.clone();
+        lost.retain(|(id, _)| *id > declared);
+        let (log, _) = Log::open(&mut self.disk, thin, &mut |_, _| {})?;
+        let mut fresh = Segment {
+            name: old.name.clone(),
+            log,
+            entries: Vec::new(),
+            lost: Vec::new(),
+            notes: old.notes.clone(),
+            dirty: false,
+        };
+        fresh
+            .log
+            .append(&mut self.disk, &entry::notes(&fresh.notes))?;
+        let mut packer: Option<Packer> = None;
+        for index in 0..self.segments[at].entries.len() {
+            let entry = self.segments[at].entries[index];
+            if entry.gone {
+                continue;
+            }
+            let line = match self.line(at, index) {
+                Ok(line) => line,
+                Err(error)
+                    if error.kind() == io::ErrorKind::InvalidData
+                        || error.kind() == io::ErrorKind::UnexpectedEof
+                        || error.kind() == io::ErrorKind::NotFound =>
+                {
+                    judge(Fate::Damaged(&entry));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if !keep(&entry) {
+                judge(Fate::Dropped(&entry, line));
+                continue;
+            }
+            let packed = packer.get_or_insert_with(Packer::new).pack(&line);
+            fresh.put(&mut self.disk, &entry.head, &packed)?;
+        }
+        lost.extend(losses());
+        for (id, gap) in lost {
+            fresh.log.append(&mut self.disk, &entry::lost(id, &gap))?;
+            fresh.lost.push((id, gap));
+        }
+        fresh.dirty = false;
+        if self.syncs {
+            fresh.log.sync(&mut self.disk)?;
+        }
+        Ok(fresh)
+    }
+
+    /// Waits until everything is on the medium.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        for segment in self.segments.iter_mut().filter(|segment| segment.dirty) {
+            segment.log.sync(&mut self.disk)?;
+            segment.dirty = false;
+        }
+        if self.names_dirty {
+            self.sync_names()?;
+        }
+        Ok(())
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        self.disk.sync_names()?;
+        self.names_dirty = false;
+        Ok(())
+    }
+}
+
+impl Segment {
+    /// Appends a report.
+    fn put(&mut self, disk: &mut dyn Disk, head: &Head, packed: &[u8]) -> io::Result<()> {
+        let Ok(offset) = u32::try_from(self.log.size() + crate::durable::HEAD as u64) else {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        };
+        let mut rest = packed;
+        while rest.len() > PART {
+            let (part, behind) = rest.split_at(PART);
+            self.log.append(disk, &entry::part(part))?;
+            rest = behind;
+        }
+        self.log.append(disk, &entry::report(head, rest))?;
+        self.dirty = true;
+        self.notes.next_seq = self.notes.next_seq.max(head.seq + 1);
+        self.notes.declared = self.notes.declared.max(head.declared);
+        self.entries.push(Entry {
+            head: *head,
+            offset,
+            packed: packed.len() as u32,
+            packed_crc: crc32fast::hash(packed),
+            gone: false,
+        });
+        Ok(())
+    }
+}
+
+/// The gaps a line declares, which are lost if it is.
+pub(crate) fn declared_in(line: &[u8]) -> Gaps {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        #[serde(default)]
+        gaps: Vec<Gap>,
+    }
+    let mut gaps = Gaps::default();
+    // Most declare none, and need not be read for that.
+    let key = b"\"gaps\"";
+    if line.windows(key.len()).any(|window| window == key) {
+        if let Ok(line) = serde_json::from_slice::<Line>(line) {
+            gaps.extend(line.gaps);
+        }
+    }
+    gaps
 }

@@ -20,6 +20,8 @@ pub enum Answer {
         status: u16,
         retry_after: Option<Duration>,
     },
+    /// Anything at all while a captive portal answers for the web: it may be the portal's.
+    Captive { status: u16 },
     /// Anything else.
     Refused { status: u16 },
 }
@@ -49,7 +51,7 @@ impl Answer {
     pub fn is_the_servers(&self) -> bool {
         match self {
             Answer::Accepted | Answer::Busy { .. } => false,
-            Answer::Page { .. } | Answer::Redirect { .. } => true,
+            Answer::Page { .. } | Answer::Redirect { .. } | Answer::Captive { .. } => true,
             Answer::Refused { status } => !matches!(status, 400 | 401 | 403 | 413 | 422),
         }
     }
@@ -62,6 +64,41 @@ impl Answer {
             }
             _ => false,
         }
+    }
+
+    /// Whether fewer reports at a time may be accepted, and if not, whether the fault may be the one
+    /// report's that was sent.
+    pub fn is_about_the_batch(&self) -> bool {
+        match self {
+            Answer::Refused { status } => matches!(status, 400 | 413 | 422),
+            _ => false,
+        }
+    }
+
+    /// Whether what was sent is too large.
+    pub(super) fn is_about_the_size(&self) -> bool {
+        matches!(self, Answer::Refused { status: 413 })
+    }
+
+    /// Whether it can only be the API's own.
+    pub(super) fn is_the_apis(&self) -> bool {
+        !matches!(
+            self,
+            Answer::Page { .. } | Answer::Redirect { .. } | Answer::Captive { .. }
+        )
+    }
+
+    /// The same answer, given while a captive portal was in the way.
+    pub(super) fn under_a_portal(self) -> Self {
+        let status = match self {
+            Answer::Accepted => 200,
+            Answer::Page { status }
+            | Answer::Redirect { status }
+            | Answer::Busy { status, .. }
+            | Answer::Captive { status }
+            | Answer::Refused { status } => status,
+        };
+        Answer::Captive { status }
     }
 
     /// How long the server wants to be left alone.
@@ -97,6 +134,9 @@ impl fmt::Display for Answer {
             Answer::Accepted => f.write_str("accepted"),
             Answer::Page { status } => write!(f, "answered {status} with a web page"),
             Answer::Redirect { status } => write!(f, "answered {status}, a redirect"),
+            Answer::Captive { status } => {
+                write!(f, "answered {status}, or a captive portal in its place")
+            }
             Answer::Busy {
                 status,
                 retry_after: Some(wait),
@@ -161,6 +201,25 @@ mod tests {
         }
         for status in [200, 302, 401, 403, 407, 408, 429, 500, 502, 503, 504] {
             assert!(!judge(status).is_about_the_request(), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_halved_on_the_answers_that_are_about_what_is_in_it() {
+        for status in 100..600 {
+            let halved = [400, 413, 422].contains(&status);
+            assert_eq!(judge(status).is_about_the_batch(), halved, "{status}");
+        }
+    }
+
+    #[test]
+    fn under_a_captive_portal_no_answer_is_the_servers_word_on_what_was_sent() {
+        for status in 100..600 {
+            let answer = judge(status).under_a_portal();
+            assert_ne!(answer, Answer::Accepted);
+            assert!(answer.is_the_servers() && !answer.is_the_apis(), "{status}");
+            assert!(!answer.is_about_the_batch() && !answer.is_about_the_request());
+            assert_eq!(answer.asked_wait(), Duration::ZERO);
         }
     }
 

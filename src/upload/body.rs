@@ -1,10 +1,6 @@
 //! What is sent in a request, and how it is packed.
 
-use std::io::{self, Write};
-
 use bytes::Bytes;
-use flate2::write::GzEncoder;
-use flate2::Compression;
 
 use crate::config::UploadFormat;
 
@@ -27,29 +23,17 @@ impl Body {
         }
     }
 
-    /// Reports as `upload_format` wants them.
-    ///
-    /// # Errors
-    ///
-    /// They cannot be packed.
-    pub fn of_lines(lines: &[u8], format: UploadFormat) -> io::Result<Self> {
-        let gzip = gzip(lines)?;
-        Ok(match format {
+    /// Reports, one gzip member of NDJSON, as `upload_format` wants them.
+    pub fn of_gzip(gzip: Bytes, format: UploadFormat) -> Self {
+        match format {
             UploadFormat::Multipart => form(&gzip),
             UploadFormat::Ndjson => Body {
                 content_type: "application/x-ndjson".to_owned(),
                 gzip: true,
-                bytes: gzip.into(),
+                bytes: gzip,
             },
-        })
+        }
     }
-}
-
-/// One member, because many readers stop after the first.
-fn gzip(lines: &[u8]) -> io::Result<Vec<u8>> {
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(lines)?;
-    gzip.finish()
 }
 
 /// The original's form: one file named `data`.

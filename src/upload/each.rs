@@ -2,23 +2,23 @@
 //!
 //! One that does not arrive is given up: a later report declares it as a gap.
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::attempts::Attempts;
 use super::body::Body;
 use super::link::Link;
-use super::{DeliveryError, Facts};
-use crate::config::Config;
+use super::{DeliveryError, Part};
 use crate::spool::{self, Batch};
 
 /// Posts what comes until the spool stops.
-pub(super) async fn run(
-    mut link: Link,
-    config: &Config,
-    spool: &spool::Handle,
-    facts: &watch::Sender<Facts>,
-) -> Result<(), spool::Stopped> {
+pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stopped> {
+    let Part {
+        config,
+        spool,
+        facts,
+        asks,
+        ..
+    } = part;
     let mut attempts = Attempts::new(config);
     let mut appended = spool.facts();
     // A server that asks for a pause is left alone until then.
@@ -27,24 +27,31 @@ pub(super) async fn run(
     loop {
         appended.borrow_and_update();
         let Some(batch) = spool.next_batch(0).await? else {
-            appended.changed().await.map_err(|_| spool::Stopped)?;
+            tokio::select! {
+                changed = appended.changed() => changed.map_err(|_| spool::Stopped)?,
+                () = asks.0.notified() => facts.send_modify(|facts| facts.idle()),
+            }
             continue;
         };
         if Instant::now() < not_before {
             spool.given_up(batch.id).await?;
             continue;
         }
-        match post(&mut link, config, &batch).await {
+        let posted = post(&mut link, &batch).await;
+        if let Some(date) = link.take_date() {
+            spool.server_date(date).await?;
+        }
+        match posted {
             Ok(host) => {
                 spool.delivered(batch.id).await?;
                 attempts.accepted();
-                facts.send_modify(|facts| facts.accepted(host));
+                facts.send_modify(|facts| facts.delivered(host, batch.reports));
             }
             Err(error) => {
                 let text = error.to_string();
                 attempts.failed("report not sent", &text, error.asked_wait());
                 not_before = Instant::now() + config.pace.of(error.asked_wait());
-                facts.send_modify(|facts| facts.failed(text));
+                facts.send_modify(|facts| facts.refused(text));
                 spool.given_up(batch.id).await?;
                 // Giving up is a change as well; if the disk refuses even that, the next report is.
                 appended.changed().await.map_err(|_| spool::Stopped)?;
@@ -53,13 +60,9 @@ pub(super) async fn run(
     }
 }
 
-/// A report is posted as it is. Several stand together only if they were kept before `no-cache` was
-/// set; those go as they would have gone then.
-async fn post(link: &mut Link, config: &Config, batch: &Batch) -> Result<String, DeliveryError> {
-    let body = match batch.reports {
-        1 => Body::json(batch.lines.clone()),
-        _ => Body::of_lines(&batch.lines, config.upload_format).map_err(DeliveryError::Pack)?,
-    };
+/// A report is posted as it is.
+async fn post(link: &mut Link, batch: &Batch) -> Result<String, DeliveryError> {
+    let body = Body::json(batch.lines().map_err(DeliveryError::Unpack)?);
     link.begin();
     Ok(link.post(body).await?)
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::Resolve;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Method, Response, Url};
 
 use super::answer::Answer;
 use super::body::Body;
+use super::date;
 use super::endpoint::Endpoint;
 use crate::config::Config;
 use crate::tls::{self, words, TlsError};
@@ -23,7 +24,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection is kept for the next batch; between heartbeats there is none.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of an answer that are looked at.
+/// Bytes of an answer that are read; no API accepts anything in more words.
 const ANSWER_MAX: usize = 64 << 10;
 
 /// Why there was no answer. Never holds a query string, and of a URL only the host.
@@ -41,6 +42,20 @@ pub enum HttpError {
     Setup(String),
     #[error("{host}: {reason}")]
     Request { host: String, reason: String },
+}
+
+/// What came back from a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Reply {
+    pub answer: Answer,
+    /// What the server's clock says, seconds since the epoch.
+    pub date: Option<u64>,
+}
+
+/// What can go wrong on the way.
+enum Trouble {
+    Http(reqwest::Error),
+    TooLong,
 }
 
 /// Sends requests, one after the other.
@@ -68,14 +83,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// No connection, no whole answer in time, an answer that is not HTTP, or https without root
-    /// certificates on the device.
+    /// No connection, no whole answer in time, an answer that is not HTTP, one that accepts in more than
+    /// 64 KiB, or https without root certificates on the device.
     pub async fn send(
         &mut self,
         method: Method,
         to: &Endpoint,
         body: Body,
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<Reply, HttpError> {
         let client = match &mut self.inner {
             Some(client) => client,
             none => none.insert(build(&self.config, self.https)?),
@@ -90,19 +105,21 @@ impl Client {
         if let Some(bearer) = to.bearer() {
             request = request.header(AUTHORIZATION, bearer);
         }
-        match exchange(request).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => {
+        let reason = match exchange(request).await {
+            Ok(reply) => return Ok(reply),
+            Err(Trouble::TooLong) => format!("the answer is longer than {ANSWER_MAX} bytes"),
+            Err(Trouble::Http(error)) => {
                 let tls = words::explain(&error, to.is_https() && error.is_connect());
                 if tls.is_some() {
                     self.inner = None;
                 }
-                Err(HttpError::Request {
-                    host: to.host().to_owned(),
-                    reason: reason(error, tls),
-                })
+                reason(error, tls)
             }
-        }
+        };
+        Err(HttpError::Request {
+            host: to.host().to_owned(),
+            reason,
+        })
     }
 }
 
@@ -116,29 +133,36 @@ fn build(config: &Config, https: bool) -> Result<reqwest::Client, HttpError> {
         .map_err(|error| HttpError::Setup(reason(error, None)))
 }
 
-async fn exchange(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
-    let mut response = request.send().await?;
-    let body = beginning(&mut response).await?;
+async fn exchange(request: reqwest::RequestBuilder) -> Result<Reply, Trouble> {
+    let mut response = request.send().await.map_err(Trouble::Http)?;
+    let (body, is_whole) = beginning(&mut response).await.map_err(Trouble::Http)?;
     let header = |name| response.headers().get(name)?.to_str().ok();
-    Ok(Answer::judge(
+    let answer = Answer::judge(
         response.status().as_u16(),
         header(CONTENT_TYPE),
         header(RETRY_AFTER),
         &body,
-    ))
+    );
+    // Whatever sends that is no API.
+    if answer == Answer::Accepted && !is_whole {
+        return Err(Trouble::TooLong);
+    }
+    let date = header(DATE).and_then(date::parse);
+    Ok(Reply { answer, date })
 }
 
-/// The first [`ANSWER_MAX`] bytes of the body; the connection is given up if there are more.
-async fn beginning(response: &mut Response) -> reqwest::Result<Vec<u8>> {
+/// The first [`ANSWER_MAX`] bytes of the body and whether that is all; the connection is given up if
+/// there are more.
+async fn beginning(response: &mut Response) -> reqwest::Result<(Vec<u8>, bool)> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = ANSWER_MAX - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {
-            break;
+            return Ok((body, false));
         }
     }
-    Ok(body)
+    Ok((body, true))
 }
 
 /// A client for the page at `url` that looks names up by `resolver` and keeps no connection. Its server

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
+use tokio::sync::watch;
 
 use super::answer::Answer;
 use super::body::Body;
 use super::endpoint::Endpoint;
-use super::http::{Client, HttpError};
+use super::http::{Client, HttpError, Reply};
 use crate::config::Config;
+use crate::health::{self, Verdict};
 use crate::outage::Outage;
 
 /// Why something was not accepted.
@@ -35,6 +37,14 @@ impl LinkError {
         }
     }
 
+    /// The answer of the one server that was asked, if it gave one.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        match self {
+            LinkError::NotAccepted { answer, .. } => Some(*answer),
+            _ => None,
+        }
+    }
+
     /// How long the server wants to be left alone.
     pub(super) fn asked_wait(&self) -> Duration {
         match self {
@@ -48,6 +58,10 @@ impl LinkError {
 /// One or two servers that take reports.
 pub(super) struct Link {
     client: Client,
+    /// To know a captive portal, which answers for everybody.
+    health: watch::Receiver<health::Facts>,
+    /// What the clock of a server said, until it is taken; seconds since the epoch.
+    date: Option<u64>,
     main: Endpoint,
     backup: Option<Endpoint>,
     /// The backup took something, and is asked first until [`Link::begin`].
@@ -60,7 +74,11 @@ impl Link {
     /// # Errors
     ///
     /// `stats_url` is no URL to send to. A bad `backup_stats_url` is only logged.
-    pub(super) fn new(config: &Arc<Config>, mac: &str) -> Result<Self, HttpError> {
+    pub(super) fn new(
+        config: &Arc<Config>,
+        mac: &str,
+        health: watch::Receiver<health::Facts>,
+    ) -> Result<Self, HttpError> {
         let main = Endpoint::new("stats_url", &config.stats_url, config, mac)?;
         let backup = match config.backup_stats_url.as_str() {
             "" => None,
@@ -74,6 +92,8 @@ impl Link {
         };
         Ok(Link {
             client: Client::new(Arc::clone(config), [&main].into_iter().chain(&backup)),
+            health,
+            date: None,
             main,
             backup,
             on_backup: false,
@@ -88,21 +108,21 @@ impl Link {
 
     /// Posts `body`, and says which host took it.
     pub(super) async fn post(&mut self, body: Body) -> Result<String, LinkError> {
-        let (main, backup) = (&self.main, self.backup.as_ref());
+        let (main, backup) = (self.main.clone(), self.backup.clone());
         let Some(backup) = backup else {
-            return post(&mut self.client, main, body).await;
+            return self.post_to(&main, body).await;
         };
         if self.on_backup {
-            return post(&mut self.client, backup, body).await;
+            return self.post_to(&backup, body).await;
         }
-        let error = match post(&mut self.client, main, body.clone()).await {
+        let error = match self.post_to(&main, body.clone()).await {
             Err(error) if error.is_the_servers() => error,
             done => {
                 self.outage.over();
                 return done;
             }
         };
-        match post(&mut self.client, backup, body).await {
+        match self.post_to(&backup, body).await {
             Ok(host) => {
                 self.on_backup = true;
                 let text = error.to_string();
@@ -116,12 +136,24 @@ impl Link {
             }),
         }
     }
-}
 
-async fn post(client: &mut Client, to: &Endpoint, body: Body) -> Result<String, LinkError> {
-    let host = to.host().to_owned();
-    match client.send(Method::POST, to, body).await? {
-        Answer::Accepted => Ok(host),
-        answer => Err(LinkError::NotAccepted { host, answer }),
+    /// What the clock of the server said that answered last, once.
+    pub(super) fn take_date(&mut self) -> Option<u64> {
+        self.date.take()
+    }
+
+    async fn post_to(&mut self, to: &Endpoint, body: Body) -> Result<String, LinkError> {
+        let host = to.host().to_owned();
+        let Reply { mut answer, date } = self.client.send(Method::POST, to, body).await?;
+        if self.health.borrow().verdict == Some(Verdict::CaptivePortal) {
+            answer = answer.under_a_portal();
+        }
+        if answer.is_the_apis() {
+            self.date = date;
+        }
+        match answer {
+            Answer::Accepted => Ok(host),
+            answer => Err(LinkError::NotAccepted { host, answer }),
+        }
     }
 }

@@ -3,12 +3,13 @@
 //!
 //! One heartbeat after the other, each device at its own [`phase`], everything there is is sent in
 //! batches. After a failure the one retry rule of the agent ([`attempts`]) decides; when the server
-//! is back, all that waited goes. With `no-cache` each report is posted when it is taken, and
-//! nothing waits.
+//! is back, all that waited goes, beside what is new. With `no-cache` each report is posted when it is
+//! taken, and nothing waits.
 
 pub mod answer;
 pub mod attempts;
 pub mod body;
+mod date;
 mod each;
 pub mod endpoint;
 pub mod http;
@@ -22,17 +23,78 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{watch, Notify};
 use tokio::time::Instant;
 
 use crate::clock::epoch_seconds;
 use crate::config::Config;
 use crate::shutdown::Shutdown;
-use crate::spool;
+use crate::{health, spool};
+use answer::Answer;
 use link::{Link, LinkError};
 
-/// Bytes of NDJSON in one request, unless one segment of the spool is larger.
-pub const BATCH_MAX: u64 = 256 << 10;
+/// Bytes of reports, packed, in one request, unless one report is larger.
+pub const BATCH_MAX: u64 = 128 << 10;
+
+/// What the task that delivers owns.
+#[derive(Debug)]
+pub struct Part {
+    pub config: Arc<Config>,
+    /// The device's identity as the API knows it.
+    pub mac: String,
+    pub spool: spool::Handle,
+    /// To know a captive portal.
+    pub health: watch::Receiver<health::Facts>,
+    pub facts: watch::Sender<Facts>,
+    /// From [`asks`].
+    pub asks: Asks,
+}
+
+/// Where the task hears that somebody wants a delivery.
+#[derive(Debug, Clone)]
+pub struct Asks(Arc<Notify>);
+
+/// Asks the task for a delivery.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    ask: Arc<Notify>,
+    facts: watch::Receiver<Facts>,
+}
+
+/// A handle and what the task that sends `facts` needs to hear it.
+pub fn asks(facts: watch::Receiver<Facts>) -> (Handle, Asks) {
+    let ask = Arc::new(Notify::new());
+    let asks = Asks(Arc::clone(&ask));
+    (Handle { ask, facts }, asks)
+}
+
+impl Handle {
+    /// Has everything delivered now, whatever wait is under way, and returns what came of the first
+    /// request, or of the one under way. `None` if the task has ended.
+    pub async fn deliver(&self) -> Option<Outcome> {
+        let mut facts = self.facts.clone();
+        let before = facts.borrow_and_update().outcomes;
+        self.ask.notify_one();
+        let after = facts
+            .wait_for(|facts| facts.outcomes != before)
+            .await
+            .ok()?;
+        Some(after.outcome.clone())
+    }
+}
+
+/// What came of a request to deliver.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// Reports that were accepted; 0 if there was none to send.
+    pub accepted: u64,
+    /// Who accepted them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Why they were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
 
 /// The options a delivery is made from.
 pub const OPTIONS: &[&str] = &[
@@ -63,6 +125,11 @@ pub struct Facts {
     /// When the server last accepted something, if nothing has failed since.
     #[serde(skip)]
     pub accepted: Option<Instant>,
+    /// Of the newest request, and how many there were; wraps.
+    #[serde(skip)]
+    pub outcome: Outcome,
+    #[serde(skip)]
+    pub outcomes: u32,
 }
 
 impl Facts {
@@ -79,6 +146,35 @@ impl Facts {
         self.last_error = Some(why);
         self.accepted = None;
     }
+
+    /// `host` took `reports`.
+    fn delivered(&mut self, host: String, reports: u64) {
+        self.came(Outcome {
+            accepted: reports,
+            host: Some(host.clone()),
+            error: None,
+        });
+        self.accepted(host);
+    }
+
+    /// Nobody took what was sent.
+    fn refused(&mut self, why: String) {
+        self.came(Outcome {
+            error: Some(why.clone()),
+            ..Outcome::default()
+        });
+        self.failed(why);
+    }
+
+    /// There was nothing to send.
+    fn idle(&mut self) {
+        self.came(Outcome::default());
+    }
+
+    fn came(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+        self.outcomes = self.outcomes.wrapping_add(1);
+    }
 }
 
 /// Why a delivery ended before the spool was empty.
@@ -86,13 +182,20 @@ impl Facts {
 enum DeliveryError {
     #[error(transparent)]
     Link(#[from] LinkError),
-    #[error("reports cannot be packed: {0}")]
-    Pack(std::io::Error),
+    #[error("reports cannot be unpacked: {0}")]
+    Unpack(std::io::Error),
     #[error(transparent)]
     Spool(#[from] spool::Stopped),
 }
 
 impl DeliveryError {
+    fn answer(&self) -> Option<Answer> {
+        match self {
+            DeliveryError::Link(error) => error.answer(),
+            _ => None,
+        }
+    }
+
     /// How long the server wants to be left alone.
     fn asked_wait(&self) -> Duration {
         match self {
@@ -105,27 +208,23 @@ impl DeliveryError {
 /// Delivers until `shutdown`; an attempt under way is given up at once, and what it carried stays in
 /// the spool.
 ///
-/// `mac` is the device's identity as the API knows it. Without `stats_url` nothing is sent, and the
-/// facts say so. With `no-cache` the spool has to keep reports apart ([`spool::Settings`]).
-pub async fn run(
-    config: Arc<Config>,
-    mac: String,
-    spool: spool::Handle,
-    facts: watch::Sender<Facts>,
-    mut shutdown: Shutdown,
-) {
+/// Without `stats_url` nothing is sent, and the facts say so.
+pub async fn run(part: Part, mut shutdown: Shutdown) {
     let work = async {
-        match Link::new(&config, &mac) {
-            Ok(link) if config.no_cache => {
+        match Link::new(&part.config, &part.mac, part.health.clone()) {
+            Ok(link) if part.config.no_cache => {
                 // It ends with the spool, and so does the agent.
-                let _ = each::run(link, &config, &spool, &facts).await;
+                let _ = each::run(link, &part).await;
             }
-            Ok(link) => rounds::run(link, &config, &mac, &spool, &facts).await,
+            Ok(link) => rounds::Rounds::new(link, &part).run().await,
             Err(error) => {
                 let why = error.to_string();
                 log::warn!("{why}: reports are kept, none is sent");
-                facts.send_modify(|facts| facts.failed(why));
-                std::future::pending().await
+                part.facts.send_modify(|facts| facts.failed(why.clone()));
+                loop {
+                    part.asks.0.notified().await;
+                    part.facts.send_modify(|facts| facts.refused(why.clone()));
+                }
             }
         }
     };

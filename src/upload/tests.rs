@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::*;
-use crate::clock::Pace;
+use crate::clock::{Clock, Pace};
 use crate::logging::heard;
 use crate::shutdown::shutdown;
 
@@ -28,13 +28,28 @@ fn config() -> Config {
 fn empty_spool(dir: &Path) -> spool::Handle {
     let (handle, inbox) = spool::Handle::new();
     let settings = spool::Settings {
-        dir: dir.join("spool"),
         boot_id: "boot".to_owned(),
-        max: 1 << 20,
-        apart: false,
+        clock: Clock::default(),
+        place: spool::Place {
+            dir: dir.join("spool"),
+            max: 1 << 20,
+            flash: None,
+        },
     };
     tokio::spawn(spool::run(settings, inbox));
     handle
+}
+
+fn part(config: Arc<Config>, spool: spool::Handle, facts: watch::Sender<Facts>) -> Part {
+    let (_, asks) = asks(facts.subscribe());
+    Part {
+        config,
+        mac: MAC.to_owned(),
+        spool,
+        health: watch::channel(health::Facts::default()).1,
+        facts,
+        asks,
+    }
 }
 
 /// When the next `count` attempts begin.
@@ -64,7 +79,7 @@ async fn the_first_attempt_falls_into_the_spread_and_the_others_on_the_phase() {
     // A task of its own, so that it sees every change.
     let begun = tokio::spawn(attempts(facts, 50));
     let config = Arc::new(config());
-    tokio::spawn(run(config, MAC.to_owned(), spool, sender, stopped));
+    tokio::spawn(run(part(config, spool, sender), stopped));
     let begun = tokio::time::timeout(60 * HEARTBEAT, begun).await;
     let begun = begun.expect("one attempt a heartbeat").unwrap();
 
@@ -88,13 +103,7 @@ async fn it_ends_when_told_so_and_when_there_is_nobody_to_tell() {
         let (sender, _facts) = watch::channel(Facts::default());
         let (stop, stopped) = shutdown();
         let spool = empty_spool(tmp.path());
-        let task = tokio::spawn(run(
-            Arc::new(config()),
-            MAC.to_owned(),
-            spool,
-            sender,
-            stopped,
-        ));
+        let task = tokio::spawn(run(part(Arc::new(config()), spool, sender), stopped));
         if told {
             stop.fire();
         } else {
@@ -132,7 +141,7 @@ async fn the_log_warns_of_each_reason_once_until_something_was_accepted() {
         ..config()
     });
     spool.append(|_| b"{}".to_vec()).await.unwrap().unwrap();
-    let link = run(config, MAC.to_owned(), spool.clone(), sender, stopped);
+    let link = run(part(config, spool.clone(), sender), stopped);
     let link = tokio::spawn(link);
     let attempts = async {
         for status in [500, 500, 502, 502, 200] {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::known;
+use super::{known, Stamp};
 
 /// The device as a whole. Has no `boot_id` and `seq`: those belong to the line, see
 /// [`Report::to_line`].
@@ -40,7 +40,7 @@ pub struct Device {
     pub status: Option<u8>,
     /// Authorized stations; `None` if Wi-Fi could not be asked.
     pub connected: Option<usize>,
-    /// Seconds since the epoch by the system clock.
+    /// Seconds since the epoch by the system clock; in a line, that of its stamp.
     pub created_at: u64,
     pub hostname: Option<String>,
     /// Of `wan_name`, or else of the device that owns the default route of IPv6.
@@ -49,8 +49,8 @@ pub struct Device {
     pub kernel: Option<String>,
 }
 
-/// A device with the boot and the number that its line has, if it has one yet.
-pub(super) struct Stamped<'a>(pub(super) &'a Device, pub(super) Option<(&'a str, u64)>);
+/// A device with the stamp of its line, if it has one yet.
+pub(super) struct Stamped<'a>(pub(super) &'a Device, pub(super) Option<&'a Stamp<'a>>);
 
 impl Serialize for Stamped<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -75,11 +75,13 @@ impl Serialize for Stamped<'_> {
         map.serialize_entry("v", "4")?;
         known(&mut map, "status", &device.status)?;
         known(&mut map, "connected", &device.connected)?;
-        map.serialize_entry("created_at", &device.created_at)?;
+        let created_at = stamp.map_or(device.created_at, |stamp| stamp.created_at);
+        map.serialize_entry("created_at", &created_at)?;
         known(&mut map, "hostname", &device.hostname)?;
-        if let Some((boot_id, seq)) = stamp {
-            map.serialize_entry("boot_id", boot_id)?;
-            map.serialize_entry("seq", seq)?;
+        if let Some(stamp) = stamp {
+            map.serialize_entry("boot_id", stamp.boot_id)?;
+            map.serialize_entry("seq", &stamp.seq)?;
+            map.serialize_entry("clock", stamp.clock)?;
         }
         known(&mut map, "wan_ip6", &device.wan_ip6)?;
         known(&mut map, "target", &device.target)?;

@@ -9,7 +9,7 @@ mod interface;
 mod network;
 mod station;
 
-use serde::ser::SerializeMap;
+use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use device::Stamped;
@@ -36,13 +36,51 @@ pub struct Report {
     pub events: Vec<Event>,
 }
 
+/// What is known of a report only when it is kept.
+///
+/// (`boot_id`, `seq`) names it for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    pub boot_id: &'a str,
+    pub seq: u64,
+    /// Seconds since the epoch.
+    pub created_at: u64,
+    /// How sure that is: `ok` or `unsynced`.
+    pub clock: &'a str,
+}
+
+/// The parts of a line, in their order.
+const PARTS: [Part; 8] = [
+    Part::Ssids,
+    Part::Survey,
+    Part::Device,
+    Part::Interfaces,
+    Part::Events,
+    Part::Gaps,
+    Part::Dhcp,
+    Part::Stations,
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Ssids,
+    Survey,
+    Device,
+    Interfaces,
+    Events,
+    Gaps,
+    Dhcp,
+    Stations,
+}
+
 impl Report {
-    /// The report as the line that is kept and delivered, without its end of line.
+    /// The report as the line that is kept and delivered, without its end of line. `gaps` tells what
+    /// is missing before it and is left out when empty.
     ///
-    /// (`boot_id`, `seq`) names it for ever; `gaps` tells what is missing before it and is left out
-    /// when empty.
-    pub fn to_line<G: Serialize>(&self, boot_id: &str, seq: u64, gaps: &[G]) -> Vec<u8> {
-        struct Line<'a, G>(&'a Report, (&'a str, u64), &'a [G]);
+    /// Every other line has its parts and its stations in the opposite order: so what one line says of
+    /// a station is near to what the next says, and both are packed into less.
+    pub fn to_line<G: Serialize>(&self, stamp: &Stamp<'_>, gaps: &[G]) -> Vec<u8> {
+        struct Line<'a, G>(&'a Report, &'a Stamp<'a>, &'a [G]);
 
         impl<G: Serialize> Serialize for Line<'_, G> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -51,30 +89,35 @@ impl Report {
         }
 
         let stations = self.stations.as_ref().map_or(0, Vec::len);
-        let mut line = Vec::with_capacity(2048 + 512 * stations);
-        serde_json::to_writer(&mut line, &Line(self, (boot_id, seq), gaps))
+        let mut line = Vec::with_capacity(2048 + 640 * stations);
+        serde_json::to_writer(&mut line, &Line(self, stamp, gaps))
             .expect("memory takes every byte, and every key of a report is a string");
         line
     }
 
     fn write<S: Serializer, G: Serialize>(
         &self,
-        stamp: Option<(&str, u64)>,
+        stamp: Option<&Stamp<'_>>,
         gaps: &[G],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        known(&mut map, "ssids", &self.ssids)?;
-        known(&mut map, "survey", &self.survey)?;
-        known(&mut map, "stations", &self.stations)?;
-        known(&mut map, "dhcp", &self.dhcp)?;
-        map.serialize_entry("device", &Stamped(&self.device, stamp))?;
-        known(&mut map, "interfaces", &self.interfaces)?;
-        if !self.events.is_empty() {
-            map.serialize_entry("events", &self.events)?;
+        let back = stamp.is_some_and(|stamp| stamp.seq.is_multiple_of(2));
+        let mut parts = PARTS;
+        if back {
+            parts.reverse();
         }
-        if !gaps.is_empty() {
-            map.serialize_entry("gaps", gaps)?;
+        let mut map = serializer.serialize_map(None)?;
+        for part in parts {
+            match part {
+                Part::Ssids => known(&mut map, "ssids", &self.ssids)?,
+                Part::Survey => known(&mut map, "survey", &self.survey)?,
+                Part::Device => map.serialize_entry("device", &Stamped(&self.device, stamp))?,
+                Part::Interfaces => known(&mut map, "interfaces", &self.interfaces)?,
+                Part::Events => some(&mut map, "events", &self.events)?,
+                Part::Gaps => some(&mut map, "gaps", gaps)?,
+                Part::Dhcp => known(&mut map, "dhcp", &List::of(&self.dhcp, back))?,
+                Part::Stations => known(&mut map, "stations", &List::of(&self.stations, back))?,
+            }
         }
         map.end()
     }
@@ -83,6 +126,46 @@ impl Report {
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.write::<S, ()>(None, &[], serializer)
+    }
+}
+
+/// A list, the last first if it goes `back`.
+struct List<'a, T> {
+    items: &'a [T],
+    back: bool,
+}
+
+impl<'a, T> List<'a, T> {
+    fn of(items: &'a Option<Vec<T>>, back: bool) -> Option<Self> {
+        let items = items.as_deref()?;
+        Some(List { items, back })
+    }
+}
+
+impl<T: Serialize> Serialize for List<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.items.len()))?;
+        for n in 0..self.items.len() {
+            let at = if self.back {
+                self.items.len() - 1 - n
+            } else {
+                n
+            };
+            list.serialize_element(&self.items[at])?;
+        }
+        list.end()
+    }
+}
+
+/// Writes a list that has something in it.
+fn some<M: SerializeMap, T: Serialize>(
+    map: &mut M,
+    key: &'static str,
+    list: &[T],
+) -> Result<(), M::Error> {
+    match list {
+        [] => Ok(()),
+        list => map.serialize_entry(key, list),
     }
 }
 
@@ -114,12 +197,21 @@ mod tests {
             },
             ..Report::default()
         };
-        let line = |gaps: &[&str]| String::from_utf8(report.to_line("b-1", 5, gaps)).unwrap();
+        let line = |seq, gaps: &[&str]| {
+            let stamp = Stamp {
+                boot_id: "b-1",
+                seq,
+                created_at: 9,
+                clock: "ok",
+            };
+            String::from_utf8(report.to_line(&stamp, gaps)).unwrap()
+        };
         assert_eq!(
-            line(&[]),
-            r#"{"device":{"smv":"1\n2","mac":"","v":"4","created_at":7,"hostname":"h","boot_id":"b-1","seq":5,"kernel":"6.6"}}"#
+            line(5, &[]),
+            r#"{"device":{"smv":"1\n2","mac":"","v":"4","created_at":9,"hostname":"h","boot_id":"b-1","seq":5,"clock":"ok","kernel":"6.6"}}"#
         );
-        assert!(line(&["g"]).ends_with(r#""kernel":"6.6"},"gaps":["g"]}"#));
+        assert!(line(5, &["g"]).ends_with(r#""kernel":"6.6"},"gaps":["g"]}"#));
+        assert!(line(6, &["g"]).starts_with(r#"{"gaps":["g"],"device":{"smv""#));
     }
 
     #[test]

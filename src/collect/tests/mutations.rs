@@ -6,6 +6,7 @@ use super::super::event_log::Log;
 use super::super::question::Question;
 use super::super::survey;
 use super::samples::{data, value, Router, NOW};
+use super::stamp;
 use crate::collect::Report;
 use crate::ubus::blobmsg::Value;
 use crate::ubus::Notice;
@@ -105,7 +106,7 @@ fn the_rest_stands(asked: &Question, changed: &Report, report: &Report) {
 
 /// There is a report, and its line can be sent.
 fn is_a_line(report: &Report) {
-    let line = report.to_line::<()>("b", 1, &[]);
+    let line = report.to_line::<()>(&stamp("b", 1), &[]);
     assert!(!line.contains(&b'\n'));
     serde_json::from_slice::<serde_json::Value>(&line).unwrap();
 }

@@ -7,6 +7,7 @@ use super::super::join::{complete, join, Local};
 use super::super::replies::Replies;
 use super::reports::is_as_kept;
 use super::samples::{data, NOW};
+use super::stamp;
 use crate::collect::files::Files;
 use crate::collect::{Facts, Report};
 
@@ -54,11 +55,11 @@ fn without_scan_nothing_is_said_of_wifi_and_the_leases_stay() {
 fn an_empty_root_gives_a_report_of_what_the_agent_itself_knows() {
     let root = tempfile::tempdir().unwrap();
     let (report, _) = collect(root.path().to_str().unwrap(), true);
-    let line = report.to_line::<()>("b", 1, &[]);
+    let line = report.to_line::<()>(&stamp("b", 1), &[]);
     assert_eq!(
         String::from_utf8(line).unwrap(),
         format!(
-            r#"{{"device":{{"smv":"{}","mac":"94-83-C4-A1-B2-00","v":"4","created_at":1751450000,"boot_id":"b","seq":1}}}}"#,
+            r#"{{"device":{{"smv":"{}","mac":"94-83-C4-A1-B2-00","v":"4","created_at":1751450000,"boot_id":"b","seq":1,"clock":"ok"}}}}"#,
             env!("CARGO_PKG_VERSION")
         )
     );

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::samples::{data, NOW};
+use super::stamp;
 use crate::collect::{
     Counters, Device, Event, Interface, Lease, Neighbour, Report, Source, Ssid, Station,
 };
@@ -168,10 +169,10 @@ fn the_reference_explains_every_key_of_the_report_and_no_other() {
     let gap = Gap {
         from: Some(1),
         to: Some(2),
-        count: 3,
+        count: Some(3),
         reason: Reason::Full,
     };
-    let line = full().to_line("b", 1, &[gap]);
+    let line = full().to_line(&stamp("b", 1), &[gap]);
     let reference = std::fs::read_to_string(data("../../docs/report.md")).unwrap();
     let rows = reference
         .lines()

@@ -1,137 +1,85 @@
-//! What happens when there is more than fits.
+//! What happens when room runs out.
 
 use super::*;
-use crate::spool::{Reason, SpoolError};
+use crate::spool::SpoolError;
 
-fn size_on_disk(dir: &Path) -> u64 {
-    let files = std::fs::read_dir(dir).unwrap();
-    files
-        .map(|file| file.unwrap().metadata().unwrap().len())
-        .sum()
+fn small(ram: u64) -> (tempfile::TempDir, Spool) {
+    let tmp = tempfile::tempdir().unwrap();
+    let bounds = Bounds { ram, ..LARGE };
+    let spool = Spool::open(&tmp.path().join("spool"), BOOT, bounds).unwrap();
+    (tmp, spool)
 }
 
+// Row 32.
 #[test]
-fn the_oldest_reports_make_room_and_every_one_of_them_is_declared() {
-    let tmp = tempfile::tempdir().unwrap();
-    let dir = tmp.path().join("spool");
-    let max = 8 << 10;
-    let mut spool = Spool::open(&dir, BOOT, max).unwrap();
-    for at in 1..=1000 {
-        spool.append(&report(at, (at % 300) as usize)).unwrap();
-        assert!(size_on_disk(&dir) <= max, "{} bytes", size_on_disk(&dir));
-        assert_eq!(size_on_disk(&dir), spool.facts().bytes);
+fn when_room_runs_out_the_oldest_are_thinned_the_newest_stay_and_all_is_declared() {
+    let (_tmp, mut spool) = small(40_000);
+    for n in 0..400 {
+        spool.append(&report(200), after(15 * n)).unwrap();
+        assert!(spool.facts().bytes <= 40_000);
     }
-    assert!(spool.facts().bytes > max / 2, "room is used");
     let facts = spool.facts();
-    let out = deliver_all(&mut spool);
-    assert_eq!(out.len() as u64, facts.reports);
-    assert_eq!(out[0].at, facts.oldest.unwrap());
-    assert_eq!(seqs(&out), (out[0].seq..=1000).collect::<Vec<_>>());
-
-    let gaps: Vec<&Gap> = out.iter().flat_map(|a| &a.gaps).collect();
-    let lost: u64 = gaps.iter().map(|g| g.count).sum();
-    assert_eq!(
-        lost,
-        1000 - out.len() as u64,
-        "declared in what is left: {gaps:?}"
-    );
-    assert_eq!(lost, facts.dropped);
-    assert_eq!(gaps.iter().map(|g| g.from).min(), Some(Some(1)));
-    assert_eq!(gaps.iter().map(|g| g.to).max(), Some(Some(out[0].at - 1)));
-    assert!(gaps.iter().all(|g| g.reason == Reason::Full));
+    assert!(facts.thinned > 0 && facts.last_error.is_none(), "{facts:?}");
+    assert_eq!(facts.reports + facts.thinned + facts.dropped, 400);
+    let mut all = deliver_all(&mut spool, after(6050));
+    // What the last one left no room for is declared by the next.
+    spool.append(&report(0), after(6100)).unwrap();
+    all.extend(deliver_all(&mut spool, after(6200)));
+    let missing = declared(&all, Reason::Thinned) + declared(&all, Reason::Full);
+    assert_eq!(all.len() as u64 + missing, 401);
+    // The newest are there without a hole.
+    let last: Vec<u64> = seqs(&all).into_iter().rev().take(30).collect();
+    assert_eq!(last, (372..=401).rev().collect::<Vec<_>>());
 }
 
+// Row 26.
 #[test]
-fn a_batch_on_its_way_is_spared_and_arrives() {
-    let tmp = tempfile::tempdir().unwrap();
-    let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, 4 << 10).unwrap();
-    for at in 1..=5 {
-        spool.append(&report(at, 100)).unwrap();
+fn a_hundred_lines_of_a_kilobyte_are_delivered_all() {
+    let (_tmp, mut spool) = small(1 << 20);
+    for n in 0..100 {
+        spool.append(&report(900), after(n)).unwrap();
     }
-    let batch = spool.next_batch(1).unwrap();
-    let on_its_way = arrived(&batch.lines);
-    for at in 6..=100 {
-        spool.append(&report(at, 100)).unwrap();
-    }
-    spool.delivered(batch.id);
-    let mut out = on_its_way;
-    out.extend(deliver_all(&mut spool));
-    let lost: u64 = out.iter().flat_map(|a| &a.gaps).map(|g| g.count).sum();
-    assert!(lost > 0);
-    assert_eq!(
-        lost + out.len() as u64,
-        100,
-        "nothing is both declared and delivered"
-    );
+    let batch = spool.next_batch(1 << 20, after(100)).unwrap();
+    assert_eq!(seqs(&arrived(&batch)), (1..=100).collect::<Vec<_>>());
+    assert!(batch.plain > 32 << 10);
+    spool.delivered(batch.id, after(100));
+    assert_eq!(spool.facts().reports, 0);
 }
 
 #[test]
-fn a_batch_that_did_not_arrive_is_no_longer_spared() {
-    let tmp = tempfile::tempdir().unwrap();
-    let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, 4 << 10).unwrap();
-    spool.append(&report(1, 100)).unwrap();
-    let batch = spool.next_batch(1).unwrap();
-    spool.kept_back(batch.id);
-    for at in 2..=100 {
-        spool.append(&report(at, 100)).unwrap();
-    }
-    assert!(deliver_all(&mut spool)[0].seq > 1);
+fn a_report_that_is_larger_than_the_spool_is_refused_and_declared() {
+    let (_tmp, mut spool) = small(20_000);
+    let error = spool.append(&report(30_000), after(1)).unwrap_err();
+    assert!(matches!(error, SpoolError::TooLarge { .. }), "{error}");
+    spool.append(&report(0), after(2)).unwrap();
+    let all = deliver_all(&mut spool, after(3));
+    assert_eq!((seqs(&all), declared(&all, Reason::Full)), (vec![1], 1));
 }
 
 #[test]
-fn a_report_larger_than_the_spool_is_refused_and_declared() {
-    let tmp = tempfile::tempdir().unwrap();
-    let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, 4 << 10).unwrap();
-    spool.append(&report(1, 0)).unwrap();
-    let error = spool.append(&report(2, 5000)).unwrap_err();
-    assert!(
-        matches!(error, SpoolError::TooLarge { max: 4096, .. }),
-        "{error}"
-    );
-    spool.append(&report(3, 0)).unwrap();
-    let out = deliver_all(&mut spool);
-    assert_eq!(seqs(&out), [1, 2], "a refused report uses up no seq");
-    let gap = Gap {
-        from: Some(2),
-        to: Some(2),
-        count: 1,
-        reason: Reason::Full,
-    };
-    assert_eq!(out[1].gaps, [gap]);
-}
-
-#[test]
-fn a_report_that_is_not_one_line_is_refused() {
-    let tmp = tempfile::tempdir().unwrap();
-    let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, LARGE).unwrap();
-    for line in [&b""[..], b"{}\n", b"{}\n{}"] {
-        let error = spool.append(&|_| line.to_vec()).unwrap_err();
-        assert!(matches!(error, SpoolError::NotALine));
+fn a_report_is_one_line() {
+    let (_tmp, mut spool) = small(1 << 20);
+    for line in [&b""[..], b"{}\n", b"{\n}"] {
+        let build = move |_: &Stamp<'_>| line.to_vec();
+        let error = spool.append(&build, after(1)).unwrap_err();
+        assert_eq!(error.to_string(), "spool: a report must be one line");
     }
     assert_eq!(spool.facts().reports, 0);
 }
 
 #[test]
-fn a_batch_is_whole_segments_up_to_its_size_and_at_least_one() {
-    let tmp = tempfile::tempdir().unwrap();
-    let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, LARGE).unwrap();
-    for at in 1..=30 {
-        spool.append(&report(at, 10_000)).unwrap();
+fn a_report_of_any_size_that_fits_is_packed_and_delivered_whole() {
+    let (_tmp, mut spool) = small(4 << 20);
+    for (n, pad) in [0, 50_000, 70_000, 200_000, 1_000_000]
+        .into_iter()
+        .enumerate()
+    {
+        spool.append(&report(pad), after(n as u64)).unwrap();
     }
-    let batch = spool.next_batch(1).unwrap();
-    assert!(batch.lines.len() >= 64 << 10 && batch.lines.len() < 75 << 10);
-    let again = spool.next_batch(150 << 10).unwrap();
-    assert!(
-        again.lines.starts_with(&batch.lines),
-        "undelivered reports come again"
-    );
-    assert!(again.lines.len() > 128 << 10 && again.lines.len() <= 150 << 10);
-    spool.delivered(batch.id);
-    assert_eq!(
-        spool.facts().reports,
-        30,
-        "a batch that is void deletes nothing"
-    );
-    spool.delivered(again.id);
-    assert_eq!(spool.facts().reports, 30 - again.reports);
+    let mut all = Vec::new();
+    while let Some(batch) = spool.next_batch(128 << 10, after(9)) {
+        all.extend(arrived(&batch));
+        spool.delivered(batch.id, after(9));
+    }
+    assert_eq!(seqs(&all), [1, 2, 3, 4, 5]);
 }

@@ -1,114 +1,117 @@
-//! A spool that moves to another directory.
+//! A spool that moves to other directories.
+
+use std::fs;
 
 use super::*;
-use crate::spool::{run, Handle, Settings};
+use crate::spool::{run, Flash, Handle};
 
-fn seqs(spool: &mut Spool<Directory>) -> Vec<u64> {
-    let mut seqs = Vec::new();
-    while let Some(batch) = spool.next_batch(LARGE) {
-        seqs.extend(arrived(&batch.lines).iter().map(|report| report.seq));
-        spool.delivered(batch.id);
+struct Mover {
+    handle: Handle,
+    place: Place,
+}
+
+impl Mover {
+    fn start(dir: &Path) -> Self {
+        let (handle, inbox) = Handle::new();
+        let settings = settings(&dir.join("first"));
+        let place = settings.place.clone();
+        tokio::spawn(run(settings, inbox));
+        Mover { handle, place }
     }
-    seqs
-}
 
-#[test]
-fn a_spool_that_moves_takes_every_report_along_and_counts_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-    let mut old = Spool::open(&from, BOOT, LARGE).unwrap();
-    for at in 1..=5 {
-        old.append(&report(at, 20_000)).unwrap();
+    async fn append(&self, count: usize, pad: usize) {
+        for _ in 0..count {
+            self.handle.append(report(pad)).await.unwrap().unwrap();
+        }
     }
-    let given_out = old.next_batch(LARGE).unwrap();
-    let mut new = Spool::open(&to, BOOT, LARGE).unwrap();
-    new.take_over(&mut old).unwrap();
-    new.append(&report(6, 10)).unwrap();
-    assert_eq!(new.facts().reports, 6);
-    // Nobody knows any more what that batch was.
-    new.delivered(given_out.id);
-    assert_eq!(new.facts().reports, 6);
-    assert_eq!(std::fs::read_dir(&from).unwrap().count(), 0);
-    drop(new);
 
-    let mut again = Spool::open(&to, BOOT, LARGE).unwrap();
-    assert_eq!(seqs(&mut again), [1, 2, 3, 4, 5, 6]);
-    drop(again);
-    let mut empty = Spool::open(&to, BOOT, LARGE).unwrap();
-    empty.append(&report(7, 10)).unwrap();
-    assert_eq!(seqs(&mut empty), [7]);
+    async fn settle(&self) {
+        self.handle.settle(self.place.clone()).await.unwrap();
+        // An answer says that it is done.
+        self.handle.newest().await.unwrap();
+    }
+
+    async fn take_all(&self) -> Vec<u64> {
+        let mut all = Vec::new();
+        while let Some(batch) = self.handle.next_batch(2000).await.unwrap() {
+            all.extend(seqs(&arrived(&batch)));
+            self.handle.delivered(batch.id).await.unwrap();
+        }
+        all
+    }
 }
 
-#[test]
-fn an_empty_spool_that_moves_counts_on_after_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut old = Spool::open(&dir.path().join("from"), BOOT, LARGE).unwrap();
-    old.append(&report(1, 10)).unwrap();
-    assert_eq!(seqs(&mut old), [1]);
-    let mut new = Spool::open(&dir.path().join("to"), BOOT, LARGE).unwrap();
-    new.take_over(&mut old).unwrap();
-    drop(new);
-    let mut new = Spool::open(&dir.path().join("to"), BOOT, LARGE).unwrap();
-    new.append(&report(2, 10)).unwrap();
-    assert_eq!(seqs(&mut new), [2]);
-}
-
-#[test]
-fn what_lies_at_the_new_place_already_stays_and_comes_first() {
-    let dir = tempfile::tempdir().unwrap();
-    let to = dir.path().join("to");
-    let mut earlier = Spool::open(&to, "an-earlier-boot", LARGE).unwrap();
-    earlier.append(&report(1, 10)).unwrap();
-    drop(earlier);
-    let mut old = Spool::open(&dir.path().join("from"), BOOT, LARGE).unwrap();
-    old.append(&report(2, 10)).unwrap();
-    let mut new = Spool::open(&to, BOOT, LARGE).unwrap();
-    new.take_over(&mut old).unwrap();
-    let batch = new.next_batch(LARGE).unwrap();
-    let boots: Vec<_> = arrived(&batch.lines)
-        .into_iter()
-        .map(|r| r.boot_id)
-        .collect();
-    assert_eq!(boots, ["an-earlier-boot", BOOT]);
+fn files(dir: &Path) -> usize {
+    fs::read_dir(dir).unwrap().count()
 }
 
 #[tokio::test]
-async fn a_new_bound_and_a_new_place_hold_at_once_and_a_wrong_place_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
-    let in_the_way = dir.path().join("file");
-    std::fs::write(&in_the_way, "").unwrap();
-    let (spool, inbox) = Handle::new();
-    let settings = Settings {
-        dir: first.clone(),
-        boot_id: BOOT.to_owned(),
-        max: LARGE,
-        apart: false,
-    };
-    let task = tokio::spawn(run(settings, inbox));
-    for at in 1..=10 {
-        spool.append(report(at, 10_000)).await.unwrap().unwrap();
-    }
-    spool
-        .settle(in_the_way.clone(), LARGE, false)
-        .await
-        .unwrap();
-    spool.append(report(11, 10_000)).await.unwrap().unwrap();
-    let facts = spool.facts().borrow().clone();
-    assert_eq!((facts.reports, facts.dropped), (11, 0));
-    let error = facts.last_error.unwrap();
-    assert!(
-        error.contains("file") && error.ends_with("first stays in use"),
-        "{error}"
-    );
+async fn a_spool_that_moves_takes_every_report_along_and_counts_on() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut mover = Mover::start(tmp.path());
+    mover.append(5, 20_000).await;
+    let given_out = mover.handle.next_batch(1 << 20).await.unwrap().unwrap();
+    mover.place.dir = tmp.path().join("second");
+    mover.settle().await;
+    mover.append(1, 10).await;
+    // Nobody knows any more what that batch was.
+    mover.handle.delivered(given_out.id).await.unwrap();
+    assert_eq!(mover.handle.facts().borrow().reports, 6);
+    assert_eq!(files(&tmp.path().join("first")), 0);
+    assert_eq!(mover.take_all().await, [1, 2, 3, 4, 5, 6]);
+    // It counts on after a restart at the new place, too.
+    let mut again = Spool::open(&tmp.path().join("second"), BOOT, LARGE).unwrap();
+    again.append(&report(10), after(1)).unwrap();
+    assert_eq!(seqs(&deliver_all(&mut again, after(1))), [7]);
+}
 
-    spool.settle(second, 60_000, false).await.unwrap();
-    spool.append(report(12, 10_000)).await.unwrap().unwrap();
-    let facts = spool.facts().borrow().clone();
+#[tokio::test]
+async fn a_new_bound_holds_at_once_and_a_wrong_place_changes_nothing() {
+    let tmp = tempfile::tempdir().unwrap();
+    let in_the_way = tmp.path().join("file");
+    fs::write(&in_the_way, "").unwrap();
+    let other = tmp.path().join("other");
+    drop(Spool::open(&other, "an-earlier-boot", LARGE).unwrap());
+    let mut mover = Mover::start(tmp.path());
+    mover.append(10, 10_000).await;
+    let first = mover.place.dir.clone();
+    for (place, why) in [(in_the_way, "not a directory"), (other, "other reports")] {
+        mover.place.dir = place;
+        mover.settle().await;
+        let facts = mover.handle.facts().borrow().clone();
+        assert_eq!((facts.reports, facts.dropped), (10, 0));
+        let error = facts.last_error.unwrap();
+        assert!(error.contains(why), "{error}");
+        assert!(error.ends_with("first stays in use"), "{error}");
+    }
+    mover.place.dir = first;
+    mover.place.max = 60_000;
+    mover.settle().await;
+    let facts = mover.handle.facts().borrow().clone();
     assert_eq!(facts.last_error, None);
-    assert!(facts.bytes <= 60_000 && facts.dropped > 0, "{facts:?}");
-    assert_eq!(facts.reports + facts.dropped, 12);
-    assert_eq!(std::fs::read_dir(first).unwrap().count(), 0);
-    drop(spool);
-    task.await.unwrap();
+    assert!(facts.bytes <= 60_000, "{facts:?}");
+    assert_eq!(facts.reports + facts.thinned + facts.dropped, 10);
+}
+
+#[tokio::test]
+async fn an_archive_comes_moves_and_goes_and_nothing_gets_lost() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut mover = Mover::start(tmp.path());
+    mover.append(3, 100).await;
+    for dir in ["one", "two"] {
+        let dir = tmp.path().join(dir);
+        mover.place.flash = Some(Flash {
+            dir: dir.clone(),
+            max: 1 << 20,
+            daily: 1 << 20,
+        });
+        mover.settle().await;
+        mover.append(1, 100).await;
+        assert_eq!(mover.handle.facts().borrow().last_error, None);
+        assert_eq!(files(&dir), 0);
+    }
+    mover.place.flash = None;
+    mover.settle().await;
+    mover.append(1, 100).await;
+    assert_eq!(mover.take_all().await, [1, 2, 3, 4, 5, 6]);
 }

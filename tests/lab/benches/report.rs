@@ -10,7 +10,7 @@ use std::sync::{mpsc as threads, Arc};
 use std::time::Duration;
 
 use socketman::clock::Pace;
-use socketman::collect::{self, Facts, History, Part, Report};
+use socketman::collect::{self, Facts, History, Part, Report, Stamp};
 use socketman::config::uci::Directories;
 use socketman::config::Config;
 use socketman::shutdown::shutdown;
@@ -123,7 +123,13 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
         let report = runtime.block_on(reports.recv());
         report.ok_or("the collector ended")
     };
-    let line = |report: &Report| report.to_line::<()>("b", 1, &[]).len();
+    let stamp = Stamp {
+        boot_id: "b",
+        seq: 1,
+        created_at: 1_780_000_000,
+        clock: "ok",
+    };
+    let line = |report: &Report| report.to_line::<()>(&stamp, &[]).len();
     // One is waiting in the channel, and one for room in it.
     for _ in 0..3 {
         next()?;

@@ -102,7 +102,7 @@ pub async fn run(lab: &mut Lab, signals: &mut Signals) -> Result<(), ConsoleErro
                         report.stations.len(),
                         report.interfaces,
                         report.bytes,
-                        if report.gaps > 0 { ", declares losses" } else { "" },
+                        if report.missing > 0 { ", declares losses" } else { "" },
                     ))?;
                 }
             }

@@ -14,8 +14,9 @@ pub struct Glance {
     /// Addresses of the authorised stations, sorted.
     pub stations: Vec<String>,
     pub interfaces: usize,
-    /// Gaps it declares.
-    pub gaps: usize,
+    /// Reports it declares missing. What a power cut took before the first start is not counted: nobody
+    /// knows whether there was anything.
+    pub missing: u64,
     /// Of the line.
     pub bytes: usize,
 }
@@ -26,7 +27,13 @@ struct Report {
     device: Device,
     stations: Vec<Station>,
     interfaces: Vec<IgnoredAny>,
-    gaps: Vec<IgnoredAny>,
+    gaps: Vec<Gap>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Gap {
+    count: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -93,7 +100,7 @@ fn glance(line: &[u8]) -> io::Result<Glance> {
         seq: report.device.seq,
         stations,
         interfaces: report.interfaces.len(),
-        gaps: report.gaps.len(),
+        missing: report.gaps.iter().filter_map(|gap| gap.count).sum(),
         bytes: line.len(),
     })
 }
@@ -117,12 +124,12 @@ mod tests {
             .append(true)
             .open(&path)
             .unwrap();
-        let first = "{\"stations\":[{\"mac\":\"B\"},{\"mac\":\"A\",\"authorized\":true},{\"mac\":\"C\",\"authorized\":false}],\"device\":{\"seq\":1},\"gaps\":[{}]}\n";
+        let first = "{\"stations\":[{\"mac\":\"B\"},{\"mac\":\"A\",\"authorized\":true},{\"mac\":\"C\",\"authorized\":false}],\"device\":{\"seq\":1},\"gaps\":[{\"count\":2},{\"count\":null},{\"count\":3}]}\n";
         write!(file, "{first}{{\"device\":{{\"se").unwrap();
         let expected = Glance {
             seq: 1,
             stations: vec!["A".into(), "B".into()],
-            gaps: 1,
+            missing: 5,
             bytes: first.len(),
             ..Glance::default()
         };

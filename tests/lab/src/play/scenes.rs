@@ -272,7 +272,7 @@ impl Play<'_> {
         let declared: Vec<u64> = self
             .reports
             .iter()
-            .filter(|r| r.gaps > 0)
+            .filter(|r| r.missing > 0)
             .map(|r| r.seq)
             .collect();
         if !declared.is_empty() {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use socketman::clock::Pace;
+use socketman::clock::{Clock, Pace};
 use socketman::config::{Config, Secret};
+use socketman::health;
 use socketman::shutdown::{shutdown, Trigger};
 use socketman::spool::{self, Stamp};
 use socketman::upload;
@@ -33,6 +34,8 @@ pub(crate) fn config(stats_url: String) -> Config {
 pub(crate) struct Agent {
     pub(crate) spool: spool::Handle,
     pub(crate) facts: watch::Receiver<upload::Facts>,
+    pub(crate) deliveries: upload::Handle,
+    pub(crate) health: watch::Sender<health::Facts>,
     pub(crate) stop: Trigger,
     pub(crate) spool_task: JoinHandle<()>,
     pub(crate) upload_task: JoinHandle<()>,
@@ -41,26 +44,34 @@ pub(crate) struct Agent {
 impl Agent {
     pub(crate) fn start(dir: &Path, config: Config) -> Self {
         let settings = spool::Settings {
-            dir: dir.join("spool"),
             boot_id: BOOT.to_owned(),
-            max: config.spool_max,
-            apart: config.no_cache,
+            clock: Clock::default(),
+            place: spool::Place {
+                dir: dir.join("spool"),
+                max: config.spool_max,
+                flash: None,
+            },
         };
         let (spool, inbox) = spool::Handle::new();
         let spool_task = tokio::spawn(spool::run(settings, inbox));
         let (sender, facts) = watch::channel(upload::Facts::default());
         let (stop, stopped) = shutdown();
-        let config = Arc::new(config);
-        let upload_task = tokio::spawn(upload::run(
-            config,
-            MAC.to_owned(),
-            spool.clone(),
-            sender,
-            stopped,
-        ));
+        let (deliveries, asks) = upload::asks(facts.clone());
+        let (health, health_known) = watch::channel(health::Facts::default());
+        let part = upload::Part {
+            config: Arc::new(config),
+            mac: MAC.to_owned(),
+            spool: spool.clone(),
+            health: health_known,
+            facts: sender,
+            asks,
+        };
+        let upload_task = tokio::spawn(upload::run(part, stopped));
         Agent {
             spool,
             facts,
+            deliveries,
+            health,
             stop,
             spool_task,
             upload_task,
@@ -115,10 +126,18 @@ impl Agent {
     }
 }
 
+/// A report with `pad` bytes that cannot be packed into much less.
 pub(crate) fn report(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
+    let mut noise = fastrand::Rng::with_seed(stamp.seq);
+    let pad: String = (0..pad).map(|_| noise.alphanumeric()).collect();
     let mut report = json!({
-        "device": {"created_at": 1_700_000_000 + stamp.seq, "boot_id": stamp.boot_id, "seq": stamp.seq},
-        "pad": "x".repeat(pad),
+        "device": {
+            "created_at": stamp.created_at,
+            "boot_id": stamp.boot_id,
+            "seq": stamp.seq,
+            "clock": stamp.clock.word(),
+        },
+        "pad": pad,
     });
     if !stamp.gaps.is_empty() {
         report["gaps"] = json!(stamp.gaps);

@@ -37,10 +37,8 @@ async fn nothing_is_lost_over(fault: Mode, failure: &str) {
 }
 
 #[tokio::test]
-async fn whatever_the_api_answers_but_2xx_keeps_the_reports() {
-    for status in [
-        301, 302, 307, 400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 504,
-    ] {
+async fn whatever_the_api_answers_of_itself_but_2xx_keeps_the_reports() {
+    for status in [301, 302, 307, 401, 403, 404, 429, 500, 502, 503, 504] {
         nothing_is_lost_over(Mode::Status(status, None), &format!("answered {status}")).await;
     }
 }

@@ -97,6 +97,11 @@ async fn stopping_gives_up_an_attempt_at_once_and_keeps_its_reports() {
         .unwrap();
     let stopping = tokio::time::timeout(Duration::from_secs(5), agent.stop());
     stopping.await.expect("it does not wait for the answer");
-    let spool = spool::Spool::open(&tmp.path().join("spool"), BOOT, 1 << 20).unwrap();
+    let bounds = spool::Bounds {
+        ram: 1 << 20,
+        flash: 0,
+        flash_daily: 0,
+    };
+    let spool = spool::Spool::open(&tmp.path().join("spool"), BOOT, bounds).unwrap();
     assert_eq!(spool.facts().reports, 1);
 }

@@ -5,6 +5,7 @@
 
 mod agent;
 mod answers;
+mod asked;
 mod backup;
 mod formats;
 mod kills;

@@ -1,0 +1,305 @@
+//! The records of a segment.
+//!
+//! ```text
+//!  part    'p'  bytes of a report that is too long for one record, before its own
+//!  report  'r'  clock u8, seq u64, at u64, mono u32, plain u32, crc u32, declared u64, bytes
+//!  lost    'l'  id u64, the gap as JSON
+//!  sent    's'  first u64, last u64: these arrived
+//!  notes   'n'  next seq u64, declared u64, fixed u64, since u64, anchors: (first u64, last u64, base u64) …
+//! ```
+//!
+//! All numbers are big-endian. `bytes` is raw deflate that goes on where the report before it ended,
+//! up to a flush; `plain` and `crc` (CRC-32) are of the line they give, with its end.
+
+use super::gap::Gap;
+use crate::durable::PAYLOAD_MAX;
+
+/// Bytes of a report's record before its deflate.
+pub(crate) const REPORT_HEAD: usize = 38;
+
+/// Bytes of deflate in a part.
+pub(crate) const PART: usize = PAYLOAD_MAX - REPORT_HEAD;
+
+/// Periods of a boot in which the clock was wrong and then set right; more are not restamped.
+pub(crate) const ANCHORS_MAX: usize = 32;
+
+/// How sure the time of a report is, as its `clock` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Clock {
+    /// The clock was right.
+    Ok,
+    /// Nobody knows whether it was.
+    Unsynced,
+    /// It was not known to be right, and the time was worked out when it was.
+    Restamped,
+}
+
+impl Clock {
+    /// The word in a report.
+    pub fn word(self) -> &'static str {
+        match self {
+            Clock::Ok => "ok",
+            Clock::Unsynced => "unsynced",
+            Clock::Restamped => "restamped",
+        }
+    }
+}
+
+/// What is known of a report without reading its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) seq: u64,
+    /// `created_at` as the line says it.
+    pub(crate) at: u64,
+    /// Seconds since the boot.
+    pub(crate) mono: u32,
+    pub(crate) clock: Clock,
+    /// It declares every loss up to this id.
+    pub(crate) declared: u64,
+    /// Bytes of the line.
+    pub(crate) plain: u32,
+    /// CRC-32 of the line.
+    pub(crate) crc: u32,
+}
+
+/// When a clock that was wrong is known to have been wrong by how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    /// Seqs it is for.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// Seconds since the epoch at the boot.
+    pub(crate) base: u64,
+}
+
+/// What a boot has to remember beside its reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Notes {
+    pub(crate) next_seq: u64,
+    /// Every loss up to this id is declared by a report that was kept.
+    pub(crate) declared: u64,
+    /// Reports up to this seq were sent with the time they have.
+    pub(crate) fixed: u64,
+    /// A power cut loses nothing that was taken before, seconds since the epoch: [`Notes::ALL_SAFE`]
+    /// if it loses nothing at all, 0 if nobody knows.
+    pub(crate) since: u64,
+    pub(crate) anchors: Vec<Anchor>,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Notes {
+            next_seq: 0,
+            declared: 0,
+            fixed: 0,
+            since: Notes::ALL_SAFE,
+            anchors: Vec::new(),
+        }
+    }
+}
+
+impl Notes {
+    /// A [`Notes::since`] that never comes.
+    pub(crate) const ALL_SAFE: u64 = u64::MAX;
+
+    /// Takes over what `other` knows and this does not.
+    pub(crate) fn join(&mut self, other: &Notes) {
+        self.next_seq = self.next_seq.max(other.next_seq);
+        self.declared = self.declared.max(other.declared);
+        self.fixed = self.fixed.max(other.fixed);
+        self.since = self.since.min(other.since);
+        for anchor in &other.anchors {
+            if !self.anchors.contains(anchor) {
+                self.anchors.push(*anchor);
+            }
+        }
+    }
+}
+
+/// A record, read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Record<'a> {
+    Part,
+    Report(Head, &'a [u8]),
+    Lost(u64, Gap),
+    Sent(u64, u64),
+    Notes(Notes),
+}
+
+/// Takes numbers off the front of bytes.
+struct Numbers<'a>(&'a [u8]);
+
+impl Numbers<'_> {
+    fn u8(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*first))
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        let (first, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_be_bytes(*first))
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record; `None` if it is none of ours.
+    pub(crate) fn decode(payload: &'a [u8]) -> Option<Self> {
+        let mut rest = Numbers(payload);
+        Some(match rest.u8()? {
+            b'p' => Record::Part,
+            b'r' => {
+                let clock = match rest.u8()? {
+                    0 => Clock::Ok,
+                    1 => Clock::Unsynced,
+                    _ => return None,
+                };
+                let head = Head {
+                    clock,
+                    seq: rest.u64()?,
+                    at: rest.u64()?,
+                    mono: rest.u32()?,
+                    plain: rest.u32()?,
+                    crc: rest.u32()?,
+                    declared: rest.u64()?,
+                };
+                Record::Report(head, rest.0)
+            }
+            b'l' => Record::Lost(rest.u64()?, serde_json::from_slice(rest.0).ok()?),
+            b's' => Record::Sent(rest.u64()?, rest.u64()?),
+            b'n' => {
+                let mut notes = Notes {
+                    next_seq: rest.u64()?,
+                    declared: rest.u64()?,
+                    fixed: rest.u64()?,
+                    since: rest.u64()?,
+                    anchors: Vec::new(),
+                };
+                while !rest.0.is_empty() && notes.anchors.len() < ANCHORS_MAX {
+                    notes.anchors.push(Anchor {
+                        first: rest.u64()?,
+                        last: rest.u64()?,
+                        base: rest.u64()?,
+                    });
+                }
+                Record::Notes(notes)
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn numbers(kind: u8, numbers: &[u64]) -> Vec<u8> {
+    let mut payload = vec![kind];
+    for number in numbers {
+        payload.extend_from_slice(&number.to_be_bytes());
+    }
+    payload
+}
+
+pub(crate) fn part(bytes: &[u8]) -> Vec<u8> {
+    [b"p", bytes].concat()
+}
+
+pub(crate) fn report(head: &Head, bytes: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(REPORT_HEAD + bytes.len());
+    payload.extend_from_slice(&[b'r', u8::from(head.clock != Clock::Ok)]);
+    payload.extend_from_slice(&head.seq.to_be_bytes());
+    payload.extend_from_slice(&head.at.to_be_bytes());
+    payload.extend_from_slice(&head.mono.to_be_bytes());
+    payload.extend_from_slice(&head.plain.to_be_bytes());
+    payload.extend_from_slice(&head.crc.to_be_bytes());
+    payload.extend_from_slice(&head.declared.to_be_bytes());
+    payload.extend_from_slice(bytes);
+    payload
+}
+
+pub(crate) fn lost(id: u64, gap: &Gap) -> Vec<u8> {
+    let mut payload = numbers(b'l', &[id]);
+    serde_json::to_writer(&mut payload, gap).expect("memory takes every byte");
+    payload
+}
+
+pub(crate) fn sent(first: u64, last: u64) -> Vec<u8> {
+    numbers(b's', &[first, last])
+}
+
+pub(crate) fn notes(notes: &Notes) -> Vec<u8> {
+    let fixed = [notes.next_seq, notes.declared, notes.fixed, notes.since];
+    let mut payload = numbers(b'n', &fixed);
+    for anchor in notes.anchors.iter().take(ANCHORS_MAX) {
+        for number in [anchor.first, anchor.last, anchor.base] {
+            payload.extend_from_slice(&number.to_be_bytes());
+        }
+    }
+    payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gap::Reason;
+    use super::*;
+
+    #[test]
+    fn every_record_reads_back_as_it_was_written() {
+        let head = Head {
+            seq: 1 << 40,
+            at: 1_700_000_000,
+            mono: 99,
+            clock: Clock::Unsynced,
+            declared: 7,
+            plain: 30_000,
+            crc: 0xDEAD_BEEF,
+        };
+        let bytes = report(&head, b"deflate");
+        assert_eq!(bytes.len(), REPORT_HEAD + 7);
+        assert_eq!(
+            Record::decode(&bytes),
+            Some(Record::Report(head, b"deflate"))
+        );
+        let gap = Gap::one(5, Reason::Thinned);
+        assert_eq!(
+            Record::decode(&lost(3, &gap)),
+            Some(Record::Lost(3, gap.clone()))
+        );
+        assert_eq!(Record::decode(&sent(4, 9)), Some(Record::Sent(4, 9)));
+        let all = Notes {
+            next_seq: 12,
+            declared: 3,
+            fixed: 2,
+            since: 77,
+            anchors: vec![Anchor {
+                first: 1,
+                last: 2,
+                base: 3,
+            }],
+        };
+        assert_eq!(Record::decode(&notes(&all)), Some(Record::Notes(all)));
+        assert_eq!(Record::decode(&part(b"x")), Some(Record::Part));
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_of_ours_are_none() {
+        for bytes in [
+            &b""[..],
+            b"?",
+            b"r\x00",
+            b"r\x09",
+            b"l12345678{",
+            b"s",
+            b"n",
+        ] {
+            assert_eq!(Record::decode(bytes), None, "{bytes:?}");
+        }
+        let mut cut = notes(&Notes::default());
+        cut.push(1);
+        assert_eq!(Record::decode(&cut), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! The spool with its clock, or what is kept until it opens.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use super::batch::BatchId;
+use super::gap::{Gap, Reason};
+use super::handle::{Place, Settings, Settled};
+use super::moving::Moving;
+use super::queue::{Bounds, Builder, Spool};
+use super::{Batch, Facts, SpoolError};
+use crate::clock::Reading;
+use crate::durable::Directory;
+
+/// Reports kept, not yet built, while the directory cannot be opened: 16 min at the usual pace.
+const UNOPENED_MAX: usize = 64;
+
+pub(super) type Build = Box<Builder<'static>>;
+
+pub(super) struct Keeper {
+    settings: Settings,
+    spool: Option<Spool>,
+    waiting: VecDeque<(Build, Reading)>,
+    /// Reports that `waiting` had no room for, and when the first and the last were taken.
+    overflown: u64,
+    between: Option<(u64, u64)>,
+    error: Option<String>,
+}
+
+impl Keeper {
+    pub(super) fn new(settings: Settings) -> Self {
+        let mut keeper = Keeper {
+            settings,
+            spool: None,
+            waiting: VecDeque::new(),
+            overflown: 0,
+            between: None,
+            error: None,
+        };
+        keeper.open();
+        keeper
+    }
+
+    /// Whether the spool may wait for flash.
+    pub(super) fn is_on_flash(&self) -> bool {
+        self.settings.place.flash.is_some()
+    }
+
+    fn on_disk(&mut self) -> Result<Spool, SpoolError> {
+        let Settings { boot_id, place, .. } = &self.settings;
+        let ram = open(&place.dir)?;
+        // What is on flash has to be known before anything else is sent; but not at any price.
+        let patient = self.waiting.len() < UNOPENED_MAX / 4;
+        let on_flash = place.flash.as_ref().filter(|_| patient);
+        let on_flash = match on_flash.map(|flash| open(&flash.dir)).transpose() {
+            Ok(on_flash) => on_flash,
+            Err(error) => {
+                log::error!("{error}; reports are kept in RAM only");
+                self.error = Some(error.to_string());
+                None
+            }
+        };
+        Spool::on(ram, on_flash, boot_id, place.bounds())
+    }
+
+    /// The spool, if it can be opened; what waited for that goes in first.
+    fn open(&mut self) -> Option<&mut Spool> {
+        if self.spool.is_none() {
+            self.error = None;
+            match self.on_disk() {
+                Ok(mut spool) => {
+                    let (from, to) = self.between.take().unzip();
+                    spool.lose(Gap {
+                        from,
+                        to,
+                        count: Some(std::mem::take(&mut self.overflown)),
+                        reason: Reason::Full,
+                    });
+                    for (build, at) in self.waiting.drain(..) {
+                        if let Err(error) = spool.append(&build, at) {
+                            log::error!("{error}");
+                        }
+                    }
+                    self.spool = Some(spool);
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    if self.error.as_ref() != Some(&text) {
+                        log::error!("{text}; reports are kept in memory");
+                    }
+                    self.error = Some(text);
+                }
+            }
+        }
+        self.spool.as_mut()
+    }
+
+    /// Has the spool at another place from now on, if it can be there.
+    pub(super) fn settle(&mut self, place: Place) {
+        // What was wrong with another place counts no longer.
+        self.error = None;
+        let before = std::mem::replace(&mut self.settings.place, place);
+        let Some(mut old) = self.spool.take() else {
+            // What waits for a directory goes to this one.
+            return;
+        };
+        match self.moved(&before, &mut old) {
+            Ok(spool) => self.spool = Some(spool.unwrap_or(old)),
+            Err(reason) => {
+                let text = format!("{reason}; {} stays in use", before.dir.display());
+                log::error!("{text}");
+                self.error = Some(text);
+                self.settings.place = before;
+                self.spool = Some(old);
+            }
+        }
+    }
+
+    /// The spool at the place that is wanted, with everything of `old`; none if that is there.
+    fn moved(&mut self, before: &Place, old: &mut Spool) -> Result<Option<Spool>, SpoolError> {
+        let Settings { boot_id, place, .. } = &self.settings;
+        let flash_dir = |place: &Place| place.flash.as_ref().map(|flash| flash.dir.clone());
+        let from = flash_dir(before);
+        // What flash has is delivered, even if nothing more is to get there.
+        let stays = || from.clone().filter(|_| old.archive.is_some());
+        let to = flash_dir(place).or_else(stays);
+        let same_flash = from == to;
+        if before.dir == place.dir && same_flash {
+            old.bound(place.bounds());
+            return Ok(None);
+        }
+        let mut ram = Moving::new(before.dir != place.dir, &place.dir)?;
+        let mut flash = match &to {
+            Some(dir) => Some(Moving::new(from.is_some() && !same_flash, dir)?),
+            None => None,
+        };
+        let spool = old.copy_to(&mut ram, flash.as_mut()).and_then(|()| {
+            let on_flash = flash.as_ref().map(|flash| flash.to.clone());
+            Spool::on(ram.to.clone(), on_flash, boot_id, place.bounds())
+        });
+        match spool {
+            Ok(mut spool) => {
+                log::info!("spool: moved to {}", place.dir.display());
+                spool.inherit(old, ram.moves, flash.is_some_and(|flash| flash.moves));
+                Ok(Some(spool))
+            }
+            Err(error) => {
+                ram.give_up();
+                flash.iter_mut().for_each(Moving::give_up);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn append(&mut self, build: Build) -> Result<(), SpoolError> {
+        let now = self.settings.clock.read();
+        if let Some(spool) = self.open() {
+            return spool.append(&build, now);
+        }
+        if self.waiting.len() == UNOPENED_MAX {
+            if let Some((_, at)) = self.waiting.pop_front() {
+                let from = self.between.map_or(at.epoch, |(from, _)| from);
+                self.between = Some((from, at.epoch));
+                self.overflown += 1;
+            }
+        }
+        self.waiting.push_back((build, now));
+        Ok(())
+    }
+
+    /// Asks the spool for a batch.
+    pub(super) fn with(
+        &mut self,
+        ask: impl FnOnce(&mut Spool, Reading) -> Option<Batch>,
+    ) -> Option<Batch> {
+        let now = self.settings.clock.read();
+        self.open().and_then(|spool| ask(spool, now))
+    }
+
+    pub(super) fn settled(&mut self, id: BatchId, how: Settled) {
+        let now = self.settings.clock.read();
+        let Some(spool) = &mut self.spool else {
+            return;
+        };
+        match how {
+            Settled::Delivered => spool.delivered(id, now),
+            Settled::KeptBack => spool.kept_back(id, now),
+            Settled::GivenUp => spool.given_up(id),
+            Settled::Refused => spool.refused(id),
+        }
+    }
+
+    pub(super) fn server_date(&mut self, date: u64) {
+        self.settings.clock.answered(date);
+    }
+
+    /// Leaves everything where it survives.
+    pub(super) fn close(&mut self) {
+        let now = self.settings.clock.read();
+        if let Some(spool) = &mut self.spool {
+            spool.close(now);
+        }
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let facts = match &self.spool {
+            Some(spool) => spool.facts(),
+            None => Facts {
+                reports: self.waiting.len() as u64,
+                oldest: self.waiting.front().map(|(_, at)| at.epoch),
+                dropped: self.overflown,
+                ..Facts::default()
+            },
+        };
+        let last_error = facts.last_error.or_else(|| self.error.clone());
+        Facts {
+            last_error,
+            ..facts
+        }
+    }
+}
+
+impl Place {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            ram: self.max,
+            flash: self.flash.as_ref().map_or(0, |flash| flash.max),
+            flash_daily: self.flash.as_ref().map_or(0, |flash| flash.daily),
+        }
+    }
+}
+
+pub(super) fn open(dir: &Path) -> Result<Directory, SpoolError> {
+    Directory::open(dir).map_err(|source| SpoolError::Directory {
+        path: dir.to_path_buf(),
+        source,
+    })
+}

@@ -1,0 +1,140 @@
+//! The queue: what both stores hold, in the order it goes out.
+
+use super::entry::{Anchor, Clock, Head};
+use super::queue::Spool;
+use super::segment::{Entry, Segment};
+use super::store::Store;
+use crate::durable::Disk;
+
+/// Which store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Ram,
+    Flash,
+}
+
+/// A report of the queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pick {
+    pub(super) place: Place,
+    pub(super) segment: usize,
+    pub(super) entry: usize,
+    /// The boot it is of, in order.
+    pub(super) rank: usize,
+    pub(super) head: Head,
+}
+
+/// How far the stores were walked: the next segment and entry of each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cursors {
+    ram: (usize, usize),
+    flash: (usize, usize),
+}
+
+/// The next report of a store that waits.
+fn peek<D: Disk>(store: &Store<D>, at: &mut (usize, usize)) -> Option<Entry> {
+    loop {
+        let segment = store.segments.get(at.0)?;
+        match segment.entries.get(at.1) {
+            Some(entry) if !entry.gone => return Some(*entry),
+            Some(_) => at.1 += 1,
+            None => *at = (at.0 + 1, 0),
+        }
+    }
+}
+
+/// Where a store has a report of `boot`.
+pub(super) fn find<D: Disk>(store: &Store<D>, boot: &str, seq: u64) -> Option<(usize, usize)> {
+    let mut segments = store.segments.iter().enumerate();
+    segments.find_map(|(at, segment)| {
+        let first = segment.entries.first()?.head.seq;
+        let last = segment.entries.last()?.head.seq;
+        if *segment.name.boot != *boot || !(first..=last).contains(&seq) {
+            return None;
+        }
+        let entries = &segment.entries;
+        let found = entries.binary_search_by_key(&seq, |entry| entry.head.seq);
+        found.ok().map(|entry| (at, entry))
+    })
+}
+
+/// Whether a store has a report of `boot` that waits.
+pub(super) fn has<D: Disk>(store: &Store<D>, boot: &str, seq: u64) -> bool {
+    find(store, boot, seq).is_some_and(|(at, entry)| !store.segments[at].entries[entry].gone)
+}
+
+impl<R: Disk, F: Disk> Spool<R, F> {
+    pub(super) fn segment(&self, place: Place, at: usize) -> &Segment {
+        match (place, &self.archive) {
+            (Place::Flash, Some(archive)) => &archive.store.segments[at],
+            _ => &self.ram.segments[at],
+        }
+    }
+
+    pub(super) fn store_position(&self, place: Place, ordinal: u64) -> Option<usize> {
+        match place {
+            Place::Ram => self.ram.position(ordinal),
+            Place::Flash => self.archive.as_ref()?.store.position(ordinal),
+        }
+    }
+
+    /// The rank of a boot.
+    pub(super) fn rank(&self, boot: &str) -> usize {
+        let known = self.boots.iter().position(|(known, _)| **known == *boot);
+        known.expect("boots are known from the segments there are")
+    }
+
+    /// The next report of the queue, RAM's if both stores have it.
+    pub(super) fn next_pick(&self, cursors: &mut Cursors) -> Option<Pick> {
+        let ram = peek(&self.ram, &mut cursors.ram);
+        let flash = self.archive.as_ref();
+        let flash = flash.and_then(|archive| peek(&archive.store, &mut cursors.flash));
+        let pick = |place, at: (usize, usize), entry: Entry, boot: &str| Pick {
+            place,
+            segment: at.0,
+            entry: at.1,
+            rank: self.rank(boot),
+            head: entry.head,
+        };
+        let ram = ram.map(|entry| {
+            let boot = &self.ram.segments[cursors.ram.0].name.boot;
+            pick(Place::Ram, cursors.ram, entry, boot)
+        });
+        let flash = flash.zip(self.archive.as_ref()).map(|(entry, archive)| {
+            let boot = &archive.store.segments[cursors.flash.0].name.boot;
+            pick(Place::Flash, cursors.flash, entry, boot)
+        });
+        let key = |pick: &Pick| (pick.rank, pick.head.seq);
+        let ram_first = match (&ram, &flash) {
+            (Some(ram), Some(flash)) if key(ram) == key(flash) => {
+                cursors.flash.1 += 1;
+                true
+            }
+            (Some(ram), Some(flash)) => key(ram) < key(flash),
+            (ram, _) => ram.is_some(),
+        };
+        let (next, cursor) = match ram_first {
+            true => (ram, &mut cursors.ram),
+            false => (flash, &mut cursors.flash),
+        };
+        cursor.1 += usize::from(next.is_some());
+        next
+    }
+
+    /// When a report was taken, seconds since the epoch, and how sure that is.
+    pub(super) fn time(&self, pick: &Pick) -> (u64, Clock) {
+        time(&pick.head, &self.boots[pick.rank].1.anchors)
+    }
+}
+
+/// When a report was taken, as far as the `anchors` of its boot tell.
+pub(super) fn time(head: &Head, anchors: &[Anchor]) -> (u64, Clock) {
+    let known = |anchor: &&Anchor| (anchor.first..=anchor.last).contains(&head.seq);
+    match anchors.iter().find(known) {
+        Some(anchor) if head.clock == Clock::Unsynced => (
+            anchor.base.saturating_add(head.mono.into()),
+            Clock::Restamped,
+        ),
+        _ => (head.at, head.clock),
+    }
+}

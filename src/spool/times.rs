@@ -1,0 +1,105 @@
+//! Reports taken while nobody knew the time: held back, and set right when somebody does.
+//!
+//! Their lines stay as they are in the segments. When the clock is right, a note says when the boot
+//! was, and from then on they go out with the time that follows from it, each time the same. What
+//! went out before that, after [`HOLD`], keeps the time it has for ever; another note says so first.
+
+use std::io;
+
+use super::entry::{Anchor, Clock, Notes, ANCHORS_MAX};
+use super::order::Pick;
+use super::queue::Spool;
+use crate::clock::Reading;
+use crate::durable::Disk;
+
+/// How long a report waits for the time, s.
+pub(super) const HOLD: u64 = 600;
+
+impl<R: Disk, F: Disk> Spool<R, F> {
+    /// Whether a report still waits for the time.
+    pub(super) fn is_held(&self, pick: &Pick, now: Reading) -> bool {
+        let of_this_boot = pick.rank + 1 == self.boots.len();
+        let age = now.mono.saturating_sub(pick.head.mono.into());
+        of_this_boot
+            && self.time(pick).1 == Clock::Unsynced
+            && pick.head.seq > self.notes().fixed
+            && age < HOLD
+    }
+
+    /// Sets the times of this boot right if the clock is.
+    pub(super) fn set_right(&mut self, now: Reading) {
+        let notes = self.notes();
+        if !now.synced || notes.anchors.len() >= ANCHORS_MAX {
+            return;
+        }
+        let settled = notes.anchors.iter().map(|anchor| anchor.last).max();
+        let first = settled.unwrap_or(0).max(notes.fixed) + 1;
+        let last = notes.next_seq.saturating_sub(1);
+        if !self.has_unsynced(first) {
+            return;
+        }
+        let mut notes = self.notes().clone();
+        notes.anchors.push(Anchor {
+            first,
+            last,
+            base: now.epoch.saturating_sub(now.mono),
+        });
+        match self.note(&notes, true) {
+            Ok(()) => *self.notes_mut() = notes,
+            Err(error) => self.failed("note the time", &error),
+        }
+    }
+
+    /// Whether a report of this boot from seq `first` on was taken without knowing the time.
+    fn has_unsynced(&self, first: u64) -> bool {
+        let boot = &self.boot().0;
+        let flash = self
+            .archive
+            .iter()
+            .flat_map(|archive| &archive.store.segments);
+        let segments = self.ram.segments.iter().chain(flash);
+        let of_this_boot = segments.filter(|segment| segment.name.boot == *boot);
+        of_this_boot
+            .flat_map(|segment| segment.waiting())
+            .any(|entry| entry.head.clock == Clock::Unsynced && entry.head.seq >= first)
+    }
+
+    /// Notes that the reports up to `seq` of this boot go out as they are.
+    pub(super) fn fix(&mut self, seq: u64) -> io::Result<()> {
+        let mut notes = self.notes().clone();
+        notes.fixed = notes.fixed.max(seq);
+        self.note(&notes, false)?;
+        *self.notes_mut() = notes;
+        Ok(())
+    }
+
+    /// Writes notes of this boot down, on flash first: a report must not go out with a time that is
+    /// forgotten.
+    fn note(&mut self, notes: &Notes, synced: bool) -> io::Result<()> {
+        let boot = self.boot().0.clone();
+        if let Some(archive) = &mut self.archive {
+            let tail = archive.store.segments.len().checked_sub(1);
+            let tail = tail.filter(|at| archive.store.segments[*at].name.boot == boot);
+            if let Some(tail) = tail {
+                // What it does not know to be declared is for itself to find out.
+                let declared = archive.store.segments[tail].notes.declared;
+                let notes = Notes {
+                    declared,
+                    ..notes.clone()
+                };
+                archive.store.note(tail, &notes)?;
+                if synced {
+                    archive.store.sync()?;
+                }
+            }
+        }
+        let declared = self.ram.declared();
+        let notes = Notes {
+            declared,
+            next_seq: 0,
+            ..notes.clone()
+        };
+        let tail = self.ram.segments.len() - 1;
+        self.ram.note(tail, &notes)
+    }
+}

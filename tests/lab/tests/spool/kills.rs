@@ -1,0 +1,73 @@
+//! Kills: nothing that was kept is lost, whenever the process ends.
+
+use socketman_lab::schedules::{seeds, Schedules};
+
+use crate::disks::End;
+use crate::script::{by_chance, scenario, Step};
+use crate::world::World;
+
+/// Lives until a kill before call `at`; `None` if life ends before.
+fn killed(steps: &[Step], end: End) -> Option<World> {
+    let mut world = World::new(&format!("{end:?}"));
+    world.fate.end(end);
+    world.run(steps);
+    world.fate.has_ended().then_some(world)
+}
+
+#[test]
+fn the_script_itself_ends_well_and_reaches_everything() {
+    let steps = scenario();
+    assert!(steps.len() > 200, "{}", steps.len());
+    let mut world = World::new("in peace");
+    world.run(&steps);
+    world.settle();
+    let gaps = world.ledger.gaps();
+    for reason in ["Thinned", "Power", "Refused", "Unsent"] {
+        let is = |gap: &socketman::spool::Gap| format!("{:?}", gap.reason) == reason;
+        assert!(gaps.iter().any(is), "no gap {reason}: {gaps:?}");
+    }
+    assert!(world.fate.calls() > 1000, "{}", world.fate.calls());
+    assert!(
+        world.flash.written().syncs > 10,
+        "{:?}",
+        world.flash.written()
+    );
+}
+
+#[test]
+fn a_kill_at_any_call_torn_anywhere_loses_nothing_and_says_nothing_twice() {
+    let mut schedules = Schedules::of("spool, one kill");
+    let steps = scenario();
+    let mut at = 0;
+    while killed(&steps, End { at, torn: 0 }).is_some() {
+        for torn in [0, 1, 13, 24, 60, 100, usize::MAX] {
+            if let Some(world) = killed(&steps, End { at, torn }) {
+                world.after_kill().recover();
+                schedules.add(1);
+            }
+        }
+        at += 1;
+    }
+    schedules.report();
+}
+
+#[test]
+fn kills_of_a_life_by_chance_again_and_again_lose_nothing() {
+    let mut schedules = Schedules::of("spool, kills by chance");
+    for seed in seeds() {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut world = World::new(&format!("seed {seed}"));
+        for _ in 0..rng.usize(1..4) {
+            let steps = by_chance(&mut rng, 40);
+            world.fate.end(End {
+                at: rng.u64(1..400),
+                torn: rng.usize(..200),
+            });
+            world.run(&steps);
+            world = world.after_kill();
+        }
+        world.recover();
+        schedules.add(1);
+    }
+    schedules.report();
+}

@@ -1,0 +1,12 @@
+//! The spool on disks that fail and forget: kills and power cuts at every call, faults at every call,
+//! all of them by chance, and a month offline. `SOCKETMAN_TESTS_LONG=1` tries a million by chance.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // also in the functions around the tests
+
+mod disks;
+mod faults;
+mod kills;
+mod ledger;
+mod power;
+mod script;
+mod world;

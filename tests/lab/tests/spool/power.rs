@@ -1,0 +1,64 @@
+//! Power cuts: what was certain is there, and the rest lies in what is declared.
+
+use socketman_lab::disk::Chooser;
+use socketman_lab::schedules::{seeds, Schedules};
+
+use crate::disks::End;
+use crate::script::{by_chance, scenario, Step};
+use crate::world::World;
+
+/// Of the outcomes of one power cut, this many are tried if there are more.
+const OUTCOMES: u64 = 400;
+
+fn cut(steps: &[Step], at: u64) -> Option<World> {
+    let mut world = World::new(&format!("power cut at call {at}"));
+    world.fate.end(End { at, torn: 0 });
+    world.run(steps);
+    world.fate.has_ended().then_some(world)
+}
+
+#[test]
+fn a_power_cut_at_any_call_loses_only_what_it_declares() {
+    let mut schedules = Schedules::of("spool, one power cut");
+    let steps = scenario();
+    let mut at = 0;
+    while let Some(world) = cut(&steps, at) {
+        if world.flash.outcomes() <= OUTCOMES {
+            let outcomes = Chooser::all(|chooser| world.after_power_cut(chooser).recover());
+            schedules.add(outcomes);
+        } else {
+            for seed in 0..OUTCOMES {
+                let mut chooser = Chooser::seeded(at * OUTCOMES + seed);
+                world.after_power_cut(&mut chooser).recover();
+            }
+            schedules.add(OUTCOMES);
+        }
+        at += 1;
+    }
+    schedules.report();
+}
+
+#[test]
+fn power_cuts_and_kills_of_a_life_by_chance_lose_only_what_they_declare() {
+    let mut schedules = Schedules::of("spool, power cuts and kills by chance");
+    for seed in seeds() {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut chooser = Chooser::seeded(seed);
+        let mut world = World::new(&format!("seed {seed}"));
+        for _ in 0..rng.usize(1..4) {
+            let steps = by_chance(&mut rng, 40);
+            world.fate.end(End {
+                at: rng.u64(1..400),
+                torn: rng.usize(..200),
+            });
+            world.run(&steps);
+            world = match rng.bool() {
+                true => world.after_kill(),
+                false => world.after_power_cut(&mut chooser),
+            };
+        }
+        world.recover();
+        schedules.add(1);
+    }
+    schedules.report();
+}
