@@ -264,7 +264,7 @@ mod tests {
             Record::decode(&bytes),
             Some(Record::Report(head, b"deflate"))
         );
-        let gap = Gap::one(5, Reason::Thinned);
+        let gap = Gap::one(Some(5), Reason::Thinned);
         assert_eq!(
             Record::decode(&lost(3, &gap)),
             Some(Record::Lost(3, gap.clone()))

@@ -1,7 +1,5 @@
 //! What a stream of reports lacks, said in the stream itself.
 
-use std::ops::RangeInclusive;
-
 use serde::{Deserialize, Serialize};
 
 /// Gaps that wait to be declared, at most: a report carries all of them.
@@ -42,20 +40,14 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// One report, taken at `at`.
-    pub(crate) fn one(at: u64, reason: Reason) -> Self {
+    /// One report, taken at `at`, if anybody knows when that was.
+    pub(crate) fn one(at: Option<u64>, reason: Reason) -> Self {
         Gap {
-            from: Some(at),
-            to: Some(at),
+            from: at,
+            to: at,
             count: Some(1),
             reason,
         }
-    }
-
-    /// Nobody knows an end that lies in `wrong`.
-    pub(crate) fn forget(&mut self, wrong: RangeInclusive<u64>) {
-        self.from = self.from.filter(|from| !wrong.contains(from));
-        self.to = self.to.filter(|to| !wrong.contains(to));
     }
 
     /// How far it is to `other`, s; 0 if they touch, and if either has no end.
@@ -120,10 +112,10 @@ impl Gaps {
         gaps.into_iter().for_each(|gap| self.add(gap));
     }
 
-    /// Nobody knows ends that lie in `wrong`.
-    pub(crate) fn forget(&mut self, wrong: RangeInclusive<u64>) {
+    /// What ended at `at` has no end any more.
+    pub(crate) fn reopen(&mut self, at: u64) {
         for gap in &mut self.0 {
-            gap.forget(wrong.clone());
+            gap.to = gap.to.filter(|to| *to != at);
         }
     }
 

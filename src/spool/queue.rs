@@ -94,7 +94,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         line.push(b'\n');
         let len = line.len() as u64;
         if len > self.bounds.ram {
-            self.lose(Gap::one(now.epoch, Reason::Full));
+            self.lose(Gap::one(now.synced.then_some(now.epoch), Reason::Full));
             let max = self.bounds.ram;
             return Err(SpoolError::TooLarge { len, max });
         }
@@ -233,8 +233,14 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             };
             // Those in its line that stand in a segment are declared by the next one's number.
             drop(oldest.gaps);
-            self.owed.extend(declared_in(&oldest.line).into_vec());
-            self.lose(Gap::one(oldest.head.at, Reason::Full));
+            let mut declared = declared_in(&oldest.line);
+            let is_sure = oldest.head.clock == Clock::Ok;
+            if !is_sure {
+                declared.reopen(oldest.head.at);
+            }
+            self.owed.extend(declared.into_vec());
+            let at = is_sure.then_some(oldest.head.at);
+            self.lose(Gap::one(at, Reason::Full));
         }
     }
 

@@ -55,8 +55,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
 }
 
 /// A report's line, with its end, whose clock stood at `at` when it was `right`, `mono` seconds after
-/// the boot. Every time of this boot in it is moved as far: of the report, of its events, of its
-/// gaps. What is not a report comes back as it is.
+/// the boot. Every time in it that this clock told is moved as far: of the report, of its events, the
+/// ends of gaps that end with it. What is not a report comes back as it is.
 pub(crate) fn restamp(line: &[u8], at: u64, mono: u32, right: u64) -> Vec<u8> {
     let boot = at.saturating_sub(mono.into());
     let moved = |value: &RawValue| -> Option<String> {
@@ -79,7 +79,8 @@ pub(crate) fn restamp(line: &[u8], at: u64, mono: u32, right: u64) -> Vec<u8> {
             (key == "at").then(|| moved(value))?
         }),
         "gaps" => list(value, &mut |key, value| {
-            matches!(key, "from" | "to").then(|| moved(value))?
+            let is_own = key == "to" && value.get().parse() == Ok(at);
+            is_own.then(|| right.to_string())
         }),
         _ => None,
     });
@@ -118,9 +119,9 @@ mod tests {
 
     #[test]
     fn every_time_of_the_wrong_clock_is_moved_and_nothing_else_is_touched() {
-        let line = br#"{"z":[1.50,{"at":990}],"device":{"uptime":40,"created_at":1000,"h":"\u00e9\"","clock":"unsynced","seq":3},"events":[{"at":990,"type":"join"},{"at":5}],"gaps":[{"from":null,"to":1000,"count":2},{"from":900,"to":961,"count":1}]}
+        let line = br#"{"z":[1.50,{"at":990}],"device":{"uptime":40,"created_at":1000,"h":"\u00e9\"","clock":"unsynced","seq":3},"events":[{"at":990,"type":"join"},{"at":5}],"gaps":[{"from":null,"to":1000,"count":2},{"from":970,"to":980,"count":1}]}
 "#;
-        let expected = br#"{"z":[1.50,{"at":990}],"device":{"uptime":40,"created_at":5000,"h":"\u00e9\"","clock":"restamped","seq":3},"events":[{"at":4990,"type":"join"},{"at":5}],"gaps":[{"from":null,"to":5000,"count":2},{"from":900,"to":4961,"count":1}]}
+        let expected = br#"{"z":[1.50,{"at":990}],"device":{"uptime":40,"created_at":5000,"h":"\u00e9\"","clock":"restamped","seq":3},"events":[{"at":4990,"type":"join"},{"at":5}],"gaps":[{"from":null,"to":5000,"count":2},{"from":970,"to":980,"count":1}]}
 "#;
         let out = restamp(line, 1000, 40, 5000);
         assert_eq!(

@@ -149,9 +149,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let boot = segment.name.boot.clone();
         let seqs = segment.entries.iter().map(|entry| entry.head.seq);
         let elsewhere: BTreeSet<u64> = match (place, &self.archive) {
-            (Place::Ram, Some(archive)) => {
-                seqs.filter(|seq| archive.is_certain(&boot, *seq)).collect()
-            }
+            // Should the power be cut before that is certain, it lies in what is declared then.
+            (Place::Ram, Some(archive)) => seqs
+                .filter(|seq| has(&archive.store, &boot, *seq))
+                .collect(),
             (Place::Ram, None) => BTreeSet::new(),
             (Place::Flash, _) => seqs.filter(|seq| has(&self.ram, &boot, *seq)).collect(),
         };
@@ -168,7 +169,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 return;
             }
             let (at, clock) = time(&entry.head, &anchors);
-            let mut gap = Gap::one(at, reason);
+            let gap = Gap::one((clock != Clock::Unsynced).then_some(at), reason);
             let mut declared = match &fate {
                 Fate::Dropped(entry, line) => {
                     let head = &entry.head;
@@ -181,9 +182,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             };
             if clock == Clock::Unsynced {
                 // What a wrong clock said must not stand beside what right ones say.
-                let boot = at.saturating_sub(entry.head.mono.into());
-                gap.forget(boot..=at);
-                declared.forget(boot..=at);
+                declared.reopen(at);
             }
             losses.push(gap.clone());
             let mut gaps = gaps.borrow_mut();

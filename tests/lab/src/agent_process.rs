@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{kill_process, Pid, Signal};
+use rustix::process::{kill_process, prlimit, Pid, Resource, Rlimit, Signal};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::sync::watch;
@@ -36,9 +36,15 @@ pub struct AgentProgram {
     pub ubus_socket: PathBuf,
     /// What it logs is appended here.
     pub log: PathBuf,
+    /// Where it reads what time it is, see [`AgentProgram::set_clock`].
+    pub clock: PathBuf,
     /// How many times faster than on a router its intervals pass, 1 to 10,000.
     pub time_scale: u32,
 }
+
+/// Starts its arguments as a program that is told by an error, not by a signal, that a file may not
+/// grow: see [`AgentProcess::set_disk_full`].
+const LIMITED: &str = "trap '' XFSZ; exec \"$0\" \"$@\"";
 
 impl AgentProgram {
     /// Where the agent looks for its configuration.
@@ -65,6 +71,23 @@ impl AgentProgram {
         fs::write(&path, format!("{config:#}\n")).map_err(failed)
     }
 
+    /// Has its clock wrong by `offset` seconds from now on; `synced` says that it is known to be right.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn set_clock(&self, offset: i64, synced: bool) -> Result<(), ProcessError> {
+        let text = format!("{offset} {}\n", u8::from(synced));
+        // Whoever reads it meanwhile gets the one or the other.
+        let fresh = self.clock.with_extension("new");
+        fs::write(&fresh, text)
+            .and_then(|()| fs::rename(&fresh, &self.clock))
+            .map_err(|error| ProcessError::File {
+                path: self.clock.clone(),
+                error,
+            })
+    }
+
     /// The words after the executable's name.
     pub fn args(&self) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
@@ -73,6 +96,8 @@ impl AgentProgram {
             path(&self.root),
             "--ubus-socket".to_owned(),
             path(&self.ubus_socket),
+            "--clock".to_owned(),
+            path(&self.clock),
         ];
         if self.time_scale != 1 {
             args.extend(["--time-scale".to_owned(), self.time_scale.to_string()]);
@@ -114,7 +139,9 @@ impl AgentProgram {
             .append(true)
             .open(&self.log)
             .map_err(at(&self.log))?;
-        let mut child = Command::new(&self.binary)
+        let mut child = Command::new("sh")
+            .args(["-c", LIMITED])
+            .arg(&self.binary)
             .args(self.args())
             .env("DEBUG", "1")
             .stdin(Stdio::null())
@@ -169,6 +196,21 @@ impl AgentProcess {
             Ok(None) | Err(_) => "nobody waits for it any more".to_owned(),
         };
         Err(self.failed(io::Error::other(reason)))
+    }
+
+    /// Has every write of its fail from now on, as on a full disk, or work again.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us.
+    pub fn set_disk_full(&self, full: bool) -> Result<(), ProcessError> {
+        let limit = Rlimit {
+            current: full.then_some(0),
+            maximum: None,
+        };
+        prlimit(Some(self.pid), Resource::Fsize, limit)
+            .map(drop)
+            .map_err(|errno| self.failed(errno.into()))
     }
 
     /// Ends it with SIGTERM and waits for that.

@@ -226,6 +226,14 @@ async fn carry_out(lab: &mut Lab, order: Order, printer: &Printer) -> Result<(),
             Some(_) => "agent: ended",
             None => "agent: does not run",
         }),
+        Order::Clock(offset, synced) => set_clock(lab, offset, synced, printer),
+        Order::DiskFull(full) => {
+            lab.set_disk_full(full)?;
+            printer.line(match full {
+                true => "disk: the agent can write nothing",
+                false => "disk: ok",
+            })
+        }
         Order::UbusRestart => restart_bus(lab, printer).await,
         Order::Job(command) => {
             let id = lab.send_job(&command).await?;
@@ -239,9 +247,23 @@ async fn set_api(lab: &Lab, mode: Mode, printer: &Printer) -> Result<(), Console
     printer.line(match mode {
         Mode::Down => "API: refuses connections",
         Mode::Slow(_) => "API: answers after 8 s",
-        Mode::Status(..) => "API: answers 500",
+        Mode::Status(status, _) => return printer.line(&format!("API: answers {status}")),
         Mode::Page => "API: answers with a web page",
-        Mode::Up | Mode::Rubbish => "API: up",
+        Mode::Reset => "API: cuts connections",
+        Mode::Redirect => "API: redirects in a loop",
+        Mode::Up | Mode::Rubbish | Mode::Drip | Mode::Huge | Mode::AtMost(_) | Mode::Picky(_) => {
+            "API: up"
+        }
+    })
+}
+
+fn set_clock(lab: &Lab, offset: i64, synced: bool, printer: &Printer) -> Result<(), ConsoleError> {
+    let set = lab.program().set_clock(offset, synced);
+    set.map_err(LabError::from)?;
+    printer.line(match offset {
+        0 => "clock: right, and known to be",
+        1.. => "clock: ten years ahead, and not known to be right",
+        _ => "clock: ten years behind, and not known to be right",
     })
 }
 

@@ -118,8 +118,10 @@ impl Lab {
             root: place.root(),
             ubus_socket: place.socket(),
             log: place.log(),
+            clock: place.clock(),
             time_scale: scale,
         };
+        program.set_clock(0, true)?;
         let (topic, key) = TOPIC.split_once('/').expect("it has two levels");
         program.configure(&json!({
             "mac": ROUTER_MAC,
@@ -230,6 +232,18 @@ impl Lab {
     /// Sets how many stations there are.
     pub async fn set_stations(&self, count: usize) -> Result<(), LabError> {
         Ok(self.router.set_stations(count).await?)
+    }
+
+    /// Has every write of the agent fail from now on, or work again.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us.
+    pub fn set_disk_full(&self, full: bool) -> Result<(), LabError> {
+        match &self.agent {
+            Some(agent) => Ok(agent.set_disk_full(full)?),
+            None => Ok(()),
+        }
     }
 
     /// Sets what the API does.

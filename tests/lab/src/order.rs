@@ -8,13 +8,19 @@ use crate::options;
 /// How late the API answers when it is slow. The agent waits longer.
 pub const SLOW: Duration = Duration::from_secs(8);
 
+/// s.
+const TEN_YEARS: i64 = 3652 * 86_400;
+
 /// What `help` prints.
 pub const HELP: &str = "  status                  what the agent says of itself
   stations N              set how many stations there are (0 to 1000)
   wan down|up             take everything beyond the router away, give it back
-  api down|up|500|slow|portal
-                          let the API refuse connections, work, answer 500, answer after 8 s, or
-                          answer with a web page
+  api down|up|500|413|429|400|slow|reset|html|portal|redirect
+                          let the API refuse connections, work, answer with a status (429 with
+                          Retry-After: 60), answer after 8 s, cut connections, answer with a web
+                          page (html and portal), or redirect in a loop
+  clock +10y|-10y|sync    let the agent's clock be wrong and not known to be right, or right
+  disk full|ok            let every write of the agent fail, or work
   mqtt down|up            take the broker away, give it back
   agent stop|start        end the agent, start it
   ubus restart            end the bus daemon and start another
@@ -31,6 +37,9 @@ pub enum Order {
     Status,
     Stations(usize),
     Api(Mode),
+    /// How wrong the agent's clock is, s, and whether it is known to be right.
+    Clock(i64, bool),
+    DiskFull(bool),
     Mqtt(bool),
     Wan(bool),
     Agent(bool),
@@ -54,12 +63,14 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ("stations", count) => options::stations(count)
             .map(Order::Stations)
             .map_err(|why| format!("stations N: '{count}' {why}")),
-        ("api", "down") => Ok(Order::Api(Mode::Down)),
-        ("api", "up") => Ok(Order::Api(Mode::Up)),
-        ("api", "500") => Ok(Order::Api(Mode::Status(500, None))),
-        ("api", "slow") => Ok(Order::Api(Mode::Slow(SLOW))),
-        ("api", "portal") => Ok(Order::Api(Mode::Page)),
-        ("api", _) => Err("api down, up, 500, slow or portal?".to_owned()),
+        ("api", what) => api(what).map(Order::Api),
+        ("clock", "+10y") => Ok(Order::Clock(TEN_YEARS, false)),
+        ("clock", "-10y") => Ok(Order::Clock(-TEN_YEARS, false)),
+        ("clock", "sync") => Ok(Order::Clock(0, true)),
+        ("clock", _) => Err("clock +10y, -10y or sync?".to_owned()),
+        ("disk", "full") => Ok(Order::DiskFull(true)),
+        ("disk", "ok") => Ok(Order::DiskFull(false)),
+        ("disk", _) => Err("disk full or ok?".to_owned()),
         ("wan", "down") => Ok(Order::Wan(false)),
         ("wan", "up") => Ok(Order::Wan(true)),
         ("wan", _) => Err("wan down or up?".to_owned()),
@@ -75,10 +86,33 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ("job", command) => Ok(Order::Job(command.to_owned())),
         _ => Err(format!(
             "'{}' is no command; there are: help, status, stations N, wan down|up, \
-             api down|up|500|slow|portal, mqtt down|up, agent stop|start, ubus restart, job COMMAND",
+             api down|up|500|413|429|400|slow|reset|html|portal|redirect, clock +10y|-10y|sync, \
+             disk full|ok, mqtt down|up, agent stop|start, ubus restart, job COMMAND",
             line.escape_debug()
         )),
     }
+}
+
+fn api(what: &str) -> Result<Mode, String> {
+    Ok(match what {
+        "down" => Mode::Down,
+        "up" => Mode::Up,
+        "429" => Mode::Status(429, Some(60)),
+        "400" | "413" | "500" => match what.parse() {
+            Ok(status) => Mode::Status(status, None),
+            Err(_) => return Err(format!("'{what}' is no status")),
+        },
+        "slow" => Mode::Slow(SLOW),
+        "reset" => Mode::Reset,
+        "html" | "portal" => Mode::Page,
+        "redirect" => Mode::Redirect,
+        _ => {
+            return Err(
+                "api down, up, 500, 413, 429, 400, slow, reset, html, portal or redirect?"
+                    .to_owned(),
+            )
+        }
+    })
 }
 
 #[cfg(test)]
@@ -97,6 +131,17 @@ mod tests {
             ("api  500", Order::Api(Mode::Status(500, None))),
             ("api slow", Order::Api(Mode::Slow(SLOW))),
             ("api portal", Order::Api(Mode::Page)),
+            ("api html", Order::Api(Mode::Page)),
+            ("api 413", Order::Api(Mode::Status(413, None))),
+            ("api 429", Order::Api(Mode::Status(429, Some(60)))),
+            ("api 400", Order::Api(Mode::Status(400, None))),
+            ("api reset", Order::Api(Mode::Reset)),
+            ("api redirect", Order::Api(Mode::Redirect)),
+            ("clock +10y", Order::Clock(TEN_YEARS, false)),
+            ("clock -10y", Order::Clock(-TEN_YEARS, false)),
+            ("clock sync", Order::Clock(0, true)),
+            ("disk full", Order::DiskFull(true)),
+            ("disk ok", Order::DiskFull(false)),
             ("wan down", Order::Wan(false)),
             ("wan up", Order::Wan(true)),
             ("agent stop", Order::Agent(false)),
@@ -120,7 +165,9 @@ mod tests {
             ("help me", "there are: help"),
             ("stations many", "'many' is not a number"),
             ("stations 1001", "at most 1000"),
-            ("api sideways", "down, up, 500, slow or portal"),
+            ("api sideways", "down, up, 500, 413"),
+            ("clock", "+10y, -10y or sync"),
+            ("disk", "full or ok"),
             ("wan", "down or up"),
             ("agent", "stop or start"),
             ("mqtt", "down or up"),

@@ -16,7 +16,7 @@ const SOCKET_PATH_MAX: usize = 107;
 const MARK: &str = ".socketman-lab";
 
 /// What an earlier lab left behind.
-const OURS: [&str; 4] = ["root", "collector", "agent.log", "ubus.sock"];
+const OURS: [&str; 5] = ["root", "collector", "agent.log", "ubus.sock", "clock"];
 
 /// Why a directory does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +117,11 @@ impl Place {
     /// Socket of the bus.
     pub fn socket(&self) -> PathBuf {
         self.path.join("ubus.sock")
+    }
+
+    /// What the agent believes of the time.
+    pub fn clock(&self) -> PathBuf {
+        self.path.join("clock")
     }
 
     /// What the agent logs.

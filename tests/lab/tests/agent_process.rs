@@ -251,8 +251,10 @@ async fn without_a_bus_the_device_is_reported_all_the_same() {
         root,
         ubus_socket: dir.path().join("no-bus.sock"),
         log: dir.path().join("agent.log"),
+        clock: dir.path().join("clock"),
         time_scale: SCALE,
     };
+    program.set_clock(0, true).unwrap();
     let settings = json!({
         "mac": "02:00:00:00:00:01",
         "stats_url": api.url("/stats"),

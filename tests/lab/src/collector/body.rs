@@ -49,6 +49,8 @@ pub(super) struct Reports {
     /// NDJSON, exactly as it came.
     pub(super) lines: Vec<u8>,
     pub(super) part_headers: Vec<(String, String)>,
+    /// Of the body.
+    pub(super) bytes: usize,
 }
 
 /// Reads the reports in a body of this type and encoding: a form, NDJSON in gzip, or one report.
@@ -74,7 +76,7 @@ pub(super) async fn read(
         _ => Ok(Reports {
             ids,
             lines,
-            part_headers: Vec::new(),
+            ..Reports::default()
         }),
     }
 }
@@ -102,6 +104,7 @@ async fn read_form(content_type: &str, body: Bytes) -> Result<Reports, BodyError
             ids,
             lines,
             part_headers,
+            ..Reports::default()
         });
     }
     reports.ok_or(BodyError::NoData)

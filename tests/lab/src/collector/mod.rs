@@ -4,6 +4,7 @@
 //! The reports it accepts are appended to `DIR/collector/reports.ndjson`, line by line as it came.
 
 mod body;
+mod raw;
 mod record;
 mod server;
 
@@ -38,6 +39,18 @@ pub enum Mode {
     Page,
     /// Answers with bytes that are not HTTP.
     Rubbish,
+    /// Cuts the connection in the middle of a request.
+    Reset,
+    /// Answers 302 to the same place, for ever.
+    Redirect,
+    /// Answers 200, one byte a second.
+    Drip,
+    /// Answers 200 with 10 MB.
+    Huge,
+    /// Answers 413 to requests of more bytes, and takes others.
+    AtMost(usize),
+    /// Answers 400 to requests with the report of this seq, and takes others.
+    Picky(u64),
 }
 
 /// Waiting for something to happen took too long.

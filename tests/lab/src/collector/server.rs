@@ -4,30 +4,28 @@ use std::convert::Infallible;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderValue, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use hyper::header::{
+    HeaderMap, HeaderValue, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER,
+};
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::body::{self, Reports};
+use super::raw::Raw;
 use super::record::{Record, Request};
 use super::Mode;
 use crate::address::reserve;
 
 /// What a captive portal answers.
 const PAGE: &str = "<!DOCTYPE html><title>Log in</title>";
-
-/// A client that keeps a rubbish connection open is cut off.
-const RUBBISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves in the newest of `modes` until their sender is gone.
 pub(super) async fn run(
@@ -110,31 +108,21 @@ struct Api {
 
 impl Api {
     async fn converse(self, stream: TcpStream) {
-        if self.mode == Mode::Rubbish {
-            // The peer may be gone at any point, which is its right.
-            let _ = tokio::time::timeout(RUBBISH_TIMEOUT, self.rubbish(stream)).await;
-            return;
+        if matches!(
+            self.mode,
+            Mode::Rubbish | Mode::Reset | Mode::Drip | Mode::Huge
+        ) {
+            let raw = Raw {
+                mode: self.mode,
+                record: &self.record,
+            };
+            return raw.converse(stream).await;
         }
         let service = service_fn(|request| self.answer(request));
         let connection = hyper::server::conn::http1::Builder::new();
         let _ = connection
             .serve_connection(TokioIo::new(stream), service)
             .await;
-    }
-
-    async fn rubbish(&self, mut stream: TcpStream) -> io::Result<()> {
-        let mut asked = vec![0; 64 << 10];
-        if stream.read(&mut asked).await? == 0 {
-            return Ok(());
-        }
-        stream
-            .write_all(b"\x16\x03 this is not HTTP\r\n\r\n<html>\0")
-            .await?;
-        stream.shutdown().await?;
-        self.record
-            .send_modify(|record| record.add(Request::default()));
-        while stream.read(&mut asked).await? > 0 {}
-        Ok(())
     }
 
     async fn answer(
@@ -162,6 +150,11 @@ impl Api {
             Ok(reports) => match self.mode {
                 Mode::Status(status, _) => (status, "{}".to_owned()),
                 Mode::Page => (200, PAGE.to_owned()),
+                Mode::Redirect => (302, String::new()),
+                Mode::AtMost(bytes) if reports.bytes > bytes => (413, "{}".to_owned()),
+                Mode::Picky(seq) if reports.ids.iter().any(|id| id.seq == seq) => {
+                    (400, "{}".to_owned())
+                }
                 _ => match self.store(&reports.lines) {
                     Ok(()) => (200, "{}".to_owned()),
                     Err(error) => (500, error.to_string()),
@@ -180,7 +173,13 @@ impl Api {
         if let Mode::Slow(wait) = self.mode {
             tokio::time::sleep(wait).await;
         }
-        Ok(self.response(status, text))
+        let mut response = self.response(status, text);
+        if self.mode == Mode::Redirect {
+            if let Ok(here) = HeaderValue::try_from(head.uri.to_string()) {
+                response.headers_mut().insert(LOCATION, here);
+            }
+        }
+        Ok(response)
     }
 
     /// Reads and checks a request; what is in it is noted in `seen`.
@@ -210,8 +209,10 @@ impl Api {
             seen.json = Some(json.map_err(|error| (400, error.to_string()))?);
             return Ok(Reports::default());
         }
+        let bytes = body.len();
         let reports = body::read(content_type, header(CONTENT_ENCODING), body).await;
-        let reports = reports.map_err(|error| (400, error.to_string()))?;
+        let mut reports = reports.map_err(|error| (400, error.to_string()))?;
+        reports.bytes = bytes;
         seen.reports.clone_from(&reports.ids);
         seen.part_headers.clone_from(&reports.part_headers);
         Ok(reports)

@@ -43,9 +43,13 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start(dir: &Path, config: Config) -> Self {
+        Self::start_by(dir, config, Clock::default())
+    }
+
+    pub(crate) fn start_by(dir: &Path, config: Config, clock: Clock) -> Self {
         let settings = spool::Settings {
             boot_id: BOOT.to_owned(),
-            clock: Clock::default(),
+            clock,
             place: spool::Place {
                 dir: dir.join("spool"),
                 max: config.spool_max,

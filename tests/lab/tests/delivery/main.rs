@@ -7,6 +7,8 @@ mod agent;
 mod answers;
 mod asked;
 mod backup;
+mod clocks;
 mod formats;
 mod kills;
 mod requests;
+mod table;
