@@ -114,22 +114,6 @@ impl<F: Disk> Archive<F> {
         Ok(())
     }
 
-    /// Notes since when a power cut loses something, if that is news.
-    fn note_since(&mut self, since: u64) -> io::Result<()> {
-        let known = self.store.segments.iter().map(|known| known.notes.since);
-        let tail = self.store.segments.len().checked_sub(1);
-        match tail.filter(|_| known.min() > Some(since)) {
-            Some(tail) => {
-                let notes = Notes {
-                    since,
-                    ..Notes::default()
-                };
-                self.store.note(tail, &notes)
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Learns that reports which declare every loss up to `declared` have arrived.
     pub(super) fn arrived(&mut self, declared: u64) -> io::Result<()> {
         let undeclared = self.store.owed(self.certain_declared);
@@ -245,9 +229,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let last = fresh
             .last()
             .map(|&(at, entry)| self.ram.segments[at].entries[entry].head.seq);
-        let since = self.notes().since;
         if let Some(archive) = &mut self.archive {
-            archive.note_since(since)?;
             archive.sync()?;
             archive.covered = last.unwrap_or(archive.covered);
             archive.sweep()?;

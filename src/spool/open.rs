@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::archive::Archive;
-use super::entry::{Clock, Notes};
+use super::entry::{Clock, Notes, ALL_SAFE};
 use super::gap::{Gap, Gaps, Reason};
 use super::order::{time, Cursors, Place};
 use super::queue::{Bounds, Spool};
@@ -61,6 +61,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             owed: Gaps::default(),
             taken: None,
             batches: 0,
+            since: ALL_SAFE,
             offline_since: None,
             thinned: 0,
             dropped: 0,
@@ -82,8 +83,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         for (ordinal, harm) in flash_harms {
             spool.mend(Place::Flash, ordinal, harm);
         }
-        spool.declare_power_cut();
         spool.doubt_what_waits();
+        spool.declare_power_cut();
         spool.find_tail()?;
         spool.sweep();
         Ok(spool)
@@ -172,13 +173,13 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         };
         let known = self.on_flash();
         let Some((newest, clock, _)) = known.last().copied() else {
+            self.doubt(None);
             return self.owed.add(unknown(None, None));
         };
         let newest = (clock != Clock::Unsynced).then_some(newest);
         // Between those that were copied there were others, which waited in RAM.
         let follows = |(one, other): (&(u64, Clock, u64), &(u64, Clock, u64))| one.2 + 1 == other.2;
-        let since = self.boots.iter().map(|(_, notes)| notes.since).min();
-        let since = since.unwrap_or(Notes::ALL_SAFE);
+        let since = self.since;
         let is_whole = known.iter().zip(&known[1..]).all(follows) && known[0].0 <= since;
         if !is_whole && newest.is_none_or(|newest| since < newest) {
             self.owed.add(unknown((since > 0).then_some(since), newest));
@@ -203,12 +204,11 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         reports.collect()
     }
 
-    /// Notes since when a power cut would lose something.
+    /// Finds out since when a power cut would lose something.
     fn doubt_what_waits(&mut self) {
         let mut cursors = Cursors::default();
-        if let Some(oldest) = self.next_pick(&mut cursors) {
-            let (at, clock) = self.time(&oldest);
-            self.doubt((clock != Clock::Unsynced).then_some(at));
+        while let Some(waiting) = self.next_pick(&mut cursors) {
+            self.doubt(Some(waiting.head.since));
         }
         for gap in self.gaps().into_vec() {
             self.doubt(gap.from);

@@ -12,7 +12,7 @@ fn a_fault_at_any_call_loses_nothing_and_space_that_comes_back_is_enough() {
     let mut schedules = Schedules::of("spool, one fault");
     let steps = scenario();
     for error in [Error::NoSpace, Error::Io] {
-        for count in [1, 2, 7, 40] {
+        for count in [1, 2, 3, 4, 6, 9, 14, 25, 60, 150] {
             for at in 0.. {
                 let mut world = World::new(&format!("{error:?} at call {at}, {count} times"));
                 world.fate.fail(at, count, error);

@@ -2,14 +2,16 @@
 
 use socketman_lab::schedules::{seeds, Schedules};
 
-use crate::disks::End;
 use crate::script::{by_chance, scenario, Step};
 use crate::world::World;
 
+/// Of the bytes of an append, one in this many is where it is torn.
+const EVERY_BYTE: usize = 2;
+
 /// Lives until a kill before call `at`; `None` if life ends before.
-fn killed(steps: &[Step], end: End) -> Option<World> {
-    let mut world = World::new(&format!("{end:?}"));
-    world.fate.end(end);
+fn killed(steps: &[Step], at: u64) -> Option<World> {
+    let mut world = World::new(&format!("kill at call {at}"));
+    world.fate.end(at);
     world.run(steps);
     world.fate.has_ended().then_some(world)
 }
@@ -39,12 +41,12 @@ fn a_kill_at_any_call_torn_anywhere_loses_nothing_and_says_nothing_twice() {
     let mut schedules = Schedules::of("spool, one kill");
     let steps = scenario();
     let mut at = 0;
-    while killed(&steps, End { at, torn: 0 }).is_some() {
-        for torn in [0, 1, 13, 24, 60, 100, usize::MAX] {
-            if let Some(world) = killed(&steps, End { at, torn }) {
-                world.after_kill().recover();
-                schedules.add(1);
-            }
+    while let Some(world) = killed(&steps, at) {
+        // An append may have been done in part, or as a whole.
+        let len = world.cut_off();
+        for torn in (1..len).step_by(EVERY_BYTE).chain([0, len]) {
+            world.after_torn_kill(torn).recover();
+            schedules.add(1);
         }
         at += 1;
     }
@@ -59,11 +61,9 @@ fn kills_of_a_life_by_chance_again_and_again_lose_nothing() {
         let mut world = World::new(&format!("seed {seed}"));
         for _ in 0..rng.usize(1..4) {
             let steps = by_chance(&mut rng, 40);
-            world.fate.end(End {
-                at: rng.u64(1..400),
-                torn: rng.usize(..200),
-            });
+            world.fate.end(rng.u64(1..400));
             world.run(&steps);
+            world.tear(rng.usize(..200));
             world = world.after_kill();
         }
         world.recover();

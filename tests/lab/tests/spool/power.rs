@@ -3,7 +3,6 @@
 use socketman_lab::disk::Chooser;
 use socketman_lab::schedules::{seeds, Schedules};
 
-use crate::disks::End;
 use crate::script::{by_chance, scenario, Step};
 use crate::world::World;
 
@@ -12,7 +11,7 @@ const OUTCOMES: u64 = 400;
 
 fn cut(steps: &[Step], at: u64) -> Option<World> {
     let mut world = World::new(&format!("power cut at call {at}"));
-    world.fate.end(End { at, torn: 0 });
+    world.fate.end(at);
     world.run(steps);
     world.fate.has_ended().then_some(world)
 }
@@ -47,11 +46,9 @@ fn power_cuts_and_kills_of_a_life_by_chance_lose_only_what_they_declare() {
         let mut world = World::new(&format!("seed {seed}"));
         for _ in 0..rng.usize(1..4) {
             let steps = by_chance(&mut rng, 40);
-            world.fate.end(End {
-                at: rng.u64(1..400),
-                torn: rng.usize(..200),
-            });
+            world.fate.end(rng.u64(1..400));
             world.run(&steps);
+            world.tear(rng.usize(..200));
             world = match rng.bool() {
                 true => world.after_kill(),
                 false => world.after_power_cut(&mut chooser),

@@ -5,10 +5,11 @@ use std::sync::Mutex;
 
 use serde_json::json;
 use socketman::clock::Reading;
+use socketman::durable::Disk;
 use socketman::spool::{Batch, Bounds, Spool, Stamp};
 use socketman_lab::disk::{Chooser, SimDisk};
 
-use crate::disks::{Fate, Fated};
+use crate::disks::{copy, Fate, Fated};
 use crate::ledger::{Collected, Id, Ledger};
 use crate::script::Step;
 
@@ -85,6 +86,33 @@ impl World {
                 ..World::new("")
             }
         }
+    }
+
+    /// How many bytes were to be appended when the process ended.
+    pub(crate) fn cut_off(&self) -> usize {
+        self.fate.cut_off().map_or(0, |(_, bytes)| bytes.len())
+    }
+
+    /// Appends the first `len` of them all the same.
+    pub(crate) fn tear(&mut self, len: usize) {
+        let Some((name, bytes)) = self.fate.cut_off() else {
+            return;
+        };
+        // A name is in one of the stores alone.
+        for disk in [&mut self.ram, &mut self.flash] {
+            if disk.content(&name).is_some() {
+                disk.append(&name, &bytes[..len.min(bytes.len())]).unwrap();
+            }
+        }
+    }
+
+    /// The world after a kill in the middle of an append, of which so many bytes were written.
+    pub(crate) fn after_torn_kill(&self, len: usize) -> Self {
+        let mut world = self.after_end(copy(&self.ram), copy(&self.flash));
+        world.fate = self.fate.clone();
+        world.tear(len);
+        world.fate = Fate::default();
+        world
     }
 
     /// The world after a kill: the disks stay as they are.
