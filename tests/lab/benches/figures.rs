@@ -142,13 +142,8 @@ async fn starts(binary: &Path) -> Result<(), Box<dyn Error>> {
 
 fn options(stations: usize) -> Options {
     Options {
-        dir: None,
         stations,
-        seed: 1,
-        http: 0,
-        mqtt: 0,
-        broker: None,
-        time_scale: None,
+        ..Options::default()
     }
 }
 

@@ -18,10 +18,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Stations that use the router's Wi-Fi
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = stations)]
+    #[arg(long, value_name = "N", default_value_t = Options::default().stations, value_parser = stations)]
     pub stations: usize,
     /// Which router it is: the same number, the same stations
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = Options::default().seed)]
     pub seed: u64,
     /// Port of the API on 127.0.0.1 [default: any]
     #[arg(
@@ -46,6 +46,21 @@ pub struct Options {
     /// How many times faster than on a router the agent's intervals pass [default: 1, with --once 30]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub time_scale: Option<u32>,
+}
+
+/// Those of somebody who gives none.
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            dir: None,
+            stations: 6,
+            seed: 1,
+            http: 0,
+            mqtt: 0,
+            broker: None,
+            time_scale: None,
+        }
+    }
 }
 
 /// More stations than this no radio has, and the bus carries them in one message.

@@ -214,6 +214,7 @@ impl Site {
             root,
             ubus_socket: self.dir.path().join("ubus.sock"),
             log: self.dir.path().join("agent.log"),
+            clock: self.dir.path().join("clock"),
             time_scale,
         }
     }

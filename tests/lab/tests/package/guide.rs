@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use clap::Parser;
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
 use socketman_lab::{agent_binary, mosquitto};
@@ -102,19 +101,11 @@ async fn line_with(file: &Path, wanted: &str) -> String {
     })
 }
 
-/// Options as a person gives them.
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    options: Options,
-}
-
 /// A router with bus and stations, whose agent has only these UCI settings. What would leave this
 /// machine is switched off.
 async fn router(settings: &str) -> Lab {
-    let options = Arguments::parse_from(["lab"]).options;
     let agent = agent_binary::find().await.unwrap();
-    let lab = Lab::start(&options, agent, 30).await.unwrap();
+    let lab = Lab::start(&Options::default(), agent, 30).await.unwrap();
     fs::remove_file(lab.program().config_file()).unwrap();
     let root = lab.place().root();
     fs::create_dir_all(root.join("etc/config")).unwrap();

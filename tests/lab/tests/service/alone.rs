@@ -35,6 +35,7 @@ async fn bare_device() -> (TempDir, AgentProgram) {
         root,
         ubus_socket: dir.path().join("ubus.sock"),
         log: dir.path().join("agent.log"),
+        clock: dir.path().join("clock"),
         time_scale: SCALE,
     };
     (dir, program)

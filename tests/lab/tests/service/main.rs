@@ -11,7 +11,6 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
 use socketman_lab::agent_binary;
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
@@ -38,15 +37,7 @@ pub(crate) async fn binary() -> PathBuf {
     found.unwrap().clone()
 }
 
-/// Options as a person gives them.
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    options: Options,
-}
-
 /// A lab around this agent, which was not started yet.
 pub(crate) async fn lab(agent: PathBuf) -> Lab {
-    let options = Arguments::parse_from(["lab"]).options;
-    Lab::start(&options, agent, SCALE).await.unwrap()
+    Lab::start(&Options::default(), agent, SCALE).await.unwrap()
 }

@@ -2,10 +2,10 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
-use socketman_lab::lab::AGENT_ENDS_WITHIN;
+use socketman_lab::lab::{Lab, AGENT_ENDS_WITHIN};
 use tempfile::TempDir;
 
 use crate::{binary, lab, within, DEADLINE};
@@ -29,9 +29,9 @@ async fn agent_on(commands: &str) -> (TempDir, PathBuf) {
     (dir, program)
 }
 
-/// The agent does its work on such a file system, and says what is wrong with it.
-async fn works(commands: &str, reason: &str) {
-    let (_dir, program) = agent_on(commands).await;
+/// A lab whose agent works on such a file system: it is on the bus, and its reports arrive.
+async fn at_work(commands: &str) -> (TempDir, Lab) {
+    let (dir, program) = agent_on(commands).await;
     let mut lab = lab(program).await;
     lab.start_agent().unwrap();
     within("registration", lab.registered()).await.unwrap();
@@ -39,53 +39,39 @@ async fn works(commands: &str, reason: &str) {
         .api
         .wait_for(DEADLINE, |record| record.reports.len() >= 2);
     two.await.unwrap();
-    let status = lab.call("status", &()).await.unwrap();
-    assert!(says(&status["config"]["errors"], reason), "{status:#}");
-    let mut ear = lab.mqtt.listen();
-    let id = lab.send_job("echo done").await.unwrap();
-    let answered = ear.wait_for(|words| words.id == id && words.event_type != "DELIVERED");
-    within("the job is answered", answered).await.unwrap();
+    (dir, lab)
+}
+
+async fn end(lab: &mut Lab) {
     let agent = lab.agent().unwrap();
     let ended = agent.terminate(AGENT_ENDS_WITHIN).await.unwrap();
     assert!(ended.success(), "{ended}");
-}
-
-fn says(errors: &Value, reason: &str) -> bool {
-    let mut reasons = errors.as_array().unwrap().iter();
-    reasons.any(|error| error["reason"].as_str().unwrap().contains(reason))
 }
 
 #[tokio::test]
 async fn with_flash_mounted_read_only_it_does_its_work_and_says_so() {
-    works(
-        "mount -t tmpfs -o ro,mode=700 worn $state",
-        "Read-only file system",
-    )
-    .await;
+    let (_dir, mut lab) = at_work("mount -t tmpfs -o ro,mode=700 worn $state").await;
+    let status = lab.call("status", &()).await.unwrap();
+    let errors = status["config"]["errors"].as_array().unwrap();
+    let says_so = |error: &Value| {
+        let reason = error["reason"].as_str().unwrap();
+        reason.contains("Read-only file system")
+    };
+    assert!(errors.iter().any(says_so), "{status:#}");
+    let mut ear = lab.mqtt.listen();
+    let id = lab.send_job("echo done").await.unwrap();
+    let answered = ear.wait_for(|words| words.id == id && words.event_type != "DELIVERED");
+    within("the job is answered", answered).await.unwrap();
+    end(&mut lab).await;
 }
 
 #[tokio::test]
 async fn with_flash_that_is_full_it_does_its_work() {
-    let (_dir, program) = agent_on(
-        "mount -t tmpfs -o size=16k,mode=700 full $state; \
-         cat /dev/zero > $state/other 2>/dev/null || true",
-    )
-    .await;
-    let mut lab = lab(program).await;
-    lab.start_agent().unwrap();
-    within("registration", lab.registered()).await.unwrap();
-    let two = lab
-        .api
-        .wait_for(DEADLINE, |record| record.reports.len() >= 2);
-    two.await.unwrap();
-    let agent = lab.agent().unwrap();
-    let ended = agent.terminate(AGENT_ENDS_WITHIN).await.unwrap();
-    assert!(ended.success(), "{ended}");
+    let full = "mount -t tmpfs -o size=16k,mode=700 full $state; \
+                cat /dev/zero > $state/other 2>/dev/null || true";
+    let (_dir, mut lab) = at_work(full).await;
+    end(&mut lab).await;
     // On this side of the mount nothing was written.
     let state = lab.place().root().join("etc/socketman/state");
-    assert!(is_empty(&state));
-}
-
-fn is_empty(dir: &Path) -> bool {
-    dir.read_dir().unwrap().next().is_none()
+    assert!(state.read_dir().unwrap().next().is_none());
 }

@@ -50,7 +50,7 @@ fn a_kill_at_any_call_torn_anywhere_loses_nothing_and_says_nothing_twice() {
         }
         at += 1;
     }
-    schedules.report();
+    schedules.report_all();
 }
 
 #[test]

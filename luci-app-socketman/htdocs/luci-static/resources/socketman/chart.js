@@ -103,14 +103,15 @@ return baseclass.extend({
 
 		dom.content(node, figure(title, [ legend ],
 			drawing('%s: %s'.format(title, legend), stretches(codes).map(([ from, to ]) => {
-				const left = x(at[from]);
+				/* The newest, which has just begun, is to be seen as well. */
+				const left = Math.min(x(at[from]), WIDTH - 6);
 				const [ height, level ] = CODES[codes[from]] ?? [ 0, 'none' ];
 
 				return svg('rect', {
 					'class': 'sm-%s'.format(level),
 					'x': left.toFixed(1),
 					'y': HEIGHT - height,
-					'width': Math.max(2, x(at[to] ?? now) - left).toFixed(1),
+					'width': Math.max(6, x(at[to] ?? now) - left).toFixed(1),
 					height
 				});
 			})),

@@ -90,7 +90,7 @@ return baseclass.extend({
 				level: 'bad',
 				title: _('Not healthy: %s').format(words.verdict(health.verdict)),
 				since,
-				why: evidence.server ? [ evidence.server ] : probe,
+				why: health.verdict == 'server_unreachable' && evidence.server ? [ evidence.server ] : probe,
 				next,
 				advice: words.advice(health.verdict)
 			};

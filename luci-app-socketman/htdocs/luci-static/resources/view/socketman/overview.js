@@ -51,7 +51,7 @@ return view.extend({
 			E('div', { 'class': 'sm-bar' }, [
 				this.glance,
 				button(_('Check now'), api.probe, (health) => words.verdict(health.verdict ?? _('not known yet'))),
-				button(_('Deliver now'), api.upload, (answer) => answer?.last_error ?? answer?.error ?? _('done'))
+				button(_('Deliver now'), api.upload, (answer) => answer.error ?? _('%d reports accepted').format(answer.accepted))
 			]),
 			this.cards,
 			E('div', { 'class': 'sm-grid sm-wide' }, this.charts),
