@@ -171,37 +171,27 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             count: None,
             reason: Reason::Power,
         };
-        let known = self.on_flash();
-        let Some((newest, clock, _)) = known.last().copied() else {
+        let Some((newest, clock)) = self.newest_on_flash() else {
             self.doubt(None);
             return self.owed.add(unknown(None, None));
         };
         let newest = (clock != Clock::Unsynced).then_some(newest);
-        // Between those that were copied there were others, which waited in RAM.
-        let follows = |(one, other): (&(u64, Clock, u64), &(u64, Clock, u64))| one.2 + 1 == other.2;
+        // What was copied is a choice: others were in RAM between them, up to the same second.
         let since = self.since;
-        let is_whole = known.iter().zip(&known[1..]).all(follows) && known[0].0 <= since;
-        if !is_whole && newest.is_none_or(|newest| since < newest) {
+        if newest.is_none_or(|newest| since < newest) {
             self.owed.add(unknown((since > 0).then_some(since), newest));
         }
         self.owed.add(unknown(newest, None));
     }
 
-    /// Times and seqs of what is on flash, and how sure the times are.
-    fn on_flash(&self) -> Vec<(u64, Clock, u64)> {
-        let segments = self
-            .archive
-            .iter()
-            .flat_map(|archive| &archive.store.segments);
-        let reports = segments.flat_map(|segment| {
+    /// The time of the last report on flash that waits, and how sure it is.
+    fn newest_on_flash(&self) -> Option<(u64, Clock)> {
+        let segments = &self.archive.as_ref()?.store.segments;
+        segments.iter().rev().find_map(|segment| {
             let anchors = &self.boots[self.rank(&segment.name.boot)].1.anchors;
-            let waiting = segment.waiting();
-            waiting.map(|entry| {
-                let (at, clock) = time(&entry.head, anchors);
-                (at, clock, entry.head.seq)
-            })
-        });
-        reports.collect()
+            let last = segment.waiting().next_back()?;
+            Some(time(&last.head, anchors))
+        })
     }
 
     /// Finds out since when a power cut would lose something.

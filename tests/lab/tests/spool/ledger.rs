@@ -119,7 +119,7 @@ impl Ledger {
         assert!(exact <= all + self.ends + twice, "{}", say());
         // The first start cannot know that there was nothing before it.
         let unnoticed = self.unnoticed.len() as u64;
-        let starts = 4 * self.power_cuts + 2 + unnoticed;
+        let starts = 2 * self.power_cuts + 1 + unnoticed;
         let distinct: BTreeSet<_> = unknown.iter().map(|gap| (gap.from, gap.to)).collect();
         assert!(distinct.len() as u64 <= starts, "{}", say());
         if self.power_cuts == 0 {
