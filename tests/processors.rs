@@ -60,13 +60,29 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     ("mqtt/topic.rs", "u16::MAX as usize", "a constant"),
     (
         "spool/batch.rs",
-        "segment.bytes) as usize",
-        "bytes that are in memory",
+        "max_bytes.min(self.bounds.ram / 4) as usize",
+        "less than the store in memory",
     ),
     (
-        "spool/takeover.rs",
-        "segment.bytes as usize",
-        "bytes that are in memory",
+        "spool/batch.rs",
+        "entries[pick.entry].packed as usize",
+        "of 32 bits, bytes that were read",
+    ),
+    (
+        "spool/deflate.rs",
+        "(self.0.total_in() - start) as usize",
+        "bytes of a slice that were taken",
+    ),
+    ("spool/moving.rs", "(size - at) as usize", "a piece at most"),
+    (
+        "spool/segment.rs",
+        "self.packed as usize",
+        "of 32 bits, bytes that were read",
+    ),
+    (
+        "spool/store.rs",
+        "head.plain as usize",
+        "of 32 bits, refused above LINE_MAX",
     ),
     (
         "ubus/blob.rs",

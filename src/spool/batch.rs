@@ -41,7 +41,7 @@ impl Batch {
     ///
     /// None, while nobody has changed the body.
     pub fn lines(&self) -> io::Result<Vec<u8>> {
-        let mut lines = Vec::with_capacity(self.plain as usize);
+        let mut lines = Vec::new();
         let mut reader = flate2::bufread::GzDecoder::new(&self.body[..]);
         io::Read::read_to_end(&mut reader, &mut lines)?;
         Ok(lines)

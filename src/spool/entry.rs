@@ -17,6 +17,9 @@ use crate::durable::PAYLOAD_MAX;
 /// Bytes of a report's record before its deflate.
 pub(crate) const REPORT_HEAD: usize = 46;
 
+/// Bytes of the longest line; a report of 2,048 stations has less than a tenth of it.
+pub(crate) const LINE_MAX: u32 = 16 << 20;
+
 /// Bytes of deflate in a part.
 pub(crate) const PART: usize = PAYLOAD_MAX - REPORT_HEAD;
 
@@ -153,7 +156,7 @@ impl<'a> Record<'a> {
                     seq: rest.u64()?,
                     at: rest.u64()?,
                     mono: rest.u32()?,
-                    plain: rest.u32()?,
+                    plain: rest.u32().filter(|plain| *plain <= LINE_MAX)?,
                     crc: rest.u32()?,
                     declared: rest.u64()?,
                     since: rest.u64()?,
@@ -270,6 +273,22 @@ mod tests {
         };
         assert_eq!(Record::decode(&notes(&all)), Some(Record::Notes(all)));
         assert_eq!(Record::decode(&part(b"x")), Some(Record::Part));
+    }
+
+    #[test]
+    fn a_report_cannot_claim_more_than_a_line_may_have() {
+        let mut head = Head {
+            seq: 1,
+            at: 0,
+            mono: 0,
+            clock: Clock::Ok,
+            declared: 0,
+            plain: LINE_MAX,
+            crc: 0,
+        };
+        assert!(Record::decode(&report(&head, b"")).is_some());
+        head.plain += 1;
+        assert_eq!(Record::decode(&report(&head, b"")), None);
     }
 
     #[test]

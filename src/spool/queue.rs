@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::archive::Archive;
 use super::batch::Taken;
-use super::entry::{Clock, Head, Notes};
+use super::entry::{Clock, Head, Notes, LINE_MAX};
 use super::gap::{Gap, Gaps, Reason};
 use super::order::Cursors;
 use super::store::{declared_in, Store};
@@ -95,9 +95,9 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         }
         line.push(b'\n');
         let len = line.len() as u64;
-        if len > self.bounds.ram {
+        let max = self.bounds.ram.min(LINE_MAX.into());
+        if len > max {
             self.lose(Gap::one(now.synced.then_some(now.epoch), Reason::Full));
-            let max = self.bounds.ram;
             return Err(SpoolError::TooLarge { len, max });
         }
         let declared = self.next_id - 1;

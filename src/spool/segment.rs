@@ -221,7 +221,7 @@ impl Reading {
                 crc.update(packed);
                 let parts = std::mem::take(&mut self.parts) * (1 + PART + HEAD);
                 let before = std::mem::take(&mut self.parts_len);
-                self.notes.next_seq = self.notes.next_seq.max(head.seq + 1);
+                self.notes.next_seq = self.notes.next_seq.max(head.seq.saturating_add(1));
                 self.notes.declared = self.notes.declared.max(head.declared);
                 match u32::try_from(offset.saturating_sub(parts as u64)) {
                     Ok(offset) if !self.broken => self.entries.push(Entry {
