@@ -26,11 +26,10 @@ fn a_fault_at_any_call_loses_nothing_and_space_that_comes_back_is_enough() {
             }
         }
     }
-    schedules.report_all();
+    schedules.report();
 }
 
 #[test]
-#[ignore = "seed 1489: a report that a fault and a power cut take together is not declared"]
 fn faults_in_a_life_by_chance_lose_nothing() {
     let mut schedules = Schedules::of("spool, faults by chance");
     for seed in seeds() {

@@ -8,5 +8,6 @@ mod faults;
 mod kills;
 mod ledger;
 mod power;
+mod report;
 mod script;
 mod world;

@@ -38,7 +38,6 @@ fn a_power_cut_at_any_call_loses_only_what_it_declares() {
 }
 
 #[test]
-#[ignore = "seed 9212: an interval of a power cut is declared once more than it happened"]
 fn power_cuts_and_kills_of_a_life_by_chance_lose_only_what_they_declare() {
     let mut schedules = Schedules::of("spool, power cuts and kills by chance");
     for seed in seeds() {

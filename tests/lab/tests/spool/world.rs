@@ -1,16 +1,16 @@
 //! A device's life: its two disks, its clocks, the spool on them, and who gets the reports.
 
-use std::io::Read;
+mod ends;
+
 use std::sync::Mutex;
 
-use serde_json::json;
 use socketman::clock::Reading;
-use socketman::durable::Disk;
 use socketman::spool::{Batch, Bounds, Spool, Stamp};
-use socketman_lab::disk::{Chooser, SimDisk};
+use socketman_lab::disk::SimDisk;
 
-use crate::disks::{copy, Fate, Fated};
+use crate::disks::{Fate, Fated};
 use crate::ledger::{Collected, Id, Ledger};
+use crate::report;
 use crate::script::Step;
 
 /// Small, so that room runs out.
@@ -66,66 +66,6 @@ impl World {
             synced: true,
             last: None,
         }
-    }
-
-    /// The same world after the process has ended, with other disks.
-    fn after_end(&self, ram: SimDisk, flash: SimDisk) -> Self {
-        let mut ledger = self.ledger.clone();
-        ledger.ends += 1;
-        World {
-            ram,
-            flash,
-            ledger,
-            context: self.context.clone(),
-            now: self.now + 60,
-            ..World {
-                boot: self.boot,
-                booted: self.booted,
-                offset: self.offset,
-                synced: self.synced,
-                ..World::new("")
-            }
-        }
-    }
-
-    /// How many bytes were to be appended when the process ended.
-    pub(crate) fn cut_off(&self) -> usize {
-        self.fate.cut_off().map_or(0, |(_, bytes)| bytes.len())
-    }
-
-    /// Appends the first `len` of them all the same.
-    pub(crate) fn tear(&mut self, len: usize) {
-        let Some((name, bytes)) = self.fate.cut_off() else {
-            return;
-        };
-        // A name is in one of the stores alone.
-        for disk in [&mut self.ram, &mut self.flash] {
-            if disk.content(&name).is_some() {
-                disk.append(&name, &bytes[..len.min(bytes.len())]).unwrap();
-            }
-        }
-    }
-
-    /// The world after a kill in the middle of an append, of which so many bytes were written.
-    pub(crate) fn after_torn_kill(&self, len: usize) -> Self {
-        let mut world = self.after_end(copy(&self.ram), copy(&self.flash));
-        world.fate = self.fate.clone();
-        world.tear(len);
-        world.fate = Fate::default();
-        world
-    }
-
-    /// The world after a kill: the disks stay as they are.
-    pub(crate) fn after_kill(&self) -> Self {
-        self.after_end(self.ram.clone(), self.flash.clone())
-    }
-
-    /// The world after a power cut: RAM is empty, and flash what it can be.
-    pub(crate) fn after_power_cut(&self, chooser: &mut Chooser) -> Self {
-        let mut world = self.after_end(SimDisk::new(), self.flash.crash(chooser));
-        world.ledger.power_cuts += 1;
-        world.reboot();
-        world
     }
 
     fn reboot(&mut self) {
@@ -204,7 +144,7 @@ impl World {
         let made = Mutex::new(None);
         let build = |stamp: &Stamp<'_>| {
             *made.lock().unwrap() = Some(stamp.seq);
-            line(stamp, pad)
+            report::line(stamp, pad)
         };
         let Some(spool) = &mut self.spool else {
             return;
@@ -237,7 +177,7 @@ impl World {
     /// Sends a batch; `in_turn` if it is not ahead of others.
     fn send(&mut self, batch: Batch, in_turn: bool, becomes: Sent) {
         let now = self.reading();
-        let ids = read(&mut self.ledger, &batch, &self.context);
+        let ids = self.read(&batch);
         assert!(ids.is_sorted_by(|a, b| a < b), "{}: {ids:?}", self.context);
         let Some(spool) = &mut self.spool else {
             return;
@@ -263,6 +203,15 @@ impl World {
             );
             self.last = ids.last().copied();
         }
+    }
+
+    /// What a server reads of a batch.
+    fn read(&mut self, batch: &Batch) -> Vec<Id> {
+        let lines = report::lines(batch);
+        let lines = lines.iter();
+        lines
+            .map(|line| self.ledger.send(line, &self.context))
+            .collect()
     }
 
     fn halve(&mut self) {
@@ -323,40 +272,4 @@ impl World {
             }
         }
     }
-}
-
-/// A report, taken by the clock of its stamp.
-fn line(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
-    let noise: String = (0..pad as u64)
-        .map(|n| char::from(b'a' + (stamp.seq * 7919 + n * n * 31 + n * stamp.seq) as u8 % 26))
-        .collect();
-    let mut report = json!({
-        "device": {
-            "boot_id": stamp.boot_id,
-            "seq": stamp.seq,
-            "created_at": stamp.created_at,
-            "clock": stamp.clock.word(),
-        },
-        "events": [{"at": stamp.created_at - 3}],
-        "pad": noise,
-    });
-    if !stamp.gaps.is_empty() {
-        report["gaps"] = json!(stamp.gaps);
-    }
-    serde_json::to_vec(&report).unwrap()
-}
-
-/// What a server reads that stops at the end of the first gzip member.
-fn read(ledger: &mut Ledger, batch: &Batch, context: &str) -> Vec<Id> {
-    let mut lines = Vec::new();
-    let mut member = flate2::bufread::GzDecoder::new(&batch.body[..]);
-    member.read_to_end(&mut lines).expect(context);
-    assert!(member.into_inner().is_empty(), "{context}: a second member");
-    let text = lines.strip_suffix(b"\n").expect("whole lines");
-    let ids: Vec<Id> = text
-        .split(|&byte| byte == b'\n')
-        .map(|line| ledger.send(line, context))
-        .collect();
-    assert_eq!(ids.len() as u64, batch.reports, "{context}");
-    ids
 }
