@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use socketman::durable::Disk;
-use socketman_lab::disk::{Chooser, Error, Fault, SimDisk, When};
+use socketman_lab::disk::{Error, Fault, SimDisk, When};
 
 /// What is to happen, and how many calls there were.
 #[derive(Debug, Default)]
@@ -48,6 +48,13 @@ impl Fate {
     /// Has `count` calls fail from call `from` on.
     pub(crate) fn fail(&self, from: u64, count: u64, error: Error) {
         self.0.borrow_mut().fault = Some((from, count, error));
+    }
+
+    /// All calls that had to fail have.
+    pub(crate) fn is_past_the_fault(&self) -> bool {
+        let plan = self.0.borrow();
+        let past = |(from, count, _): (u64, u64, Error)| plan.calls >= from + count;
+        plan.fault.is_none_or(past)
     }
 
     pub(crate) fn heal(&self) {
@@ -139,15 +146,4 @@ impl Disk for Fated {
     fn sync_names(&mut self) -> io::Result<()> {
         self.call()?.sync_names()
     }
-}
-
-/// A disk of its own with what is on `disk`, all of it certain.
-pub(crate) fn copy(disk: &SimDisk) -> SimDisk {
-    let mut disk = disk.clone();
-    disk.set_fault(None);
-    for name in disk.list().unwrap() {
-        disk.sync(&name).unwrap();
-    }
-    disk.sync_names().unwrap();
-    disk.crash(&mut Chooser::seeded(0))
 }

@@ -5,19 +5,11 @@ use std::collections::BTreeSet;
 use socketman::durable::HEAD;
 use socketman_lab::schedules::{seeds, Schedules};
 
-use crate::script::{by_chance, scenario, Step};
-use crate::world::World;
+use crate::script::{by_chance, scenario};
+use crate::world::{Scene, World};
 
 /// Places within an append where it is torn, beside those around its ends and its head.
 const PLACES: usize = 40;
-
-/// Lives until a kill before call `at`; `None` if life ends before.
-fn killed(steps: &[Step], at: u64) -> Option<World> {
-    let mut world = World::new(&format!("kill at call {at}"));
-    world.fate.end(at);
-    world.run(steps);
-    world.fate.has_ended().then_some(world)
-}
 
 /// How much of an append of `len` bytes is done: nothing, all, up to where its parts meet, and some
 /// of what lies between.
@@ -52,15 +44,14 @@ fn the_script_itself_ends_well_and_reaches_everything() {
 #[test]
 fn a_kill_at_any_call_torn_anywhere_loses_nothing_and_says_nothing_twice() {
     let mut schedules = Schedules::of("spool, one kill");
-    let steps = scenario();
-    let mut at = 0;
-    while let Some(world) = killed(&steps, at) {
-        // An append may have been done in part, or as a whole.
-        for len in torn(world.cut_off()) {
-            world.after_torn_kill(len).recover();
-            schedules.add(1);
+    for scene in Scene::all(&scenario()) {
+        for at in 0..scene.calls {
+            let world = scene.ended(&format!("kill at call {at}"), at);
+            for len in torn(world.cut_off()) {
+                world.after_torn_kill(len).recover();
+                schedules.add(1);
+            }
         }
-        at += 1;
     }
     schedules.report();
 }

@@ -1,6 +1,7 @@
 //! A device's life: its two disks, its clocks, the spool on them, and who gets the reports.
 
 mod ends;
+mod scene;
 
 use std::sync::Mutex;
 
@@ -12,6 +13,8 @@ use crate::disks::{Fate, Fated};
 use crate::ledger::{Collected, Id, Ledger};
 use crate::report;
 use crate::script::Step;
+
+pub(crate) use scene::Scene;
 
 /// Small, so that room runs out.
 pub(crate) const BOUNDS: Bounds = Bounds {
@@ -105,6 +108,21 @@ impl World {
             if self.fate.has_ended() {
                 return;
             }
+        }
+    }
+
+    /// Lives through `steps` until `after` of them came behind the fault that its fate has in store.
+    pub(crate) fn run_past_the_fault(&mut self, steps: &[Step], after: usize) {
+        self.open();
+        let mut left = after;
+        for step in steps {
+            if self.fate.is_past_the_fault() {
+                match left.checked_sub(1) {
+                    Some(less) => left = less,
+                    None => return,
+                }
+            }
+            self.step(step);
         }
     }
 

@@ -6,29 +6,31 @@ use socketman::spool::Spool;
 use socketman_lab::disk::{Chooser, SimDisk};
 
 use super::{World, BOUNDS};
-use crate::disks::{copy, Fate};
+use crate::disks::Fate;
 use crate::ledger::Id;
 use crate::report;
 
 impl World {
-    /// The same world after the process has ended, with other disks.
-    fn after_end(&self, ram: SimDisk, flash: SimDisk) -> Self {
-        let mut ledger = self.ledger.clone();
-        ledger.ends += 1;
+    /// The same world on disks of its own, with no process in it and another fate.
+    pub(super) fn fork(&self) -> Self {
         World {
-            ram,
-            flash,
-            ledger,
+            ram: self.ram.fork(),
+            flash: self.flash.fork(),
+            fate: Fate::default(),
+            ledger: self.ledger.clone(),
             context: self.context.clone(),
-            now: self.now + 60,
-            ..World {
-                boot: self.boot,
-                booted: self.booted,
-                offset: self.offset,
-                synced: self.synced,
-                ..World::new("")
-            }
+            spool: None,
+            last: None,
+            ..*self
         }
+    }
+
+    /// The same world after the process has ended in the middle of something.
+    fn after_end(&self) -> Self {
+        let mut world = self.fork();
+        world.ledger.ends += 1;
+        world.now += 60;
+        world
     }
 
     /// How many bytes were to be appended when the process ended.
@@ -51,7 +53,7 @@ impl World {
 
     /// The world after a kill in the middle of an append, of which so many bytes were written.
     pub(crate) fn after_torn_kill(&self, len: usize) -> Self {
-        let mut world = self.after_end(copy(&self.ram), copy(&self.flash));
+        let mut world = self.after_end();
         world.fate = self.fate.clone();
         world.tear(len);
         world.fate = Fate::default();
@@ -60,12 +62,14 @@ impl World {
 
     /// The world after a kill: the disks stay as they are.
     pub(crate) fn after_kill(&self) -> Self {
-        self.after_end(self.ram.clone(), self.flash.clone())
+        self.after_end()
     }
 
     /// The world after a power cut: RAM is empty, and flash what it can be.
     pub(crate) fn after_power_cut(&self, chooser: &mut Chooser) -> Self {
-        let mut world = self.after_end(SimDisk::new(), self.flash.crash(chooser));
+        let mut world = self.after_end();
+        world.ram = SimDisk::new();
+        world.flash = self.flash.crash(chooser);
         world.ledger.power_cuts += 1;
         world.reboot();
         let back: Vec<Id> = waiting(&world.flash);
@@ -78,7 +82,7 @@ impl World {
 /// What waits on `flash` for one who knows nothing else.
 fn waiting(flash: &SimDisk) -> Vec<Id> {
     let none = SimDisk::new();
-    let mut spool = Spool::on(none, Some(copy(flash)), "boot-none", BOUNDS).unwrap();
+    let mut spool = Spool::on(none, Some(flash.fork()), "boot-none", BOUNDS).unwrap();
     let now = Reading {
         epoch: 0,
         mono: 0,
