@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::entry::Notes;
 use super::governor::Governor;
+use super::notes::Notes;
 use super::order::find;
 use super::queue::{Bounds, Spool};
 use super::segment::Harm;

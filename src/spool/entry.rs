@@ -12,6 +12,7 @@
 //! up to a flush; `plain` and `crc` (CRC-32) are of the line they give, with its end.
 
 use super::gap::Gap;
+use super::notes::{Anchor, Notes, ANCHORS_MAX};
 use crate::durable::PAYLOAD_MAX;
 
 /// Bytes of a report's record before its deflate.
@@ -22,9 +23,6 @@ pub(crate) const LINE_MAX: u32 = 16 << 20;
 
 /// Bytes of deflate in a part.
 pub(crate) const PART: usize = PAYLOAD_MAX - REPORT_HEAD;
-
-/// Periods of a boot in which the clock was wrong and then set right; more are not restamped.
-pub(crate) const ANCHORS_MAX: usize = 32;
 
 /// How sure the time of a report is, as its `clock` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,41 +68,6 @@ pub(crate) struct Head {
 
 /// A [`Head::since`] that never comes: all is safe.
 pub(crate) const ALL_SAFE: u64 = u64::MAX;
-
-/// When a clock that was wrong is known to have been wrong by how much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Anchor {
-    /// Seqs it is for.
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-    /// Seconds since the epoch at the boot.
-    pub(crate) base: u64,
-}
-
-/// What a boot has to remember beside its reports.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Notes {
-    pub(crate) next_seq: u64,
-    /// Every loss up to this id is declared by a report that was kept.
-    pub(crate) declared: u64,
-    /// Reports up to this seq were sent with the time they have.
-    pub(crate) fixed: u64,
-    pub(crate) anchors: Vec<Anchor>,
-}
-
-impl Notes {
-    /// Takes over what `other` knows and this does not.
-    pub(crate) fn join(&mut self, other: &Notes) {
-        self.next_seq = self.next_seq.max(other.next_seq);
-        self.declared = self.declared.max(other.declared);
-        self.fixed = self.fixed.max(other.fixed);
-        for anchor in &other.anchors {
-            if !self.anchors.contains(anchor) {
-                self.anchors.push(*anchor);
-            }
-        }
-    }
-}
 
 /// A record, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -283,6 +246,7 @@ mod tests {
             mono: 0,
             clock: Clock::Ok,
             declared: 0,
+            since: 0,
             plain: LINE_MAX,
             crc: 0,
         };

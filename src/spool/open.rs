@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::archive::Archive;
-use super::entry::{Clock, Notes, ALL_SAFE};
+use super::entry::{Clock, ALL_SAFE};
 use super::gap::{Gap, Gaps, Reason};
+use super::notes::Notes;
 use super::order::{time, Cursors, Place};
 use super::queue::{Bounds, Spool};
 use super::segment::{self, Harm, Segment};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::archive::Archive;
 use super::batch::Taken;
-use super::entry::{Clock, Head, Notes, LINE_MAX};
+use super::entry::{Clock, Head, LINE_MAX};
 use super::gap::{Gap, Gaps, Reason};
+use super::notes::Notes;
 use super::order::Cursors;
 use super::store::{declared_in, Store};
 use super::{Facts, SpoolError, Stamp};

@@ -8,10 +8,10 @@ use crate::script::{by_chance, scenario};
 use crate::world::{Scene, World};
 
 /// How many calls fail.
-const LENGTHS: [u64; 6] = [1, 2, 4, 9, 25, 150];
+const LENGTHS: [u64; 10] = [1, 2, 3, 4, 6, 9, 14, 25, 60, 150];
 
 /// Steps between a fault and the look at what came of it.
-const AFTER: usize = 25;
+const AFTER: usize = 15;
 
 #[test]
 fn a_fault_at_any_call_loses_nothing_and_space_that_comes_back_is_enough() {

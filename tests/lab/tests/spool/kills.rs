@@ -9,7 +9,7 @@ use crate::script::{by_chance, scenario};
 use crate::world::{Scene, World};
 
 /// Places within an append where it is torn, beside those around its ends and its head.
-const PLACES: usize = 40;
+const PLACES: usize = 64;
 
 /// How much of an append of `len` bytes is done: nothing, all, up to where its parts meet, and some
 /// of what lies between.
