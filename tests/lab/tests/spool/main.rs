@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // also in the functions around the tests
 
+mod days;
 mod disks;
 mod faults;
 mod kills;

@@ -2,8 +2,9 @@
 
 use std::io::Read;
 
+use serde::Deserialize;
 use serde_json::{json, Value};
-use socketman::spool::{Batch, Stamp};
+use socketman::spool::{Batch, Gap, Stamp};
 
 use crate::ledger::Id;
 
@@ -47,4 +48,13 @@ pub(crate) fn id(line: &[u8]) -> Id {
     let boot = device["boot_id"].as_str().unwrap();
     let boot = boot.strip_prefix("boot-").unwrap().parse().unwrap();
     (boot, device["seq"].as_u64().unwrap())
+}
+
+/// When a report was taken, seconds since the epoch, and what it declares.
+pub(crate) fn time_and_gaps(line: &[u8]) -> (u64, Vec<Gap>) {
+    let mut report: Value = serde_json::from_slice(line).expect("a line is JSON");
+    let at = report["device"]["created_at"].as_u64().unwrap();
+    let gaps = report["gaps"].take();
+    let gaps = Option::<Vec<Gap>>::deserialize(gaps).unwrap();
+    (at, gaps.unwrap_or_default())
 }
