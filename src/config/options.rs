@@ -258,22 +258,19 @@ pub static OPTIONS: &[Row] = &[
         Kind::OptionalPath(|c| &mut c.archive_dir),
         "",
         "where reports are kept on flash in a long outage; empty = nowhere",
-    )
-    .without_effect(),
+    ),
     Row::new(
         "archive_max",
         bytes(64 << 10, 1 << 30, |c, n| c.archive_max = n),
         "2097152",
         "how much of them is kept",
-    )
-    .without_effect(),
+    ),
     Row::new(
         "archive_daily",
         bytes(64 << 10, 1 << 30, |c, n| c.archive_daily = n),
         "1048576",
         "how much of them is written in a day at most",
-    )
-    .without_effect(),
+    ),
     Row::new(
         "spread",
         seconds(0, 600, |c, n| c.spread = Duration::from_secs(n)),

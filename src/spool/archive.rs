@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::entry::Notes;
 use super::governor::Governor;
+use super::notes::Notes;
 use super::order::find;
 use super::queue::{Bounds, Spool};
 use super::segment::Harm;
@@ -114,22 +114,6 @@ impl<F: Disk> Archive<F> {
         Ok(())
     }
 
-    /// Notes since when a power cut loses something, if that is news.
-    fn note_since(&mut self, since: u64) -> io::Result<()> {
-        let known = self.store.segments.iter().map(|known| known.notes.since);
-        let tail = self.store.segments.len().checked_sub(1);
-        match tail.filter(|_| known.min() > Some(since)) {
-            Some(tail) => {
-                let notes = Notes {
-                    since,
-                    ..Notes::default()
-                };
-                self.store.note(tail, &notes)
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Learns that reports which declare every loss up to `declared` have arrived.
     pub(super) fn arrived(&mut self, declared: u64) -> io::Result<()> {
         let undeclared = self.store.owed(self.certain_declared);
@@ -224,30 +208,31 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let Some(grid) = archive.governor.grid(now.mono, outage, cost) else {
             return Ok(());
         };
-        let chosen = self.choose(fresh, grid);
+        let seq = |&(at, entry): &(usize, usize)| self.ram.segments[at].entries[entry].head.seq;
+        let last = fresh.last().map(seq);
+        let chosen: Vec<u64> = self.choose(fresh, grid).iter().map(seq).collect();
         if !self.make_flash_room(cost * chosen.len() as u64)? {
             return Ok(());
         }
         let (boot, mut notes) = self.boot().clone();
-        for (at, entry) in chosen {
+        for seq in chosen {
+            // Making room may have removed segments.
+            let Some((at, entry)) = find(&self.ram, &boot, seq) else {
+                continue;
+            };
             let head = self.ram.segments[at].entries[entry].head;
             let line = self.ram.line(at, entry)?;
             let Some(archive) = &mut self.archive else {
                 return Ok(());
             };
-            notes.next_seq = head.seq;
+            notes.next_seq = seq;
             notes.declared = archive.certain_declared;
             let store = &mut archive.store;
             store.append(&boot, &head, &line, &mut self.next_ordinal, &notes)?;
             // Whatever fails from here on, it is not written twice.
-            archive.covered = head.seq;
+            archive.covered = seq;
         }
-        let last = fresh
-            .last()
-            .map(|&(at, entry)| self.ram.segments[at].entries[entry].head.seq);
-        let since = self.notes().since;
         if let Some(archive) = &mut self.archive {
-            archive.note_since(since)?;
             archive.sync()?;
             archive.covered = last.unwrap_or(archive.covered);
             archive.sweep()?;

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::deflate::{Body, Packer, FRAME};
-use super::entry::{Clock, Notes};
+use super::entry::{Clock, ALL_SAFE};
 use super::gap::{Gaps, Reason};
 use super::order::{Cursors, Pick, Place};
 use super::queue::Spool;
@@ -143,7 +143,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         self.flush();
         let is_empty = self.next_pick(&mut Cursors::default()).is_none();
         if is_empty && self.pending.is_empty() && self.gaps().as_slice().is_empty() {
-            self.notes_mut().since = Notes::ALL_SAFE;
+            self.since = ALL_SAFE;
         }
         self.tick(now);
     }

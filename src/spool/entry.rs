@@ -2,29 +2,27 @@
 //!
 //! ```text
 //!  part    'p'  bytes of a report that is too long for one record, before its own
-//!  report  'r'  clock u8, seq u64, at u64, mono u32, plain u32, crc u32, declared u64, bytes
+//!  report  'r'  clock u8, seq u64, at u64, mono u32, plain u32, crc u32, declared u64, since u64, bytes
 //!  lost    'l'  id u64, the gap as JSON
 //!  sent    's'  first u64, last u64: these arrived
-//!  notes   'n'  next seq u64, declared u64, fixed u64, since u64, anchors: (first u64, last u64, base u64) …
+//!  notes   'n'  next seq u64, declared u64, fixed u64, anchors: (first u64, last u64, base u64) …
 //! ```
 //!
 //! All numbers are big-endian. `bytes` is raw deflate that goes on where the report before it ended,
 //! up to a flush; `plain` and `crc` (CRC-32) are of the line they give, with its end.
 
 use super::gap::Gap;
+use super::notes::{Anchor, Notes, ANCHORS_MAX};
 use crate::durable::PAYLOAD_MAX;
 
 /// Bytes of a report's record before its deflate.
-pub(crate) const REPORT_HEAD: usize = 38;
+pub(crate) const REPORT_HEAD: usize = 46;
 
 /// Bytes of the longest line; a report of 2,048 stations has less than a tenth of it.
 pub(crate) const LINE_MAX: u32 = 16 << 20;
 
 /// Bytes of deflate in a part.
 pub(crate) const PART: usize = PAYLOAD_MAX - REPORT_HEAD;
-
-/// Periods of a boot in which the clock was wrong and then set right; more are not restamped.
-pub(crate) const ANCHORS_MAX: usize = 32;
 
 /// How sure the time of a report is, as its `clock` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,61 +61,13 @@ pub(crate) struct Head {
     pub(crate) plain: u32,
     /// CRC-32 of the line.
     pub(crate) crc: u32,
-}
-
-/// When a clock that was wrong is known to have been wrong by how much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Anchor {
-    /// Seqs it is for.
-    pub(crate) first: u64,
-    pub(crate) last: u64,
-    /// Seconds since the epoch at the boot.
-    pub(crate) base: u64,
-}
-
-/// What a boot has to remember beside its reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Notes {
-    pub(crate) next_seq: u64,
-    /// Every loss up to this id is declared by a report that was kept.
-    pub(crate) declared: u64,
-    /// Reports up to this seq were sent with the time they have.
-    pub(crate) fixed: u64,
-    /// A power cut loses nothing that was taken before, seconds since the epoch: [`Notes::ALL_SAFE`]
-    /// if it loses nothing at all, 0 if nobody knows.
+    /// When it was taken, a power cut would have lost nothing older than this, seconds since the
+    /// epoch; 0 if nobody knows.
     pub(crate) since: u64,
-    pub(crate) anchors: Vec<Anchor>,
 }
 
-impl Default for Notes {
-    fn default() -> Self {
-        Notes {
-            next_seq: 0,
-            declared: 0,
-            fixed: 0,
-            since: Notes::ALL_SAFE,
-            anchors: Vec::new(),
-        }
-    }
-}
-
-impl Notes {
-    /// A [`Notes::since`] that never comes.
-    pub(crate) const ALL_SAFE: u64 = u64::MAX;
-
-    /// Takes over what `other` knows and this does not.
-    pub(crate) fn join(&mut self, other: &Notes) {
-        self.next_seq = self.next_seq.max(other.next_seq);
-        self.declared = self.declared.max(other.declared);
-        self.fixed = self.fixed.max(other.fixed);
-        self.since = self.since.min(other.since);
-        for anchor in &other.anchors {
-            if !self.anchors.contains(anchor) {
-                self.anchors.push(*anchor);
-            }
-        }
-    }
-}
+/// A [`Head::since`] that never comes: all is safe.
+pub(crate) const ALL_SAFE: u64 = u64::MAX;
 
 /// A record, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,6 +122,7 @@ impl<'a> Record<'a> {
                     plain: rest.u32().filter(|plain| *plain <= LINE_MAX)?,
                     crc: rest.u32()?,
                     declared: rest.u64()?,
+                    since: rest.u64()?,
                 };
                 Record::Report(head, rest.0)
             }
@@ -182,7 +133,6 @@ impl<'a> Record<'a> {
                     next_seq: rest.u64()?,
                     declared: rest.u64()?,
                     fixed: rest.u64()?,
-                    since: rest.u64()?,
                     anchors: Vec::new(),
                 };
                 while !rest.0.is_empty() && notes.anchors.len() < ANCHORS_MAX {
@@ -220,6 +170,7 @@ pub(crate) fn report(head: &Head, bytes: &[u8]) -> Vec<u8> {
     payload.extend_from_slice(&head.plain.to_be_bytes());
     payload.extend_from_slice(&head.crc.to_be_bytes());
     payload.extend_from_slice(&head.declared.to_be_bytes());
+    payload.extend_from_slice(&head.since.to_be_bytes());
     payload.extend_from_slice(bytes);
     payload
 }
@@ -235,8 +186,7 @@ pub(crate) fn sent(first: u64, last: u64) -> Vec<u8> {
 }
 
 pub(crate) fn notes(notes: &Notes) -> Vec<u8> {
-    let fixed = [notes.next_seq, notes.declared, notes.fixed, notes.since];
-    let mut payload = numbers(b'n', &fixed);
+    let mut payload = numbers(b'n', &[notes.next_seq, notes.declared, notes.fixed]);
     for anchor in notes.anchors.iter().take(ANCHORS_MAX) {
         for number in [anchor.first, anchor.last, anchor.base] {
             payload.extend_from_slice(&number.to_be_bytes());
@@ -260,6 +210,7 @@ mod tests {
             declared: 7,
             plain: 30_000,
             crc: 0xDEAD_BEEF,
+            since: 1_699_999_000,
         };
         let bytes = report(&head, b"deflate");
         assert_eq!(bytes.len(), REPORT_HEAD + 7);
@@ -277,7 +228,6 @@ mod tests {
             next_seq: 12,
             declared: 3,
             fixed: 2,
-            since: 77,
             anchors: vec![Anchor {
                 first: 1,
                 last: 2,
@@ -296,6 +246,7 @@ mod tests {
             mono: 0,
             clock: Clock::Ok,
             declared: 0,
+            since: 0,
             plain: LINE_MAX,
             crc: 0,
         };

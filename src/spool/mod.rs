@@ -28,6 +28,7 @@ mod governor;
 mod handle;
 mod keeper;
 mod moving;
+mod notes;
 mod open;
 mod order;
 mod queue;

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::archive::Archive;
-use super::entry::{Clock, Notes};
+use super::entry::{Clock, ALL_SAFE};
 use super::gap::{Gap, Gaps, Reason};
+use super::notes::Notes;
 use super::order::{time, Cursors, Place};
 use super::queue::{Bounds, Spool};
 use super::segment::{self, Harm, Segment};
@@ -61,6 +62,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             owed: Gaps::default(),
             taken: None,
             batches: 0,
+            since: ALL_SAFE,
             offline_since: None,
             thinned: 0,
             dropped: 0,
@@ -82,8 +84,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         for (ordinal, harm) in flash_harms {
             spool.mend(Place::Flash, ordinal, harm);
         }
-        spool.declare_power_cut();
         spool.doubt_what_waits();
+        spool.declare_power_cut();
         spool.find_tail()?;
         spool.sweep();
         Ok(spool)
@@ -170,45 +172,34 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             count: None,
             reason: Reason::Power,
         };
-        let known = self.on_flash();
-        let Some((newest, clock, _)) = known.last().copied() else {
+        let Some((newest, clock)) = self.newest_on_flash() else {
+            self.doubt(None);
             return self.owed.add(unknown(None, None));
         };
         let newest = (clock != Clock::Unsynced).then_some(newest);
-        // Between those that were copied there were others, which waited in RAM.
-        let follows = |(one, other): (&(u64, Clock, u64), &(u64, Clock, u64))| one.2 + 1 == other.2;
-        let since = self.boots.iter().map(|(_, notes)| notes.since).min();
-        let since = since.unwrap_or(Notes::ALL_SAFE);
-        let is_whole = known.iter().zip(&known[1..]).all(follows) && known[0].0 <= since;
-        if !is_whole && newest.is_none_or(|newest| since < newest) {
+        // What was copied is a choice: others were in RAM between them, up to the same second.
+        let since = self.since;
+        if newest.is_none_or(|newest| since < newest) {
             self.owed.add(unknown((since > 0).then_some(since), newest));
         }
         self.owed.add(unknown(newest, None));
     }
 
-    /// Times and seqs of what is on flash, and how sure the times are.
-    fn on_flash(&self) -> Vec<(u64, Clock, u64)> {
-        let segments = self
-            .archive
-            .iter()
-            .flat_map(|archive| &archive.store.segments);
-        let reports = segments.flat_map(|segment| {
+    /// The time of the last report on flash that waits, and how sure it is.
+    fn newest_on_flash(&self) -> Option<(u64, Clock)> {
+        let segments = &self.archive.as_ref()?.store.segments;
+        segments.iter().rev().find_map(|segment| {
             let anchors = &self.boots[self.rank(&segment.name.boot)].1.anchors;
-            let waiting = segment.waiting();
-            waiting.map(|entry| {
-                let (at, clock) = time(&entry.head, anchors);
-                (at, clock, entry.head.seq)
-            })
-        });
-        reports.collect()
+            let last = segment.waiting().next_back()?;
+            Some(time(&last.head, anchors))
+        })
     }
 
-    /// Notes since when a power cut would lose something.
+    /// Finds out since when a power cut would lose something.
     fn doubt_what_waits(&mut self) {
         let mut cursors = Cursors::default();
-        if let Some(oldest) = self.next_pick(&mut cursors) {
-            let (at, clock) = self.time(&oldest);
-            self.doubt((clock != Clock::Unsynced).then_some(at));
+        while let Some(waiting) = self.next_pick(&mut cursors) {
+            self.doubt(Some(waiting.head.since));
         }
         for gap in self.gaps().into_vec() {
             self.doubt(gap.from);

@@ -1,6 +1,7 @@
 //! The queue: what both stores hold, in the order it goes out.
 
-use super::entry::{Anchor, Clock, Head};
+use super::entry::{Clock, Head};
+use super::notes::Anchor;
 use super::queue::Spool;
 use super::segment::{Entry, Segment};
 use super::store::Store;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::archive::Archive;
 use super::batch::Taken;
-use super::entry::{Clock, Head, Notes, LINE_MAX};
+use super::entry::{Clock, Head, LINE_MAX};
 use super::gap::{Gap, Gaps, Reason};
+use super::notes::Notes;
 use super::order::Cursors;
 use super::store::{declared_in, Store};
 use super::{Facts, SpoolError, Stamp};
@@ -60,6 +61,8 @@ pub struct Spool<R = Directory, F = Directory> {
     pub(super) owed: Gaps,
     pub(super) taken: Option<Taken>,
     pub(super) batches: u64,
+    /// A power cut now loses nothing that is older, seconds since the epoch.
+    pub(super) since: u64,
     /// Deliveries fail since then, seconds since the boot.
     pub(super) offline_since: Option<u64>,
     pub(super) thinned: u64,
@@ -99,6 +102,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             return Err(SpoolError::TooLarge { len, max });
         }
         let declared = self.next_id - 1;
+        self.doubt(now.synced.then_some(now.epoch));
         let head = Head {
             seq,
             at: now.epoch,
@@ -107,9 +111,9 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             declared,
             plain: u32::try_from(len).unwrap_or(u32::MAX),
             crc: crc32fast::hash(&line),
+            since: self.since,
         };
         self.notes_mut().next_seq += 1;
-        self.doubt(now.synced.then_some(now.epoch));
         self.promised = declared;
         let gaps = std::mem::take(&mut self.owed);
         self.pending.push_back(Pending { head, line, gaps });
@@ -160,8 +164,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// A power cut would lose what was taken at `at`, or nobody knows when.
     pub(super) fn doubt(&mut self, at: Option<u64>) {
-        let notes = self.notes_mut();
-        notes.since = notes.since.min(at.unwrap_or(0));
+        self.since = self.since.min(at.unwrap_or(0));
     }
 
     /// Losses up to this id are declared by a report that was written.

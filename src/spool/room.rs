@@ -51,8 +51,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 return Ok(true);
             }
             let over = used - max + max / SLACK;
-            // What is older than an hour's worth of minutes is written anew once only: flash wears.
-            let slots = match archive.affords(max / 4) {
+            // Written anew once only, for flash wears: what is left is less than what goes.
+            let slots = match archive.affords(over) {
                 true => &SLOTS[2..],
                 false => &[],
             };

@@ -12,8 +12,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::entry::{Head, Notes, Record, PART, REPORT_HEAD};
+use super::entry::{Head, Record, PART, REPORT_HEAD};
 use super::gap::Gap;
+use super::notes::Notes;
 use crate::durable::{Disk, Log, HEAD};
 
 /// Ordinals above this are not ours: one more would not fit the name.

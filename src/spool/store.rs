@@ -5,8 +5,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::deflate::{Packer, Unpacker};
-use super::entry::{self, Head, Notes, PART};
+use super::entry::{self, Head, PART};
 use super::gap::{Gap, Gaps};
+use super::notes::Notes;
 use super::segment::{Entry, Harm, Name, Segment};
 use crate::durable::{Disk, Log};
 

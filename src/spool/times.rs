@@ -6,7 +6,8 @@
 
 use std::io;
 
-use super::entry::{Anchor, Clock, Notes, ANCHORS_MAX};
+use super::entry::Clock;
+use super::notes::{Anchor, Notes, ANCHORS_MAX};
 use super::order::Pick;
 use super::queue::Spool;
 use crate::clock::Reading;

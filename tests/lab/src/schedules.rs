@@ -11,11 +11,11 @@ pub const LONG: u64 = 1_000_000;
 /// The environment variable that asks for the long form; `tests/run --long` sets it.
 pub const VARIABLE: &str = "SOCKETMAN_TESTS_LONG";
 
-/// The seeds of a suite by chance: [`LEAST`] and a few, or [`LONG`].
+/// The seeds of a suite by chance: [`LEAST`], or [`LONG`].
 pub fn seeds() -> std::ops::Range<u64> {
     match std::env::var_os(VARIABLE) {
         Some(_) => 0..LONG,
-        None => 0..LEAST + LEAST / 4,
+        None => 0..LEAST,
     }
 }
 

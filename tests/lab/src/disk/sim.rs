@@ -127,6 +127,19 @@ impl SimDisk {
         })))
     }
 
+    /// Another disk that is as this one is now, with the same to lose in a power cut. It does what it is
+    /// told.
+    pub fn fork(&self) -> SimDisk {
+        let state = self.state();
+        SimDisk(Arc::new(Mutex::new(State {
+            names: state.names.clone(),
+            files: state.files.clone(),
+            next_id: state.next_id,
+            capacity: state.capacity,
+            ..State::default()
+        })))
+    }
+
     /// Counts a call, which may have to fail.
     fn call(&self, call: Call) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.state();

@@ -11,17 +11,19 @@ use socketman_lab::disk::{Error, Fault, SimDisk, When};
 #[derive(Debug, Default)]
 struct Plan {
     calls: u64,
-    end: Option<End>,
+    end: Option<u64>,
     fault: Option<(u64, u64, Error)>,
     /// A fault has hit, or the end has come.
     happened: bool,
+    /// What the call was to append before which the end came, and to which file.
+    cut_off: Option<(String, Vec<u8>)>,
 }
 
-/// The end of the process, before the call of this number does more than to append some bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct End {
-    pub(crate) at: u64,
-    pub(crate) torn: usize,
+impl Plan {
+    /// The end comes before the next call.
+    fn is_last_call(&self) -> bool {
+        self.end == Some(self.calls)
+    }
 }
 
 /// What happens to both disks.
@@ -33,13 +35,26 @@ impl Fate {
         self.0.borrow().calls
     }
 
-    pub(crate) fn end(&self, end: End) {
-        self.0.borrow_mut().end = Some(end);
+    /// The process ends before the call of this number does anything.
+    pub(crate) fn end(&self, at: u64) {
+        self.0.borrow_mut().end = Some(at);
+    }
+
+    /// The file, and what was to be appended to it when the end came.
+    pub(crate) fn cut_off(&self) -> Option<(String, Vec<u8>)> {
+        self.0.borrow().cut_off.clone()
     }
 
     /// Has `count` calls fail from call `from` on.
     pub(crate) fn fail(&self, from: u64, count: u64, error: Error) {
         self.0.borrow_mut().fault = Some((from, count, error));
+    }
+
+    /// All calls that had to fail have.
+    pub(crate) fn is_past_the_fault(&self) -> bool {
+        let plan = self.0.borrow();
+        let past = |(from, count, _): (u64, u64, Error)| plan.calls >= from + count;
+        plan.fault.is_none_or(past)
     }
 
     pub(crate) fn heal(&self) {
@@ -64,17 +79,14 @@ pub(crate) struct Fated {
 }
 
 impl Fated {
-    /// The disk for one more call; what is left to be done of `bytes` if it is the last.
-    fn call(&self, bytes: &[u8]) -> io::Result<SimDisk> {
+    /// The disk for one more call.
+    fn call(&self) -> io::Result<SimDisk> {
         let mut plan = self.fate.0.borrow_mut();
         let call = plan.calls;
         plan.calls += 1;
-        if let Some(end) = plan.end.filter(|end| call >= end.at) {
+        if plan.end.is_some_and(|end| call >= end) {
             plan.happened = true;
-            return Err(match call == end.at && !bytes.is_empty() {
-                true => io::Error::other(Torn(end.torn.min(bytes.len()))),
-                false => io::Error::other("dead"),
-            });
+            return Err(io::Error::other("dead"));
         }
         let hit = |(from, count, _): &(u64, u64, Error)| (*from..from + count).contains(&call);
         if let Some((_, _, error)) = plan.fault.filter(hit) {
@@ -88,57 +100,50 @@ impl Fated {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("{0} bytes were written")]
-struct Torn(usize);
-
 impl Disk for Fated {
     fn list(&mut self) -> io::Result<Vec<String>> {
-        self.call(&[])?.list()
+        self.call()?.list()
     }
 
     fn size(&mut self, name: &str) -> io::Result<u64> {
-        self.call(&[])?.size(name)
+        self.call()?.size(name)
     }
 
     fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.call(&[])?.read(name, offset, buf)
+        self.call()?.read(name, offset, buf)
     }
 
     fn create(&mut self, name: &str) -> io::Result<()> {
-        self.call(&[])?.create(name)
+        self.call()?.create(name)
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
-        match self.call(bytes) {
-            Ok(mut disk) => disk.append(name, bytes),
-            Err(error) => {
-                let torn = error.get_ref().and_then(|error| error.downcast_ref());
-                if let Some(&Torn(len)) = torn {
-                    self.disk.append(name, &bytes[..len])?;
-                }
-                Err(error)
-            }
+        let is_last = self.fate.0.borrow().is_last_call();
+        let called = self.call();
+        if is_last {
+            let cut_off = Some((name.to_owned(), bytes.to_vec()));
+            self.fate.0.borrow_mut().cut_off = cut_off;
         }
+        called?.append(name, bytes)
     }
 
     fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
-        self.call(&[])?.truncate(name, len)
+        self.call()?.truncate(name, len)
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.call(&[])?.rename(from, to)
+        self.call()?.rename(from, to)
     }
 
     fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.call(&[])?.remove(name)
+        self.call()?.remove(name)
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.call(&[])?.sync(name)
+        self.call()?.sync(name)
     }
 
     fn sync_names(&mut self) -> io::Result<()> {
-        self.call(&[])?.sync_names()
+        self.call()?.sync_names()
     }
 }

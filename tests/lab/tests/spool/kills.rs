@@ -1,17 +1,24 @@
 //! Kills: nothing that was kept is lost, whenever the process ends.
 
+use std::collections::BTreeSet;
+
+use socketman::durable::HEAD;
 use socketman_lab::schedules::{seeds, Schedules};
 
-use crate::disks::End;
-use crate::script::{by_chance, scenario, Step};
-use crate::world::World;
+use crate::script::{by_chance, scenario};
+use crate::world::{Scene, World};
 
-/// Lives until a kill before call `at`; `None` if life ends before.
-fn killed(steps: &[Step], end: End) -> Option<World> {
-    let mut world = World::new(&format!("{end:?}"));
-    world.fate.end(end);
-    world.run(steps);
-    world.fate.has_ended().then_some(world)
+/// Places within an append where it is torn, beside those around its ends and its head.
+const PLACES: usize = 64;
+
+/// How much of an append of `len` bytes is done: nothing, all, up to where its parts meet, and some
+/// of what lies between.
+fn torn(len: usize) -> BTreeSet<usize> {
+    // A file's first append has a record without a payload before it.
+    let joints = [0, HEAD, 2 * HEAD, len];
+    let around = joints.iter().flat_map(|at| at.saturating_sub(1)..=at + 1);
+    let between = (0..PLACES).map(|place| len * place / PLACES);
+    around.chain(between).filter(|at| *at <= len).collect()
 }
 
 #[test]
@@ -37,18 +44,16 @@ fn the_script_itself_ends_well_and_reaches_everything() {
 #[test]
 fn a_kill_at_any_call_torn_anywhere_loses_nothing_and_says_nothing_twice() {
     let mut schedules = Schedules::of("spool, one kill");
-    let steps = scenario();
-    let mut at = 0;
-    while killed(&steps, End { at, torn: 0 }).is_some() {
-        for torn in [0, 1, 13, 24, 60, 100, usize::MAX] {
-            if let Some(world) = killed(&steps, End { at, torn }) {
-                world.after_kill().recover();
+    for scene in Scene::all(&scenario()) {
+        for at in 0..scene.calls {
+            let world = scene.ended(&format!("kill at call {at}"), at);
+            for len in torn(world.cut_off()) {
+                world.after_torn_kill(len).recover();
                 schedules.add(1);
             }
         }
-        at += 1;
     }
-    schedules.report_all();
+    schedules.report();
 }
 
 #[test]
@@ -59,11 +64,9 @@ fn kills_of_a_life_by_chance_again_and_again_lose_nothing() {
         let mut world = World::new(&format!("seed {seed}"));
         for _ in 0..rng.usize(1..4) {
             let steps = by_chance(&mut rng, 40);
-            world.fate.end(End {
-                at: rng.u64(1..400),
-                torn: rng.usize(..200),
-            });
+            world.fate.end(rng.u64(1..400));
             world.run(&steps);
+            world.tear(rng.usize(..200));
             world = world.after_kill();
         }
         world.recover();

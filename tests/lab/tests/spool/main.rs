@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // also in the functions around the tests
 
+mod days;
 mod disks;
 mod faults;
 mod kills;
 mod ledger;
 mod power;
+mod report;
 mod script;
 mod world;

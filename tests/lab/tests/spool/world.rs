@@ -1,16 +1,20 @@
 //! A device's life: its two disks, its clocks, the spool on them, and who gets the reports.
 
-use std::io::Read;
+mod ends;
+mod scene;
+
 use std::sync::Mutex;
 
-use serde_json::json;
 use socketman::clock::Reading;
 use socketman::spool::{Batch, Bounds, Spool, Stamp};
-use socketman_lab::disk::{Chooser, SimDisk};
+use socketman_lab::disk::SimDisk;
 
 use crate::disks::{Fate, Fated};
 use crate::ledger::{Collected, Id, Ledger};
+use crate::report;
 use crate::script::Step;
+
+pub(crate) use scene::Scene;
 
 /// Small, so that room runs out.
 pub(crate) const BOUNDS: Bounds = Bounds {
@@ -67,39 +71,6 @@ impl World {
         }
     }
 
-    /// The same world after the process has ended, with other disks.
-    fn after_end(&self, ram: SimDisk, flash: SimDisk) -> Self {
-        let mut ledger = self.ledger.clone();
-        ledger.ends += 1;
-        World {
-            ram,
-            flash,
-            ledger,
-            context: self.context.clone(),
-            now: self.now + 60,
-            ..World {
-                boot: self.boot,
-                booted: self.booted,
-                offset: self.offset,
-                synced: self.synced,
-                ..World::new("")
-            }
-        }
-    }
-
-    /// The world after a kill: the disks stay as they are.
-    pub(crate) fn after_kill(&self) -> Self {
-        self.after_end(self.ram.clone(), self.flash.clone())
-    }
-
-    /// The world after a power cut: RAM is empty, and flash what it can be.
-    pub(crate) fn after_power_cut(&self, chooser: &mut Chooser) -> Self {
-        let mut world = self.after_end(SimDisk::new(), self.flash.crash(chooser));
-        world.ledger.power_cuts += 1;
-        world.reboot();
-        world
-    }
-
     fn reboot(&mut self) {
         self.boot += 1;
         self.booted = self.now;
@@ -140,6 +111,21 @@ impl World {
         }
     }
 
+    /// Lives through `steps` until `after` of them came behind the fault that its fate has in store.
+    pub(crate) fn run_past_the_fault(&mut self, steps: &[Step], after: usize) {
+        self.open();
+        let mut left = after;
+        for step in steps {
+            if self.fate.is_past_the_fault() {
+                match left.checked_sub(1) {
+                    Some(less) => left = less,
+                    None => return,
+                }
+            }
+            self.step(step);
+        }
+    }
+
     fn step(&mut self, step: &Step) {
         if self.spool.is_none() {
             self.open();
@@ -176,7 +162,7 @@ impl World {
         let made = Mutex::new(None);
         let build = |stamp: &Stamp<'_>| {
             *made.lock().unwrap() = Some(stamp.seq);
-            line(stamp, pad)
+            report::line(stamp, pad)
         };
         let Some(spool) = &mut self.spool else {
             return;
@@ -209,7 +195,7 @@ impl World {
     /// Sends a batch; `in_turn` if it is not ahead of others.
     fn send(&mut self, batch: Batch, in_turn: bool, becomes: Sent) {
         let now = self.reading();
-        let ids = read(&mut self.ledger, &batch, &self.context);
+        let ids = self.read(&batch);
         assert!(ids.is_sorted_by(|a, b| a < b), "{}: {ids:?}", self.context);
         let Some(spool) = &mut self.spool else {
             return;
@@ -235,6 +221,15 @@ impl World {
             );
             self.last = ids.last().copied();
         }
+    }
+
+    /// What a server reads of a batch.
+    fn read(&mut self, batch: &Batch) -> Vec<Id> {
+        let lines = report::lines(batch);
+        let lines = lines.iter();
+        lines
+            .map(|line| self.ledger.send(line, &self.context))
+            .collect()
     }
 
     fn halve(&mut self) {
@@ -295,40 +290,4 @@ impl World {
             }
         }
     }
-}
-
-/// A report, taken by the clock of its stamp.
-fn line(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
-    let noise: String = (0..pad as u64)
-        .map(|n| char::from(b'a' + (stamp.seq * 7919 + n * n * 31 + n * stamp.seq) as u8 % 26))
-        .collect();
-    let mut report = json!({
-        "device": {
-            "boot_id": stamp.boot_id,
-            "seq": stamp.seq,
-            "created_at": stamp.created_at,
-            "clock": stamp.clock.word(),
-        },
-        "events": [{"at": stamp.created_at - 3}],
-        "pad": noise,
-    });
-    if !stamp.gaps.is_empty() {
-        report["gaps"] = json!(stamp.gaps);
-    }
-    serde_json::to_vec(&report).unwrap()
-}
-
-/// What a server reads that stops at the end of the first gzip member.
-fn read(ledger: &mut Ledger, batch: &Batch, context: &str) -> Vec<Id> {
-    let mut lines = Vec::new();
-    let mut member = flate2::bufread::GzDecoder::new(&batch.body[..]);
-    member.read_to_end(&mut lines).expect(context);
-    assert!(member.into_inner().is_empty(), "{context}: a second member");
-    let text = lines.strip_suffix(b"\n").expect("whole lines");
-    let ids: Vec<Id> = text
-        .split(|&byte| byte == b'\n')
-        .map(|line| ledger.send(line, context))
-        .collect();
-    assert_eq!(ids.len() as u64, batch.reports, "{context}");
-    ids
 }
