@@ -178,7 +178,7 @@ mod tests {
         assert!(enabled("socketman"));
         assert!(enabled("socketman::upload::http"));
         assert!(!enabled("socketman_lab"));
-        assert!(!enabled("reqwest::connect"));
+        assert!(!enabled("hyper::proto"));
         assert!(!enabled("rumqttc"));
     }
 

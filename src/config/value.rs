@@ -204,7 +204,7 @@ pub(super) fn url(text: &str) -> Result<&str, ValueError> {
     if text.is_empty() {
         return Ok(text);
     }
-    let url = reqwest::Url::parse(text).map_err(|e| ValueError::NotUrl(e.to_string()))?;
+    let url = ::url::Url::parse(text).map_err(|e| ValueError::NotUrl(e.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(ValueError::Scheme);
     }

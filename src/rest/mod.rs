@@ -15,7 +15,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Method;
+use hyper::Method;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, Instant};
 
@@ -100,7 +100,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
         match Endpoint::new("api_url", &config.api_url, &config, &mac) {
             Ok(api) => {
                 let rest = Rest {
-                    client: Client::new(Arc::clone(&config), [&api]),
+                    client: Client::new(Arc::clone(&config)),
                     attempts: Attempts::new(&config),
                     refusals: Outage::default(),
                     pings: Outage::default(),

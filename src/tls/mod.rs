@@ -74,30 +74,26 @@ pub fn for_broker(config: &Config) -> Result<Arc<ClientConfig>, TlsError> {
 }
 
 /// For requests to the API: servers are checked against the system's roots, with `insecure` not at
-/// all. Roots are read only if they are `needed`, because they cost memory.
+/// all.
 ///
 /// # Errors
 ///
-/// Roots are needed and there are none.
-pub fn for_api(config: &Config, needed: bool) -> Result<ClientConfig, TlsError> {
+/// There are no roots.
+pub fn for_api(config: &Config) -> Result<ClientConfig, TlsError> {
     if config.insecure {
         let builder = insecure::believe_everyone(versions()?);
         return Ok(frugal(builder.with_no_client_auth()));
     }
-    for_pages(needed)
+    for_pages()
 }
 
-/// For pages of the world: their servers are checked against the system's roots, which are read only if
-/// they are `needed`.
+/// For pages of the world: their servers are checked against the system's roots.
 ///
 /// # Errors
 ///
-/// Roots are needed and there are none.
-pub fn for_pages(needed: bool) -> Result<ClientConfig, TlsError> {
-    let roots = match needed {
-        true => roots::of_the_system()?,
-        false => rustls::RootCertStore::empty(),
-    };
+/// There are no roots.
+pub fn for_pages() -> Result<ClientConfig, TlsError> {
+    let roots = roots::of_the_system()?;
     let builder = versions()?.with_root_certificates(roots);
     Ok(frugal(builder.with_no_client_auth()))
 }

@@ -94,8 +94,3 @@ fn what_weakens_tls_is_a_warning_and_what_does_not_is_none() {
     config.insecure = true;
     assert_eq!(warnings(&config)[0].option.as_deref(), Some("insecure"));
 }
-
-#[test]
-fn plain_http_needs_no_root_certificates() {
-    assert!(for_api(&Config::default(), false).is_ok());
-}

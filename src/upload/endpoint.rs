@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use reqwest::header::HeaderValue;
-use reqwest::Url;
+use hyper::header::HeaderValue;
+use url::Url;
 
 use super::http::HttpError;
 use crate::config::{ApiAuth, Config};

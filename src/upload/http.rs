@@ -3,26 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::Resolve;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, Method, Response, Url};
+use hyper::body::Incoming;
+use hyper::header::{
+    HeaderMap, HeaderValue, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, RETRY_AFTER,
+};
+use hyper::{Method, Response};
+use rustls::ClientConfig;
+use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::body::Body;
+use super::connection::{chunk, Connection, Server, Trouble, CONNECT_TIMEOUT};
 use super::date;
 use super::endpoint::Endpoint;
 use crate::config::Config;
 use crate::tls::{self, words, TlsError};
 
-/// Longest wait for a connection, name look-up and TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Longest wait for a whole request with its answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a connection is kept for the next batch; between heartbeats there is none.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of an answer that are read; no API accepts anything in more words.
 const ANSWER_MAX: usize = 64 << 10;
@@ -38,8 +36,6 @@ pub enum HttpError {
     Token,
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("HTTP client cannot be set up: {0}")]
-    Setup(String),
     #[error("{host}: {reason}")]
     Request { host: String, reason: String },
 }
@@ -52,30 +48,23 @@ pub struct Reply {
     pub date: Option<u64>,
 }
 
-/// What can go wrong on the way.
-enum Trouble {
-    Http(reqwest::Error),
-    TooLong,
-}
-
-/// Sends requests, one after the other.
+/// Sends requests, one after the other, and keeps the last connection for the next.
 ///
-/// Connections and root certificates are had when the first request needs them: a device with nothing
-/// to send loads none.
+/// Root certificates are read when the first request needs them: a device with nothing to send loads
+/// none.
 pub struct Client {
     config: Arc<Config>,
-    https: bool,
     /// None until it is needed, and after a failure of TLS: the next request reads the roots anew.
-    inner: Option<reqwest::Client>,
+    tls: Option<Arc<ClientConfig>>,
+    kept: Option<(Server, Connection)>,
 }
 
 impl Client {
-    /// A client for these endpoints and others at the same places.
-    pub fn new<'a>(config: Arc<Config>, endpoints: impl IntoIterator<Item = &'a Endpoint>) -> Self {
+    pub fn new(config: Arc<Config>) -> Self {
         Client {
             config,
-            https: endpoints.into_iter().any(Endpoint::is_https),
-            inner: None,
+            tls: None,
+            kept: None,
         }
     }
 
@@ -91,71 +80,101 @@ impl Client {
         to: &Endpoint,
         body: Body,
     ) -> Result<Reply, HttpError> {
-        let client = match &mut self.inner {
-            Some(client) => client,
-            none => none.insert(build(&self.config, self.https)?),
-        };
-        let mut request = client
-            .request(method, to.url())
-            .header(CONTENT_TYPE, body.content_type)
-            .body(body.bytes);
-        if body.gzip {
-            request = request.header(CONTENT_ENCODING, "gzip");
+        if to.is_https() && self.tls.is_none() {
+            self.tls = Some(Arc::new(tls::for_api(&self.config)?));
         }
-        if let Some(bearer) = to.bearer() {
-            request = request.header(AUTHORIZATION, bearer);
-        }
-        let reason = match exchange(request).await {
-            Ok(reply) => return Ok(reply),
-            Err(Trouble::TooLong) => format!("the answer is longer than {ANSWER_MAX} bytes"),
-            Err(Trouble::Http(error)) => {
-                let tls = words::explain(&error, to.is_https() && error.is_connect());
-                if tls.is_some() {
-                    self.inner = None;
-                }
-                reason(error, tls)
+        let exchanged = timeout(REQUEST_TIMEOUT, self.exchange(method, to, body)).await;
+        let reason = match exchanged.unwrap_or(Err(Trouble::NoAnswer)) {
+            Ok((reply, true)) => return Ok(reply),
+            // Whatever sends that is no API.
+            Ok((reply, false)) if reply.answer == Answer::Accepted => {
+                format!("the answer is longer than {ANSWER_MAX} bytes")
             }
+            Ok((reply, false)) => return Ok(reply),
+            Err(trouble) => match in_words(&trouble, to.is_https()) {
+                Some(words) => {
+                    self.tls = None;
+                    words
+                }
+                None => trouble.to_string(),
+            },
         };
         Err(HttpError::Request {
             host: to.host().to_owned(),
             reason,
         })
     }
-}
 
-fn build(config: &Config, https: bool) -> Result<reqwest::Client, HttpError> {
-    builder(tls::for_api(config, https)?)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(1)
-        .build()
-        .map_err(|error| HttpError::Setup(reason(error, None)))
-}
-
-async fn exchange(request: reqwest::RequestBuilder) -> Result<Reply, Trouble> {
-    let mut response = request.send().await.map_err(Trouble::Http)?;
-    let (body, is_whole) = beginning(&mut response).await.map_err(Trouble::Http)?;
-    let header = |name| response.headers().get(name)?.to_str().ok();
-    let answer = Answer::judge(
-        response.status().as_u16(),
-        header(CONTENT_TYPE),
-        header(RETRY_AFTER),
-        &body,
-    );
-    // Whatever sends that is no API.
-    if answer == Answer::Accepted && !is_whole {
-        return Err(Trouble::TooLong);
+    /// The reply, and whether its body was read to the end.
+    async fn exchange(
+        &mut self,
+        method: Method,
+        to: &Endpoint,
+        body: Body,
+    ) -> Result<(Reply, bool), Trouble> {
+        let url = to.url();
+        let server = Server::of(&url).ok_or(Trouble::Url)?;
+        let headers = headers(to, &body)?;
+        let kept = self.kept.take().filter(|(to, _)| *to == server);
+        let again = kept.is_some();
+        let mut connection = match kept {
+            Some((_, kept)) => kept,
+            None => self.open(&server, to.is_https()).await?,
+        };
+        let request = (method, &url, headers, body.bytes);
+        let mut response = match connection.send(request.clone()).await {
+            // The server ended it meanwhile. Whatever we send may come twice.
+            Err(trouble) if again && trouble.is_end() => {
+                connection = self.open(&server, to.is_https()).await?;
+                connection.send(request).await?
+            }
+            sent => sent?,
+        };
+        let (body, is_whole) = beginning(&mut response).await?;
+        let header = |name| response.headers().get(name)?.to_str().ok();
+        let answer = Answer::judge(
+            response.status().as_u16(),
+            header(CONTENT_TYPE),
+            header(RETRY_AFTER),
+            &body,
+        );
+        let date = header(DATE).and_then(date::parse);
+        // With more to come on it, it is of no use.
+        if is_whole {
+            connection.rest();
+            self.kept = Some((server, connection));
+        }
+        Ok((Reply { answer, date }, is_whole))
     }
-    let date = header(DATE).and_then(date::parse);
-    Ok(Reply { answer, date })
+
+    async fn open(&self, server: &Server, https: bool) -> Result<Connection, Trouble> {
+        let tls = self.tls.clone().filter(|_| https);
+        let open = async {
+            let addresses = server.addresses().await?;
+            Connection::open(server, &addresses, tls).await
+        };
+        let opened = timeout(CONNECT_TIMEOUT, open).await;
+        opened.unwrap_or(Err(Trouble::NoConnection))
+    }
 }
 
-/// The first [`ANSWER_MAX`] bytes of the body and whether that is all; the connection is given up if
-/// there are more.
-async fn beginning(response: &mut Response) -> reqwest::Result<(Vec<u8>, bool)> {
+fn headers(to: &Endpoint, body: &Body) -> Result<HeaderMap, Trouble> {
+    let mut headers = HeaderMap::new();
+    let content_type = HeaderValue::from_str(&body.content_type);
+    headers.insert(CONTENT_TYPE, content_type.map_err(|_| Trouble::Url)?);
+    if body.gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if let Some(bearer) = to.bearer() {
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    Ok(headers)
+}
+
+/// The first [`ANSWER_MAX`] bytes of the body and whether that is all.
+async fn beginning(response: &mut Response<Incoming>) -> Result<(Vec<u8>, bool), Trouble> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    while let Some(chunk) = chunk(response).await? {
         let room = ANSWER_MAX - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {
@@ -165,54 +184,92 @@ async fn beginning(response: &mut Response) -> reqwest::Result<(Vec<u8>, bool)> 
     Ok((body, true))
 }
 
-/// A client for the page at `url` that looks names up by `resolver` and keeps no connection. Its server
-/// is verified whatever is configured.
-///
-/// # Errors
-///
-/// https without root certificates on the device.
-pub(crate) fn probing_client(
-    url: &Url,
-    resolver: impl Resolve + 'static,
-) -> Result<reqwest::Client, HttpError> {
-    builder(tls::for_pages(url.scheme() == "https")?)
-        .dns_resolver(Arc::new(resolver))
-        .pool_max_idle_per_host(0)
-        .build()
-        .map_err(|error| HttpError::Setup(reason(error, None)))
+/// What happened, if it was TLS.
+fn in_words(trouble: &Trouble, https: bool) -> Option<String> {
+    match trouble {
+        Trouble::Connect(error) => {
+            Some(format!("cannot connect: {}", words::explain(error, https)?))
+        }
+        Trouble::Http(error) => Some(format!(
+            "no valid answer: {}",
+            words::explain(error, false)?
+        )),
+        _ => None,
+    }
 }
 
-/// What all clients have in common: no proxy, and a redirect is an answer.
-fn builder(tls: rustls::ClientConfig) -> ClientBuilder {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .https_only(false)
-        .no_proxy()
-        .redirect(Policy::none())
-        .user_agent(concat!("SocketMan/", env!("CARGO_PKG_VERSION")))
-}
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
 
-/// What happened, in the words of TLS if it was that. Else the innermost cause says it; the outer ones
-/// name the URL, with the token in it.
-pub(crate) fn reason(error: reqwest::Error, tls: Option<String>) -> String {
-    use std::error::Error;
-    let error = error.without_url();
-    if error.is_timeout() {
-        let what = if error.is_connect() {
-            "no connection"
-        } else {
-            "no answer"
+    use super::*;
+
+    async fn take_request(socket: &mut TcpStream) -> String {
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n{}") {
+            assert!(socket.read_buf(&mut asked).await.unwrap() > 0);
+        }
+        String::from_utf8(asked).unwrap()
+    }
+
+    async fn answer(socket: &mut TcpStream) -> String {
+        let asked = take_request(socket).await;
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+        socket.write_all(answer).await.unwrap();
+        asked
+    }
+
+    async fn post(client: &mut Client, to: &Endpoint) -> Reply {
+        let sent = client.send(Method::POST, to, Body::json("{}")).await;
+        sent.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_for_the_next_request_and_one_that_was_ended_made_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://me:%26pass@{}/a?b=c", listener.local_addr().unwrap());
+        let config = Arc::new(Config::default());
+        let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
+        let mut client = Client::new(config);
+        let server = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let asked = answer(&mut socket).await;
+            answer(&mut socket).await;
+            drop(socket);
+            let (mut socket, _) = listener.accept().await.unwrap();
+            answer(&mut socket).await;
+            asked
         };
-        return format!("{what} in time");
+        let requests = async {
+            for _ in 0..3 {
+                assert_eq!(post(&mut client, &to).await.answer, Answer::Accepted);
+            }
+        };
+        let (asked, ()) = tokio::join!(server, requests);
+        assert!(asked.starts_with("POST /a?b=c HTTP/1.1\r\n"), "{asked}");
+        // me:&pass
+        let login = "authorization: Basic bWU6JnBhc3M=\r\n";
+        assert!(asked.contains(login), "{asked}");
+        let host = format!("host: {}\r\n", listener.local_addr().unwrap());
+        assert!(asked.contains(&host), "{asked}");
+        // Nothing of TLS was needed.
+        assert!(client.tls.is_none());
     }
-    let mut cause: &dyn Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let inner = tls.unwrap_or_else(|| cause.to_string());
-    match () {
-        () if error.source().is_none() => error.to_string(),
-        () if error.is_connect() => format!("cannot connect: {inner}"),
-        () => format!("no valid answer: {inner}"),
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_with_nothing_to_do_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let config = Arc::new(Config::default());
+        let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
+        let mut client = Client::new(config);
+        let server = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            answer(&mut socket).await;
+            socket.read(&mut [0]).await.unwrap()
+        };
+        let (left, _) = tokio::join!(server, post(&mut client, &to));
+        assert_eq!(left, 0);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Method;
+use hyper::Method;
 use tokio::sync::watch;
 
 use super::answer::Answer;
@@ -91,7 +91,7 @@ impl Link {
             },
         };
         Ok(Link {
-            client: Client::new(Arc::clone(config), [&main].into_iter().chain(&backup)),
+            client: Client::new(Arc::clone(config)),
             health,
             date: None,
             main,

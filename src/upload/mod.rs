@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod attempts;
 pub mod body;
+pub(crate) mod connection;
 mod date;
 mod each;
 pub mod endpoint;

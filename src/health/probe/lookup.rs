@@ -6,12 +6,11 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -119,7 +118,7 @@ impl Resolver {
     /// # Errors
     ///
     /// None, or none within 5 s.
-    async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+    pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
         let end = Instant::now() + WITHIN;
         let permit = tokio::time::timeout_at(end, self.free.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
@@ -169,19 +168,6 @@ fn judge(error: &io::Error) -> LookupError {
     // Without std's "failed to lookup address information: ".
     let reason = text.rsplit(": ").next().unwrap_or(&text);
     LookupError::Failed(reason.to_owned())
-}
-
-/// The HTTP client of the web check asks here, so that its look-ups count too.
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let resolver = self.clone();
-        Box::pin(async move {
-            let found = resolver.addresses(name.as_str()).await?;
-            // The client puts its port in.
-            let found = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
-            Ok(Box::new(found) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

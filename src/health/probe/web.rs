@@ -3,19 +3,23 @@
 //! A portal answers for every server with a redirect or a page of its own. Redirects are not followed,
 //! no proxy is asked, and no token is sent.
 
-use std::error::Error;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::LOCATION;
-use reqwest::{Response, Url};
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, LOCATION};
+use hyper::{Method, Response};
+use rustls::ClientConfig;
 use serde::Serialize;
 use tokio::time::{timeout, Instant};
+use url::Url;
 
 use super::lookup::{LookupError, Resolved, Resolver};
 use super::millis;
 use crate::config::shown_url;
-use crate::upload::http::{self, HttpError};
+use crate::tls::{self, TlsError};
+use crate::upload::connection::{chunk, Connection, Server, Trouble};
 
 /// Time of the server for everything, the look-up included.
 const WITHIN: Duration = Duration::from_secs(6);
@@ -59,24 +63,38 @@ pub struct Web {
 /// What is asked for, and what is to come.
 pub(super) struct WebCheck {
     url: Url,
+    server: Server,
     body: String,
     resolver: Resolver,
-    /// Made for the first check.
-    client: OnceLock<reqwest::Client>,
+    /// Made for the first check; none for http.
+    tls: OnceLock<Option<Arc<ClientConfig>>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("cannot connect: {0}")]
+    Lookup(#[from] LookupError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
 }
 
 impl WebCheck {
     /// `None` for an empty URL, which switches the check off.
     pub(super) fn new(url: &str, body: &str, resolver: &Resolver) -> Option<Self> {
-        let parsed = Url::parse(url).ok().filter(Url::has_host);
-        if parsed.is_none() && !url.is_empty() {
+        let parsed = Url::parse(url).ok();
+        let server = parsed.as_ref().and_then(Server::of);
+        if server.is_none() && !url.is_empty() {
             log::warn!("'web_url' is not a URL: the web check is off");
         }
         Some(WebCheck {
             url: parsed?,
+            server: server?,
             body: body.to_owned(),
             resolver: resolver.clone(),
-            client: OnceLock::new(),
+            tls: OnceLock::new(),
         })
     }
 
@@ -101,28 +119,21 @@ impl WebCheck {
         web
     }
 
-    async fn answer(&self, web: &mut Web) -> Result<(), HttpError> {
-        let client = match self.client.get() {
-            Some(client) => client,
-            None => {
-                let made = http::probing_client(&self.url, self.resolver.clone())?;
-                self.client.get_or_init(|| made)
+    async fn answer(&self, web: &mut Web) -> Result<(), Failed> {
+        let addresses = match self.server.address() {
+            Ok(address) => vec![address],
+            Err(name) => {
+                let found = self.resolver.addresses(name).await;
+                let resolved = found
+                    .as_ref()
+                    .map_or_else(LookupError::resolved, |_| Resolved::Found);
+                web.lookup = Some(resolved);
+                found?
             }
         };
-        if self.url.domain().is_some() {
-            web.lookup = Some(Resolved::Found);
-        }
-        let failed = |error: reqwest::Error, web: &mut Web| {
-            if let Some(error) = lookup_error(&error) {
-                web.lookup = Some(error.resolved());
-            }
-            HttpError::Request {
-                host: self.url.host_str().unwrap_or_default().to_owned(),
-                reason: http::reason(error, None),
-            }
-        };
-        let request = client.get(self.url.clone()).send().await;
-        let mut response = request.map_err(|error| failed(error, web))?;
+        let mut connection = Connection::open(&self.server, &addresses, self.tls()?).await?;
+        let page = connection.send((Method::GET, &self.url, HeaderMap::new(), Bytes::new()));
+        let mut response = page.await?;
         let status = response.status().as_u16();
         web.status = Some(status);
         web.location = location(&response);
@@ -130,10 +141,9 @@ impl WebCheck {
             204 => WebResult::Ok,
             // Without a body to expect, any page would do, a portal's too.
             200 if self.body.is_empty() => WebResult::Foreign,
-            200 => match self.begins_right(&mut response).await {
-                Ok(true) => WebResult::Ok,
-                Ok(false) => WebResult::Foreign,
-                Err(error) => return Err(failed(error, web)),
+            200 => match self.begins_right(&mut response).await? {
+                true => WebResult::Ok,
+                false => WebResult::Foreign,
             },
             201..=399 | 511 => WebResult::Foreign,
             // An error of the right server, as far as one can tell.
@@ -142,11 +152,22 @@ impl WebCheck {
         Ok(())
     }
 
+    fn tls(&self) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+        if let Some(made) = self.tls.get() {
+            return Ok(made.clone());
+        }
+        let made = match self.url.scheme() {
+            "https" => Some(Arc::new(tls::for_pages()?)),
+            _ => None,
+        };
+        Ok(self.tls.get_or_init(|| made).clone())
+    }
+
     /// Does the body begin as it should? No more of it is read than that takes.
-    async fn begins_right(&self, response: &mut Response) -> reqwest::Result<bool> {
+    async fn begins_right(&self, response: &mut Response<Incoming>) -> Result<bool, Trouble> {
         let mut left = self.body.as_bytes();
         while !left.is_empty() {
-            let Some(chunk) = response.chunk().await? else {
+            let Some(chunk) = chunk(response).await? else {
                 return Ok(false);
             };
             let (now, later) = left.split_at(left.len().min(chunk.len()));
@@ -159,19 +180,8 @@ impl WebCheck {
     }
 }
 
-fn lookup_error(error: &reqwest::Error) -> Option<&LookupError> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
 /// Where the answer leads, safe to show.
-fn location(response: &Response) -> Option<String> {
+fn location(response: &Response<Incoming>) -> Option<String> {
     let to = response.headers().get(LOCATION)?.as_bytes();
     let shown = shown_url(&String::from_utf8_lossy(to));
     let safe = shown.chars().take(LOCATION_MAX);
