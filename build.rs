@@ -4,12 +4,14 @@
 use std::{env, fs, path::Path};
 
 /// The profile `openwrt` aborts on a panic and is stripped: nothing ever reads its unwind tables.
-/// Those of the start files stay, for their code refers to them.
+/// Those of the start files stay, for their code refers to them. Nor are MIPS' descriptions of
+/// procedures read, which are for debuggers and outlive stripping.
 const NO_UNWIND_TABLES: &str = "\
 SECTIONS {
   /DISCARD/ : {
     *(EXCLUDE_FILE(*crt*.o) .eh_frame)
     *(.gcc_except_table .gcc_except_table.*)
+    *(.pdr)
   }
 } INSERT AFTER .text;
 ";

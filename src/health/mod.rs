@@ -26,11 +26,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{watch, Notify};
+use tokio::sync::watch;
 use tokio::time::{sleep_until, Instant};
 
 use crate::clock::{epoch_seconds, Pace};
 use crate::config::Config;
+use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
 use crate::{mqtt, upload};
 use belief::Belief;
@@ -72,44 +73,33 @@ pub struct Part {
     pub asks: Asks,
 }
 
-/// Where the task hears that somebody wants a probe.
-#[derive(Debug, Clone)]
-pub struct Asks(Arc<Notify>);
-
 /// Asks the health task for a probe.
 #[derive(Debug, Clone)]
-pub struct Handle {
-    ask: Arc<Notify>,
-    facts: watch::Receiver<Facts>,
-}
+pub struct Handle(Asker<Facts>);
 
 /// A handle and what the task that sends `facts` needs to hear it.
 pub fn asks(facts: watch::Receiver<Facts>) -> (Handle, Asks) {
-    let ask = Arc::new(Notify::new());
-    let asks = Asks(Arc::clone(&ask));
-    (Handle { ask, facts }, asks)
+    let (asker, asks) = reload::asks(facts);
+    (Handle(asker), asks)
 }
 
 impl Handle {
     /// Has a full probe made now, or joins the one under way, and returns the facts after it; within
     /// [`LONGEST`]. `None` if the task has ended.
     pub async fn probe(&self) -> Option<Facts> {
-        let mut facts = self.facts.clone();
-        let before = facts.borrow_and_update().probes;
-        self.ask.notify_one();
-        let after = facts.wait_for(|facts| facts.probes != before).await.ok()?;
-        Some(after.clone())
+        self.0.ask(|facts| facts.probes).await
     }
 
     /// The newest facts, and all that follow.
     pub fn facts(&self) -> watch::Receiver<Facts> {
-        self.facts.clone()
+        self.0.facts()
     }
 }
 
 /// Watches over the health of the device until `shutdown`.
 pub async fn run(part: Part, mut shutdown: Shutdown) {
     let prober = Arc::new(Prober::new(&part.config, part.root.clone()));
+    part.asks.take_over();
     let probe = move |last: Option<String>| -> Probe {
         let prober = Arc::clone(&prober);
         Box::pin(async move { prober.probe(last.as_deref()).await })
@@ -170,7 +160,7 @@ impl Part {
                     health.found(found, failure);
                 }
                 // An ask during a probe is answered by that one.
-                () = asks.0.notified() => if under_way.is_none() {
+                () = asks.asked() => if under_way.is_none() {
                     health.due = Instant::now();
                 },
                 () = changed(&mut mqtt) => {}

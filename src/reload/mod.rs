@@ -3,6 +3,7 @@
 //! One task reads them and publishes what holds as [`Current`]. Whoever works with settings either
 //! follows that, or is [`renewed`] when one of the options it was made from has another value.
 
+mod asks;
 mod facts;
 mod files;
 mod renewal;
@@ -26,6 +27,7 @@ use crate::{collect, ubus};
 
 use files::FileWatch;
 
+pub use asks::{asks, Asker, Asks};
 pub use facts::Facts;
 pub use renewal::{renewed, until_due, Start, Work};
 

@@ -29,7 +29,7 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
         let Some(batch) = spool.next_batch(0).await? else {
             tokio::select! {
                 changed = appended.changed() => changed.map_err(|_| spool::Stopped)?,
-                () = asks.0.notified() => facts.send_modify(|facts| facts.idle()),
+                () = asks.asked() => facts.send_modify(|facts| facts.idle()),
             }
             continue;
         };

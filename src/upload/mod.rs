@@ -23,11 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{watch, Notify};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::epoch_seconds;
 use crate::config::Config;
+use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
 use crate::{health, spool};
 use answer::Answer;
@@ -50,36 +51,22 @@ pub struct Part {
     pub asks: Asks,
 }
 
-/// Where the task hears that somebody wants a delivery.
-#[derive(Debug, Clone)]
-pub struct Asks(Arc<Notify>);
-
 /// Asks the task for a delivery.
 #[derive(Debug, Clone)]
-pub struct Handle {
-    ask: Arc<Notify>,
-    facts: watch::Receiver<Facts>,
-}
+pub struct Handle(Asker<Facts>);
 
 /// A handle and what the task that sends `facts` needs to hear it.
 pub fn asks(facts: watch::Receiver<Facts>) -> (Handle, Asks) {
-    let ask = Arc::new(Notify::new());
-    let asks = Asks(Arc::clone(&ask));
-    (Handle { ask, facts }, asks)
+    let (asker, asks) = reload::asks(facts);
+    (Handle(asker), asks)
 }
 
 impl Handle {
     /// Has everything delivered now, whatever wait is under way, and returns what came of the first
     /// request, or of the one under way. `None` if the task has ended.
     pub async fn deliver(&self) -> Option<Outcome> {
-        let mut facts = self.facts.clone();
-        let before = facts.borrow_and_update().outcomes;
-        self.ask.notify_one();
-        let after = facts
-            .wait_for(|facts| facts.outcomes != before)
-            .await
-            .ok()?;
-        Some(after.outcome.clone())
+        let facts = self.0.ask(|facts| facts.outcomes).await?;
+        Some(facts.outcome)
     }
 }
 
@@ -210,6 +197,7 @@ impl DeliveryError {
 ///
 /// Without `stats_url` nothing is sent, and the facts say so.
 pub async fn run(part: Part, mut shutdown: Shutdown) {
+    part.asks.take_over();
     let work = async {
         match Link::new(&part.config, &part.mac, part.health.clone()) {
             Ok(link) if part.config.no_cache => {
@@ -222,7 +210,7 @@ pub async fn run(part: Part, mut shutdown: Shutdown) {
                 log::warn!("{why}: reports are kept, none is sent");
                 part.facts.send_modify(|facts| facts.failed(why.clone()));
                 loop {
-                    part.asks.0.notified().await;
+                    part.asks.asked().await;
                     part.facts.send_modify(|facts| facts.refused(why.clone()));
                 }
             }

@@ -59,7 +59,7 @@ impl<'a> Rounds<'a> {
             facts.send_modify(|facts| facts.next_attempt = Some(at));
             tokio::select! {
                 () = sleep(wait) => {}
-                () = self.part.asks.0.notified() => {}
+                () = self.part.asks.asked() => {}
             }
             facts.send_modify(|facts| facts.next_attempt = None);
 

@@ -19,7 +19,9 @@ export class Lab {
 		lab.process = spawn(BINARY, args.includes('--time-scale') ? args : [ '--time-scale', '30', ...args ], { stdio: [ 'pipe', 'pipe', 'inherit' ] });
 		lab.process.stdout.on('data', (data) => { lab.said += data; });
 
-		await lab.hears(/^ {2}page {7}http/m);
+		/* Whole lines: what is heard may end anywhere. */
+		await lab.hears(/^ {2}page {7}\S+\n/m);
+		await lab.hears(/^ {2}settings {3}\S+\n/m);
 		lab.page = new URL(lab.said.match(/^ {2}page {7}(\S+)/m)[1]);
 		lab.settings = lab.said.match(/^ {2}settings {3}(\S+)/m)[1];
 		lab.root = await lab.login('root');

@@ -1,0 +1,126 @@
+//! A lab with its agent and a hand on the agent's settings.
+
+use std::fs;
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::Output;
+use std::time::Duration;
+
+use clap::Parser;
+use rustix::process::{kill_process, Pid, Signal};
+use serde_json::{json, Value};
+use socketman_lab::agent_binary;
+use socketman_lab::lab::Lab;
+use socketman_lab::options::Options;
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+use tokio::time::{sleep, timeout};
+
+/// Longer than any step takes on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Between two looks at what only the agent knows.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A heartbeat lasts 2 s.
+const SCALE: u32 = 30;
+
+pub(crate) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
+    match timeout(DEADLINE, step).await {
+        Ok(done) => done,
+        Err(_) => panic!("not in time: {what}"),
+    }
+}
+
+pub(crate) async fn binary() -> PathBuf {
+    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
+    let found = BINARY.get_or_try_init(agent_binary::find).await;
+    found.unwrap().clone()
+}
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+}
+
+/// A lab with its agent and a hand on the agent's settings.
+pub(crate) struct Desk {
+    pub(crate) lab: Lab,
+}
+
+impl Desk {
+    pub(crate) async fn new() -> Self {
+        let options = Arguments::parse_from(["lab"]).options;
+        let lab = Lab::start(&options, binary().await, SCALE).await.unwrap();
+        Desk { lab }
+    }
+
+    pub(crate) async fn start(&mut self) {
+        self.lab.start_agent().unwrap();
+        within("registration", self.lab.registered()).await.unwrap();
+    }
+
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.lab.program().config_file()
+    }
+
+    /// Puts these values into config.json, as an editor would: aside, then in its place.
+    pub(crate) fn edit(&self, values: &[(&str, Value)]) {
+        let file = self.config_file();
+        let text = fs::read_to_string(&file).unwrap();
+        let mut config: Value = serde_json::from_str(&text).unwrap();
+        for (name, value) in values {
+            config[name] = value.clone();
+        }
+        let aside = file.with_extension("tmp");
+        fs::write(&aside, config.to_string()).unwrap();
+        fs::rename(aside, file).unwrap();
+    }
+
+    pub(crate) fn write_uci(&self, package: impl AsRef<[u8]>) {
+        let dir = self.lab.program().root.join("etc/config");
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("socketman"), package).unwrap();
+    }
+
+    pub(crate) fn hang_up(&mut self) {
+        let pid = self.lab.agent().unwrap().pid();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::HUP).unwrap();
+    }
+
+    pub(crate) async fn socketman(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary().await);
+        command.args(arguments).env("DEBUG", "1").kill_on_drop(true);
+        within("socketman ends", command.output()).await.unwrap()
+    }
+
+    pub(crate) async fn call(&self, method: &str) -> Value {
+        within(method, self.lab.call(method, &json!({})))
+            .await
+            .unwrap()
+    }
+
+    /// Asks until the reply is as wanted, and returns it.
+    pub(crate) async fn until(&self, method: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        within(method, async {
+            loop {
+                let reply = self.call(method).await;
+                if wanted(&reply) {
+                    return reply;
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn connected(&self) -> Value {
+        self.until("status", |status| status["mqtt"]["connected"] == true)
+            .await
+    }
+}
+
+pub(crate) fn value<'a>(config: &'a Value, name: &str) -> &'a str {
+    config["options"][name]["value"].as_str().unwrap()
+}
