@@ -19,15 +19,25 @@ export class Lab {
 		lab.process = spawn(BINARY, args.includes('--time-scale') ? args : [ '--time-scale', '30', ...args ], { stdio: [ 'pipe', 'pipe', 'inherit' ] });
 		lab.process.stdout.on('data', (data) => { lab.said += data; });
 
-		/* Whole lines: what is heard may end anywhere. */
-		await lab.hears(/^ {2}page {7}\S+\n/m);
-		await lab.hears(/^ {2}settings {3}\S+\n/m);
-		lab.page = new URL(lab.said.match(/^ {2}page {7}(\S+)/m)[1]);
-		lab.settings = lab.said.match(/^ {2}settings {3}(\S+)/m)[1];
-		lab.root = await lab.login('root');
-		await lab.until((status) => status.mqtt.connected && status.health.verdict == 'ok');
+		try {
+			await lab.begins();
+		} catch (error) {
+			/* Nobody else would end it, and it would keep this program alive. */
+			lab.process.kill();
+			throw error;
+		}
 
 		return lab;
+	}
+
+	async begins() {
+		/* Whole lines: what is heard may end anywhere. */
+		await this.hears(/^ {2}page {7}\S+\n/m);
+		await this.hears(/^ {2}settings {3}\S+\n/m);
+		this.page = new URL(this.said.match(/^ {2}page {7}(\S+)/m)[1]);
+		this.settings = this.said.match(/^ {2}settings {3}(\S+)/m)[1];
+		this.root = await this.login('root');
+		await this.until((status) => status.mqtt.connected && status.health.verdict == 'ok');
 	}
 
 	/* The address with which a browser logs in as this user. */
