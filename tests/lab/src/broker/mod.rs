@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::address::reserve;
+use crate::address::{fall_silent, reserve};
 use state::State;
 
 /// Commands and packets that wait for the broker's task.
@@ -142,8 +142,9 @@ async fn serve(mut commands: mpsc::Receiver<(Command, oneshot::Sender<()>)>) {
                         }));
                     }
                     Command::Stop => {
-                        let address = listener.take().and_then(|down| down.local_addr().ok());
-                        reserved = address.and_then(|address| reserve(address).ok()).or(reserved);
+                        if let Some(down) = listener.take() {
+                            reserved = fall_silent(down).ok();
+                        }
                         connections.shutdown().await;
                         // What connections said last is lost, as in a crash.
                         while events.try_recv().is_ok() {}

@@ -22,7 +22,7 @@ use super::body::{self, Reports};
 use super::raw::Raw;
 use super::record::{Record, Request};
 use super::Mode;
-use crate::address::reserve;
+use crate::address::fall_silent;
 
 /// What a captive portal answers.
 const PAGE: &str = "<!DOCTYPE html><title>Log in</title>";
@@ -45,7 +45,6 @@ async fn serve(
     file: PathBuf,
     record: &watch::Sender<Record>,
 ) -> io::Result<()> {
-    let addr = socket.local_addr()?;
     loop {
         let mode = *modes.borrow_and_update();
         if mode == Mode::Down {
@@ -58,8 +57,7 @@ async fn serve(
         let listener = socket.listen(1024)?;
         let more = listen(&listener, &mut modes, &file, record).await?;
         // Bound again at once, so that nobody else gets the address while we are down.
-        drop(listener);
-        socket = reserve(addr)?;
+        socket = fall_silent(listener)?;
         if !more {
             return Ok(());
         }
