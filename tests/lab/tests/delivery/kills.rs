@@ -8,6 +8,7 @@ use socketman_lab::collector::Mode;
 
 use crate::agent::{collector, config, seqs, Agent, BOOT, DEADLINE};
 
+// Row 30.
 #[tokio::test]
 async fn an_api_that_is_slow_to_answer_gets_each_report_under_one_identity() {
     let tmp = tempfile::tempdir().unwrap();

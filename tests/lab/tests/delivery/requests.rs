@@ -6,6 +6,7 @@ use socketman_lab::collector::{Mode, Request};
 
 use crate::agent::{collector, config, report, Agent, BOOT};
 
+// Row 25: the original padded its body with NULs and declared a form as gzip.
 #[tokio::test]
 async fn a_post_is_exact_ndjson_in_one_gzip_member_and_says_so_only_where_it_is_true() {
     let tmp = tempfile::tempdir().unwrap();
