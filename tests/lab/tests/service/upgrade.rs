@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use serde_json::Value;
 use socketman_lab::collector::Mode;
@@ -27,7 +28,15 @@ async fn an_upgrade_loses_no_report_and_no_setting() {
     let ended = running.terminate(AGENT_ENDS_WITHIN).await.unwrap();
     assert!(ended.success(), "{ended}");
     let next = dir.path().join("socketman.new");
-    fs::copy(binary().await, &next).unwrap();
+    // By a process of its own: one that another test starts meanwhile would have the file open for
+    // writing for a moment, and nobody could run it.
+    let mut copy = Command::new("cp");
+    assert!(copy
+        .arg(binary().await)
+        .arg(&next)
+        .status()
+        .unwrap()
+        .success());
     fs::rename(&next, &agent).unwrap();
     lab.start_agent().unwrap();
     let status = within("it is back", lab.status_when(|_| true)).await;
