@@ -10,18 +10,22 @@ use crate::reload::{until_due, Current};
 use crate::shutdown::Shutdown;
 use crate::spool;
 
+/// The identity the spool gives, as a report tells it.
+impl<'a> From<&spool::Stamp<'a>> for collect::Stamp<'a> {
+    fn from(stamp: &spool::Stamp<'a>) -> Self {
+        collect::Stamp {
+            boot_id: stamp.boot_id,
+            seq: stamp.seq,
+            created_at: stamp.created_at,
+            clock: stamp.clock.word(),
+        }
+    }
+}
+
 /// Gives each report its place in the spool.
 pub(super) async fn keep(mut collected: mpsc::Receiver<Arc<Report>>, spool: spool::Handle) {
     while let Some(report) = collected.recv().await {
-        let build = move |stamp: &spool::Stamp<'_>| {
-            let known = collect::Stamp {
-                boot_id: stamp.boot_id,
-                seq: stamp.seq,
-                created_at: stamp.created_at,
-                clock: stamp.clock.word(),
-            };
-            report.to_line(&known, stamp.gaps)
-        };
+        let build = move |stamp: &spool::Stamp<'_>| report.to_line(&stamp.into(), stamp.gaps);
         match spool.append(build).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::error!("report not kept: {error}"),

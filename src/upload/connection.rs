@@ -74,6 +74,8 @@ pub(crate) enum Trouble {
     NoAnswer,
     #[error("no valid answer: {}", innermost(.0))]
     Http(hyper::Error),
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
     #[error("the URL cannot stand in a request")]
     Url,
 }
@@ -105,6 +107,10 @@ impl Server {
             host: url.host()?.to_owned(),
             port: url.port_or_known_default()?,
         })
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.https
     }
 
     /// The address in the place of a name, or the name.
@@ -278,7 +284,7 @@ async fn connect(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
         sleep(HEAD_START).await;
         one_of(&second).await
     });
-    let stream = tokio::select! {
+    tokio::select! {
         stream = &mut first => match stream {
             Ok(stream) => Ok(stream),
             Err(error) => second.await.map_err(|_| error),
@@ -287,8 +293,7 @@ async fn connect(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
             Ok(stream) => Ok(stream),
             Err(_) => first.await,
         },
-    }?;
-    Ok(stream)
+    }
 }
 
 /// One after the other; none has more than its share of [`CONNECT_TIMEOUT`].

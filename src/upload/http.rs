@@ -85,12 +85,7 @@ impl Client {
         }
         let exchanged = timeout(REQUEST_TIMEOUT, self.exchange(method, to, body)).await;
         let reason = match exchanged.unwrap_or(Err(Trouble::NoAnswer)) {
-            Ok((reply, true)) => return Ok(reply),
-            // Whatever sends that is no API.
-            Ok((reply, false)) if reply.answer == Answer::Accepted => {
-                format!("the answer is longer than {ANSWER_MAX} bytes")
-            }
-            Ok((reply, false)) => return Ok(reply),
+            Ok(reply) => return Ok(reply),
             Err(trouble) => match in_words(&trouble, to.is_https()) {
                 Some(words) => {
                     self.tls = None;
@@ -105,13 +100,12 @@ impl Client {
         })
     }
 
-    /// The reply, and whether its body was read to the end.
     async fn exchange(
         &mut self,
         method: Method,
         to: &Endpoint,
         body: Body,
-    ) -> Result<(Reply, bool), Trouble> {
+    ) -> Result<Reply, Trouble> {
         let url = to.url();
         let server = Server::of(&url).ok_or(Trouble::Url)?;
         let headers = headers(to, &body)?;
@@ -119,13 +113,13 @@ impl Client {
         let again = kept.is_some();
         let mut connection = match kept {
             Some((_, kept)) => kept,
-            None => self.open(&server, to.is_https()).await?,
+            None => self.open(&server).await?,
         };
         let request = (method, &url, headers, body.bytes);
         let mut response = match connection.send(request.clone()).await {
             // The server ended it meanwhile. Whatever we send may come twice.
             Err(trouble) if again && trouble.is_end() => {
-                connection = self.open(&server, to.is_https()).await?;
+                connection = self.open(&server).await?;
                 connection.send(request).await?
             }
             sent => sent?,
@@ -139,16 +133,18 @@ impl Client {
             &body,
         );
         let date = header(DATE).and_then(date::parse);
-        // With more to come on it, it is of no use.
         if is_whole {
             connection.rest();
             self.kept = Some((server, connection));
+        } else if answer == Answer::Accepted {
+            // Whatever sends that is no API.
+            return Err(Trouble::TooLong(ANSWER_MAX));
         }
-        Ok((Reply { answer, date }, is_whole))
+        Ok(Reply { answer, date })
     }
 
-    async fn open(&self, server: &Server, https: bool) -> Result<Connection, Trouble> {
-        let tls = self.tls.clone().filter(|_| https);
+    async fn open(&self, server: &Server) -> Result<Connection, Trouble> {
+        let tls = self.tls.clone().filter(|_| server.is_https());
         let open = async {
             let addresses = server.addresses().await?;
             Connection::open(server, &addresses, tls).await
@@ -205,6 +201,15 @@ mod tests {
 
     use super::*;
 
+    /// A server that does not answer yet, and a client with a way there.
+    async fn site(login: &str, place: &str) -> (TcpListener, Client, Endpoint) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{login}{}{place}", listener.local_addr().unwrap());
+        let config = Arc::new(Config::default());
+        let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
+        (listener, Client::new(config), to)
+    }
+
     async fn take_request(socket: &mut TcpStream) -> String {
         let mut asked = Vec::new();
         while !asked.ends_with(b"\r\n\r\n{}") {
@@ -227,11 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_is_kept_for_the_next_request_and_one_that_was_ended_made_anew() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://me:%26pass@{}/a?b=c", listener.local_addr().unwrap());
-        let config = Arc::new(Config::default());
-        let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
-        let mut client = Client::new(config);
+        let (listener, mut client, to) = site("me:%26pass@", "/a?b=c").await;
         let server = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             let asked = answer(&mut socket).await;
@@ -259,11 +260,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_with_nothing_to_do_ends() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        let config = Arc::new(Config::default());
-        let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
-        let mut client = Client::new(config);
+        let (listener, mut client, to) = site("", "/").await;
         let server = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             answer(&mut socket).await;

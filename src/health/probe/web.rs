@@ -156,9 +156,9 @@ impl WebCheck {
         if let Some(made) = self.tls.get() {
             return Ok(made.clone());
         }
-        let made = match self.url.scheme() {
-            "https" => Some(Arc::new(tls::for_pages()?)),
-            _ => None,
+        let made = match self.server.is_https() {
+            true => Some(Arc::new(tls::for_pages()?)),
+            false => None,
         };
         Ok(self.tls.get_or_init(|| made).clone())
     }

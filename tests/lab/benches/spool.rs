@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fs;
 
 use socketman::clock::Reading;
-use socketman::collect::{self, Report};
+use socketman::collect::Report;
 use socketman::spool::{Bounds, Spool, Stamp};
 use socketman::upload::BATCH_MAX;
 use socketman_lab::moving::MovingAp;
@@ -52,15 +52,7 @@ fn line(what: &str, value: f64, unit: &str, bound: f64) {
 }
 
 fn build(report: Report) -> impl Fn(&Stamp<'_>) -> Vec<u8> + Send {
-    move |stamp| {
-        let known = collect::Stamp {
-            boot_id: stamp.boot_id,
-            seq: stamp.seq,
-            created_at: stamp.created_at,
-            clock: stamp.clock.word(),
-        };
-        report.to_line(&known, stamp.gaps)
-    }
+    move |stamp| report.to_line(&stamp.into(), stamp.gaps)
 }
 
 fn at(n: usize) -> Reading {

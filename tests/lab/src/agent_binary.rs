@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use serde::Deserialize;
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 /// Name of the agent's package and of its executable.
 const NAME: &str = "socketman";
@@ -33,12 +34,18 @@ pub enum BinaryError {
 
 /// Finds the agent: the one that `SOCKETMAN_AGENT` in the environment names, else it is built first if
 /// cargo started us: `cargo run -p socketman-lab` alone does not. It is built with the profile we were
-/// built with; cargo's words go to standard error.
+/// built with; cargo's words go to standard error. That happens once in a process, however often it is
+/// asked for.
 ///
 /// # Errors
 ///
 /// It does not build, or without cargo: there is no `socketman` beside our executable.
 pub async fn find() -> Result<PathBuf, BinaryError> {
+    static FOUND: OnceCell<PathBuf> = OnceCell::const_new();
+    FOUND.get_or_try_init(look).await.cloned()
+}
+
+async fn look() -> Result<PathBuf, BinaryError> {
     if let Some(given) = env::var_os(GIVEN) {
         return Ok(given.into());
     }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use serde_json::{json, Value};
 use socketman_lab::agent_binary;
 use socketman_lab::agent_process::AgentProgram;
@@ -16,7 +15,6 @@ use socketman_lab::collector::{Collector, Mode};
 use socketman_lab::lab::{Lab, AGENT_ENDS_WITHIN};
 use socketman_lab::options::Options;
 use tokio::process::Command;
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 /// Longer than any step takes on a busy machine.
@@ -32,18 +30,8 @@ async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
     }
 }
 
-/// The agent, built once for all tests here.
 async fn binary() -> PathBuf {
-    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
-    let found = BINARY.get_or_try_init(agent_binary::find).await;
-    found.unwrap().clone()
-}
-
-/// Options as a person gives them.
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    options: Options,
+    agent_binary::find().await.unwrap()
 }
 
 /// A lab without its agent.
@@ -52,7 +40,7 @@ async fn lab() -> Lab {
 }
 
 async fn lab_at(scale: u32) -> Lab {
-    let options = Arguments::parse_from(["lab"]).options;
+    let options = Options::default();
     Lab::start(&options, binary().await, scale).await.unwrap()
 }
 

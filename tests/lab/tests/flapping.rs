@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use clap::Parser;
 use serde_json::Value;
 use socketman_lab::agent_binary;
 use socketman_lab::collector::Mode;
@@ -34,15 +33,9 @@ const MODES: [Mode; 9] = [
     Mode::Page,
 ];
 
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    options: Options,
-}
-
 #[tokio::test]
 async fn fifty_kills_while_the_api_flaps_lose_nothing_that_is_not_declared() {
-    let options = Arguments::parse_from(["lab"]).options;
+    let options = Options::default();
     let binary = agent_binary::find().await.unwrap();
     let mut lab = Lab::start(&options, binary, SCALE).await.unwrap();
     let seed = fastrand::u64(..);

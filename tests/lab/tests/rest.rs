@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
 use serde_json::{json, Value};
 use socketman::clock::Pace;
 use socketman::config::{ApiAuth, Config, Secret};
@@ -371,16 +370,9 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
     within("rest ends", rest).await.unwrap();
 }
 
-/// Options as a person gives them.
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    options: Options,
-}
-
 #[tokio::test]
 async fn the_agent_takes_a_job_from_the_broker_and_reports_it_to_the_api_alone() {
-    let options = Arguments::parse_from(["lab"]).options;
+    let options = Options::default();
     let binary = agent_binary::find().await.unwrap();
     let mut lab = Lab::start(&options, binary, 30).await.unwrap();
     let mut settings: Value =

@@ -6,14 +6,12 @@ use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
-use clap::Parser;
 use rustix::process::{kill_process, Pid, Signal};
 use serde_json::{json, Value};
 use socketman_lab::agent_binary;
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
 use tokio::process::Command;
-use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 
 /// Longer than any step takes on a busy machine.
@@ -33,15 +31,7 @@ pub(crate) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
 }
 
 pub(crate) async fn binary() -> PathBuf {
-    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
-    let found = BINARY.get_or_try_init(agent_binary::find).await;
-    found.unwrap().clone()
-}
-
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    options: Options,
+    agent_binary::find().await.unwrap()
 }
 
 /// A lab with its agent and a hand on the agent's settings.
@@ -51,7 +41,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) async fn new() -> Self {
-        let options = Arguments::parse_from(["lab"]).options;
+        let options = Options::default();
         let lab = Lab::start(&options, binary().await, SCALE).await.unwrap();
         Desk { lab }
     }

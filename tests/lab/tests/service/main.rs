@@ -14,7 +14,6 @@ use std::time::Duration;
 use socketman_lab::agent_binary;
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 /// Longer than any step takes on a busy machine.
@@ -30,11 +29,8 @@ pub(crate) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
     }
 }
 
-/// The agent, built once for all tests here.
 pub(crate) async fn binary() -> PathBuf {
-    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
-    let found = BINARY.get_or_try_init(agent_binary::find).await;
-    found.unwrap().clone()
+    agent_binary::find().await.unwrap()
 }
 
 /// A lab around this agent, which was not started yet.

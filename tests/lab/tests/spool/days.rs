@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use socketman::clock::Reading;
-use socketman::collect;
 use socketman::spool::{Bounds, Gap, Reason, Spool, Stamp};
 use socketman_lab::disk::SimDisk;
 use socketman_lab::moving::MovingAp;
@@ -60,15 +59,7 @@ fn at(mono: u64) -> Reading {
 
 fn append(spool: &mut Spool<SimDisk, SimDisk>, ap: &mut MovingAp, every: u64, mono: u64) {
     let report = ap.report(every);
-    let build = move |stamp: &Stamp<'_>| {
-        let known = collect::Stamp {
-            boot_id: stamp.boot_id,
-            seq: stamp.seq,
-            created_at: stamp.created_at,
-            clock: stamp.clock.word(),
-        };
-        report.to_line(&known, stamp.gaps)
-    };
+    let build = move |stamp: &Stamp<'_>| report.to_line(&stamp.into(), stamp.gaps);
     spool.append(&build, at(mono)).unwrap();
 }
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use clap::Parser;
 use serde_json::{json, Value};
 use socketman_lab::agent_binary;
 use socketman_lab::lab::Lab;
@@ -12,7 +11,6 @@ use socketman_lab::options::Options;
 use socketman_lab::tls_front::TlsFront;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -22,18 +20,8 @@ use crate::link::DEADLINE;
 /// A heartbeat lasts 0.6 s.
 const SCALE: u32 = 100;
 
-/// Options as a person gives them.
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    options: Options,
-}
-
-/// The agent, built once for all tests here.
 async fn binary() -> PathBuf {
-    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
-    let found = BINARY.get_or_try_init(agent_binary::find).await;
-    found.unwrap().clone()
+    agent_binary::find().await.unwrap()
 }
 
 /// A lab whose broker and API stand behind TLS, and the agent.
@@ -46,7 +34,7 @@ struct Site {
 
 impl Site {
     async fn new(config: Arc<ServerConfig>) -> Self {
-        let options = Arguments::parse_from(["lab"]).options;
+        let options = Options::default();
         let lab = Lab::start(&options, binary().await, SCALE).await.unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
         let api = TlsFront::start(any, config.clone(), lab.api.addr()).await;
