@@ -70,16 +70,19 @@ fn line(what: &str, value: f64, unit: &str, bound: f64) {
     }
 }
 
-/// Builds the agent as the package does.
+/// Builds the agent as the package does, below the directory where cargo built us.
 fn build() -> Result<PathBuf, Box<dyn Error>> {
     let cargo = std::env::var_os("CARGO").ok_or("start it with cargo bench")?;
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(3).ok_or("start it with cargo bench")?;
     let status = Command::new(cargo)
         .args(["build", "--profile", "openwrt", "-p", "socketman"])
-        .current_dir(root)
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .status()?;
     match status.success() {
-        true => Ok(root.canonicalize()?.join("target/openwrt/socketman")),
+        true => Ok(target.join("openwrt/socketman")),
         false => Err("the agent does not build".into()),
     }
 }
