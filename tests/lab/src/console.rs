@@ -1,5 +1,6 @@
 //! The lab for a person: says what happens as it happens, and takes orders.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -68,8 +69,8 @@ pub async fn run(lab: &mut Lab, signals: &mut Signals) -> Result<(), ConsoleErro
     let mut ear = lab.mqtt.listen();
     let mut record = lab.api.watch();
     let mut tail = ReportTail::new(lab.place().reports());
-    // Within one boot, which a lab's router does not leave.
-    let mut newest = 0;
+    // Within one boot, which a lab's router does not leave. The newest may come before older ones.
+    let mut seen = BTreeSet::new();
     let mut requests = record.borrow_and_update().requests_total;
     loop {
         tokio::select! {
@@ -94,8 +95,7 @@ pub async fn run(lab: &mut Lab, signals: &mut Signals) -> Result<(), ConsoleErro
                 let known = record.borrow_and_update().clone();
                 show_refused(&known, &mut requests, &printer)?;
                 for report in tail.read_new().map_err(ConsoleError::Reports)? {
-                    let again = if report.seq <= newest { " again" } else { "" };
-                    newest = newest.max(report.seq);
+                    let again = if seen.insert(report.seq) { "" } else { " again" };
                     printer.line(&format!(
                         "report {} accepted{again}: {} stations, {} interfaces, {} bytes{}",
                         report.seq,

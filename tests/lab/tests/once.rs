@@ -111,8 +111,9 @@ fn the_console_says_what_happens_obeys_and_ends_by_a_signal_not_with_its_input()
     printed.until("'frobnicate' is no command");
     order("status");
     printed.until("broker    ");
-    order("stations 40");
-    printed.until("accepted: 40 stations");
+    // So large that one fills a request: the newest goes ahead of what waits.
+    order("stations 512");
+    printed.until("accepted: 512 stations");
     order("api 500");
     printed.until("API answered 500 to");
     order("api up");
@@ -234,14 +235,15 @@ impl Lines {
         Lines(lines)
     }
 
-    /// The first line from here on that has these words.
+    /// The first line from here on that has these words. Every answer of the API arrives here, so that no
+    /// report comes twice.
     fn until(&self, words: &str) -> String {
         let end = Instant::now() + DEADLINE;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             match self.0.recv_timeout(left) {
                 Ok(line) if line.contains(words) => return line,
-                Ok(_) => {}
+                Ok(line) => assert!(!line.contains("accepted again"), "{line}"),
                 Err(error) => panic!("'{words}' was not printed: {error}"),
             }
         }
