@@ -6,7 +6,7 @@ use super::governor::Governor;
 use super::notes::Notes;
 use super::order::find;
 use super::queue::{Bounds, Spool};
-use super::segment::Harm;
+use super::segment::{Harm, Segment};
 use super::store::Store;
 use crate::clock::Reading;
 use crate::durable::{Disk, Meter, Metered};
@@ -106,7 +106,7 @@ impl<F: Disk> Archive<F> {
     /// Makes certain what is in it.
     fn sync(&mut self) -> io::Result<()> {
         self.store.sync()?;
-        let of_this_boot = |segment: &&super::segment::Segment| *segment.name.boot == *self.boot;
+        let of_this_boot = |segment: &&Segment| *segment.name.boot == *self.boot;
         let segments = self.store.segments.iter().filter(of_this_boot);
         let last = segments.filter_map(|segment| Some(segment.entries.last()?.head.seq));
         self.certain = last.max().unwrap_or(self.certain);

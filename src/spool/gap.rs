@@ -81,6 +81,24 @@ impl Gap {
 pub(crate) struct Gaps(Vec<Gap>);
 
 impl Gaps {
+    /// Those that a line declares, which are lost if it is.
+    pub(crate) fn declared_in(line: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Line {
+            #[serde(default)]
+            gaps: Vec<Gap>,
+        }
+        let mut gaps = Gaps::default();
+        // Most declare none, and need not be read for that.
+        let key = b"\"gaps\"";
+        if line.windows(key.len()).any(|window| window == key) {
+            if let Ok(line) = serde_json::from_slice::<Line>(line) {
+                gaps.extend(line.gaps);
+            }
+        }
+        gaps
+    }
+
     pub(crate) fn add(&mut self, gap: Gap) {
         if gap.count == Some(0) {
             return;

@@ -28,6 +28,7 @@ mod governor;
 mod handle;
 mod keeper;
 mod moving;
+mod name;
 mod notes;
 mod open;
 mod order;
@@ -35,6 +36,7 @@ mod queue;
 mod restamp;
 mod room;
 mod segment;
+mod serve;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -49,8 +51,9 @@ use serde::Serialize;
 pub use batch::{Batch, BatchId};
 pub use entry::Clock;
 pub use gap::{Gap, Reason};
-pub use handle::{run, Flash, Handle, Inbox, Place, Settings, Stopped};
+pub use handle::{Flash, Handle, Inbox, Place, Settings, Stopped};
 pub use queue::{Bounds, Builder, Spool, PENDING_MAX};
+pub use serve::run;
 
 /// The options that say where reports are kept, and how many.
 pub const OPTIONS: &[&str] = &[

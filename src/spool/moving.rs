@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use super::keeper::open;
+use super::name::Name;
 use super::queue::{Bounds, Spool};
-use super::segment::Name;
 use super::store::Store;
 use super::SpoolError;
 use crate::durable::{Directory, Disk};

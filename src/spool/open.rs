@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::archive::Archive;
 use super::entry::{Clock, ALL_SAFE};
 use super::gap::{Gap, Gaps, Reason};
+use super::name::is_boot_id;
 use super::notes::Notes;
 use super::order::{time, Cursors, Place};
 use super::queue::{Bounds, Spool};
-use super::segment::{self, Harm, Segment};
+use super::segment::{Harm, Segment};
 use super::store::Store;
 use super::SpoolError;
 use crate::durable::{Directory, Disk};
@@ -44,7 +45,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// A disk that does not read, RAM that takes no new file, a boot id that cannot stand in a file
     /// name.
     pub fn on(ram: R, flash: Option<F>, boot_id: &str, bounds: Bounds) -> Result<Self, SpoolError> {
-        if !segment::is_boot_id(boot_id) {
+        if !is_boot_id(boot_id) {
             return Err(SpoolError::BootId);
         }
         // Small spools have small segments, so that making room never costs most of the queue.

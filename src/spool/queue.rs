@@ -10,7 +10,7 @@ use super::entry::{Clock, Head, LINE_MAX};
 use super::gap::{Gap, Gaps, Reason};
 use super::notes::Notes;
 use super::order::Cursors;
-use super::store::{declared_in, Store};
+use super::store::Store;
 use super::{Facts, SpoolError, Stamp};
 use crate::clock::Reading;
 use crate::durable::{Directory, Disk};
@@ -236,7 +236,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             };
             // Those in its line that stand in a segment are declared by the next one's number.
             drop(oldest.gaps);
-            let mut declared = declared_in(&oldest.line);
+            let mut declared = Gaps::declared_in(&oldest.line);
             let is_sure = oldest.head.clock == Clock::Ok;
             if !is_sure {
                 declared.reopen(oldest.head.at);

@@ -9,7 +9,7 @@ use super::order::{has, time, Place};
 use super::queue::Spool;
 use super::restamp::restamp;
 use super::segment::{Entry, Segment};
-use super::store::{declared_in, Fate};
+use super::store::Fate;
 use super::thin::{plan, Going, Item, Kind, SLOTS};
 use crate::durable::Disk;
 
@@ -174,8 +174,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 Fate::Dropped(entry, line) => {
                     let head = &entry.head;
                     match clock {
-                        Clock::Restamped => declared_in(&restamp(line, head.at, head.mono, at)),
-                        _ => declared_in(line),
+                        Clock::Restamped => {
+                            Gaps::declared_in(&restamp(line, head.at, head.mono, at))
+                        }
+                        _ => Gaps::declared_in(line),
                     }
                 }
                 Fate::Damaged(_) => Gaps::default(),

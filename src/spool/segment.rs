@@ -1,69 +1,12 @@
-//! One file of a store: its name, and what is remembered of its records.
-//!
-//! A segment holds reports of one boot whose seq rises. Its name is
-//!
-//! ```text
-//! <ordinal, 16 digits>.<boot id>.reports
-//! ```
-//!
-//! and `.thin` in the place of `.reports` while it is written anew.
+//! One file of a store, and what is remembered of its records.
 
-use std::fmt;
 use std::io;
-use std::sync::Arc;
 
-use super::entry::{Head, Record, PART, REPORT_HEAD};
+use super::entry::{self, Head, Record, PART, REPORT_HEAD};
 use super::gap::Gap;
+use super::name::Name;
 use super::notes::Notes;
 use crate::durable::{Disk, Log, HEAD};
-
-/// Ordinals above this are not ours: one more would not fit the name.
-const ORDINAL_MAX: u64 = 999_999_999_999_999;
-
-/// The longest boot id a name can hold.
-const BOOT_ID_MAX: usize = 64;
-
-/// A boot id that can stand in a file name: letters, digits and `-`.
-pub(crate) fn is_boot_id(text: &str) -> bool {
-    (1..=BOOT_ID_MAX).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-/// The name of a segment file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Name {
-    pub(crate) ordinal: u64,
-    pub(crate) boot: Arc<str>,
-}
-
-impl Name {
-    /// Reads a file name; `None` if it is not one of ours.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut fields = text.split('.');
-        let (ordinal, boot) = (fields.next()?, fields.next()?);
-        let ours = fields.eq(["reports"]) && is_boot_id(boot);
-        let digits = ordinal.len() == 16 && ordinal.bytes().all(|b| b.is_ascii_digit());
-        let ordinal = ordinal
-            .parse()
-            .ok()
-            .filter(|ordinal| *ordinal <= ORDINAL_MAX)?;
-        (ours && digits).then(|| Name {
-            ordinal,
-            boot: boot.into(),
-        })
-    }
-
-    /// What the file is called while it is written anew.
-    pub(crate) fn thin(&self) -> String {
-        format!("{:016}.{}.thin", self.ordinal, self.boot)
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016}.{}.reports", self.ordinal, self.boot)
-    }
-}
 
 /// A report in a segment.
 #[derive(Debug, Clone, Copy)]
@@ -171,6 +114,36 @@ impl Segment {
         Ok((segment, harm))
     }
 
+    /// Appends a report.
+    pub(crate) fn put(
+        &mut self,
+        disk: &mut dyn Disk,
+        head: &Head,
+        packed: &[u8],
+    ) -> io::Result<()> {
+        let Ok(offset) = u32::try_from(self.log.size() + HEAD as u64) else {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        };
+        let mut rest = packed;
+        while rest.len() > PART {
+            let (part, behind) = rest.split_at(PART);
+            self.log.append(disk, &entry::part(part))?;
+            rest = behind;
+        }
+        self.log.append(disk, &entry::report(head, rest))?;
+        self.dirty = true;
+        self.notes.next_seq = self.notes.next_seq.max(head.seq + 1);
+        self.notes.declared = self.notes.declared.max(head.declared);
+        self.entries.push(Entry {
+            head: *head,
+            offset,
+            packed: packed.len() as u32,
+            packed_crc: crc32fast::hash(packed),
+            gone: false,
+        });
+        Ok(())
+    }
+
     /// Nobody needs its file, once every loss up to `declared` is declared.
     pub(crate) fn is_done(&self, declared: u64) -> bool {
         self.entries.iter().all(|entry| entry.gone)
@@ -245,32 +218,6 @@ impl Reading {
             }
             Some(Record::Notes(notes)) => self.notes.join(&notes),
             None => self.broken = true,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_reads_back_as_it_was_written_and_others_are_refused() {
-        const NAME: &str = "0000000000000012.6f1c-0a.reports";
-        let name = Name::parse(NAME).unwrap();
-        assert_eq!((name.ordinal, &*name.boot), (12, "6f1c-0a"));
-        assert_eq!(name.to_string(), NAME);
-        for text in [
-            "",
-            "notes.txt",
-            "12.6f1c.reports",
-            "0000000000000012..reports",
-            "0000000000000012.6f1c.reports.new",
-            "0000000000000012.6f1c.thin",
-            "0000000000000012.6f_1c.reports",
-            "+000000000000012.6f1c.reports",
-            "9999999999999999.6f1c.reports",
-        ] {
-            assert!(Name::parse(text).is_none(), "{text}");
         }
     }
 }

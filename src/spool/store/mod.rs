@@ -1,14 +1,21 @@
 //! Reports in segments on one disk, oldest first.
 
+mod lines;
+mod rewrite;
+
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use super::deflate::{Packer, Unpacker};
-use super::entry::{self, Head, PART};
-use super::gap::{Gap, Gaps};
+pub(crate) use self::lines::is_damage;
+use self::lines::Reader;
+pub(crate) use self::rewrite::Fate;
+use super::deflate::Packer;
+use super::entry::{self, Head};
+use super::gap::Gap;
+use super::name::Name;
 use super::notes::Notes;
-use super::segment::{Entry, Harm, Name, Segment};
+use super::segment::{Harm, Segment};
 use crate::durable::{Disk, Log};
 
 /// Segments of a disk.
@@ -31,22 +38,6 @@ pub(crate) struct Store<D> {
 
 /// Bytes a deflate can refer back.
 const WINDOW: usize = 32 << 10;
-
-/// The place in a segment up to which lines were read.
-#[derive(Debug)]
-struct Reader {
-    ordinal: u64,
-    next: usize,
-    unpacker: Unpacker,
-}
-
-/// What happened to a report when its segment was written anew.
-pub(crate) enum Fate<'a> {
-    /// It was left out; its line.
-    Dropped(&'a Entry, Vec<u8>),
-    /// Its line cannot be read.
-    Damaged(&'a Entry),
-}
 
 impl<D: Disk> Store<D> {
     /// Opens what is on `disk`; segments that were found harmed are in the answer.
@@ -218,42 +209,6 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// The deflate of a report.
-    pub(crate) fn packed(&mut self, segment: usize, entry: usize) -> io::Result<Vec<u8>> {
-        let segment = &self.segments[segment];
-        segment.entries[entry].read(&mut self.disk, &segment.name.to_string())
-    }
-
-    /// The line of a report, with its end. Fast for one after the other.
-    pub(crate) fn line(&mut self, segment: usize, entry: usize) -> io::Result<Vec<u8>> {
-        let ordinal = self.segments[segment].name.ordinal;
-        let reader = self.reader.take();
-        let mut reader = reader
-            .filter(|reader| reader.ordinal == ordinal && reader.next <= entry)
-            .unwrap_or_else(|| Reader {
-                ordinal,
-                next: 0,
-                unpacker: Unpacker::new(),
-            });
-        loop {
-            let packed = self.packed(segment, reader.next)?;
-            let head = self.segments[segment].entries[reader.next].head;
-            let line = reader
-                .unpacker
-                .unpack(&packed, head.plain as usize, head.crc)?;
-            reader.next += 1;
-            if reader.next > entry {
-                self.reader = Some(reader);
-                return Ok(line);
-            }
-        }
-    }
-
-    /// Forgets the place up to which lines were read, and the memory for it.
-    pub(crate) fn end_reading(&mut self) {
-        self.reader = None;
-    }
-
     /// Gives up what is only in memory to write faster.
     pub(crate) fn rest(&mut self) {
         self.reader = None;
@@ -323,111 +278,6 @@ impl<D: Disk> Store<D> {
         result
     }
 
-    /// Writes the segment at `at` anew with the reports for which `keep` is true; a crash leaves it
-    /// as it was or as it becomes. `judge` hears of each that is left out, and says in the end which
-    /// losses have to be remembered in it.
-    pub(crate) fn rewrite(
-        &mut self,
-        at: usize,
-        declared: u64,
-        keep: &dyn Fn(&Entry) -> bool,
-        judge: &mut dyn FnMut(Fate<'_>),
-        losses: &mut dyn FnMut() -> Vec<(u64, Gap)>,
-    ) -> io::Result<()> {
-        if at + 1 == self.segments.len() {
-            self.packer = None;
-        }
-        self.reader = None;
-        let name = self.segments[at].name.clone();
-        let thin = name.thin();
-        match self.disk.remove(&thin) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let written = self.fill(at, &thin, declared, keep, judge, losses);
-        self.reader = None;
-        match written {
-            Ok(mut segment) => {
-                let placed = segment.log.take_place_of(&mut self.disk, &name.to_string());
-                if let Err(error) = placed {
-                    drop(self.disk.remove(&thin));
-                    return Err(error);
-                }
-                self.segments[at] = segment;
-                self.names_dirty = true;
-                match self.syncs {
-                    true => self.sync_names(),
-                    false => Ok(()),
-                }
-            }
-            Err(error) => {
-                drop(self.disk.remove(&thin));
-                Err(error)
-            }
-        }
-    }
-
-    fn fill(
-        &mut self,
-        at: usize,
-        thin: &str,
-        declared: u64,
-        keep: &dyn Fn(&Entry) -> bool,
-        judge: &mut dyn FnMut(Fate<'_>),
-        losses: &mut dyn FnMut() -> Vec<(u64, Gap)>,
-    ) -> io::Result<Segment> {
-        let old = &self.segments[at];
-        let mut lost: Vec<(u64, Gap)> = old.lost.clone();
-        lost.retain(|(id, _)| *id > declared);
-        let (log, _) = Log::open(&mut self.disk, thin, &mut |_, _| {})?;
-        let mut fresh = Segment {
-            name: old.name.clone(),
-            log,
-            entries: Vec::new(),
-            lost: Vec::new(),
-            notes: old.notes.clone(),
-            dirty: false,
-        };
-        fresh
-            .log
-            .append(&mut self.disk, &entry::notes(&fresh.notes))?;
-        let mut packer: Option<Packer> = None;
-        for index in 0..self.segments[at].entries.len() {
-            let entry = self.segments[at].entries[index];
-            if entry.gone {
-                continue;
-            }
-            let line = match self.line(at, index) {
-                Ok(line) => line,
-                Err(error)
-                    if error.kind() == io::ErrorKind::InvalidData
-                        || error.kind() == io::ErrorKind::UnexpectedEof
-                        || error.kind() == io::ErrorKind::NotFound =>
-                {
-                    judge(Fate::Damaged(&entry));
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if !keep(&entry) {
-                judge(Fate::Dropped(&entry, line));
-                continue;
-            }
-            let packed = packer.get_or_insert_with(Packer::new).pack(&line);
-            fresh.put(&mut self.disk, &entry.head, &packed)?;
-        }
-        lost.extend(losses());
-        for (id, gap) in lost {
-            fresh.log.append(&mut self.disk, &entry::lost(id, &gap))?;
-            fresh.lost.push((id, gap));
-        }
-        fresh.dirty = false;
-        if self.syncs {
-            fresh.log.sync(&mut self.disk)?;
-        }
-        Ok(fresh)
-    }
-
     /// Waits until everything is on the medium.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         for segment in self.segments.iter_mut().filter(|segment| segment.dirty) {
@@ -445,49 +295,4 @@ impl<D: Disk> Store<D> {
         self.names_dirty = false;
         Ok(())
     }
-}
-
-impl Segment {
-    /// Appends a report.
-    fn put(&mut self, disk: &mut dyn Disk, head: &Head, packed: &[u8]) -> io::Result<()> {
-        let Ok(offset) = u32::try_from(self.log.size() + crate::durable::HEAD as u64) else {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        };
-        let mut rest = packed;
-        while rest.len() > PART {
-            let (part, behind) = rest.split_at(PART);
-            self.log.append(disk, &entry::part(part))?;
-            rest = behind;
-        }
-        self.log.append(disk, &entry::report(head, rest))?;
-        self.dirty = true;
-        self.notes.next_seq = self.notes.next_seq.max(head.seq + 1);
-        self.notes.declared = self.notes.declared.max(head.declared);
-        self.entries.push(Entry {
-            head: *head,
-            offset,
-            packed: packed.len() as u32,
-            packed_crc: crc32fast::hash(packed),
-            gone: false,
-        });
-        Ok(())
-    }
-}
-
-/// The gaps a line declares, which are lost if it is.
-pub(crate) fn declared_in(line: &[u8]) -> Gaps {
-    #[derive(serde::Deserialize)]
-    struct Line {
-        #[serde(default)]
-        gaps: Vec<Gap>,
-    }
-    let mut gaps = Gaps::default();
-    // Most declare none, and need not be read for that.
-    let key = b"\"gaps\"";
-    if line.windows(key.len()).any(|window| window == key) {
-        if let Ok(line) = serde_json::from_slice::<Line>(line) {
-            gaps.extend(line.gaps);
-        }
-    }
-    gaps
 }

@@ -1,15 +1,16 @@
 //! Reports out: oldest first, and gone only when somebody says that they arrived.
 
+mod making;
+
 use std::io;
 
 use bytes::Bytes;
 
-use super::deflate::{Body, Packer, FRAME};
-use super::entry::{Clock, ALL_SAFE};
+use self::making::{Limit, Making, Trouble};
+use super::entry::ALL_SAFE;
 use super::gap::{Gaps, Reason};
-use super::order::{Cursors, Pick, Place};
+use super::order::{Cursors, Place};
 use super::queue::Spool;
-use super::restamp::restamp;
 use crate::clock::Reading;
 use crate::durable::Disk;
 
@@ -60,35 +61,6 @@ impl Taken {
     pub(super) fn holds(&self, rank: usize, seq: u64) -> bool {
         self.reports.binary_search(&(rank, seq)).is_ok()
     }
-}
-
-/// What a batch may hold.
-#[derive(Debug, Clone, Copy)]
-struct Limit {
-    bytes: usize,
-    reports: usize,
-}
-
-/// Why a batch cannot be put together.
-enum Trouble {
-    /// A segment is not what it was.
-    Damaged(Place, usize),
-    Disk(io::Error),
-}
-
-/// A batch in the making.
-struct Making {
-    body: Body,
-    plain: u64,
-    reports: Vec<(usize, u64)>,
-    /// What was copied as it is: the store, the segment and the entry that goes on there.
-    run: Option<(Place, usize, usize)>,
-    /// The compressor of those that are not.
-    packer: Option<Packer>,
-    /// Of this boot, the last whose time is not known.
-    unsynced: u64,
-    /// Others could have been added if there were room.
-    more: bool,
 }
 
 impl<R: Disk, F: Disk> Spool<R, F> {
@@ -285,97 +257,6 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         })
     }
 
-    /// Puts the oldest reports together.
-    fn make(&mut self, limit: Limit, now: Reading) -> Result<Option<Making>, Trouble> {
-        let mut making = Making::new();
-        let mut cursors = Cursors::default();
-        while let Some(pick) = self.next_pick(&mut cursors) {
-            let full = making.body.len() + self.packed_size(&pick) > limit.bytes.max(FRAME)
-                || making.reports.len() >= limit.reports;
-            if self.is_held(&pick, now) {
-                break;
-            }
-            if full && !making.reports.is_empty() {
-                making.more = true;
-                break;
-            }
-            if let Err(error) = self.add(&mut making, &pick) {
-                match trouble(error, &pick) {
-                    // What could be read goes.
-                    Trouble::Disk(error) if !making.reports.is_empty() => {
-                        self.failed("read a segment", &error);
-                        break;
-                    }
-                    trouble => return Err(trouble),
-                }
-            }
-        }
-        Ok((!making.reports.is_empty()).then_some(making))
-    }
-
-    /// Puts the newest report into a batch of its own.
-    fn make_newest(&mut self, now: Reading) -> Result<Option<Making>, Trouble> {
-        let mut cursors = Cursors::default();
-        let (mut last, mut count) = (None, 0);
-        while let Some(pick) = self.next_pick(&mut cursors) {
-            last = Some(pick);
-            count += 1;
-        }
-        // The one before it may only go in its turn.
-        let is_newest = |pick: &Pick| {
-            pick.rank + 1 == self.boots.len() && pick.head.seq + 1 == self.notes().next_seq
-        };
-        let may_go = |pick: &Pick| count > 1 && is_newest(pick) && !self.is_held(pick, now);
-        let Some(pick) = last.filter(may_go) else {
-            return Ok(None);
-        };
-        let mut making = Making::new();
-        self.add(&mut making, &pick)
-            .map_err(|error| trouble(error, &pick))?;
-        Ok(Some(making))
-    }
-
-    fn packed_size(&self, pick: &Pick) -> usize {
-        self.segment(pick.place, pick.segment).entries[pick.entry].packed as usize
-    }
-
-    /// Adds a report, as it is if what stands before it in its segment stands before it here too.
-    fn add(&mut self, making: &mut Making, pick: &Pick) -> io::Result<()> {
-        let (at, clock) = self.time(pick);
-        let here = (pick.place, pick.segment, pick.entry);
-        let goes_on = making.run == Some(here) || pick.entry == 0;
-        if goes_on && clock != Clock::Restamped {
-            let packed = match (pick.place, &mut self.archive) {
-                (Place::Flash, Some(archive)) => archive.store.packed(pick.segment, pick.entry)?,
-                _ => self.ram.packed(pick.segment, pick.entry)?,
-            };
-            making.body.add(&packed, pick.head.plain, pick.head.crc);
-            making.plain += u64::from(pick.head.plain);
-            making.run = Some((pick.place, pick.segment, pick.entry + 1));
-            making.packer = None;
-        } else {
-            let line = match (pick.place, &mut self.archive) {
-                (Place::Flash, Some(archive)) => archive.store.line(pick.segment, pick.entry)?,
-                _ => self.ram.line(pick.segment, pick.entry)?,
-            };
-            let line = match clock {
-                Clock::Restamped => restamp(&line, pick.head.at, pick.head.mono, at),
-                _ => line,
-            };
-            let packed = making.packer.get_or_insert_with(Packer::new).pack(&line);
-            let plain = line.len() as u32;
-            making.body.add(&packed, plain, crc32fast::hash(&line));
-            making.plain += u64::from(plain);
-            making.run = None;
-        }
-        let of_this_boot = pick.rank + 1 == self.boots.len();
-        if clock == Clock::Unsynced && of_this_boot {
-            making.unsynced = pick.head.seq;
-        }
-        making.reports.push((pick.rank, pick.head.seq));
-        Ok(())
-    }
-
     /// Declares lost what cannot be read of a segment.
     fn give_up_segment(&mut self, place: Place, at: usize) {
         let name = &self.segment(place, at).name;
@@ -390,28 +271,5 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// The seq of the first report that is not on disk.
     fn pending_from(&self) -> u64 {
         self.notes().next_seq - self.pending.len() as u64
-    }
-}
-
-impl Making {
-    fn new() -> Self {
-        Making {
-            body: Body::new(),
-            plain: 0,
-            reports: Vec::new(),
-            run: None,
-            packer: None,
-            unsynced: 0,
-            more: false,
-        }
-    }
-}
-
-fn trouble(error: io::Error, pick: &Pick) -> Trouble {
-    match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => {
-            Trouble::Damaged(pick.place, pick.segment)
-        }
-        _ => Trouble::Disk(error),
     }
 }

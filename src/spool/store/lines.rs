@@ -1,0 +1,61 @@
+//! What a store reads.
+
+use std::io;
+
+use super::Store;
+use crate::durable::Disk;
+use crate::spool::deflate::Unpacker;
+
+/// The place in a segment up to which lines were read.
+#[derive(Debug)]
+pub(super) struct Reader {
+    ordinal: u64,
+    next: usize,
+    unpacker: Unpacker,
+}
+
+/// Does a report that could not be read differ from what was written? Else its disk does not read.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound
+    )
+}
+
+impl<D: Disk> Store<D> {
+    /// The deflate of a report.
+    pub(crate) fn packed(&mut self, segment: usize, entry: usize) -> io::Result<Vec<u8>> {
+        let segment = &self.segments[segment];
+        segment.entries[entry].read(&mut self.disk, &segment.name.to_string())
+    }
+
+    /// The line of a report, with its end. Fast for one after the other.
+    pub(crate) fn line(&mut self, segment: usize, entry: usize) -> io::Result<Vec<u8>> {
+        let ordinal = self.segments[segment].name.ordinal;
+        let reader = self.reader.take();
+        let mut reader = reader
+            .filter(|reader| reader.ordinal == ordinal && reader.next <= entry)
+            .unwrap_or_else(|| Reader {
+                ordinal,
+                next: 0,
+                unpacker: Unpacker::new(),
+            });
+        loop {
+            let packed = self.packed(segment, reader.next)?;
+            let head = self.segments[segment].entries[reader.next].head;
+            let line = reader
+                .unpacker
+                .unpack(&packed, head.plain as usize, head.crc)?;
+            reader.next += 1;
+            if reader.next > entry {
+                self.reader = Some(reader);
+                return Ok(line);
+            }
+        }
+    }
+
+    /// Forgets the place up to which lines were read, and the memory for it.
+    pub(crate) fn end_reading(&mut self) {
+        self.reader = None;
+    }
+}
