@@ -19,22 +19,24 @@
 pub mod blob;
 pub mod blobmsg;
 mod client;
+mod command;
 mod connection;
 mod de;
 mod error;
 mod key;
+mod listening;
 pub mod message;
 pub mod object;
 pub mod protocol;
 mod ser;
+mod served;
 
-pub use client::{
-    connect, Client, Events, Heard, Object, Request, Responder, State, Subscription, EVENTS,
-    REQUESTS,
-};
+pub use client::{connect, Client, State, EVENTS, REQUESTS};
 pub use connection::{Connection, MAX_UNSENT, RETRY_MAX, WRITE_TIMEOUT};
 pub use de::{from_members, lenient};
 pub use error::{Error, Malformed, Status};
+pub use listening::{Events, Heard, Subscription};
 pub use object::{matches, Method, ObjectInfo};
 pub use protocol::Notice;
 pub use ser::to_members;
+pub use served::{Object, Request, Responder};

@@ -9,6 +9,9 @@ use crate::ubus::blobmsg::Type;
 use crate::ubus::error::{Error, Status};
 use crate::ubus::message::{system_object, FORWARD_RESERVE};
 
+/// Object ids remembered by path.
+const MAX_PATHS: usize = 1024;
+
 impl Protocol {
     /// Calls a method; the answer is [`Answer::Data`].
     pub fn call(
@@ -127,5 +130,30 @@ impl Protocol {
             Ok(Answer::Data(call.collected, status))
         };
         self.done(call.token, result);
+    }
+
+    /// A look-up for the path of a call ended.
+    pub(super) fn resolved(&mut self, resolve: Resolve, status: Status) {
+        let Resolve { call, id } = resolve;
+        match id {
+            Some(id) => {
+                if self.paths.len() >= MAX_PATHS {
+                    self.paths.clear();
+                }
+                self.paths.insert(call.path.clone(), id);
+                if call.stale == Some(id) {
+                    // The same object as before: it was the callee that said so.
+                    let answer = Answer::Data(Vec::new(), Status::NOT_FOUND);
+                    self.done(call.token, Ok(answer));
+                } else {
+                    self.invoke(call, id);
+                }
+            }
+            // Hidden from us (no error, no object) is as good as missing.
+            None if status == Status::OK => {
+                self.done(call.token, Err(Error::Status(Status::NOT_FOUND)))
+            }
+            None => self.done(call.token, Err(Error::Status(status))),
+        }
     }
 }

@@ -8,20 +8,22 @@
 //! * [`requests`]: what is under way, matched by sequence number and peer, each with a deadline
 //! * [`calls`]: calls and look-ups
 //! * [`objects`]: our own objects
-//! * [`watch`]: events and subscriptions
+//! * [`watch`]: events and subscriptions; [`follow`]: the objects of a subscription
+//! * [`output`]: what comes out of all that
 //! * this file: the link, and which frame is for whom
 
 mod calls;
+mod follow;
 mod objects;
+mod output;
 mod requests;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 pub use self::objects::REGISTER_RETRY;
+pub use self::output::{Answer, Incoming, Notice, Output, Ticket, Token};
 
 use self::objects::Declared;
 use self::requests::{Pending, Requests};
@@ -29,7 +31,6 @@ use self::watch::Watch;
 use super::blob::{Writer, MAX_BLOB};
 use super::error::{Error, Status};
 use super::message::{attr, Attributes, Frame, Kind};
-use super::object::ObjectInfo;
 
 /// How long the daemon may take for its greeting and for what we ask of itself.
 pub const DAEMON_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,84 +44,12 @@ pub const MAX_REPLY: usize = 4 << 20;
 /// Objects one look-up may bring.
 pub const MAX_OBJECTS: usize = 4096;
 
-/// Object ids remembered by path.
-const MAX_PATHS: usize = 1024;
-
-/// Names something the user asked for, chosen by the user.
-pub type Token = u64;
-
-/// What came of a request.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
-    /// It is done, or will be as soon as there is a connection.
-    Done,
-    Objects(Vec<ObjectInfo>),
-    /// Each DATA of the reply, in order, maybe none, and the status that ended it.
-    Data(Vec<Bytes>, Status),
-}
-
-/// Where the answer to an incoming call goes. Worthless after a reconnect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket {
-    connection: u32,
-    object: u32,
-    peer: u32,
-    seq: u16,
-}
-
-/// A call of one of our methods.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Incoming {
-    pub method: String,
-    pub data: Bytes,
-    /// The caller's user and group, as the daemon vouches for them.
-    pub user: String,
-    pub group: String,
-    pub ticket: Ticket,
-}
-
-/// Something that happened to a subscription.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
-    /// From now on notifications of this object arrive.
-    Subscribed { path: String },
-    /// The object of that path sent this.
-    Notification {
-        path: String,
-        kind: String,
-        data: Bytes,
-    },
-    /// The object, or the bus with it, is gone; it is subscribed again when it comes back.
-    Gone { path: String },
-    /// So many notices did not fit into the queue of the one who reads them.
-    Lost { count: u32 },
-}
-
-/// What the owner of the state machine has to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    Send(Frame),
-    Answer(Token, Result<Answer, Error>),
-    /// A method of the object with this token was called.
-    Request(Token, Incoming),
-    /// The object with this token got its first subscriber, or lost its last.
-    Subscribers(Token, bool),
-    /// An event for the listener with this token.
-    Event(Token, String, Bytes),
-    /// News for the subscription with this token.
-    Notice(Token, Notice),
-    /// Greeted: what was declared is being registered.
-    Connected,
-    /// The daemon does not behave; connect again.
-    Drop(String),
-}
-
 /// What an id of ours on this connection stands for.
 #[derive(Debug, Clone, PartialEq)]
 enum Role {
     Object(Token),
     Listener,
-    Subscriber(watch::Target),
+    Subscriber(follow::Target),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -333,27 +262,9 @@ impl Protocol {
 
     /// A request of ours ended with `status`.
     fn answered(&mut self, pending: Pending, status: Status, now: Instant) {
-        let ok = status == Status::OK;
         match pending {
             Pending::Call(call) => self.call_ended(call, status),
-            Pending::Resolve(requests::Resolve { call, id }) => match id {
-                Some(id) => {
-                    if self.paths.len() >= MAX_PATHS {
-                        self.paths.clear();
-                    }
-                    self.paths.insert(call.path.clone(), id);
-                    if call.stale == Some(id) {
-                        // The same object as before: it was the callee that said so.
-                        let answer = Answer::Data(Vec::new(), Status::NOT_FOUND);
-                        self.done(call.token, Ok(answer));
-                    } else {
-                        self.invoke(call, id);
-                    }
-                }
-                // Hidden from us (no error, no object) is as good as missing.
-                None if ok => self.done(call.token, Err(Error::Status(Status::NOT_FOUND))),
-                None => self.done(call.token, Err(Error::Status(status))),
-            },
+            Pending::Resolve(resolve) => self.resolved(resolve, status),
             Pending::Lookup { token, found } => {
                 let result = match status {
                     Status::OK => Ok(Answer::Objects(found)),

@@ -18,28 +18,17 @@ use std::time::Instant;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::follow::Target;
 use super::requests::Pending;
-use super::{Answer, Link, Notice, Output, Protocol, Role, Token, DAEMON_TIMEOUT};
+use super::{Answer, Link, Notice, Output, Protocol, Role, Token};
 use crate::ubus::blob::Writer;
 use crate::ubus::error::{Error, Status};
-use crate::ubus::message::{attr, system_object, Attributes, Kind};
+use crate::ubus::message::{attr, system_object, Kind};
 use crate::ubus::object::{matches, ObjectInfo};
 use crate::ubus::{from_members, to_members};
 
 /// The event that says which objects appeared.
 const OBJECT_ADD: &str = "ubus.object.add";
-
-/// Objects that one subscription follows at once.
-const MAX_TARGETS: usize = 256;
-
-/// A subscription to one object.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Target {
-    token: Token,
-    path: String,
-    /// The object's id; another one means another object of the same path.
-    id: u32,
-}
 
 /// Steps on the way to hearing something; all are requests to the daemon.
 #[derive(Debug)]
@@ -65,17 +54,17 @@ pub(super) enum Step {
 }
 
 #[derive(Debug)]
-struct Subscription {
-    pattern: String,
+pub(super) struct Subscription {
+    pub(super) pattern: String,
     /// Paths followed on this connection, with the object's id.
-    targets: HashMap<String, u32>,
+    pub(super) targets: HashMap<String, u32>,
 }
 
 /// What is to be heard, and how far that is on this connection.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     listeners: BTreeMap<Token, String>,
-    subscriptions: BTreeMap<Token, Subscription>,
+    pub(super) subscriptions: BTreeMap<Token, Subscription>,
     /// The anonymous object on this connection.
     listener: Option<u32>,
     listener_asked: bool,
@@ -83,7 +72,7 @@ pub(super) struct Watch {
     asked: BTreeSet<String>,
     confirmed: BTreeSet<String>,
     /// Users that wait for their listener or subscription to stand.
-    owed: BTreeSet<Token>,
+    pub(super) owed: BTreeSet<Token>,
 }
 
 impl Watch {
@@ -219,17 +208,6 @@ impl Protocol {
         }
     }
 
-    fn find(&mut self, token: Token, now: Instant) {
-        if let Some(subscription) = self.watch.subscriptions.get(&token) {
-            let pattern = subscription.pattern.clone();
-            let step = Pending::Watch(Step::Find {
-                token,
-                found: Vec::new(),
-            });
-            self.ask_lookup(&pattern, step, DAEMON_TIMEOUT, now + DAEMON_TIMEOUT);
-        }
-    }
-
     /// A step was answered.
     pub(super) fn watch_answered(&mut self, step: Step, status: Status, now: Instant) {
         match step {
@@ -244,46 +222,9 @@ impl Protocol {
                 }
             }
             Step::Register { pattern } => self.pattern_answered(&pattern, status, now),
-            Step::Find { token, found } => {
-                for object in found {
-                    self.follow(token, &object.path, object.id, now);
-                }
-                if self.watch.owed.remove(&token) {
-                    let result = match status {
-                        Status::OK | Status::NOT_FOUND => Ok(Answer::Done),
-                        status => Err(Error::Status(status)),
-                    };
-                    self.done(token, result);
-                }
-            }
-            Step::Subscriber { target, id } => match (status, id) {
-                (Status::OK, Some(id)) if self.wants(&target) => {
-                    let attributes = Writer::new()
-                        .word(attr::OBJID, id)
-                        .word(attr::TARGET, target.id);
-                    let step = Pending::Watch(Step::Subscribe { target, id });
-                    self.ask(Kind::Subscribe, 0, attributes, step, now);
-                }
-                (_, id) => {
-                    self.forget(&target);
-                    if let Some(id) = id {
-                        self.ask_remove(id, now);
-                    }
-                }
-            },
-            Step::Subscribe { target, id } => {
-                if status == Status::OK && self.wants(&target) {
-                    let notice = Notice::Subscribed {
-                        path: target.path.clone(),
-                    };
-                    self.outputs.push_back(Output::Notice(target.token, notice));
-                    self.roles.insert(id, Role::Subscriber(target));
-                } else {
-                    // Gone again already, or not for us: its return will be an event.
-                    self.forget(&target);
-                    self.ask_remove(id, now);
-                }
-            }
+            Step::Find { token, found } => self.found(token, found, status, now),
+            Step::Subscriber { target, id } => self.subscriber_made(target, id, status, now),
+            Step::Subscribe { target, id } => self.subscribed(target, id, status, now),
         }
     }
 
@@ -317,41 +258,6 @@ impl Protocol {
         }
     }
 
-    /// Whether `target` is still the object to follow.
-    fn wants(&self, target: &Target) -> bool {
-        self.watch
-            .subscriptions
-            .get(&target.token)
-            .and_then(|subscription| subscription.targets.get(&target.path))
-            == Some(&target.id)
-    }
-
-    fn forget(&mut self, target: &Target) {
-        if self.wants(target) {
-            if let Some(subscription) = self.watch.subscriptions.get_mut(&target.token) {
-                subscription.targets.remove(&target.path);
-            }
-        }
-    }
-
-    fn follow(&mut self, token: Token, path: &str, id: u32, now: Instant) {
-        let Some(subscription) = self.watch.subscriptions.get_mut(&token) else {
-            return;
-        };
-        if subscription.targets.get(path) == Some(&id) || subscription.targets.len() >= MAX_TARGETS
-        {
-            return;
-        }
-        subscription.targets.insert(path.to_owned(), id);
-        let target = Target {
-            token,
-            path: path.to_owned(),
-            id,
-        };
-        let step = Pending::Watch(Step::Subscriber { target, id: None });
-        self.ask(Kind::AddObject, 0, Writer::new(), step, now);
-    }
-
     /// An event came.
     pub(super) fn event(&mut self, name: &str, data: Bytes, now: Instant) {
         if name == OBJECT_ADD {
@@ -375,33 +281,6 @@ impl Protocol {
                 let event = Output::Event(*token, name.to_owned(), data.clone());
                 self.outputs.push_back(event);
             }
-        }
-    }
-
-    /// A followed object sent something.
-    pub(super) fn notification(&mut self, target: &Target, kind: String, data: Bytes) {
-        let notice = Notice::Notification {
-            path: target.path.clone(),
-            kind,
-            data,
-        };
-        self.outputs.push_back(Output::Notice(target.token, notice));
-    }
-
-    /// The daemon says that what one of our ids follows is gone.
-    pub(super) fn target_gone(&mut self, gone: &Attributes, now: Instant) {
-        let Some(id) = gone.objid else {
-            return;
-        };
-        if let Some(Role::Subscriber(target)) = self.roles.get(&id).cloned() {
-            if gone.target != Some(target.id) {
-                return;
-            }
-            self.roles.remove(&id);
-            self.forget(&target);
-            self.ask_remove(id, now);
-            let notice = Notice::Gone { path: target.path };
-            self.outputs.push_back(Output::Notice(target.token, notice));
         }
     }
 }

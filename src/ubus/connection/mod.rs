@@ -1,6 +1,8 @@
 //! The connection: owns the socket, drives [`Protocol`], and connects again when the bus restarts.
 
-use std::collections::HashMap;
+mod users;
+mod work;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,13 +10,15 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout, Instant};
 
-use super::client::{Command, Heard, Local, ReplyTo, State};
-use super::error::{Error, Status};
+use self::users::Users;
+use super::client::State;
+use super::command::{Command, Local};
+use super::error::Error;
 use super::message::Frame;
-use super::protocol::{Answer, Incoming, Notice, Output, Protocol, Token};
+use super::protocol::{Protocol, Token};
 
 /// Bytes waiting for the daemon above which nothing new is taken on.
 pub const MAX_UNSENT: usize = 2 << 20;
@@ -48,17 +52,6 @@ pub struct Connection {
     out: BytesMut,
     commands_open: bool,
     local_open: bool,
-}
-
-/// Who waits for what.
-#[derive(Debug, Default)]
-struct Users {
-    data: HashMap<Token, ReplyTo>,
-    lookups: HashMap<Token, oneshot::Sender<Result<Vec<super::object::ObjectInfo>, Error>>>,
-    declared: HashMap<Token, oneshot::Sender<Result<Token, Error>>>,
-    objects: HashMap<Token, (mpsc::Sender<Incoming>, watch::Sender<bool>)>,
-    listeners: HashMap<Token, (mpsc::Sender<Heard>, u32)>,
-    subscriptions: HashMap<Token, (mpsc::Sender<Notice>, u32)>,
 }
 
 /// Why serving a socket ended.
@@ -212,187 +205,6 @@ impl Connection {
             *input = BytesMut::new();
         }
         Ok(())
-    }
-
-    fn token(&mut self) -> Token {
-        self.next_token += 1;
-        self.next_token
-    }
-
-    fn command(&mut self, command: Option<Command>) {
-        let now = Instant::now().into_std();
-        let token = self.token();
-        match command {
-            None => self.commands_open = false,
-            Some(Command::Call {
-                path,
-                method,
-                args,
-                timeout,
-                answer,
-            }) => {
-                self.users.data.insert(token, answer);
-                self.protocol
-                    .call(token, &path, &method, args, timeout, now);
-            }
-            Some(Command::Event { name, data, answer }) => {
-                self.users.data.insert(token, answer);
-                self.protocol.send_event(token, &name, &data, now);
-            }
-            Some(Command::Lookup {
-                pattern,
-                timeout,
-                answer,
-            }) => {
-                self.users.lookups.insert(token, answer);
-                self.protocol.lookup(token, &pattern, timeout, now);
-            }
-            Some(Command::Offer {
-                path,
-                methods,
-                requests,
-                subscribers,
-                answer,
-            }) => {
-                self.users.objects.insert(token, (requests, subscribers));
-                self.users.declared.insert(token, answer);
-                self.protocol.add_object(token, &path, methods, now);
-            }
-            Some(Command::Listen {
-                pattern,
-                events,
-                answer,
-            }) => {
-                self.users.listeners.insert(token, (events, 0));
-                self.users.declared.insert(token, answer);
-                self.protocol.listen(token, &pattern, now);
-            }
-            Some(Command::Subscribe {
-                pattern,
-                notices,
-                answer,
-            }) => {
-                self.users.subscriptions.insert(token, (notices, 0));
-                self.users.declared.insert(token, answer);
-                self.protocol.subscribe(token, &pattern, now);
-            }
-        }
-    }
-
-    fn local(&mut self, local: Option<Local>) {
-        match local {
-            None => self.local_open = false,
-            Some(Local::Reply { ticket, data }) => {
-                if let Err(Error::TooLarge(size)) = self.protocol.reply(ticket, &data) {
-                    log::warn!("ubus: a reply of {size} bytes is over the bus's limit");
-                    self.protocol.finish(ticket, Status::NO_MEMORY);
-                }
-            }
-            Some(Local::Finish { ticket, status }) => self.protocol.finish(ticket, status),
-            Some(Local::Notify { token, kind, data }) => {
-                // Whoever does not read does not get: as the daemon itself does it.
-                if self.out.len() < MAX_UNSENT {
-                    if let Err(error) = self.protocol.notify(token, &kind, &data) {
-                        log::warn!("ubus: notification '{kind}': {error}");
-                    }
-                }
-            }
-            Some(Local::End { token }) => self.withdraw(token),
-        }
-    }
-
-    /// Takes back what was declared under `token`.
-    fn withdraw(&mut self, token: Token) {
-        let now = Instant::now().into_std();
-        self.users.objects.remove(&token);
-        self.users.listeners.remove(&token);
-        self.users.subscriptions.remove(&token);
-        self.protocol.remove_object(token, now);
-        self.protocol.unwatch(token, now);
-    }
-
-    /// Does what the protocol says; a reason if it gave up on this connection.
-    fn hand_over(&mut self) -> Option<String> {
-        let mut dropped = None;
-        while let Some(output) = self.protocol.poll() {
-            match output {
-                Output::Send(frame) => {
-                    self.out.extend_from_slice(&frame.head());
-                    self.out.extend_from_slice(&frame.payload);
-                }
-                Output::Connected => self.set_state(true, None),
-                Output::Drop(reason) => dropped = Some(reason),
-                Output::Answer(token, result) => {
-                    let refused = result.is_err() && self.users.declared.contains_key(&token);
-                    self.users.answer(token, result);
-                    if refused {
-                        self.withdraw(token);
-                    }
-                }
-                Output::Request(token, incoming) => {
-                    let ticket = incoming.ticket;
-                    let taken = self
-                        .users
-                        .objects
-                        .get(&token)
-                        .is_some_and(|(requests, _)| requests.try_send(incoming).is_ok());
-                    if !taken {
-                        self.protocol.finish(ticket, Status::NO_MEMORY);
-                    }
-                }
-                Output::Subscribers(token, active) => {
-                    if let Some((_, subscribers)) = self.users.objects.get(&token) {
-                        subscribers.send_replace(active);
-                    }
-                }
-                Output::Event(token, name, data) => {
-                    if let Some((events, lost)) = self.users.listeners.get_mut(&token) {
-                        offer(events, lost, Heard::Event { name, data }, |count| {
-                            Heard::Lost { count }
-                        });
-                    }
-                }
-                Output::Notice(token, notice) => {
-                    if let Some((notices, lost)) = self.users.subscriptions.get_mut(&token) {
-                        offer(notices, lost, notice, |count| Notice::Lost { count });
-                    }
-                }
-            }
-        }
-        dropped
-    }
-}
-
-/// Queues `item`; what does not fit is counted, and the count is queued before the next that fits.
-fn offer<T>(queue: &mpsc::Sender<T>, lost: &mut u32, item: T, report: impl Fn(u32) -> T) {
-    if *lost > 0 {
-        if queue.try_send(report(*lost)).is_err() {
-            *lost = lost.saturating_add(1);
-            return;
-        }
-        *lost = 0;
-    }
-    if queue.try_send(item).is_err() {
-        *lost = 1;
-    }
-}
-
-impl Users {
-    /// A user who stopped waiting has dropped his end; the answer is nobody's then.
-    fn answer(&mut self, token: Token, result: Result<Answer, Error>) {
-        if let Some(answer) = self.data.remove(&token) {
-            let _ = answer.send(result.map(|answer| match answer {
-                Answer::Data(data, status) => (data, status),
-                _ => (Vec::new(), Status::OK),
-            }));
-        } else if let Some(answer) = self.lookups.remove(&token) {
-            let _ = answer.send(result.map(|answer| match answer {
-                Answer::Objects(objects) => objects,
-                _ => Vec::new(),
-            }));
-        } else if let Some(answer) = self.declared.remove(&token) {
-            let _ = answer.send(result.map(|_| token));
-        }
     }
 }
 

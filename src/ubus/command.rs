@@ -1,0 +1,89 @@
+//! What handles ask of the connection.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::error::{Error, Status};
+use super::listening::Heard;
+use super::object::{Method, ObjectInfo};
+use super::protocol::{Incoming, Notice, Ticket, Token};
+
+/// Who waits for a reply: every DATA of it, and the status that ended it.
+pub(super) type ReplyTo = oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>;
+
+/// What is answered.
+#[derive(Debug)]
+pub(super) enum Command {
+    Call {
+        path: String,
+        method: String,
+        args: Vec<u8>,
+        timeout: Duration,
+        answer: ReplyTo,
+    },
+    Event {
+        name: String,
+        data: Vec<u8>,
+        answer: ReplyTo,
+    },
+    Lookup {
+        pattern: String,
+        timeout: Duration,
+        answer: oneshot::Sender<Result<Vec<ObjectInfo>, Error>>,
+    },
+    Offer {
+        path: String,
+        methods: Vec<Method>,
+        requests: mpsc::Sender<Incoming>,
+        subscribers: watch::Sender<bool>,
+        answer: oneshot::Sender<Result<Token, Error>>,
+    },
+    Listen {
+        pattern: String,
+        events: mpsc::Sender<Heard>,
+        answer: oneshot::Sender<Result<Token, Error>>,
+    },
+    Subscribe {
+        pattern: String,
+        notices: mpsc::Sender<Notice>,
+        answer: oneshot::Sender<Result<Token, Error>>,
+    },
+}
+
+/// What is sent without waiting, also from destructors. Its number is bounded by the calls others
+/// made of us and by what we declared.
+#[derive(Debug)]
+pub(super) enum Local {
+    Reply {
+        ticket: Ticket,
+        data: Vec<u8>,
+    },
+    Finish {
+        ticket: Ticket,
+        status: Status,
+    },
+    Notify {
+        token: Token,
+        kind: String,
+        data: Vec<u8>,
+    },
+    End {
+        token: Token,
+    },
+}
+
+/// Something that exists on the bus as long as this value.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) token: Token,
+    pub(super) local: mpsc::UnboundedSender<Local>,
+}
+
+impl Drop for Declared {
+    fn drop(&mut self) {
+        // Without a connection left there is nothing to withdraw.
+        let _ = self.local.send(Local::End { token: self.token });
+    }
+}

@@ -1,0 +1,76 @@
+//! What the state machine says to its owner.
+
+use bytes::Bytes;
+
+use crate::ubus::error::{Error, Status};
+use crate::ubus::message::Frame;
+use crate::ubus::object::ObjectInfo;
+
+/// Names something the user asked for, chosen by the user.
+pub type Token = u64;
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// It is done, or will be as soon as there is a connection.
+    Done,
+    Objects(Vec<ObjectInfo>),
+    /// Each DATA of the reply, in order, maybe none, and the status that ended it.
+    Data(Vec<Bytes>, Status),
+}
+
+/// Where the answer to an incoming call goes. Worthless after a reconnect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    pub(super) connection: u32,
+    pub(super) object: u32,
+    pub(super) peer: u32,
+    pub(super) seq: u16,
+}
+
+/// A call of one of our methods.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incoming {
+    pub method: String,
+    pub data: Bytes,
+    /// The caller's user and group, as the daemon vouches for them.
+    pub user: String,
+    pub group: String,
+    pub ticket: Ticket,
+}
+
+/// Something that happened to a subscription.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Notice {
+    /// From now on notifications of this object arrive.
+    Subscribed { path: String },
+    /// The object of that path sent this.
+    Notification {
+        path: String,
+        kind: String,
+        data: Bytes,
+    },
+    /// The object, or the bus with it, is gone; it is subscribed again when it comes back.
+    Gone { path: String },
+    /// So many notices did not fit into the queue of the one who reads them.
+    Lost { count: u32 },
+}
+
+/// What the owner of the state machine has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    Send(Frame),
+    Answer(Token, Result<Answer, Error>),
+    /// A method of the object with this token was called.
+    Request(Token, Incoming),
+    /// The object with this token got its first subscriber, or lost its last.
+    Subscribers(Token, bool),
+    /// An event for the listener with this token.
+    Event(Token, String, Bytes),
+    /// News for the subscription with this token.
+    Notice(Token, Notice),
+    /// Greeted: what was declared is being registered.
+    Connected,
+    /// The daemon does not behave; connect again.
+    Drop(String),
+}
