@@ -180,7 +180,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             };
             let held = segment.waiting().filter(|e| taken.holds(rank, e.head.seq));
             declared = held.map(|e| e.head.declared).fold(declared, u64::max);
-            noted = noted.and(self.ram.sent(at, &|seq| taken.holds(rank, seq)));
+            noted = noted.and(self.ram.sent(at, false, &|seq| taken.holds(rank, seq)));
         }
         // The last segment knows the next seq: another takes its place before it goes.
         let is_done = |at: usize| self.ram.segments[at].is_done(self.declared());
@@ -192,6 +192,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             noted = noted.and(begun);
         }
         if let Some(archive) = &mut self.archive {
+            let last = archive.store.segments.len().saturating_sub(1);
             for at in 0..archive.store.segments.len() {
                 let segment = &archive.store.segments[at];
                 let Some(rank) = rank(&segment.name.boot) else {
@@ -199,7 +200,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 };
                 let held = segment.waiting().filter(|e| taken.holds(rank, e.head.seq));
                 declared = held.map(|e| e.head.declared).fold(declared, u64::max);
-                noted = noted.and(archive.store.sent(at, &|seq| taken.holds(rank, seq)));
+                // The last stays while there are others.
+                let stays = at == last && last > 0;
+                let arrived = |seq| taken.holds(rank, seq);
+                noted = noted.and(archive.store.sent(at, stays, &arrived));
             }
             noted = noted.and(archive.arrived(declared));
         }

@@ -221,10 +221,16 @@ impl<D: Disk> Store<D> {
         all.max().unwrap_or(0)
     }
 
-    /// Notes that reports arrived: those of the segment at `at` for which `arrived` says so.
+    /// Notes that reports arrived: those of the segment at `at` for which `arrived` says so. If all of
+    /// it has, and it is not one that `stays`, its file is to be removed as a whole.
     ///
     /// A disk that does not take the note sends them again after a restart.
-    pub(crate) fn sent(&mut self, at: usize, arrived: &dyn Fn(u64) -> bool) -> io::Result<()> {
+    pub(crate) fn sent(
+        &mut self,
+        at: usize,
+        stays: bool,
+        arrived: &dyn Fn(u64) -> bool,
+    ) -> io::Result<()> {
         let segment = &mut self.segments[at];
         let mut runs: Vec<(u64, u64)> = Vec::new();
         let mut goes_on = false;
@@ -239,8 +245,7 @@ impl<D: Disk> Store<D> {
             }
             goes_on = goes;
         }
-        if segment.entries.iter().all(|entry| entry.gone) && segment.lost.is_empty() {
-            // The file goes as a whole.
+        if !stays && segment.entries.iter().all(|entry| entry.gone) && segment.lost.is_empty() {
             return Ok(());
         }
         for (first, last) in runs {

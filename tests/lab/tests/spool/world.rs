@@ -197,6 +197,10 @@ impl World {
         let now = self.reading();
         let ids = self.read(&batch);
         assert!(ids.is_sorted_by(|a, b| a < b), "{}: {ids:?}", self.context);
+        for id in &ids {
+            let noted = self.ledger.arrived.contains(id) && !self.ledger.unnoticed.contains(id);
+            assert!(!noted, "{}: {id:?} comes again", self.context);
+        }
         let Some(spool) = &mut self.spool else {
             return;
         };
