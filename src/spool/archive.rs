@@ -50,8 +50,8 @@ impl<F: Disk> Archive<F> {
         let (mut covered, mut synced_at, mut certain_declared) = (0, None, 0);
         for segment in &mut store.segments {
             let of_this_boot = *segment.name.boot == *boot;
-            // What an earlier boot left was read from the medium.
-            segment.dirty = of_this_boot;
+            // What an earlier boot left was read from the medium, but for times told since.
+            segment.dirty = of_this_boot || !segment.notes.anchors.is_empty();
             if !of_this_boot {
                 certain_declared = certain_declared.max(segment.notes.declared);
             } else if let Some(last) = segment.entries.last() {

@@ -1,5 +1,7 @@
 //! What a boot has to remember beside its reports.
 
+use super::entry::{Clock, Head};
+
 /// Periods of a boot in which the clock was wrong and then set right; more are not restamped.
 pub(crate) const ANCHORS_MAX: usize = 32;
 
@@ -11,6 +13,13 @@ pub(crate) struct Anchor {
     pub(crate) last: u64,
     /// Seconds since the epoch at the boot.
     pub(crate) base: u64,
+}
+
+impl Anchor {
+    /// Whether it tells when this report was taken.
+    pub(crate) fn concerns(&self, head: &Head) -> bool {
+        head.clock == Clock::Unsynced && (self.first..=self.last).contains(&head.seq)
+    }
 }
 
 /// What a boot has to remember beside its reports.

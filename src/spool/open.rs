@@ -64,6 +64,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             taken: None,
             batches: 0,
             since: ALL_SAFE,
+            unsure: None,
             offline_since: None,
             thinned: 0,
             dropped: 0,
@@ -84,6 +85,9 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         }
         for (ordinal, harm) in flash_harms {
             spool.mend(Place::Flash, ordinal, harm);
+        }
+        if let Err(error) = spool.tell_times() {
+            spool.failed("note the time", &error);
         }
         spool.doubt_what_waits();
         spool.declare_power_cut();

@@ -130,12 +130,11 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
 /// When a report was taken, as far as the `anchors` of its boot tell.
 pub(super) fn time(head: &Head, anchors: &[Anchor]) -> (u64, Clock) {
-    let known = |anchor: &&Anchor| (anchor.first..=anchor.last).contains(&head.seq);
-    match anchors.iter().find(known) {
-        Some(anchor) if head.clock == Clock::Unsynced => (
+    match anchors.iter().find(|anchor| anchor.concerns(head)) {
+        Some(anchor) => (
             anchor.base.saturating_add(head.mono.into()),
             Clock::Restamped,
         ),
-        _ => (head.at, head.clock),
+        None => (head.at, head.clock),
     }
 }

@@ -8,7 +8,7 @@ use super::archive::Archive;
 use super::batch::Taken;
 use super::entry::{Clock, Head, LINE_MAX};
 use super::gap::{Gap, Gaps, Reason};
-use super::notes::Notes;
+use super::notes::{Anchor, Notes};
 use super::order::Cursors;
 use super::store::Store;
 use super::{Facts, SpoolError, Stamp};
@@ -63,6 +63,8 @@ pub struct Spool<R = Directory, F = Directory> {
     pub(super) batches: u64,
     /// A power cut now loses nothing that is older, seconds since the epoch.
     pub(super) since: u64,
+    /// A time that was being noted when a disk failed.
+    pub(super) unsure: Option<Anchor>,
     /// Deliveries fail since then, seconds since the boot.
     pub(super) offline_since: Option<u64>,
     pub(super) thinned: u64,

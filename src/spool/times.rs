@@ -1,8 +1,9 @@
 //! Reports taken while nobody knew the time: held back, and set right when somebody does.
 //!
 //! Their lines stay as they are in the segments. When the clock is right, a note says when the boot
-//! was, and from then on they go out with the time that follows from it, each time the same. What
-//! went out before that, after [`HOLD`], keeps the time it has for ever; another note says so first.
+//! was, and from then on they go out with the time that follows from it, each time the same: every
+//! segment they are in has the note, for it may outlive the others. What went out before that, after
+//! [`HOLD`], keeps the time it has for ever; another note says so first.
 
 use std::io;
 
@@ -39,16 +40,40 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         if !self.has_unsynced(first) {
             return;
         }
-        let mut notes = self.notes().clone();
-        notes.anchors.push(Anchor {
+        let anchor = Anchor {
             first,
             last,
             base: now.epoch.saturating_sub(now.mono),
-        });
-        match self.note(&notes, true) {
-            Ok(()) => *self.notes_mut() = notes,
-            Err(error) => self.failed("note the time", &error),
+        };
+        // One that may be there in part is the one to be there.
+        let unsure = self.unsure.filter(|unsure| unsure.first == first);
+        let anchor = unsure.unwrap_or(anchor);
+        self.notes_mut().anchors.push(anchor);
+        let notes = self.notes().clone();
+        self.unsure = None;
+        if let Err(error) = self.note(&notes).and_then(|()| self.tell_times()) {
+            self.unsure = Some(anchor);
+            self.notes_mut().anchors.pop();
+            self.failed("note the time", &error);
         }
+    }
+
+    /// Has every segment with reports that were set right tell so itself, on flash first and for
+    /// certain: a report must not go out with a time that is forgotten.
+    pub(super) fn tell_times(&mut self) -> io::Result<()> {
+        if self.boots.iter().all(|(_, notes)| notes.anchors.is_empty()) {
+            return Ok(());
+        }
+        if let Some(archive) = &mut self.archive {
+            for (boot, notes) in &self.boots {
+                archive.store.tell(boot, &notes.anchors)?;
+            }
+            archive.store.sync()?;
+        }
+        for (boot, notes) in &self.boots {
+            self.ram.tell(boot, &notes.anchors)?;
+        }
+        Ok(())
     }
 
     /// Whether a report of this boot from seq `first` on was taken without knowing the time.
@@ -69,14 +94,13 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     pub(super) fn fix(&mut self, seq: u64) -> io::Result<()> {
         let mut notes = self.notes().clone();
         notes.fixed = notes.fixed.max(seq);
-        self.note(&notes, false)?;
+        self.note(&notes)?;
         *self.notes_mut() = notes;
         Ok(())
     }
 
-    /// Writes notes of this boot down, on flash first: a report must not go out with a time that is
-    /// forgotten.
-    fn note(&mut self, notes: &Notes, synced: bool) -> io::Result<()> {
+    /// Writes notes of this boot down, for the reports to come too.
+    fn note(&mut self, notes: &Notes) -> io::Result<()> {
         let boot = self.boot().0.clone();
         if let Some(archive) = &mut self.archive {
             let tail = archive.store.segments.len().checked_sub(1);
@@ -89,9 +113,6 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                     ..notes.clone()
                 };
                 archive.store.note(tail, &notes)?;
-                if synced {
-                    archive.store.sync()?;
-                }
             }
         }
         let declared = self.ram.declared();

@@ -14,8 +14,8 @@ use super::deflate::Packer;
 use super::entry::{self, Head};
 use super::gap::Gap;
 use super::name::Name;
-use super::notes::Notes;
-use super::segment::{Harm, Segment};
+use super::notes::{Anchor, Notes};
+use super::segment::{Entry, Harm, Segment};
 use crate::durable::{Disk, Log};
 
 /// Segments of a disk.
@@ -206,6 +206,33 @@ impl<D: Disk> Store<D> {
         segment.log.append(&mut self.disk, &entry::notes(notes))?;
         segment.notes.join(notes);
         segment.dirty = true;
+        Ok(())
+    }
+
+    /// Has the segments of `boot` themselves tell what `anchors` tell of their reports.
+    pub(crate) fn tell(&mut self, boot: &str, anchors: &[Anchor]) -> io::Result<()> {
+        for at in 0..self.segments.len() {
+            let segment = &self.segments[at];
+            if *segment.name.boot != *boot {
+                continue;
+            }
+            let told = |entry: &Entry| {
+                let mut own = segment.notes.anchors.iter();
+                own.any(|anchor| anchor.concerns(&entry.head))
+            };
+            let lacks = |anchor: &&Anchor| {
+                let mut entries = segment.entries.iter();
+                entries.any(|entry| anchor.concerns(&entry.head) && !told(entry))
+            };
+            let anchors: Vec<Anchor> = anchors.iter().filter(lacks).copied().collect();
+            if !anchors.is_empty() {
+                let notes = Notes {
+                    anchors,
+                    ..Notes::default()
+                };
+                self.note(at, &notes)?;
+            }
+        }
         Ok(())
     }
 

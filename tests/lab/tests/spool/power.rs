@@ -1,9 +1,9 @@
 //! Power cuts: what was certain is there, and the rest lies in what is declared.
 
-use socketman_lab::disk::Chooser;
+use socketman_lab::disk::{Chooser, Error};
 use socketman_lab::schedules::{seeds, Schedules};
 
-use crate::script::{by_chance, scenario};
+use crate::script::{by_chance, scenario, Step, YEARS};
 use crate::world::{Scene, World};
 
 /// Of the outcomes of one power cut, this many are tried if there are more.
@@ -15,19 +15,64 @@ fn a_power_cut_at_any_call_loses_only_what_it_declares() {
     for scene in Scene::all(&scenario()) {
         for at in 0..scene.calls {
             let world = scene.ended(&format!("power cut at call {at}"), at);
-            if world.flash.outcomes() <= OUTCOMES {
-                let outcomes = Chooser::all(|chooser| world.after_power_cut(chooser).recover());
-                schedules.add(outcomes);
-            } else {
-                for seed in 0..OUTCOMES {
-                    let mut chooser = Chooser::seeded(at * OUTCOMES + seed);
-                    world.after_power_cut(&mut chooser).recover();
-                }
-                schedules.add(OUTCOMES);
-            }
+            schedules.add(cut(&world, at));
         }
     }
     schedules.report();
+}
+
+/// Cuts the power and recovers, with every outcome or some by chance; returns how many there were.
+fn cut(world: &World, seed: u64) -> u64 {
+    if world.flash.outcomes() <= OUTCOMES {
+        return Chooser::all(|chooser| world.after_power_cut(chooser).recover());
+    }
+    for outcome in 0..OUTCOMES {
+        let mut chooser = Chooser::seeded(seed * OUTCOMES + outcome);
+        world.after_power_cut(&mut chooser).recover();
+    }
+    OUTCOMES
+}
+
+/// After something that went wrong: the time of reports on flash was being set right.
+#[test]
+fn a_power_cut_after_a_kill_or_faults_loses_only_what_it_declares() {
+    use Step::*;
+    let kept = [
+        Append(0),
+        KeepBack,
+        Clock(-YEARS, false),
+        Append(30),
+        Wait(700),
+        Append(30),
+    ];
+    // A second more or less: that is as exact as a clock is.
+    let right = [Clock(0, true), GiveUp, Clock(1, true), Append(10)];
+    let all = [&kept[..], &right].concat();
+    let sent = [Clock(1, true), Append(10), KeepBack, Restart];
+    let delivered = [&sent[..], &[Deliver(600), Append(10)]].concat();
+    let kept_again = [KeepBack, Append(10), Wait(700), Append(10)];
+
+    let mut schedules = Schedules::of("spool, a power cut after something else");
+    let scenes = Scene::all(&all);
+    let courses = scenes
+        .iter()
+        .flat_map(|scene| [(scene, &delivered[..]), (scene, &kept_again[..])]);
+    for (scene, after) in courses {
+        for at in 0..scene.calls {
+            let mut world = scene.ended(&format!("ended at call {at}"), at).after_kill();
+            world.run(after);
+            schedules.add(cut(&world, at));
+            for count in [1, 2, 3] {
+                let mut world = scene.begin(&format!("{count} faults from call {at} on"));
+                world.fate.fail(at, count, Error::Io);
+                world.run(&all);
+                world.fate.heal();
+                world.go_on(after);
+                schedules.add(cut(&world, at));
+            }
+        }
+    }
+    schedules.report_all();
 }
 
 #[test]

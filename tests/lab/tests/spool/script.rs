@@ -28,7 +28,7 @@ pub(crate) enum Step {
     Reboot,
 }
 
-const YEARS: i64 = 10 * 31_557_600;
+pub(crate) const YEARS: i64 = 10 * 31_557_600;
 
 /// A life in which everything happens: more than 200 steps.
 pub(crate) fn scenario() -> Vec<Step> {
@@ -81,7 +81,8 @@ pub(crate) fn by_chance(rng: &mut fastrand::Rng, count: usize) -> Vec<Step> {
                 0..10 => Append(rng.usize(..250)),
                 10..15 => Wait([1, 15, 61, 300, 700][rng.usize(..5)]),
                 15 => Clock([-YEARS, 0, YEARS, 5000][rng.usize(..4)], false),
-                16 => Clock(0, true),
+                // A second more or less: that is as exact as a clock is.
+                16 => Clock(rng.i64(0..2), true),
                 17 if rng.bool() => Restart,
                 17 if rng.u8(..4) == 0 => Reboot,
                 18 if rng.u8(..3) == 0 => Refuse,

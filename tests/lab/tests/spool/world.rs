@@ -103,6 +103,11 @@ impl World {
     /// Lives through `steps` until the end its fate has in store.
     pub(crate) fn run(&mut self, steps: &[Step]) {
         self.open();
+        self.go_on(steps);
+    }
+
+    /// Lives on through `steps`, with the process that runs.
+    pub(crate) fn go_on(&mut self, steps: &[Step]) {
         for step in steps {
             self.step(step);
             if self.fate.has_ended() {
