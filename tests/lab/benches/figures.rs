@@ -1,8 +1,10 @@
 //! The agent's figures on this machine: size, memory and CPU of the packaged build at work in the
-//! lab. Printed with the bound each has to keep; nothing is asserted, machines differ.
+//! lab. Printed with the bound each has to keep and how they stand to the last ones, which are in
+//! docs/figures.md under the same names; nothing is asserted, machines differ.
 //!
 //!     cargo bench -p socketman-lab --bench figures
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,39 +36,64 @@ const REPORTS_TAKE: Duration = Duration::from_secs(20);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let binary = build()?;
-    size(&binary)?;
-    package(&binary)?;
+    let last = Last::read()?;
+    size(&binary, &last)?;
+    package(&binary, &last)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        starts(&binary).await?;
-        idle(&binary).await?;
+        starts(&binary, &last).await?;
+        idle(&binary, &last).await?;
         let none = report(&binary, 0).await?;
-        line("report without stations, CPU", none, "ms", f64::NAN);
+        last.line("report without stations, CPU", none, "ms", None);
         for stations in [16, 128, 512, 2048] {
             let cost = report(&binary, stations).await?;
-            let bound = if stations == 512 { 20.0 } else { f64::NAN };
-            let what = format!("report of {stations} stations, CPU");
-            line(&what, cost, "ms", bound);
-            let ratio = format!("{:.1} times that of none", cost / none);
-            println!("{ratio:>62}");
+            let bound = (stations == 512).then_some(20.0);
+            last.line(
+                &format!("report of {stations} stations, CPU"),
+                cost,
+                "ms",
+                bound,
+            );
+            println!("{:>48.1} times that of none", cost / none);
         }
         let cost = delivered_report(&binary, 512).await?;
-        line(
+        last.line(
             "report of 512 stations and its delivery, CPU",
             cost,
             "ms",
-            f64::NAN,
+            None,
         );
         Ok(())
     })
 }
 
-fn line(what: &str, value: f64, unit: &str, bound: f64) {
-    match bound.is_nan() {
-        true => println!("{what:<56} {value:>8.2} {unit}"),
-        false => println!("{what:<56} {value:>8.2} {unit:<4} (bound {bound:.2})"),
+/// The last figures, by their names.
+struct Last(HashMap<String, f64>);
+
+impl Last {
+    /// Those of the table in docs/figures.md.
+    fn read() -> Result<Self, Box<dyn Error>> {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/figures.md");
+        let page = fs::read_to_string(page)?;
+        let figure = |row: &str| {
+            let mut cells = row.split('|').map(str::trim).skip(1);
+            let name = cells.next()?.to_owned();
+            let value = cells.next()?.split_whitespace().next()?;
+            Some((name, value.parse().ok()?))
+        };
+        Ok(Last(page.lines().filter_map(figure).collect()))
+    }
+
+    /// Prints a figure, its bound, and how many times the last one it is.
+    fn line(&self, what: &str, value: f64, unit: &str, bound: Option<f64>) {
+        let bound = bound.map_or_else(String::new, |bound| format!("(bound {bound:.2})"));
+        let last = match self.0.get(what) {
+            Some(last) => format!("{:.2} times the last, {last:.2}", value / last),
+            None => "no last one".to_owned(),
+        };
+        println!("{what:<48} {value:>8.2} {unit:<4} {bound:<14} {last}");
     }
 }
 
@@ -87,19 +114,16 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     }
 }
 
-fn size(binary: &Path) -> Result<(), Box<dyn Error>> {
+fn size(binary: &Path, last: &Last) -> Result<(), Box<dyn Error>> {
     let megabytes = fs::metadata(binary)?.len() as f64 / 1e6;
-    line("size, --profile openwrt", megabytes, "MB", 3.2);
+    last.line("size, x86-64, stripped", megabytes, "MB", Some(3.2));
     let ratio = megabytes / BARE_LIBRARIES_MB;
-    println!(
-        "{:>62}",
-        format!("{ratio:.2} times the bare libraries ({BARE_LIBRARIES_MB} MB)")
-    );
+    println!("{ratio:>48.2} times the bare libraries ({BARE_LIBRARIES_MB} MB)");
     Ok(())
 }
 
 /// Packs it as it is handed out.
-fn package(binary: &Path) -> Result<(), Box<dyn Error>> {
+fn package(binary: &Path, last: &Last) -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let build = concat!(env!("CARGO_MANIFEST_DIR"), "/../package/build");
     let mut build = Command::new(build);
@@ -110,12 +134,12 @@ fn package(binary: &Path) -> Result<(), Box<dyn Error>> {
     let agent = printed.lines().find(|path| path.contains("/socketman_"));
     let agent = agent.ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
     let megabytes = fs::metadata(agent)?.len() as f64 / 1e6;
-    line("size of the package, .ipk", megabytes, "MB", 1.6);
+    last.line("size of the package, .ipk", megabytes, "MB", Some(1.6));
     Ok(())
 }
 
 /// Median time from the start of the process to its object on the bus, and from SIGTERM to its end.
-async fn starts(binary: &Path) -> Result<(), Box<dyn Error>> {
+async fn starts(binary: &Path, last: &Last) -> Result<(), Box<dyn Error>> {
     let mut lab = Lab::start(&options(0), binary.to_owned(), 1).await?;
     let (mut starts, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
@@ -137,7 +161,7 @@ async fn starts(binary: &Path) -> Result<(), Box<dyn Error>> {
     ] {
         times.sort();
         let middle = times[STARTS / 2].as_secs_f64() * 1e3;
-        line(what, middle, "ms", bound);
+        last.line(what, middle, "ms", Some(bound));
     }
     lab.end().await?;
     Ok(())
@@ -151,7 +175,7 @@ fn options(stations: usize) -> Options {
 }
 
 /// Memory and CPU of an agent with broker and API but without Wi-Fi, at a router's pace.
-async fn idle(binary: &Path) -> Result<(), Box<dyn Error>> {
+async fn idle(binary: &Path, last: &Last) -> Result<(), Box<dyn Error>> {
     let mut lab = Lab::start(&options(0), binary.to_owned(), 1).await?;
     lab.router.without_hostapd().await?;
     lab.router.without_rpcd().await?;
@@ -160,14 +184,17 @@ async fn idle(binary: &Path) -> Result<(), Box<dyn Error>> {
     sleep(SETTLED).await;
     let before = cpu(pid)?;
     sleep(IDLE).await;
-    line(
-        "idle, CPU a minute, monitor 15 s, no Wi-Fi",
-        cpu(pid)? - before,
-        "ms",
-        6.0,
+    let minute = cpu(pid)? - before;
+    last.line("idle, CPU a minute", minute, "ms", Some(6.0));
+    let anonymous = memory(pid, "RssAnon:")?;
+    last.line(
+        "idle, anonymous memory (RssAnon)",
+        anonymous,
+        "MiB",
+        Some(2.0),
     );
-    line("idle, RssAnon", memory(pid, "RssAnon:")?, "MiB", 2.0);
-    line("idle, RSS", memory(pid, "VmRSS:")?, "MiB", 6.5);
+    let resident = memory(pid, "VmRSS:")?;
+    last.line("idle, resident memory (RSS)", resident, "MiB", Some(6.5));
     lab.end().await?;
     Ok(())
 }
