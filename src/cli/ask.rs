@@ -23,7 +23,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 pub enum AskError {
     #[error("cannot connect to the bus at {path}: {reason}; is ubusd running?")]
     NoBus { path: String, reason: String },
-    #[error("socketman is not running; start it with: /etc/init.d/socketman start")]
+    #[error("socketman is not running; set option 'enabled' of /etc/config/socketman to 1, then: /etc/init.d/socketman restart")]
     NotRunning,
     #[error("not permitted: ask as root")]
     NotPermitted,

@@ -11,7 +11,8 @@ use crate::crash::Crashes;
 
 const HEAD: &str = "\
 # Settings of SocketMan. What is commented shows the default; docs/options.md explains more.
-# /etc/init.d/socketman reload, or uci commit and reload_config, make changes count.
+# uci drops comments when it writes: `socketman check` lists the options then. A change counts as soon as
+# it is written; only enabled waits for reload_config, or /etc/init.d/socketman reload.
 
 config socketman 'main'
 \t# 1: the init script starts the agent

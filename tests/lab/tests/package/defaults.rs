@@ -68,6 +68,38 @@ fn settings_of_the_original_are_taken_over_once_and_hidden_from_others() {
 }
 
 #[test]
+fn of_two_files_of_the_original_one_is_taken_over_and_both_are_put_aside() {
+    let device = device();
+    device.write("/etc/socketman", SETTINGS);
+    device.write(
+        "/etc/config.json",
+        r#"{"stats_url": "http://old.example.net"}"#,
+    );
+    run(&device);
+    let ours = "/etc/socketman/config.json";
+    assert_eq!(device.read(ours).unwrap(), SETTINGS);
+    for aside in ["/etc/socketman.json", "/etc/config.json"] {
+        assert_eq!(device.read(aside), None);
+        assert_eq!(device.mode(&format!("{aside}.imported")), 0o600);
+    }
+
+    device.sh("rm /etc/socketman/config.json");
+    run(&device);
+    assert_eq!(device.read(ours), None);
+}
+
+#[test]
+fn a_file_that_is_in_the_way_of_our_directory_is_put_aside_and_hidden_from_others() {
+    let device = device();
+    device.write("/etc/socketman", "TOKEN=t0ken\n");
+    run(&device);
+    assert_eq!(device.read("/etc/socketman.json").unwrap(), "TOKEN=t0ken\n");
+    assert_eq!(device.mode("/etc/socketman.json"), 0o600);
+    assert_eq!(device.mode("/etc/socketman"), 0o700);
+    assert_eq!(device.read("/etc/socketman/config.json"), None);
+}
+
+#[test]
 fn settings_that_are_there_are_kept_and_what_is_not_the_originals_is_left_alone() {
     let device = device();
     device.write("/etc/socketman/config.json", "{}");
