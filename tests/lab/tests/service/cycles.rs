@@ -45,12 +45,13 @@ fn processes_with(path: &Path) -> Vec<String> {
     found
 }
 
-async fn cycles(count: u32) {
+#[tokio::test]
+async fn a_hundred_starts_and_stops_leave_nothing_behind() {
     let mut lab = lab(binary().await).await;
     let root = lab.place().root();
     let endless = format!("tail -f {}", lab.program().config_file().display());
     let mut after_first = None;
-    for _ in 0..count {
+    for _ in 0..100 {
         lab.start_agent().unwrap();
         within("registration", lab.registered()).await.unwrap();
         // A job that is under way has to end with it.
@@ -63,15 +64,4 @@ async fn cycles(count: u32) {
         assert_eq!(after_first.get_or_insert_with(|| left.clone()), &left);
         assert_eq!(processes_with(&root), [""; 0]);
     }
-}
-
-#[tokio::test]
-async fn stopped_it_leaves_nothing_behind() {
-    cycles(4).await;
-}
-
-#[tokio::test]
-#[ignore = "takes minutes; part of the long form"]
-async fn a_hundred_starts_and_stops_leave_nothing_behind() {
-    cycles(100).await;
 }
