@@ -65,6 +65,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             batches: 0,
             since: ALL_SAFE,
             unsure: None,
+            untold: false,
             offline_since: None,
             thinned: 0,
             dropped: 0,

@@ -4,6 +4,9 @@
 //! was, and from then on they go out with the time that follows from it, each time the same: every
 //! segment they are in has the note, for it may outlive the others. What went out before that, after
 //! [`HOLD`], keeps the time it has for ever; another note says so first.
+//!
+//! A disk that fails may have taken a part of a note, which counts after a restart. So what the note is
+//! about does not go out as it is until that has failed for [`HOLD`] too.
 
 use std::io;
 
@@ -21,15 +24,23 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// Whether a report still waits for the time.
     pub(super) fn is_held(&self, pick: &Pick, now: Reading) -> bool {
         let of_this_boot = pick.rank + 1 == self.boots.len();
-        let age = now.mono.saturating_sub(pick.head.mono.into());
+        let unsure = self
+            .unsure
+            .filter(|(anchor, _)| anchor.concerns(&pick.head));
+        let since = unsure.map_or(pick.head.mono.into(), |(_, since)| since);
         of_this_boot
             && self.time(pick).1 == Clock::Unsynced
             && pick.head.seq > self.notes().fixed
-            && age < HOLD
+            && now.mono.saturating_sub(since) < HOLD
     }
 
     /// Sets the times of this boot right if the clock is.
     pub(super) fn set_right(&mut self, now: Reading) {
+        if self.untold {
+            if let Err(error) = self.tell_times() {
+                return self.failed("note the time", &error);
+            }
+        }
         let notes = self.notes();
         if !now.synced || notes.anchors.len() >= ANCHORS_MAX {
             return;
@@ -46,13 +57,13 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             base: now.epoch.saturating_sub(now.mono),
         };
         // One that may be there in part is the one to be there.
-        let unsure = self.unsure.filter(|unsure| unsure.first == first);
-        let anchor = unsure.unwrap_or(anchor);
+        let unsure = self.unsure.filter(|(unsure, _)| unsure.first == first);
+        let (anchor, since) = unsure.unwrap_or((anchor, now.mono));
         self.notes_mut().anchors.push(anchor);
         let notes = self.notes().clone();
         self.unsure = None;
         if let Err(error) = self.note(&notes).and_then(|()| self.tell_times()) {
-            self.unsure = Some(anchor);
+            self.unsure = Some((anchor, since));
             self.notes_mut().anchors.pop();
             self.failed("note the time", &error);
         }
@@ -61,6 +72,12 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// Has every segment with reports that were set right tell so itself, on flash first and for
     /// certain: a report must not go out with a time that is forgotten.
     pub(super) fn tell_times(&mut self) -> io::Result<()> {
+        let told = self.try_to_tell_times();
+        self.untold = told.is_err();
+        told
+    }
+
+    fn try_to_tell_times(&mut self) -> io::Result<()> {
         if self.boots.iter().all(|(_, notes)| notes.anchors.is_empty()) {
             return Ok(());
         }
