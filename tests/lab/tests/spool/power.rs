@@ -58,10 +58,21 @@ fn a_power_cut_after_a_kill_or_faults_loses_only_what_it_declares() {
     for all in [one, other] {
         for scene in Scene::all(&all) {
             for at in 0..scene.calls {
+                let ended = scene.ended(&format!("ended at call {at}"), at);
+                let mut starts = ended.after_kill();
+                starts.run(&[]);
                 for after in [&delivered[..], &kept_again] {
-                    let mut world = scene.ended(&format!("ended at call {at}"), at).after_kill();
+                    let mut world = ended.after_kill();
                     world.run(after);
                     schedules.add(cut(&world, at));
+                    // It may not even start well.
+                    for fault in 0..starts.fate.calls() {
+                        let mut world = ended.after_kill();
+                        world.context += &format!(", a fault at call {fault}");
+                        world.fate.fail(fault, 1, Error::Io);
+                        world.run(after);
+                        schedules.add(cut(&world, fault));
+                    }
                     for count in [1, 2, 3] {
                         let mut world = scene.begin(&format!("{count} faults from call {at} on"));
                         world.fate.fail(at, count, Error::Io);
