@@ -163,7 +163,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             return;
         };
         let early = |at: u64| now.mono.saturating_sub(at) < SYNC_EVERY;
-        if !at_once && archive.synced_at.is_some_and(early) {
+        // What it has not been told of times, a copy would lack too.
+        if self.untold || !at_once && archive.synced_at.is_some_and(early) {
             return;
         }
         let covered = archive.covered;

@@ -87,9 +87,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         for (ordinal, harm) in flash_harms {
             spool.mend(Place::Flash, ordinal, harm);
         }
-        if let Err(error) = spool.tell_times() {
-            spool.failed("note the time", &error);
-        }
+        spool.tell_times(false);
         spool.doubt_what_waits();
         spool.declare_power_cut();
         spool.find_tail()?;

@@ -63,9 +63,10 @@ pub struct Spool<R = Directory, F = Directory> {
     pub(super) batches: u64,
     /// A power cut now loses nothing that is older, seconds since the epoch.
     pub(super) since: u64,
-    /// A time that was being noted when a disk failed, and since when it fails, seconds since the boot.
+    /// What would set times right and is not noted everywhere yet, because a disk fails; since when,
+    /// seconds since the boot.
     pub(super) unsure: Option<(Anchor, u64)>,
-    /// A disk failed while segments were told the times that were set right.
+    /// Not every segment tells what it should of times.
     pub(super) untold: bool,
     /// Deliveries fail since then, seconds since the boot.
     pub(super) offline_since: Option<u64>,

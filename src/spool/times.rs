@@ -5,8 +5,9 @@
 //! segment they are in has the note, for it may outlive the others. What went out before that, after
 //! [`HOLD`], keeps the time it has for ever; another note says so first.
 //!
-//! A disk that fails may have taken a part of a note, which counts after a restart. So what the note is
-//! about does not go out as it is until that has failed for [`HOLD`] too.
+//! A disk that fails may have a part of the notes all the same, which would count after a restart. So
+//! what they are about is held back until they are all there. Flash that has failed for [`HOLD`] is not
+//! waited for any longer.
 
 use std::io;
 
@@ -24,71 +25,86 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// Whether a report still waits for the time.
     pub(super) fn is_held(&self, pick: &Pick, now: Reading) -> bool {
         let of_this_boot = pick.rank + 1 == self.boots.len();
-        let unsure = self
-            .unsure
-            .filter(|(anchor, _)| anchor.concerns(&pick.head));
-        let since = unsure.map_or(pick.head.mono.into(), |(_, since)| since);
+        let age = now.mono.saturating_sub(pick.head.mono.into());
+        let concerns = |(anchor, _): (Anchor, u64)| anchor.concerns(&pick.head);
         of_this_boot
             && self.time(pick).1 == Clock::Unsynced
             && pick.head.seq > self.notes().fixed
-            && now.mono.saturating_sub(since) < HOLD
+            && (age < HOLD || self.unsure.is_some_and(concerns))
     }
 
-    /// Sets the times of this boot right if the clock is.
+    /// Sets the times of this boot right if the clock is, and goes on with what a disk did not take.
     pub(super) fn set_right(&mut self, now: Reading) {
-        if self.untold {
-            if let Err(error) = self.tell_times() {
-                return self.failed("note the time", &error);
+        let unsure = self.unsure.take();
+        let unsure = unsure.or_else(|| Some((self.wrong_times(now)?, now.mono)));
+        let Some((anchor, since)) = unsure else {
+            if self.untold {
+                self.tell_times(false);
             }
+            return;
+        };
+        self.notes_mut().anchors.push(anchor);
+        let waits_for_flash = now.mono.saturating_sub(since) < HOLD;
+        if !self.tell_times(waits_for_flash) {
+            self.notes_mut().anchors.pop();
+            self.unsure = Some((anchor, since));
         }
+    }
+
+    /// What sets the times right that this boot's clock had wrong so far, if it is right by now.
+    fn wrong_times(&self, now: Reading) -> Option<Anchor> {
         let notes = self.notes();
         if !now.synced || notes.anchors.len() >= ANCHORS_MAX {
-            return;
+            return None;
         }
         let settled = notes.anchors.iter().map(|anchor| anchor.last).max();
         let first = settled.unwrap_or(0).max(notes.fixed) + 1;
-        let last = notes.next_seq.saturating_sub(1);
-        if !self.has_unsynced(first) {
-            return;
-        }
-        let anchor = Anchor {
+        self.has_unsynced(first).then(|| Anchor {
             first,
-            last,
+            last: notes.next_seq.saturating_sub(1),
             base: now.epoch.saturating_sub(now.mono),
-        };
-        // One that may be there in part is the one to be there.
-        let unsure = self.unsure.filter(|(unsure, _)| unsure.first == first);
-        let (anchor, since) = unsure.unwrap_or((anchor, now.mono));
-        self.notes_mut().anchors.push(anchor);
-        let notes = self.notes().clone();
-        self.unsure = None;
-        if let Err(error) = self.note(&notes).and_then(|()| self.tell_times()) {
-            self.unsure = Some((anchor, since));
-            self.notes_mut().anchors.pop();
-            self.failed("note the time", &error);
-        }
+        })
     }
 
-    /// Has every segment with reports that were set right tell so itself, on flash first and for
-    /// certain: a report must not go out with a time that is forgotten.
-    pub(super) fn tell_times(&mut self) -> io::Result<()> {
-        let told = self.try_to_tell_times();
-        self.untold = told.is_err();
+    /// Has every segment with reports that were set right tell so itself, and those that will have
+    /// some: a report must not go out with a time that is forgotten. What a disk does not take comes
+    /// again with [`Spool::set_right`]. False if RAM did not take it, or flash and it `needs_flash`.
+    pub(super) fn tell_times(&mut self, needs_flash: bool) -> bool {
+        let flash = self.tell_flash();
+        let lacks_flash = needs_flash && flash.is_err();
+        let ram = match lacks_flash {
+            true => Ok(()),
+            false => self.tell_ram(),
+        };
+        let told = ram.is_ok() && !lacks_flash;
+        let known = self.untold;
+        let result = flash.and(ram);
+        self.untold = result.is_err();
+        if let (Err(error), false) = (result, known) {
+            self.failed("note the time", &error);
+        }
         told
     }
 
-    fn try_to_tell_times(&mut self) -> io::Result<()> {
-        if self.boots.iter().all(|(_, notes)| notes.anchors.is_empty()) {
+    /// For certain.
+    fn tell_flash(&mut self) -> io::Result<()> {
+        let this = self.boots.len() - 1;
+        let Some(archive) = &mut self.archive else {
             return Ok(());
+        };
+        for (rank, (boot, notes)) in self.boots.iter().enumerate() {
+            archive.store.tell(boot, &notes.anchors, rank == this)?;
         }
-        if let Some(archive) = &mut self.archive {
-            for (boot, notes) in &self.boots {
-                archive.store.tell(boot, &notes.anchors)?;
-            }
-            archive.store.sync()?;
+        match self.boots.iter().all(|(_, notes)| notes.anchors.is_empty()) {
+            true => Ok(()),
+            false => archive.store.sync(),
         }
-        for (boot, notes) in &self.boots {
-            self.ram.tell(boot, &notes.anchors)?;
+    }
+
+    fn tell_ram(&mut self) -> io::Result<()> {
+        let this = self.boots.len() - 1;
+        for (rank, (boot, notes)) in self.boots.iter().enumerate() {
+            self.ram.tell(boot, &notes.anchors, rank == this)?;
         }
         Ok(())
     }
@@ -107,38 +123,16 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             .any(|entry| entry.head.clock == Clock::Unsynced && entry.head.seq >= first)
     }
 
-    /// Notes that the reports up to `seq` of this boot go out as they are.
+    /// Notes that the reports up to `seq` of this boot go out as they are. The next boot need not know:
+    /// it sets no times of this one right.
     pub(super) fn fix(&mut self, seq: u64) -> io::Result<()> {
-        let mut notes = self.notes().clone();
-        notes.fixed = notes.fixed.max(seq);
-        self.note(&notes)?;
-        *self.notes_mut() = notes;
-        Ok(())
-    }
-
-    /// Writes notes of this boot down, for the reports to come too.
-    fn note(&mut self, notes: &Notes) -> io::Result<()> {
-        let boot = self.boot().0.clone();
-        if let Some(archive) = &mut self.archive {
-            let tail = archive.store.segments.len().checked_sub(1);
-            let tail = tail.filter(|at| archive.store.segments[*at].name.boot == boot);
-            if let Some(tail) = tail {
-                // What it does not know to be declared is for itself to find out.
-                let declared = archive.store.segments[tail].notes.declared;
-                let notes = Notes {
-                    declared,
-                    ..notes.clone()
-                };
-                archive.store.note(tail, &notes)?;
-            }
-        }
-        let declared = self.ram.declared();
         let notes = Notes {
-            declared,
-            next_seq: 0,
-            ..notes.clone()
+            fixed: seq,
+            ..Notes::default()
         };
         let tail = self.ram.segments.len() - 1;
-        self.ram.note(tail, &notes)
+        self.ram.note(tail, &notes)?;
+        self.notes_mut().join(&notes);
+        Ok(())
     }
 }

@@ -209,9 +209,11 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Has the segments of `boot` themselves tell what `anchors` tell of their reports.
-    pub(crate) fn tell(&mut self, boot: &str, anchors: &[Anchor]) -> io::Result<()> {
+    /// Has the segments of `boot` themselves tell what `anchors` tell of their reports; if its last one
+    /// still `grows`, of those to come too.
+    pub(crate) fn tell(&mut self, boot: &str, anchors: &[Anchor], grows: bool) -> io::Result<()> {
         for at in 0..self.segments.len() {
+            let grows = grows && at + 1 == self.segments.len();
             let segment = &self.segments[at];
             if *segment.name.boot != *boot {
                 continue;
@@ -222,7 +224,8 @@ impl<D: Disk> Store<D> {
             };
             let lacks = |anchor: &&Anchor| {
                 let mut entries = segment.entries.iter();
-                entries.any(|entry| anchor.concerns(&entry.head) && !told(entry))
+                grows && !segment.notes.anchors.contains(anchor)
+                    || entries.any(|entry| anchor.concerns(&entry.head) && !told(entry))
             };
             let anchors: Vec<Anchor> = anchors.iter().filter(lacks).copied().collect();
             if !anchors.is_empty() {
