@@ -1,10 +1,10 @@
 //! Disks that are full or broken for a while: nothing is lost, nothing hangs, and space that comes back
 //! is enough.
 
-use socketman_lab::disk::Error;
+use socketman_lab::disk::{Error, Fault, When};
 use socketman_lab::schedules::{seeds, Schedules};
 
-use crate::script::{by_chance, scenario};
+use crate::script::{by_chance, scenario, Step, YEARS};
 use crate::world::{Scene, World};
 
 /// How many calls fail.
@@ -49,4 +49,35 @@ fn faults_in_a_life_by_chance_lose_nothing() {
         schedules.add(1);
     }
     schedules.report();
+}
+
+#[test]
+fn flash_that_has_died_holds_reports_of_an_unknown_time_back_for_ten_minutes_and_no_longer() {
+    use Step::*;
+    let mut world = World::new("flash has died");
+    // Flash has some of them.
+    world.run(&[Append(0), KeepBack, Clock(-YEARS, false), Append(0)]);
+    world.go_on(&[Wait(700), Append(0)]);
+    let dead = Fault {
+        error: Error::Io,
+        when: When::From(world.flash.calls()),
+    };
+    world.flash.set_fault(Some(dead));
+    world.go_on(&[Clock(0, true), Append(0), Deliver(1500), Deliver(1500)]);
+    assert_eq!(world.ledger.arrived, [(0, 1)].into());
+
+    world.go_on(&[Wait(601), Deliver(1500), Deliver(1500)]);
+    assert_eq!(
+        world.ledger.arrived,
+        [1, 2, 3, 4].map(|seq| (0, seq)).into()
+    );
+    for seq in [2, 3] {
+        let line = String::from_utf8_lossy(&world.ledger.sent[&(0, seq)]);
+        assert!(line.contains("restamped"), "{line}");
+    }
+
+    // It comes back with what it had, and is told.
+    world.flash.set_fault(None);
+    world.go_on(&[Append(0), Restart]);
+    world.settle();
 }
