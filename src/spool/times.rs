@@ -86,7 +86,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         told
     }
 
-    /// For certain.
+    /// Tells the segments on flash, for certain.
     fn tell_flash(&mut self) -> io::Result<()> {
         let this = self.boots.len() - 1;
         let Some(archive) = &mut self.archive else {

@@ -68,7 +68,7 @@ fn a_time_that_was_set_right_stays_so_when_the_reports_beside_its_note_are_gone(
     for n in 1..3 {
         spool.append(&report(1000), unsure(60 * n)).unwrap();
     }
-    // Flash gets two segments; the note that sets the times right is in the second.
+    // Flash gets two segments; the second goes before the first.
     spool.append(&report(0), unsure(700)).unwrap();
     assert_eq!(files(&flash), 2);
     let newest = spool.newest(after(701)).unwrap();
