@@ -91,18 +91,24 @@ impl Desk {
             .unwrap()
     }
 
-    /// Asks until the reply is as wanted, and returns it.
+    /// Asks until the reply is as wanted, and returns it. If it never is, says what it was, and what the
+    /// agent has logged.
     pub(crate) async fn until(&self, method: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        within(method, async {
+        let mut reply = Value::Null;
+        let asking = async {
             loop {
-                let reply = self.call(method).await;
+                reply = self.call(method).await;
                 if wanted(&reply) {
-                    return reply;
+                    return;
                 }
                 sleep(LOOK_AGAIN).await;
             }
-        })
-        .await
+        };
+        if timeout(DEADLINE, asking).await.is_err() {
+            let log = fs::read_to_string(&self.lab.program().log).unwrap();
+            panic!("not in time: {method}, which is {reply:#}; the agent's log:\n{log}");
+        }
+        reply
     }
 
     pub(crate) async fn connected(&self) -> Value {

@@ -1,7 +1,7 @@
 //! Each part follows its own options, and the others go on.
 
 use serde_json::{json, Value};
-use socketman_lab::collector::{Collector, Mode, Record};
+use socketman_lab::collector::{Collector, Mode, Record, Request};
 use tempfile::TempDir;
 
 use crate::desk::{value, within, Desk, DEADLINE};
@@ -76,11 +76,23 @@ async fn results_move_to_the_api_and_back_to_the_broker() {
         ("rest", json!(true)),
         ("api_url", json!(desk.lab.api.url("/api/v1"))),
     ]);
-    let moved =
-        |status: &Value| !status["rest"].is_null() && status["mqtt"]["connected"] == json!(false);
+    // The link to the broker is made anew, now without results.
+    let again = |status: &Value, times| {
+        let mqtt = &status["mqtt"];
+        mqtt["connected"] == true && mqtt["reconnects"] == times
+    };
+    let moved = |status: &Value| !status["rest"].is_null() && again(status, 1);
     desk.until("status", moved).await;
+    let id = desk.lab.send_job("echo there").await.unwrap();
+    let path = format!("/api/v1/operations/{id}");
+    let is_result = |request: &Request| request.method == "PATCH" && request.path == path;
+    let result = |record: &Record| record.requests.iter().find(|one| is_result(one)).cloned();
+    let came = |record: &Record| result(record).is_some();
+    desk.lab.api.wait_for(DEADLINE, came).await.unwrap();
+    let result = result(&desk.lab.api.record()).unwrap();
+    assert_eq!(result.json.unwrap()["msg"], "there\n");
     desk.edit(&[("rest", json!(false))]);
-    let back = |status: &Value| status["rest"].is_null() && status["mqtt"]["connected"] == true;
+    let back = |status: &Value| status["rest"].is_null() && again(status, 2);
     desk.until("status", back).await;
     let mut ear = desk.lab.mqtt.listen();
     let id = desk.lab.send_job("echo back").await.unwrap();
