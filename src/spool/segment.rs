@@ -5,7 +5,7 @@ use std::io;
 use super::entry::{self, Head, Record, PART, REPORT_HEAD};
 use super::gap::Gap;
 use super::name::Name;
-use super::notes::Notes;
+use super::notes::{Anchor, Notes};
 use crate::durable::{Disk, Log, HEAD};
 
 /// A report in a segment.
@@ -148,6 +148,21 @@ impl Segment {
     pub(crate) fn is_done(&self, declared: u64) -> bool {
         self.entries.iter().all(|entry| entry.gone)
             && self.lost.iter().all(|(id, _)| *id <= declared)
+    }
+
+    /// Those of `anchors` that set the time of a report in it and that it does not tell itself; if it
+    /// still `grows`, all it does not tell.
+    pub(crate) fn untold(&self, anchors: &[Anchor], grows: bool) -> Vec<Anchor> {
+        let told = |entry: &Entry| {
+            let mut own = self.notes.anchors.iter();
+            own.any(|anchor| anchor.concerns(&entry.head))
+        };
+        let lacks = |anchor: &&Anchor| {
+            let mut entries = self.entries.iter();
+            grows && !self.notes.anchors.contains(anchor)
+                || entries.any(|entry| anchor.concerns(&entry.head) && !told(entry))
+        };
+        anchors.iter().filter(lacks).copied().collect()
     }
 
     /// Reports that wait.

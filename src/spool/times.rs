@@ -74,7 +74,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let lacks_flash = needs_flash && flash.is_err();
         let ram = match lacks_flash {
             true => Ok(()),
-            false => self.tell_ram(),
+            false => self.ram.tell(&self.boots),
         };
         let told = ram.is_ok() && !lacks_flash;
         let known = self.untold;
@@ -88,25 +88,14 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// Tells the segments on flash, for certain.
     fn tell_flash(&mut self) -> io::Result<()> {
-        let this = self.boots.len() - 1;
         let Some(archive) = &mut self.archive else {
             return Ok(());
         };
-        for (rank, (boot, notes)) in self.boots.iter().enumerate() {
-            archive.store.tell(boot, &notes.anchors, rank == this)?;
-        }
+        archive.store.tell(&self.boots)?;
         match self.boots.iter().all(|(_, notes)| notes.anchors.is_empty()) {
             true => Ok(()),
             false => archive.store.sync(),
         }
-    }
-
-    fn tell_ram(&mut self) -> io::Result<()> {
-        let this = self.boots.len() - 1;
-        for (rank, (boot, notes)) in self.boots.iter().enumerate() {
-            self.ram.tell(boot, &notes.anchors, rank == this)?;
-        }
-        Ok(())
     }
 
     /// Whether a report of this boot from seq `first` on was taken without knowing the time.

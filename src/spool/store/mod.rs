@@ -14,8 +14,8 @@ use super::deflate::Packer;
 use super::entry::{self, Head};
 use super::gap::Gap;
 use super::name::Name;
-use super::notes::{Anchor, Notes};
-use super::segment::{Entry, Harm, Segment};
+use super::notes::Notes;
+use super::segment::{Harm, Segment};
 use crate::durable::{Disk, Log};
 
 /// Segments of a disk.
@@ -209,31 +209,24 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Has the segments of `boot` themselves tell what `anchors` tell of their reports; if its last one
-    /// still `grows`, of those to come too.
-    pub(crate) fn tell(&mut self, boot: &str, anchors: &[Anchor], grows: bool) -> io::Result<()> {
-        for at in 0..self.segments.len() {
-            let grows = grows && at + 1 == self.segments.len();
-            let segment = &self.segments[at];
-            if *segment.name.boot != *boot {
-                continue;
-            }
-            let told = |entry: &Entry| {
-                let mut own = segment.notes.anchors.iter();
-                own.any(|anchor| anchor.concerns(&entry.head))
-            };
-            let lacks = |anchor: &&Anchor| {
-                let mut entries = segment.entries.iter();
-                grows && !segment.notes.anchors.contains(anchor)
-                    || entries.any(|entry| anchor.concerns(&entry.head) && !told(entry))
-            };
-            let anchors: Vec<Anchor> = anchors.iter().filter(lacks).copied().collect();
-            if !anchors.is_empty() {
-                let notes = Notes {
-                    anchors,
-                    ..Notes::default()
-                };
-                self.note(at, &notes)?;
+    /// Has each segment itself tell what `boots`, the oldest first, know of the times of its reports; the
+    /// one that grows, of those to come too.
+    pub(crate) fn tell(&mut self, boots: &[(Arc<str>, Notes)]) -> io::Result<()> {
+        for (rank, (boot, known)) in boots.iter().enumerate() {
+            for at in 0..self.segments.len() {
+                let segment = &self.segments[at];
+                if segment.name.boot != *boot {
+                    continue;
+                }
+                let grows = rank + 1 == boots.len() && at + 1 == self.segments.len();
+                let anchors = segment.untold(&known.anchors, grows);
+                if !anchors.is_empty() {
+                    let notes = Notes {
+                        anchors,
+                        ..Notes::default()
+                    };
+                    self.note(at, &notes)?;
+                }
             }
         }
         Ok(())
