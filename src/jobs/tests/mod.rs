@@ -1,0 +1,160 @@
+//! The part as its users see it, with real shells. Tests wait for events, each with a deadline.
+
+mod ending;
+mod ids;
+mod local;
+mod output;
+mod refused;
+mod shell;
+
+use std::path::Path;
+
+use serde_json::{json, Value};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+use crate::crash::Crashes;
+
+const MAC: &str = "aa:bb:cc:00:11:22";
+
+/// Longer than any test takes on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn config() -> Config {
+    Config {
+        job_timeout: Duration::from_secs(30),
+        job_output_max: 64 * 1024,
+        job_workers: 2,
+        ..Config::default()
+    }
+}
+
+/// The part at work.
+struct Rig {
+    handle: Handle,
+    replies: Replies,
+    shutdown: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+    _config: watch::Sender<Arc<Config>>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Rig::with(config(), Duration::from_secs(4))
+    }
+
+    fn with(config: Config, grace: Duration) -> Self {
+        Rig::after(Crashes::default(), config, grace)
+    }
+
+    /// After agents that ended by these panics.
+    fn after(crashes: Crashes, config: Config, grace: Duration) -> Self {
+        let (config, receiver) = watch::channel(Arc::new(config));
+        let (jobs, handle, outlets) = new(receiver, watch::channel(MAC.into()).1);
+        let jobs = jobs.with_crashes(crashes);
+        let (shutdown, asked) = oneshot::channel::<()>();
+        let task = tokio::spawn(jobs.run(
+            async {
+                let _ = asked.await;
+            },
+            grace,
+        ));
+        Rig {
+            handle,
+            replies: outlets.broker,
+            shutdown,
+            task,
+            _config: config,
+        }
+    }
+
+    async fn submit(&self, payload: impl Into<Bytes>) -> Decision {
+        self.handle
+            .submit(payload.into(), Source::Mqtt)
+            .unwrap()
+            .await
+    }
+
+    async fn job(&self, id: &str, msg: &str) -> Decision {
+        self.submit(json!({"id": id, "meta": {"msg": msg}}).to_string())
+            .await
+    }
+
+    /// The next reply, acknowledged.
+    async fn reply(&mut self) -> Value {
+        let reply = timeout(DEADLINE, self.replies.next())
+            .await
+            .expect("no reply in time")
+            .expect("the part has ended");
+        let value = serde_json::from_slice(&reply.payload).expect("a reply is valid JSON");
+        reply.acknowledged();
+        value
+    }
+
+    /// The next reply that is no DELIVERED.
+    async fn result(&mut self) -> Value {
+        loop {
+            let reply = self.reply().await;
+            if reply["event_type"] != "DELIVERED" {
+                return reply;
+            }
+        }
+    }
+
+    /// Runs a command over the whole way and returns `meta` of its result.
+    async fn meta(&mut self, id: &str, msg: &str) -> Value {
+        assert_eq!(
+            self.job(id, msg).await,
+            Decision::Accepted { id: id.into() }
+        );
+        let result = self.result().await;
+        assert_eq!(result["id"], id);
+        assert_eq!(result["event_type"], "PROCESSED");
+        result["meta"].clone()
+    }
+
+    async fn local(&self, msg: &str) -> Run {
+        let request = Request {
+            msg: msg.into(),
+            ..Request::default()
+        };
+        self.handle.run(request).await.unwrap()
+    }
+}
+
+async fn ended(run: &mut Run) -> Arc<Outcome> {
+    timeout(DEADLINE, run.outcome.wait_for(Option::is_some))
+        .await
+        .expect("no outcome in time")
+        .expect("the part has ended")
+        .clone()
+        .expect("waited for it")
+}
+
+/// Waits until a job has made the FIFO `path` readable to us: it has come to a certain point.
+async fn reached(path: &Path) {
+    let path = path.to_path_buf();
+    let line = tokio::task::spawn_blocking(move || std::fs::read_to_string(path));
+    timeout(DEADLINE, line).await.unwrap().unwrap().unwrap();
+}
+
+fn fifo(dir: &TempDir, name: &str) -> std::path::PathBuf {
+    let path = dir.path().join(name);
+    let status = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(status.unwrap().success());
+    path
+}
+
+/// Whether a process with this number lives.
+fn lives(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat[stat.rfind(')').unwrap()..].starts_with(") Z"))
+}
+
+fn pids(text: &str) -> Vec<i32> {
+    text.split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect()
+}
