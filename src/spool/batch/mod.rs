@@ -7,6 +7,7 @@ use std::io;
 use bytes::Bytes;
 
 use self::making::{Limit, Making, Trouble};
+use super::deflate;
 use super::entry::ALL_SAFE;
 use super::gap::{Gaps, Reason};
 use super::order::{Cursors, Place};
@@ -42,10 +43,7 @@ impl Batch {
     ///
     /// None, while nobody has changed the body.
     pub fn lines(&self) -> io::Result<Vec<u8>> {
-        let mut lines = Vec::new();
-        let mut reader = flate2::bufread::GzDecoder::new(&self.body[..]);
-        io::Read::read_to_end(&mut reader, &mut lines)?;
-        Ok(lines)
+        deflate::lines_of(&self.body, self.plain)
     }
 }
 
