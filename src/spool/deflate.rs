@@ -131,12 +131,18 @@ impl Body {
 
     pub(crate) fn finish(mut self, plain: u64) -> Vec<u8> {
         self.bytes.extend_from_slice(&FINAL_BLOCK);
-        let crc = self.crc.finalize();
-        self.bytes.extend_from_slice(&crc.to_le_bytes());
-        // Modulo 2^32, as the format says.
-        self.bytes.extend_from_slice(&(plain as u32).to_le_bytes());
+        self.bytes
+            .extend_from_slice(&trailer(self.crc.finalize(), plain));
         self.bytes
     }
+}
+
+/// What stands at the end of a gzip member: CRC-32 and length of what it holds.
+fn trailer(crc: u32, plain: u64) -> [u8; 8] {
+    let [c0, c1, c2, c3] = crc.to_le_bytes();
+    // Modulo 2^32, as the format says.
+    let [l0, l1, l2, l3] = (plain as u32).to_le_bytes();
+    [c0, c1, c2, c3, l0, l1, l2, l3]
 }
 
 /// The lines in a finished [`Body`], `plain` bytes of them.
@@ -145,12 +151,11 @@ impl Body {
 ///
 /// It is not one, or holds something else.
 pub(crate) fn lines_of(body: &[u8], plain: u64) -> io::Result<Vec<u8>> {
-    let (rest, _length) = body.split_last_chunk::<4>().ok_or_else(damaged)?;
-    let (rest, crc) = rest.split_last_chunk::<4>().ok_or_else(damaged)?;
-    let packed = rest.strip_prefix(&GZIP_HEADER).ok_or_else(damaged)?;
-    let plain = usize::try_from(plain).map_err(|_| damaged())?;
-    let lines = decompress_to_vec_with_limit(packed, plain).map_err(|_| damaged())?;
-    match crc32fast::hash(&lines).to_le_bytes() == *crc {
+    let (member, end) = body.split_last_chunk().ok_or_else(damaged)?;
+    let packed = member.strip_prefix(&GZIP_HEADER).ok_or_else(damaged)?;
+    let max = usize::try_from(plain).map_err(|_| damaged())?;
+    let lines = decompress_to_vec_with_limit(packed, max).map_err(|_| damaged())?;
+    match *end == trailer(crc32fast::hash(&lines), plain) {
         true => Ok(lines),
         false => Err(damaged()),
     }
@@ -239,11 +244,13 @@ mod tests {
         body.add(&Packer::new().pack(line), line.len() as u32, crc);
         let bytes = body.finish(line.len() as u64);
         assert_eq!(lines_of(&bytes, line.len() as u64).unwrap(), line);
-        lines_of(&bytes, line.len() as u64 - 1).unwrap_err();
+        for other in [line.len() - 1, line.len() + 1] {
+            lines_of(&bytes, other as u64).unwrap_err();
+        }
         for len in 0..bytes.len() {
             lines_of(&bytes[..len], line.len() as u64).unwrap_err();
         }
-        for at in 0..bytes.len() - 4 {
+        for at in 0..bytes.len() {
             let mut other = bytes.clone();
             other[at] ^= 0x55;
             if let Ok(read) = lines_of(&other, line.len() as u64) {

@@ -212,21 +212,20 @@ impl<D: Disk> Store<D> {
     /// Has each segment itself tell what `boots`, the oldest first, know of the times of its reports; the
     /// one that grows, of those to come too.
     pub(crate) fn tell(&mut self, boots: &[(Arc<str>, Notes)]) -> io::Result<()> {
-        for (rank, (boot, known)) in boots.iter().enumerate() {
-            for at in 0..self.segments.len() {
-                let segment = &self.segments[at];
-                if segment.name.boot != *boot {
-                    continue;
-                }
-                let grows = rank + 1 == boots.len() && at + 1 == self.segments.len();
-                let anchors = segment.untold(&known.anchors, grows);
-                if !anchors.is_empty() {
-                    let notes = Notes {
-                        anchors,
-                        ..Notes::default()
-                    };
-                    self.note(at, &notes)?;
-                }
+        for at in 0..self.segments.len() {
+            let segment = &self.segments[at];
+            let of_it = |(boot, _): &(Arc<str>, Notes)| *boot == segment.name.boot;
+            let Some(rank) = boots.iter().position(of_it) else {
+                continue;
+            };
+            let grows = rank + 1 == boots.len() && at + 1 == self.segments.len();
+            let anchors = segment.untold(&boots[rank].1.anchors, grows);
+            if !anchors.is_empty() {
+                let notes = Notes {
+                    anchors,
+                    ..Notes::default()
+                };
+                self.note(at, &notes)?;
             }
         }
         Ok(())
