@@ -109,10 +109,7 @@ impl Site {
 
     /// The first request of which this holds, as soon as there is one.
     async fn request(&self, what: impl Fn(&Request) -> bool) -> Request {
-        let happened = |record: &Record| record.requests.iter().any(&what);
-        self.api.wait_for(DEADLINE, happened).await.unwrap();
-        let requests = self.api.record().requests;
-        requests.into_iter().find(|request| what(request)).unwrap()
+        self.api.request(DEADLINE, what).await.unwrap()
     }
 
     /// The result of this path that the API took.
@@ -387,15 +384,11 @@ async fn the_agent_takes_a_job_from_the_broker_and_reports_it_to_the_api_alone()
     let id = lab.send_job("echo over http").await.unwrap();
     let path = format!("/api/operations/{id}");
     let result = |request: &Request| request.path == path;
-    let reported = |record: &Record| record.requests.iter().any(result);
-    lab.api.wait_for(DEADLINE, reported).await.unwrap();
-    let requests = lab.api.record().requests;
-    let request = requests.into_iter().find(result).unwrap();
+    let request = lab.api.request(DEADLINE, result).await.unwrap();
     assert_eq!(request.json.unwrap()["output"], "over http\n");
     let told = |status: &Value| status["rest"]["last_ok"].is_u64();
     within("status", lab.status_when(told)).await;
     let is_ping = |request: &Request| request.path == "/api/ping";
-    let pinged = |record: &Record| record.requests.iter().any(is_ping);
-    lab.api.wait_for(DEADLINE, pinged).await.unwrap();
+    lab.api.request(DEADLINE, is_ping).await.unwrap();
     lab.end().await.unwrap();
 }

@@ -160,6 +160,25 @@ impl Collector {
         let happened = matches!(waited, Ok(Ok(_)));
         happened.then_some(()).ok_or(TimedOut(deadline))
     }
+
+    /// The first request of which `wanted` holds, as soon as there is one.
+    ///
+    /// # Errors
+    ///
+    /// There was none within `deadline`.
+    pub async fn request(
+        &self,
+        deadline: Duration,
+        wanted: impl Fn(&Request) -> bool,
+    ) -> Result<Request, TimedOut> {
+        let mut found = None;
+        let happened = |record: &Record| {
+            found = record.requests.iter().find(|one| wanted(one)).cloned();
+            found.is_some()
+        };
+        self.wait_for(deadline, happened).await?;
+        found.ok_or(TimedOut(deadline))
+    }
 }
 
 impl Drop for Collector {

@@ -87,10 +87,7 @@ async fn results_move_to_the_api_and_back_to_the_broker() {
     let id = desk.lab.send_job("echo there").await.unwrap();
     let path = format!("/api/v1/operations/{id}");
     let is_result = |request: &Request| request.method == "PATCH" && request.path == path;
-    let result = |record: &Record| record.requests.iter().find(|one| is_result(one)).cloned();
-    let came = |record: &Record| result(record).is_some();
-    desk.lab.api.wait_for(DEADLINE, came).await.unwrap();
-    let result = result(&desk.lab.api.record()).unwrap();
+    let result = desk.lab.api.request(DEADLINE, is_result).await.unwrap();
     assert_eq!(result.json.unwrap()["msg"], "there\n");
     desk.edit(&[("rest", json!(false))]);
     let back = |status: &Value| status["rest"].is_null() && anew(status, links);
