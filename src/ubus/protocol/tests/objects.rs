@@ -24,19 +24,21 @@ fn incoming(method: &str) -> Writer {
         .text(attr::GROUP, b"root")
 }
 
-#[test]
-fn a_call_of_our_object_is_answered_with_its_number_and_caller() {
-    let mut desk = offered();
-    desk.feed(
-        Kind::Invoke,
-        9,
-        42,
-        incoming("echo").nested(attr::DATA, &[]),
-    );
+/// A call of `me echo` that is ours to answer.
+fn requested(desk: &mut Desk) -> Incoming {
+    let call = incoming("echo").nested(attr::DATA, &[]);
+    desk.feed(Kind::Invoke, 9, 42, call);
     let outputs = desk.outputs();
     let [Output::Request(1, request)] = &outputs[..] else {
         panic!("{outputs:?}");
     };
+    request.clone()
+}
+
+#[test]
+fn a_call_of_our_object_is_answered_with_its_number_and_caller() {
+    let mut desk = offered();
+    let request = requested(&mut desk);
     assert_eq!((&request.method[..], &request.user[..]), ("echo", "root"));
     desk.protocol.reply(request.ticket, &[]).unwrap();
     desk.protocol.finish(request.ticket, Status::OK);
@@ -81,16 +83,7 @@ fn a_refused_object_is_offered_again() {
 #[test]
 fn after_a_restart_of_the_bus_everything_is_there_again() {
     let mut desk = offered();
-    desk.feed(
-        Kind::Invoke,
-        9,
-        42,
-        incoming("echo").nested(attr::DATA, &[]),
-    );
-    let outputs = desk.outputs();
-    let [Output::Request(1, request)] = &outputs[..] else {
-        panic!("{outputs:?}");
-    };
+    let request = requested(&mut desk);
     let old = request.ticket;
     let seq = desk.call_until_invoke(7, 77);
     desk.protocol.closed();
