@@ -25,6 +25,8 @@
 //!   who comes and goes, and makes a `Report` of what answered; it remembers the last day.
 //! * [`spool`] gives each report its identity (boot id, seq) and keeps it in files until the API has
 //!   accepted it; bounded, and what did not fit is declared.
+//! * [`lookup`] turns names into addresses on threads of its own, so that a silent resolver holds up
+//!   neither the broker link nor the end of the process.
 //! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only. The agent's
 //!   one HTTP client is here; [`tls`] says which servers it and the broker link believe.
 //! * [`mqtt`] keeps a session with the broker: presence, payloads in, replies out.
@@ -54,6 +56,7 @@ pub mod health;
 pub mod jobs;
 pub mod lock;
 pub mod logging;
+pub mod lookup;
 pub mod mac;
 pub mod mqtt;
 pub mod outage;

@@ -12,12 +12,14 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Name look-ups; everything else happens on this thread.
-        .max_blocking_threads(2)
-        .thread_stack_size(256 << 10)
         .build();
     let ran = match runtime {
-        Ok(runtime) => runtime.block_on(run(command)),
+        Ok(runtime) => {
+            let ran = runtime.block_on(run(command));
+            // Whatever a library still does beside this thread does not hold up the end.
+            runtime.shutdown_background();
+            ran
+        }
         Err(error) => Err((format!("cannot start: {error}"), 1)),
     };
     ran.unwrap_or_else(|(message, code)| {
