@@ -1,6 +1,7 @@
 //! Health in a real network: namespaces, the C library's resolver, dnsmasq, and the agent as a process.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod lookups;
 mod site;
 
 use std::future::Future;

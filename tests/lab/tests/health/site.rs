@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,8 @@ pub(crate) struct Site {
     device: String,
     world: String,
     resolver: Option<Child>,
+    /// A resolver that takes questions and never answers.
+    upstream: Option<UdpSocket>,
     /// What the web server answers with, an HTTP status.
     web: Arc<AtomicU16>,
     dir: TempDir,
@@ -62,6 +64,7 @@ impl Site {
             device: format!("smd{id}"),
             world: format!("smw{id}"),
             resolver: None,
+            upstream: None,
             web: Arc::new(AtomicU16::new(204)),
             dir: tempfile::tempdir().unwrap(),
         };
@@ -109,13 +112,18 @@ impl Site {
     }
 
     /// A listener in the world.
-    fn listen(&self, address: &'static str) -> TcpListener {
+    pub(crate) fn listen(&self, address: &'static str) -> TcpListener {
+        self.in_world(move || TcpListener::bind(address).unwrap())
+    }
+
+    /// Opens a socket in the world.
+    fn in_world<T: Send + 'static>(&self, open: impl FnOnce() -> T + Send + 'static) -> T {
         let namespace = fs::File::open(Path::new("/run/netns").join(&self.world)).unwrap();
-        // A thread enters the namespace; what it opens stays there.
+        // A thread enters the namespace; its sockets stay there.
         let entered = std::thread::spawn(move || {
             let network = Some(LinkNameSpaceType::Network);
             move_into_link_name_space(namespace.as_fd(), network).unwrap();
-            TcpListener::bind(address).unwrap()
+            open()
         });
         entered.join().unwrap()
     }
@@ -138,8 +146,25 @@ impl Site {
     /// Starts the resolver anew, so that `health.example` has this address and `web.example` its true
     /// one; every other name is refused.
     pub(crate) fn resolver(&mut self, health: &str) {
+        let names = [("health.example", health), ("web.example", "6.6.6.6")];
+        self.resolver_of(&names, None);
+    }
+
+    /// Starts the resolver anew, so that `name` has this address and every other name waits for an
+    /// upstream resolver that never answers. It is three name servers for the device, for each of which the
+    /// C library waits.
+    pub(crate) fn resolver_with_a_dead_upstream(&mut self, name: &str, address: &str) {
+        let three = "nameserver 192.0.2.1\n".repeat(3);
+        fs::write(self.etc().join("resolv.conf"), three).unwrap();
+        let upstream = self.in_world(|| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let port = upstream.local_addr().unwrap().port();
+        self.resolver_of(&[(name, address)], Some(port));
+        self.upstream = Some(upstream);
+    }
+
+    fn resolver_of(&mut self, names: &[(&str, &str)], upstream: Option<u16>) {
         self.no_resolver();
-        let arguments = [
+        let mut arguments = vec![
             "--keep-in-foreground".to_owned(),
             "--conf-file=/dev/null".to_owned(),
             "--no-resolv".to_owned(),
@@ -148,9 +173,14 @@ impl Site {
             "--pid-file=".to_owned(),
             "--bind-interfaces".to_owned(),
             "--listen-address=192.0.2.1".to_owned(),
-            format!("--address=/health.example/{health}"),
-            "--address=/web.example/6.6.6.6".to_owned(),
         ];
+        let known = names.iter();
+        for (name, address) in known {
+            arguments.push(format!("--address=/{name}/{address}"));
+            // No other kind of address is asked for upstream.
+            arguments.push(format!("--local=/{name}/"));
+        }
+        arguments.extend(upstream.map(|port| format!("--server=127.0.0.1#{port}")));
         let child = Command::new("ip")
             .args(["netns", "exec", &self.world, "dnsmasq"])
             .args(arguments)
@@ -158,7 +188,10 @@ impl Site {
             .spawn();
         self.resolver = Some(child.unwrap());
         let end = Instant::now() + DEADLINE;
-        while !self.resolves("health.example", health) {
+        while !names
+            .iter()
+            .all(|(name, address)| self.resolves(name, address))
+        {
             assert!(Instant::now() < end, "dnsmasq does not answer");
         }
     }
