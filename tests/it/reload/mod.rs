@@ -1,0 +1,5 @@
+//! The agent as a process while its settings change.
+
+mod desk;
+mod files;
+mod parts;
