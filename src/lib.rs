@@ -53,6 +53,7 @@ pub mod crash;
 pub mod durable;
 pub mod file;
 pub mod health;
+pub mod http;
 pub mod jobs;
 pub mod lock;
 pub mod logging;

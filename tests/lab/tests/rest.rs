@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use socketman::clock::Pace;
 use socketman::config::{ApiAuth, Config, Secret};
+use socketman::http::Facts;
 use socketman::jobs::{self, Decision, Source};
+use socketman::lookup::Resolver;
 use socketman::rest;
-use socketman::upload::Facts;
 use socketman_lab::agent_binary;
 use socketman_lab::collector::{Collector, Mode, Record, Request};
 use socketman_lab::lab::Lab;
@@ -78,6 +79,7 @@ impl Site {
         let part = rest::Part {
             config,
             mac: MAC.into(),
+            resolver: Resolver::system("lookup"),
             replies: outlets.api,
             facts: facts_sender,
             health: health_known,
@@ -354,6 +356,7 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
     let part = rest::Part {
         config: Arc::new(config),
         mac: MAC.into(),
+        resolver: Resolver::system("lookup"),
         replies,
         facts,
         health: site.health.subscribe(),

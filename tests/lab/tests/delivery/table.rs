@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use serde_json::Value;
-use socketman::upload::http::REQUEST_TIMEOUT;
+use socketman::http::SHORTEST;
 use socketman_lab::collector::{Collector, Mode};
 
 use crate::agent::{collector, config, report, seqs, Agent, DEADLINE};
@@ -115,7 +115,7 @@ async fn an_answer_of_10_mb_is_read_in_part_and_is_an_error() {
 async fn a_server_that_drips_its_answer_is_left_in_time() {
     let begun = Instant::now();
     keeps_the_reports(Mode::Drip, &["no answer in time"]).await;
-    assert!(begun.elapsed() >= REQUEST_TIMEOUT);
+    assert!(begun.elapsed() >= SHORTEST);
 }
 
 /// Everything is there after `fault` is over, which is told in one of these words.
@@ -125,7 +125,7 @@ async fn keeps_the_reports(fault: Mode, words: &[&str]) {
     collector.set(fault).await.unwrap();
     let agent = Agent::start(tmp.path(), config(collector.url("/")));
     append(&agent, 3).await;
-    let wait = REQUEST_TIMEOUT + DEADLINE;
+    let wait = SHORTEST + DEADLINE;
     let mut facts = agent.facts.clone();
     let failed = facts.wait_for(|facts| facts.last_error.is_some());
     let failed = tokio::time::timeout(wait, failed).await.unwrap().unwrap();
