@@ -119,9 +119,8 @@ fn system(error: &io::Error) -> String {
 /// What the server sent is no HTTP, or nothing.
 fn spoken(error: Option<&hyper::Error>) -> String {
     match error {
-        Some(error) if error.is_parse_too_large() => "its head is too long".into(),
         Some(error) if error.is_parse() => {
-            "it is not HTTP; does the URL name the right port?".into()
+            "it is not HTTP, or its head is too long; does the URL name the API?".into()
         }
         _ => "the server ends the connection".into(),
     }
