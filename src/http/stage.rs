@@ -60,3 +60,46 @@ pub(super) async fn connected_too_late(mut stage: watch::Receiver<Stage>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn look_up_and_connection_take_nothing_of_the_time_of_the_request() {
+        let (stage, known) = watch::channel(Stage::Kept(Instant::now()));
+        let second = Duration::from_secs(1);
+        let way = async {
+            stage.send_replace(Stage::LookUp);
+            sleep(6 * second).await;
+            stage.send_replace(Stage::Connecting(Instant::now() + 15 * second));
+            sleep(14 * second).await;
+            stage.send_replace(Stage::Opened(Instant::now()));
+            std::future::pending::<()>().await
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            () = connected_for(known, 30 * second) => {}
+            () = way => {}
+        }
+        assert_eq!(begun.elapsed().as_secs(), 6 + 14 + 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_up_takes_nothing_of_the_time_of_the_connection() {
+        let (stage, known) = watch::channel(Stage::LookUp);
+        let second = Duration::from_secs(1);
+        let begun = Instant::now();
+        let look_up = async {
+            sleep(6 * second).await;
+            stage.send_replace(Stage::Connecting(Instant::now() + 15 * second));
+        };
+        tokio::join!(connected_too_late(known.clone()), look_up);
+        assert_eq!(begun.elapsed().as_secs(), 6 + 15);
+        stage.send_replace(Stage::Opened(Instant::now()));
+        let late = timeout(100 * second, connected_too_late(known));
+        late.await.unwrap_err();
+    }
+}

@@ -1,5 +1,10 @@
 //! What the client makes of servers, each a listener of the test.
 
+mod answers;
+mod connections;
+mod deadlines;
+mod hosts;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::lookup::Resolver;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -33,9 +38,15 @@ fn client(url: &str) -> (Client, Endpoint) {
 async fn take_request(socket: &mut TcpStream) -> String {
     let mut asked = Vec::new();
     while !asked.ends_with(b"\r\n\r\n{}") {
-        assert!(socket.read_buf(&mut asked).await.unwrap() > 0);
+        let count = socket.read_buf(&mut asked).await.unwrap();
+        assert!(count > 0, "half a request");
     }
     String::from_utf8(asked).unwrap()
+}
+
+/// Ends a connection with RST.
+fn reset(socket: TcpStream) {
+    socket.set_zero_linger().unwrap();
 }
 
 async fn answer(socket: &mut TcpStream, text: &str) -> String {
@@ -64,33 +75,4 @@ fn a_request_has_half_a_minute_and_a_second_for_every_512_bytes() {
     for (len, seconds) in [(0, 30), (511, 30), (512, 31), (128 << 10, 286)] {
         assert_eq!(deadline(len), Duration::from_secs(seconds), "{len}");
     }
-}
-
-#[tokio::test]
-async fn a_connection_is_kept_for_the_next_request() {
-    let (listener, mut client, to) = site("me:%26pass@", "/a?b=c").await;
-    let server = async {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        let asked = answer(&mut socket, OK).await;
-        answer(&mut socket, OK).await;
-        asked
-    };
-    let requests = async {
-        for _ in 0..2 {
-            assert_eq!(post(&mut client, &to).await.answer, Answer::Accepted);
-        }
-    };
-    let (asked, ()) = in_time(async { tokio::join!(server, requests) }).await;
-    assert!(asked.starts_with("POST /a?b=c HTTP/1.1\r\n"), "{asked}");
-    let asked = asked.to_lowercase();
-    // me:&pass
-    assert!(
-        asked.contains("authorization: basic bwu6jnbhc3m=\r\n"),
-        "{asked}"
-    );
-    let host = format!("host: {}\r\n", listener.local_addr().unwrap());
-    assert!(asked.contains(&host), "{asked}");
-    assert!(asked.contains("user-agent: socketman/"), "{asked}");
-    assert!(asked.contains("content-length: 2\r\n"), "{asked}");
-    assert!(!asked.contains("accept-encoding"), "{asked}");
 }
