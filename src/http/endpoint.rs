@@ -190,6 +190,22 @@ mod tests {
     }
 
     #[test]
+    fn only_https_with_its_certificates_checked_is_verified() {
+        for (url, insecure, verified) in [
+            ("https://h", false, true),
+            ("https://h", true, false),
+            ("http://h", false, false),
+        ] {
+            let config = Config {
+                insecure,
+                ..Config::default()
+            };
+            let endpoint = Endpoint::new("stats_url", url, &config, "m").unwrap();
+            assert_eq!(endpoint.is_verified(), verified, "{url} {insecure}");
+        }
+    }
+
+    #[test]
     fn what_is_not_http_is_refused_by_the_name_of_its_option() {
         let unset = endpoint("", "secret", ApiAuth::Query).map(|_| ());
         assert_eq!(unset.unwrap_err().to_string(), "stats_url is not set");

@@ -150,9 +150,9 @@ impl Link {
         let host = to.host().to_owned();
         let sent = self.client.send(Method::POST, to, body, within);
         let Reply { mut answer, date } = sent.await?;
+        let verdict = self.health.borrow().verdict;
         // No portal can answer over TLS that was verified.
-        let portal = self.health.borrow().verdict == Some(Verdict::CaptivePortal);
-        if portal && !to.is_verified() {
+        if verdict == Some(Verdict::CaptivePortal) && !to.is_verified() {
             answer = answer.under_a_portal();
         }
         if answer.is_the_apis() {

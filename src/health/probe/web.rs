@@ -221,11 +221,16 @@ mod tests {
         let chunked =
             format!("{ok}transfer-encoding: chunked\r\n\r\n4\r\nSucc\r\n4\r\ness.\r\n0\r\n\r\n");
         let short = format!("{ok}content-length: 4\r\n\r\nSucc");
+        let cut = format!("{ok}content-length: 70000\r\n\r\nSuccess");
+        let endless = format!("{ok}transfer-encoding: chunked\r\n\r\n7\r\nSuccess\r\nzz");
         for (answer, body, expected) in [
             ("HTTP/1.1 204 No Content\r\n\r\n", "", Ok),
             ("HTTP/1.1 204 No Content\r\n\r\n", "Success", Ok),
             (&page, "Success", Ok),
             (&chunked, "Success", Ok),
+            (&cut, "Success", Ok),
+            (&endless, "Success", Ok),
+            (&cut, "Success and more", Foreign),
             (&page, "success", Foreign),
             (&short, "Success", Foreign),
             (&page, "", Foreign),
@@ -240,6 +245,39 @@ mod tests {
         ] {
             assert_eq!(result(answer, body).await, expected, "{answer} {body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_portal_with_a_sloppy_head_is_a_portal() {
+        for head in [
+            "HTTP/1.1 302 Found\r\nlocation : http://portal.example/login\r\n",
+            "HTTP/1.1 302 Found\r\nlocation: http://portal.example/login\r\nno colon\r\n",
+            "HTTP/1.0 302 Found\nlocation: http://portal.example/login\n",
+        ] {
+            let (web, _) = answered(&format!("{head}\r\n"), "").await;
+            assert_eq!(web.result, WebResult::Foreign, "{head}");
+            assert_eq!(web.location.as_deref(), Some("http://portal.example/login"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn interim_answers_without_end_are_no_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let check = WebCheck::new(&url, "", &Resolver::silent()).unwrap();
+        let serve = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            while socket
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                .await
+                .is_ok()
+            {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let (web, ()) = tokio::join!(check.ask(), serve);
+        assert_eq!(web.error.as_deref(), Some("no answer within 6 s"));
+        assert_eq!((web.result, web.ms / 1000), (WebResult::Failed, 6));
     }
 
     #[tokio::test]

@@ -238,7 +238,7 @@ async fn results_wait(fault: Mode, why: &str) {
 
 #[tokio::test]
 async fn results_wait_for_an_api_that_is_down() {
-    results_wait(Mode::Down, "Connection refused").await;
+    results_wait(Mode::Down, "connection refused").await;
 }
 
 #[tokio::test]
@@ -252,6 +252,18 @@ async fn results_are_kept_and_sent_again_whatever_is_wrong_with_the_api() {
     results_wait(Mode::Status(503, Some(1)), "asked again in 1 s").await;
     results_wait(Mode::Status(500, None), "answered 500").await;
     results_wait(Mode::Status(302, None), "a redirect").await;
+}
+
+#[tokio::test]
+async fn a_result_is_accepted_by_the_head_of_the_answer_however_its_body_ends() {
+    for mode in [Mode::Drip, Mode::Huge] {
+        let site = Site::new(|_| {}).await;
+        site.api.set(mode).await.unwrap();
+        site.job("1", "echo 1").await;
+        let facts = site.facts(|facts| facts.last_ok.is_some()).await;
+        assert_eq!(facts.last_error, None, "{mode:?}");
+        site.stop().await;
+    }
 }
 
 #[tokio::test]
