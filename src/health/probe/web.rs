@@ -267,6 +267,7 @@ mod tests {
         let check = WebCheck::new(&url, "", &Resolver::silent()).unwrap();
         let serve = async {
             let (mut socket, _) = listener.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
             while socket
                 .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
                 .await
