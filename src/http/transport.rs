@@ -83,10 +83,8 @@ impl Transport {
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_ignore_invalid_headers_in_responses(true)
             .http1_max_headers(MAX_HEADERS);
-        let client = builder.build();
-        let client = client.map_err(|error| Trouble::Setup(error.without_url().to_string()))?;
         Ok(Transport {
-            client,
+            client: builder.build().map_err(|_| Trouble::Setup)?,
             addresses: Arc::clone(addresses),
         })
     }

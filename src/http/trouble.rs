@@ -26,8 +26,8 @@ pub enum Trouble {
     Tls(String),
     #[error("the URL cannot stand in a request")]
     Url,
-    #[error("the HTTP client cannot be set up: {0}")]
-    Setup(String),
+    #[error("the HTTP client cannot be set up")]
+    Setup,
 }
 
 impl Trouble {
