@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::ring;
+use rustls::RootCertStore;
 
 use crate::config::{Config, FileError, Problem};
 
@@ -95,6 +96,16 @@ pub fn for_api(config: &Config) -> Result<ClientConfig, TlsError> {
 pub fn for_pages() -> Result<ClientConfig, TlsError> {
     let roots = roots::of_the_system()?;
     let builder = versions()?.with_root_certificates(roots);
+    Ok(frugal(builder.with_no_client_auth()))
+}
+
+/// For a client of http alone: it believes no server.
+///
+/// # Errors
+///
+/// The provider has no usable cipher suites.
+pub fn for_nobody() -> Result<ClientConfig, TlsError> {
+    let builder = versions()?.with_root_certificates(RootCertStore::empty());
     Ok(frugal(builder.with_no_client_auth()))
 }
 

@@ -58,7 +58,8 @@ fn there_is_one_tls_stack_with_one_provider() {
 fn the_agent_stays_small() {
     let crates = tree(&["-p", "socketman", "-e", "normal"]);
     let linked: usize = crates.values().map(Vec::len).sum();
-    assert!(linked <= 100, "{linked} crates");
+    // 104 with reqwest; each one more is built for every router.
+    assert!(linked <= 108, "{linked} crates");
     for never in [
         "regex",
         "h2",

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use socketman::clock::Pace;
 use socketman::config::{ApiAuth, Config, Secret};
+use socketman::http::Facts;
 use socketman::jobs::{self, Decision, Source};
+use socketman::lookup::Resolver;
 use socketman::rest;
-use socketman::upload::Facts;
 use socketman_lab::agent_binary;
 use socketman_lab::collector::{Collector, Mode, Record, Request};
 use socketman_lab::lab::Lab;
@@ -77,6 +78,7 @@ impl Site {
         let part = rest::Part {
             config,
             mac: MAC.into(),
+            resolver: Resolver::system("lookup"),
             replies: outlets.api,
             facts: facts_sender,
             health: health_known,
@@ -235,7 +237,7 @@ async fn results_wait(fault: Mode, why: &str) {
 
 #[tokio::test]
 async fn results_wait_for_an_api_that_is_down() {
-    results_wait(Mode::Down, "Connection refused").await;
+    results_wait(Mode::Down, "connection refused").await;
 }
 
 #[tokio::test]
@@ -249,6 +251,18 @@ async fn results_are_kept_and_sent_again_whatever_is_wrong_with_the_api() {
     results_wait(Mode::Status(503, Some(1)), "asked again in 1 s").await;
     results_wait(Mode::Status(500, None), "answered 500").await;
     results_wait(Mode::Status(302, None), "a redirect").await;
+}
+
+#[tokio::test]
+async fn a_result_is_accepted_by_the_head_of_the_answer_however_its_body_ends() {
+    for mode in [Mode::Drip, Mode::Huge] {
+        let site = Site::new(|_| {}).await;
+        site.api.set(mode).await.unwrap();
+        site.job("1", "echo 1").await;
+        let facts = site.facts(|facts| facts.last_ok.is_some()).await;
+        assert_eq!(facts.last_error, None, "{mode:?}");
+        site.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -353,6 +367,7 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
     let part = rest::Part {
         config: Arc::new(config),
         mac: MAC.into(),
+        resolver: Resolver::system("lookup"),
         replies,
         facts,
         health: site.health.subscribe(),

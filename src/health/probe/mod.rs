@@ -15,13 +15,13 @@ use tokio::time::Instant;
 
 use crate::clock::epoch_seconds;
 use crate::config::Config;
+use crate::lookup::Resolver;
 
 pub use connect::Connect;
 pub use lookup::{Lookup, Resolved};
 pub use route::Route;
 pub use web::{Web, WebResult};
 
-use lookup::Resolver;
 use web::WebCheck;
 
 /// A probe has ended after this.
@@ -72,9 +72,8 @@ pub(super) struct Prober {
 
 impl Prober {
     /// `root` is the prefix of /proc and /sys.
-    pub(super) fn new(config: &Config, root: PathBuf) -> Self {
+    pub(super) fn new(config: &Config, root: PathBuf, resolver: Resolver) -> Self {
         let host = config.health_url.as_str();
-        let resolver = Resolver::system();
         Prober {
             root,
             health: (!host.is_empty()).then(|| (host.to_owned(), config.health_port)),
@@ -112,7 +111,7 @@ impl Prober {
         if let Ok(address) = bare.parse::<IpAddr>() {
             return (None, Connect::to(&[address], port).await);
         }
-        let lookup = self.resolver.look_up(host).await;
+        let lookup = Lookup::of(host, &self.resolver).await;
         let connect = Connect::to(&lookup.addresses, port).await;
         (Some(lookup), connect)
     }

@@ -6,20 +6,18 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use hyper::body::Incoming;
-use hyper::header::{HeaderMap, LOCATION};
-use hyper::{Method, Response};
-use rustls::ClientConfig;
+use reqwest::header::LOCATION;
+use reqwest::Response;
 use serde::Serialize;
 use tokio::time::{timeout, Instant};
-use url::Url;
+use url::{Host, Url};
 
-use super::lookup::{LookupError, Resolved, Resolver};
+use super::lookup::{self, Resolved};
 use super::millis;
 use crate::config::shown_url;
+use crate::http::{Addresses, Asked, Transport, Trouble};
+use crate::lookup::Resolver;
 use crate::tls::{self, TlsError};
-use crate::upload::connection::{chunk, Connection, Server, Trouble};
 
 /// Time of the server for everything, the look-up included.
 const WITHIN: Duration = Duration::from_secs(6);
@@ -63,18 +61,15 @@ pub struct Web {
 /// What is asked for, and what is to come.
 pub(super) struct WebCheck {
     url: Url,
-    server: Server,
     body: String,
-    resolver: Resolver,
-    /// Made for the first check; none for http.
-    tls: OnceLock<Option<Arc<ClientConfig>>>,
+    addresses: Arc<Addresses>,
+    /// Made for the first check.
+    transport: OnceLock<Transport>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
-    #[error("cannot connect: {0}")]
-    Lookup(#[from] LookupError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
@@ -84,17 +79,15 @@ enum Failed {
 impl WebCheck {
     /// `None` for an empty URL, which switches the check off.
     pub(super) fn new(url: &str, body: &str, resolver: &Resolver) -> Option<Self> {
-        let parsed = Url::parse(url).ok();
-        let server = parsed.as_ref().and_then(Server::of);
-        if server.is_none() && !url.is_empty() {
+        let parsed = Url::parse(url).ok().filter(Url::has_host);
+        if parsed.is_none() && !url.is_empty() {
             log::warn!("'web_url' is not a URL: the web check is off");
         }
         Some(WebCheck {
             url: parsed?,
-            server: server?,
             body: body.to_owned(),
-            resolver: resolver.clone(),
-            tls: OnceLock::new(),
+            addresses: Addresses::new(resolver.clone(), lookup::WITHIN),
+            transport: OnceLock::new(),
         })
     }
 
@@ -120,20 +113,16 @@ impl WebCheck {
     }
 
     async fn answer(&self, web: &mut Web) -> Result<(), Failed> {
-        let addresses = match self.server.address() {
-            Ok(address) => vec![address],
-            Err(name) => {
-                let found = self.resolver.addresses(name).await;
-                let resolved = found
-                    .as_ref()
-                    .map_or_else(LookupError::resolved, |_| Resolved::Found);
-                web.lookup = Some(resolved);
-                found?
-            }
-        };
-        let mut connection = Connection::open(&self.server, &addresses, self.tls()?).await?;
-        let page = connection.send((Method::GET, &self.url, HeaderMap::new(), Bytes::new()));
-        let mut response = page.await?;
+        let transport = self.transport()?;
+        let is_name = matches!(self.url.host(), Some(Host::Domain(_)));
+        // The look-up has a shorter deadline than the check.
+        web.lookup = is_name.then_some(Resolved::Found);
+        let asked = Asked::page(self.url.clone());
+        let sent = transport.send(&asked, WITHIN).await;
+        if let (Err(Trouble::Lookup(error)), true) = (&sent, is_name) {
+            web.lookup = Some(Resolved::from(error));
+        }
+        let mut response = sent?;
         let status = response.status().as_u16();
         web.status = Some(status);
         web.location = location(&response);
@@ -141,7 +130,7 @@ impl WebCheck {
             204 => WebResult::Ok,
             // Without a body to expect, any page would do, a portal's too.
             200 if self.body.is_empty() => WebResult::Foreign,
-            200 => match self.begins_right(&mut response).await? {
+            200 => match self.begins_right(&mut response).await {
                 true => WebResult::Ok,
                 false => WebResult::Foreign,
             },
@@ -152,36 +141,39 @@ impl WebCheck {
         Ok(())
     }
 
-    fn tls(&self) -> Result<Option<Arc<ClientConfig>>, TlsError> {
-        if let Some(made) = self.tls.get() {
-            return Ok(made.clone());
+    fn transport(&self) -> Result<&Transport, Failed> {
+        if let Some(made) = self.transport.get() {
+            return Ok(made);
         }
-        let made = match self.server.is_https() {
-            true => Some(Arc::new(tls::for_pages()?)),
-            false => None,
+        let tls = match self.url.scheme() {
+            "https" => tls::for_pages()?,
+            _ => tls::for_nobody()?,
         };
-        Ok(self.tls.get_or_init(|| made).clone())
+        // A connection that was kept would say nothing of the way there.
+        let made = Transport::new(tls, &self.addresses, false)?;
+        Ok(self.transport.get_or_init(|| made))
     }
 
-    /// Does the body begin as it should? No more of it is read than that takes.
-    async fn begins_right(&self, response: &mut Response<Incoming>) -> Result<bool, Trouble> {
+    /// Does the body begin as it should? No more of it is read than that takes, and how it ends, or
+    /// breaks off, decides nothing.
+    async fn begins_right(&self, response: &mut Response) -> bool {
         let mut left = self.body.as_bytes();
         while !left.is_empty() {
-            let Some(chunk) = chunk(response).await? else {
-                return Ok(false);
+            let Ok(Some(chunk)) = response.chunk().await else {
+                return false;
             };
             let (now, later) = left.split_at(left.len().min(chunk.len()));
             if chunk[..now.len()] != *now {
-                return Ok(false);
+                return false;
             }
             left = later;
         }
-        Ok(true)
+        true
     }
 }
 
 /// Where the answer leads, safe to show.
-fn location(response: &Response<Incoming>) -> Option<String> {
+fn location(response: &Response) -> Option<String> {
     let to = response.headers().get(LOCATION)?.as_bytes();
     let shown = shown_url(&String::from_utf8_lossy(to));
     let safe = shown.chars().take(LOCATION_MAX);
@@ -199,7 +191,7 @@ mod tests {
     async fn answered(answer: &str, body: &str) -> (Web, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://u:p@{}/check?key=1", listener.local_addr().unwrap());
-        let check = WebCheck::new(&url, body, &Resolver::system()).unwrap();
+        let check = WebCheck::new(&url, body, &Resolver::system("lookup")).unwrap();
         let serve = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut asked = Vec::new();
@@ -229,11 +221,16 @@ mod tests {
         let chunked =
             format!("{ok}transfer-encoding: chunked\r\n\r\n4\r\nSucc\r\n4\r\ness.\r\n0\r\n\r\n");
         let short = format!("{ok}content-length: 4\r\n\r\nSucc");
+        let cut = format!("{ok}content-length: 70000\r\n\r\nSuccess");
+        let endless = format!("{ok}transfer-encoding: chunked\r\n\r\n7\r\nSuccess\r\nzz");
         for (answer, body, expected) in [
             ("HTTP/1.1 204 No Content\r\n\r\n", "", Ok),
             ("HTTP/1.1 204 No Content\r\n\r\n", "Success", Ok),
             (&page, "Success", Ok),
             (&chunked, "Success", Ok),
+            (&cut, "Success", Ok),
+            (&endless, "Success", Ok),
+            (&cut, "Success and more", Foreign),
             (&page, "success", Foreign),
             (&short, "Success", Foreign),
             (&page, "", Foreign),
@@ -248,6 +245,40 @@ mod tests {
         ] {
             assert_eq!(result(answer, body).await, expected, "{answer} {body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_portal_with_a_sloppy_head_is_a_portal() {
+        for head in [
+            "HTTP/1.1 302 Found\r\nlocation : http://portal.example/login\r\n",
+            "HTTP/1.1 302 Found\r\nlocation: http://portal.example/login\r\nno colon\r\n",
+            "HTTP/1.0 302 Found\nlocation: http://portal.example/login\n",
+        ] {
+            let (web, _) = answered(&format!("{head}\r\n"), "").await;
+            assert_eq!(web.result, WebResult::Foreign, "{head}");
+            assert_eq!(web.location.as_deref(), Some("http://portal.example/login"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn interim_answers_without_end_are_no_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let check = WebCheck::new(&url, "", &Resolver::silent()).unwrap();
+        let serve = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+            while socket
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                .await
+                .is_ok()
+            {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let (web, ()) = tokio::join!(check.ask(), serve);
+        assert_eq!(web.error.as_deref(), Some("no answer within 6 s"));
+        assert_eq!((web.result, web.ms / 1000), (WebResult::Failed, 6));
     }
 
     #[tokio::test]
@@ -287,7 +318,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
-        let resolver = Resolver::system();
+        let resolver = Resolver::system("lookup");
         let web = WebCheck::new(&url, "", &resolver).unwrap().ask().await;
         assert_eq!(web.result, WebResult::Failed);
         assert!(web.error.unwrap().contains("refused"));

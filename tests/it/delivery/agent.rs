@@ -8,6 +8,7 @@ use serde_json::json;
 use socketman::clock::{Clock, Pace};
 use socketman::config::{Config, Secret};
 use socketman::health;
+use socketman::lookup::Resolver;
 use socketman::shutdown::{shutdown, Trigger};
 use socketman::spool::{self, Stamp};
 use socketman::upload;
@@ -66,6 +67,7 @@ impl Agent {
             config: Arc::new(config),
             mac: MAC.to_owned(),
             spool: spool.clone(),
+            resolver: Resolver::system("lookup"),
             health: health_known,
             facts: sender,
             asks,

@@ -46,7 +46,7 @@ async fn whatever_the_api_answers_of_itself_but_2xx_keeps_the_reports() {
 
 #[tokio::test]
 async fn a_refused_connection_keeps_the_reports() {
-    nothing_is_lost_over(Mode::Down, "cannot connect: Connection refused").await;
+    nothing_is_lost_over(Mode::Down, "cannot connect: connection refused").await;
 }
 
 #[tokio::test]

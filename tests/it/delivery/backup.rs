@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use socketman::config::Config;
-use socketman::upload::http::REQUEST_TIMEOUT;
+use socketman::http::SHORTEST;
 use socketman_lab::collector::{Collector, Mode, Record};
 use tempfile::TempDir;
 
@@ -87,7 +87,7 @@ async fn the_backup_is_tried_when_the_first_server_does_not_answer_in_time() {
     site.main.set(never).await.unwrap();
     let agent = site.agent();
     agent.append(2).await;
-    let within = REQUEST_TIMEOUT + DEADLINE;
+    let within = SHORTEST + DEADLINE;
     let arrived = |record: &Record| record.reports.len() == 2;
     site.backup.wait_for(within, arrived).await.unwrap();
     agent.reports_left(0).await;

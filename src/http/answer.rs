@@ -1,7 +1,10 @@
 //! What a server's answer means for what was sent.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+
+use super::date;
 
 /// A server may hold us off for this long at most.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
@@ -26,21 +29,27 @@ pub enum Answer {
     Refused { status: u16 },
 }
 
+/// What the head of an answer says.
+#[derive(Debug, Default)]
+pub(super) struct Head<'a> {
+    pub(super) status: u16,
+    pub(super) content_type: Option<Cow<'a, str>>,
+    pub(super) retry_after: Option<Cow<'a, str>>,
+    /// The server's clock, seconds since the epoch.
+    pub(super) date: Option<u64>,
+}
+
 impl Answer {
-    /// Judges a status, two header values and the beginning of the body.
-    pub fn judge(
-        status: u16,
-        content_type: Option<&str>,
-        retry_after: Option<&str>,
-        body: &[u8],
-    ) -> Self {
+    /// Judges the head and the beginning of the body.
+    pub(super) fn judge(head: &Head<'_>, body: &[u8]) -> Self {
+        let status = head.status;
         match status {
-            200..=299 if is_html(content_type, body) => Answer::Page { status },
+            200..=299 if is_html(head.content_type.as_deref(), body) => Answer::Page { status },
             200..=299 => Answer::Accepted,
             300..=399 => Answer::Redirect { status },
             429 | 503 => Answer::Busy {
                 status,
-                retry_after: retry_after.and_then(seconds),
+                retry_after: head.wait(),
             },
             _ => Answer::Refused { status },
         }
@@ -76,12 +85,12 @@ impl Answer {
     }
 
     /// Whether what was sent is too large.
-    pub(super) fn is_about_the_size(&self) -> bool {
+    pub fn is_about_the_size(&self) -> bool {
         matches!(self, Answer::Refused { status: 413 })
     }
 
     /// Whether it can only be the API's own.
-    pub(super) fn is_the_apis(&self) -> bool {
+    pub fn is_the_apis(&self) -> bool {
         !matches!(
             self,
             Answer::Page { .. } | Answer::Redirect { .. } | Answer::Captive { .. }
@@ -89,7 +98,8 @@ impl Answer {
     }
 
     /// The same answer, given while a captive portal was in the way.
-    pub(super) fn under_a_portal(self) -> Self {
+    #[must_use]
+    pub fn under_a_portal(self) -> Self {
         let status = match self {
             Answer::Accepted => 200,
             Answer::Page { status }
@@ -120,12 +130,18 @@ fn is_html(content_type: Option<&str>, body: &[u8]) -> bool {
     declared || body.trim_ascii_start().starts_with(b"<")
 }
 
-/// The seconds form of Retry-After; the date form needs a clock that is right and is not used.
-fn seconds(value: &str) -> Option<Duration> {
-    let digits =
-        Some(value.trim()).filter(|v| v.bytes().all(|b| b.is_ascii_digit()) && !v.is_empty())?;
-    let wait = digits.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs);
-    Some(wait.min(RETRY_AFTER_MAX))
+impl Head<'_> {
+    /// The wait that Retry-After asks for, at most an hour: a number of seconds, or a date. The date is
+    /// read by the clock that it was set by, the server's own; without `Date` it says nothing.
+    fn wait(&self) -> Option<Duration> {
+        let value = self.retry_after.as_deref()?.trim();
+        let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let wait = match is_number {
+            true => value.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs),
+            false => Duration::from_secs(date::parse(value)?.saturating_sub(self.date?)),
+        };
+        Some(wait.min(RETRY_AFTER_MAX))
+    }
 }
 
 impl fmt::Display for Answer {
@@ -157,7 +173,30 @@ mod tests {
     use super::*;
 
     fn judge(status: u16) -> Answer {
-        Answer::judge(status, Some("application/json"), None, b"{}")
+        typed(status, Some("application/json"), "{}")
+    }
+
+    fn typed(status: u16, content_type: Option<&str>, body: &str) -> Answer {
+        let head = Head {
+            status,
+            content_type: content_type.map(Cow::from),
+            ..Head::default()
+        };
+        Answer::judge(&head, body.as_bytes())
+    }
+
+    /// Seconds to wait after `Retry-After` of this value in an answer of this second.
+    fn wait(status: u16, retry_after: &str, date: Option<u64>) -> Option<u64> {
+        let head = Head {
+            status,
+            retry_after: Some(retry_after.into()),
+            date,
+            ..Head::default()
+        };
+        match Answer::judge(&head, b"") {
+            Answer::Busy { retry_after, .. } => retry_after.map(|wait| wait.as_secs()),
+            other => panic!("{other}"),
+        }
     }
 
     #[test]
@@ -172,14 +211,14 @@ mod tests {
             (Some("application/json"), " \r\n<!doctype html>"),
             (None, "\u{feff}<html>"),
         ] {
-            let answer = Answer::judge(200, content_type, None, body.as_bytes());
+            let answer = typed(200, content_type, body);
             assert_eq!(
                 answer,
                 Answer::Page { status: 200 },
                 "{content_type:?} {body:?}"
             );
         }
-        assert_eq!(Answer::judge(204, None, None, b""), Answer::Accepted);
+        assert_eq!(typed(204, None, ""), Answer::Accepted);
     }
 
     #[test]
@@ -190,7 +229,7 @@ mod tests {
         for status in [200, 204, 400, 401, 403, 413, 422, 429, 503] {
             assert!(!judge(status).is_the_servers(), "{status}");
         }
-        let page = Answer::judge(200, Some("text/html"), None, b"");
+        let page = typed(200, Some("text/html"), "");
         assert!(page.is_the_servers());
     }
 
@@ -225,20 +264,32 @@ mod tests {
 
     #[test]
     fn a_wait_asked_for_in_seconds_counts_up_to_an_hour() {
-        let busy = |status, value| match Answer::judge(status, None, Some(value), b"") {
-            Answer::Busy { retry_after, .. } => retry_after.map(|wait| wait.as_secs()),
-            other => panic!("{other}"),
-        };
-        assert_eq!(busy(429, "120"), Some(120));
-        assert_eq!(busy(503, " 7 "), Some(7));
-        assert_eq!(busy(503, "99999999999999999999999"), Some(3600));
-        assert_eq!(busy(503, "86400"), Some(3600));
-        for nonsense in ["", "-1", "+1", "1.5", "Fri, 31 Dec 1999 23:59:59 GMT"] {
-            assert_eq!(busy(429, nonsense), None, "{nonsense}");
+        let wait = |status, value| wait(status, value, None);
+        assert_eq!(wait(429, "120"), Some(120));
+        assert_eq!(wait(503, " 7 "), Some(7));
+        assert_eq!(wait(503, "99999999999999999999999"), Some(3600));
+        assert_eq!(wait(503, "86400"), Some(3600));
+        for nonsense in ["", "-1", "+1", "1.5", "soon"] {
+            assert_eq!(wait(429, nonsense), None, "{nonsense}");
         }
-        assert_eq!(
-            Answer::judge(500, None, Some("120"), b""),
-            Answer::Refused { status: 500 }
-        );
+        assert_eq!(judge(500), Answer::Refused { status: 500 });
+    }
+
+    #[test]
+    fn a_wait_asked_for_as_a_date_counts_from_the_servers_own_clock() {
+        let clock = Some(784_111_777);
+        for date in [
+            "Sun, 06 Nov 1994 08:50:17 GMT",
+            "Sunday, 06-Nov-94 08:50:17 GMT",
+            "Sun Nov  6 08:50:17 1994",
+        ] {
+            assert_eq!(wait(503, date, clock), Some(40), "{date}");
+            // By no clock of ours.
+            assert_eq!(wait(503, date, None), None, "{date}");
+        }
+        let later = "Sun, 06 Nov 1994 12:00:00 GMT";
+        assert_eq!(wait(429, later, clock), Some(3600));
+        let past = "Sun, 06 Nov 1994 08:00:00 GMT";
+        assert_eq!(wait(429, past, clock), Some(0));
     }
 }

@@ -1,13 +1,14 @@
 //! What is sent in a request, and how it is packed.
 
 use bytes::Bytes;
+use reqwest::header::HeaderValue;
 
 use crate::config::UploadFormat;
 
 /// The body of a request with the headers that describe it.
 #[derive(Debug, Clone)]
 pub struct Body {
-    pub content_type: String,
+    pub content_type: HeaderValue,
     /// The body as such is gzip.
     pub gzip: bool,
     pub bytes: Bytes,
@@ -17,7 +18,7 @@ impl Body {
     /// One JSON value, as it is.
     pub fn json(bytes: impl Into<Bytes>) -> Self {
         Body {
-            content_type: "application/json".to_owned(),
+            content_type: HeaderValue::from_static("application/json"),
             gzip: false,
             bytes: bytes.into(),
         }
@@ -28,7 +29,7 @@ impl Body {
         match format {
             UploadFormat::Multipart => form(&gzip),
             UploadFormat::Ndjson => Body {
-                content_type: "application/x-ndjson".to_owned(),
+                content_type: HeaderValue::from_static("application/x-ndjson"),
                 gzip: true,
                 bytes: gzip,
             },
@@ -46,8 +47,9 @@ fn form(data: &[u8]) -> Body {
          Content-Type: application/octet-stream\r\n\r\n"
     );
     let tail = format!("\r\n--{boundary}--\r\n");
+    let content_type = format!("multipart/form-data; boundary={boundary}");
     Body {
-        content_type: format!("multipart/form-data; boundary={boundary}"),
+        content_type: HeaderValue::try_from(content_type).expect("hex digits fit a header"),
         gzip: false,
         bytes: [head.as_bytes(), data, tail.as_bytes()].concat().into(),
     }

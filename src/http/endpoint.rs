@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use hyper::header::HeaderValue;
+use reqwest::header::HeaderValue;
 use url::Url;
 
-use super::http::HttpError;
+use super::client::HttpError;
 use crate::config::{ApiAuth, Config};
 
 /// Where requests go, and what lets them in.
@@ -19,6 +19,7 @@ pub struct Endpoint {
     host: String,
     query: Vec<(&'static str, String)>,
     bearer: Option<HeaderValue>,
+    insecure: bool,
 }
 
 impl Endpoint {
@@ -65,6 +66,7 @@ impl Endpoint {
             host,
             query,
             bearer,
+            insecure: config.insecure,
         })
     }
 
@@ -93,6 +95,11 @@ impl Endpoint {
     /// Value of the Authorization header, if there is one.
     pub(super) fn bearer(&self) -> Option<HeaderValue> {
         self.bearer.clone()
+    }
+
+    /// Whether nobody but the server can answer: over TLS, and its certificate is checked.
+    pub fn is_verified(&self) -> bool {
+        self.is_https() && !self.insecure
     }
 
     pub(super) fn is_https(&self) -> bool {
@@ -180,6 +187,22 @@ mod tests {
             "api.example.net"
         );
         assert_eq!(host("http://[::1]:8080/"), "[::1]:8080");
+    }
+
+    #[test]
+    fn only_https_with_its_certificates_checked_is_verified() {
+        for (url, insecure, verified) in [
+            ("https://h", false, true),
+            ("https://h", true, false),
+            ("http://h", false, false),
+        ] {
+            let config = Config {
+                insecure,
+                ..Config::default()
+            };
+            let endpoint = Endpoint::new("stats_url", url, &config, "m").unwrap();
+            assert_eq!(endpoint.is_verified(), verified, "{url} {insecure}");
+        }
     }
 
     #[test]
