@@ -3,6 +3,7 @@
 //! A portal answers for every server with a redirect or a page of its own. Redirects are not followed,
 //! no proxy is asked, and no token is sent.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -56,6 +57,9 @@ pub struct Web {
     /// What the resolver did; absent for an address in the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup: Option<Resolved>,
+    /// What the name in the URL resolves to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -108,6 +112,7 @@ impl WebCheck {
             status: None,
             location: None,
             lookup: None,
+            addresses: Vec::new(),
             error: None,
         };
         match timeout(WITHIN, self.answer(&mut web)).await {
@@ -128,7 +133,8 @@ impl WebCheck {
                     .as_ref()
                     .map_or_else(LookupError::resolved, |_| Resolved::Found);
                 web.lookup = Some(resolved);
-                found?
+                web.addresses = found?;
+                web.addresses.clone()
             }
         };
         let mut connection = Connection::open(&self.server, &addresses, self.tls()?).await?;

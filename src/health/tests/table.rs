@@ -1,5 +1,7 @@
 //! One row per fault: what is found, and what that comes to.
 
+use std::net::IpAddr;
+
 use super::super::facts::Verdict;
 use super::super::verdict::{code, is_degraded, Judgement};
 use super::*;
@@ -98,7 +100,7 @@ fn rows() -> Vec<Row> {
         row(
             "answer private",
             fine().resolves_to("10.0.0.1").web_fails(),
-            4,
+            1,
             Verdict::DnsHijacked,
         ),
         row(
@@ -113,20 +115,40 @@ fn rows() -> Vec<Row> {
         row(
             "answer the gateway's",
             fine().resolves_to("8.8.4.4").web_fails(),
-            4,
+            1,
             Verdict::DnsHijacked,
         ),
         row(
             "answer private, the page behind it foreign",
             fine().resolves_to("192.168.1.1").web_ends(Foreign, Found),
-            4,
+            1,
             Verdict::DnsHijacked,
         ),
         row(
             "answer private, the right page comes all the same",
             fine().resolves_to("192.168.1.1"),
-            9,
+            6,
             Verdict::Ok,
+        ),
+        row(
+            "answers private, and the right page comes from there",
+            fine()
+                .resolves_to("192.168.1.1")
+                .web_resolves_to("192.168.1.1"),
+            1,
+            Verdict::DnsHijacked,
+        ),
+        row(
+            "the name of the web check is blocked, the connection true",
+            fine().web_resolves_to("0.0.0.0").web_fails(),
+            4,
+            Verdict::Ok,
+        ),
+        row(
+            "the name of the web check leads to a page of the gateway, the connection is true",
+            fine().web_resolves_to("8.8.4.4").web_ends(Foreign, Found),
+            4,
+            Verdict::DnsHijacked,
         ),
         row(
             "web check answered with another page",
@@ -152,6 +174,121 @@ fn rows() -> Vec<Row> {
             1,
             Verdict::NoInternet,
         ),
+        row(
+            "a host of our own network accepts, no web check",
+            fine()
+                .of_our_choice()
+                .resolves_to("10.9.9.9")
+                .without_web_check(),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "a host of our own network accepts, the page of the world does not come",
+            fine()
+                .of_our_choice()
+                .resolves_to("10.9.9.9")
+                .web_resolves_to("10.9.9.9")
+                .web_fails(),
+            4,
+            Verdict::Ok,
+        ),
+        row(
+            "a host of our own network does not accept, no web check",
+            fine()
+                .of_our_choice()
+                .resolves_to("10.9.9.9")
+                .connection_fails()
+                .without_web_check(),
+            1,
+            Verdict::DnsHijacked,
+        ),
+        row(
+            "the right page comes from our own network, no health check",
+            fine()
+                .of_our_choice()
+                .web_resolves_to("10.9.9.9")
+                .without_health_check(),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "a page of our own network is another one, no health check",
+            fine()
+                .of_our_choice()
+                .web_resolves_to("10.9.9.9")
+                .web_ends(Foreign, Found)
+                .without_health_check(),
+            1,
+            Verdict::CaptivePortal,
+        ),
+        row(
+            "no default route in the tables, the world answers",
+            fine().with_no_route_in_the_tables(),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "no default route in the tables, the page comes",
+            fine().with_no_route_in_the_tables().connection_fails(),
+            6,
+            Verdict::Ok,
+        ),
+        row(
+            "no default route in the tables, a portal answers",
+            fine()
+                .with_no_route_in_the_tables()
+                .connection_fails()
+                .web_ends(Foreign, Found),
+            1,
+            Verdict::CaptivePortal,
+        ),
+        row(
+            "no default route, our own resolver answers with itself",
+            fine()
+                .with_no_route_in_the_tables()
+                .resolves_to("192.168.1.1")
+                .web_resolves_to("192.168.1.1")
+                .web_ends(Foreign, Found),
+            0,
+            Verdict::NoRoute,
+        ),
+        row(
+            "the device of one route has no link, the world answers by another",
+            unlinked(fine()),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "all checks off, a route",
+            fine().without_health_check().without_web_check(),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "all checks off, a route by a device without a link",
+            unlinked(fine().without_health_check().without_web_check()),
+            1,
+            Verdict::NoCarrier,
+        ),
+        row(
+            "all checks off, no route",
+            fine()
+                .without_route()
+                .without_health_check()
+                .without_web_check(),
+            0,
+            Verdict::NoRoute,
+        ),
+        Row {
+            server_fails: true,
+            ..row(
+                "world fine without a default route in the tables, server not",
+                fine().with_no_route_in_the_tables(),
+                9,
+                Verdict::ServerUnreachable,
+            )
+        },
         Row {
             server_fails: true,
             ..row(
@@ -188,9 +325,8 @@ fn each_fault_has_its_verdict_and_its_code() {
 
 #[test]
 fn a_check_that_is_switched_off_counts_as_the_other_does() {
-    let no_health =
-        |found: Findings| found.and(|found| (found.lookup, found.connect) = (None, None));
-    let no_web = |found: Findings| found.and(|found| found.web = None);
+    let no_health = Findings::without_health_check;
+    let no_web = Findings::without_web_check;
     for (found, expected) in [
         (no_health(fine()), 9),
         (no_health(fine().web_fails()), 1),
@@ -265,4 +401,93 @@ fn one_true_answer_among_false_ones_is_no_hijack() {
         lookup.addresses.push("fd00:64::1.1.1.1".parse().unwrap());
     });
     assert_eq!(Judgement::of(&found, false).verdict, Verdict::Ok);
+}
+
+/// Every combination of what the parts of a probe can find.
+fn all_findings() -> Vec<Findings> {
+    use Resolved::{Dead, NoSuchName};
+    type Change = fn(Findings) -> Findings;
+    let routes: [Change; 4] = [
+        |found| found,
+        |found| found.and(|found| found.route.carrier = Some(false)),
+        Findings::with_no_route_in_the_tables,
+        |found| {
+            let found = found.with_no_route_in_the_tables();
+            found.and(|found| found.route.address = Some(false))
+        },
+    ];
+    let healths: [Change; 7] = [
+        |found| found,
+        Findings::connection_fails,
+        |found| found.resolves_to("10.0.0.1"),
+        |found| found.resolves_to("10.0.0.1").connection_fails(),
+        |found| found.lookup_ends(Dead),
+        |found| found.lookup_ends(NoSuchName),
+        Findings::without_health_check,
+    ];
+    let webs: [Change; 8] = [
+        |found| found,
+        |found| found.web_resolves_to("10.0.0.1"),
+        Findings::web_fails,
+        |found| found.web_resolves_to("10.0.0.1").web_fails(),
+        |found| found.web_ends(WebResult::Foreign, Resolved::Found),
+        |found| {
+            let found = found.web_resolves_to("10.0.0.1");
+            found.web_ends(WebResult::Foreign, Resolved::Found)
+        },
+        |found| found.web_ends(WebResult::Failed, Dead),
+        Findings::without_web_check,
+    ];
+    let names: [Change; 2] = [|found| found, Findings::of_our_choice];
+    let mut all = Vec::new();
+    for route in routes {
+        for health in healths {
+            for web in webs {
+                all.extend(names.map(|name| name(web(health(route(fine()))))));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn code_and_verdict_never_contradict_each_other() {
+    use Verdict::*;
+    let false_one = |address: &IpAddr| address.to_string() == "10.0.0.1";
+    for found in all_findings() {
+        let public = found.public;
+        let connected = found
+            .connect
+            .as_ref()
+            .is_some_and(|one| one.error.is_none());
+        let private = found
+            .lookup
+            .as_ref()
+            .is_some_and(|one| one.addresses.iter().all(false_one));
+        let reached_host = connected && !(public.health && private);
+        let reached_page = found.web.as_ref().is_some_and(|web| {
+            let private = web.addresses.iter().all(false_one);
+            web.result == WebResult::Ok && !(public.web && private)
+        });
+        let reached = reached_host || reached_page;
+        let all_off = found.connect.is_none() && found.lookup.is_none() && found.web.is_none();
+        for server_fails in [false, true] {
+            let judged = Judgement::of(&found, server_fails);
+            let context = format!("{judged:?} server_fails {server_fails} {found:#?}");
+            // What was reached outranks every sign that it cannot be.
+            assert!(!reached || !judged.is_offline(), "{context}");
+            assert!(reached || all_off || judged.is_offline(), "{context}");
+            assert!([0, 1, 4, 6, 9].contains(&judged.code), "{context}");
+            assert!(judged.code != 0 || !found.route.found, "{context}");
+            let expected: &[Verdict] = match judged.code {
+                0 => &[NoCarrier, NoAddress, NoRoute],
+                1 => &[NoCarrier, DnsDead, DnsHijacked, CaptivePortal, NoInternet],
+                4 if server_fails => &[ServerUnreachable, DnsDead, DnsHijacked, CaptivePortal],
+                4 => &[Ok, DnsDead, DnsHijacked, CaptivePortal],
+                _ if server_fails => &[ServerUnreachable],
+                _ => &[Ok],
+            };
+            assert!(expected.contains(&judged.verdict), "{context}");
+        }
+    }
 }
