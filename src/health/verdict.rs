@@ -89,15 +89,15 @@ pub(super) fn code(found: &Findings) -> u8 {
     };
     let health = passed(checks.health, checks.web);
     let web = passed(checks.web, checks.health);
-    match health || web || has_way(found) {
+    match health || web || found.route.found || is_page_from_beyond(found) {
         true => 1 + 3 * u8::from(health) + 5 * u8::from(web),
         false => 0,
     }
 }
 
-/// There is a route, or a page came from the world that only a route can have brought.
-fn has_way(found: &Findings) -> bool {
-    found.route.found || (is_web_foreign(found) && !is_web_name_false(found))
+/// Another's page came from an address of the world: some way leads at least to a portal.
+fn is_page_from_beyond(found: &Findings) -> bool {
+    is_web_foreign(found) && !is_web_name_false(found)
 }
 
 fn verdict(found: &Findings, server_fails: bool) -> Verdict {
@@ -107,7 +107,7 @@ fn verdict(found: &Findings, server_fails: bool) -> Verdict {
     let is_page_foreign = is_web_foreign(found);
     // Nobody answered: what keeps packets from leaving comes first. The kernel keeps a route by a
     // device that has lost its link.
-    if code <= 1 && !(is_page_foreign && has_way(found)) {
+    if code <= 1 && !is_page_from_beyond(found) {
         if route.carrier == Some(false) {
             return Verdict::NoCarrier;
         }

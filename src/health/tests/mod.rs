@@ -1,5 +1,6 @@
 //! The verdicts, row by row, and the task in simulated time.
 
+mod combinations;
 mod table;
 mod task;
 
