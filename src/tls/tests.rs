@@ -240,8 +240,14 @@ fn a_certificate_of_version_1_is_shown_to_the_broker_with_its_key_in_any_form() 
             ..broker(&dir.join("ca.crt"))
         })
     };
-    for key in ["v1.key", "v1.sec1.key", "v1.params.key"] {
-        let config = with("v1.crt", key).unwrap();
+    for (certificate, key) in [
+        ("v1.crt", "v1.key"),
+        ("v1.crt", "v1.sec1.key"),
+        ("v1.crt", "v1.params.key"),
+        ("v1rsa.crt", "v1rsa.pkcs1.key"),
+        ("v1ed.crt", "v1ed.key"),
+    ] {
+        let config = with(certificate, key).unwrap();
         assert!(config.client_auth_cert_resolver.has_certs(), "{key}");
     }
     let told = |certificate, key| with(certificate, key).unwrap_err().to_string();

@@ -120,9 +120,14 @@ async fn mosquitto_takes_our_certificate_of_version_1_with_its_key_in_any_form()
         cafile.display()
     );
     let (_broker, port) = serve(dir.path(), &listener).await;
-    for key in ["v1.key", "v1.sec1.key", "v1.params.key"] {
+    for (certificate, key) in [
+        ("v1.crt", "v1.key"),
+        ("v1.crt", "v1.params.key"),
+        ("v1rsa.crt", "v1rsa.pkcs1.key"),
+        ("v1ed.crt", "v1ed.key"),
+    ] {
         let mut config = config(port, recorded("own.crt"));
-        config.tls_cert = Some(recorded("v1.crt"));
+        config.tls_cert = Some(recorded(certificate));
         config.tls_key = Some(SecretPath(recorded(key)));
         let link = Link::start(config);
         assert_eq!(link.connected(true).await.last_error, None, "{key}");
