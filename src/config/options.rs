@@ -95,7 +95,7 @@ pub static OPTIONS: &[Row] = &[
         "cacrt",
         Kind::OptionalPath(|c| &mut c.cacrt),
         "",
-        "CA certificates the broker is verified with (PEM); empty = those of the system",
+        "CA certificates the broker is verified with, or the broker's very own (PEM); empty = those of the system",
     ),
     Row::new(
         "tls_cert",
@@ -107,7 +107,7 @@ pub static OPTIONS: &[Row] = &[
         "tls_key",
         Kind::SecretPath(|c| &mut c.tls_key),
         "",
-        "private key of tls_cert (PEM)",
+        "private key of tls_cert (PEM, without a passphrase)",
     ),
     Row::new(
         "qos",

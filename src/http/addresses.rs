@@ -35,7 +35,9 @@ pub(crate) struct Addresses {
 #[derive(Debug, Default)]
 struct Tries {
     suspects: Suspects,
-    /// Of the name that was looked up for this request: not tried yet.
+    /// Of the name that was looked up for this request.
+    found: Vec<IpAddr>,
+    /// Those of them not tried yet.
     left: Vec<IpAddr>,
     /// What each connection of this request gets of [`CONNECT_WITHIN`].
     share: Duration,
@@ -80,7 +82,14 @@ impl Addresses {
 
     /// A request begins: its name is looked up again if it needs a connection.
     pub(super) fn begin(&self) {
-        self.tries().left.clear();
+        let mut tries = self.tries();
+        tries.found.clear();
+        tries.left.clear();
+    }
+
+    /// The addresses that the resolver had for this request; none if it was not asked.
+    pub(crate) fn found(&self) -> Vec<IpAddr> {
+        self.tries().found.clone()
     }
 
     /// Whether the server of this request has an address that was not tried.
@@ -130,6 +139,7 @@ impl Addresses {
             let rounds = of_v6.max(found.len() - of_v6).max(1);
             let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
             tries.share = (CONNECT_WITHIN / rounds).min(ADDRESS_WITHIN);
+            tries.found.clone_from(&found);
             tries.left = found;
         }
         let (addresses, share) = {

@@ -3,6 +3,7 @@
 //! A portal answers for every server with a redirect or a page of its own. Redirects are not followed,
 //! no proxy is asked, and no token is sent.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -54,6 +55,9 @@ pub struct Web {
     /// What the resolver did; absent for an address in the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup: Option<Resolved>,
+    /// What the name in the URL resolves to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -101,6 +105,7 @@ impl WebCheck {
             status: None,
             location: None,
             lookup: None,
+            addresses: Vec::new(),
             error: None,
         };
         match timeout(WITHIN, self.answer(&mut web)).await {
@@ -108,6 +113,7 @@ impl WebCheck {
             Ok(Err(error)) => web.error = Some(error.to_string()),
             Err(_) => web.error = Some(format!("no answer within {} s", WITHIN.as_secs())),
         }
+        web.addresses = self.addresses.found();
         web.ms = millis(start);
         web
     }

@@ -67,6 +67,19 @@ async fn verdict(client: &Client, wanted: &str) -> Value {
     last
 }
 
+/// Waits for a probe that found this, and returns the health after it.
+async fn probed(client: &Client, wanted: impl Fn(&Value) -> bool) -> Value {
+    let asked = async {
+        loop {
+            let health = ask(client, "probe").await.unwrap();
+            if wanted(&health["evidence"]["probe"]) {
+                return health;
+            }
+        }
+    };
+    within("a probe that finds what was set up", asked).await
+}
+
 #[tokio::test]
 async fn each_fault_of_a_real_network_gets_its_verdict_and_its_end_is_seen() {
     let binary = agent_binary::find().await.unwrap();
@@ -144,6 +157,31 @@ async fn each_fault_of_a_real_network_gets_its_verdict_and_its_end_is_seen() {
     assert_eq!(health["code"], 1, "{health:#}");
     site.world_ip("addr add 5.5.5.5/32 dev lo");
     site.world_ip("addr add 6.6.6.6/32 dev lo");
+    verdict(&client, "ok").await;
+
+    // Other ways out than a default route in the main table.
+    site.device_ip("rule add from all lookup 10");
+    site.device_ip("route add default via 192.0.2.1 table 10");
+    site.device_ip("route del default");
+    let health = probed(&client, |probe| probe["route"]["device"].is_null()).await;
+    assert_eq!(health["verdict"], "ok", "{health:#}");
+    assert_eq!(health["code"], 9, "{health:#}");
+    assert_eq!(health["evidence"]["probe"]["route"]["found"], true);
+    site.device_ip("route add 0.0.0.0/1 via 192.0.2.1");
+    site.device_ip("route add 128.0.0.0/1 via 192.0.2.1");
+    site.device_ip("route del default table 10");
+    site.device_ip("rule del lookup 10");
+    let health = probed(&client, |probe| probe["route"]["device"] == "wan").await;
+    assert_eq!(health["verdict"], "ok", "{health:#}");
+    assert_eq!(health["evidence"]["probe"]["route"]["gateway"], "192.0.2.1");
+    // Not all of the world, but all that is asked for.
+    site.device_ip("route del 128.0.0.0/1");
+    let health = probed(&client, |probe| probe["route"]["found"] == false).await;
+    assert_eq!(health["verdict"], "ok", "{health:#}");
+    assert_eq!(health["code"], 9, "{health:#}");
+    site.device_ip("route del 0.0.0.0/1");
+    verdict(&client, "no_route").await;
+    site.device_ip("route add default via 192.0.2.1");
     verdict(&client, "ok").await;
 
     // The route, the address, the link.

@@ -8,11 +8,13 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair,
+    KeyPair, SanType,
 };
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// When a certificate is valid.
@@ -25,6 +27,19 @@ pub(crate) enum Valid {
     In(u64),
 }
 
+impl Valid {
+    fn span(self) -> (SystemTime, SystemTime) {
+        let day = |n: u64| Duration::from_secs(n * 86_400);
+        // Half a day from the edge, so that the days that are told do not depend on the hour.
+        let now = SystemTime::now();
+        match self {
+            Valid::Now => (now - day(1), now + day(1)),
+            Valid::Until(days) => (now - day(days + 9), now - day(days) - day(1) / 2),
+            Valid::In(days) => (now + day(days) + day(1) / 2, now + day(days + 9)),
+        }
+    }
+}
+
 /// A certificate with its key.
 pub(crate) struct Leaf {
     pub(crate) certificate: rcgen::Certificate,
@@ -32,6 +47,21 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
+    /// One that is signed by itself; `ca` as `openssl req -x509` makes it.
+    pub(crate) fn self_signed(name: &str, valid: Valid, ca: bool) -> Self {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = match ca {
+            true => IsCa::Ca(BasicConstraints::Unconstrained),
+            false => IsCa::ExplicitNoCa,
+        };
+        let (from, to) = valid.span();
+        (params.not_before, params.not_after) = (from.into(), to.into());
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Leaf { certificate, key }
+    }
+
     /// Writes both as PEM, and says where.
     pub(crate) fn write(&self, dir: &Path, name: &str) -> (PathBuf, PathBuf) {
         let certificate = dir.join(format!("{name}.crt"));
@@ -77,15 +107,27 @@ impl Authority {
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
-        let day = |n: u64| Duration::from_secs(n * 86_400);
-        // Half a day from the edge, so that the days that are told do not depend on the hour.
-        let now = SystemTime::now();
-        let (from, to) = match valid {
-            Valid::Now => (now - day(1), now + day(1)),
-            Valid::Until(days) => (now - day(days + 9), now - day(days) - day(1) / 2),
-            Valid::In(days) => (now + day(days) + day(1) / 2, now + day(days + 9)),
-        };
+        let (from, to) = valid.span();
         (params.not_before, params.not_after) = (from.into(), to.into());
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Leaf { certificate, key }
+    }
+
+    /// A certificate for this name that is a CA's at the same time.
+    pub(crate) fn sign_ca(&self, name: &str) -> Leaf {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Leaf { certificate, key }
+    }
+
+    /// A certificate whose one name is this, of a host even if it looks like an address.
+    pub(crate) fn sign_name(&self, name: &str) -> Leaf {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::DnsName(name.try_into().unwrap())];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Leaf { certificate, key }
@@ -114,4 +156,27 @@ pub(crate) fn server(leaf: &Leaf, clients: Option<&Authority>) -> Arc<ServerConf
     let chain: Vec<CertificateDer<'static>> = vec![leaf.certificate.der().clone()];
     let key = PrivateKeyDer::try_from(leaf.key.serialize_der()).unwrap();
     Arc::new(builder.with_single_cert(chain, key).unwrap())
+}
+
+/// A file of tests/data/tls.
+pub(crate) fn recorded(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tls");
+    dir.join(name)
+}
+
+/// What a server shows that has a certificate and a key of tests/data/tls, whether they fit or not.
+pub(crate) fn recorded_server(certificate: &str, key: &str) -> Arc<ServerConfig> {
+    let certificate =
+        CertificateDer::from_pem_file(recorded(&format!("{certificate}.crt"))).unwrap();
+    let key = PrivateKeyDer::from_pem_file(recorded(&format!("{key}.key"))).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let shown = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+    let builder = ServerConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    Arc::new(
+        builder
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(shown)),
+    )
 }

@@ -98,10 +98,12 @@ async fn a_key_that_does_not_fit_or_is_none_is_told_without_its_path() {
     let garbage = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     let locked =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let passphrase =
+        "option 'tls_key': the key has a passphrase; remove it: openssl pkey -in OLD -out NEW";
     for (text, told) in [
         (other.as_str(), fit.as_str()),
         (garbage, none),
-        (locked, none),
+        (locked, passphrase),
         ("", none),
     ] {
         fs::write(&key, text).unwrap();

@@ -5,4 +5,5 @@ mod broker;
 mod client_certificate;
 mod link;
 mod mosquitto;
+mod pinned;
 mod status;

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use super::authority::{Authority, Valid};
+use super::authority::{recorded, Authority, Valid};
 use super::link::{config, error, Link, DEADLINE};
 
 /// mosquitto with these settings for its one listener.
@@ -78,4 +78,59 @@ async fn mosquitto_without_tls_is_told_from_one_with_a_bad_certificate() {
         error(config(port, cacrt)).await,
         "the server ends the connection in the TLS handshake; does it speak TLS?"
     );
+}
+
+/// The settings of a listener that shows a certificate of tests/data/tls.
+fn shows(name: &str) -> String {
+    let [certificate, key] = ["crt", "key"].map(|end| recorded(&format!("{name}.{end}")));
+    format!(
+        "certfile {}\nkeyfile {}",
+        certificate.display(),
+        key.display()
+    )
+}
+
+#[tokio::test]
+async fn mosquitto_with_its_own_self_signed_certificate_is_believed() {
+    let dir = TempDir::new().unwrap();
+    let (_broker, port) = serve(dir.path(), &shows("own")).await;
+    let link = Link::start(config(port, recorded("own.crt")));
+    assert_eq!(link.connected(true).await.last_error, None);
+    link.stop().await;
+}
+
+#[tokio::test]
+async fn mosquitto_with_a_p_521_key_is_told_from_one_that_wants_a_certificate() {
+    let dir = TempDir::new().unwrap();
+    let (_broker, port) = serve(dir.path(), &shows("p521")).await;
+    assert_eq!(
+        error(config(port, recorded("ca.crt"))).await,
+        "the server's certificate has a P-521 key; P-521 keys are not supported: use P-256, P-384, \
+         RSA or Ed25519"
+    );
+}
+
+#[tokio::test]
+async fn mosquitto_takes_our_certificate_of_version_1_with_its_key_in_any_form() {
+    let dir = TempDir::new().unwrap();
+    let cafile = recorded("ca.crt");
+    let own = shows("own");
+    let listener = format!(
+        "{own}\ncafile {}\nrequire_certificate true",
+        cafile.display()
+    );
+    let (_broker, port) = serve(dir.path(), &listener).await;
+    for (certificate, key) in [
+        ("v1.crt", "v1.key"),
+        ("v1.crt", "v1.params.key"),
+        ("v1rsa.crt", "v1rsa.pkcs1.key"),
+        ("v1ed.crt", "v1ed.key"),
+    ] {
+        let mut config = config(port, recorded("own.crt"));
+        config.tls_cert = Some(recorded(certificate));
+        config.tls_key = Some(SecretPath(recorded(key)));
+        let link = Link::start(config);
+        assert_eq!(link.connected(true).await.last_error, None, "{key}");
+        link.stop().await;
+    }
 }

@@ -162,7 +162,7 @@ async fn an_expired_certificate_keeps_broker_and_api_away() {
 #[tokio::test]
 async fn a_certificate_that_is_not_valid_yet_keeps_broker_and_api_away() {
     let why =
-        "the server's certificate is valid in 7 days only; is the clock of this device right?";
+        "the server's certificate becomes valid in 7 days; is the clock of this device right?";
     both_refuse(|authority| authority.server(Valid::In(7)), why).await;
 }
 
