@@ -182,6 +182,7 @@ fn an_agent_that_dies_fails_the_script_at_once_with_its_last_words() {
         .arg("--dir")
         .arg(dir.path().join("lab"))
         .env_remove("CARGO")
+        .env_remove("SOCKETMAN_AGENT")
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
