@@ -10,7 +10,7 @@ use reqwest::header::{
 use reqwest::{Method, Response};
 use tokio::time::{timeout_at, Instant};
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, Within};
 use super::answer::{Answer, Head};
 use super::body::Body;
 use super::date;
@@ -30,6 +30,11 @@ const BEGINS_WITHIN: Duration = Duration::from_secs(5);
 /// Deadline for the rest of a body. It is read only because a connection whose answer was read to the
 /// end can be kept.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
+const WAY: Within = Within {
+    look_up: lookup::WITHIN,
+    connect: Duration::from_secs(30),
+};
 
 /// Why there was no answer. Never holds a query string, and of a URL only the host.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +89,7 @@ impl Client {
     pub fn new(config: Arc<Config>, resolver: Resolver) -> Self {
         Client {
             config,
-            addresses: Addresses::new(resolver, lookup::WITHIN),
+            addresses: Addresses::new(resolver, WAY),
             http: None,
             https: None,
         }

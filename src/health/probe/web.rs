@@ -15,12 +15,17 @@ use url::{Host, Url};
 use super::lookup::{self, Resolved};
 use super::millis;
 use crate::config::shown_url;
-use crate::http::{Addresses, Asked, Transport, Trouble};
+use crate::http::{Addresses, Asked, Transport, Trouble, Within};
 use crate::lookup::Resolver;
 use crate::tls::{self, TlsError};
 
 /// Time of the server for everything, the look-up included.
 const WITHIN: Duration = Duration::from_secs(6);
+
+const WAY: Within = Within {
+    look_up: lookup::WITHIN,
+    connect: Duration::from_secs(4),
+};
 
 /// Longest address of a redirect that is shown, characters.
 const LOCATION_MAX: usize = 200;
@@ -86,7 +91,7 @@ impl WebCheck {
         Some(WebCheck {
             url: parsed?,
             body: body.to_owned(),
-            addresses: Addresses::new(resolver.clone(), lookup::WITHIN),
+            addresses: Addresses::new(resolver.clone(), WAY),
             transport: OnceLock::new(),
         })
     }
@@ -106,7 +111,11 @@ impl WebCheck {
         match timeout(WITHIN, self.answer(&mut web)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => web.error = Some(error.to_string()),
-            Err(_) => web.error = Some(format!("no answer within {} s", WITHIN.as_secs())),
+            Err(_) => {
+                // The next check begins with another address.
+                self.addresses.failed();
+                web.error = Some(format!("no answer within {} s", WITHIN.as_secs()));
+            }
         }
         web.ms = millis(start);
         web
@@ -311,6 +320,36 @@ mod tests {
             (WebResult::Failed, Some(Resolved::Dead))
         );
         assert_eq!(web.status, None);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_says_nothing_is_the_last_one_in_the_next_check() {
+        let silent = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let other = TcpListener::bind(("127.0.0.3", port)).await.unwrap();
+        let resolver = Resolver::fixed(|_| {
+            let both = [2, 3].map(|n| std::net::IpAddr::from([127, 0, 0, n]));
+            Ok(both.to_vec())
+        });
+        let url = format!("http://w.example:{port}/");
+        let check = WebCheck::new(&url, "", &resolver).unwrap();
+        let first = async {
+            let (mut socket, _) = silent.accept().await.unwrap();
+            tokio::time::pause();
+            while socket.read(&mut [0; 4096]).await.unwrap() > 0 {}
+        };
+        let (web, ()) = tokio::join!(check.ask(), first);
+        assert_eq!(web.error.as_deref(), Some("no answer within 6 s"));
+        assert_eq!(web.lookup, Some(Resolved::Found));
+        tokio::time::resume();
+        let second = async {
+            let (mut socket, _) = other.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            socket.write_all(answer).await.unwrap();
+        };
+        let (web, ()) = tokio::join!(check.ask(), second);
+        assert_eq!(web.result, WebResult::Ok);
     }
 
     #[tokio::test]
