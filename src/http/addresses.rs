@@ -42,7 +42,7 @@ struct Tries {
     left: Vec<IpAddr>,
     /// Deadline of each connection of this request.
     share: Duration,
-    /// Where the connection goes: one address of each family, the preferred one first.
+    /// The targets of the connection: one address of each family, the preferred one first.
     used: Vec<IpAddr>,
 }
 
@@ -93,7 +93,7 @@ impl Addresses {
         self.tries().left.clear();
     }
 
-    /// Whether the server of this request has an address that was not tried.
+    /// True while the server of this request has an address that was not tried.
     pub(super) fn has_more(&self) -> bool {
         !self.tries().left.is_empty()
     }

@@ -52,7 +52,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether the server was connected and the deadline of the request passed: it may be too long for
+    /// True if the server was connected and the deadline of the request passed: it may be too long for
     /// the link.
     pub fn is_no_answer_in_time(&self) -> bool {
         matches!(
@@ -65,11 +65,11 @@ impl HttpError {
     }
 }
 
-/// What came back from a server.
+/// The judged answer of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Reply {
     pub answer: Answer,
-    /// What the server's clock says, seconds since the epoch.
+    /// The server's clock, seconds since the epoch.
     pub date: Option<u64>,
 }
 

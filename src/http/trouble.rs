@@ -116,7 +116,7 @@ fn system(error: &io::Error) -> String {
     }
 }
 
-/// What the server sent is no HTTP, or nothing.
+/// The server sent something else than HTTP, or nothing.
 fn spoken(error: Option<&hyper::Error>) -> String {
     match error {
         Some(error) if error.is_parse() => {

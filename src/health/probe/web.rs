@@ -30,7 +30,7 @@ const WAY: Within = Within {
 /// Longest address of a redirect that is shown, characters.
 const LOCATION_MAX: usize = 200;
 
-/// What came of a web check.
+/// The outcome of a web check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebResult {
@@ -47,23 +47,23 @@ pub enum WebResult {
 pub struct Web {
     /// Without user, password, query and fragment.
     pub url: String,
-    /// How long it took.
+    /// Duration.
     pub ms: u64,
     pub result: WebResult,
     /// HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Where a redirect leads.
+    /// Target of a redirect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// What the resolver did; absent for an address in the URL.
+    /// Outcome of the look-up; absent for an address in the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup: Option<Resolved>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What is asked for, and what is to come.
+/// The page, and the body that it should have.
 pub(super) struct WebCheck {
     url: Url,
     body: String,
@@ -181,7 +181,7 @@ impl WebCheck {
     }
 }
 
-/// Where the answer leads, safe to show.
+/// Target of a redirect, safe to show.
 fn location(response: &Response) -> Option<String> {
     let to = response.headers().get(LOCATION)?.as_bytes();
     let shown = shown_url(&String::from_utf8_lossy(to));
