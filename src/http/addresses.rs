@@ -16,18 +16,21 @@ use super::stage::Stage;
 use super::trouble::Trouble;
 use crate::lookup::{Resolver, Suspects};
 
-/// Deadline for TCP and TLS over all addresses of a server.
-const CONNECT_WITHIN: Duration = Duration::from_secs(30);
-
-/// Deadline for TCP and TLS with one address, if others are left, and for an address in the place of a
-/// name.
+/// The longest deadline for TCP and TLS with one address.
 const ADDRESS_WITHIN: Duration = Duration::from_secs(15);
+
+/// Deadlines on the way to a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Within {
+    pub(crate) look_up: Duration,
+    /// For TCP and TLS, over all addresses of a server.
+    pub(crate) connect: Duration,
+}
 
 /// The addresses of the servers that one client talks to.
 pub(crate) struct Addresses {
     resolver: Resolver,
-    /// Deadline of a look-up.
-    within: Duration,
+    within: Within,
     tries: Mutex<Tries>,
     stage: watch::Sender<Stage>,
 }
@@ -39,10 +42,18 @@ struct Tries {
     found: Vec<IpAddr>,
     /// Those of them not tried yet.
     left: Vec<IpAddr>,
-    /// What each connection of this request gets of [`CONNECT_WITHIN`].
+    /// Deadline of each connection of this request.
     share: Duration,
-    /// Where the connection goes: one address of each family, the preferred one first.
+    /// The targets of the connection: one address of each family, the preferred one first.
     used: Vec<IpAddr>,
+}
+
+impl Within {
+    /// The deadline of each of so many connections, one after the other.
+    fn share(self, connections: usize) -> Duration {
+        let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+        (self.connect / connections).min(ADDRESS_WITHIN)
+    }
 }
 
 impl Tries {
@@ -62,8 +73,7 @@ impl Tries {
 }
 
 impl Addresses {
-    /// A look-up may take `within`.
-    pub(crate) fn new(resolver: Resolver, within: Duration) -> Arc<Self> {
+    pub(crate) fn new(resolver: Resolver, within: Within) -> Arc<Self> {
         Arc::new(Addresses {
             resolver,
             within,
@@ -92,7 +102,7 @@ impl Addresses {
         self.tries().found.clone()
     }
 
-    /// Whether the server of this request has an address that was not tried.
+    /// True while the server of this request has an address that was not tried.
     pub(super) fn has_more(&self) -> bool {
         !self.tries().left.is_empty()
     }
@@ -108,7 +118,7 @@ impl Addresses {
     }
 
     /// The connection does not work, or there is none.
-    pub(super) fn failed(&self) {
+    pub(crate) fn failed(&self) {
         let mut tries = self.tries();
         // The preferred one is tried last of all.
         for address in std::mem::take(&mut tries.used).into_iter().rev() {
@@ -118,7 +128,7 @@ impl Addresses {
 
     /// A connection is begun to an address that needs no look-up.
     pub(super) fn connect(&self) {
-        self.connecting(ADDRESS_WITHIN);
+        self.connecting(self.within.share(1));
     }
 
     fn connecting(&self, within: Duration) {
@@ -131,14 +141,13 @@ impl Addresses {
             self.reached(Stage::LookUp);
             // A look-up that fails says nothing of an address.
             self.tries().used.clear();
-            let found = self.resolver.addresses(name, self.within).await;
+            let found = self.resolver.addresses(name, self.within.look_up).await;
             let mut found = found.map_err(Trouble::Lookup)?;
             let mut tries = self.tries();
             tries.suspects.sort(&mut found);
             let of_v6 = found.iter().filter(|address| address.is_ipv6()).count();
             let rounds = of_v6.max(found.len() - of_v6).max(1);
-            let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
-            tries.share = (CONNECT_WITHIN / rounds).min(ADDRESS_WITHIN);
+            tries.share = self.within.share(rounds);
             tries.found.clone_from(&found);
             tries.left = found;
         }
@@ -175,6 +184,11 @@ impl Resolve for Shared {
 mod tests {
     use super::*;
 
+    const WITHIN: Within = Within {
+        look_up: Duration::from_secs(20),
+        connect: Duration::from_secs(30),
+    };
+
     fn tries(left: &[&str]) -> Tries {
         Tries {
             left: left.iter().map(|one| one.parse().unwrap()).collect(),
@@ -201,7 +215,7 @@ mod tests {
             let all = ["::1", "192.0.2.1", "192.0.2.2"];
             Ok(all.iter().map(|one| one.parse().unwrap()).collect())
         });
-        let addresses = Addresses::new(resolver, Duration::from_secs(20));
+        let addresses = Addresses::new(resolver, WITHIN);
         let next = || async {
             let found = addresses.next("api.example").await.unwrap();
             found.iter().map(IpAddr::to_string).collect::<Vec<_>>()
@@ -228,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn all_addresses_together_have_half_a_minute() {
         let within = |answer| async move {
-            let addresses = Addresses::new(Resolver::fixed(answer), Duration::from_secs(20));
+            let addresses = Addresses::new(Resolver::fixed(answer), WITHIN);
             addresses.next("api.example").await.unwrap();
             let share = addresses.tries().share;
             share.as_millis()

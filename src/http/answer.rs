@@ -1,4 +1,4 @@
-//! What a server's answer means for what was sent.
+//! The meaning of a server's answer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -29,7 +29,7 @@ pub enum Answer {
     Refused { status: u16 },
 }
 
-/// What the head of an answer says.
+/// The lines of a head that decide.
 #[derive(Debug, Default)]
 pub(super) struct Head<'a> {
     pub(super) status: u16,
@@ -55,7 +55,7 @@ impl Answer {
         }
     }
 
-    /// Whether it says something of the server or of what lies before it, and nothing of what was
+    /// True if it says something of the server or of what lies before it, and nothing of what was
     /// sent or of who sent it: another server may take that.
     pub fn is_the_servers(&self) -> bool {
         match self {
@@ -65,7 +65,7 @@ impl Answer {
         }
     }
 
-    /// Whether it is about what was sent alone, so that something else may be accepted.
+    /// True if it is about what was sent alone, so that something else may be accepted.
     pub fn is_about_the_request(&self) -> bool {
         match self {
             Answer::Refused { status } => {
@@ -75,7 +75,7 @@ impl Answer {
         }
     }
 
-    /// Whether fewer reports at a time may be accepted, and if not, whether the fault may be the one
+    /// True if fewer reports at a time may be accepted, or else the fault may be the one
     /// report's that was sent.
     pub fn is_about_the_batch(&self) -> bool {
         match self {
@@ -84,12 +84,12 @@ impl Answer {
         }
     }
 
-    /// Whether what was sent is too large.
+    /// True if the request is too large.
     pub fn is_about_the_size(&self) -> bool {
         matches!(self, Answer::Refused { status: 413 })
     }
 
-    /// Whether it can only be the API's own.
+    /// True if only the API itself can give it.
     pub fn is_the_apis(&self) -> bool {
         !matches!(
             self,
@@ -111,7 +111,7 @@ impl Answer {
         Answer::Captive { status }
     }
 
-    /// How long the server wants to be left alone.
+    /// The pause that the server asks for.
     pub fn asked_wait(&self) -> Duration {
         match self {
             Answer::Busy { retry_after, .. } => retry_after.unwrap_or_default(),

@@ -28,7 +28,7 @@ impl Attempts {
         }
     }
 
-    /// How long to wait before the first attempt.
+    /// The wait before the first attempt.
     pub fn first(&mut self) -> Duration {
         self.backoff.next_wait()
     }

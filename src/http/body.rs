@@ -1,4 +1,4 @@
-//! What is sent in a request, and how it is packed.
+//! The body of a request, and its packing.
 
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
@@ -15,7 +15,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// One JSON value, as it is.
+    /// A JSON value, as it is.
     pub fn json(bytes: impl Into<Bytes>) -> Self {
         Body {
             content_type: HeaderValue::from_static("application/json"),

@@ -10,7 +10,7 @@ use reqwest::header::{
 use reqwest::{Method, Response};
 use tokio::time::{timeout_at, Instant};
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, Within};
 use super::answer::{Answer, Head};
 use super::body::Body;
 use super::date;
@@ -31,6 +31,11 @@ const BEGINS_WITHIN: Duration = Duration::from_secs(5);
 /// end can be kept.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
+const WAY: Within = Within {
+    look_up: lookup::WITHIN,
+    connect: Duration::from_secs(30),
+};
+
 /// Why there was no answer. Never holds a query string, and of a URL only the host.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -47,7 +52,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether the server was connected and the deadline of the request passed: it may be too long for
+    /// True if the server was connected and the deadline of the request passed: it may be too long for
     /// the link.
     pub fn is_no_answer_in_time(&self) -> bool {
         matches!(
@@ -60,11 +65,11 @@ impl HttpError {
     }
 }
 
-/// What came back from a server.
+/// The judged answer of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Reply {
     pub answer: Answer,
-    /// What the server's clock says, seconds since the epoch.
+    /// The server's clock, seconds since the epoch.
     pub date: Option<u64>,
 }
 
@@ -84,7 +89,7 @@ impl Client {
     pub fn new(config: Arc<Config>, resolver: Resolver) -> Self {
         Client {
             config,
-            addresses: Addresses::new(resolver, lookup::WITHIN),
+            addresses: Addresses::new(resolver, WAY),
             http: None,
             https: None,
         }

@@ -8,7 +8,7 @@ use url::Url;
 use super::client::HttpError;
 use crate::config::{ApiAuth, Config};
 
-/// Where requests go, and what lets them in.
+/// The target of requests, and the credentials for it.
 ///
 /// With a token, `mac` joins the query of every URL; the token itself stands before it as
 /// `access_token`, or in an Authorization header, as `api_auth` says.
@@ -97,7 +97,7 @@ impl Endpoint {
         self.bearer.clone()
     }
 
-    /// Whether nobody but the server can answer: over TLS, and its certificate is checked.
+    /// True if nobody but the server can answer: over TLS, and its certificate is checked.
     pub fn is_verified(&self) -> bool {
         self.is_https() && !self.insecure
     }

@@ -1,16 +1,16 @@
-//! What there is to tell of an API, as `status.api` and `status.rest` show it.
+//! The state of an API, as `status.api` and `status.rest` show it.
 
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::clock::epoch_seconds;
 
-/// What came of a request to deliver.
+/// The outcome of a request to deliver.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// Reports that were accepted; 0 if there was none to send.
     pub accepted: u64,
-    /// Who accepted them.
+    /// The server that accepted them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// Why they were not.
@@ -18,12 +18,12 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-/// What there is to tell of requests to an API.
+/// The state of an API, seen by its client.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// When the server last accepted something, seconds since the epoch.
     pub last_ok: Option<u64>,
-    /// Which server that was: its host, and its port if it is not the usual one.
+    /// The server that did: its host, and its port if it is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// Why nothing gets through, while nothing does.

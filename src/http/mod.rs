@@ -46,7 +46,7 @@ pub use endpoint::{path_part, Endpoint};
 pub use facts::{Facts, Outcome};
 pub use trouble::Trouble;
 
-pub(crate) use addresses::Addresses;
+pub(crate) use addresses::{Addresses, Within};
 pub(crate) use transport::{Asked, Transport};
 
 /// The shortest deadline of a request, from the open connection to the head of the answer.

@@ -1,4 +1,4 @@
-//! How far a request has got on its way to the server.
+//! The progress of a request on its way to the server.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    /// Whether there is a connection, so that the request may have reached the server.
+    /// True once there is a connection, so that the request may have reached the server.
     pub(super) fn has_connection(self) -> bool {
         matches!(self, Stage::Kept(_) | Stage::Opened(_))
     }

@@ -1,4 +1,4 @@
-//! One request over reqwest, up to the head of the answer.
+//! A request over reqwest, up to the head of the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::connector::Watched;
 use super::stage::{connected_for, Stage};
 use super::trouble::Trouble;
 
-/// How long a connection is kept that has nothing to do; between heartbeats there is none.
+/// Time after which an idle connection is closed; between heartbeats there is none.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes that stay unacknowledged for so long end the connection.

@@ -12,7 +12,7 @@ use crate::tls::words;
 pub enum Trouble {
     #[error("cannot connect: {0}")]
     Lookup(LookupError),
-    #[error("cannot connect: no address of the server takes the connection in time")]
+    #[error("cannot connect: the server does not answer in time (TCP, TLS)")]
     NoConnection,
     #[error("cannot connect: {0}")]
     Connect(String),
@@ -116,7 +116,7 @@ fn system(error: &io::Error) -> String {
     }
 }
 
-/// What the server sent is no HTTP, or nothing.
+/// The server sent something else than HTTP, or nothing.
 fn spoken(error: Option<&hyper::Error>) -> String {
     match error {
         Some(error) if error.is_parse() => {

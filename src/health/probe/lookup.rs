@@ -12,7 +12,7 @@ use crate::lookup::{LookupError, Resolver};
 /// Deadline for a look-up.
 pub(super) const WITHIN: Duration = Duration::from_secs(5);
 
-/// What became of a look-up.
+/// The outcome of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resolved {
@@ -40,7 +40,7 @@ impl From<&LookupError> for Resolved {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lookup {
     pub name: String,
-    /// How long it took.
+    /// Duration.
     pub ms: u64,
     pub result: Resolved,
     pub addresses: Vec<IpAddr>,

@@ -16,17 +16,22 @@ use url::{Host, Url};
 use super::lookup::{self, Resolved};
 use super::millis;
 use crate::config::shown_url;
-use crate::http::{Addresses, Asked, Transport, Trouble};
+use crate::http::{Addresses, Asked, Transport, Trouble, Within};
 use crate::lookup::Resolver;
 use crate::tls::{self, TlsError};
 
 /// Time of the server for everything, the look-up included.
 const WITHIN: Duration = Duration::from_secs(6);
 
+const WAY: Within = Within {
+    look_up: lookup::WITHIN,
+    connect: Duration::from_secs(4),
+};
+
 /// Longest address of a redirect that is shown, characters.
 const LOCATION_MAX: usize = 200;
 
-/// What came of a web check.
+/// The outcome of a web check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebResult {
@@ -43,16 +48,16 @@ pub enum WebResult {
 pub struct Web {
     /// Without user, password, query and fragment.
     pub url: String,
-    /// How long it took.
+    /// Duration.
     pub ms: u64,
     pub result: WebResult,
     /// HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Where a redirect leads.
+    /// Target of a redirect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// What the resolver did; absent for an address in the URL.
+    /// Outcome of the look-up; absent for an address in the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup: Option<Resolved>,
     /// What the name in the URL resolves to.
@@ -62,7 +67,7 @@ pub struct Web {
     pub error: Option<String>,
 }
 
-/// What is asked for, and what is to come.
+/// The page, and the body that it should have.
 pub(super) struct WebCheck {
     url: Url,
     body: String,
@@ -90,7 +95,7 @@ impl WebCheck {
         Some(WebCheck {
             url: parsed?,
             body: body.to_owned(),
-            addresses: Addresses::new(resolver.clone(), lookup::WITHIN),
+            addresses: Addresses::new(resolver.clone(), WAY),
             transport: OnceLock::new(),
         })
     }
@@ -111,7 +116,11 @@ impl WebCheck {
         match timeout(WITHIN, self.answer(&mut web)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => web.error = Some(error.to_string()),
-            Err(_) => web.error = Some(format!("no answer within {} s", WITHIN.as_secs())),
+            Err(_) => {
+                // The next check begins with another address.
+                self.addresses.failed();
+                web.error = Some(format!("no answer within {} s", WITHIN.as_secs()));
+            }
         }
         web.addresses = self.addresses.found();
         web.ms = millis(start);
@@ -178,7 +187,7 @@ impl WebCheck {
     }
 }
 
-/// Where the answer leads, safe to show.
+/// Target of a redirect, safe to show.
 fn location(response: &Response) -> Option<String> {
     let to = response.headers().get(LOCATION)?.as_bytes();
     let shown = shown_url(&String::from_utf8_lossy(to));
@@ -317,6 +326,36 @@ mod tests {
             (WebResult::Failed, Some(Resolved::Dead))
         );
         assert_eq!(web.status, None);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_says_nothing_is_the_last_one_in_the_next_check() {
+        let silent = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let other = TcpListener::bind(("127.0.0.3", port)).await.unwrap();
+        let resolver = Resolver::fixed(|_| {
+            let both = [2, 3].map(|n| std::net::IpAddr::from([127, 0, 0, n]));
+            Ok(both.to_vec())
+        });
+        let url = format!("http://w.example:{port}/");
+        let check = WebCheck::new(&url, "", &resolver).unwrap();
+        let first = async {
+            let (mut socket, _) = silent.accept().await.unwrap();
+            tokio::time::pause();
+            while socket.read(&mut [0; 4096]).await.unwrap() > 0 {}
+        };
+        let (web, ()) = tokio::join!(check.ask(), first);
+        assert_eq!(web.error.as_deref(), Some("no answer within 6 s"));
+        assert_eq!(web.lookup, Some(Resolved::Found));
+        tokio::time::resume();
+        let second = async {
+            let (mut socket, _) = other.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            socket.write_all(answer).await.unwrap();
+        };
+        let (web, ()) = tokio::join!(check.ask(), second);
+        assert_eq!(web.result, WebResult::Ok);
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What becomes of a request that is answered with `text`, and then the end of the connection.
+/// The outcome of a request that is answered with `text`, and then the end of the connection.
 async fn answered(text: &str) -> Result<Reply, HttpError> {
     let (listener, mut client, to) = site("", "/").await;
     let server = async {

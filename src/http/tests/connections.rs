@@ -1,4 +1,4 @@
-//! Which connection a request goes over.
+//! Kept connections and new ones.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! How long a request may take, in simulated time.
+//! Deadlines, in simulated time.
 
 use tokio::time::sleep;
 

@@ -1,4 +1,4 @@
-//! What the client makes of servers, each a listener of the test.
+//! The client against servers, each a listener of the test.
 
 mod answers;
 mod connections;
