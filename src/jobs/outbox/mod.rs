@@ -296,13 +296,16 @@ impl Outbox {
         Settled::Again
     }
 
-    /// Sees to it that another reply is acknowledged before the suspect goes again: where nothing else is to
-    /// be sent, that its job was delivered is said once more.
+    /// Sees to it that another reply is acknowledged before the suspect goes again: where no other could be,
+    /// the delivery of its job is said once more.
     fn prove(&mut self, suspect: &Item) {
         let line = &self.broker;
-        let alone = line.waiting.is_empty() && line.suspects.is_empty() && line.out == 0;
-        if let (true, true, Item::Result(id)) = (alone, self.doubts.wants_proof(suspect), suspect) {
-            self.broker.waiting.push_back(Item::Delivered(Arc::clone(id)));
+        let others = !line.waiting.is_empty() || line.out > 0;
+        let unproven = |item: &Item| self.doubts.wants_proof(item);
+        let wanted = unproven(suspect) && line.suspects.iter().all(unproven);
+        if let (false, true, Item::Result(id)) = (others, wanted, suspect) {
+            let proof = Item::Delivered(Arc::clone(id));
+            self.broker.waiting.push_back(proof);
         }
     }
 

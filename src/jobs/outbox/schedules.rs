@@ -142,9 +142,18 @@ fn play(scene: &Scene, until: u64) -> Seen {
             connection += 1;
             connected_at = now + AWAY;
         }
-        now += 10;
+        let next = [
+            offers.front().map(|(at, _)| *at),
+            Some(connected_at).filter(|at| *at > now),
+            flight.front().map(|(at, ..)| *at),
+            life.filter(|_| closed.is_none()).map(|life| connected_at + life),
+        ];
+        match next.into_iter().flatten().filter(|at| *at > now).min() {
+            Some(at) => now = at,
+            None => break,
+        }
     }
-    seen.left = outbox.broker.waiting.len() + outbox.broker.suspects.len();
+    seen.left = outbox.broker.waiting.len() + outbox.broker.suspects.len() + outbox.handed_out.len();
     seen
 }
 

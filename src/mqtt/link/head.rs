@@ -103,10 +103,8 @@ impl Head {
             to.extend([(self.topic_len >> 8) as u8, self.topic_len as u8]);
             to.extend(&self.topic);
         }
-        if self.len() > to.len() - from {
-            to.extend(self.id.to_be_bytes());
-        }
-        // A packet that is too short for an id.
-        to.truncate(from + self.len());
+        // A packet may be too short for its id.
+        let id_len = (self.len() + from - to.len()).min(2);
+        to.extend(&self.id.to_be_bytes()[2 - id_len..]);
     }
 }

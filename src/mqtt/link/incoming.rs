@@ -60,6 +60,8 @@ pub(super) struct Incoming {
     at: At,
     /// Topic of jobs: the only one we subscribe to.
     topic: Vec<u8>,
+    /// The CONNACK came.
+    accepted: bool,
     refused: Refused,
 }
 
@@ -69,6 +71,7 @@ impl Incoming {
         Incoming {
             at: At::Header(Reading::default()),
             topic: topic.as_bytes().to_vec(),
+            accepted: false,
             refused,
         }
     }
@@ -115,7 +118,11 @@ impl Incoming {
                     if arrived.kind == header::PUBLISH {
                         arrived.qos = head.header.qos();
                     }
-                    arrived.dropped = judge(head, &self.topic);
+                    self.accepted |= arrived.kind == header::CONNACK;
+                    // What comes before the CONNACK is for the library to judge.
+                    if self.accepted {
+                        arrived.dropped = judge(head, &self.topic);
+                    }
                     if arrived.dropped.is_none() && self.refused.holds(&arrived) {
                         arrived.dropped = Some(Dropped::Unusable);
                     }

@@ -39,6 +39,8 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 fn fed(bytes: &[u8], pieces: impl Iterator<Item = usize>) -> (Vec<u8>, Vec<Arrived>) {
     let mut incoming = Incoming::new(TOPIC, Refused::default());
     let (mut up, mut all) = (Vec::new(), Vec::new());
+    incoming.feed(&[0x20, 2, 0, 0], &mut up).unwrap();
+    up.clear();
     let mut rest = bytes;
     for piece in pieces {
         let (mut piece, behind) = rest.split_at(piece.min(rest.len()));
@@ -193,7 +195,7 @@ fn our_packets_go_between_those_of_the_library_and_connect_has_the_keepalive() {
 
 /// A link, and the broker's end of it.
 fn linked() -> (Link, Watch, DuplexStream) {
-    let (network, broker) = duplex(1 << 20);
+    let (network, broker) = duplex(2 << 20);
     let (link, watch) = Link::new(Box::new(network), TOPIC, KEEPALIVE, Refused::default());
     (link, watch, broker)
 }
@@ -238,7 +240,7 @@ async fn a_broker_that_is_silent_is_asked_and_then_left_whatever_is_sent() {
     });
     ended.await.expect("it ends");
     assert!(matches!(watch.end(), Some(End::Silent(_))));
-    assert_eq!(began.elapsed().as_secs(), 16);
+    assert_eq!(began.elapsed().as_secs(), 15);
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,7 +250,9 @@ async fn an_answered_ping_keeps_the_connection() {
         let mut pings = 0;
         while broker.read_u16().await.is_ok_and(|packet| packet == 0xc000) {
             pings += 1;
-            broker.write_all(&[0xd0, 0]).await.unwrap();
+            if broker.write_all(&[0xd0, 0]).await.is_err() {
+                break;
+            }
         }
         pings
     });
@@ -341,7 +345,7 @@ async fn a_skipped_message_is_acknowledged_counted_and_not_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_flood_leaves_others_their_turn_and_names_a_topic_once() {
     let (mut link, watch, mut broker) = accepted().await;
-    let flood = publish(0, 0, "flood", 10).repeat(20_000);
+    let flood = publish(0, 0, "flood", 10).repeat(100_000);
     let sending = tokio::spawn(async move {
         broker.write_all(&flood).await.unwrap();
         broker
@@ -356,13 +360,13 @@ async fn a_flood_leaves_others_their_turn_and_names_a_topic_once() {
         }
     });
     let reading = tokio::spawn(async move { link.read_u8().await });
-    while watch.counts().foreign < 20_000 {
+    while watch.counts().foreign < 100_000 {
         watch.has_news().await;
     }
     counting.abort();
     reading.abort();
     sending.await.unwrap();
-    assert!(turns.load(std::sync::atomic::Ordering::Relaxed) >= 5);
+    assert!(turns.load(std::sync::atomic::Ordering::Relaxed) >= 10);
     assert_eq!(watch.topics(), ["flood"]);
 }
 

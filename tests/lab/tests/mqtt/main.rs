@@ -5,6 +5,7 @@ mod agent;
 mod exchange;
 mod login;
 mod operator;
+mod poison;
 mod presence;
 mod server;
 mod strange;
