@@ -123,7 +123,10 @@ pub fn bare_result(id: &str, timestamp: u64, outcome: &Outcome) -> Vec<u8> {
     };
     let left_out = "output left out: the broker closed the connection on the whole result";
     bare.reason = Some(match &outcome.reason {
-        Some(reason) => format!("{}; {left_out}", cut(reason, REASON_MAX - 2 - left_out.len())),
+        Some(reason) => format!(
+            "{}; {left_out}",
+            cut(reason, REASON_MAX - 2 - left_out.len())
+        ),
         None => left_out.to_owned(),
     });
     encode_result(id, timestamp, &bare, "", "", true)
@@ -258,7 +261,10 @@ mod tests {
         );
         outcome.reason = Some("timed out after 1 s".into());
         let value = decoded(&bare_result("a", 7, &outcome));
-        assert_eq!(value["meta"]["reason"], format!("timed out after 1 s; {why}"));
+        assert_eq!(
+            value["meta"]["reason"],
+            format!("timed out after 1 s; {why}")
+        );
     }
 
     // Row 6: a NUL cut the output, and bytes that are no UTF-8 made it invalid JSON.

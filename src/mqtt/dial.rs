@@ -174,3 +174,54 @@ async fn one_of(
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    #[tokio::test]
+    async fn the_other_family_is_tried_where_one_does_not_work() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for addresses in [&[V6, V4][..], &[V4, V6], &[V6, V6, V4], &[V4]] {
+            let failed = Mutex::new(Vec::new());
+            let (_, address) = connect(addresses, port, &failed).await.unwrap();
+            assert_eq!(address, V4);
+            let tried = addresses.iter().take_while(|address| **address == V6);
+            assert_eq!(failed.into_inner().unwrap().len(), tried.count());
+        }
+        drop(listener);
+        let failed = Mutex::new(Vec::new());
+        let error = connect(&[V4, V6], port, &failed).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        connect(&[], port, &failed).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn an_address_that_failed_after_it_connected_is_tried_last() {
+        let first = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = first.local_addr().unwrap().port();
+        let _second = TcpListener::bind(("127.0.0.3", port)).await.unwrap();
+        let resolver = Resolver::fixed(|_| Ok(vec![[127, 0, 0, 2].into(), [127, 0, 0, 3].into()]));
+        let mut dialer = Dialer::new(resolver);
+        let config = Config {
+            mqtt_host: "twofold.test".into(),
+            port,
+            ..Config::default()
+        };
+        let silent = dialer.dial(&config, None).await.unwrap().address;
+        assert_eq!(silent, IpAddr::from([127, 0, 0, 2]));
+        dialer.failed(silent);
+        let other = dialer.dial(&config, None).await.unwrap().address;
+        assert_eq!(other, IpAddr::from([127, 0, 0, 3]));
+        dialer.worked(other);
+        assert_eq!(dialer.dial(&config, None).await.unwrap().address, other);
+    }
+}

@@ -116,7 +116,10 @@ fn debug_text(error: &ConnectionError) -> String {
         return "not a CONNACK".into();
     }
     let text = error.to_string();
-    text.chars().take(200).flat_map(char::escape_debug).collect()
+    text.chars()
+        .take(200)
+        .flat_map(char::escape_debug)
+        .collect()
 }
 
 fn not_let_in(code: ConnectReturnCode) -> &'static str {
@@ -136,7 +139,7 @@ fn not_let_in(code: ConnectReturnCode) -> &'static str {
 fn no_connection(error: &io::Error) -> String {
     use io::ErrorKind as Kind;
     match error.kind() {
-        Kind::ConnectionRefused => "connection refused; does the broker run?".into(),
+        Kind::ConnectionRefused => "connection refused".into(),
         Kind::TimedOut => "no address of the broker takes a connection".into(),
         Kind::NotFound => "its name has no address".into(),
         Kind::PermissionDenied => "the connection is forbidden on this device".into(),
@@ -160,5 +163,86 @@ fn lost(error: &io::Error) -> String {
         // std's own words for it: "network down", "resource busy".
         kind if error.source().is_none() => format!("the connection failed: {kind}"),
         _ => "the connection failed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::StateError;
+
+    use super::*;
+
+    /// Parts of texts that are a library's and not for people.
+    const RAW: [&str; 5] = ["I/O", "os error", "Mqtt", "pingreq", "Kind("];
+
+    #[test]
+    fn no_error_shows_the_text_of_a_library() {
+        use io::ErrorKind as Kind;
+        let kinds = [
+            Kind::ConnectionRefused,
+            Kind::ConnectionReset,
+            Kind::BrokenPipe,
+            Kind::TimedOut,
+            Kind::HostUnreachable,
+            Kind::NetworkUnreachable,
+            Kind::NetworkDown,
+            Kind::AddrNotAvailable,
+            Kind::PermissionDenied,
+            Kind::Other,
+        ];
+        let mut all: Vec<String> = (1..=133)
+            .map(|code| undialed(&DialError::Tcp(io::Error::from_raw_os_error(code))))
+            .collect();
+        for kind in kinds {
+            all.push(undialed(&DialError::Tls(kind.into())));
+            all.push(ended(&End::Failed(kind.into()), true, false));
+            all.push(ended(&End::Failed(kind.into()), false, false));
+        }
+        for error in [
+            StateError::AwaitPingResp,
+            StateError::Unsolicited(7),
+            StateError::InvalidState,
+            StateError::ConnectionAborted,
+            StateError::CollisionTimeout,
+            StateError::Io(Kind::Other.into()),
+        ] {
+            let error = ConnectionError::MqttState(error);
+            all.push(of_the_library(&error, true, false));
+        }
+        for error in [
+            ConnectionError::NetworkTimeout,
+            ConnectionError::FlushTimeout,
+            ConnectionError::RequestsDone,
+            ConnectionError::Io(io::Error::from_raw_os_error(111)),
+        ] {
+            all.push(of_the_library(&error, false, true));
+        }
+        for text in all {
+            assert!(!RAW.iter().any(|raw| text.contains(raw)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_words_say_what_the_broker_did_not_do() {
+        let seconds = Duration::from_secs;
+        for (end, text) in [
+            (
+                End::Silent(seconds(45)),
+                "the broker did not answer for 45 s",
+            ),
+            (
+                End::Unanswered(Asked::Result, seconds(30)),
+                "the broker did not acknowledge a result within 30 s",
+            ),
+            (
+                End::Unanswered(Asked::Subscription, seconds(30)),
+                "the broker did not acknowledge the subscription to jobs within 30 s",
+            ),
+            (End::Closed, "the broker closed the connection"),
+        ] {
+            assert_eq!(ended(&end, true, false), text);
+        }
+        let refused = DialError::Tcp(io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(undialed(&refused), "connection refused");
     }
 }

@@ -54,7 +54,11 @@ impl InFlight {
             }
         }
         self.replies = unsettled;
-        self.bytes = self.replies.iter().map(|(_, reply)| reply.payload.len()).sum();
+        self.bytes = self
+            .replies
+            .iter()
+            .map(|(_, reply)| reply.payload.len())
+            .sum();
     }
 
     /// Gives unacknowledged replies back, last one first, so that they stand in line as before.

@@ -151,7 +151,7 @@ pub async fn run(
     let mut backoff = Backoff::new(config.spread, config.pace);
     let mut outage = Outage::default();
     let mut dialer = Dialer::new(Resolver::system("broker-lookup"));
-    let mut refused = Refused::default();
+    let refused = Refused::default();
     let mut takeover = Takeover::default();
     let mut tls = None;
     loop {
@@ -178,7 +178,7 @@ pub async fn run(
                     jobs: &jobs,
                     replies: &mut replies,
                     facts: &facts,
-                    refused: &mut refused,
+                    refused: &refused,
                 };
                 match Session::new(around, link).run(shutdown.as_mut()).await {
                     Ended::Shutdown => break,
@@ -204,8 +204,9 @@ pub async fn run(
         }
         if takeover.ended(lost.held, lost.closed_idle) {
             let id = &topics.client_id;
-            lost.error
-                .push_str(&format!("; another client with the id '{id}' may have taken the session over"));
+            lost.error.push_str(&format!(
+                "; another client with the id '{id}' may have taken the session over"
+            ));
         }
         if facts.borrow().connected {
             outage.over();

@@ -10,7 +10,7 @@ use rumqttc::{
 };
 use tokio::sync::watch;
 use tokio::task::yield_now;
-use tokio::time::{timeout, Instant};
+use tokio::time::{sleep_until, timeout, Instant};
 
 use super::client::{client, status_qos};
 use super::error::{ended, is_closed, of_the_library, refused};
@@ -32,6 +32,9 @@ const DRAIN_WITHIN: Duration = Duration::from_millis(700);
 
 /// Events handled in one go before the other parts of the process have a turn.
 const TURN: u32 = 32;
+
+/// Longest time until the facts know of dropped messages: each change is looked at by other parts.
+const COUNT_WITHIN: Duration = Duration::from_secs(1);
 
 /// How a session ended.
 pub(super) enum Ended {
@@ -64,7 +67,7 @@ pub(super) struct Around<'a> {
     pub(super) jobs: &'a jobs::Handle,
     pub(super) replies: &'a mut jobs::Replies,
     pub(super) facts: &'a watch::Sender<Facts>,
-    pub(super) refused: &'a mut Refused,
+    pub(super) refused: &'a Refused,
 }
 
 /// A connection and what is under way on it. The client library is set up again for each: everything
@@ -82,6 +85,8 @@ pub(super) struct Session<'a> {
     in_flight: InFlight,
     /// Messages dropped that the facts know of.
     counted: Counts,
+    /// When they learn of the others.
+    count_at: Option<Instant>,
 }
 
 impl<'a> Session<'a> {
@@ -98,6 +103,7 @@ impl<'a> Session<'a> {
             undecided: Undecided::default(),
             in_flight: InFlight::default(),
             counted: Counts::default(),
+            count_at: None,
         }
     }
 
@@ -115,6 +121,7 @@ impl<'a> Session<'a> {
         let (error, closed) = loop {
             self.link.pause(self.undecided.is_full());
             let ready = self.ready;
+            let count_at = self.count_at;
             let step = tokio::select! {
                 () = &mut shutdown => {
                     if self.connected.is_some() {
@@ -151,7 +158,14 @@ impl<'a> Session<'a> {
                 _ = ping.tick(), if ready && !config.no_ping => {
                     self.say(status::ping(clock::epoch_seconds()))
                 }
-                () = link.has_news() => self.news(),
+                () = link.has_news() => {
+                    self.news();
+                    Ok(())
+                }
+                () = sleep_until(count_at.unwrap_or_else(Instant::now)), if count_at.is_some() => {
+                    self.count();
+                    Ok(())
+                }
             };
             if let Err(error) = step {
                 break (error, false);
@@ -277,8 +291,9 @@ impl<'a> Session<'a> {
     }
 
     /// Messages of other topics come from a subscription made with other settings: ends it.
-    fn news(&mut self) -> Result<(), String> {
-        self.count();
+    fn news(&mut self) {
+        self.count_at
+            .get_or_insert_with(|| Instant::now() + COUNT_WITHIN);
         for topic in self.link.topics() {
             log::debug!("broker: unsubscribing from a topic that is not ours");
             if let Err(error) = self.client.try_unsubscribe(topic) {
@@ -286,11 +301,11 @@ impl<'a> Session<'a> {
                 log::debug!("broker: {}", refused(error));
             }
         }
-        Ok(())
     }
 
     /// Adds to the facts what was dropped since the last time.
     fn count(&mut self) {
+        self.count_at = None;
         let (counts, known) = (self.link.counts(), self.counted);
         if counts != known {
             self.counted = counts;

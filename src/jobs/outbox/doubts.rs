@@ -104,7 +104,11 @@ impl Doubts {
 
     /// The reply is out of the outbox.
     pub(super) fn forget(&mut self, item: &Item) {
-        let Some(doubt) = self.doubts.remove(item).filter(|doubt| doubt.counts >= WHOLE) else {
+        let Some(doubt) = self
+            .doubts
+            .remove(item)
+            .filter(|doubt| doubt.counts >= WHOLE)
+        else {
             return;
         };
         self.remembered.retain(|(known, _)| known != item);
@@ -133,7 +137,11 @@ mod tests {
         let (mut doubts, poison) = (Doubts::default(), result("a"));
         for count in 1..=5 {
             assert!(!doubts.count(&poison));
-            let extent = if count < 3 { Extent::Whole } else { Extent::Bare };
+            let extent = if count < 3 {
+                Extent::Whole
+            } else {
+                Extent::Bare
+            };
             assert_eq!(doubts.extent(&poison), extent);
             doubts.acknowledged(&result("b"));
         }

@@ -63,8 +63,16 @@ fn play(scene: &Scene, until: u64) -> Seen {
     let start = Instant::now();
     let (mut outbox, mut outlets, mut returns) = Outbox::new(Outlet::Broker);
     let replies = &mut outlets.broker;
-    let taste: BTreeMap<String, Taste> = (0..).map(id).zip(scene.offers.iter().map(|o| o.1)).collect();
-    let mut offers: VecDeque<(u64, usize)> = scene.offers.iter().enumerate().map(|(n, o)| (o.0, n)).collect();
+    let taste: BTreeMap<String, Taste> = (0..)
+        .map(id)
+        .zip(scene.offers.iter().map(|o| o.1))
+        .collect();
+    let mut offers: VecDeque<(u64, usize)> = scene
+        .offers
+        .iter()
+        .enumerate()
+        .map(|(n, o)| (o.0, n))
+        .collect();
     offers.make_contiguous().sort_unstable();
     let (mut seen, mut now, mut connection) = (Seen::default(), 0, 0);
     let mut connected_at = 0;
@@ -84,7 +92,9 @@ fn play(scene: &Scene, until: u64) -> Seen {
         }
         settle(&mut outbox, &mut returns, &mut seen);
         let life = match &scene.ends {
-            Ends::Closed(lives) | Ends::TimedOut(lives) => lives.get(connection % lives.len()).copied(),
+            Ends::Closed(lives) | Ends::TimedOut(lives) => {
+                lives.get(connection % lives.len()).copied()
+            }
             Ends::No => None,
         };
         let mut closed = None;
@@ -136,7 +146,9 @@ fn play(scene: &Scene, until: u64) -> Seen {
         if let Some(by_broker) = closed {
             let alone = flight.len() == 1;
             match by_broker {
-                true => flight.drain(..).for_each(|(_, reply, _)| reply.closed(alone)),
+                true => flight
+                    .drain(..)
+                    .for_each(|(_, reply, _)| reply.closed(alone)),
                 false => while flight.pop_back().is_some() {},
             }
             connection += 1;
@@ -146,14 +158,16 @@ fn play(scene: &Scene, until: u64) -> Seen {
             offers.front().map(|(at, _)| *at),
             Some(connected_at).filter(|at| *at > now),
             flight.front().map(|(at, ..)| *at),
-            life.filter(|_| closed.is_none()).map(|life| connected_at + life),
+            life.filter(|_| closed.is_none())
+                .map(|life| connected_at + life),
         ];
         match next.into_iter().flatten().filter(|at| *at > now).min() {
             Some(at) => now = at,
             None => break,
         }
     }
-    seen.left = outbox.broker.waiting.len() + outbox.broker.suspects.len() + outbox.handed_out.len();
+    seen.left =
+        outbox.broker.waiting.len() + outbox.broker.suspects.len() + outbox.handed_out.len();
     seen
 }
 

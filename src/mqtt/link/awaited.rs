@@ -120,6 +120,12 @@ impl Awaited {
         }
     }
 
+    /// Whether a packet of type `kind` is an answer to one that was sent.
+    pub(super) fn waits_for(&self, kind: u8, id: Option<u16>) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|waiting| waiting.answer == kind && waiting.id == id)
+    }
+
     /// The answer that is due first: when, what was asked, and within which time.
     pub(super) fn next_due(&self) -> Option<(Instant, Asked, Duration)> {
         let first = self.waiting.iter().min_by_key(|waiting| waiting.due)?;
@@ -129,7 +135,10 @@ impl Awaited {
     /// Messages not acknowledged.
     pub(super) fn messages(&self) -> usize {
         let is_message = |waiting: &&Waiting| {
-            matches!(waiting.answer, header::PUBACK | header::PUBREC | header::PUBCOMP)
+            matches!(
+                waiting.answer,
+                header::PUBACK | header::PUBREC | header::PUBCOMP
+            )
         };
         self.waiting.iter().filter(is_message).count()
     }
@@ -173,11 +182,35 @@ mod tests {
         let now = Instant::now();
         for (kind, qos, topic, answer, asked) in [
             (header::CONNECT, 0, "", header::CONNACK, Asked::Connect),
-            (header::SUBSCRIBE, 1, "", header::SUBACK, Asked::Subscription),
-            (header::UNSUBSCRIBE, 1, "", header::UNSUBACK, Asked::Unsubscription),
+            (
+                header::SUBSCRIBE,
+                1,
+                "",
+                header::SUBACK,
+                Asked::Subscription,
+            ),
+            (
+                header::UNSUBSCRIBE,
+                1,
+                "",
+                header::UNSUBACK,
+                Asked::Unsubscription,
+            ),
             (header::PUBLISH, 1, "pub/a", header::PUBACK, Asked::Result),
-            (header::PUBLISH, 1, "delivery/a", header::PUBACK, Asked::Delivery),
-            (header::PUBLISH, 2, "status/a", header::PUBREC, Asked::Status),
+            (
+                header::PUBLISH,
+                1,
+                "delivery/a",
+                header::PUBACK,
+                Asked::Delivery,
+            ),
+            (
+                header::PUBLISH,
+                2,
+                "status/a",
+                header::PUBREC,
+                Asked::Status,
+            ),
             (header::PUBREL, 1, "", header::PUBCOMP, Asked::Status),
         ] {
             let mut awaited = Awaited::default();

@@ -9,6 +9,7 @@
 
 use crate::jobs::message::PAYLOAD_MAX;
 
+use super::awaited::Awaited;
 use super::head::Head;
 use super::header::{self, Malformed, Reading};
 use super::refused::Refused;
@@ -77,7 +78,8 @@ impl Incoming {
     }
 
     /// Reads from `input` to the end of a packet at most. Returns how many bytes it took, and the packet
-    /// that ended with them; what the library gets of them is appended to `up`.
+    /// that ended with them; what the library gets of them is appended to `up`. An answer that `awaited`
+    /// waits for always passes.
     ///
     /// # Errors
     ///
@@ -86,6 +88,7 @@ impl Incoming {
         &mut self,
         input: &[u8],
         up: &mut Vec<u8>,
+        awaited: &Awaited,
     ) -> Result<(usize, Option<Arrived>), Malformed> {
         let keep = self.topic.len().max(TOPIC_KEPT);
         let mut taken = 0;
@@ -123,7 +126,8 @@ impl Incoming {
                     if self.accepted {
                         arrived.dropped = judge(head, &self.topic);
                     }
-                    if arrived.dropped.is_none() && self.refused.holds(&arrived) {
+                    let is_awaited = awaited.waits_for(arrived.kind, arrived.id);
+                    if arrived.dropped.is_none() && !is_awaited && self.refused.drops(&arrived) {
                         arrived.dropped = Some(Dropped::Unusable);
                     }
                     if arrived.dropped.is_none() {

@@ -57,7 +57,7 @@ const READ_ONLY_BELOW: usize = 64 * 1024;
 const WAITING_MAX: usize = 512 * 1024;
 
 /// Bytes read past in one go before others have a turn.
-const TURN: usize = 64 * 1024;
+const TURN: usize = 16 * 1024;
 
 const PINGREQ: [u8; 2] = [0xc0, 0];
 
@@ -227,8 +227,14 @@ impl Link {
             self.owe(&PINGREQ);
             self.awaited.pinged();
         }
-        let dues = [self.ping_due().filter(|_| self.accepted), answer.map(|(due, _, _)| due)];
-        let next = dues.into_iter().flatten().fold(self.heard + silent, Instant::min);
+        let dues = [
+            self.ping_due().filter(|_| self.accepted),
+            answer.map(|(due, _, _)| due),
+        ];
+        let next = dues
+            .into_iter()
+            .flatten()
+            .fold(self.heard + silent, Instant::min);
         if self.timer.deadline() != next {
             self.timer.as_mut().reset(next);
         }
@@ -275,7 +281,8 @@ impl Link {
             rest = behind;
             if let Some(written) = written {
                 self.awaited.sent(&written, now);
-                self.waiting.extend_from_slice(&std::mem::take(&mut self.owed));
+                self.waiting
+                    .extend_from_slice(&std::mem::take(&mut self.owed));
             }
         }
         debug_assert_eq!(self.waiting.len() - from, bytes.len());
@@ -285,7 +292,9 @@ impl Link {
 
     /// Looks at arrived bytes to the end of a packet at most.
     fn look(&mut self) -> io::Result<()> {
-        let fed = self.incoming.feed(&self.arrived, &mut self.up);
+        let fed = self
+            .incoming
+            .feed(&self.arrived, &mut self.up, &self.awaited);
         let Ok((count, arrived)) = fed else {
             return Err(self.fail(End::Malformed));
         };
@@ -340,9 +349,7 @@ impl Link {
         }
         self.told = Some(now);
         let untold = std::mem::take(&mut self.untold);
-        log::warn!(
-            "broker: skipped {what} ({size} bytes); {untold} more since the last such line"
-        );
+        log::warn!("broker: skipped {what} ({size} bytes); {untold} more since the last such line");
     }
 
     fn hand_up(&mut self, buf: &mut ReadBuf<'_>) {

@@ -60,8 +60,8 @@ impl Outgoing {
     ///
     /// The length of a packet is malformed.
     pub(super) fn feed(&mut self, bytes: &mut [u8]) -> Result<(usize, Option<Written>), Malformed> {
-        for at in 0..bytes.len() {
-            if let Some(written) = self.take(&mut bytes[at])? {
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            if let Some(written) = self.take(byte)? {
                 return Ok((at + 1, Some(written)));
             }
         }

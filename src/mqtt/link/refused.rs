@@ -1,6 +1,8 @@
 //! Packets that the client library refuses: each ends the connection, and the broker sends it again on the
 //! next one.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::incoming::Arrived;
 
 /// Connections that a packet ends before it is dropped.
@@ -12,27 +14,32 @@ const MAX: usize = 16;
 /// Type, packet id and size: as much of a packet as stays the same when it is sent again.
 type Key = (u8, Option<u16>, usize);
 
-/// The packets that ended connections, each with how many. Kept over connections.
+/// The packets that ended connections, each with how many. Kept over connections; clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(in crate::mqtt) struct Refused(Vec<(Key, u8)>);
+pub(in crate::mqtt) struct Refused(Arc<Mutex<Vec<(Key, u8)>>>);
 
 impl Refused {
     /// The library ended a connection with this packet.
-    pub(in crate::mqtt) fn note(&mut self, packet: &Packet) {
-        if let Some((_, times)) = self.0.iter_mut().find(|(key, _)| *key == packet.0) {
+    pub(in crate::mqtt) fn note(&self, packet: &Packet) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, times)) = known.iter_mut().find(|(key, _)| *key == packet.0) {
             *times = times.saturating_add(1);
             return;
         }
-        if self.0.len() >= MAX {
-            self.0.remove(0);
+        if known.len() >= MAX {
+            known.remove(0);
         }
-        self.0.push((packet.0, 1));
+        known.push((packet.0, 1));
     }
 
-    /// Whether the packet has ended as many connections as it may.
-    pub(super) fn holds(&self, packet: &Arrived) -> bool {
+    /// Whether the packet has ended as many connections as it may, and is dropped now. It is forgotten with
+    /// that: acknowledged, it does not come again, and a later packet may look like it.
+    pub(super) fn drops(&self, packet: &Arrived) -> bool {
         let Packet(key) = Packet::of(packet);
-        self.0.iter().any(|(known, times)| *known == key && *times >= TIMES)
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.len();
+        known.retain(|(known, times)| *known != key || *times < TIMES);
+        known.len() < before
     }
 }
 
@@ -63,23 +70,28 @@ mod tests {
 
     #[test]
     fn a_packet_that_ended_two_connections_is_dropped_and_others_are_not() {
-        let mut refused = Refused::default();
+        let refused = Refused::default();
         let puback = arrived(PUBACK, 9, 2);
         refused.note(&Packet::of(&puback));
-        assert!(!refused.holds(&puback));
+        assert!(!refused.drops(&puback));
         refused.note(&Packet::of(&puback));
-        assert!(refused.holds(&puback));
-        for other in [arrived(PUBACK, 8, 2), arrived(PUBACK, 9, 3), arrived(SUBACK, 9, 2)] {
-            assert!(!refused.holds(&other));
+        for other in [
+            arrived(PUBACK, 8, 2),
+            arrived(PUBACK, 9, 3),
+            arrived(SUBACK, 9, 2),
+        ] {
+            assert!(!refused.drops(&other));
         }
+        assert!(refused.drops(&puback));
+        assert!(!refused.drops(&puback));
     }
 
     #[test]
     fn packets_remembered_are_bounded() {
-        let mut refused = Refused::default();
+        let refused = Refused::default();
         for id in 0..1000 {
             refused.note(&Packet::of(&arrived(PUBACK, id, 2)));
         }
-        assert_eq!(refused.0.len(), MAX);
+        assert_eq!(refused.0.lock().unwrap().len(), MAX);
     }
 }

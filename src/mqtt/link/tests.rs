@@ -39,14 +39,16 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 fn fed(bytes: &[u8], pieces: impl Iterator<Item = usize>) -> (Vec<u8>, Vec<Arrived>) {
     let mut incoming = Incoming::new(TOPIC, Refused::default());
     let (mut up, mut all) = (Vec::new(), Vec::new());
-    incoming.feed(&[0x20, 2, 0, 0], &mut up).unwrap();
+    incoming
+        .feed(&[0x20, 2, 0, 0], &mut up, &Awaited::default())
+        .unwrap();
     up.clear();
     let mut rest = bytes;
     for piece in pieces {
         let (mut piece, behind) = rest.split_at(piece.min(rest.len()));
         rest = behind;
         while !piece.is_empty() {
-            let (taken, arrived) = incoming.feed(piece, &mut up).unwrap();
+            let (taken, arrived) = incoming.feed(piece, &mut up, &Awaited::default()).unwrap();
             piece = &piece[taken..];
             match arrived {
                 Some(arrived) => all.push(arrived),
@@ -104,7 +106,7 @@ fn the_library_gets_the_same_packets_however_the_bytes_are_split() {
         check(&mut [at, bytes.len()].into_iter());
     }
     for size in 1..40 {
-        check(&mut std::iter::repeat(size).take(bytes.len()));
+        check(&mut std::iter::repeat_n(size, bytes.len()));
     }
 }
 
@@ -121,7 +123,7 @@ fn a_long_message_is_read_past_and_those_around_it_are_not() {
     ]
     .concat();
     for size in [1000, 4096, 1 << 20] {
-        let (up, arrived) = fed(&bytes, std::iter::repeat(size).take(bytes.len()));
+        let (up, arrived) = fed(&bytes, std::iter::repeat_n(size, bytes.len()));
         assert_eq!(up.len(), longest.len() + publish(1, 4, TOPIC, 1).len());
         let ids: Vec<_> = arrived.iter().map(|arrived| arrived.id).collect();
         assert_eq!(ids, [Some(1), Some(2), Some(3), None, Some(4)]);
@@ -157,7 +159,7 @@ proptest::proptest! {
         'pieces: for piece in bytes.chunks(size) {
             let mut rest = piece;
             while !rest.is_empty() {
-                let Ok((taken, _)) = incoming.feed(rest, &mut up) else {
+                let Ok((taken, _)) = incoming.feed(rest, &mut up, &Awaited::default()) else {
                     break 'pieces;
                 };
                 rest = &rest[taken..];
@@ -174,7 +176,9 @@ proptest::proptest! {
     }
 }
 
-const CONNECT: [u8; 15] = [0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, 0, 0, 1, b'i'];
+const CONNECT: [u8; 15] = [
+    0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 0, 0, 0, 0, 1, b'i',
+];
 
 #[test]
 fn our_packets_go_between_those_of_the_library_and_connect_has_the_keepalive() {
@@ -184,7 +188,10 @@ fn our_packets_go_between_those_of_the_library_and_connect_has_the_keepalive() {
         let (first, second) = bytes.split_at_mut(at);
         assert!(outgoing.is_between_packets());
         let (_, mut written) = outgoing.feed(first).unwrap();
-        assert_eq!(outgoing.is_between_packets(), at == 0 || at == CONNECT.len());
+        assert_eq!(
+            outgoing.is_between_packets(),
+            at == 0 || at == CONNECT.len()
+        );
         if !second.is_empty() {
             written = outgoing.feed(second).unwrap().1;
         }
@@ -232,7 +239,11 @@ async fn a_broker_that_is_silent_is_asked_and_then_left_whatever_is_sent() {
     let began = Instant::now();
     let ended = timeout(LONG, async {
         loop {
-            if link.write_all(&publish(0, 0, "status/f", 20)).await.is_err() {
+            if link
+                .write_all(&publish(0, 0, "status/f", 20))
+                .await
+                .is_err()
+            {
                 return;
             }
             let _ = timeout(Duration::from_secs(1), link.read_u8()).await;
@@ -305,7 +316,10 @@ async fn every_answer_has_a_deadline() {
         let drained = tokio::spawn(async move { hears.read_to_end(&mut Vec::new()).await });
         link.write_all(&packet).await.unwrap();
         let (end, after) = end(&mut link, &watch).await;
-        assert!(matches!(end, End::Unanswered(what, _) if what == asked), "{end:?}");
+        assert!(
+            matches!(end, End::Unanswered(what, _) if what == asked),
+            "{end:?}"
+        );
         assert_eq!(after, 30);
         alive.abort();
         drained.abort();
@@ -325,7 +339,10 @@ async fn a_skipped_message_is_acknowledged_counted_and_not_kept() {
     let expected = after.clone();
     let sending = tokio::spawn(async move {
         broker.write_all(&long).await.unwrap();
-        broker.write_all(&publish(2, 0x0a0b, "other", 1)).await.unwrap();
+        broker
+            .write_all(&publish(2, 0x0a0b, "other", 1))
+            .await
+            .unwrap();
         broker.write_all(&after).await.unwrap();
         broker
     });

@@ -42,12 +42,14 @@ impl Rival {
 
     async fn subscribe(&mut self, topic: &str) {
         self.client.try_subscribe(topic, QoS::AtLeastOnce).unwrap();
-        self.hear(|packet| matches!(packet, Packet::SubAck(_))).await;
+        self.hear(|packet| matches!(packet, Packet::SubAck(_)))
+            .await;
     }
 
     async fn unsubscribe(&mut self, topic: &str) {
         self.client.try_unsubscribe(topic).unwrap();
-        self.hear(|packet| matches!(packet, Packet::UnsubAck(_))).await;
+        self.hear(|packet| matches!(packet, Packet::UnsubAck(_)))
+            .await;
     }
 }
 
@@ -71,7 +73,10 @@ async fn a_result_the_broker_does_not_take_goes_without_output_and_holds_nothing
             assert_eq!((&meta["msg"], &meta["exit_code"]), (&json!(""), &json!(3)));
             assert_eq!(meta["truncated"], true);
             let reason = meta["reason"].as_str().unwrap();
-            assert!(reason.contains("the broker closed the connection"), "{reason}");
+            assert!(
+                reason.contains("the broker closed the connection"),
+                "{reason}"
+            );
         } else {
             assert_eq!(meta["msg"], "ok\n");
         }
@@ -177,7 +182,8 @@ async fn another_client_with_our_id_is_named_when_it_takes_the_session_again_and
     }
     let closed = "the broker closed the connection";
     assert_eq!(errors[..2], [closed, closed]);
-    let rival = "another client with the id 'socketmanaabbcc001122' may have taken the session over";
+    let rival =
+        "another client with the id 'socketmanaabbcc001122' may have taken the session over";
     assert_eq!(errors[2], format!("{closed}; {rival}"));
     agent.stop().await;
 }
