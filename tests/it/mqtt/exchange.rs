@@ -170,9 +170,11 @@ async fn payloads_that_are_no_jobs_leave_the_agent_connected(server: Server) {
     }
     operator.job("after", "echo alive").await;
     assert_eq!(operator.result("after").await["msg"], "alive\n");
-    assert_eq!(agent.jobs.facts().borrow().rejected, 8);
+    // The huge one is read past.
+    assert_eq!(agent.jobs.facts().borrow().rejected, 7);
     agent.connected(true).await;
-    assert_eq!(agent.facts.borrow().reconnects, 0);
+    let facts = agent.facts.borrow().clone();
+    assert_eq!((facts.reconnects, facts.skipped), (0, 1));
     agent.stop().await;
 }
 

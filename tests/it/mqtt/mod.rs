@@ -4,6 +4,7 @@ mod agent;
 mod exchange;
 mod login;
 mod operator;
+mod poison;
 mod presence;
 mod server;
 mod strange;

@@ -22,7 +22,7 @@ async fn the_labs_broker_closes_the_connection_of_who_publishes_at_qos_2() {
     settings.qos = 2;
     let mut agent = Agent::start(settings);
     let text = agent.error().await;
-    assert!(text.contains("closed by peer"), "{text}");
+    assert!(text.contains("the broker closed the connection"), "{text}");
     agent.stop().await;
 }
 

@@ -68,10 +68,13 @@ async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
         (&[0x20, 2, 0, 3][..], "not available now"),
         (&[0xd0, 0][..], "the first packet is not a CONNACK"),
         (
-            &[0x20, 2, 0, 0, 0x30, 0xff, 0xff, 0xff, 0x7f][..],
-            "size limit exceeded",
+            &[0x20, 2, 0, 0, 0x30, 0xff, 0xff, 0xff, 0xff][..],
+            "the broker sent a packet without an end",
         ),
-        (&[0x20, 2, 0, 0, 0x40, 2, 0, 9][..], "nsolicited"),
+        (
+            &[0x20, 2, 0, 0, 0x40, 2, 0, 9][..],
+            "a packet that MQTT 3.1.1 does not allow",
+        ),
         (&b""[..], "closes the connection; does it want TLS"),
     ] {
         let (port, _times) = strange_broker(answer).await;
