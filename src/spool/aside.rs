@@ -17,6 +17,16 @@ pub struct ReportId {
     pub(super) seq: u64,
 }
 
+#[cfg(test)]
+impl ReportId {
+    pub(crate) fn new(boot: &str, seq: u64) -> Self {
+        ReportId {
+            boot: boot.into(),
+            seq,
+        }
+    }
+}
+
 /// The reports that the queue does without.
 #[derive(Debug, Default)]
 pub(super) struct Aside(Vec<ReportId>);
@@ -40,7 +50,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         self.aside.0.extend(reports);
     }
 
-    /// One report alone, set aside or not; `None` if it no longer waits.
+    /// Puts one report, set aside or not, into a batch of its own; `None` if it no longer waits.
     pub fn alone(&mut self, report: &ReportId, now: Reading) -> Option<Batch> {
         let batch = self.batch_of(report, now);
         if batch.is_none() && !self.waits(report) {

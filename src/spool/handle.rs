@@ -129,7 +129,7 @@ impl Handle {
         self.ask(|answer| Request::Halve(id, answer)).await
     }
 
-    /// One report alone, see [`Spool::alone`](super::Spool::alone).
+    /// Puts one report into a batch of its own, see [`Spool::alone`](super::Spool::alone).
     pub async fn alone(&self, report: ReportId) -> Result<Option<Batch>, Stopped> {
         self.ask(|answer| Request::Alone(report, answer)).await
     }

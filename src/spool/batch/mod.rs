@@ -96,7 +96,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         self.batch(&|spool| spool.make_alone(report), now)
     }
 
-    /// Whether a report is in the queue.
+    /// True while a report is in the queue.
     pub(super) fn waits(&self, report: &ReportId) -> bool {
         self.find_report(report).is_some()
     }

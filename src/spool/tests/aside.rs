@@ -12,10 +12,7 @@ fn without(refused: &[u64]) -> (tempfile::TempDir, Spool, Vec<ReportId>) {
     }
     let mut aside = Vec::new();
     for &seq in refused {
-        let report = ReportId {
-            boot: BOOT.into(),
-            seq,
-        };
+        let report = ReportId::new(BOOT, seq);
         let batch = spool.alone(&report, after(200)).unwrap();
         assert_eq!((batch.reports, &batch.first), (1, &report));
         assert_eq!(seqs(&arrived(&batch)), [seq]);

@@ -18,7 +18,7 @@ pub(crate) enum Step {
     Refuse,
     /// A report that was set aside is sent again alone: it arrives, or is refused for good.
     Again(bool),
-    /// What was set aside goes back to its place.
+    /// Reports set aside go back to their place.
     TakeBack,
     /// The oldest report is sent once and not again.
     GiveUp,

@@ -53,7 +53,7 @@ pub(crate) struct World {
     synced: bool,
     /// The last that was delivered in its turn.
     last: Option<Id>,
-    /// What this process has set aside, and all that ever was: it comes later.
+    /// Reports that this process has set aside, and all that ever were: they come later.
     aside: Vec<ReportId>,
     late: BTreeSet<Id>,
     /// Batches that were sent.
