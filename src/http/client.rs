@@ -58,7 +58,7 @@ impl HttpError {
         matches!(
             self,
             HttpError::Request {
-                trouble: Trouble::NoAnswer(_),
+                trouble: Trouble::NoAnswer(_) | Trouble::NotAcknowledged,
                 ..
             }
         )

@@ -112,7 +112,7 @@ impl Transport {
             };
             let stage = *addresses.stage().borrow();
             let is_kept = matches!(stage, Stage::Kept(_));
-            let is_timeout = matches!(trouble, Trouble::NoAnswer(_));
+            let is_timeout = matches!(trouble, Trouble::NoAnswer(_) | Trouble::NotAcknowledged);
             // A server may end a kept connection whenever it likes.
             if !is_kept || is_timeout {
                 addresses.failed();

@@ -19,6 +19,9 @@ pub enum Trouble {
     /// The connection stands, and the deadline of the request has passed.
     #[error("no answer within {} s", .0.as_secs())]
     NoAnswer(Duration),
+    /// The other side has acknowledged nothing for too long, or takes too little at a time.
+    #[error("no answer in time: the connection is dead, or too slow for what was sent")]
+    NotAcknowledged,
     #[error("no valid answer: {0}")]
     Answer(String),
     /// TLS failed, before the connection stood or, with client certificates, after it.
@@ -47,6 +50,9 @@ impl Trouble {
         // An io::Error may be wrapped in another one.
         match (io.last(), has_connection) {
             (Some(error), false) => Trouble::Connect(refused(error)),
+            (Some(error), true) if error.kind() == io::ErrorKind::TimedOut => {
+                Trouble::NotAcknowledged
+            }
             (Some(error), true) => Trouble::Answer(broken(error)),
             (None, false) => Trouble::Connect("the server ends the connection".to_owned()),
             (None, true) => {
@@ -99,7 +105,6 @@ fn broken(error: &io::Error) -> String {
         Kind::BrokenPipe | Kind::UnexpectedEof | Kind::ConnectionAborted => {
             "the server ends the connection".into()
         }
-        Kind::TimedOut => "the connection is dead: nothing that was sent is acknowledged".into(),
         _ => system(error),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::aside::ReportId;
 use super::batch::{Batch, BatchId};
 use super::keeper::Build;
 use super::{Facts, SpoolError, Stamp};
@@ -51,6 +52,9 @@ pub(super) enum Request {
     Append(Build, oneshot::Sender<Result<(), SpoolError>>),
     NextBatch(u64, oneshot::Sender<Option<Batch>>),
     Newest(oneshot::Sender<Option<Batch>>),
+    Alone(ReportId, oneshot::Sender<Option<Batch>>),
+    TakeBack(Vec<ReportId>, oneshot::Sender<()>),
+    TakeBackAll(oneshot::Sender<()>),
     Halve(BatchId, oneshot::Sender<Option<Batch>>),
     Settled(BatchId, Settled, oneshot::Sender<()>),
     ServerDate(u64),
@@ -66,6 +70,7 @@ pub(super) enum Request {
 pub(super) enum Settled {
     Delivered,
     KeptBack,
+    SetAside,
     GivenUp,
     Refused,
 }
@@ -124,6 +129,21 @@ impl Handle {
         self.ask(|answer| Request::Halve(id, answer)).await
     }
 
+    /// Puts one report into a batch of its own, see [`Spool::alone`](super::Spool::alone).
+    pub async fn alone(&self, report: ReportId) -> Result<Option<Batch>, Stopped> {
+        self.ask(|answer| Request::Alone(report, answer)).await
+    }
+
+    /// Puts reports back in their place, see [`Spool::take_back`](super::Spool::take_back).
+    pub async fn take_back(&self, reports: Vec<ReportId>) -> Result<(), Stopped> {
+        self.ask(|answer| Request::TakeBack(reports, answer)).await
+    }
+
+    /// Puts all reports back in their place.
+    pub async fn take_back_all(&self) -> Result<(), Stopped> {
+        self.ask(Request::TakeBackAll).await
+    }
+
     /// Says that the batch arrived: its reports are forgotten.
     pub async fn delivered(&self, id: BatchId) -> Result<(), Stopped> {
         self.settled(id, Settled::Delivered).await
@@ -139,7 +159,13 @@ impl Handle {
         self.settled(id, Settled::GivenUp).await
     }
 
-    /// Says that the server takes others, but not these: a later report declares them.
+    /// Says that the batch was refused: it stays and the others go on without it, see
+    /// [`Spool::set_aside`](super::Spool::set_aside).
+    pub async fn set_aside(&self, id: BatchId) -> Result<(), Stopped> {
+        self.settled(id, Settled::SetAside).await
+    }
+
+    /// Says that the server refuses the batch for good: a later report declares it.
     pub async fn refused(&self, id: BatchId) -> Result<(), Stopped> {
         self.settled(id, Settled::Refused).await
     }

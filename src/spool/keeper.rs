@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
+use super::aside::ReportId;
 use super::batch::BatchId;
 use super::gap::{Gap, Reason};
 use super::handle::{Place, Settings, Settled};
@@ -185,8 +186,22 @@ impl Keeper {
         match how {
             Settled::Delivered => spool.delivered(id, now),
             Settled::KeptBack => spool.kept_back(id, now),
+            Settled::SetAside => spool.set_aside(id),
             Settled::GivenUp => spool.given_up(id),
             Settled::Refused => spool.refused(id),
+        }
+    }
+
+    pub(super) fn take_back(&mut self, reports: &[ReportId]) {
+        let now = self.settings.clock.read();
+        if let Some(spool) = &mut self.spool {
+            spool.take_back(reports, now);
+        }
+    }
+
+    pub(super) fn take_back_all(&mut self) {
+        if let Some(spool) = &mut self.spool {
+            spool.take_back_all();
         }
     }
 

@@ -20,6 +20,7 @@
 //! a [`Handle`]. Spool and stores are synchronous, so that a test can stop them between any two calls.
 
 mod archive;
+mod aside;
 mod batch;
 mod deflate;
 mod entry;
@@ -48,6 +49,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use aside::ReportId;
 pub use batch::{Batch, BatchId};
 pub use entry::Clock;
 pub use gap::{Gap, Reason};
@@ -81,8 +83,11 @@ pub struct Stamp<'a> {
 /// What the spool tells of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
-    /// Reports that wait to be delivered.
+    /// Reports that wait to be delivered, those set aside included.
     pub reports: u64,
+    /// Reports set aside because the server refused each of them alone and then accepted others.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub set_aside: u64,
     /// Their size in RAM, packed, bytes.
     pub bytes: u64,
     /// When the oldest of them was taken, seconds since the epoch.
@@ -96,6 +101,10 @@ pub struct Facts {
     pub flash_today: u64,
     /// Why a disk does not take reports, while it does not.
     pub last_error: Option<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What can go wrong with the spool.

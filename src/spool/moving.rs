@@ -104,6 +104,7 @@ impl Spool {
         // Ids of batches that were given out before name nothing here.
         self.batches = old.batches;
         self.offline_since = old.offline_since;
+        self.aside = std::mem::take(&mut old.aside);
         self.thinned = old.thinned;
         self.dropped = old.dropped;
         if ram_moved {

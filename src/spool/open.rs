@@ -62,6 +62,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             pending: Default::default(),
             owed: Gaps::default(),
             taken: None,
+            aside: Default::default(),
             batches: 0,
             since: ALL_SAFE,
             unsure: None,

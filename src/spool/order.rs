@@ -1,5 +1,6 @@
 //! The queue: what both stores hold, in the order it goes out.
 
+use super::aside::ReportId;
 use super::entry::{Clock, Head};
 use super::notes::Anchor;
 use super::queue::Spool;
@@ -120,6 +121,28 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         };
         cursor.1 += usize::from(next.is_some());
         next
+    }
+
+    /// The next report of the queue that is not set aside.
+    pub(super) fn next_in_line(&self, cursors: &mut Cursors) -> Option<Pick> {
+        loop {
+            let pick = self.next_pick(cursors)?;
+            if !self.is_aside(&pick) {
+                return Some(pick);
+            }
+        }
+    }
+
+    pub(super) fn is_aside(&self, pick: &Pick) -> bool {
+        self.aside.holds(&self.boots[pick.rank].0, pick.head.seq)
+    }
+
+    /// Where a report of the queue is.
+    pub(super) fn find_report(&self, report: &ReportId) -> Option<Pick> {
+        let is_it =
+            |pick: &Pick| pick.head.seq == report.seq && self.boots[pick.rank].0 == report.boot;
+        let mut cursors = Cursors::default();
+        std::iter::from_fn(|| self.next_pick(&mut cursors)).find(is_it)
     }
 
     /// When a report was taken, seconds since the epoch, and how sure that is.

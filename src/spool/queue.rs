@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::archive::Archive;
+use super::aside::Aside;
 use super::batch::Taken;
 use super::entry::{Clock, Head, LINE_MAX};
 use super::gap::{Gap, Gaps, Reason};
@@ -60,6 +61,7 @@ pub struct Spool<R = Directory, F = Directory> {
     /// Lost, written down nowhere, and declared by no line yet.
     pub(super) owed: Gaps,
     pub(super) taken: Option<Taken>,
+    pub(super) aside: Aside,
     pub(super) batches: u64,
     /// A power cut now loses nothing that is older, seconds since the epoch.
     pub(super) since: u64,
@@ -139,12 +141,15 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     pub fn facts(&self) -> Facts {
         let mut cursors = Cursors::default();
         let (mut reports, mut oldest) = (self.pending.len() as u64, None);
+        let mut set_aside = 0;
         while let Some(pick) = self.next_pick(&mut cursors) {
             oldest.get_or_insert_with(|| self.time(&pick).0);
             reports += 1;
+            set_aside += u64::from(self.is_aside(&pick));
         }
         Facts {
             reports,
+            set_aside,
             bytes: self.ram.bytes() + self.pending_bytes(),
             oldest: oldest.or_else(|| Some(self.pending.front()?.head.at)),
             thinned: self.thinned,

@@ -124,6 +124,13 @@ impl Served {
             Request::Newest(answer) => {
                 self.tell(answer, |keeper| keeper.with(|spool, now| spool.newest(now)));
             }
+            Request::Alone(report, answer) => self.tell(answer, |keeper| {
+                keeper.with(|spool, now| spool.alone(&report, now))
+            }),
+            Request::TakeBack(reports, answer) => {
+                self.tell(answer, |keeper| keeper.take_back(&reports));
+            }
+            Request::TakeBackAll(answer) => self.tell(answer, Keeper::take_back_all),
             Request::Halve(id, answer) => self.tell(answer, |keeper| {
                 keeper.with(|spool, now| spool.halve(id, now))
             }),

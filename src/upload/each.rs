@@ -4,7 +4,7 @@
 
 use tokio::time::Instant;
 
-use super::link::Link;
+use super::link::{Link, Way};
 use super::{DeliveryError, Part};
 use crate::http::{deadline, Attempts, Body};
 use crate::spool::{self, Batch};

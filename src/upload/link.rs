@@ -24,6 +24,18 @@ pub(super) enum LinkError {
     },
 }
 
+/// The way of reports to servers.
+pub(super) trait Way {
+    /// A new attempt: `stats_url` comes first again.
+    fn begin(&mut self);
+
+    /// Posts `body`, and says which host took it; each server has `within` to answer.
+    async fn post(&mut self, body: Body, within: Duration) -> Result<String, LinkError>;
+
+    /// The clock of the server that answered last, seconds since the epoch; handed out once.
+    fn take_date(&mut self) -> Option<u64>;
+}
+
 impl LinkError {
     /// Whether it says nothing about what was sent, so that another server may take it.
     fn is_the_servers(&self) -> bool {
@@ -33,11 +45,25 @@ impl LinkError {
         }
     }
 
-    /// The answer of the one server that was asked, if it gave one.
-    pub(super) fn answer(&self) -> Option<Answer> {
+    /// The server that refused what was sent for what is in it, and the status of its answer.
+    pub(super) fn refusal(&self) -> Option<(&str, u16)> {
         match self {
-            LinkError::NotAccepted { answer, .. } => Some(*answer),
-            _ => None,
+            LinkError::NotAccepted { host, answer } => match answer {
+                Answer::Refused { status } if answer.is_about_the_batch() => Some((host, *status)),
+                _ => None,
+            },
+            // The first server is out of order, and the second one speaks for itself.
+            LinkError::Both { backup, .. } => backup.refusal(),
+            LinkError::Http(_) => None,
+        }
+    }
+
+    /// True if a server was connected and did not answer in time.
+    pub(super) fn is_late(&self) -> bool {
+        match self {
+            LinkError::Http(error) => error.is_no_answer_in_time(),
+            LinkError::Both { main, backup } => main.is_late() || backup.is_late(),
+            LinkError::NotAccepted { .. } => false,
         }
     }
 
@@ -100,13 +126,36 @@ impl Link {
         })
     }
 
-    /// A new attempt: `stats_url` comes first again.
-    pub(super) fn begin(&mut self) {
+    async fn post_to(
+        &mut self,
+        to: &Endpoint,
+        body: Body,
+        within: Duration,
+    ) -> Result<String, LinkError> {
+        let host = to.host().to_owned();
+        let sent = self.client.send(Method::POST, to, body, within);
+        let Reply { mut answer, date } = sent.await?;
+        let verdict = self.health.borrow().verdict;
+        // No portal can answer over TLS that was verified.
+        if verdict == Some(Verdict::CaptivePortal) && !to.is_verified() {
+            answer = answer.under_a_portal();
+        }
+        if answer.is_the_apis() {
+            self.date = date;
+        }
+        match answer {
+            Answer::Accepted => Ok(host),
+            answer => Err(LinkError::NotAccepted { host, answer }),
+        }
+    }
+}
+
+impl Way for Link {
+    fn begin(&mut self) {
         self.on_backup = false;
     }
 
-    /// Posts `body`, and says which host took it; each server has `within` to answer.
-    pub(super) async fn post(&mut self, body: Body, within: Duration) -> Result<String, LinkError> {
+    async fn post(&mut self, body: Body, within: Duration) -> Result<String, LinkError> {
         let (main, backup) = (self.main.clone(), self.backup.clone());
         let Some(backup) = backup else {
             return self.post_to(&main, body, within).await;
@@ -129,38 +178,18 @@ impl Link {
                 log::log!(level, "delivery: {text}; {host} takes it instead");
                 Ok(host)
             }
-            Err(second) => Err(LinkError::Both {
-                main: Box::new(error),
-                backup: Box::new(second),
-            }),
+            Err(second) => {
+                // It works, and has to be asked for a part of it.
+                self.on_backup = second.refusal().is_some();
+                Err(LinkError::Both {
+                    main: Box::new(error),
+                    backup: Box::new(second),
+                })
+            }
         }
     }
 
-    /// What the clock of the server said that answered last, once.
-    pub(super) fn take_date(&mut self) -> Option<u64> {
+    fn take_date(&mut self) -> Option<u64> {
         self.date.take()
-    }
-
-    async fn post_to(
-        &mut self,
-        to: &Endpoint,
-        body: Body,
-        within: Duration,
-    ) -> Result<String, LinkError> {
-        let host = to.host().to_owned();
-        let sent = self.client.send(Method::POST, to, body, within);
-        let Reply { mut answer, date } = sent.await?;
-        let verdict = self.health.borrow().verdict;
-        // No portal can answer over TLS that was verified.
-        if verdict == Some(Verdict::CaptivePortal) && !to.is_verified() {
-            answer = answer.under_a_portal();
-        }
-        if answer.is_the_apis() {
-            self.date = date;
-        }
-        match answer {
-            Answer::Accepted => Ok(host),
-            answer => Err(LinkError::NotAccepted { host, answer }),
-        }
     }
 }

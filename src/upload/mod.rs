@@ -6,10 +6,14 @@
 //! is back, all that waited goes, beside what is new. With `no-cache` each report is posted when it is
 //! taken, and nothing waits.
 
+#[cfg(test)]
+mod courses;
 mod each;
 mod link;
 pub mod phase;
+mod refusals;
 mod rounds;
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +23,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::http::Answer;
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
 use crate::{health, lookup, spool};
@@ -83,6 +86,8 @@ pub const OPTIONS: &[&str] = &[
 enum DeliveryError {
     #[error(transparent)]
     Link(#[from] LinkError),
+    #[error("{host}: the server refuses the format ({status})")]
+    Format { host: String, status: u16 },
     #[error("reports cannot be unpacked: {0}")]
     Unpack(std::io::Error),
     #[error(transparent)]
@@ -90,11 +95,17 @@ enum DeliveryError {
 }
 
 impl DeliveryError {
-    fn answer(&self) -> Option<Answer> {
+    /// The server that refused what was sent for what is in it, and the status of its answer.
+    fn refusal(&self) -> Option<(&str, u16)> {
         match self {
-            DeliveryError::Link(error) => error.answer(),
+            DeliveryError::Link(error) => error.refusal(),
             _ => None,
         }
+    }
+
+    /// True if a server was connected and did not answer in time.
+    fn is_late(&self) -> bool {
+        matches!(self, DeliveryError::Link(error) if error.is_late())
     }
 
     /// How long the server wants to be left alone.
@@ -113,6 +124,10 @@ impl DeliveryError {
 pub async fn run(part: Part, mut shutdown: Shutdown) {
     part.asks.take_over();
     let work = async {
+        // The evidence for refusals went with the task before.
+        if part.spool.take_back_all().await.is_err() {
+            return;
+        }
         match Link::new(&part) {
             Ok(link) if part.config.no_cache => {
                 // It ends with the spool, and so does the agent.

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::clock::Reading;
 use crate::durable::Disk;
+use crate::spool::aside::ReportId;
 use crate::spool::deflate::{Body, Packer, FRAME};
 use crate::spool::entry::Clock;
 use crate::spool::order::{Cursors, Pick, Place};
@@ -68,7 +69,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     pub(super) fn make(&mut self, limit: Limit, now: Reading) -> Result<Option<Making>, Trouble> {
         let mut making = Making::new();
         let mut cursors = Cursors::default();
-        while let Some(pick) = self.next_pick(&mut cursors) {
+        while let Some(pick) = self.next_in_line(&mut cursors) {
             let full = making.body.len() + self.packed_size(&pick) > limit.bytes.max(FRAME)
                 || making.reports.len() >= limit.reports;
             if self.is_held(&pick, now) {
@@ -96,7 +97,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     pub(super) fn make_newest(&mut self, now: Reading) -> Result<Option<Making>, Trouble> {
         let mut cursors = Cursors::default();
         let (mut last, mut count) = (None, 0);
-        while let Some(pick) = self.next_pick(&mut cursors) {
+        while let Some(pick) = self.next_in_line(&mut cursors) {
             last = Some(pick);
             count += 1;
         }
@@ -105,13 +106,22 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             pick.rank + 1 == self.boots.len() && pick.head.seq + 1 == self.notes().next_seq
         };
         let may_go = |pick: &Pick| count > 1 && is_newest(pick) && !self.is_held(pick, now);
-        let Some(pick) = last.filter(may_go) else {
-            return Ok(None);
-        };
+        last.filter(may_go)
+            .map(|pick| self.make_one(&pick))
+            .transpose()
+    }
+
+    /// Puts one report into a batch of its own; `None` if it is not there.
+    pub(super) fn make_alone(&mut self, report: &ReportId) -> Result<Option<Making>, Trouble> {
+        let pick = self.find_report(report);
+        pick.map(|pick| self.make_one(&pick)).transpose()
+    }
+
+    fn make_one(&mut self, pick: &Pick) -> Result<Making, Trouble> {
         let mut making = Making::new();
-        self.add(&mut making, &pick)
-            .map_err(|error| Trouble::of(error, &pick))?;
-        Ok(Some(making))
+        self.add(&mut making, pick)
+            .map_err(|error| Trouble::of(error, pick))?;
+        Ok(making)
     }
 
     fn packed_size(&self, pick: &Pick) -> usize {

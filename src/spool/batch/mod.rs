@@ -7,6 +7,7 @@ use std::io;
 use bytes::Bytes;
 
 use self::making::{Limit, Making, Trouble};
+use super::aside::ReportId;
 use super::deflate;
 use super::entry::ALL_SAFE;
 use super::gap::{Gaps, Reason};
@@ -26,6 +27,8 @@ pub struct BatchId(u64);
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub id: BatchId,
+    /// Its oldest report.
+    pub first: ReportId,
     /// Whole lines of NDJSON, as one gzip member.
     pub body: Bytes,
     /// How many lines.
@@ -50,12 +53,16 @@ impl Batch {
 /// The reports of the batch that is on its way.
 #[derive(Debug)]
 pub(super) struct Taken {
-    id: BatchId,
+    pub(super) id: BatchId,
     /// Rank of the boot and seq, ascending.
     reports: Vec<(usize, u64)>,
 }
 
 impl Taken {
+    pub(super) fn reports(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.reports.iter().copied()
+    }
+
     pub(super) fn holds(&self, rank: usize, seq: u64) -> bool {
         self.reports.binary_search(&(rank, seq)).is_ok()
     }
@@ -71,23 +78,27 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     pub fn next_batch(&mut self, max_bytes: u64, now: Reading) -> Option<Batch> {
         // A batch on its way is spared when room is made: it must not be all there is.
         let bytes = max_bytes.min(self.bounds.ram / 4) as usize;
-        self.batch(
+        self.oldest(
             Limit {
                 bytes,
                 reports: usize::MAX,
             },
-            false,
             now,
         )
     }
 
     /// The newest report alone, if others wait before it and it may go.
     pub fn newest(&mut self, now: Reading) -> Option<Batch> {
-        let limit = Limit {
-            bytes: 0,
-            reports: 1,
-        };
-        self.batch(limit, true, now)
+        self.batch(&|spool| spool.make_newest(now), now)
+    }
+
+    pub(super) fn batch_of(&mut self, report: &ReportId, now: Reading) -> Option<Batch> {
+        self.batch(&|spool| spool.make_alone(report), now)
+    }
+
+    /// True while a report is in the queue.
+    pub(super) fn waits(&self, report: &ReportId) -> bool {
+        self.find_report(report).is_some()
     }
 
     /// The older half of the batch on its way, which is void then. `None` if it is one report, or
@@ -99,7 +110,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             return None;
         }
         let bytes = usize::MAX;
-        self.batch(Limit { bytes, reports }, false, now)
+        self.oldest(Limit { bytes, reports }, now)
     }
 
     /// The batch arrived: its reports are forgotten. A batch that is not the last given out is
@@ -110,6 +121,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         };
         self.offline_since = None;
         self.forget(&taken);
+        self.forget_aside(&taken);
         self.flush();
         let is_empty = self.next_pick(&mut Cursors::default()).is_none();
         if is_empty && self.pending.is_empty() && self.gaps().as_slice().is_empty() {
@@ -132,7 +144,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         self.lose_taken(id, Reason::Unsent);
     }
 
-    /// The server takes others, but not these: the next report declares them lost.
+    /// The server takes others, but not these, again and again: the next report declares them lost. If a
+    /// disk refuses that, they stay, back in their place.
     pub fn refused(&mut self, id: BatchId) {
         self.lose_taken(id, Reason::Refused);
     }
@@ -141,6 +154,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let Some(taken) = self.taken.take_if(|taken| taken.id == id) else {
             return;
         };
+        self.forget_aside(&taken);
         // Flash first: while RAM has a report, nothing is lost.
         for place in [Place::Flash, Place::Ram] {
             let count = match (place, &self.archive) {
@@ -158,7 +172,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 drop(waiting);
                 let keep = |seq| !taken.holds(rank, seq);
                 if let Err(error) = self.rewrite(place, at, &keep, reason, Gaps::default()) {
-                    return self.failed("set a report aside", &error);
+                    return self.failed("give a report up", &error);
                 }
             }
         }
@@ -211,16 +225,20 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         self.sweep();
     }
 
-    fn batch(&mut self, limit: Limit, newest: bool, now: Reading) -> Option<Batch> {
+    fn oldest(&mut self, limit: Limit, now: Reading) -> Option<Batch> {
+        self.batch(&|spool| spool.make(limit, now), now)
+    }
+
+    fn batch(
+        &mut self,
+        make: &dyn Fn(&mut Self) -> Result<Option<Making>, Trouble>,
+        now: Reading,
+    ) -> Option<Batch> {
         self.taken = None;
         self.flush();
         self.set_right(now);
         for _ in 0..REPAIRS {
-            let made = match newest {
-                true => self.make_newest(now),
-                false => self.make(limit, now),
-            };
-            match made {
+            match make(self) {
                 Ok(making) => return self.give_out(making?),
                 Err(Trouble::Damaged(place, at)) => self.give_up_segment(place, at),
                 Err(Trouble::Disk(error)) => {
@@ -243,6 +261,11 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 return None;
             }
         }
+        let &(rank, seq) = making.reports.first()?;
+        let first = ReportId {
+            boot: self.boots[rank].0.clone(),
+            seq,
+        };
         self.batches += 1;
         let id = BatchId(self.batches);
         let reports = making.reports.len() as u64;
@@ -252,6 +275,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         });
         Some(Batch {
             id,
+            first,
             body: making.body.finish(making.plain).into(),
             reports,
             plain: making.plain,

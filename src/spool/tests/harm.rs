@@ -95,3 +95,28 @@ fn what_is_not_ours_is_left_alone() {
     assert!(dir.join("notes.txt").exists());
     assert!(!dir.join("0000000000000007.b.thin").exists());
 }
+
+/// `tests/data/spool` was written by miniz_oxide without flate2 around it, which looked for a match at 48
+/// places: 16 reports, six of which had arrived.
+#[test]
+fn what_an_earlier_version_wrote_is_read_and_goes_on() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("spool");
+    drop(Spool::open(&dir, BOOT, LARGE).unwrap());
+    fs::remove_file(the_file(&dir)).unwrap();
+    let written = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/spool");
+    let written = the_file(&written);
+    let copy = dir.join(written.file_name().unwrap());
+    fs::write(&copy, fs::read(&written).unwrap()).unwrap();
+    fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+
+    let mut spool = Spool::open(&dir, BOOT, LARGE).unwrap();
+    assert_eq!((spool.facts().reports, spool.facts().dropped), (10, 0));
+    // It goes into the same segment, and refers to what stands there.
+    spool.append(&report(600), after(400)).unwrap();
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+    let batch = spool.next_batch(1 << 20, after(401)).unwrap();
+    let all = arrived(&batch);
+    assert_eq!(seqs(&all), (7..=17).collect::<Vec<_>>());
+    assert_eq!(declared(&all, Reason::Damaged), 0);
+}

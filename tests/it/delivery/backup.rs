@@ -104,14 +104,35 @@ async fn the_backup_is_not_tried_on_an_answer_about_what_was_sent_or_who_sent_it
         agent.append(1).await;
         let error = agent.failure().await;
         let host = site.main.addr();
-        assert!(
-            error.starts_with(&format!("{host} answered {status}")),
-            "{error}"
-        );
+        let says = match status {
+            400 | 413 | 422 => format!("{host}: the server refuses the format ({status})"),
+            _ => format!("{host} answered {status}"),
+        };
+        assert!(error.starts_with(&says), "{error}");
         agent.reports_left(1).await;
         assert_eq!(site.backup.record().requests_total, 0, "{status}");
         agent.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_report_that_the_backup_refuses_holds_up_no_other() {
+    let site = site().await;
+    site.main.set(Mode::Status(500, None)).await.unwrap();
+    site.backup.set(Mode::Picky(4)).await.unwrap();
+    let agent = site.agent();
+    agent.append(9).await;
+    agent.reports_left(1).await;
+    assert_eq!(seqs(&site.backup), [1, 2, 3, 5, 6, 7, 8, 9]);
+    // It waits for a server that takes it.
+    site.main.set(Mode::Up).await.unwrap();
+    let agent = {
+        agent.stop().await;
+        site.agent()
+    };
+    agent.reports_left(0).await;
+    assert_eq!(seqs(&site.main), [4]);
+    agent.stop().await;
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! What becomes of a batch by the answer of the server, where that is about what is in it; and servers
 //! that answer as no server should.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
+use socketman::clock::Pace;
+use socketman::config::Config;
 use socketman_lab::collector::{Collector, Mode};
 
 use super::agent::{collector, config, report, seqs, Agent, DEADLINE};
@@ -54,17 +58,31 @@ async fn a_batch_that_is_too_large_is_halved_until_it_fits_and_nothing_is_lost()
 }
 
 #[tokio::test]
-async fn a_report_that_the_api_refuses_is_set_aside_and_declared_when_others_are_accepted() {
+async fn a_report_that_the_api_refuses_is_kept_aside_and_given_up_after_hours_of_evidence() {
     for seq in [1, 5, 10] {
         let tmp = tempfile::tempdir().unwrap();
         let collector = collector(tmp.path()).await;
         collector.set(Mode::Picky(seq)).await.unwrap();
-        let agent = Agent::start(tmp.path(), config(collector.url("/")));
+        // Six hours last 6 s.
+        let config = Config {
+            pace: Pace::faster(3600),
+            ..config(collector.url("/"))
+        };
+        let agent = Agent::start(tmp.path(), config);
         append(&agent, 10).await;
-        agent.reports_left(0).await;
+        agent.reports_left(1).await;
+        let begun = Instant::now();
+        let mut count = 10;
+        while agent.spool.facts().borrow().dropped == 0 {
+            append(&agent, 1).await;
+            count += 1;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(begun.elapsed() < 2 * DEADLINE, "it is never given up");
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(5900));
         append(&agent, 1).await;
         agent.reports_left(0).await;
-        let expected: Vec<u64> = (1..=11).filter(|other| *other != seq).collect();
+        let expected: Vec<u64> = (1..=count + 1).filter(|other| *other != seq).collect();
         assert_eq!(sorted(&collector), expected);
         assert_eq!(declared(&collector), [(1, "refused".to_owned())]);
         agent.stop().await;
@@ -80,8 +98,9 @@ async fn while_the_api_accepts_nothing_its_refusals_keep_everything() {
         let agent = Agent::start(tmp.path(), config(collector.url("/")));
         append(&agent, 10).await;
         let error = agent.failure().await;
-        assert!(error.ends_with(&format!("answered {status}")), "{error}");
-        let some = |record: &socketman_lab::collector::Record| record.requests_total > 12;
+        let says = format!(": the server refuses the format ({status})");
+        assert!(error.ends_with(&says), "{error}");
+        let some = |record: &socketman_lab::collector::Record| record.requests_total > 30;
         collector.wait_for(DEADLINE, some).await.unwrap();
         agent.reports_left(10).await;
         collector.set(Mode::Up).await.unwrap();

@@ -14,8 +14,12 @@ pub(crate) enum Step {
     Deliver(u64),
     /// A batch does not arrive.
     KeepBack,
-    /// The oldest report is refused.
+    /// The oldest report is refused, and set aside.
     Refuse,
+    /// A report that was set aside is sent again alone: it arrives, or is refused for good.
+    Again(bool),
+    /// Reports set aside go back to their place.
+    TakeBack,
     /// The oldest report is sent once and not again.
     GiveUp,
     /// A batch is too large, its half arrives.
@@ -42,11 +46,14 @@ pub(crate) fn scenario() -> Vec<Step> {
     steps.extend([Clock(0, true), Append(20), Deliver(400)]);
     collect(&mut steps, 6, 15, 90);
     steps.extend([Newest, Deliver(300), Restart, Halve, Refuse, KeepBack]);
+    steps.extend([Deliver(100), Refuse, Append(20), Again(false), Again(true)]);
+    steps.extend([Refuse, Deliver(100), TakeBack, Refuse, Append(10)]);
     // Offline: flash gets some every 10 min, and RAM runs out of room.
     collect(&mut steps, 40, 61, 120);
-    steps.extend([KeepBack, Restart, KeepBack]);
+    steps.extend([KeepBack, Refuse, Newest, Restart, KeepBack, Refuse]);
     collect(&mut steps, 12, 61, 200);
-    steps.extend([Newest, Deliver(600), Restart, Deliver(600), GiveUp, Halve]);
+    steps.extend([Newest, Again(false), Deliver(600), Restart, Deliver(600)]);
+    steps.extend([GiveUp, Halve]);
     collect(&mut steps, 4, 15, 60);
     steps.extend([Deliver(5000), Deliver(5000), KeepBack]);
     collect(&mut steps, 12, 61, 60);
@@ -61,6 +68,7 @@ pub(crate) fn scenario() -> Vec<Step> {
     collect(&mut steps, 3, 15, 10);
     steps.extend([
         Refuse,
+        Again(false),
         Deliver(5000),
         Deliver(5000),
         Deliver(5000),
@@ -85,8 +93,13 @@ pub(crate) fn by_chance(rng: &mut fastrand::Rng, count: usize) -> Vec<Step> {
                 16 => Clock(rng.i64(0..2), true),
                 17 if rng.bool() => Restart,
                 17 if rng.u8(..4) == 0 => Reboot,
-                18 if rng.u8(..3) == 0 => Refuse,
-                18 if rng.u8(..3) == 0 => GiveUp,
+                18 if rng.bool() => Refuse,
+                18 => match rng.u8(..6) {
+                    0 => GiveUp,
+                    1..3 => Again(false),
+                    3..5 => Again(true),
+                    _ => TakeBack,
+                },
                 19 => Newest,
                 20 if !offline => Halve,
                 _ if offline => KeepBack,

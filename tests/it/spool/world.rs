@@ -3,10 +3,11 @@
 mod ends;
 mod scene;
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use socketman::clock::Reading;
-use socketman::spool::{Batch, Bounds, Spool, Stamp};
+use socketman::spool::{Batch, Bounds, ReportId, Spool, Stamp};
 use socketman_lab::disk::SimDisk;
 
 use super::disks::{Fate, Fated};
@@ -31,6 +32,7 @@ const START: u64 = 1_780_000_000;
 enum Sent {
     Arrives,
     KeptBack,
+    SetAside,
     Refused,
     GivenUp,
 }
@@ -51,6 +53,11 @@ pub(crate) struct World {
     synced: bool,
     /// The last that was delivered in its turn.
     last: Option<Id>,
+    /// Reports that this process has set aside, and all that ever were: they come later.
+    aside: Vec<ReportId>,
+    late: BTreeSet<Id>,
+    /// Batches that were sent.
+    batches: u64,
 }
 
 impl World {
@@ -68,6 +75,9 @@ impl World {
             offset: 0,
             synced: true,
             last: None,
+            aside: Vec::new(),
+            late: BTreeSet::new(),
+            batches: 0,
         }
     }
 
@@ -97,6 +107,7 @@ impl World {
         };
         let boot = format!("boot-{}", self.boot);
         self.last = None;
+        self.aside.clear();
         self.spool = Spool::on(fated(&self.ram), Some(fated(&self.flash)), &boot, BOUNDS).ok();
     }
 
@@ -141,7 +152,9 @@ impl World {
             Step::Clock(offset, synced) => (self.offset, self.synced) = (*offset, *synced),
             Step::Deliver(max) => self.send_next(*max, Sent::Arrives),
             Step::KeepBack => self.send_next(1000, Sent::KeptBack),
-            Step::Refuse => self.send_next(0, Sent::Refused),
+            Step::Refuse => self.send_next(0, Sent::SetAside),
+            Step::Again(arrives) => self.send_again(*arrives),
+            Step::TakeBack => self.take_back(),
             Step::GiveUp => self.send_next(0, Sent::GivenUp),
             Step::Halve => self.halve(),
             Step::Newest => self.newest(),
@@ -199,6 +212,7 @@ impl World {
 
     /// Sends a batch; `in_turn` if it is not ahead of others.
     fn send(&mut self, batch: Batch, in_turn: bool, becomes: Sent) {
+        self.batches += 1;
         let now = self.reading();
         let ids = self.read(&batch);
         assert!(ids.is_sorted_by(|a, b| a < b), "{}: {ids:?}", self.context);
@@ -218,17 +232,54 @@ impl World {
                 }
             }
             Sent::KeptBack => spool.kept_back(batch.id, now),
+            Sent::SetAside => {
+                self.aside.push(batch.first.clone());
+                self.late.extend(&ids);
+                spool.set_aside(batch.id);
+            }
             Sent::Refused => spool.refused(batch.id),
             Sent::GivenUp => spool.given_up(batch.id),
         }
         if becomes == Sent::Arrives && in_turn {
             let context = &self.context;
-            assert!(
-                self.last < Some(ids[0]),
-                "{context}: {:?}, {ids:?}",
-                self.last
-            );
-            self.last = ids.last().copied();
+            let in_order = ids.iter().filter(|id| !self.late.contains(id));
+            if let Some(first) = in_order.clone().next() {
+                assert!(
+                    self.last < Some(*first),
+                    "{context}: {:?}, {ids:?}",
+                    self.last
+                );
+                self.last = in_order.last().copied();
+            }
+        }
+    }
+
+    /// Sends the report again that was set aside first.
+    fn send_again(&mut self, arrives: bool) {
+        let now = self.reading();
+        let Some(spool) = &mut self.spool else {
+            return;
+        };
+        if self.aside.is_empty() {
+            return;
+        }
+        // It may have been left out for room, or a disk fails.
+        let Some(batch) = spool.alone(&self.aside[0], now) else {
+            return;
+        };
+        assert_eq!(batch.first, self.aside.remove(0), "{}", self.context);
+        let becomes = match arrives {
+            true => Sent::Arrives,
+            false => Sent::Refused,
+        };
+        self.send(batch, false, becomes);
+    }
+
+    fn take_back(&mut self) {
+        let now = self.reading();
+        let reports = std::mem::take(&mut self.aside);
+        if let Some(spool) = &mut self.spool {
+            spool.take_back(&reports, now);
         }
     }
 
@@ -278,6 +329,7 @@ impl World {
     pub(crate) fn settle(&mut self) {
         (self.offset, self.synced) = (0, true);
         self.now += 700;
+        self.take_back();
         for _ in 0..2 {
             self.step(&Step::Append(0));
             self.now += 700;
@@ -292,9 +344,9 @@ impl World {
     fn deliver_all(&mut self) {
         for round in 0.. {
             assert!(round < 1000, "{}: it never ends", self.context);
-            let before = self.last;
+            let before = self.batches;
             self.step(&Step::Deliver(1500));
-            if self.last == before {
+            if self.batches == before {
                 return;
             }
         }

@@ -21,6 +21,8 @@ impl World {
             context: self.context.clone(),
             spool: None,
             last: None,
+            aside: Vec::new(),
+            late: self.late.clone(),
             ..*self
         }
     }
