@@ -291,7 +291,13 @@ impl Device {
     async fn empty(&self, within: Duration) {
         let mut facts = self.spool.facts();
         let empty = facts.wait_for(|facts| facts.reports == 0);
-        timeout(within, empty).await.expect("in time").unwrap();
+        if timeout(within, empty).await.is_err() {
+            let (spool, upload) = (self.spool.facts(), self.facts.borrow());
+            panic!(
+                "not delivered within {within:?}: {:?}, {upload:?}",
+                spool.borrow()
+            );
+        }
     }
 }
 

@@ -242,14 +242,14 @@ impl World {
         }
         if becomes == Sent::Arrives && in_turn {
             let context = &self.context;
-            let in_order = ids.iter().filter(|id| !self.late.contains(id));
+            let mut in_order = ids.iter().filter(|id| !self.late.contains(id));
             if let Some(first) = in_order.clone().next() {
                 assert!(
                     self.last < Some(*first),
                     "{context}: {:?}, {ids:?}",
                     self.last
                 );
-                self.last = in_order.last().copied();
+                self.last = in_order.next_back().copied();
             }
         }
     }
