@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::timeout;
 
 use super::waits::Waits;
@@ -60,8 +61,14 @@ struct RunArgs {
     /// s.
     timeout: Option<u32>,
     wait: Option<bool>,
-    /// Added by uhttpd and rpcd: the call comes from LuCI or over HTTP.
-    ubus_rpc_session: Option<serde::de::IgnoredAny>,
+    /// Added by uhttpd and rpcd, whatever it holds: the call comes from LuCI or over HTTP.
+    #[serde(default, rename = "ubus_rpc_session", deserialize_with = "is_there")]
+    is_from_session: bool,
+}
+
+/// True for an argument of any type and number, null too.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// A job that ended.
@@ -107,7 +114,7 @@ pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits) {
     let Some((args, request)) = super::args::<RunArgs>(request) else {
         return;
     };
-    if args.ubus_rpc_session.is_some() && !sources.settings.config().borrow().web_jobs {
+    if args.is_from_session && !sources.settings.config().borrow().web_jobs {
         return request.finish(Status::PERMISSION_DENIED);
     }
     let wanted = jobs::Request {

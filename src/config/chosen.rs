@@ -14,6 +14,23 @@ pub enum Source {
     File,
     Uci,
     CommandLine,
+    /// The last good copy of config.json, whose own value cannot be used.
+    FileCopy,
+    /// The same of the UCI package.
+    UciCopy,
+    /// A value that guards cannot be used: the strictest holds.
+    Closed,
+}
+
+impl Source {
+    /// The copy of a file that is a source.
+    pub(super) fn copy(self) -> Self {
+        match self {
+            Source::File => Source::FileCopy,
+            Source::Uci => Source::UciCopy,
+            other => other,
+        }
+    }
 }
 
 /// An option as it holds. `Debug` and [`Chosen::shown`] hide secrets.
@@ -39,13 +56,28 @@ impl Chosen {
         }
     }
 
+    /// Held at its strictest; `value` is empty where no value says that.
+    pub(super) fn closed(row: &'static Row, value: &str) -> Self {
+        Chosen {
+            row,
+            source: Source::Closed,
+            value: value.into(),
+        }
+    }
+
     pub(super) fn set(&mut self, value: String) {
         self.value = value;
     }
 
     /// Has it the same value there, wherever that comes from?
     pub fn is_same(&self, other: &Chosen) -> bool {
-        self.value == other.value
+        let is_closed = |chosen: &Chosen| chosen.is_closed() && chosen.value.is_empty();
+        self.value == other.value && is_closed(self) == is_closed(other)
+    }
+
+    /// Is it held at its strictest, because what it says cannot be used?
+    pub fn is_closed(&self) -> bool {
+        self.source == Source::Closed
     }
 
     /// The value as anybody may see it: `***` for a secret that is set, of a URL nothing secret.
@@ -75,7 +107,7 @@ pub(super) fn canonical(kind: Kind, written: Written<'_>) -> Result<String, Valu
     Ok(match kind {
         Kind::Bool(_) => flag(value::truth(written)?),
         Kind::Whole { min, max, unit, .. } => value::whole(written, min, max, unit)?.to_string(),
-        Kind::HostOfUrl(_) => value::host_of_url(value::text(written)?)?.into(),
+        Kind::HostOfUrl(_) => value::host_of_url(value::text(written)?)?.into_owned(),
         Kind::Keys(_) => {
             let words = |text: &str| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
             match written {

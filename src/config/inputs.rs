@@ -1,18 +1,21 @@
 //! Where settings are looked for, and what was found there: from command line, UCI and config.json to
 //! a [`Config`], with everything that is wrong noted.
 
-use std::fmt;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::file::{read_small, FileError};
+use super::chosen::Source;
+use super::directories;
+use super::earlier::Earlier;
+use super::file::{mend, FileError, SettingsFile};
 use super::json::{self, DocumentError};
-use super::last_good;
-use super::load::Loading;
+use super::last_good::{self, Copy, Kept};
+use super::load::{At, Loading};
+use super::loaded::Good;
 use super::main_section::{main_section, with, CONFIG, PACKAGE};
-use super::uci::{self, Directories, Package, ParseError};
-use super::{under, value, Chosen, Config, Problem, Settings, Source, DEFAULT_FILE};
+use super::options::find;
+use super::uci::{self, Directories, Package, ParseError, Section};
+use super::value::{self, ValueError, Written};
+use super::{under, Config, Files, Loaded, Problem, Settings, DEFAULT_FILE};
 use crate::clock::Pace;
 use crate::crash::{Crashes, Handling, Skipped};
 
@@ -30,62 +33,8 @@ pub struct Inputs {
     pub crashes: Crashes,
 }
 
-/// A configuration together with what was found wrong on the way to it.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    pub config: Arc<Config>,
-    /// Values that were not used, and files that could not be.
-    pub errors: Vec<Problem>,
-    /// Unknown keys, repeated keys, and values that were changed.
-    pub warnings: Vec<Problem>,
-    /// Every option, in the order of the table.
-    pub options: Vec<Chosen>,
-    pub files: Files,
-    pub(super) good: Good,
-}
-
-/// The files that were looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Files {
-    /// config.json
-    pub json: PathBuf,
-    /// The UCI package.
-    pub uci: PathBuf,
-    /// Where the last good copy of config.json is: the state directory, for all that config.json does
-    /// not say.
-    pub copy_dir: PathBuf,
-}
-
-impl Files {
-    /// What a person calls this source.
-    pub fn name_of(&self, source: Source) -> String {
-        match source {
-            Source::Default => "default".into(),
-            Source::File => self.json.display().to_string(),
-            Source::Uci => self.uci.display().to_string(),
-            Source::CommandLine => COMMAND_LINE.into(),
-        }
-    }
-}
-
 /// What files of settings are in the record of crashes.
 const KIND: &str = "config";
-
-/// Source of a [`Problem`] that stands on the command line.
-pub(super) const COMMAND_LINE: &str = "command line";
-
-/// The newest contents that could be read. They hold secrets: `Debug` says nothing of them.
-#[derive(Clone, Default)]
-pub(super) struct Good {
-    pub(super) json: Option<Arc<[u8]>>,
-    pub(super) uci: Option<Arc<Package>>,
-}
-
-impl fmt::Debug for Good {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// Why the UCI package says nothing.
 #[derive(Debug, thiserror::Error)]
@@ -96,97 +45,288 @@ enum PackageError {
     Parse(#[from] ParseError),
     #[error(transparent)]
     Skipped(#[from] Skipped),
+    #[error(
+        "has no section 'main' any more, as if it were cut off; remove the file to drop its settings"
+    )]
+    CutOff,
+}
+
+impl PackageError {
+    fn line(&self) -> Option<usize> {
+        match self {
+            PackageError::Parse(error) => Some(error.line),
+            PackageError::File(_) | PackageError::Skipped(_) | PackageError::CutOff => None,
+        }
+    }
+}
+
+/// What came of reading the UCI package.
+#[derive(Default)]
+struct UciRead {
+    /// What counts: the file, or its last good copy.
+    package: Option<Package>,
+    /// The note that the file is handled.
+    handling: Option<Handling>,
+    /// The file, if it counts.
+    file: Option<SettingsFile>,
+    /// Why it does not.
+    error: Option<PackageError>,
+}
+
+/// The name of config.json cannot be used.
+struct Misnamed {
+    /// The last good name.
+    file: Option<PathBuf>,
+    error: ValueError,
+}
+
+/// What came of reading config.json.
+struct JsonRead {
+    good: Option<Copy>,
+    /// It is there, and neither it nor its copy can be read.
+    is_lost: bool,
 }
 
 impl Inputs {
     /// Reads everything. Never fails: what cannot be used is in [`Loaded::errors`]. For a file that
-    /// cannot be read what it said in `before` holds, for config.json else its last good copy.
+    /// cannot be read its last good copy holds: what `before` knows, else the one in the state
+    /// directory.
     ///
-    /// If a source gives an option a bad value the default is used, and not the value of the source
-    /// it precedes.
+    /// If a source gives an option a bad value, the value of a source it precedes is not used instead:
+    /// the default is, or for an option that guards its last good value, else the strictest.
     pub fn load(&self, before: Option<&Loaded>) -> Loaded {
-        let uci_file = self.uci.file(PACKAGE);
-        let (package, uci_problem, handling) = self.read_uci(&uci_file, before);
-        let main = package.as_deref().and_then(main_section);
-        let named = main.and_then(|main| {
-            let entry = main.entry(CONFIG)?;
-            with(&entry.value, |written| {
-                Ok(under(&self.root, value::path(value::text(written)?)?))
-            })
-            .ok()
-        });
-        let usual = self.file.is_none() && named.is_none();
-        let json_file = self.file.clone().or(named);
-        let json_file = json_file.unwrap_or_else(|| under(&self.root, Path::new(DEFAULT_FILE)));
         let mut files = Files {
-            json: json_file,
-            uci: uci_file,
-            copy_dir: PathBuf::new(),
+            uci: self.uci.file(PACKAGE),
+            home: self.state_dir(None),
+            ..Files::default()
         };
-        // What config.json says cannot tell where the copy of it is.
-        let mut without_json = Loading::new(&self.root, self.pace, &files);
-        if let Some(package) = &package {
-            without_json.take_uci(package);
-        }
-        without_json.take_command_line(&self.command_line);
-        files.copy_dir = without_json.state_dir().to_owned();
+        let (uci_file, home) = (files.uci.clone(), files.home.clone());
+        let uci_kept = Kept {
+            remembered: before.and_then(|before| before.good.uci.as_ref()),
+            state_dir: &home,
+            name: last_good::UCI,
+            of: &uci_file,
+        };
+        let uci = self.read_uci(&uci_kept);
+        let main = uci.package.as_ref().and_then(main_section);
+        files.copy_dir = self.state_dir(main);
+        let named = self.named_file(main, &uci_kept);
+        files.json = match (&self.file, &named) {
+            (Some(file), _)
+            | (
+                None,
+                Ok(Some(file))
+                | Err(Misnamed {
+                    file: Some(file), ..
+                }),
+            ) => file.clone(),
+            (None, _) => under(&self.root, Path::new(DEFAULT_FILE)),
+        };
+        let optional = self.file.is_none() && main.is_some() && matches!(named, Ok(None));
         // What comes is of another file, and the package is only taken once more.
-        drop(handling);
+        drop(uci.handling);
 
         let mut loading = Loading::new(&self.root, self.pace, &files);
-        loading.errors.extend(uci_problem);
-        let optional = usual && main.is_some();
-        let json = self.take_json(&mut loading, &files, optional, before);
-        if let Some(package) = &package {
+        let mut lost = Vec::new();
+        if let Some(error) = &uci.error {
+            let effect = match uci.package {
+                Some(_) => IN_PLACE,
+                None => {
+                    lost.push(uci_file.display().to_string());
+                    LOST
+                }
+            };
+            let reason = format!("{error}; {effect}");
+            let at = At(Source::Uci, error.line());
+            let problem = loading.problem(None, at, reason);
+            loading.errors.push(problem);
+        }
+        let json_kept = Kept {
+            remembered: before.and_then(|before| before.good.json.as_ref()),
+            state_dir: &files.copy_dir,
+            name: last_good::JSON,
+            of: &files.json,
+        };
+        let json = self.take_json(&mut loading, &json_kept, optional);
+        if json.is_lost {
+            lost.push(files.json.display().to_string());
+        }
+        let mut good = Good {
+            json: json.good,
+            uci: None,
+        };
+        if let Some(package) = &uci.package {
             loading.take_uci(package);
+            let usable = loading.hold(|| Earlier::uci(uci_kept.copy())) && named.is_ok();
+            if let Err(Misnamed { file, error }) = named {
+                let effect = match (&self.file, file) {
+                    (Some(_), _) => "it has no effect beside --config",
+                    (None, Some(_)) => "until this is mended its last good value holds",
+                    (None, None) => {
+                        lost.push(format!("the file that option '{CONFIG}' should name"));
+                        LOST
+                    }
+                };
+                let line = main.and_then(|main| Some(main.entry(CONFIG)?.line));
+                let reason = format!("{error}; {effect}");
+                let problem = loading.problem(Some(CONFIG), At(Source::Uci, line), reason);
+                loading.errors.push(problem);
+            }
+            good.uci = match uci.file {
+                Some(file) => {
+                    warn_of_readers(&mut loading, Source::Uci, &file);
+                    let copy = || Copy {
+                        of: uci_file.clone(),
+                        bytes: file.bytes.into(),
+                    };
+                    match usable {
+                        true => Some(copy()),
+                        false => uci_kept.copy(),
+                    }
+                }
+                None => uci_kept.copy(),
+            };
         }
         loading.take_command_line(&self.command_line);
-        let good = Good { json, uci: package };
+        for file in &lost {
+            loading.close_all(file);
+        }
         loading.finish(good, files.clone())
     }
 
-    /// Reads config.json, which need not be there if it is `optional`, and returns its bytes or those
-    /// that stand in for it.
-    fn take_json(
+    /// Takes the right to write the settings files from others. For the first start of a version alone:
+    /// what they say may be theirs, and only the package before did not look.
+    pub fn mend(&self) -> Vec<Problem> {
+        let mut mended = Vec::new();
+        let mut mend = |path: &Path| {
+            let reason = match mend(path) {
+                Ok(false) => return,
+                Ok(true) => "could be written by others: its mode is 600 now; look at what it says",
+                // Reading it says why.
+                Err(_) => return,
+            };
+            mended.push(Problem {
+                option: None,
+                source: path.display().to_string(),
+                line: None,
+                reason: reason.into(),
+            });
+        };
+        mend(&self.uci.file(PACKAGE));
+        // Only now can be read which file it names.
+        mend(&self.load(None).files.json);
+        mended
+    }
+
+    /// The state directory as the command line, else `main`, else the default has it.
+    fn state_dir(&self, main: Option<&Section>) -> PathBuf {
+        let row = find("state_dir").expect("the table has it");
+        let mut config = Config::defaults(&self.root, self.pace);
+        if let Some(entry) = main.and_then(|main| main.entry(row.name)) {
+            // A bad value leaves the default, and is an error when the options are taken.
+            let _ = with(&entry.value, |written| {
+                row.kind.store(written, &mut config, &self.root)
+            });
+        }
+        for (_, value) in self
+            .command_line
+            .iter()
+            .filter(|(it, _)| it.name == row.name)
+        {
+            if let Err(_bad) = row
+                .kind
+                .store(Written::Text(value), &mut config, &self.root)
+            {
+                config.reset(row, &self.root);
+            }
+        }
+        directories::of_state(&config, &self.root)
+    }
+
+    /// The config.json that `main` names, if it names one. An unusable name may stand for a file that
+    /// guards: the last good name holds.
+    ///
+    /// # Errors
+    ///
+    /// The name cannot be used.
+    fn named_file(
         &self,
-        loading: &mut Loading<'_>,
-        files: &Files,
-        optional: bool,
-        before: Option<&Loaded>,
-    ) -> Option<Arc<[u8]>> {
-        let read = read_small(&files.json, json::MAX_FILE).map_err(DocumentError::from);
-        let taken = read.and_then(|bytes| {
-            self.take_document(loading, &bytes)?;
-            Ok(bytes.into())
+        main: Option<&Section>,
+        kept: &Kept<'_>,
+    ) -> Result<Option<PathBuf>, Misnamed> {
+        let named = |main: &Section| {
+            let entry = main.entry(CONFIG)?;
+            Some(with(&entry.value, |written| {
+                let path = value::path(value::text(written)?)?;
+                Ok(under(&self.root, path))
+            }))
+        };
+        match main.and_then(named) {
+            None => Ok(None),
+            Some(Ok(path)) => Ok(Some(path)),
+            Some(Err(error)) => {
+                let before = kept
+                    .copy()
+                    .and_then(|copy| Package::parse(&copy.bytes).ok());
+                let before = before.as_ref().and_then(main_section).and_then(named);
+                Err(Misnamed {
+                    file: before.and_then(Result::ok),
+                    error,
+                })
+            }
+        }
+    }
+
+    /// Reads config.json, which need not be there if it is `optional`.
+    fn take_json(&self, loading: &mut Loading<'_>, kept: &Kept<'_>, optional: bool) -> JsonRead {
+        let read = SettingsFile::read(kept.of, json::MAX_FILE).map_err(DocumentError::from);
+        let taken = read.and_then(|file| {
+            self.take_document(loading, &file.bytes)?;
+            Ok(file)
         });
         let error = match taken {
-            Ok(bytes) => return Some(bytes),
+            Ok(file) => {
+                warn_of_readers(loading, Source::File, &file);
+                let good = match loading.hold(|| Earlier::json(kept.copy())) {
+                    true => Some(Copy {
+                        of: kept.of.to_owned(),
+                        bytes: file.bytes.into(),
+                    }),
+                    false => kept.copy(),
+                };
+                return JsonRead {
+                    good,
+                    is_lost: false,
+                };
+            }
             Err(error) => error,
         };
-        let problem = |also: &str| Problem {
-            option: None,
-            source: files.json.display().to_string(),
-            line: error.line(),
-            reason: format!("{error}{also}"),
+        let refuse = |loading: &mut Loading<'_>, effect: &str| {
+            let at = At(Source::File, error.line());
+            let problem = loading.problem(None, at, format!("{error}{effect}"));
+            loading.errors.push(problem);
         };
-        if is_missing(&error) {
+        if error.is_absent() {
             // Who takes the file away means it.
             if !optional {
-                loading.errors.push(problem(""));
+                refuse(loading, "");
             }
-            return None;
+            return JsonRead {
+                good: None,
+                is_lost: false,
+            };
         }
-        let known = before.filter(|before| before.files.json == files.json);
-        let copy = match known.and_then(|before| before.good.json.clone()) {
-            Some(bytes) => Some(bytes),
-            None => last_good::read(&files.copy_dir).map(Into::into),
-        };
-        let copy = copy.filter(|bytes| self.take_document(loading, bytes).is_ok());
-        loading.errors.push(match copy {
-            Some(_) => problem("; its last good copy is used"),
-            None => problem(""),
-        });
-        copy
+        let good = kept.copy();
+        let taken = good
+            .as_ref()
+            .map(|copy| self.take_document(loading, &copy.bytes));
+        let is_lost = !matches!(taken, Some(Ok(())));
+        match is_lost {
+            false => refuse(loading, &format!("; {IN_PLACE}")),
+            true => refuse(loading, &format!("; {LOST}")),
+        }
+        loading.hold(|| Earlier::json(good.clone()));
+        JsonRead { good, is_lost }
     }
 
     fn take_document(&self, loading: &mut Loading<'_>, bytes: &[u8]) -> Result<(), DocumentError> {
@@ -195,73 +335,67 @@ impl Inputs {
         Ok(())
     }
 
-    /// The package in `file`, with the note that it is handled; if it cannot be read what it said before,
-    /// and the reason. A package that is not there is no problem.
-    fn read_uci(
-        &self,
-        file: &Path,
-        before: Option<&Loaded>,
-    ) -> (Option<Arc<Package>>, Option<Problem>, Option<Handling>) {
-        let read = read_small(file, uci::MAX_FILE).map_err(PackageError::from);
-        let parsed = read.and_then(|bytes| {
-            let handling = self.crashes.handle(KIND, &bytes)?;
-            Ok((Package::parse(&bytes)?, handling))
-        });
-        let error = match parsed {
-            Ok((package, handling)) => return (Some(Arc::new(package)), None, Some(handling)),
-            Err(PackageError::File(FileError::Io(error)))
-                if error.kind() == ErrorKind::NotFound =>
-            {
-                return (None, None, None)
+    /// Reads the UCI package; if it cannot be read, its last good copy. One that is not there is no
+    /// problem.
+    fn read_uci(&self, kept: &Kept<'_>) -> UciRead {
+        let error = match self.read_package(kept) {
+            Ok((package, file, handling)) => {
+                return UciRead {
+                    package: Some(package),
+                    handling: Some(handling),
+                    file: Some(file),
+                    error: None,
+                }
             }
+            Err(PackageError::File(error)) if error.is_absent() => return UciRead::default(),
             Err(error) => error,
         };
-        let known = before.filter(|before| before.files.uci == file);
-        let package = known.and_then(|before| before.good.uci.clone());
-        let also = match package {
-            Some(_) => "; what it said before holds",
-            None => "",
-        };
-        let problem = Problem {
-            option: None,
-            source: file.display().to_string(),
-            line: match &error {
-                PackageError::Parse(error) => Some(error.line),
-                PackageError::File(_) | PackageError::Skipped(_) => None,
-            },
-            reason: format!("{error}{also}"),
-        };
-        (package, Some(problem), None)
-    }
-}
-
-impl Loaded {
-    /// Names of the options that have another value than `before`.
-    pub fn changed_since(&self, before: &Loaded) -> Vec<&'static str> {
-        let pairs = self.options.iter().zip(&before.options);
-        pairs
-            .filter(|(now, then)| !now.is_same(then))
-            .map(|(now, _)| now.row.name)
-            .collect()
-    }
-
-    /// What a person calls the source of an option's value.
-    pub fn source_of(&self, name: &str) -> String {
-        let chosen = self.options.iter().find(|chosen| chosen.row.name == name);
-        self.files
-            .name_of(chosen.map_or(Source::Default, |chosen| chosen.source))
-    }
-
-    /// Keeps a copy of config.json for the day it cannot be read, if it could be read now and the copy
-    /// is another one.
-    pub fn keep_good_copy(&self) -> Result<(), last_good::KeepError> {
-        match &self.good.json {
-            Some(bytes) => last_good::keep(&self.files.copy_dir, bytes),
-            None => Ok(()),
+        let package = kept.copy().and_then(|copy| {
+            let handling = self.crashes.handle(KIND, &copy.bytes).ok()?;
+            Some((Package::parse(&copy.bytes).ok()?, handling))
+        });
+        let (package, handling) = package.unzip();
+        UciRead {
+            package,
+            handling,
+            file: None,
+            error: Some(error),
         }
     }
+
+    fn read_package(
+        &self,
+        kept: &Kept<'_>,
+    ) -> Result<(Package, SettingsFile, Handling), PackageError> {
+        let file = SettingsFile::read(kept.of, uci::MAX_FILE)?;
+        let handling = self.crashes.handle(KIND, &file.bytes)?;
+        let package = Package::parse(&file.bytes)?;
+        if main_section(&package).is_none() {
+            let before = kept.copy();
+            let before = before.and_then(|copy| Package::parse(&copy.bytes).ok());
+            if before
+                .as_ref()
+                .is_some_and(|before| main_section(before).is_some())
+            {
+                return Err(PackageError::CutOff);
+            }
+        }
+        Ok((package, file, handling))
+    }
 }
 
-fn is_missing(error: &DocumentError) -> bool {
-    matches!(error, DocumentError::File(FileError::Io(error)) if error.kind() == ErrorKind::NotFound)
+/// What holds in place of a file that cannot be read, as the end of an error.
+const IN_PLACE: &str = "its last good copy is used";
+
+/// The same where there is no copy.
+const LOST: &str =
+    "until this is mended there is no link to the broker and no job but root's own runs";
+
+/// Adds the warning that others can read the secrets in `file`.
+fn warn_of_readers(loading: &mut Loading<'_>, source: Source, file: &SettingsFile) {
+    if file.is_readable && loading.has_secret(source) {
+        let reason = "others can read the secrets in it: chmod 600 it".to_owned();
+        let problem = loading.problem(None, At(source, None), reason);
+        loading.warnings.push(problem);
+    }
 }

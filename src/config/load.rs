@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chosen::{canonical, Chosen, Source};
-use super::inputs::{Files, Good, Loaded};
+use super::closed::Closed;
+use super::earlier::Earlier;
+use super::loaded::Good;
 use super::main_section::{find_uci, main_section, other_sections, with, CONFIG, ENABLED};
 use super::options::{find, OPTIONS};
 use super::problem::Problems;
-use super::row::{Preset, Row};
+use super::row::{Guard, Preset, Row};
 use super::uci::Package;
 use super::value::{self, quoted, ValueError, Written};
-use super::{json, Config, Problem, Settings};
+use super::{json, Config, Files, Loaded, Problem, SecretPath, Settings};
 use crate::clock::Pace;
 
 /// Where `path` lies for an agent whose files are below `root`.
@@ -27,15 +29,32 @@ pub(super) struct At(pub(super) Source, pub(super) Option<usize>);
 #[derive(Default)]
 struct Seen(Vec<&'static str>);
 
+/// An option that guards, whose value cannot be used.
+struct Failed {
+    row: &'static Row,
+    guard: Guard,
+    source: Source,
+    why: String,
+    /// Its error among the others.
+    error: Option<usize>,
+}
+
 /// A configuration on its way. Sources are taken from the one that is preceded by all others on.
 pub(super) struct Loading<'a> {
     pub(super) config: Config,
-    root: &'a Path,
+    pub(super) root: &'a Path,
     files: &'a Files,
     /// In the order of the table.
     pub(super) options: Vec<Chosen>,
     pub(super) errors: Problems,
-    warnings: Problems,
+    pub(super) warnings: Problems,
+    /// Of the source that is being taken.
+    failed: Vec<Failed>,
+    pub(super) closed: Closed,
+    /// Files that options which guard name.
+    named: Vec<SecretPath>,
+    /// Sources in which a secret stands.
+    secrets: Vec<Source>,
 }
 
 impl<'a> Loading<'a> {
@@ -48,11 +67,11 @@ impl<'a> Loading<'a> {
             options: OPTIONS.iter().map(Chosen::default_of).collect(),
             errors: Problems::default(),
             warnings: Problems::default(),
+            failed: Vec::new(),
+            closed: Closed::default(),
+            named: Vec::new(),
+            secrets: Vec::new(),
         }
-    }
-
-    pub(super) fn state_dir(&self) -> &Path {
-        &self.config.state_dir
     }
 
     pub(super) fn take_json(&mut self, entries: Vec<json::Entry>) {
@@ -71,8 +90,8 @@ impl<'a> Loading<'a> {
 
     pub(super) fn take_uci(&mut self, package: &Package) {
         for (line, reason) in other_sections(package) {
-            self.warnings
-                .push(self.problem(None, At(Source::Uci, Some(line)), reason));
+            let problem = self.problem(None, At(Source::Uci, Some(line)), reason);
+            self.warnings.push(problem);
         }
         let mut seen = Seen::default();
         for entry in main_section(package).map_or(&[][..], |main| main.options()) {
@@ -83,12 +102,8 @@ impl<'a> Loading<'a> {
                     self.take_once(row, at, &mut seen);
                     self.take(row, at, |read| with(value, read));
                 }
-                (CONFIG, None) => {
-                    let path = with(value, |written| {
-                        value::path(value::text(written)?).map(drop)
-                    });
-                    self.refuse(CONFIG, at, path);
-                }
+                // What it names was read already.
+                (CONFIG, None) => {}
                 (ENABLED, None) => {
                     let enabled = with(value, |written| value::truth(written).map(drop));
                     self.refuse(ENABLED, at, enabled);
@@ -103,17 +118,80 @@ impl<'a> Loading<'a> {
             let at = At(Source::CommandLine, None);
             self.take(row, at, |read| read(Written::Text(value)));
         }
+        self.hold(|| Earlier::None);
+    }
+
+    /// Ends a source: gives each option that guards, and whose value cannot be used, its last good value
+    /// of the same source, or else the strictest. Says whether none of them had to be.
+    pub(super) fn hold(&mut self, earlier: impl FnOnce() -> Earlier) -> bool {
+        let failed = std::mem::take(&mut self.failed);
+        if failed.is_empty() {
+            return true;
+        }
+        let earlier = earlier();
+        for Failed {
+            row,
+            guard,
+            source,
+            why,
+            error,
+        } in failed
+        {
+            let kept = earlier.value(row, &mut |written| self.store(row, written));
+            let effect = match kept {
+                Some(value) => {
+                    self.put(row, value, source.copy());
+                    "until this is mended its last good value holds".to_owned()
+                }
+                None => {
+                    self.close(row, guard);
+                    self.closed.option(row.name, guard, &why);
+                    guard.effect()
+                }
+            };
+            self.errors.amend(error, &format!("; {effect}"));
+        }
+        false
+    }
+
+    /// Closes every way, because `file` could hold the setting that guards it and cannot be read.
+    pub(super) fn close_all(&mut self, file: &str) {
+        for row in OPTIONS {
+            if let Some(guard) = row.guard {
+                self.close(row, guard);
+            }
+        }
+        self.closed.file(file);
+    }
+
+    /// Brings the option of `row` to its strictest.
+    fn close(&mut self, row: &'static Row, guard: Guard) {
+        let value = match guard {
+            Guard::Value(strictest) => strictest,
+            Guard::Link(_) | Guard::Jobs => "",
+        };
+        row.kind
+            .store(Written::Text(value), &mut self.config, self.root)
+            .expect("the strictest value of the table is a value of its kind");
+        self.options[position(row)] = Chosen::closed(row, value);
+    }
+
+    /// Does a secret stand in `source`?
+    pub(super) fn has_secret(&self, source: Source) -> bool {
+        self.secrets.contains(&source)
     }
 
     /// Settles what follows from several options, and is done.
     pub(super) fn finish(mut self, good: Good, files: Files) -> Loaded {
         self.settle();
+        self.config.closed = self.closed;
         let file = files.json.display().to_string();
         Loaded {
             config: Arc::new(self.config),
             errors: self.errors.finish(&file),
             warnings: self.warnings.finish(&file),
             options: self.options,
+            named: self.named,
             files,
             good,
         }
@@ -126,7 +204,8 @@ impl<'a> Loading<'a> {
         seen.0.push(row.name);
     }
 
-    /// Takes the value that `with` hands over for the option of `row`; a bad one brings back the default.
+    /// Takes the value that `with` hands over for the option of `row`. A bad one brings back the default,
+    /// or waits for [`Loading::hold`] if the option guards.
     fn take(
         &mut self,
         row: &'static Row,
@@ -135,39 +214,73 @@ impl<'a> Loading<'a> {
             &mut dyn FnMut(Written<'_>) -> Result<String, ValueError>,
         ) -> Result<String, ValueError>,
     ) {
-        let (config, root) = (&mut self.config, self.root);
-        let mut store = |written: Written<'_>| {
-            row.kind.store(written, config, root)?;
-            canonical(row.kind, written)
+        let outcome = with(&mut |written| self.store(row, written));
+        self.failed.retain(|failed| failed.row.name != row.name);
+        let error = match outcome {
+            Ok(value) => return self.put(row, value, at.0),
+            Err(error) => error,
         };
-        let outcome = with(&mut store);
-        let place = position(row);
-        match outcome {
-            Ok(value) => {
-                self.options[place].set(value);
-                self.options[place].source = at.0;
-            }
-            Err(error) => {
+        let problem = self.problem(Some(row.name), at, error.to_string());
+        let place = self.errors.push(problem);
+        match row.guard {
+            Some(guard) => self.failed.push(Failed {
+                row,
+                guard,
+                source: at.0,
+                why: error.to_string(),
+                error: place,
+            }),
+            None => {
                 self.config.reset(row, self.root);
-                self.options[place] = Chosen::default_of(row);
-                self.refuse(row.name, at, Err(error));
+                self.options[position(row)] = Chosen::default_of(row);
             }
         }
+    }
+
+    /// Reads a value into its field, and returns it in its one form. The file it names, if it guards,
+    /// has to be usable.
+    fn store(&mut self, row: &Row, written: Written<'_>) -> Result<String, ValueError> {
+        row.kind.store(written, &mut self.config, self.root)?;
+        let value = canonical(row.kind, written)?;
+        if let (Some(Guard::Link(pem)), Some(file)) = (row.guard, row.kind.file(&mut self.config)) {
+            let usable = pem.check(&file);
+            let file = SecretPath(file);
+            if !self.named.contains(&file) {
+                self.named.push(file);
+            }
+            usable.map_err(|error| ValueError::File(error.to_string()))?;
+        }
+        Ok(value)
+    }
+
+    fn put(&mut self, row: &'static Row, value: String, source: Source) {
+        if !value.is_empty() && (row.kind.is_secret() || value::has_login(&value)) {
+            self.secrets.push(source);
+        }
+        self.closed.mended(row.name);
+        let chosen = &mut self.options[position(row)];
+        chosen.set(value);
+        chosen.source = source;
     }
 
     fn refuse(&mut self, name: &str, at: At, outcome: Result<(), ValueError>) {
         if let Err(error) = outcome {
-            self.errors
-                .push(self.problem(Some(name), at, error.to_string()));
+            let problem = self.problem(Some(name), at, error.to_string());
+            self.errors.push(problem);
         }
     }
 
     pub(super) fn warn(&mut self, name: &str, at: At, reason: &str) {
-        self.warnings
-            .push(self.problem(Some(name), at, reason.into()));
+        let problem = self.problem(Some(name), at, reason.into());
+        self.warnings.push(problem);
     }
 
-    fn problem(&self, option: Option<&str>, At(source, line): At, reason: String) -> Problem {
+    pub(super) fn problem(
+        &self,
+        option: Option<&str>,
+        At(source, line): At,
+        reason: String,
+    ) -> Problem {
         Problem {
             option: option.map(str::to_owned),
             source: self.files.name_of(source),
