@@ -177,3 +177,55 @@ async fn wait(request: Request, mut run: jobs::Run) {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::ser::{SerializeMap, Serializer};
+    use serde_json::{json, Value};
+
+    use super::*;
+    use crate::ubus::{from_members, to_members};
+
+    /// Arguments in this order, names more than once included.
+    struct Args<'a>(&'a [(&'a str, Value)]);
+
+    impl Serialize for Args<'_> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let mut map = to.serialize_map(None)?;
+            for (name, value) in self.0 {
+                map.serialize_entry(name, value)?;
+            }
+            map.end()
+        }
+    }
+
+    #[test]
+    fn a_call_with_a_session_is_one_of_a_session_whatever_it_holds_and_how_often() {
+        let session = "ubus_rpc_session";
+        let id = json!("0123456789abcdef0123456789abcdef");
+        for values in [
+            vec![id.clone()],
+            vec![json!("")],
+            vec![json!(null)],
+            vec![json!(0)],
+            vec![json!(false)],
+            vec![json!([])],
+            vec![json!({})],
+            vec![json!(null), id.clone()],
+            vec![id, json!(null)],
+            vec![json!(null), json!(null)],
+        ] {
+            let mut args = vec![("msg", json!("true"))];
+            args.extend(values.iter().map(|value| (session, value.clone())));
+            for _ in 0..args.len() {
+                args.rotate_left(1);
+                let bytes = to_members(&Args(&args)).unwrap();
+                let read: RunArgs = from_members(&bytes).unwrap();
+                assert!(read.is_from_session, "{args:?}");
+            }
+        }
+        let bytes = to_members(&json!({ "msg": "true", "ubus_rpc": "x" })).unwrap();
+        let read: RunArgs = from_members(&bytes).unwrap();
+        assert!(!read.is_from_session);
+    }
+}

@@ -30,10 +30,15 @@ fn text(loaded: &Loaded, facts: &Facts) -> String {
         text += &line;
         text.push('\n');
     }
-    for (noun, problems) in [("error", &facts.errors), ("warning", &facts.warnings)] {
-        append(&mut text, noun, problems);
-    }
+    append_facts(&mut text, facts);
     text
+}
+
+/// Adds what is wrong, errors first.
+pub(super) fn append_facts(text: &mut String, facts: &Facts) {
+    for (noun, problems) in [("error", &facts.errors), ("warning", &facts.warnings)] {
+        append(text, noun, problems);
+    }
 }
 
 fn append(text: &mut String, noun: &str, problems: &[Problem]) {
@@ -48,6 +53,7 @@ fn append(text: &mut String, noun: &str, problems: &[Problem]) {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use super::*;
@@ -73,6 +79,7 @@ mod tests {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             path.display().to_string()
         };
         let json = file(

@@ -40,6 +40,8 @@ pub struct Chosen {
     pub source: Source,
     /// In the one form every way to write it comes to; may be secret.
     value: String,
+    /// Why no value holds at all, if it guards and is held closed.
+    held: Option<String>,
 }
 
 impl Chosen {
@@ -53,26 +55,28 @@ impl Chosen {
             row,
             source: Source::Default,
             value,
+            held: None,
         }
     }
 
-    /// Held at its strictest; `value` is empty where no value says that.
-    pub(super) fn closed(row: &'static Row, value: &str) -> Self {
+    /// Held at its strictest `value`; without one no value holds, for the reason `why`.
+    pub(super) fn closed(row: &'static Row, value: Option<&str>, why: &str) -> Self {
         Chosen {
             row,
             source: Source::Closed,
-            value: value.into(),
+            value: value.unwrap_or_default().into(),
+            held: value.is_none().then(|| why.into()),
         }
     }
 
     pub(super) fn set(&mut self, value: String) {
         self.value = value;
+        self.held = None;
     }
 
-    /// Has it the same value there, wherever that comes from?
+    /// Has it the same value there, wherever that comes from, or none for the same reason?
     pub fn is_same(&self, other: &Chosen) -> bool {
-        let is_closed = |chosen: &Chosen| chosen.is_closed() && chosen.value.is_empty();
-        self.value == other.value && is_closed(self) == is_closed(other)
+        self.value == other.value && self.held == other.held
     }
 
     /// Is it held at its strictest, because what it says cannot be used?

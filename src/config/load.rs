@@ -144,7 +144,7 @@ impl<'a> Loading<'a> {
                     "until this is mended its last good value holds".to_owned()
                 }
                 None => {
-                    self.close(row, guard);
+                    self.close(row, guard, &why);
                     self.closed.option(row.name, guard, &why);
                     guard.effect()
                 }
@@ -158,22 +158,23 @@ impl<'a> Loading<'a> {
     pub(super) fn close_all(&mut self, file: &str) {
         for row in OPTIONS {
             if let Some(guard) = row.guard {
-                self.close(row, guard);
+                self.close(row, guard, file);
             }
         }
         self.closed.file(file);
     }
 
     /// Brings the option of `row` to its strictest.
-    fn close(&mut self, row: &'static Row, guard: Guard) {
+    fn close(&mut self, row: &'static Row, guard: Guard, why: &str) {
         let value = match guard {
-            Guard::Value(strictest) => strictest,
-            Guard::Link(_) | Guard::Jobs => "",
+            Guard::Value(strictest) => Some(strictest),
+            Guard::Link(_) | Guard::Jobs => None,
         };
+        let written = Written::Text(value.unwrap_or_default());
         row.kind
-            .store(Written::Text(value), &mut self.config, self.root)
+            .store(written, &mut self.config, self.root)
             .expect("the strictest value of the table is a value of its kind");
-        self.options[position(row)] = Chosen::closed(row, value);
+        self.options[position(row)] = Chosen::closed(row, value, why);
     }
 
     /// Does a secret stand in `source`?

@@ -398,6 +398,7 @@ fn the_last_of_two_values_in_one_source_decides() {
         device.json(text);
         assert_eq!(device.start().config.tls, tls, "{text}");
     }
+    let device = Device::new();
     device.json(&format!(
         r#"{{"job_pubkey": "{PUBLIC}", "job_pubkey": ["oops"]}}"#
     ));
