@@ -61,7 +61,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     logging::set_debug(loaded.config.debug);
 
     // Before bus, broker and disk are touched.
-    let (mut _lock, mut standing) = take_lock(&loaded.config.state_dir)?;
+    let (mut lock, mut standing) = take_lock(&loaded.config.state_dir)?;
     if version::is_new(&loaded.files.home) {
         standing.warnings = inputs.mend();
     }
@@ -71,8 +71,8 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         loaded = inputs.load(None);
         logging::set_debug(loaded.config.debug);
         if loaded.config.state_dir != before {
-            let (lock, again) = take_lock(&loaded.config.state_dir)?;
-            (_lock, standing.errors) = (lock, again.errors);
+            let (other, again) = take_lock(&loaded.config.state_dir)?;
+            (lock, standing.errors) = (other, again.errors);
         }
     }
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
@@ -95,6 +95,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     log::info!("{signal}: ending");
     past.starts.ended();
     parts.end().await;
+    drop(lock);
     Ok(())
 }
 

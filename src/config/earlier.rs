@@ -1,4 +1,4 @@
-//! What the last good copy of a source says, option by option.
+//! The last good copy of a source, option by option.
 
 use super::json;
 use super::last_good::Copy;

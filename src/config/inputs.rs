@@ -60,10 +60,10 @@ impl PackageError {
     }
 }
 
-/// What came of reading the UCI package.
+/// The UCI package as it was read.
 #[derive(Default)]
 struct UciRead {
-    /// What counts: the file, or its last good copy.
+    /// Read from the file, or from its last good copy.
     package: Option<Package>,
     /// The note that the file is handled.
     handling: Option<Handling>,
@@ -80,7 +80,7 @@ struct Misnamed {
     error: ValueError,
 }
 
-/// What came of reading config.json.
+/// The outcome of reading config.json.
 struct JsonRead {
     good: Option<Copy>,
     /// It is there, and neither it nor its copy can be read.
@@ -384,10 +384,10 @@ impl Inputs {
     }
 }
 
-/// What holds in place of a file that cannot be read, as the end of an error.
+/// The end of an error about a file that cannot be read while there is a copy.
 const IN_PLACE: &str = "its last good copy is used";
 
-/// The same where there is no copy.
+/// The end of such an error where there is no copy.
 const LOST: &str =
     "until this is mended there is no link to the broker and no job but root's own runs";
 

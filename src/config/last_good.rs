@@ -72,7 +72,7 @@ impl Copy {
 
 /// Where the last good copy of one file is looked for.
 pub(super) struct Kept<'a> {
-    /// What the running agent remembers, which also serves where no copy can be written.
+    /// The copy that the running agent remembers; it serves where none can be written.
     pub(super) remembered: Option<&'a Copy>,
     pub(super) state_dir: &'a Path,
     pub(super) name: &'static str,

@@ -1,4 +1,4 @@
-//! What reading the settings has come to.
+//! A configuration as it was read: values, sources, problems and files.
 
 use std::fmt;
 use std::path::PathBuf;

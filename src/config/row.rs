@@ -25,7 +25,7 @@ pub enum Preset {
     Derived(&'static str),
 }
 
-/// What holds while the value of an option that guards a way into the device cannot be used.
+/// The effect of a value that cannot be used, for an option that guards a way into the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
     /// The strictest value.
@@ -61,7 +61,7 @@ pub struct Row {
     pub default: Preset,
     pub help: &'static str,
     pub flag: Option<Flag>,
-    /// What holds while its value cannot be used; the default if none.
+    /// Set if it guards a way into the device; other options fall back to their default.
     pub guard: Option<Guard>,
     /// The part it is for is not there yet: it is read, checked and kept, and a warning says that it
     /// has no effect.

@@ -122,7 +122,7 @@ fn uci_of(row: &Row, value: &Value) -> Option<Vec<u8>> {
     Some(command.into_bytes())
 }
 
-/// What no option that guards can use: wrong types, wrong syntax, too much, and of files those that are
+/// Values that no option that guards can use: wrong types, wrong syntax, too much, and of files those that are
 /// not there or hold something else.
 fn unusable(row: &Row) -> Vec<Value> {
     let long = "x".repeat(MAX_VALUE + 1);

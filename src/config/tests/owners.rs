@@ -1,4 +1,4 @@
-//! Whose the settings files are, and who else may open them.
+//! Owner and mode of settings files.
 
 use std::os::unix::fs::{chown, MetadataExt};
 

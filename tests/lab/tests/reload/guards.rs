@@ -1,8 +1,9 @@
 //! Options that guard a way into the device, with a value that cannot be used.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::net::TcpListener as StdListener;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{json, Value};
 use tokio::io::AsyncReadExt;
@@ -158,4 +159,37 @@ async fn settings_that_cannot_be_read_at_all_leave_the_agent_on_the_bus_alone() 
     assert!(reason.ends_with("; its last good copy is used"), "{reason}");
     let config = desk.call("config").await;
     assert_eq!(config["options"]["keepalive"]["value"], "40");
+}
+
+#[tokio::test]
+async fn a_file_that_others_may_write_is_mended_once_and_not_believed_after_that() {
+    let mut desk = Desk::new().await;
+    let file = desk.config_file();
+    let open = || fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+    let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    open();
+    desk.start().await;
+    let status = desk.connected().await;
+    assert_eq!(mode(), 0o600);
+    let warnings = status["config"]["warnings"].to_string();
+    let said = "could be written by others: its mode is 600 now; look at what it says";
+    assert!(warnings.contains(said), "{status:#}");
+
+    // Its copy stands in for it, and not what others wrote since.
+    desk.lab.agent().unwrap().terminate(DEADLINE).await.unwrap();
+    desk.edit(&[("keepalive", json!(77)), ("web_jobs", json!(0))]);
+    open();
+    desk.start().await;
+    let status = desk.connected().await;
+    assert_eq!(mode(), 0o666);
+    let reason = status["config"]["errors"][0]["reason"].as_str().unwrap();
+    let said = "can be written by others: look at what it says, then chmod 600 it; its last good copy is used";
+    assert_eq!(reason, said);
+    let config = desk.call("config").await;
+    assert_eq!(config["options"]["keepalive"]["value"], "30");
+
+    // A person mends it while the agent runs.
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    let value = |config: &Value| config["options"]["keepalive"]["value"] == "77";
+    desk.until("config", value).await;
 }
