@@ -2,6 +2,13 @@
 
 use super::row::Guard;
 
+/// The end of an error about a settings file that cannot be read while there is a copy.
+pub(super) const IN_PLACE: &str = "its last good copy is used";
+
+/// The end of such an error where there is no copy.
+pub(super) const LOST: &str =
+    "until this is mended there is no link to the broker and no job but root's own runs";
+
 /// The ways that are closed, each with its reason for people to read. Nothing opens them but a setting
 /// that can be used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

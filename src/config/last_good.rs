@@ -86,6 +86,18 @@ impl Kept<'_> {
         let remembered = self.remembered.filter(|copy| is_ours(copy)).cloned();
         remembered.or_else(|| read(self.state_dir, self.name).filter(is_ours))
     }
+
+    /// The last good copy after the file was read as `bytes`: these, if everything that guards
+    /// `is_usable`.
+    pub(super) fn next(&self, bytes: Vec<u8>, is_usable: bool) -> Option<Copy> {
+        match is_usable {
+            false => self.copy(),
+            true => Some(Copy {
+                of: self.of.to_owned(),
+                bytes: bytes.into(),
+            }),
+        }
+    }
 }
 
 /// The copy `name` in `state_dir`, if there is one. Makes no directory for that.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::chosen::{canonical, Chosen, Source};
 use super::closed::Closed;
 use super::earlier::Earlier;
+use super::file::SettingsFile;
+use super::hold::Failed;
 use super::loaded::Good;
 use super::main_section::{find_uci, main_section, other_sections, with, CONFIG, ENABLED};
 use super::options::{find, OPTIONS};
@@ -29,16 +31,6 @@ pub(super) struct At(pub(super) Source, pub(super) Option<usize>);
 #[derive(Default)]
 struct Seen(Vec<&'static str>);
 
-/// An option that guards, whose value cannot be used.
-struct Failed {
-    row: &'static Row,
-    guard: Guard,
-    source: Source,
-    why: String,
-    /// Its error among the others.
-    error: Option<usize>,
-}
-
 /// A configuration on its way. Sources are taken from the one that is preceded by all others on.
 pub(super) struct Loading<'a> {
     pub(super) config: Config,
@@ -49,7 +41,7 @@ pub(super) struct Loading<'a> {
     pub(super) errors: Problems,
     pub(super) warnings: Problems,
     /// Of the source that is being taken.
-    failed: Vec<Failed>,
+    pub(super) failed: Vec<Failed>,
     pub(super) closed: Closed,
     /// Files that options which guard name.
     named: Vec<SecretPath>,
@@ -121,65 +113,19 @@ impl<'a> Loading<'a> {
         self.hold(|| Earlier::None);
     }
 
-    /// Ends a source: gives each option that guards, and whose value cannot be used, its last good value
-    /// of the same source, or else the strictest. Says whether none of them had to be.
-    pub(super) fn hold(&mut self, earlier: impl FnOnce() -> Earlier) -> bool {
-        let failed = std::mem::take(&mut self.failed);
-        if failed.is_empty() {
-            return true;
+    /// Warns if others can read the secrets in `file`, which is the source that was taken last.
+    pub(super) fn warn_of_readers(&mut self, source: Source, file: &SettingsFile) {
+        if file.is_readable && self.secrets.contains(&source) {
+            let reason = "others can read the secrets in it: chmod 600 it".to_owned();
+            let problem = self.problem(None, At(source, None), reason);
+            self.warnings.push(problem);
         }
-        let earlier = earlier();
-        for Failed {
-            row,
-            guard,
-            source,
-            why,
-            error,
-        } in failed
-        {
-            let kept = earlier.value(row, &mut |written| self.store(row, written));
-            let effect = match kept {
-                Some(value) => {
-                    self.put(row, value, source.copy());
-                    "until this is mended its last good value holds".to_owned()
-                }
-                None => {
-                    self.close(row, guard, &why);
-                    self.closed.option(row.name, guard, &why);
-                    guard.effect()
-                }
-            };
-            self.errors.amend(error, &format!("; {effect}"));
-        }
-        false
     }
 
-    /// Closes every way, because `file` could hold the setting that guards it and cannot be read.
-    pub(super) fn close_all(&mut self, file: &str) {
-        for row in OPTIONS {
-            if let Some(guard) = row.guard {
-                self.close(row, guard, file);
-            }
-        }
-        self.closed.file(file);
-    }
-
-    /// Brings the option of `row` to its strictest.
-    fn close(&mut self, row: &'static Row, guard: Guard, why: &str) {
-        let value = match guard {
-            Guard::Value(strictest) => Some(strictest),
-            Guard::Link(_) | Guard::Jobs => None,
-        };
-        let written = Written::Text(value.unwrap_or_default());
-        row.kind
-            .store(written, &mut self.config, self.root)
-            .expect("the strictest value of the table is a value of its kind");
-        self.options[position(row)] = Chosen::closed(row, value, why);
-    }
-
-    /// Does a secret stand in `source`?
-    pub(super) fn has_secret(&self, source: Source) -> bool {
-        self.secrets.contains(&source)
+    /// Notes an error of a file as a whole, or of an option that is none of the table.
+    pub(super) fn refuse_file(&mut self, option: Option<&str>, at: At, reason: String) {
+        let problem = self.problem(option, at, reason);
+        self.errors.push(problem);
     }
 
     /// Settles what follows from several options, and is done.
@@ -240,7 +186,7 @@ impl<'a> Loading<'a> {
 
     /// Reads a value into its field, and returns it in its one form. The file it names, if it guards,
     /// has to be usable.
-    fn store(&mut self, row: &Row, written: Written<'_>) -> Result<String, ValueError> {
+    pub(super) fn store(&mut self, row: &Row, written: Written<'_>) -> Result<String, ValueError> {
         row.kind.store(written, &mut self.config, self.root)?;
         let value = canonical(row.kind, written)?;
         if let (Some(Guard::Link(pem)), Some(file)) = (row.guard, row.kind.file(&mut self.config)) {
@@ -254,7 +200,7 @@ impl<'a> Loading<'a> {
         Ok(value)
     }
 
-    fn put(&mut self, row: &'static Row, value: String, source: Source) {
+    pub(super) fn put(&mut self, row: &'static Row, value: String, source: Source) {
         if !value.is_empty() && (row.kind.is_secret() || value::has_login(&value)) {
             self.secrets.push(source);
         }

@@ -16,9 +16,11 @@ mod closed;
 mod directories;
 mod earlier;
 mod file;
+mod hold;
 mod import;
 mod inputs;
 pub mod json;
+mod json_source;
 mod keys;
 mod kind;
 pub mod last_good;
@@ -38,6 +40,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 pub mod uci;
+mod uci_source;
 mod value;
 mod warnings;
 
