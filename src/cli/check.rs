@@ -24,7 +24,11 @@ pub fn run(args: &AgentArgs) -> io::Result<ExitCode> {
 fn text(loaded: &Loaded, facts: &Facts) -> String {
     let mut text = String::new();
     for chosen in &loaded.options {
-        let (name, value) = (chosen.row.name, safe(&chosen.shown()));
+        let name = chosen.row.name;
+        let value = match safe(&chosen.shown()) {
+            none if none.is_empty() && chosen.is_closed() => "closed".to_owned(),
+            value => value,
+        };
         let source = safe(&loaded.files.name_of(chosen.source));
         let line = format!("{name:<17} {value:<30} {source}");
         text += &line;
@@ -110,6 +114,19 @@ mod tests {
             assert!(said
                 .lines()
                 .any(|line| line.split(' ').next() == Some(row.name)));
+        }
+    }
+
+    #[test]
+    fn an_option_that_is_held_closed_is_shown_as_that() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("config.json");
+        fs::write(&file, r#"{"cacrt": "ca2.pem", "web_jobs": "flase"}"#).unwrap();
+        let said = checked(root.path(), &["--config", file.to_str().unwrap()]);
+        for (name, value) in [("cacrt", "closed"), ("web_jobs", "0")] {
+            let line = format!("{name:<17} {value:<30} strictest value\n");
+            assert!(said.contains(&line), "{line}{said}");
+            assert!(said.contains(&format!("option '{name}': ")), "{said}");
         }
     }
 
