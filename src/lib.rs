@@ -27,8 +27,9 @@
 //!   accepted it; bounded, and what did not fit is declared.
 //! * [`lookup`] turns names into addresses on threads of its own, so that a silent resolver holds up
 //!   neither the broker link nor the end of the process.
-//! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only. The agent's
-//!   one HTTP client is here; [`tls`] says which servers it and the broker link believe.
+//! * [`http`] is the agent's one HTTP client, of [`upload`], [`rest`] and [`health`]; [`tls`] says which
+//!   servers it and the broker link believe.
+//! * [`upload`] delivers what the spool holds, oldest first, and deletes it on a 2xx only.
 //! * [`mqtt`] keeps a session with the broker: presence, payloads in, replies out.
 //! * [`jobs`] decides what a payload means, runs each id at most once in a worker beside the loop, and
 //!   offers its outcome until somebody has taken it.
@@ -53,6 +54,7 @@ pub mod crash;
 pub mod durable;
 pub mod file;
 pub mod health;
+pub mod http;
 pub mod jobs;
 pub mod lock;
 pub mod logging;

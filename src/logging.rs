@@ -176,7 +176,7 @@ mod tests {
             )
         };
         assert!(enabled("socketman"));
-        assert!(enabled("socketman::upload::http"));
+        assert!(enabled("socketman::http::client"));
         assert!(!enabled("socketman_lab"));
         assert!(!enabled("hyper::proto"));
         assert!(!enabled("rumqttc"));

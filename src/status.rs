@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::clock::epoch_seconds;
 use crate::starts::{self, Starts};
-use crate::{collect, health, jobs, mqtt, reload, spool, upload};
+use crate::{collect, health, http, jobs, mqtt, reload, spool};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
@@ -19,9 +19,9 @@ pub struct Board {
     pub collect: watch::Receiver<collect::Facts>,
     pub health: watch::Receiver<health::Facts>,
     pub mqtt: watch::Receiver<mqtt::Facts>,
-    pub api: watch::Receiver<upload::Facts>,
+    pub api: watch::Receiver<http::Facts>,
     /// Results over HTTP, with option `rest`.
-    pub rest: watch::Receiver<Option<upload::Facts>>,
+    pub rest: watch::Receiver<Option<http::Facts>>,
     pub spool: watch::Receiver<spool::Facts>,
     pub jobs: watch::Receiver<jobs::Facts>,
 }
@@ -39,9 +39,9 @@ pub struct Status {
     pub sources: collect::Sources,
     pub health: health::Facts,
     pub mqtt: mqtt::Facts,
-    pub api: upload::Facts,
+    pub api: http::Facts,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rest: Option<upload::Facts>,
+    pub rest: Option<http::Facts>,
     pub spool: spool::Facts,
     pub jobs: jobs::Facts,
     /// Of the device, as the last collection saw them; switched off ones included.

@@ -20,7 +20,7 @@ use crate::reload::{self, renewed, Start, Work};
 use crate::shutdown::{shutdown, Shutdown, Trigger};
 use crate::starts::Hold;
 use crate::status::Board;
-use crate::{api, collect, health, jobs, logging, mqtt, rest, spool, ubus, upload};
+use crate::{api, collect, health, http, jobs, logging, lookup, mqtt, rest, spool, ubus, upload};
 
 /// What running jobs get of [`END_WITHIN`] to end by themselves.
 const JOBS_GRACE: Duration = Duration::from_secs(2);
@@ -113,15 +113,19 @@ impl Parts {
             (),
             collecting,
         ));
-        let (facts, upload_known) = watch::channel(upload::Facts::default());
+        // For everything but the broker link, which has a resolver of its own.
+        let resolver = lookup::Resolver::system("lookup");
+        let (facts, upload_known) = watch::channel(http::Facts::default());
         let (health_facts, health_known) = watch::channel(health::Facts::default());
         let (deliveries, asks) = upload::asks(upload_known.clone());
         let (queue, health) = (spool.clone(), health_known.clone());
+        let names = resolver.clone();
         let uploading: Start = Box::new(move |now, (), ends| {
             let part = upload::Part {
                 config: now.loaded.config.clone(),
                 mac: now.mac.clone(),
                 spool: queue.clone(),
+                resolver: names.clone(),
                 health: health.clone(),
                 facts: facts.clone(),
                 asks: asks.clone(),
@@ -160,10 +164,12 @@ impl Parts {
         let facts = health_facts;
         let (health, asks) = health::asks(health_known.clone());
         let (mqtt, api) = (mqtt_known.clone(), upload_known.clone());
+        let names = resolver.clone();
         let watching: Start = Box::new(move |now, (), ends| {
             let part = health::Part {
                 config: now.loaded.config.clone(),
                 root: device.root.clone(),
+                resolver: names.clone(),
                 mqtt: mqtt.clone(),
                 api: api.clone(),
                 facts: facts.clone(),
@@ -187,6 +193,7 @@ impl Parts {
             let part = rest::Part {
                 config: now.loaded.config.clone(),
                 mac: now.mac.clone(),
+                resolver: resolver.clone(),
                 replies,
                 facts: facts.clone(),
                 health: code_known.clone(),

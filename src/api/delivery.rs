@@ -6,11 +6,11 @@ use tokio::time::timeout;
 
 use super::waits::Waits;
 use crate::ubus::{Request, Status};
-use crate::upload::http::REQUEST_TIMEOUT;
 use crate::upload::Handle;
 
-/// Two servers are asked at most.
-const UPLOAD_MAX: Duration = REQUEST_TIMEOUT.saturating_mul(2);
+/// The caller waits no longer; the delivery goes on without it. A request with a full batch may take
+/// longer than that on a very slow link.
+const UPLOAD_MAX: Duration = Duration::from_secs(120);
 
 /// Delivers now, and replies what the server said.
 pub(super) fn upload(request: Request, deliveries: &Handle, waits: &Waits) {

@@ -98,7 +98,10 @@ impl ProbeView {
     /// What failed, and how; empty if nothing did.
     fn words(&self) -> String {
         let mut failures = Vec::new();
-        if !self.route.found {
+        let reached = [&self.connect, &self.web];
+        let mut reached = reached.into_iter().flatten().map(CheckView::failure);
+        // What answers was reached by some way, whatever the tables say.
+        if !self.route.found && !reached.any(|failure| failure.is_none()) {
             let device = self.route.device.as_deref();
             failures.push(match device {
                 Some(device) => format!("no default route, the last went by {}", safe(device)),
@@ -153,6 +156,12 @@ mod tests {
             (
                 json!({"doubt": true, "probe": {"route": {"found": false, "device": "wan"}}}),
                 "ok, by probes; in doubt: no default route, the last went by wan; next probe now",
+            ),
+            (
+                json!({"degraded": true, "probe": {"route": {"found": false},
+                    "connect": {"to": "9.9.9.9:53"},
+                    "web": {"url": "http://w/", "result": "failed", "error": "refused"}}}),
+                "ok, by probes; degraded: http://w/: refused",
             ),
         ] {
             let health = json!({"code": 9, "verdict": "ok", "next_probe": 1, "evidence": evidence});

@@ -89,6 +89,7 @@ struct JobsView {
     done: u64,
     failed: u64,
     rejected: u64,
+    given_up: u64,
     durable: bool,
 }
 
@@ -215,8 +216,12 @@ impl JobsView {
             true => "",
             false => " (known until the agent restarts)",
         };
+        let given_up = match self.given_up {
+            0 => String::new(),
+            count => format!(", {count} answers given up"),
+        };
         format!(
-            "{} running, {} done, {} failed, {} rejected{kept}",
+            "{} running, {} done, {} failed, {} rejected{given_up}{kept}",
             self.running, self.done, self.failed, self.rejected
         )
     }

@@ -6,22 +6,29 @@ use std::path::Path;
 use super::files::Files;
 use super::proc_net::Network;
 
-/// The default route, of IPv4 or else of IPv6.
+/// A default route, of IPv4 or else of IPv6; of any table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Uplink {
-    pub(crate) device: String,
-    /// Absent on a point-to-point link.
+    /// Absent for a route of IPv4 outside the main table: /proc does not tell its device.
+    pub(crate) device: Option<String>,
+    /// Absent on a point-to-point link, too.
     pub(crate) gateway: Option<IpAddr>,
 }
 
 /// Reads the routes below `root`; `None` without a default route.
 pub(crate) fn uplink(root: &Path) -> Option<Uplink> {
     let files = Files::below(root);
-    let wan = Network::of(&files).wan()?;
-    Some(Uplink {
-        device: wan.device,
-        gateway: wan.gateway,
-    })
+    let network = Network::of(&files);
+    match network.wan() {
+        Some(wan) => Some(Uplink {
+            device: Some(wan.device),
+            gateway: wan.gateway,
+        }),
+        None => network.has_default_v4().then_some(Uplink {
+            device: None,
+            gateway: None,
+        }),
+    }
 }
 
 /// Whether `device` has a link; `None` while it is down, and without such a device.

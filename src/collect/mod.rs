@@ -25,6 +25,7 @@
 mod dnsmasq;
 mod event_log;
 mod events;
+mod fib_trie;
 mod files;
 mod gather;
 pub mod history;

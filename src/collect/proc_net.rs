@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::fib_trie;
 use super::files::Files;
 use super::network::{better_v6, Wan};
 use super::report::{Counters, Interface};
@@ -130,48 +131,53 @@ impl<'a> Network<'a> {
             || self.addresses_v6().contains_key(device)
     }
 
-    /// The default route of IPv4 with the lowest metric, else that of IPv6.
+    /// The way out of IPv4, else that of IPv6, each by the route with the lowest metric.
+    ///
+    /// IPv4 is looked for in the main table, the only one whose routes /proc tells in full; IPv6 in
+    /// all of them.
     pub(super) fn wan(&self) -> Option<Wan> {
         let table = self.files.text("proc/net/route").unwrap_or_default();
         let v6 = self.addresses_v6();
-        let default = routes(&table)
-            .filter(|route| route.target.is_unspecified() && route.mask.is_unspecified())
-            .min_by_key(|route| route.metric);
-        let (device, gateway, ip) = match default {
-            Some(route) => {
-                let ip = address_on(route.device, &table, &self.addresses_v4());
-                (route.device.to_owned(), IpAddr::V4(route.gateway), ip)
-            }
+        let (device, gateway) = match default_v4(&table) {
+            Some(route) => (route.device.to_owned(), IpAddr::V4(route.gateway)),
             None => {
                 let (device, gateway) = self.default_v6()?;
-                let ip = address_on(&device, &table, &self.addresses_v4());
-                (device, IpAddr::V6(gateway), ip)
+                (device, IpAddr::V6(gateway))
             }
         };
         Some(Wan {
             gateway: Some(gateway).filter(|gateway| !gateway.is_unspecified()),
-            ip,
+            ip: address_on(&device, &table, &self.addresses_v4()),
             ip6: v6.get(&device).copied(),
             device,
         })
     }
 
-    /// /proc/net/ipv6_route: target, its length, source, its length, next hop, metric, two
-    /// counters, flags, device.
+    /// Whether any table of IPv4 has a default route, or its two halves: policy routing keeps them
+    /// out of the main one.
+    pub(super) fn has_default_v4(&self) -> bool {
+        let trie = self.files.text("proc/net/fib_trie").unwrap_or_default();
+        fib_trie::has_default(&trie)
+    }
+
+    /// /proc/net/ipv6_route, all tables: target, its length, source, its length, next hop, metric,
+    /// two counters, flags, device.
+    ///
+    /// A route that covers 2000::/3 leads to the whole of the world: `::/0`, that half of it, or
+    /// just this, which some routers announce.
     fn default_v6(&self) -> Option<(String, Ipv6Addr)> {
         let table = self.files.text("proc/net/ipv6_route")?;
         table
             .lines()
             .filter_map(|line| {
                 let words: Vec<&str> = line.split_ascii_whitespace().collect();
-                let [target, "00", _, _, hop, metric, _, _, flags, device] = words[..] else {
+                let [target, length, _, _, hop, metric, _, _, flags, device] = words[..] else {
                     return None;
                 };
                 let number = |hex| u32::from_str_radix(hex, 16).ok();
-                let general = hex_v6(target)?.is_unspecified()
-                    && number(flags)? & RTF_UP != 0
-                    && device != "lo";
-                general.then_some((number(metric)?, device, hex_v6(hop)?))
+                let usable = number(flags)? & (RTF_UP | RTF_REJECT) == RTF_UP && device != "lo";
+                let to_all = usable && covers_global_v6(hex_v6(target)?, number(length)?);
+                to_all.then_some((number(metric)?, device, hex_v6(hop)?))
             })
             .min_by_key(|(metric, _, _)| *metric)
             .map(|(_, device, hop)| (device.to_owned(), hop))
@@ -197,21 +203,33 @@ impl<'a> Network<'a> {
             .collect()
     }
 
-    /// This device's own addresses: those marked "host LOCAL" in /proc/net/fib_trie.
+    /// This device's own addresses.
     fn addresses_v4(&self) -> Vec<Ipv4Addr> {
         let trie = self.files.text("proc/net/fib_trie").unwrap_or_default();
-        let mut leaf = None;
-        let mut local = Vec::new();
-        for line in trie.lines() {
-            let line = line.trim_start();
-            if let Some(address) = line.strip_prefix("|-- ") {
-                leaf = address.trim().parse::<Ipv4Addr>().ok();
-            } else if line.starts_with("/32 host LOCAL") {
-                local.extend(leaf.take().filter(|ip| !local.contains(ip)));
-            }
-        }
-        local
+        fib_trie::local(&trie)
     }
+}
+
+/// The default route in the text of /proc/net/route, else the first of its two halves (0.0.0.0/1 and
+/// 128.0.0.0/1), which VPNs lay over it.
+fn default_v4(table: &str) -> Option<Route<'_>> {
+    let best = |target: Ipv4Addr, mask: Ipv4Addr| {
+        routes(table)
+            .filter(|route| route.target == target && route.mask == mask)
+            .min_by_key(|route| route.metric)
+    };
+    const HALF: Ipv4Addr = Ipv4Addr::new(128, 0, 0, 0);
+    let any = Ipv4Addr::UNSPECIFIED;
+    best(any, any).or_else(|| {
+        best(HALF, HALF)?;
+        best(any, HALF)
+    })
+}
+
+/// Whether every global unicast address (2000::/3) lies in this network.
+fn covers_global_v6(target: Ipv6Addr, length: u32) -> bool {
+    const GLOBAL: u128 = 0x2000 << 112;
+    length <= 3 && (target.to_bits() ^ GLOBAL).leading_zeros() >= length
 }
 
 /// The lines of /proc/net/route that are up.

@@ -12,7 +12,7 @@ use super::main_section::{with, PACKAGE};
 use super::options::find;
 use super::uci::{Directories, Section};
 use super::value::Written;
-use super::{under, Config, Files, Loaded, Problem, Settings, DEFAULT_FILE};
+use super::{under, Config, Files, Loaded, Look, Problem, Settings, DEFAULT_FILE};
 use crate::clock::Pace;
 use crate::crash::Crashes;
 
@@ -26,6 +26,8 @@ pub struct Inputs {
     /// Prefix of the paths in options.
     pub root: PathBuf,
     pub pace: Pace,
+    /// Looks at the files that options name.
+    pub look: Look,
     /// Notes which file is read, and skips one that ended earlier agents.
     pub crashes: Crashes,
 }
@@ -62,7 +64,7 @@ impl Inputs {
         // What comes is of another file, and the package is only taken once more.
         drop(uci.handling.take());
 
-        let mut loading = Loading::new(&self.root, self.pace, &files);
+        let mut loading = Loading::new(self, &files);
         let mut lost = uci.tell(&mut loading, &uci_kept, self.file.is_some());
         let json_kept = Kept {
             remembered: before.and_then(|before| before.good.json.as_ref()),

@@ -15,8 +15,7 @@ use super::problem::Problems;
 use super::row::{Guard, Preset, Row};
 use super::uci::Package;
 use super::value::{self, quoted, ValueError, Written};
-use super::{json, Config, Files, Loaded, Problem, SecretPath, Settings};
-use crate::clock::Pace;
+use super::{json, Config, Files, Inputs, Loaded, Look, Problem, SecretPath, Settings};
 
 /// Where `path` lies for an agent whose files are below `root`.
 pub fn under(root: &Path, path: &Path) -> PathBuf {
@@ -35,6 +34,7 @@ struct Seen(Vec<&'static str>);
 pub(super) struct Loading<'a> {
     pub(super) config: Config,
     pub(super) root: &'a Path,
+    look: Look,
     files: &'a Files,
     /// In the order of the table.
     pub(super) options: Vec<Chosen>,
@@ -51,10 +51,11 @@ pub(super) struct Loading<'a> {
 
 impl<'a> Loading<'a> {
     /// The defaults, in which nothing is wrong.
-    pub(super) fn new(root: &'a Path, pace: Pace, files: &'a Files) -> Self {
+    pub(super) fn new(inputs: &'a Inputs, files: &'a Files) -> Self {
         Loading {
-            config: Config::defaults(root, pace),
-            root,
+            config: Config::defaults(&inputs.root, inputs.pace),
+            root: &inputs.root,
+            look: inputs.look,
             files,
             options: OPTIONS.iter().map(Chosen::default_of).collect(),
             errors: Problems::default(),
@@ -190,12 +191,12 @@ impl<'a> Loading<'a> {
         row.kind.store(written, &mut self.config, self.root)?;
         let value = canonical(row.kind, written)?;
         if let (Some(Guard::Link(pem)), Some(file)) = (row.guard, row.kind.file(&mut self.config)) {
-            let usable = pem.check(&file);
+            let usable = (self.look)(pem, &file);
             let file = SecretPath(file);
             if !self.named.contains(&file) {
                 self.named.push(file);
             }
-            usable.map_err(|error| ValueError::File(error.to_string()))?;
+            usable.map_err(ValueError::File)?;
         }
         Ok(value)
     }

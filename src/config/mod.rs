@@ -61,7 +61,7 @@ pub use load::under;
 pub use loaded::{Files, Loaded};
 pub use main_section::PACKAGE;
 pub use options::OPTIONS;
-pub use pem::Pem;
+pub use pem::{Look, Pem};
 pub use problem::{Problem, MAX_PROBLEMS};
 pub use row::{Flag, Guard, Preset, Row};
 pub use settings::Settings;

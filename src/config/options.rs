@@ -97,7 +97,7 @@ pub static OPTIONS: &[Row] = &[
         "cacrt",
         Kind::OptionalPath(|c| &mut c.cacrt),
         "",
-        "CA certificates the broker is verified with (PEM); empty = those of the system",
+        "CA certificates the broker is verified with, or the broker's very own (PEM); empty = those of the system",
     )
     .guards(Guard::Link(Pem::Authorities)),
     Row::new(
@@ -111,7 +111,7 @@ pub static OPTIONS: &[Row] = &[
         "tls_key",
         Kind::SecretPath(|c| &mut c.tls_key),
         "",
-        "private key of tls_cert (PEM)",
+        "private key of tls_cert (PEM, without a passphrase)",
     )
     .guards(Guard::Link(Pem::Key)),
     Row::new(

@@ -33,7 +33,7 @@ use crate::clock::{epoch_seconds, Pace};
 use crate::config::Config;
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
-use crate::{mqtt, upload};
+use crate::{http, lookup, mqtt};
 use belief::Belief;
 use probe::Prober;
 use verdict::Judgement;
@@ -64,8 +64,10 @@ pub struct Part {
     pub config: Arc<Config>,
     /// Prefix of /proc and /sys.
     pub root: PathBuf,
+    /// Shared with all parts but the broker link.
+    pub resolver: lookup::Resolver,
     pub mqtt: watch::Receiver<mqtt::Facts>,
-    pub api: watch::Receiver<upload::Facts>,
+    pub api: watch::Receiver<http::Facts>,
     pub facts: watch::Sender<Facts>,
     /// The code of the facts, for the reports.
     pub code: watch::Sender<Option<u8>>,
@@ -98,7 +100,8 @@ impl Handle {
 
 /// Watches over the health of the device until `shutdown`.
 pub async fn run(part: Part, mut shutdown: Shutdown) {
-    let prober = Arc::new(Prober::new(&part.config, part.root.clone()));
+    let resolver = part.resolver.clone();
+    let prober = Arc::new(Prober::new(&part.config, part.root.clone(), resolver));
     part.asks.take_over();
     let probe = move |last: Option<String>| -> Probe {
         let prober = Arc::clone(&prober);

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::facts::Proof;
-use crate::{mqtt, upload};
+use crate::{http, mqtt};
 
 /// The proof there is at `now`, and when it expires by itself (`None`: when its part says so).
 ///
 /// What the API accepted counts for `2 × heartbeat`.
 pub(super) fn proof(
     mqtt: &mqtt::Facts,
-    api: &upload::Facts,
+    api: &http::Facts,
     heartbeat: Duration,
     now: Instant,
 ) -> Option<(Proof, Option<Instant>)> {
@@ -25,7 +25,7 @@ pub(super) fn proof(
 
 /// Why the broker or the API cannot be reached; `None` if neither has failed. What is not configured
 /// has not.
-pub(super) fn failure(mqtt: &mqtt::Facts, api: Option<&upload::Facts>) -> Option<String> {
+pub(super) fn failure(mqtt: &mqtt::Facts, api: Option<&http::Facts>) -> Option<String> {
     let broker = mqtt.last_error.as_ref().filter(|_| !mqtt.connected);
     let broker = broker.map(|error| format!("broker {}: {error}", mqtt.host));
     let api = api.and_then(|api| api.last_error.as_ref());
@@ -54,11 +54,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_the_api_accepted_proves_life_for_two_heartbeats_whatever_the_clock_says() {
         let start = Instant::now();
-        let api = upload::Facts {
+        let api = http::Facts {
             // A clock that was right then and is not now.
             last_ok: Some(17),
             accepted: Some(start),
-            ..upload::Facts::default()
+            ..http::Facts::default()
         };
         let mqtt = mqtt::Facts::default();
         let at = |passed| proof(&mqtt, &api, HEARTBEAT, start + passed);
@@ -72,7 +72,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_session_with_the_broker_is_proof_as_long_as_it_lives() {
         let now = Instant::now();
-        let api = upload::Facts::default();
+        let api = http::Facts::default();
         let mut mqtt = session();
         assert_eq!(
             proof(&mqtt, &api, HEARTBEAT, now),
@@ -85,9 +85,9 @@ mod tests {
     #[test]
     fn a_failure_names_what_is_configured_and_away() {
         let mut mqtt = session();
-        let api = upload::Facts {
+        let api = http::Facts {
             last_error: Some("api.example answered 500".into()),
-            ..upload::Facts::default()
+            ..http::Facts::default()
         };
         assert_eq!(failure(&mqtt, None), None);
         mqtt.connected = false;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::facts::Verdict;
-use super::probe::{Findings, Resolved, WebResult};
+use super::probe::{Connect, Findings, Resolved, WebResult};
 
 /// A look-up, a connection or an answer that takes longer is slow, ms.
 const SLOW_MS: u64 = 2000;
@@ -46,52 +46,102 @@ impl Judgement {
     }
 }
 
+/// The checks beyond the route; `None` for one that is switched off.
+#[derive(Debug, Clone, Copy)]
+struct Checks {
+    /// Look-up and connection succeeded.
+    health: Option<bool>,
+    /// The right page came.
+    web: Option<bool>,
+}
+
+impl Checks {
+    fn of(found: &Findings) -> Self {
+        let health = match (&found.lookup, &found.connect) {
+            (None, None) => None,
+            (_, connect) => Some(
+                connect.as_ref().is_some_and(Connect::succeeded) && !is_health_name_false(found),
+            ),
+        };
+        let web = found.web.as_ref().map(|web| web.result == WebResult::Ok);
+        Checks {
+            health,
+            web: web.map(|ok| ok && !is_web_name_false(found)),
+        }
+    }
+
+    fn all_off(self) -> bool {
+        self.health.is_none() && self.web.is_none()
+    }
+}
+
 /// The original's code: no route 0, a route 1, and then 3 for the health check (look-up and
 /// connection) and 5 for the web check.
 ///
-/// A check that is switched off counts as the other does, so that it neither hides an outage nor
-/// makes one; with both off the route decides between 0 and 9.
+/// What was reached, by whatever way, needs no route in a table. A check that is switched off counts
+/// as the other does, so that it neither hides an outage nor makes one; with both off the route
+/// decides between 0, 1 (by a device without a link) and 9.
 pub(super) fn code(found: &Findings) -> u8 {
-    if !found.route.found {
-        return 0;
+    let checks = Checks::of(found);
+    let passed = |check: Option<bool>, other: Option<bool>| match checks.all_off() {
+        true => found.route.found && found.route.carrier != Some(false),
+        false => check.or(other) == Some(true),
+    };
+    let health = passed(checks.health, checks.web);
+    let web = passed(checks.web, checks.health);
+    match health || web || found.route.found || is_page_from_beyond(found) {
+        true => 1 + 3 * u8::from(health) + 5 * u8::from(web),
+        false => 0,
     }
-    let health = found.health_check();
-    let web = found.web_check();
-    let passed = |check: Option<bool>, other: Option<bool>| check.or(other).unwrap_or(true);
-    1 + 3 * u8::from(passed(health, web)) + 5 * u8::from(passed(web, health))
+}
+
+/// Another's page came from an address of the world: some way leads at least to a portal.
+fn is_page_from_beyond(found: &Findings) -> bool {
+    is_web_foreign(found) && !is_web_name_false(found)
 }
 
 fn verdict(found: &Findings, server_fails: bool) -> Verdict {
     let route = &found.route;
-    // The kernel keeps a route by a device that has lost its link.
-    if code(found) <= 1 && route.carrier == Some(false) {
-        return Verdict::NoCarrier;
+    let checks = Checks::of(found);
+    let code = code(found);
+    let is_page_foreign = is_web_foreign(found);
+    // Nobody answered: what keeps packets from leaving comes first. The kernel keeps a route by a
+    // device that has lost its link.
+    if code <= 1 && !is_page_from_beyond(found) {
+        if route.carrier == Some(false) {
+            return Verdict::NoCarrier;
+        }
+        if !route.found {
+            return match route.address {
+                Some(false) => Verdict::NoAddress,
+                _ => Verdict::NoRoute,
+            };
+        }
     }
-    if !route.found {
-        return match route.address {
-            Some(false) => Verdict::NoAddress,
-            _ => Verdict::NoRoute,
-        };
-    }
-    // A page that is right comes from the world, whatever one resolver says of one name.
-    if found.web_check() != Some(true) && has_false_addresses(found) {
+    // A page that is right comes from the world, whatever one resolver says of one name; and so does
+    // a connection, unless the page is another's.
+    let is_health_hijacked = is_health_name_false(found) && checks.web != Some(true);
+    let is_web_hijacked =
+        is_web_name_false(found) && (checks.health != Some(true) || is_page_foreign);
+    if is_health_hijacked || is_web_hijacked {
         return Verdict::DnsHijacked;
     }
-    if found
-        .web
-        .as_ref()
-        .is_some_and(|web| web.result == WebResult::Foreign)
-    {
+    if is_page_foreign {
         return Verdict::CaptivePortal;
     }
     if is_resolver_dead(found) {
         return Verdict::DnsDead;
     }
-    match code(found) {
+    match code {
         0 | 1 => Verdict::NoInternet,
         _ if server_fails => Verdict::ServerUnreachable,
         _ => Verdict::Ok,
     }
+}
+
+fn is_web_foreign(found: &Findings) -> bool {
+    let web = found.web.as_ref();
+    web.is_some_and(|web| web.result == WebResult::Foreign)
 }
 
 /// A look-up failed, and none was answered.
@@ -103,13 +153,30 @@ fn is_resolver_dead(found: &Findings) -> bool {
     any(Resolved::Dead) && !any(Resolved::Found) && !any(Resolved::NoSuchName)
 }
 
-fn has_false_addresses(found: &Findings) -> bool {
+/// The name of the health check has addresses that it cannot have.
+///
+/// A host of the operator's own network has a private address by right, so for a name that somebody
+/// chose it is suspicious only while nobody accepts there. The default is a name of the world's.
+fn is_health_name_false(found: &Findings) -> bool {
     let Some(lookup) = &found.lookup else {
         return false;
     };
-    // All of them: resolvers for IPv6-only networks add addresses of their own to true ones.
+    let accepted = found.connect.as_ref().is_some_and(Connect::succeeded);
+    (found.public.health || !accepted) && are_false(&lookup.addresses, found)
+}
+
+/// The same of the web check, where an answer of any kind is a connection that was accepted.
+fn is_web_name_false(found: &Findings) -> bool {
+    let Some(web) = &found.web else {
+        return false;
+    };
+    (found.public.web || web.status.is_none()) && are_false(&web.addresses, found)
+}
+
+/// All of them: resolvers for IPv6-only networks add addresses of their own to true ones.
+fn are_false(addresses: &[IpAddr], found: &Findings) -> bool {
     let is_false = |address: &IpAddr| !is_public(*address) || found.route.gateway == Some(*address);
-    !lookup.addresses.is_empty() && lookup.addresses.iter().all(is_false)
+    !addresses.is_empty() && addresses.iter().all(is_false)
 }
 
 /// Something is slow, or a check failed.

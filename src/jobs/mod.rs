@@ -51,6 +51,8 @@ pub struct Facts {
     pub failed: u64,
     /// Payloads and jobs refused.
     pub rejected: u64,
+    /// Replies that the broker did not take and that are not sent any more.
+    pub given_up: u64,
     /// Whether ids and outcomes survive a power cut.
     pub durable: bool,
 }

@@ -113,6 +113,25 @@ pub fn result(id: &str, timestamp: u64, outcome: &Outcome) -> Vec<u8> {
     )
 }
 
+/// The result of a job without its output, for a broker that closes the connection on the whole one.
+pub fn bare_result(id: &str, timestamp: u64, outcome: &Outcome) -> Vec<u8> {
+    let mut bare = Outcome {
+        stdout: String::new(),
+        stderr: String::new(),
+        truncated: true,
+        ..outcome.clone()
+    };
+    let left_out = "output left out: the broker closed the connection on the whole result";
+    bare.reason = Some(match &outcome.reason {
+        Some(reason) => format!(
+            "{}; {left_out}",
+            cut(reason, REASON_MAX - 2 - left_out.len())
+        ),
+        None => left_out.to_owned(),
+    });
+    encode_result(id, timestamp, &bare, "", "", true)
+}
+
 fn encode_result(
     id: &str,
     timestamp: u64,
@@ -227,6 +246,25 @@ mod tests {
         let interrupted = decoded(&result("a", 7, &interrupted));
         assert_eq!(interrupted["event_type"], "INTERRUPTED");
         assert_eq!(interrupted["meta"]["signal"], 15);
+    }
+
+    #[test]
+    fn a_bare_result_says_why_it_has_no_output() {
+        let why = "output left out: the broker closed the connection on the whole result";
+        let mut outcome = ran("out", "err");
+        let value = decoded(&bare_result("a", 7, &outcome));
+        assert_eq!(
+            value,
+            json!({"id":"a","timestamp":7,"app":"socketman","event_type":"PROCESSED",
+                   "meta":{"msg":"","type":"x","stderr":"","success":false,"exit_code":3,
+                           "duration_ms":12,"truncated":true,"reason":why}})
+        );
+        outcome.reason = Some("timed out after 1 s".into());
+        let value = decoded(&bare_result("a", 7, &outcome));
+        assert_eq!(
+            value["meta"]["reason"],
+            format!("timed out after 1 s; {why}")
+        );
     }
 
     // Row 6: a NUL cut the output, and bytes that are no UTF-8 made it invalid JSON.

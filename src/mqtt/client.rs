@@ -1,28 +1,26 @@
 //! How the client library is set up for one connection.
 
-use std::sync::Arc;
+use std::future::ready;
+use std::io;
+use std::sync::{Arc, Mutex};
 
-use rumqttc::{
-    AckMode, AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS, TlsConfiguration,
-    Transport,
-};
+use rumqttc::{AckMode, AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS};
 
+use super::link::{Link, PACKET_MAX};
 use super::status;
 use super::topic::Topics;
-use super::undecided::UNDECIDED;
 use crate::clock;
 use crate::config::Config;
-
-/// Largest packet read. Jobs over 1 MiB are refused by the jobs part, and for that
-/// they have to be read: a packet we would not read comes again with every connection, for ever.
-const INCOMING_MAX: usize = 16 * 1024 * 1024;
 
 /// Largest packet sent; results are smaller by far.
 const OUTGOING_MAX: usize = 256 * 1024;
 
-/// Time to reach the broker and get its CONNACK, then to get its SUBACK, and to write what is to be
-/// sent, s.
-pub(super) const CONNECT_WITHIN: u64 = 10;
+/// The library's own deadline for connection and writes, s. The ones that count are those of the stream
+/// under it; this one must not come before them.
+const LIBRARY_WITHIN: u64 = 3600;
+
+/// Packets that the library reads or writes in one go.
+const BATCH: usize = 4;
 
 /// Requests to the client library under way. Replies and acknowledgements are bounded below this.
 const REQUESTS: usize = 128;
@@ -30,33 +28,33 @@ const REQUESTS: usize = 128;
 /// What the broker and we prove to each other, if it is to be TLS.
 pub(super) type Tls = Option<Arc<rustls::ClientConfig>>;
 
-/// A client that has not connected yet, and the loop that drives it.
-pub(super) fn client(config: &Config, topics: &Topics, tls: Tls) -> (AsyncClient, EventLoop) {
+/// A client that has not connected yet and will use `link`, and the loop that drives it.
+pub(super) fn client(config: &Config, topics: &Topics, link: Link) -> (AsyncClient, EventLoop) {
     let mut options = options(config, topics);
-    if let Some(tls) = tls {
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
-    }
+    let link = Mutex::new(Some(link));
+    options.set_socket_connector(move |_, _| {
+        let link = link.lock().ok().and_then(|mut link| link.take());
+        // A second connection is made with a client of its own.
+        ready(link.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)))
+    });
     let (client, mut eventloop) = AsyncClient::builder(options).capacity(REQUESTS).build();
     let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    network.set_connection_timeout(CONNECT_WITHIN);
+    network.set_connection_timeout(LIBRARY_WITHIN);
     eventloop.set_network_options(network);
     (client, eventloop)
 }
 
 fn options(config: &Config, topics: &Topics) -> MqttOptions {
-    // Without brackets, which the name in a certificate does not have; the library puts `:` and the
-    // port behind it, of which the system takes the last part for the port.
-    let host = config.mqtt_host.trim_matches(['[', ']']);
-    let mut options = MqttOptions::new(topics.client_id.as_str(), (host, config.port));
-    let keepalive = u16::try_from(config.keepalive.as_secs()).unwrap_or(u16::MAX);
+    // The address is that of the stream.
+    let mut options = MqttOptions::new(topics.client_id.as_str(), ("broker", config.port));
     options
         .set_clean_session(false)
         .set_ack_mode(AckMode::Manual)
-        .set_keep_alive(keepalive)
-        .set_max_packet_size(INCOMING_MAX, OUTGOING_MAX)
-        .set_read_batch_size(UNDECIDED)
-        .set_max_request_batch(UNDECIDED)
+        // The stream pings, and puts the true value into CONNECT.
+        .set_keep_alive(0)
+        .set_max_packet_size(PACKET_MAX, OUTGOING_MAX)
+        .set_read_batch_size(BATCH)
+        .set_max_request_batch(BATCH)
         .set_last_will(LastWill::new(
             topics.status.as_str(),
             status::connect(&topics.client_id, clock::epoch_seconds(), false),
@@ -94,15 +92,6 @@ mod tests {
             mqtt_host: "broker.example.net".into(),
             ..Config::default()
         }
-    }
-
-    #[test]
-    fn small_packets_are_sent_at_once() {
-        let (_client, eventloop) = client(&config(), &topics(), None);
-        // The library says what was set in no other way.
-        let network = format!("{:?}", eventloop.network_options());
-        assert!(network.contains("tcp_nodelay: true"), "{network}");
-        assert!(network.contains("conn_timeout: 10"), "{network}");
     }
 
     #[test]

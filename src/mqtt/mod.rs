@@ -1,14 +1,21 @@
 //! Broker link: jobs in, replies and status out.
 //!
+//! ```text
+//!  dial (name, address, TCP, TLS) ─► link (bytes, life, deadlines) ─► client library ─► session ⇄ jobs
+//! ```
+//!
 //! One task holds the connection. A job is acknowledged to the broker when the jobs part has taken or
 //! refused it; a reply is marked as taken when the broker has acknowledged it. Whatever happens in
 //! between, both are sent again over the next connection.
 
 mod client;
+mod dial;
 mod error;
 mod flight;
+mod link;
 mod session;
 mod status;
+mod takeover;
 #[cfg(test)]
 mod tests;
 pub mod topic;
@@ -26,11 +33,15 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::config::Config;
 use crate::jobs;
+use crate::lookup::Resolver;
 use crate::outage::Outage;
 use crate::tls::{self, TlsError};
 
 use client::Tls;
-use session::{Ended, Session};
+use dial::Dialer;
+use link::{Link, Refused};
+use session::{Around, Ended, Lost, Session};
+use takeover::Takeover;
 use topic::Topics;
 
 /// The options a link is made from.
@@ -70,6 +81,10 @@ pub struct Facts {
     /// When the broker is tried again, seconds since the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt: Option<u64>,
+    /// Messages over 1 MiB and unusable packets that were read past.
+    pub skipped: u64,
+    /// Messages of other topics that were dropped.
+    pub foreign: u64,
     /// Whether there was a session at all.
     #[serde(skip)]
     pub(crate) met: bool,
@@ -148,41 +163,75 @@ pub async fn run(
     });
     let mut backoff = Backoff::new(config.spread, config.pace);
     let mut outage = Outage::default();
-    let mut subscribed = false;
+    let mut dialer = Dialer::new(Resolver::system("broker-lookup"));
+    let refused = Refused::default();
+    let mut takeover = Takeover::default();
     let mut tls = None;
     loop {
         let wait = backoff.next_wait();
         let at = clock::epoch_seconds().saturating_add(wait.as_secs());
         facts.send_modify(|facts| facts.next_attempt = Some(at));
-        tokio::select! {
+        let dialed = async {
+            sleep(wait).await;
+            let tls = believed(&config, &mut tls).map_err(|error| error.to_string())?;
+            let dialed = dialer.dial(&config, tls).await;
+            dialed.map_err(|error| error::undialed(&error))
+        };
+        let dialed = tokio::select! {
             () = &mut shutdown => break,
-            () = sleep(wait) => {}
-        }
-        let ended = match believed(&config, &mut tls) {
-            Ok(tls) => {
-                let session = Session::new(&config, &topics, &jobs, &mut replies, &facts, tls);
-                session.run(&mut subscribed, shutdown.as_mut()).await
+            dialed = dialed => dialed,
+        };
+        let mut lost = match dialed {
+            Ok(dialed) => {
+                let network = dialed.network;
+                let link = Link::new(network, &topics.jobs, config.keepalive, refused.clone());
+                let around = Around {
+                    config: &config,
+                    topics: &topics,
+                    jobs: &jobs,
+                    replies: &mut replies,
+                    facts: &facts,
+                    refused: &refused,
+                };
+                match Session::new(around, link).run(shutdown.as_mut()).await {
+                    Ended::Shutdown => break,
+                    Ended::Lost(lost) => {
+                        match lost.ready {
+                            true => dialer.worked(dialed.address),
+                            false => dialer.failed(dialed.address),
+                        }
+                        lost
+                    }
+                }
             }
-            Err(error) => Ended::Lost {
-                error: error.to_string(),
+            Err(error) => Lost {
+                error,
                 held: Duration::ZERO,
+                ready: false,
+                closed_idle: false,
             },
         };
-        match ended {
-            Ended::Shutdown => break,
-            Ended::Lost { error, held } => {
-                // Whatever keeps us out may be in files that somebody repairs meanwhile.
-                if held.is_zero() {
-                    tls = None;
-                }
-                if facts.borrow().connected {
-                    outage.over();
-                }
-                log::log!(outage.level(&error), "broker {}: {error}", address(&config));
-                facts.send_modify(|facts| facts.was_lost(Some(error)));
-                backoff.session_ended(held);
-            }
+        // Whatever keeps us out may be in files that somebody repairs meanwhile.
+        if lost.held.is_zero() {
+            tls = None;
         }
+        if takeover.ended(lost.held, lost.closed_idle) {
+            let id = &topics.client_id;
+            lost.error.push_str(&format!(
+                "; another client with the id '{id}' may have taken the session over"
+            ));
+        }
+        if facts.borrow().connected {
+            outage.over();
+        }
+        log::log!(
+            outage.level(&lost.error),
+            "broker {}: {}",
+            address(&config),
+            lost.error
+        );
+        facts.send_modify(|facts| facts.was_lost(Some(lost.error)));
+        backoff.session_ended(lost.held);
     }
     facts.send_modify(|facts| {
         facts.was_lost(None);

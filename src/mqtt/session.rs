@@ -9,11 +9,13 @@ use rumqttc::{
     PublishOptions, QoS, SubscribeReasonCode,
 };
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{sleep_until, timeout, Instant};
 
-use super::client::{client, status_qos, Tls, CONNECT_WITHIN};
-use super::error::{describe, describe_start, refused};
+use super::client::{client, status_qos};
+use super::error::{ended, is_closed, of_the_library, refused};
 use super::flight::InFlight;
+use super::link::{Counts, Link, Refused, Watch};
 use super::status;
 use super::topic::Topics;
 use super::undecided::Undecided;
@@ -28,14 +30,26 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// Part of it for what the broker has not acknowledged yet.
 const DRAIN_WITHIN: Duration = Duration::from_millis(700);
 
+/// Events handled in one go before the other parts of the process have a turn.
+const TURN: u32 = 32;
+
+/// Longest time until the facts know of dropped messages: each change is looked at by other parts.
+const COUNT_WITHIN: Duration = Duration::from_secs(1);
+
 /// How a session ended.
 pub(super) enum Ended {
     Shutdown,
-    Lost {
-        error: String,
-        /// How long it had held; zero if it never came about.
-        held: Duration,
-    },
+    Lost(Lost),
+}
+
+pub(super) struct Lost {
+    pub(super) error: String,
+    /// How long the broker had accepted us; zero if it never did.
+    pub(super) held: Duration,
+    /// Whether jobs reached us.
+    pub(super) ready: bool,
+    /// Whether the broker closed the connection while nothing was under way.
+    pub(super) closed_idle: bool,
 }
 
 type Polled = (Box<EventLoop>, Result<Event, ConnectionError>);
@@ -46,88 +60,91 @@ async fn poll(mut eventloop: Box<EventLoop>) -> Polled {
     (eventloop, event)
 }
 
-/// A connection and what is under way on it. The client library is made anew for each: everything
+/// The parts that a session works with; they outlive it.
+pub(super) struct Around<'a> {
+    pub(super) config: &'a Config,
+    pub(super) topics: &'a Topics,
+    pub(super) jobs: &'a jobs::Handle,
+    pub(super) replies: &'a mut jobs::Replies,
+    pub(super) facts: &'a watch::Sender<Facts>,
+    pub(super) refused: &'a Refused,
+}
+
+/// A connection and what is under way on it. The client library is set up again for each: everything
 /// that must survive a connection is kept by the jobs part and by the broker.
 pub(super) struct Session<'a> {
-    config: &'a Config,
-    topics: &'a Topics,
-    jobs: &'a jobs::Handle,
-    replies: &'a mut jobs::Replies,
-    facts: &'a watch::Sender<Facts>,
+    around: Around<'a>,
+    link: Watch,
     client: AsyncClient,
     eventloop: Option<Box<EventLoop>>,
     /// When the broker accepted us.
     connected: Option<Instant>,
-    /// Whether jobs reach us. Only then we say that we are there: who reads it may send one at once.
+    /// Whether jobs reach us. Only then we say that we are there: whoever reads it may send one at once.
     ready: bool,
-    heard: Instant,
     undecided: Undecided,
     in_flight: InFlight,
+    /// Messages dropped that the facts know of.
+    counted: Counts,
+    /// When they learn of the others.
+    count_at: Option<Instant>,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(
-        config: &'a Config,
-        topics: &'a Topics,
-        jobs: &'a jobs::Handle,
-        replies: &'a mut jobs::Replies,
-        facts: &'a watch::Sender<Facts>,
-        tls: Tls,
-    ) -> Self {
-        let (client, eventloop) = client(config, topics, tls);
+    pub(super) fn new(around: Around<'a>, link: (Link, Watch)) -> Self {
+        let (link, watch) = link;
+        let (client, eventloop) = client(around.config, around.topics, link);
         Session {
-            config,
-            topics,
-            jobs,
-            replies,
-            facts,
+            around,
+            link: watch,
             client,
             eventloop: Some(Box::new(eventloop)),
             connected: None,
             ready: false,
-            heard: Instant::now(),
             undecided: Undecided::default(),
             in_flight: InFlight::default(),
+            counted: Counts::default(),
+            count_at: None,
         }
     }
 
-    /// Connects and works until the connection or the agent ends. `subscribed` says whether the broker
-    /// knows this run's subscription.
-    pub(super) async fn run(
-        mut self,
-        subscribed: &mut bool,
-        mut shutdown: Pin<&mut impl Future<Output = ()>>,
-    ) -> Ended {
+    /// Connects and works until the connection or the agent ends.
+    pub(super) async fn run(mut self, mut shutdown: Pin<&mut impl Future<Output = ()>>) -> Ended {
         let Some(eventloop) = self.eventloop.take() else {
             return Ended::Shutdown;
         };
+        let link = self.link.clone();
         let mut polling = Box::pin(poll(eventloop));
-        let mut ping = self.config.pace.interval(self.config.ping_interval);
+        let config = self.around.config;
+        let mut ping = config.pace.interval(config.ping_interval);
         let mut replies_end = false;
-        let error = loop {
-            let (connected, ready) = (self.connected.is_some(), self.ready);
-            let answer_by =
-                self.connected.unwrap_or(self.heard) + Duration::from_secs(CONNECT_WITHIN);
+        let mut events = 0;
+        let (error, closed) = loop {
+            self.link.pause(self.undecided.is_full());
+            let ready = self.ready;
+            let count_at = self.count_at;
             let step = tokio::select! {
                 () = &mut shutdown => {
-                    if connected {
+                    if self.connected.is_some() {
                         self.end(polling).await;
                     }
                     self.in_flight.give_back();
                     return Ended::Shutdown;
                 }
-                (eventloop, event) = &mut polling, if !self.undecided.is_full() => {
+                (eventloop, event) = &mut polling => {
                     polling.set(poll(eventloop));
+                    events += 1;
+                    if events % TURN == 0 {
+                        yield_now().await;
+                    }
                     match event {
-                        Ok(event) => self.handle(event, subscribed),
-                        Err(error) if connected => Err(describe(&error)),
-                        Err(error) => Err(describe_start(&error, self.config.tls)),
+                        Ok(event) => self.handle(event),
+                        Err(error) => break self.why(&error),
                     }
                 }
                 (ack, decision) = self.undecided.next() => {
                     self.acknowledge(ack, &decision)
                 }
-                reply = self.replies.next(),
+                reply = self.around.replies.next(),
                     if ready && !replies_end && !self.in_flight.is_full() =>
                 {
                     match reply {
@@ -138,43 +155,73 @@ impl<'a> Session<'a> {
                         }
                     }
                 }
-                _ = ping.tick(), if ready && !self.config.no_ping => self.ping(),
-                () = sleep_until(answer_by), if connected && !ready => {
-                    Err("the broker does not answer the subscription to jobs".into())
+                _ = ping.tick(), if ready && !config.no_ping => {
+                    self.say(status::ping(clock::epoch_seconds()))
+                }
+                () = link.has_news() => {
+                    self.news();
+                    Ok(())
+                }
+                () = sleep_until(count_at.unwrap_or_else(Instant::now)), if count_at.is_some() => {
+                    self.count();
+                    Ok(())
                 }
             };
             if let Err(error) = step {
-                break error;
+                break (error, false);
             }
         };
-        self.in_flight.give_back();
-        Ended::Lost {
-            error,
-            held: self.connected.map_or(Duration::ZERO, |at| at.elapsed()),
-        }
+        self.lost(error, closed)
     }
 
-    fn handle(&mut self, event: Event, subscribed: &mut bool) -> Result<(), String> {
+    /// Why the connection ended, and whether the broker closed it.
+    fn why(&mut self, error: &ConnectionError) -> (String, bool) {
+        let (accepted, tls) = (self.connected.is_some(), self.around.config.tls);
+        if let Some(end) = self.link.end() {
+            return (ended(&end, accepted, tls), is_closed(&end));
+        }
+        if let (ConnectionError::MqttState(_), Some(packet)) = (error, self.link.last_packet()) {
+            if accepted {
+                self.around.refused.note(&packet);
+            }
+        }
+        (of_the_library(error, accepted, tls), false)
+    }
+
+    fn lost(mut self, error: String, closed: bool) -> Ended {
+        // Acknowledged with the last bytes.
+        self.in_flight.settle();
+        self.count();
+        let unacknowledged = self.link.unacknowledged();
+        let idle = self.in_flight.is_empty() && unacknowledged == 0;
+        match closed {
+            true => self.in_flight.closed(unacknowledged == 1),
+            false => self.in_flight.give_back(),
+        }
+        Ended::Lost(Lost {
+            error,
+            held: self.connected.map_or(Duration::ZERO, |at| at.elapsed()),
+            ready: self.ready,
+            closed_idle: closed && idle,
+        })
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), String> {
         let Event::Incoming(packet) = event else {
             return Ok(());
         };
-        self.heard = Instant::now();
         match packet {
-            Packet::ConnAck(ack) => {
+            Packet::ConnAck(_) => {
                 self.connected = Some(Instant::now());
-                if ack.session_present && *subscribed {
-                    self.came_about()?;
-                } else {
-                    self.client
-                        .try_subscribe(self.topics.jobs.as_str(), QoS::AtLeastOnce)
-                        .map_err(refused)?;
-                }
+                // Whatever the broker says it remembers: only its SUBACK shows that jobs reach us.
+                self.client
+                    .try_subscribe(self.around.topics.jobs.as_str(), QoS::AtLeastOnce)
+                    .map_err(refused)?;
             }
             Packet::SubAck(ack) => {
                 if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
                     return Err("the broker refuses the subscription to jobs".into());
                 }
-                *subscribed = true;
                 self.came_about()?;
             }
             Packet::Publish(publish) => self.job(publish)?,
@@ -189,37 +236,28 @@ impl<'a> Session<'a> {
         if std::mem::replace(&mut self.ready, true) {
             return Ok(());
         }
-        log::info!("broker {}: connected", address(self.config));
+        log::info!("broker {}: connected", address(self.around.config));
+        // The one that was next when the last connection ended need not be it any more.
+        self.around.replies.give_back();
         self.say(status::connect(
-            &self.topics.client_id,
+            &self.around.topics.client_id,
             clock::epoch_seconds(),
             true,
         ))?;
-        self.facts.send_modify(Facts::came_about);
+        self.around.facts.send_modify(Facts::came_about);
         Ok(())
     }
 
     /// Hands a job in; it is acknowledged when the decision is there.
     fn job(&mut self, publish: Publish) -> Result<(), String> {
         let ack = self.client.prepare_ack(&publish);
-        if publish.topic != self.topics.jobs.as_bytes() {
-            // Left over from a subscription made with other settings.
-            self.client
-                .try_unsubscribe(String::from_utf8_lossy(&publish.topic))
-                .map_err(refused)?;
-            return self.acknowledge(
-                ack,
-                &Decision::Rejected {
-                    id: None,
-                    reason: String::new(),
-                },
-            );
-        }
+        let bytes = publish.payload.len();
         let decision = self
+            .around
             .jobs
             .submit(publish.payload, Source::Mqtt)
             .map_err(|busy| busy.to_string())?;
-        self.undecided.push(ack, decision);
+        self.undecided.push(ack, decision, bytes);
         Ok(())
     }
 
@@ -233,8 +271,8 @@ impl<'a> Session<'a> {
 
     fn publish(&mut self, reply: Reply) -> Result<(), String> {
         let topic = match reply.channel {
-            Channel::Delivery => &self.topics.delivery,
-            Channel::Result => &self.topics.results,
+            Channel::Delivery => &self.around.topics.delivery,
+            Channel::Result => &self.around.topics.results,
         };
         let options = PublishOptions::new(QoS::AtLeastOnce);
         let notice = self
@@ -245,24 +283,45 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn ping(&mut self) -> Result<(), String> {
-        // The library asks a silent broker for a sign of life only when we are silent too.
-        if self.heard.elapsed() > self.config.keepalive {
-            return Ok(());
-        }
-        self.say(status::ping(clock::epoch_seconds()))
+    fn say(&self, payload: Vec<u8>) -> Result<(), String> {
+        let options = PublishOptions::new(status_qos(self.around.config));
+        self.client
+            .try_publish(self.around.topics.status.as_str(), payload, options)
+            .map_err(refused)
     }
 
-    fn say(&self, payload: Vec<u8>) -> Result<(), String> {
-        let options = PublishOptions::new(status_qos(self.config));
-        self.client
-            .try_publish(self.topics.status.as_str(), payload, options)
-            .map_err(refused)
+    /// Messages of other topics come from a subscription made with other settings: ends it.
+    fn news(&mut self) {
+        self.count_at
+            .get_or_insert_with(|| Instant::now() + COUNT_WITHIN);
+        for topic in self.link.topics() {
+            log::debug!("broker: unsubscribing from a topic that is not ours");
+            if let Err(error) = self.client.try_unsubscribe(topic) {
+                // Its messages are dropped all the same.
+                log::debug!("broker: {}", refused(error));
+            }
+        }
+    }
+
+    /// Adds to the facts what was dropped since the last time.
+    fn count(&mut self) {
+        self.count_at = None;
+        let (counts, known) = (self.link.counts(), self.counted);
+        if counts != known {
+            self.counted = counts;
+            self.around.facts.send_modify(|facts| {
+                facts.skipped += counts.skipped - known.skipped;
+                facts.foreign += counts.foreign - known.foreign;
+            });
+        }
     }
 
     /// Says good-bye. Replies acknowledged meanwhile are settled.
     async fn end(&mut self, mut polling: Pin<Box<impl Future<Output = Polled>>>) {
-        let good_bye = status::connect(&self.topics.client_id, clock::epoch_seconds(), false);
+        self.link.drain();
+        self.link.pause(false);
+        let client_id = &self.around.topics.client_id;
+        let good_bye = status::connect(client_id, clock::epoch_seconds(), false);
         let said = self.say(good_bye).and_then(|()| {
             self.client
                 .try_disconnect_with_timeout(DRAIN_WITHIN)
@@ -278,16 +337,18 @@ impl<'a> Session<'a> {
                 match event {
                     Ok(Event::Outgoing(Outgoing::Disconnect)) => return Ok(()),
                     Ok(_) => (eventloop, event) = poll(eventloop).await,
-                    Err(error) => return Err(describe(&error)),
+                    Err(error) => return Err(self.why(&error).0),
                 }
             }
         });
-        match ended.await {
+        let ended = ended.await;
+        match ended {
             Ok(Ok(())) => {}
             // The broker tells the world by our last will.
             Ok(Err(error)) => log::warn!("broker: no orderly end: {error}"),
             Err(_) => log::warn!("broker: no orderly end within {END_WITHIN:?}"),
         }
         self.in_flight.settle();
+        self.count();
     }
 }

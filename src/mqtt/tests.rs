@@ -1,9 +1,9 @@
-//! What the log says while the broker is away.
+//! What the log says while the broker is away, and sessions in simulated time.
 
 use log::Level::{Debug, Warn};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::*;
@@ -104,4 +104,102 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
     assert_eq!(seen.reconnects, 1);
     stop.send(()).unwrap();
     timeout(DEADLINE, link).await.unwrap().unwrap();
+}
+
+/// A broker that lets us in, sends a job of type `ping`, and acknowledges results or not. Results are sent
+/// to `results`.
+async fn answer(mut socket: DuplexStream, acknowledges: bool, results: mpsc::UnboundedSender<()>) {
+    while let Ok(first) = socket.read_u8().await {
+        let (mut len, mut shift) = (0, 0);
+        loop {
+            let byte = socket.read_u8().await.unwrap();
+            len |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        let mut body = vec![0; len];
+        socket.read_exact(&mut body).await.unwrap();
+        let answer = match first >> 4 {
+            // CONNECT, SUBSCRIBE with a job behind the SUBACK, PUBLISH, PINGREQ.
+            1 => vec![0x20, 2, 0, 0],
+            8 => {
+                let topic = b"sub/fleet/secret/aa:bb:cc:00:11:22";
+                let job = br#"{"id":"1","meta":{"type":"ping"}}"#;
+                let remaining = 2 + topic.len() + 2 + job.len();
+                let mut answer = vec![0x90, 3, body[0], body[1], 1, 0x32];
+                answer.extend([u8::try_from(remaining).unwrap(), 0]);
+                answer.push(u8::try_from(topic.len()).unwrap());
+                answer.extend(topic);
+                answer.extend([0, 7]);
+                answer.extend(job);
+                answer
+            }
+            3 if first & 6 > 0 => {
+                let topic = 2 + usize::from(body[1]);
+                let is_result = body[2..].starts_with(b"pub/");
+                if is_result {
+                    let _ = results.send(());
+                }
+                match is_result && !acknowledges {
+                    true => Vec::new(),
+                    false => vec![0x40, 2, body[topic], body[topic + 1]],
+                }
+            }
+            12 => vec![0xd0, 0],
+            _ => Vec::new(),
+        };
+        if socket.write_all(&answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again() {
+    let config = Arc::new(Config {
+        no_ping: true,
+        ..Config::default()
+    });
+    let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
+    let (part, handle, outlets) = jobs::new(config_receiver, watch::channel(MAC.into()).1);
+    let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
+    let mut replies = outlets.broker;
+    let (facts, _) = watch::channel(Facts::default());
+    let topics = Topics::new("fleet", "secret", MAC).unwrap();
+    let (sender, mut results) = mpsc::unbounded_channel();
+    for acknowledges in [false, true] {
+        let (network, broker) = duplex(1 << 16);
+        let broker = tokio::spawn(answer(broker, acknowledges, sender.clone()));
+        let refused = &Refused::default();
+        let (network, keepalive) = (Box::new(network), config.keepalive);
+        let link = Link::new(network, &topics.jobs, keepalive, refused.clone());
+        let around = Around {
+            config: &config,
+            topics: &topics,
+            jobs: &handle,
+            replies: &mut replies,
+            facts: &facts,
+            refused,
+        };
+        // Long enough for a second deadline.
+        let shutdown = std::pin::pin!(sleep(Duration::from_secs(90)));
+        let ended = Session::new(around, link).run(shutdown).await;
+        match ended {
+            Ended::Lost(lost) if !acknowledges => {
+                let error = "the broker did not acknowledge a result within 30 s";
+                assert_eq!(lost.error, error);
+                assert!(lost.ready && !lost.closed_idle);
+            }
+            Ended::Shutdown if acknowledges => {}
+            Ended::Lost(lost) => panic!("{}", lost.error),
+            Ended::Shutdown => panic!("the wait has no end"),
+        }
+        broker.abort();
+        results.try_recv().unwrap();
+    }
+    // The job came twice, and so did its answer; nothing waits any more.
+    replies.give_back();
+    working.abort();
 }

@@ -15,20 +15,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Method;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, Instant};
 
 use crate::clock;
 use crate::config::Config;
+use crate::http::{
+    deadline, path_part, Answer, Attempts, Body, Client, Endpoint, Facts, HttpError, Method,
+};
 use crate::jobs::{Replies, Reply};
+use crate::lookup::Resolver;
 use crate::outage::Outage;
-use crate::upload::answer::Answer;
-use crate::upload::attempts::Attempts;
-use crate::upload::body::Body;
-use crate::upload::endpoint::{path_part, Endpoint};
-use crate::upload::http::{Client, HttpError};
-use crate::upload::Facts;
 
 /// The options the part is made from.
 pub const OPTIONS: &[&str] = &[
@@ -47,6 +44,8 @@ pub struct Part {
     pub config: Arc<Config>,
     /// As the API knows the device.
     pub mac: String,
+    /// Shared with all parts but the broker link.
+    pub resolver: Resolver,
     pub replies: Replies,
     /// `None` while `rest` is not set.
     pub facts: watch::Sender<Option<Facts>>,
@@ -85,6 +84,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
     let Part {
         config,
         mac,
+        resolver,
         mut replies,
         facts,
         health,
@@ -100,7 +100,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
         match Endpoint::new("api_url", &config.api_url, &config, &mac) {
             Ok(api) => {
                 let rest = Rest {
-                    client: Client::new(Arc::clone(&config)),
+                    client: Client::new(Arc::clone(&config), resolver),
                     attempts: Attempts::new(&config),
                     refusals: Outage::default(),
                     pings: Outage::default(),
@@ -235,7 +235,8 @@ impl Rest<'_> {
     }
 
     async fn send(&mut self, method: Method, to: &Endpoint, body: Body) -> Result<(), RestError> {
-        match self.client.send(method, to, body).await?.answer {
+        let within = deadline(body.bytes.len());
+        match self.client.send(method, to, body, within).await?.answer {
             Answer::Accepted => Ok(()),
             answer => Err(RestError::NotAccepted {
                 host: to.host().to_owned(),

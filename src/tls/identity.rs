@@ -2,13 +2,16 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustls::client::{ClientConfig, WantsClientCert};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::ConfigBuilder;
 
-use super::{roots, TlsError, FILE_MAX};
+use super::fault::Unsupported;
+use super::x509::Certificate;
+use super::{pem, roots, TlsError, FILE_MAX};
 use crate::config::{read_small, Config};
 
 /// A certificate, those that lead from it to a CA, and the key.
@@ -27,34 +30,55 @@ pub(super) fn read(config: &Config) -> Result<Option<Identity>, TlsError> {
         (Some(certificate), Some(key)) => (certificate.clone(), &key.0),
     };
     let chain = roots::certificates("tls_cert", &certificate_file)?;
-    let bytes = read_small(key, FILE_MAX).map_err(TlsError::KeyFile)?;
-    // Its own error could quote the file.
-    let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| TlsError::NoKey)?;
     Ok(Some(Identity {
         chain,
-        key,
+        key: self::key(key)?,
         certificate_file,
     }))
 }
 
+/// The private key in the PEM file `path`.
+pub(super) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let bytes = read_small(path, FILE_MAX).map_err(TlsError::KeyFile)?;
+    pem::private_key(&bytes).ok_or_else(|| match pem::has_locked_key(&bytes) {
+        true => TlsError::LockedKey,
+        false => TlsError::NoKey,
+    })
+}
+
 impl Identity {
     /// Finishes a configuration that shows this identity to a server that asks.
+    ///
+    /// rustls would refuse a certificate of X.509 version 1, as `openssl x509 -req` makes it. To show
+    /// it is no harm: it is for the server to judge.
     pub(super) fn join(
         self,
         builder: ConfigBuilder<ClientConfig, WantsClientCert>,
     ) -> Result<ClientConfig, TlsError> {
-        use rustls::Error;
-        match builder.with_client_auth_cert(self.chain, self.key) {
-            Ok(config) => Ok(config),
-            Err(Error::InconsistentKeys(_)) => Err(TlsError::OtherKey(self.certificate_file)),
-            // What is no key of a kind we can use ends here.
-            Err(Error::General(_)) => Err(TlsError::NoKey),
-            Err(Error::InvalidCertificate(_)) => Err(TlsError::NoCertificate {
+        let path = self.certificate_file;
+        let certificate = self.chain.first().and_then(|der| Certificate::read(der));
+        let Some(certificate) = certificate else {
+            return Err(TlsError::NoCertificate {
                 option: "tls_cert",
-                path: self.certificate_file,
-            }),
-            Err(other) => Err(other.into()),
+                path,
+            });
+        };
+        let provider = builder.crypto_provider();
+        let Ok(key) = provider.key_provider.load_private_key(self.key) else {
+            return Err(match Unsupported::of(certificate.key) {
+                Some(key) => TlsError::UnsupportedKey {
+                    path,
+                    key: key.to_string(),
+                },
+                None => TlsError::NoKey,
+            });
+        };
+        let public = key.public_key();
+        if public.is_some_and(|public| public.as_ref() != certificate.public_key) {
+            return Err(TlsError::OtherKey(path));
         }
+        let shown = SingleCertAndKey::from(CertifiedKey::new(self.chain, key));
+        Ok(builder.with_client_cert_resolver(Arc::new(shown)))
     }
 }
 

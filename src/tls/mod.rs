@@ -4,26 +4,35 @@
 //! on the bus before; they are read again after a handshake that failed, so that a file that was
 //! repaired is picked up without a restart.
 
+mod fault;
 mod identity;
 mod insecure;
+mod pem;
 mod roots;
 #[cfg(test)]
 mod tests;
+mod usable;
+mod verifier;
 pub mod words;
+mod x509;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::ring;
+use rustls::RootCertStore;
 
 use crate::config::{Config, FileError, Problem};
+use verifier::Verifier;
 
 /// Sessions remembered for a cheaper handshake. A part talks to one or two servers.
 const SESSIONS: usize = 4;
 
 /// Largest file of certificates that is read, bytes; the usual bundle of all CAs has 230 KB.
 const FILE_MAX: u64 = 2 << 20;
+
+pub use usable::usable;
 
 /// Why no TLS connection can be tried.
 #[derive(Debug, thiserror::Error)]
@@ -38,34 +47,48 @@ pub enum TlsError {
     },
     #[error("option '{option}': {path} holds no certificate that can be used (PEM is wanted)")]
     NoCertificate { option: &'static str, path: PathBuf },
+    #[error(
+        "option '{option}': {path} is DER, and PEM is wanted: openssl x509 -inform DER -in OLD -out NEW"
+    )]
+    Binary { option: &'static str, path: PathBuf },
     /// Its path is nobody's business, here and below.
-    #[error("option 'tls_key': the file {0}")]
+    #[error("option 'tls_key': the file it names: {0}")]
     KeyFile(FileError),
     #[error(
         "option 'tls_key': the file holds no private key that can be used (PEM without a \
          passphrase is wanted)"
     )]
     NoKey,
+    #[error(
+        "option 'tls_key': the key has a passphrase; remove it: openssl pkey -in OLD -out NEW"
+    )]
+    LockedKey,
+    #[error("option 'tls_cert': the certificate in {path} has {key}")]
+    UnsupportedKey { path: PathBuf, key: String },
     #[error("option '{0}' is set without '{1}'")]
     Half(&'static str, &'static str),
     #[error("option 'tls_key': the key does not belong to the certificate in {0}")]
     OtherKey(PathBuf),
+    #[error("the root certificates cannot be used: {0}")]
+    Roots(String),
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
 
-/// For the broker: it is checked against `cacrt`, or against the system's roots without that option,
-/// and gets our client certificate (`tls_cert`, `tls_key`) if it asks for one.
+/// For the broker: it is checked against `cacrt`, which may hold its very certificate, or against the
+/// system's roots without that option, and gets our client certificate (`tls_cert`, `tls_key`) if it asks for one.
 ///
 /// # Errors
 ///
 /// A file that is missing, cannot be read or does not hold what it should.
 pub fn for_broker(config: &Config) -> Result<Arc<ClientConfig>, TlsError> {
-    let roots = match &config.cacrt {
-        Some(file) => roots::from_file("cacrt", file)?,
-        None => roots::of_the_system()?,
+    let builder = versions()?;
+    let provider = Arc::clone(builder.crypto_provider());
+    let verifier = match &config.cacrt {
+        Some(file) => roots::from_file("cacrt", file, &provider)?,
+        None => roots::of_the_system(&provider)?,
     };
-    let builder = versions()?.with_root_certificates(roots);
+    let builder = checked_by(builder, verifier);
     let config = match identity::read(config)? {
         Some(identity) => identity.join(builder)?,
         None => builder.with_no_client_auth(),
@@ -93,8 +116,19 @@ pub fn for_api(config: &Config) -> Result<ClientConfig, TlsError> {
 ///
 /// There are no roots.
 pub fn for_pages() -> Result<ClientConfig, TlsError> {
-    let roots = roots::of_the_system()?;
-    let builder = versions()?.with_root_certificates(roots);
+    let builder = versions()?;
+    let verifier = roots::of_the_system(builder.crypto_provider())?;
+    let builder = checked_by(builder, verifier);
+    Ok(frugal(builder.with_no_client_auth()))
+}
+
+/// For a client of http alone: it believes no server.
+///
+/// # Errors
+///
+/// The provider has no usable cipher suites.
+pub fn for_nobody() -> Result<ClientConfig, TlsError> {
+    let builder = versions()?.with_root_certificates(RootCertStore::empty());
     Ok(frugal(builder.with_no_client_auth()))
 }
 
@@ -126,6 +160,17 @@ type Versions = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
 fn versions() -> Result<Versions, rustls::Error> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
+}
+
+/// Goes on with this verifier. rustls calls every one but its own dangerous; this one is its own, and
+/// what it adds stands at the top of its file.
+fn checked_by(
+    builder: Versions,
+    verifier: Verifier,
+) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+    builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
 }
 
 fn frugal(mut config: ClientConfig) -> ClientConfig {

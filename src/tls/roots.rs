@@ -1,22 +1,25 @@
 //! Root certificates: the CAs that are believed.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::RootCertStore;
 use rustls_native_certs::CertificateResult;
 
-use super::{TlsError, FILE_MAX};
+use super::verifier::Verifier;
+use super::{pem, TlsError, FILE_MAX};
 use crate::config::read_small;
 
 /// Where OpenWrt's package ca-bundle puts them.
 const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The system's roots, as `SSL_CERT_FILE`, `SSL_CERT_DIR` or the usual paths give them.
-pub(super) fn of_the_system() -> Result<RootCertStore, TlsError> {
+pub(super) fn of_the_system(provider: &Arc<CryptoProvider>) -> Result<Verifier, TlsError> {
     let place = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| BUNDLE.to_owned());
-    found(rustls_native_certs::load_native_certs(), place)
+    let roots = found(rustls_native_certs::load_native_certs(), place)?;
+    Verifier::of_the_system(roots, provider)
 }
 
 fn found(found: CertificateResult, place: String) -> Result<RootCertStore, TlsError> {
@@ -33,16 +36,21 @@ fn found(found: CertificateResult, place: String) -> Result<RootCertStore, TlsEr
 
 /// The certificates in the PEM file `path`, the value of `option`. Those that are broken are left
 /// out as long as one is good.
-pub(super) fn from_file(option: &'static str, path: &Path) -> Result<RootCertStore, TlsError> {
+pub(super) fn from_file(
+    option: &'static str,
+    path: &Path,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Verifier, TlsError> {
+    let held = certificates(option, path)?;
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates(option, path)?);
-    match roots.is_empty() {
-        true => Err(TlsError::NoCertificate {
+    roots.add_parsable_certificates(held.iter().cloned());
+    if roots.is_empty() {
+        return Err(TlsError::NoCertificate {
             option,
             path: path.to_owned(),
-        }),
-        false => Ok(roots),
+        });
     }
+    Verifier::of_a_file(roots, held, provider)
 }
 
 /// What stands between the BEGIN and END of each certificate in `path`; never empty.
@@ -55,12 +63,11 @@ pub(super) fn certificates(
         path: path.to_owned(),
         error,
     })?;
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes).flatten().collect();
+    let found = pem::certificates(&bytes);
+    let path = path.to_owned();
     match found.is_empty() {
-        true => Err(TlsError::NoCertificate {
-            option,
-            path: path.to_owned(),
-        }),
+        true if pem::is_binary(&bytes) => Err(TlsError::Binary { option, path }),
+        true => Err(TlsError::NoCertificate { option, path }),
         false => Ok(found),
     }
 }

@@ -4,10 +4,19 @@ use std::error::Error;
 use std::io;
 
 use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
+
+use super::fault::Fault;
+
+#[cfg(test)]
+mod tests;
 
 /// Names of a certificate that are shown at most.
 const NAMES: usize = 3;
+
+const VERSIONS: &str = "the server speaks no version of TLS that we do (1.2 and 1.3)";
+const CRITICAL: &str = "has a critical extension that is not supported";
+const MALFORMED: &str = "is malformed, or one above it is";
 
 /// What went wrong with TLS, if that is what `error` or one of its causes says. With `handshake`, a
 /// connection that the server ended was ended in a handshake.
@@ -38,45 +47,129 @@ fn is_end(error: &io::Error) -> bool {
 
 fn told(error: &rustls::Error) -> String {
     use rustls::Error;
-    match error {
-        Error::InvalidCertificate(why) => certificate(why),
-        Error::InvalidMessage(_) => "the server does not speak TLS".to_owned(),
-        Error::AlertReceived(alert) => alerted(*alert),
-        Error::PeerIncompatible(why) => {
-            format!("the server speaks TLS in no way we do (1.2 and 1.3): {why:?}")
+    let text = match error {
+        Error::InvalidCertificate(why) => {
+            return format!("the server's certificate {}", certificate(why))
         }
-        other => format!("TLS: {other}"),
+        Error::AlertReceived(alert) => return alerted(*alert),
+        Error::PeerIncompatible(why) => incompatible(why),
+        Error::InvalidMessage(_) => "the server does not speak TLS",
+        Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+        | Error::PeerMisbehaved(_) => "the server breaks the rules of TLS",
+        Error::NoCertificatesPresented => "the server shows no certificate",
+        Error::DecryptError => "what the server sent over TLS is damaged",
+        Error::PeerSentOversizedRecord => "the server sent a TLS record that is too long",
+        Error::FailedToGetCurrentTime => {
+            "the time of this device is unknown, so no certificate can be checked"
+        }
+        Error::FailedToGetRandomBytes => "the kernel gave no random numbers for TLS",
+        _ => "TLS failed on this device",
+    };
+    text.to_owned()
+}
+
+fn incompatible(why: &PeerIncompatible) -> &'static str {
+    use PeerIncompatible as Why;
+    match why {
+        Why::ServerDoesNotSupportTls12Or13
+        | Why::ServerTlsVersionIsDisabledByOurConfig
+        | Why::Tls12NotOffered
+        | Why::Tls12NotOfferedOrEnabled => VERSIONS,
+        Why::NoCertificateRequestSignatureSchemesInCommon => {
+            "the server takes no signature that the key of our client certificate can make"
+        }
+        Why::NoSignatureSchemesInCommon => {
+            "the server signs in no way that is supported (RSA, P-256, P-384 and Ed25519 are)"
+        }
+        _ => "the server and this device have no kind of TLS in common",
     }
 }
 
+/// What is wrong, to be read after "the server's certificate".
 fn certificate(error: &CertificateError) -> String {
-    use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
-        NotValidYetContext, UnknownIssuer,
-    };
-    let which = "the server's certificate";
-    match error {
-        UnknownIssuer => format!("{which} is from an issuer we do not know"),
-        Expired => format!("{which} has expired"),
-        ExpiredContext { time, not_after } => {
-            format!("{which} expired {} ago", days(*not_after, *time))
+    use CertificateError as Why;
+    let text = match error {
+        Why::UnknownIssuer => "is from an issuer we do not know",
+        Why::Expired => "has expired",
+        Why::ExpiredContext { time, not_after } => {
+            return format!("expired {} ago", days(*not_after, *time));
         }
-        NotValidYet => format!("{which} is not valid yet; is the clock of this device right?"),
-        NotValidYetContext { time, not_before } => format!(
-            "{which} is valid in {} only; is the clock of this device right?",
-            days(*time, *not_before)
-        ),
-        NotValidForName => format!("{which} has another name"),
-        NotValidForNameContext {
+        Why::NotValidYet => "is not valid yet; is the clock of this device right?",
+        Why::NotValidYetContext { time, not_before } => {
+            let span = days(*time, *not_before);
+            return format!("becomes valid in {span}; is the clock of this device right?");
+        }
+        Why::NotValidForName => "has another name",
+        Why::NotValidForNameContext {
             expected,
             presented,
-        } => format!(
-            "{which} is not for {} but for {}",
-            expected.to_str(),
-            names(presented)
-        ),
-        other => format!("{which} is refused: {other}"),
+        } => {
+            return format!(
+                "is not for {} but for {}",
+                expected.to_str(),
+                names(presented)
+            );
+        }
+        Why::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id,
+            ..
+        }
+        | Why::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id,
+            ..
+        } => return signature(signature_algorithm_id),
+        Why::BadSignature => "does not fit its signature, or that of the handshake",
+        Why::InvalidPurpose | Why::InvalidPurposeContext { .. } => {
+            "is not made for servers; its extendedKeyUsage needs serverAuth"
+        }
+        Why::UnhandledCriticalExtension => CRITICAL,
+        Why::Revoked => "is revoked",
+        Why::BadEncoding => MALFORMED,
+        Why::Other(other) => return by_us(other),
+        _ => "is refused",
+    };
+    text.to_owned()
+}
+
+/// By the identifier of the way it is signed, DER.
+fn signature(algorithm: &[u8]) -> String {
+    let has = |id: &[u8]| algorithm.windows(id.len()).any(|part| part == id);
+    const RSA: [u8; 8] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
+    const ECDSA: [u8; 6] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4];
+    let with = match () {
+        () if has(&[&RSA[..], &[4]].concat()) => "with MD5",
+        () if has(&[&RSA[..], &[5]].concat()) || has(&[&ECDSA[..], &[1]].concat()) => "with SHA-1",
+        () => "in a way that is not supported",
+    };
+    format!("or one above it is signed {with}; use SHA-256 or SHA-384 with RSA, P-256 or P-384, or Ed25519")
+}
+
+/// What our own check says, or the library that makes the rest of the checks.
+fn by_us(other: &OtherError) -> String {
+    use webpki::Error;
+    if let Some(fault) = other.0.downcast_ref::<Fault>() {
+        return fault.to_string();
     }
+    let text = match other.0.downcast_ref::<Error>() {
+        Some(Error::EndEntityUsedAsCa) => {
+            "is signed by a certificate that is not a CA's (CA:FALSE)"
+        }
+        Some(Error::CaUsedAsEndEntity) => "is that of a CA (CA:TRUE)",
+        Some(Error::UnsupportedCertVersion) => "is not X.509 version 3, or one above it is not",
+        Some(Error::NameConstraintViolation) => "has a name that its CA may not sign for",
+        Some(Error::PathLenConstraintViolated) => "has more CAs above it than the highest allows",
+        Some(
+            Error::MaximumPathBuildCallsExceeded
+            | Error::MaximumPathDepthExceeded
+            | Error::MaximumSignatureChecksExceeded
+            | Error::MaximumNameConstraintComparisonsExceeded,
+        ) => "has too many certificates above it",
+        Some(Error::UnsupportedCriticalExtension | Error::UnsupportedNameType) => CRITICAL,
+        Some(_) => MALFORMED,
+        None => "is refused",
+    };
+    text.to_owned()
 }
 
 /// How long from `from` to `to`.
@@ -112,29 +205,39 @@ fn names(presented: &[String]) -> String {
 
 fn alerted(alert: AlertDescription) -> String {
     use AlertDescription as Alert;
-    match alert {
+    let text = match alert {
         Alert::CertificateRequired => {
-            "the server wants a client certificate (options 'tls_cert' and 'tls_key')".to_owned()
+            "the server wants a client certificate (options 'tls_cert' and 'tls_key')"
         }
-        Alert::UnknownCA => {
-            "the server does not know the issuer of our client certificate".to_owned()
+        Alert::UnknownCA => "the server does not know the issuer of our client certificate",
+        Alert::CertificateExpired => "the server says our client certificate has expired",
+        Alert::CertificateRevoked => "the server says our client certificate is revoked",
+        // Some send it to those who show none.
+        Alert::BadCertificate | Alert::CertificateUnknown => {
+            "the server refuses our client certificate, or wants one (options 'tls_cert' and 'tls_key')"
         }
-        Alert::CertificateExpired => {
-            "the server says our client certificate has expired".to_owned()
+        Alert::UnsupportedCertificate => {
+            "the server refuses our client certificate: it does not support its kind"
         }
-        Alert::CertificateRevoked => "the server says our client certificate is revoked".to_owned(),
-        Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateUnknown
-        | Alert::AccessDenied
-        | Alert::DecryptError => format!("the server refuses our client certificate ({alert:?})"),
-        Alert::HandshakeFailure => {
-            "the server refuses the TLS handshake; a client certificate may be missing".to_owned()
+        Alert::AccessDenied => "the server denies us access in the TLS handshake",
+        Alert::DecryptError => {
+            "the server says a signature of ours is wrong; does it know another certificate of our key?"
         }
-        Alert::ProtocolVersion => {
-            "the server speaks no version of TLS that we do (1.2 and 1.3)".to_owned()
+        // Without words of its own: OpenSSL has one alert for all of this up to TLS 1.2.
+        Alert::HandshakeFailure | Alert::InsufficientSecurity => {
+            "the server refuses the TLS handshake: it shares no cipher or kind of key with this \
+             device, or wants a client certificate (docs/security.md lists what is supported)"
         }
-        Alert::UnrecognisedName => "the server does not go by this name".to_owned(),
-        other => format!("the server ends the TLS connection ({other:?})"),
-    }
+        Alert::ProtocolVersion => VERSIONS,
+        Alert::UnrecognisedName => "the server does not go by this name",
+        Alert::InternalError => "the server has an internal error in TLS",
+        Alert::CloseNotify | Alert::UserCanceled => "the server ends the TLS connection",
+        Alert::NoApplicationProtocol => "the server speaks another protocol over TLS",
+        other => {
+            // By the list of the protocol (RFC 8446, section 6).
+            let number = u8::from(other);
+            return format!("the server ends the TLS connection (alert {number})");
+        }
+    };
+    text.to_owned()
 }

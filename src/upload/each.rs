@@ -4,10 +4,9 @@
 
 use tokio::time::Instant;
 
-use super::attempts::Attempts;
-use super::body::Body;
 use super::link::Link;
 use super::{DeliveryError, Part};
+use crate::http::{deadline, Attempts, Body};
 use crate::spool::{self, Batch};
 
 /// Posts what comes until the spool stops.
@@ -64,5 +63,6 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
 async fn post(link: &mut Link, batch: &Batch) -> Result<String, DeliveryError> {
     let body = Body::json(batch.lines().map_err(DeliveryError::Unpack)?);
     link.begin();
-    Ok(link.post(body).await?)
+    let within = deadline(body.bytes.len());
+    Ok(link.post(body, within).await?)
 }

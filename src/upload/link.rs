@@ -3,15 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Method;
 use tokio::sync::watch;
 
-use super::answer::Answer;
-use super::body::Body;
-use super::endpoint::Endpoint;
-use super::http::{Client, HttpError, Reply};
-use crate::config::Config;
+use super::Part;
 use crate::health::{self, Verdict};
+use crate::http::{Answer, Body, Client, Endpoint, HttpError, Method, Reply};
 use crate::outage::Outage;
 
 /// Why something was not accepted.
@@ -74,11 +70,14 @@ impl Link {
     /// # Errors
     ///
     /// `stats_url` is no URL to send to. A bad `backup_stats_url` is only logged.
-    pub(super) fn new(
-        config: &Arc<Config>,
-        mac: &str,
-        health: watch::Receiver<health::Facts>,
-    ) -> Result<Self, HttpError> {
+    pub(super) fn new(part: &Part) -> Result<Self, HttpError> {
+        let Part {
+            config,
+            mac,
+            resolver,
+            health,
+            ..
+        } = part;
         let main = Endpoint::new("stats_url", &config.stats_url, config, mac)?;
         let backup = match config.backup_stats_url.as_str() {
             "" => None,
@@ -91,8 +90,8 @@ impl Link {
             },
         };
         Ok(Link {
-            client: Client::new(Arc::clone(config)),
-            health,
+            client: Client::new(Arc::clone(config), resolver.clone()),
+            health: health.clone(),
             date: None,
             main,
             backup,
@@ -106,23 +105,23 @@ impl Link {
         self.on_backup = false;
     }
 
-    /// Posts `body`, and says which host took it.
-    pub(super) async fn post(&mut self, body: Body) -> Result<String, LinkError> {
+    /// Posts `body`, and says which host took it; each server has `within` to answer.
+    pub(super) async fn post(&mut self, body: Body, within: Duration) -> Result<String, LinkError> {
         let (main, backup) = (self.main.clone(), self.backup.clone());
         let Some(backup) = backup else {
-            return self.post_to(&main, body).await;
+            return self.post_to(&main, body, within).await;
         };
         if self.on_backup {
-            return self.post_to(&backup, body).await;
+            return self.post_to(&backup, body, within).await;
         }
-        let error = match self.post_to(&main, body.clone()).await {
+        let error = match self.post_to(&main, body.clone(), within).await {
             Err(error) if error.is_the_servers() => error,
             done => {
                 self.outage.over();
                 return done;
             }
         };
-        match self.post_to(&backup, body).await {
+        match self.post_to(&backup, body, within).await {
             Ok(host) => {
                 self.on_backup = true;
                 let text = error.to_string();
@@ -142,10 +141,18 @@ impl Link {
         self.date.take()
     }
 
-    async fn post_to(&mut self, to: &Endpoint, body: Body) -> Result<String, LinkError> {
+    async fn post_to(
+        &mut self,
+        to: &Endpoint,
+        body: Body,
+        within: Duration,
+    ) -> Result<String, LinkError> {
         let host = to.host().to_owned();
-        let Reply { mut answer, date } = self.client.send(Method::POST, to, body).await?;
-        if self.health.borrow().verdict == Some(Verdict::CaptivePortal) {
+        let sent = self.client.send(Method::POST, to, body, within);
+        let Reply { mut answer, date } = sent.await?;
+        let verdict = self.health.borrow().verdict;
+        // No portal can answer over TLS that was verified.
+        if verdict == Some(Verdict::CaptivePortal) && !to.is_verified() {
             answer = answer.under_a_portal();
         }
         if answer.is_the_apis() {

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use tokio::time::{sleep, Instant};
 
-use super::attempts::Attempts;
-use super::body::Body;
 use super::link::Link;
 use super::{phase, DeliveryError, Part, BATCH_MAX};
 use crate::clock::epoch_seconds;
+use crate::http::{deadline, Attempts, Body};
 use crate::spool::Batch;
 
 /// The link is left alone between two requests for no longer than this.
@@ -180,7 +179,8 @@ impl<'a> Rounds<'a> {
             ..
         } = self.part;
         let body = Body::of_gzip(batch.body.clone(), config.upload_format);
-        let posted = self.link.post(body).await;
+        let within = deadline(body.bytes.len());
+        let posted = self.link.post(body, within).await;
         if let Some(date) = self.link.take_date() {
             spool.server_date(date).await?;
         }

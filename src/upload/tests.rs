@@ -46,6 +46,7 @@ fn part(config: Arc<Config>, spool: spool::Handle, facts: watch::Sender<Facts>) 
         config,
         mac: MAC.to_owned(),
         spool,
+        resolver: lookup::Resolver::system("lookup"),
         health: watch::channel(health::Facts::default()).1,
         facts,
         asks,

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 
-const BINARY = process.env.SOCKETMAN_LAB ?? new URL('../../target/release/socketman-lab', import.meta.url).pathname;
+const BINARY = process.env.SOCKETMAN_LAB ?? new URL('../../target/debug/socketman-lab', import.meta.url).pathname;
 
 /* Longer than anything takes on a busy machine, ms. */
 export const DEADLINE = 30_000;

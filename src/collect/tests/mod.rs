@@ -7,6 +7,7 @@ mod mutations;
 mod plain;
 mod reference;
 mod reports;
+mod routes;
 mod running;
 pub(in crate::collect) mod samples;
 mod stations;

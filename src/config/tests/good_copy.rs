@@ -27,6 +27,7 @@ impl Device {
             uci: Directories::of(root, None),
             root: root.to_owned(),
             pace: Pace::REAL,
+            look: crate::tls::usable,
             crashes: Crashes::default(),
         }
     }

@@ -34,6 +34,7 @@ fn inputs(cli: &Settings, file: &Path) -> Inputs {
         uci: crate::config::uci::Directories::of(root, None),
         root: root.to_owned(),
         pace: Pace::REAL,
+        look: crate::tls::usable,
         crashes: Crashes::default(),
     }
 }

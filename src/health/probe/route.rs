@@ -10,9 +10,10 @@ use crate::collect::kernel;
 /// The way out, as the kernel has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Route {
-    /// There is a default route, of IPv4 or IPv6.
+    /// There is a default route, of IPv4 or IPv6, in any table.
     pub found: bool,
-    /// The device it goes by, or went by; `None` if there has been none since the agent started.
+    /// The device it goes by, or went by; `None` if there has been none since the agent started, and
+    /// for a route of IPv4 outside the main table, whose device /proc does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +33,7 @@ impl Route {
         let uplink = kernel::uplink(root);
         let found = uplink.is_some();
         let (device, gateway) = match uplink {
-            Some(uplink) => (Some(uplink.device), uplink.gateway),
+            Some(uplink) => (uplink.device, uplink.gateway),
             None => (last.map(str::to_owned), None),
         };
         let of_device = device.as_deref();

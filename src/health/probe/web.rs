@@ -3,31 +3,35 @@
 //! A portal answers for every server with a redirect or a page of its own. Redirects are not followed,
 //! no proxy is asked, and no token is sent.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use hyper::body::Incoming;
-use hyper::header::{HeaderMap, LOCATION};
-use hyper::{Method, Response};
-use rustls::ClientConfig;
+use reqwest::header::LOCATION;
+use reqwest::Response;
 use serde::Serialize;
 use tokio::time::{timeout, Instant};
-use url::Url;
+use url::{Host, Url};
 
-use super::lookup::{LookupError, Resolved, Resolver};
+use super::lookup::{self, Resolved};
 use super::millis;
 use crate::config::shown_url;
+use crate::http::{Addresses, Asked, Transport, Trouble, Within};
+use crate::lookup::Resolver;
 use crate::tls::{self, TlsError};
-use crate::upload::connection::{chunk, Connection, Server, Trouble};
 
 /// Time of the server for everything, the look-up included.
 const WITHIN: Duration = Duration::from_secs(6);
 
+const WAY: Within = Within {
+    look_up: lookup::WITHIN,
+    connect: Duration::from_secs(4),
+};
+
 /// Longest address of a redirect that is shown, characters.
 const LOCATION_MAX: usize = 200;
 
-/// What came of a web check.
+/// The outcome of a web check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebResult {
@@ -44,37 +48,37 @@ pub enum WebResult {
 pub struct Web {
     /// Without user, password, query and fragment.
     pub url: String,
-    /// How long it took.
+    /// Duration.
     pub ms: u64,
     pub result: WebResult,
     /// HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Where a redirect leads.
+    /// Target of a redirect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// What the resolver did; absent for an address in the URL.
+    /// Outcome of the look-up; absent for an address in the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup: Option<Resolved>,
+    /// What the name in the URL resolves to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What is asked for, and what is to come.
+/// The page, and the body that it should have.
 pub(super) struct WebCheck {
     url: Url,
-    server: Server,
     body: String,
-    resolver: Resolver,
-    /// Made for the first check; none for http.
-    tls: OnceLock<Option<Arc<ClientConfig>>>,
+    addresses: Arc<Addresses>,
+    /// Made for the first check.
+    transport: OnceLock<Transport>,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
-    #[error("cannot connect: {0}")]
-    Lookup(#[from] LookupError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
@@ -84,17 +88,15 @@ enum Failed {
 impl WebCheck {
     /// `None` for an empty URL, which switches the check off.
     pub(super) fn new(url: &str, body: &str, resolver: &Resolver) -> Option<Self> {
-        let parsed = Url::parse(url).ok();
-        let server = parsed.as_ref().and_then(Server::of);
-        if server.is_none() && !url.is_empty() {
+        let parsed = Url::parse(url).ok().filter(Url::has_host);
+        if parsed.is_none() && !url.is_empty() {
             log::warn!("'web_url' is not a URL: the web check is off");
         }
         Some(WebCheck {
             url: parsed?,
-            server: server?,
             body: body.to_owned(),
-            resolver: resolver.clone(),
-            tls: OnceLock::new(),
+            addresses: Addresses::new(resolver.clone(), WAY),
+            transport: OnceLock::new(),
         })
     }
 
@@ -108,32 +110,34 @@ impl WebCheck {
             status: None,
             location: None,
             lookup: None,
+            addresses: Vec::new(),
             error: None,
         };
         match timeout(WITHIN, self.answer(&mut web)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => web.error = Some(error.to_string()),
-            Err(_) => web.error = Some(format!("no answer within {} s", WITHIN.as_secs())),
+            Err(_) => {
+                // The next check begins with another address.
+                self.addresses.failed();
+                web.error = Some(format!("no answer within {} s", WITHIN.as_secs()));
+            }
         }
+        web.addresses = self.addresses.found();
         web.ms = millis(start);
         web
     }
 
     async fn answer(&self, web: &mut Web) -> Result<(), Failed> {
-        let addresses = match self.server.address() {
-            Ok(address) => vec![address],
-            Err(name) => {
-                let found = self.resolver.addresses(name).await;
-                let resolved = found
-                    .as_ref()
-                    .map_or_else(LookupError::resolved, |_| Resolved::Found);
-                web.lookup = Some(resolved);
-                found?
-            }
-        };
-        let mut connection = Connection::open(&self.server, &addresses, self.tls()?).await?;
-        let page = connection.send((Method::GET, &self.url, HeaderMap::new(), Bytes::new()));
-        let mut response = page.await?;
+        let transport = self.transport()?;
+        let is_name = matches!(self.url.host(), Some(Host::Domain(_)));
+        // The look-up has a shorter deadline than the check.
+        web.lookup = is_name.then_some(Resolved::Found);
+        let asked = Asked::page(self.url.clone());
+        let sent = transport.send(&asked, WITHIN).await;
+        if let (Err(Trouble::Lookup(error)), true) = (&sent, is_name) {
+            web.lookup = Some(Resolved::from(error));
+        }
+        let mut response = sent?;
         let status = response.status().as_u16();
         web.status = Some(status);
         web.location = location(&response);
@@ -141,7 +145,7 @@ impl WebCheck {
             204 => WebResult::Ok,
             // Without a body to expect, any page would do, a portal's too.
             200 if self.body.is_empty() => WebResult::Foreign,
-            200 => match self.begins_right(&mut response).await? {
+            200 => match self.begins_right(&mut response).await {
                 true => WebResult::Ok,
                 false => WebResult::Foreign,
             },
@@ -152,36 +156,39 @@ impl WebCheck {
         Ok(())
     }
 
-    fn tls(&self) -> Result<Option<Arc<ClientConfig>>, TlsError> {
-        if let Some(made) = self.tls.get() {
-            return Ok(made.clone());
+    fn transport(&self) -> Result<&Transport, Failed> {
+        if let Some(made) = self.transport.get() {
+            return Ok(made);
         }
-        let made = match self.server.is_https() {
-            true => Some(Arc::new(tls::for_pages()?)),
-            false => None,
+        let tls = match self.url.scheme() {
+            "https" => tls::for_pages()?,
+            _ => tls::for_nobody()?,
         };
-        Ok(self.tls.get_or_init(|| made).clone())
+        // A connection that was kept would say nothing of the way there.
+        let made = Transport::new(tls, &self.addresses, false)?;
+        Ok(self.transport.get_or_init(|| made))
     }
 
-    /// Does the body begin as it should? No more of it is read than that takes.
-    async fn begins_right(&self, response: &mut Response<Incoming>) -> Result<bool, Trouble> {
+    /// Does the body begin as it should? No more of it is read than that takes, and how it ends, or
+    /// breaks off, decides nothing.
+    async fn begins_right(&self, response: &mut Response) -> bool {
         let mut left = self.body.as_bytes();
         while !left.is_empty() {
-            let Some(chunk) = chunk(response).await? else {
-                return Ok(false);
+            let Ok(Some(chunk)) = response.chunk().await else {
+                return false;
             };
             let (now, later) = left.split_at(left.len().min(chunk.len()));
             if chunk[..now.len()] != *now {
-                return Ok(false);
+                return false;
             }
             left = later;
         }
-        Ok(true)
+        true
     }
 }
 
-/// Where the answer leads, safe to show.
-fn location(response: &Response<Incoming>) -> Option<String> {
+/// Target of a redirect, safe to show.
+fn location(response: &Response) -> Option<String> {
     let to = response.headers().get(LOCATION)?.as_bytes();
     let shown = shown_url(&String::from_utf8_lossy(to));
     let safe = shown.chars().take(LOCATION_MAX);
@@ -199,7 +206,7 @@ mod tests {
     async fn answered(answer: &str, body: &str) -> (Web, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://u:p@{}/check?key=1", listener.local_addr().unwrap());
-        let check = WebCheck::new(&url, body, &Resolver::system()).unwrap();
+        let check = WebCheck::new(&url, body, &Resolver::system("lookup")).unwrap();
         let serve = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut asked = Vec::new();
@@ -229,11 +236,16 @@ mod tests {
         let chunked =
             format!("{ok}transfer-encoding: chunked\r\n\r\n4\r\nSucc\r\n4\r\ness.\r\n0\r\n\r\n");
         let short = format!("{ok}content-length: 4\r\n\r\nSucc");
+        let cut = format!("{ok}content-length: 70000\r\n\r\nSuccess");
+        let endless = format!("{ok}transfer-encoding: chunked\r\n\r\n7\r\nSuccess\r\nzz");
         for (answer, body, expected) in [
             ("HTTP/1.1 204 No Content\r\n\r\n", "", Ok),
             ("HTTP/1.1 204 No Content\r\n\r\n", "Success", Ok),
             (&page, "Success", Ok),
             (&chunked, "Success", Ok),
+            (&cut, "Success", Ok),
+            (&endless, "Success", Ok),
+            (&cut, "Success and more", Foreign),
             (&page, "success", Foreign),
             (&short, "Success", Foreign),
             (&page, "", Foreign),
@@ -248,6 +260,40 @@ mod tests {
         ] {
             assert_eq!(result(answer, body).await, expected, "{answer} {body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_portal_with_a_sloppy_head_is_a_portal() {
+        for head in [
+            "HTTP/1.1 302 Found\r\nlocation : http://portal.example/login\r\n",
+            "HTTP/1.1 302 Found\r\nlocation: http://portal.example/login\r\nno colon\r\n",
+            "HTTP/1.0 302 Found\nlocation: http://portal.example/login\n",
+        ] {
+            let (web, _) = answered(&format!("{head}\r\n"), "").await;
+            assert_eq!(web.result, WebResult::Foreign, "{head}");
+            assert_eq!(web.location.as_deref(), Some("http://portal.example/login"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn interim_answers_without_end_are_no_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let check = WebCheck::new(&url, "", &Resolver::silent()).unwrap();
+        let serve = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+            while socket
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                .await
+                .is_ok()
+            {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let (web, ()) = tokio::join!(check.ask(), serve);
+        assert_eq!(web.error.as_deref(), Some("no answer within 6 s"));
+        assert_eq!((web.result, web.ms / 1000), (WebResult::Failed, 6));
     }
 
     #[tokio::test]
@@ -283,11 +329,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_that_says_nothing_is_the_last_one_in_the_next_check() {
+        let silent = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let other = TcpListener::bind(("127.0.0.3", port)).await.unwrap();
+        let resolver = Resolver::fixed(|_| {
+            let both = [2, 3].map(|n| std::net::IpAddr::from([127, 0, 0, n]));
+            Ok(both.to_vec())
+        });
+        let url = format!("http://w.example:{port}/");
+        let check = WebCheck::new(&url, "", &resolver).unwrap();
+        let first = async {
+            let (mut socket, _) = silent.accept().await.unwrap();
+            tokio::time::pause();
+            while socket.read(&mut [0; 4096]).await.unwrap() > 0 {}
+        };
+        let (web, ()) = tokio::join!(check.ask(), first);
+        assert_eq!(web.error.as_deref(), Some("no answer within 6 s"));
+        assert_eq!(web.lookup, Some(Resolved::Found));
+        tokio::time::resume();
+        let second = async {
+            let (mut socket, _) = other.accept().await.unwrap();
+            assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            socket.write_all(answer).await.unwrap();
+        };
+        let (web, ()) = tokio::join!(check.ask(), second);
+        assert_eq!(web.result, WebResult::Ok);
+    }
+
+    #[tokio::test]
     async fn a_refused_connection_is_a_failure_and_an_empty_url_no_check() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
-        let resolver = Resolver::system();
+        let resolver = Resolver::system("lookup");
         let web = WebCheck::new(&url, "", &resolver).unwrap().ask().await;
         assert_eq!(web.result, WebResult::Failed);
         assert!(web.error.unwrap().contains("refused"));

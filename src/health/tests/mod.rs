@@ -1,11 +1,12 @@
 //! The verdicts, row by row, and the task in simulated time.
 
+mod combinations;
 mod table;
 mod task;
 
-use super::probe::{Connect, Findings, Lookup, Resolved, Route, Web, WebResult};
+use super::probe::{Connect, Findings, Lookup, PublicNames, Resolved, Route, Web, WebResult};
 
-/// A device whose every check succeeds.
+/// A device whose every check, each of the default name, succeeds.
 fn fine() -> Findings {
     Findings {
         at: 0,
@@ -36,8 +37,13 @@ fn fine() -> Findings {
             status: Some(204),
             location: None,
             lookup: Some(Resolved::Found),
+            addresses: vec!["6.6.6.6".parse().unwrap()],
             error: None,
         }),
+        public: PublicNames {
+            health: true,
+            web: true,
+        },
     }
 }
 
@@ -48,12 +54,30 @@ impl Findings {
         self
     }
 
-    fn without_route(self) -> Self {
+    /// The tables have no default route; the checks are not touched.
+    fn with_no_route_in_the_tables(self) -> Self {
         self.and(|found| {
             found.route.found = false;
             found.route.gateway = None;
-            (found.lookup, found.connect, found.web) = (None, None, None);
         })
+    }
+
+    /// And there is no other way out either.
+    fn without_route(self) -> Self {
+        self.with_no_route_in_the_tables().resolver_dies()
+    }
+
+    /// The names are of the operator's choice.
+    fn of_our_choice(self) -> Self {
+        self.and(|found| found.public = PublicNames::default())
+    }
+
+    fn without_health_check(self) -> Self {
+        self.and(|found| (found.lookup, found.connect) = (None, None))
+    }
+
+    fn without_web_check(self) -> Self {
+        self.and(|found| found.web = None)
     }
 
     fn lookup_ends(self, result: Resolved) -> Self {
@@ -71,6 +95,12 @@ impl Findings {
         })
     }
 
+    fn web_resolves_to(self, address: &str) -> Self {
+        self.and(|found| {
+            found.web.as_mut().unwrap().addresses = vec![address.parse().unwrap()];
+        })
+    }
+
     fn connection_fails(self) -> Self {
         self.and(|found| found.connect.as_mut().unwrap().error = Some("refused".into()))
     }
@@ -79,6 +109,14 @@ impl Findings {
         self.and(|found| {
             let web = found.web.as_mut().unwrap();
             (web.result, web.lookup) = (result, Some(lookup));
+            web.status = match result {
+                WebResult::Ok => Some(204),
+                WebResult::Foreign => Some(302),
+                WebResult::Failed => None,
+            };
+            if lookup != Resolved::Found {
+                web.addresses.clear();
+            }
         })
     }
 

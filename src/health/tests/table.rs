@@ -98,7 +98,7 @@ fn rows() -> Vec<Row> {
         row(
             "answer private",
             fine().resolves_to("10.0.0.1").web_fails(),
-            4,
+            1,
             Verdict::DnsHijacked,
         ),
         row(
@@ -113,20 +113,40 @@ fn rows() -> Vec<Row> {
         row(
             "answer the gateway's",
             fine().resolves_to("8.8.4.4").web_fails(),
-            4,
+            1,
             Verdict::DnsHijacked,
         ),
         row(
             "answer private, the page behind it foreign",
             fine().resolves_to("192.168.1.1").web_ends(Foreign, Found),
-            4,
+            1,
             Verdict::DnsHijacked,
         ),
         row(
             "answer private, the right page comes all the same",
             fine().resolves_to("192.168.1.1"),
-            9,
+            6,
             Verdict::Ok,
+        ),
+        row(
+            "answers private, and the right page comes from there",
+            fine()
+                .resolves_to("192.168.1.1")
+                .web_resolves_to("192.168.1.1"),
+            1,
+            Verdict::DnsHijacked,
+        ),
+        row(
+            "the name of the web check is blocked, the connection true",
+            fine().web_resolves_to("0.0.0.0").web_fails(),
+            4,
+            Verdict::Ok,
+        ),
+        row(
+            "the name of the web check leads to a page of the gateway, the connection is true",
+            fine().web_resolves_to("8.8.4.4").web_ends(Foreign, Found),
+            4,
+            Verdict::DnsHijacked,
         ),
         row(
             "web check answered with another page",
@@ -152,6 +172,121 @@ fn rows() -> Vec<Row> {
             1,
             Verdict::NoInternet,
         ),
+        row(
+            "a host of our own network accepts, no web check",
+            fine()
+                .of_our_choice()
+                .resolves_to("10.9.9.9")
+                .without_web_check(),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "a host of our own network accepts, the page of the world does not come",
+            fine()
+                .of_our_choice()
+                .resolves_to("10.9.9.9")
+                .web_resolves_to("10.9.9.9")
+                .web_fails(),
+            4,
+            Verdict::Ok,
+        ),
+        row(
+            "a host of our own network does not accept, no web check",
+            fine()
+                .of_our_choice()
+                .resolves_to("10.9.9.9")
+                .connection_fails()
+                .without_web_check(),
+            1,
+            Verdict::DnsHijacked,
+        ),
+        row(
+            "the right page comes from our own network, no health check",
+            fine()
+                .of_our_choice()
+                .web_resolves_to("10.9.9.9")
+                .without_health_check(),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "a page of our own network is another one, no health check",
+            fine()
+                .of_our_choice()
+                .web_resolves_to("10.9.9.9")
+                .web_ends(Foreign, Found)
+                .without_health_check(),
+            1,
+            Verdict::CaptivePortal,
+        ),
+        row(
+            "no default route in the tables, the world answers",
+            fine().with_no_route_in_the_tables(),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "no default route in the tables, the page comes",
+            fine().with_no_route_in_the_tables().connection_fails(),
+            6,
+            Verdict::Ok,
+        ),
+        row(
+            "no default route in the tables, a portal answers",
+            fine()
+                .with_no_route_in_the_tables()
+                .connection_fails()
+                .web_ends(Foreign, Found),
+            1,
+            Verdict::CaptivePortal,
+        ),
+        row(
+            "no default route, our own resolver answers with itself",
+            fine()
+                .with_no_route_in_the_tables()
+                .resolves_to("192.168.1.1")
+                .web_resolves_to("192.168.1.1")
+                .web_ends(Foreign, Found),
+            0,
+            Verdict::NoRoute,
+        ),
+        row(
+            "the device of one route has no link, the world answers by another",
+            unlinked(fine()),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "all checks off, a route",
+            fine().without_health_check().without_web_check(),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "all checks off, a route by a device without a link",
+            unlinked(fine().without_health_check().without_web_check()),
+            1,
+            Verdict::NoCarrier,
+        ),
+        row(
+            "all checks off, no route",
+            fine()
+                .without_route()
+                .without_health_check()
+                .without_web_check(),
+            0,
+            Verdict::NoRoute,
+        ),
+        Row {
+            server_fails: true,
+            ..row(
+                "world fine without a default route in the tables, server not",
+                fine().with_no_route_in_the_tables(),
+                9,
+                Verdict::ServerUnreachable,
+            )
+        },
         Row {
             server_fails: true,
             ..row(
@@ -188,9 +323,8 @@ fn each_fault_has_its_verdict_and_its_code() {
 
 #[test]
 fn a_check_that_is_switched_off_counts_as_the_other_does() {
-    let no_health =
-        |found: Findings| found.and(|found| (found.lookup, found.connect) = (None, None));
-    let no_web = |found: Findings| found.and(|found| found.web = None);
+    let no_health = Findings::without_health_check;
+    let no_web = Findings::without_web_check;
     for (found, expected) in [
         (no_health(fine()), 9),
         (no_health(fine().web_fails()), 1),

@@ -11,7 +11,7 @@ use super::super::{asks, run, Facts, Handle, Part, Probe, Proof, Verdict};
 use super::*;
 use crate::config::Config;
 use crate::shutdown::shutdown;
-use crate::{mqtt, upload};
+use crate::{http, lookup, mqtt};
 
 const MONITOR: Duration = Duration::from_secs(15);
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_secs(24 * 3600);
 /// The task among parts that only exist as their facts.
 struct Ward {
     mqtt: watch::Sender<mqtt::Facts>,
-    api: watch::Sender<upload::Facts>,
+    api: watch::Sender<http::Facts>,
     world: watch::Sender<Findings>,
     /// When each probe began, and the last uplink it was told.
     begun: mpsc::UnboundedReceiver<(Instant, Option<String>)>,
@@ -46,7 +46,7 @@ fn config() -> Arc<Config> {
 
 fn start(world: Findings) -> Ward {
     let (mqtt, mqtt_known) = watch::channel(mqtt::Facts::default());
-    let (api, api_known) = watch::channel(upload::Facts::default());
+    let (api, api_known) = watch::channel(http::Facts::default());
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (code_sender, code) = watch::channel(None);
     let (world, seen) = watch::channel(world);
@@ -55,6 +55,7 @@ fn start(world: Findings) -> Ward {
     let part = Part {
         config: config(),
         root: "/nonexistent".into(),
+        resolver: lookup::Resolver::system("lookup"),
         mqtt: mqtt_known,
         api: api_known,
         facts: facts_sender,
@@ -200,7 +201,7 @@ async fn without_its_proof_the_device_is_probed_at_once_and_believed_twice() {
 async fn an_accepted_delivery_is_proof_for_two_heartbeats_and_until_a_request_fails() {
     let mut ward = start(fine());
     ward.probed().await;
-    let accept = |facts: &mut upload::Facts| {
+    let accept = |facts: &mut http::Facts| {
         facts.accepted = Some(Instant::now());
         facts.last_error = None;
     };
@@ -278,7 +279,7 @@ async fn when_the_other_parts_have_ended_it_goes_on_without_spinning() {
     ward.probed().await;
     let (mqtt, api) = (
         watch::channel(mqtt::Facts::default()),
-        watch::channel(upload::Facts::default()),
+        watch::channel(http::Facts::default()),
     );
     drop(std::mem::replace(&mut ward.mqtt, mqtt.0));
     drop(std::mem::replace(&mut ward.api, api.0));
@@ -300,8 +301,9 @@ async fn it_ends_with_the_agent_and_whoever_asks_then_is_told() {
             ..(*config()).clone()
         }),
         root: "/nonexistent".into(),
+        resolver: lookup::Resolver::system("lookup"),
         mqtt: watch::channel(mqtt::Facts::default()).1,
-        api: watch::channel(upload::Facts::default()).1,
+        api: watch::channel(http::Facts::default()).1,
         facts: facts_sender,
         code: watch::channel(None).0,
         asks,

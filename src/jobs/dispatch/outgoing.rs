@@ -9,7 +9,7 @@ use super::Jobs;
 use crate::clock;
 use crate::config::Config;
 use crate::jobs::ledger::Known;
-use crate::jobs::outbox::{Item, Outbox, Outlet, Returned};
+use crate::jobs::outbox::{Extent, Item, Outbox, Outlet, Returned, Settled};
 use crate::jobs::{operation, reply, Reply};
 
 /// How long a reply that the other side does not want waits until it is offered again.
@@ -34,16 +34,17 @@ impl Jobs {
     pub(super) fn hand_out(&mut self, to: Outlet, permit: mpsc::OwnedPermit<Reply>) {
         let ledger = &self.ledger;
         let now = clock::epoch_seconds();
-        self.outbox.hand_out(to, permit, |item| match item {
+        self.outbox.hand_out(to, permit, |item, extent| match item {
             Item::Delivered(id) => Some(reply::delivered(id, now)),
             Item::Rejected { id, reason } => Some(match to {
                 Outlet::Broker => reply::rejected(id, now, reason),
                 Outlet::Api => operation::rejected(reason),
             }),
             Item::Result(id) => match (ledger.known(id), to) {
-                (Known::Finished(outcome), Outlet::Broker) => {
-                    Some(reply::result(id, now, &outcome))
-                }
+                (Known::Finished(outcome), Outlet::Broker) => Some(match extent {
+                    Extent::Whole => reply::result(id, now, &outcome),
+                    Extent::Bare => reply::bare_result(id, now, &outcome),
+                }),
                 (Known::Finished(outcome), Outlet::Api) => Some(operation::result(&outcome)),
                 (Known::New | Known::Unfinished, _) => None,
             },
@@ -52,8 +53,25 @@ impl Jobs {
 
     pub(super) fn settle(&mut self, returned: &Returned) {
         let later = Instant::now() + self.config.borrow().pace.of(REFUSED_AGAIN);
-        if let Some(id) = self.outbox().settle(returned, later) {
-            self.ledger.reported(&id, self.began.elapsed());
+        match self.outbox().settle(returned, later) {
+            Settled::Again => {}
+            Settled::Taken(id) => self.ledger.reported(&id, self.began.elapsed()),
+            Settled::GivenUp(item) => {
+                self.count(|facts| facts.given_up += 1);
+                let (what, id) = match &item {
+                    Item::Delivered(id) => ("the receipt", id),
+                    Item::Result(id) => ("the result", id),
+                    Item::Rejected { id, .. } => ("the rejection", id),
+                };
+                log::error!(
+                    "{what} of job '{}' is given up: the broker closes the connection on it \
+                     (too long, or its topic is forbidden?)",
+                    id.escape_debug()
+                );
+                if let Item::Result(id) = &item {
+                    self.ledger.reported(id, self.began.elapsed());
+                }
+            }
         }
     }
 }

@@ -134,6 +134,32 @@ fn trailing_bytes_and_repeated_keys_are_rejected() {
     );
 }
 
+#[test]
+fn a_job_with_very_many_unknown_keys_is_read_and_a_repeated_one_among_them_is_found() {
+    let mut keys = String::new();
+    for n in 0..100_000 {
+        keys.push_str(&format!("\"{n:x}\":0,"));
+    }
+    let payload = format!(r#"{{{keys}"id":"a","meta":{{"msg":"true"}}}}"#);
+    assert!(payload.len() <= PAYLOAD_MAX);
+    assert_eq!(parse(payload.as_bytes()).unwrap().id, "a");
+    let payload = format!(r#"{{{keys}"id":"a","5b8d":[],"meta":{{"msg":"true"}}}}"#);
+    assert_eq!(
+        rejected(&payload),
+        (Some("a".into()), "key '5b8d' is repeated".into())
+    );
+}
+
+#[test]
+fn known_keys_have_their_meaning_in_their_place_only() {
+    let job = parse(
+        br#"{"x":{"id":"b","meta":{"msg":"no"}},"id":"a","msg":"no",
+             "meta":{"meta":{"msg":"no"},"id":7,"msg":"yes"}}"#,
+    )
+    .unwrap();
+    assert_eq!((job.id.as_str(), job.msg.as_str()), ("a", "yes"));
+}
+
 // Row 11: these ran as commands.
 #[test]
 fn a_msg_that_is_no_string_is_rejected() {

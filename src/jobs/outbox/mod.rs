@@ -1,6 +1,10 @@
 //! Replies on their way out: handed to who publishes them, and kept until the other side has them.
 
+mod doubts;
+mod line;
 mod publisher;
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;
 
@@ -10,13 +14,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+pub(super) use doubts::Extent;
 pub(super) use publisher::Returned;
 pub use publisher::{Channel, Outlets, Replies, Reply};
 
+use doubts::Doubts;
+use line::{Line, WINDOW};
 use publisher::Fate;
-
-/// Replies handed out to one publisher and neither taken nor given back.
-const WINDOW: usize = 64;
 
 /// Rejections waiting to be sent; beyond it they are only counted.
 const REJECTIONS_MAX: usize = 64;
@@ -29,7 +33,7 @@ pub(super) enum Outlet {
 }
 
 /// What a reply is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Item {
     Delivered(Arc<str>),
     Result(Arc<str>),
@@ -44,31 +48,15 @@ impl Item {
     }
 }
 
-/// What stands before one publisher.
-#[derive(Debug)]
-struct Line {
-    waiting: VecDeque<Item>,
-    /// Handed out.
-    out: usize,
-    sender: mpsc::Sender<Reply>,
-}
-
-impl Line {
-    fn new() -> (Self, Replies) {
-        // One place: what the publisher has not asked for stays here.
-        let (sender, replies) = mpsc::channel(1);
-        let line = Line {
-            waiting: VecDeque::new(),
-            out: 0,
-            sender,
-        };
-        (line, Replies::new(replies))
-    }
-
-    /// Everything was taken, or nobody is left who could.
-    fn is_settled(&self) -> bool {
-        self.waiting.is_empty() && self.out == 0 || self.sender.is_closed()
-    }
+/// What became of a reply that came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It is offered again, or nobody waits for it.
+    Again,
+    /// The result of this job was taken.
+    Taken(Arc<str>),
+    /// The broker closed the connection on this reply again and again; it is not sent any more.
+    GivenUp(Item),
 }
 
 /// Replies not yet taken. They are encoded when they are handed out, so that waiting ones cost little.
@@ -79,6 +67,7 @@ pub(super) struct Outbox {
     /// Who publishes results and rejections.
     results: Outlet,
     handed_out: HashMap<u64, (Outlet, Item)>,
+    doubts: Doubts,
     /// Refused ones, each with when it is offered again; the soonest first.
     refused: VecDeque<(Instant, Item)>,
     /// Ids with a result waiting. One handed out does not count: who asks again may have missed it.
@@ -98,6 +87,7 @@ impl Outbox {
             api,
             results,
             handed_out: HashMap::new(),
+            doubts: Doubts::default(),
             refused: VecDeque::new(),
             offered: HashSet::new(),
             rejections: 0,
@@ -116,28 +106,43 @@ impl Outbox {
         if self.results == to {
             return;
         }
-        let waiting = &mut self.line(self.results).waiting;
-        let (stay, go) = waiting
-            .drain(..)
-            .partition(|item| matches!(item, Item::Delivered(_)));
-        *waiting = stay;
+        let line = self.line(self.results);
+        let mut go = Vec::new();
+        for part in [&mut line.waiting, &mut line.suspects] {
+            for item in std::mem::take(part) {
+                match item {
+                    Item::Delivered(_) => part.push_back(item),
+                    _ => go.push(item),
+                }
+            }
+        }
         self.results = to;
-        let refused = self.refused.drain(..).map(|(_, item)| item);
-        let go = VecDeque::into_iter(go).chain(refused).collect::<Vec<_>>();
-        self.line(to).waiting.extend(go);
+        go.extend(self.refused.drain(..).map(|(_, item)| item));
+        for item in go {
+            self.offer(to, item);
+        }
     }
 
     pub(super) fn delivered(&mut self, id: &Arc<str>) {
-        self.broker
-            .waiting
-            .push_back(Item::Delivered(Arc::clone(id)));
+        self.offer(Outlet::Broker, Item::Delivered(Arc::clone(id)));
     }
 
-    /// Offers the result of a job, unless it waits already.
+    /// Offers the result of a job, unless it waits already or was given up.
     pub(super) fn result(&mut self, id: &Arc<str>) {
-        if self.offered.insert(Arc::clone(id)) {
-            let item = Item::Result(Arc::clone(id));
-            self.line(self.results).waiting.push_back(item);
+        let item = Item::Result(Arc::clone(id));
+        let given_up = self.results == Outlet::Broker && self.doubts.has_given_up(&item);
+        if !given_up && self.offered.insert(Arc::clone(id)) {
+            self.offer(self.results, item);
+        }
+    }
+
+    /// Puts a reply at the end of a line.
+    fn offer(&mut self, to: Outlet, item: Item) {
+        let suspect = to == Outlet::Broker && self.doubts.contain(&item);
+        let line = self.line(to);
+        match suspect {
+            true => line.suspects.push_back(item),
+            false => line.waiting.push_back(item),
         }
     }
 
@@ -147,10 +152,8 @@ impl Outbox {
             return false;
         }
         self.rejections += 1;
-        self.line(self.results).waiting.push_back(Item::Rejected {
-            id: id.into(),
-            reason: reason.into(),
-        });
+        let (id, reason) = (id.into(), reason.into());
+        self.offer(self.results, Item::Rejected { id, reason });
         true
     }
 
@@ -161,11 +164,10 @@ impl Outbox {
 
     /// Whether something may be handed out now.
     pub(super) fn is_ready(&self, to: Outlet) -> bool {
-        let line = match to {
-            Outlet::Broker => &self.broker,
-            Outlet::Api => &self.api,
-        };
-        !line.waiting.is_empty() && line.out < WINDOW
+        match to {
+            Outlet::Broker => self.broker.is_ready(),
+            Outlet::Api => self.api.is_ready(),
+        }
     }
 
     /// A sender to wait with for a publisher that asks.
@@ -181,15 +183,20 @@ impl Outbox {
         &mut self,
         to: Outlet,
         permit: mpsc::OwnedPermit<Reply>,
-        encode: impl FnOnce(&Item) -> Option<Vec<u8>>,
+        encode: impl FnOnce(&Item, Extent) -> Option<Vec<u8>>,
     ) {
-        let Some(item) = self.line(to).waiting.pop_front() else {
+        let Some((item, suspect)) = self.line(to).pop() else {
             return;
         };
         if let Item::Result(id) = &item {
             self.offered.remove(id);
         }
-        let Some(payload) = encode(&item) else {
+        let extent = match to {
+            Outlet::Broker => self.doubts.extent(&item),
+            Outlet::Api => Extent::Whole,
+        };
+        let Some(payload) = encode(&item, extent) else {
+            self.doubts.forget(&item);
             self.forget(&item);
             return;
         };
@@ -201,26 +208,105 @@ impl Outbox {
         };
         let id = Arc::clone(item.id());
         self.handed_out.insert(token, (to, item));
-        self.line(to).out += 1;
+        let line = self.line(to);
+        line.out += 1;
+        line.suspect_out = suspect;
         let returns = self.returns_sender.clone();
         permit.send(Reply::new(channel, id, payload.into(), token, returns));
     }
 
-    /// Settles a reply that came back; returns the id whose result was taken. One that was refused is
-    /// offered again at `later`, which never lies before that of an earlier call.
-    pub(super) fn settle(&mut self, returned: &Returned, later: Instant) -> Option<Arc<str>> {
-        let (from, item) = self.handed_out.remove(&returned.token)?;
-        self.line(from).out -= 1;
-        match (returned.fate, item) {
-            (Fate::Taken, Item::Result(id)) => return Some(id),
-            (Fate::Taken, item) => self.forget(&item),
-            // The same waits already.
-            (_, Item::Result(id)) if !self.offered.insert(Arc::clone(&id)) => {}
-            (Fate::Refused, item) => self.refused.push_back((later, item)),
-            (Fate::GivenBack, item @ Item::Delivered(_)) => self.broker.waiting.push_front(item),
-            (Fate::GivenBack, item) => self.line(self.results).waiting.push_front(item),
+    /// Settles a reply that came back. One that was refused is offered again at `later`, which never lies
+    /// before that of an earlier call.
+    pub(super) fn settle(&mut self, returned: &Returned, later: Instant) -> Settled {
+        let Some((from, item)) = self.handed_out.remove(&returned.token) else {
+            return Settled::Again;
+        };
+        let line = self.line(from);
+        line.out -= 1;
+        line.suspect_out = false;
+        match returned.fate {
+            Fate::Taken => {
+                match from {
+                    Outlet::Broker => self.doubts.acknowledged(&item),
+                    Outlet::Api => self.doubts.forget(&item),
+                }
+                self.forget(&item);
+                match item {
+                    Item::Result(id) => Settled::Taken(id),
+                    _ => Settled::Again,
+                }
+            }
+            Fate::Closed { alone } if from == Outlet::Broker => self.closed(item, alone),
+            fate => {
+                self.take_back(item, fate, later);
+                Settled::Again
+            }
         }
-        None
+    }
+
+    /// Takes back a reply that is offered again.
+    fn take_back(&mut self, item: Item, fate: Fate, later: Instant) {
+        if let Item::Result(id) = &item {
+            if !self.offered.insert(Arc::clone(id)) {
+                // The same waits already.
+                return;
+            }
+        }
+        let to = match item {
+            Item::Delivered(_) => Outlet::Broker,
+            _ => self.results,
+        };
+        let suspect = to == Outlet::Broker && self.doubts.contain(&item);
+        match fate {
+            Fate::Refused => self.refused.push_back((later, item)),
+            _ if suspect => self.broker.suspects.push_front(item),
+            _ => self.line(to).waiting.push_front(item),
+        }
+    }
+
+    /// The broker closed the connection while `item` was on its way.
+    fn closed(&mut self, item: Item, alone: bool) -> Settled {
+        if let Item::Result(id) = &item {
+            if self.offered.remove(id) {
+                // The same waits already, among those not suspected.
+                self.broker.waiting.retain(|waiting| *waiting != item);
+                self.broker.suspects.retain(|waiting| *waiting != item);
+                self.api.waiting.retain(|waiting| *waiting != item);
+            }
+        }
+        if !alone {
+            self.doubts.suspect(&item);
+        } else if self.doubts.count(&item) {
+            self.doubts.forget(&item);
+            self.forget(&item);
+            return Settled::GivenUp(item);
+        }
+        if let Item::Result(id) = &item {
+            self.offered.insert(Arc::clone(id));
+        }
+        match item {
+            Item::Result(_) | Item::Rejected { .. } if self.results != Outlet::Broker => {
+                self.offer(self.results, item);
+            }
+            item => {
+                self.prove(&item);
+                self.broker.suspects.push_back(item);
+            }
+        }
+        Settled::Again
+    }
+
+    /// Sees to it that another reply is acknowledged before the suspect goes again: where no other could be,
+    /// the delivery of its job is said once more.
+    fn prove(&mut self, suspect: &Item) {
+        let line = &self.broker;
+        let others = !line.waiting.is_empty() || line.out > 0;
+        let unproven = |item: &Item| self.doubts.wants_proof(item);
+        let wanted = unproven(suspect) && line.suspects.iter().all(unproven);
+        if let (false, true, Item::Result(id)) = (others, wanted, suspect) {
+            let proof = Item::Delivered(Arc::clone(id));
+            self.broker.waiting.push_back(proof);
+        }
     }
 
     /// When the next refused reply is to be offered again.
@@ -232,7 +318,7 @@ impl Outbox {
     pub(super) fn again(&mut self, now: Instant) {
         while self.next_again().is_some_and(|at| at <= now) {
             if let Some((_, item)) = self.refused.pop_front() {
-                self.line(self.results).waiting.push_back(item);
+                self.offer(self.results, item);
             }
         }
     }

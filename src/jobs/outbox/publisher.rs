@@ -36,6 +36,8 @@ pub(super) enum Fate {
     Taken,
     /// The other side does not want this one.
     Refused,
+    /// The broker closed the connection while this one was on its way; `alone` if it was the only one.
+    Closed { alone: bool },
 }
 
 impl Reply {
@@ -65,6 +67,12 @@ impl Reply {
     /// do not have to wait.
     pub fn refused(mut self) {
         self.fate = Fate::Refused;
+    }
+
+    /// The broker closed the connection before it acknowledged this one; `alone` says that nothing else was
+    /// on its way. It is offered again, but does not hold up others any more.
+    pub fn closed(mut self, alone: bool) {
+        self.fate = Fate::Closed { alone };
     }
 }
 
@@ -100,6 +108,12 @@ impl Replies {
         while let Ok(reply) = self.0.try_recv() {
             drop(reply);
         }
+    }
+
+    /// The next reply, if it is there.
+    #[cfg(test)]
+    pub(super) fn try_next(&mut self) -> Option<Reply> {
+        self.0.try_recv().ok()
     }
 
     /// The next reply; None when the jobs part has ended. Cancel safe.

@@ -6,7 +6,7 @@ use Outlet::{Api, Broker};
 
 fn hand_out(outbox: &mut Outbox, to: Outlet) {
     let permit = outbox.sender(to).try_reserve_owned().unwrap();
-    outbox.hand_out(to, permit, |item| Some(format!("{item:?}").into_bytes()));
+    outbox.hand_out(to, permit, |item, _| Some(format!("{item:?}").into_bytes()));
 }
 
 /// Hands out the next one, and says whose it is.
@@ -25,14 +25,14 @@ async fn a_reply_that_is_dropped_is_offered_again_and_a_taken_one_is_not() {
     drop(replies.next().await.unwrap());
     assert_eq!(
         outbox.settle(&returns.recv().await.unwrap(), Instant::now()),
-        None
+        Settled::Again
     );
     assert!(outbox.is_ready(Broker));
     hand_out(&mut outbox, Broker);
     replies.next().await.unwrap().acknowledged();
     assert_eq!(
         outbox.settle(&returns.recv().await.unwrap(), Instant::now()),
-        Some(id)
+        Settled::Taken(id)
     );
     assert!(outbox.is_settled());
 }
@@ -52,7 +52,7 @@ async fn a_waiting_result_is_not_offered_twice_but_one_on_its_way_is() {
     drop(replies.next().await.unwrap());
     assert_eq!(
         outbox.settle(&returns.recv().await.unwrap(), Instant::now()),
-        None
+        Settled::Again
     );
     hand_out(&mut outbox, Broker);
     assert!(!outbox.is_ready(Broker));
@@ -126,13 +126,13 @@ async fn a_refused_reply_lets_those_behind_it_pass_and_comes_again_later() {
     }
     let later = Instant::now() + std::time::Duration::from_secs(300);
     next(&mut outbox, Api, &mut outlets.api).await.refused();
-    assert_eq!(outbox.settle(&returns.recv().await.unwrap(), later), None);
+    let settled = outbox.settle(&returns.recv().await.unwrap(), later);
+    assert_eq!(settled, Settled::Again);
     let second = next(&mut outbox, Api, &mut outlets.api).await;
     assert_eq!(&*second.id, "b");
     second.acknowledged();
-    assert!(outbox
-        .settle(&returns.recv().await.unwrap(), later)
-        .is_some());
+    let settled = outbox.settle(&returns.recv().await.unwrap(), later);
+    assert_eq!(settled, Settled::Taken("b".into()));
     // Nobody waits for it at the end.
     assert!(outbox.is_settled());
     // Asked for meanwhile, it is not offered twice.
@@ -143,4 +143,57 @@ async fn a_refused_reply_lets_those_behind_it_pass_and_comes_again_later() {
     outbox.again(later);
     assert_eq!(outbox.next_again(), None);
     assert_eq!(&*next(&mut outbox, Api, &mut outlets.api).await.id, "a");
+}
+
+#[tokio::test]
+async fn suspects_go_alone_and_behind_others_that_wait() {
+    let (mut outbox, mut outlets, mut returns) = Outbox::new(Broker);
+    let replies = &mut outlets.broker;
+    let at = Instant::now();
+    for id in ["a", "b"] {
+        outbox.result(&id.into());
+    }
+    let first = next(&mut outbox, Broker, replies).await;
+    let second = next(&mut outbox, Broker, replies).await;
+    first.closed(false);
+    second.closed(false);
+    for _ in 0..2 {
+        outbox.settle(&returns.recv().await.unwrap(), at);
+    }
+    outbox.result(&"c".into());
+    let other = next(&mut outbox, Broker, replies).await;
+    assert_eq!(&*other.id, "c");
+    // Not beside another one.
+    assert!(!outbox.is_ready(Broker));
+    other.acknowledged();
+    outbox.settle(&returns.recv().await.unwrap(), at);
+    for id in ["a", "b"] {
+        let suspect = next(&mut outbox, Broker, replies).await;
+        assert_eq!(&*suspect.id, id);
+        outbox.delivered(&"d".into());
+        assert!(!outbox.is_ready(Broker));
+        suspect.acknowledged();
+        outbox.settle(&returns.recv().await.unwrap(), at);
+        next(&mut outbox, Broker, replies).await.acknowledged();
+        outbox.settle(&returns.recv().await.unwrap(), at);
+    }
+    assert!(outbox.is_settled());
+}
+
+#[tokio::test]
+async fn a_suspect_that_moves_to_the_api_leaves_nothing_behind() {
+    let (mut outbox, mut outlets, mut returns) = Outbox::new(Broker);
+    let at = Instant::now();
+    outbox.result(&"a".into());
+    next(&mut outbox, Broker, &mut outlets.broker)
+        .await
+        .closed(false);
+    outbox.settle(&returns.recv().await.unwrap(), at);
+    outbox.route_results(Api);
+    assert!(!outbox.is_ready(Broker));
+    next(&mut outbox, Api, &mut outlets.api)
+        .await
+        .acknowledged();
+    outbox.settle(&returns.recv().await.unwrap(), at);
+    assert!(outbox.is_settled() && !outbox.doubts.contain(&Item::Result("a".into())));
 }

@@ -116,7 +116,7 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
 
 fn size(binary: &Path, last: &Last) -> Result<(), Box<dyn Error>> {
     let megabytes = fs::metadata(binary)?.len() as f64 / 1e6;
-    last.line("size, x86-64, stripped", megabytes, "MB", Some(3.2));
+    last.line("size, x86-64, stripped", megabytes, "MB", Some(3.3));
     let ratio = megabytes / BARE_LIBRARIES_MB;
     println!("{ratio:>48.2} times the bare libraries ({BARE_LIBRARIES_MB} MB)");
     Ok(())

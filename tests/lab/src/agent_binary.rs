@@ -109,7 +109,7 @@ struct Artifact {
 fn request(profile: &str) -> Vec<&str> {
     match profile {
         // An integration test of the agent's package brings its binary along.
-        "test" => vec!["test", "--workspace", "--no-run", "--test", "dependencies"],
+        "test" => vec!["test", "--workspace", "--no-run", "--test", "wire"],
         profile => vec![
             "build",
             "-p",

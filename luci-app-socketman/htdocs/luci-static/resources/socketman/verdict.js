@@ -6,7 +6,10 @@
 function failures(probe) {
 	const said = [];
 
-	if (probe.route && !probe.route.found)
+	/* What answers was reached by some way, whatever the tables say. */
+	const reached = (probe.connect && !probe.connect.error) || probe.web?.result == 'ok';
+
+	if (probe.route && !probe.route.found && !reached)
 		said.push(_('no default route; the last one went by %s').format(probe.route.device ?? _('none')));
 
 	for (const [ check, target ] of [ [ probe.lookup, 'name' ], [ probe.connect, 'to' ], [ probe.web, 'url' ] ])

@@ -1,0 +1,52 @@
+//! Attempts at one server: when the next one is due, and how loud a failure is told.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::clock::Pace;
+use crate::config::Config;
+use crate::outage::Outage;
+
+/// The course of attempts. Whoever makes them says how each went.
+pub struct Attempts {
+    pace: Pace,
+    backoff: Backoff,
+    outage: Outage,
+    /// When the server began to accept, if it does.
+    up_since: Option<Instant>,
+}
+
+impl Attempts {
+    pub fn new(config: &Config) -> Self {
+        Attempts {
+            pace: config.pace,
+            backoff: Backoff::new(config.spread, config.pace),
+            outage: Outage::default(),
+            up_since: None,
+        }
+    }
+
+    /// The wait before the first attempt.
+    pub fn first(&mut self) -> Duration {
+        self.backoff.next_wait()
+    }
+
+    /// The server took something.
+    pub fn accepted(&mut self) {
+        self.up_since.get_or_insert_with(Instant::now);
+    }
+
+    /// An attempt failed for the reason `text`, which is logged as `what`, a failure of that: returns
+    /// how long to wait before the next one. `asked` is what the server asked for, unpaced.
+    pub fn failed(&mut self, what: &str, text: &str, asked: Duration) -> Duration {
+        if let Some(since) = self.up_since.take() {
+            self.backoff.session_ended(since.elapsed());
+            self.outage.over();
+        }
+        log::log!(self.outage.level(text), "{what}: {text}");
+        // On top of what the server asked for, or all would come back together.
+        self.pace.of(asked) + self.backoff.next_wait()
+    }
+}

@@ -1,0 +1,197 @@
+//! Requests to the API: what they carry, and what is made of the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{
+    HeaderMap, HeaderName, HeaderValue, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE,
+    RETRY_AFTER,
+};
+use reqwest::{Method, Response};
+use tokio::time::{timeout_at, Instant};
+
+use super::addresses::{Addresses, Within};
+use super::answer::{Answer, Head};
+use super::body::Body;
+use super::date;
+use super::endpoint::Endpoint;
+use super::transport::{Asked, Transport};
+use super::trouble::Trouble;
+use crate::config::Config;
+use crate::lookup::{self, Resolver};
+use crate::tls::{self, TlsError};
+
+/// Bytes of an answer that are looked at.
+const BEGINNING: usize = 64 << 10;
+
+/// Deadline for the first bytes of a body. An answer whose body does not begin is judged by its head.
+const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Deadline for the rest of a body. It is read only because a connection whose answer was read to the
+/// end can be kept.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
+const WAY: Within = Within {
+    look_up: lookup::WITHIN,
+    connect: Duration::from_secs(30),
+};
+
+/// Why there was no answer. Never holds a query string, and of a URL only the host.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error("{0} is not set")]
+    Unset(&'static str),
+    #[error("'{0}' is not an http or https URL")]
+    Url(&'static str),
+    #[error("option 'token' cannot stand in an HTTP header")]
+    Token,
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("{host}: {trouble}")]
+    Request { host: String, trouble: Trouble },
+}
+
+impl HttpError {
+    /// True if the server was connected and the deadline of the request passed: it may be too long for
+    /// the link.
+    pub fn is_no_answer_in_time(&self) -> bool {
+        matches!(
+            self,
+            HttpError::Request {
+                trouble: Trouble::NoAnswer(_),
+                ..
+            }
+        )
+    }
+}
+
+/// The judged answer of a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Reply {
+    pub answer: Answer,
+    /// The server's clock, seconds since the epoch.
+    pub date: Option<u64>,
+}
+
+/// Sends requests, one after the other, and keeps the last connection for the next.
+///
+/// Root certificates are read when the first request needs them: a device with nothing to send loads
+/// none.
+pub struct Client {
+    config: Arc<Config>,
+    addresses: Arc<Addresses>,
+    http: Option<Transport>,
+    /// None until it is needed, and after a failure of TLS: the next request reads the roots again.
+    https: Option<Transport>,
+}
+
+impl Client {
+    pub fn new(config: Arc<Config>, resolver: Resolver) -> Self {
+        Client {
+            config,
+            addresses: Addresses::new(resolver, WAY),
+            http: None,
+            https: None,
+        }
+    }
+
+    /// Sends `body` and judges the answer. Once there is a connection, the server has `within` to
+    /// answer; see [`deadline`](super::deadline).
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be connected, or it does not answer in time, or with something that is not
+    /// HTTP; or the device has no root certificates for https.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        to: &Endpoint,
+        body: Body,
+        within: Duration,
+    ) -> Result<Reply, HttpError> {
+        let sent = match self.transport(to)? {
+            Ok(transport) => exchange(transport, asked(method, to, body), within).await,
+            Err(trouble) => Err(trouble),
+        };
+        if let Err(Trouble::Tls(_)) = sent {
+            self.https = None;
+        }
+        sent.map_err(|trouble| HttpError::Request {
+            host: to.host().to_owned(),
+            trouble,
+        })
+    }
+
+    fn transport(&mut self, to: &Endpoint) -> Result<Result<&Transport, Trouble>, TlsError> {
+        let made = match to.is_https() {
+            true => &mut self.https,
+            false => &mut self.http,
+        };
+        if made.is_none() {
+            let tls = match to.is_https() {
+                true => tls::for_api(&self.config)?,
+                false => tls::for_nobody()?,
+            };
+            match Transport::new(tls, &self.addresses, true) {
+                Ok(transport) => *made = Some(transport),
+                Err(trouble) => return Ok(Err(trouble)),
+            }
+        }
+        Ok(made.as_ref().ok_or(Trouble::Url))
+    }
+}
+
+fn asked(method: Method, to: &Endpoint, body: Body) -> Asked {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, body.content_type);
+    if body.gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if let Some(bearer) = to.bearer() {
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    Asked {
+        method,
+        url: to.url(),
+        headers,
+        body: body.bytes,
+    }
+}
+
+async fn exchange(transport: &Transport, asked: Asked, within: Duration) -> Result<Reply, Trouble> {
+    let mut response = transport.send(&asked, within).await?;
+    let body = beginning(&mut response).await;
+    let headers = response.headers();
+    let text = |name: HeaderName| {
+        let value = headers.get(name)?.as_bytes();
+        Some(String::from_utf8_lossy(value))
+    };
+    let date = text(DATE).and_then(|date| date::parse(&date));
+    let head = Head {
+        status: response.status().as_u16(),
+        content_type: text(CONTENT_TYPE),
+        retry_after: text(RETRY_AFTER),
+        date,
+    };
+    Ok(Reply {
+        answer: Answer::judge(&head, &body),
+        date,
+    })
+}
+
+/// The beginning of the body. How it ends is nobody's business: a body that is cut, too long or never
+/// over only costs the connection.
+async fn beginning(response: &mut Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut end = Instant::now() + BEGINS_WITHIN;
+    while body.len() < BEGINNING {
+        let Ok(Ok(Some(chunk))) = timeout_at(end, response.chunk()).await else {
+            break;
+        };
+        body.extend_from_slice(&chunk[..chunk.len().min(BEGINNING - body.len())]);
+        if !body.trim_ascii_start().is_empty() {
+            end = end.min(Instant::now() + ENDS_WITHIN);
+        }
+    }
+    body
+}

@@ -1,0 +1,97 @@
+//! Packets that the client library refuses: each ends the connection, and the broker sends it again on the
+//! next one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::incoming::Arrived;
+
+/// Connections that a packet ends before it is dropped.
+const TIMES: u8 = 2;
+
+/// Packets remembered; the oldest goes.
+const MAX: usize = 16;
+
+/// Type, packet id and size: as much of a packet as stays the same when it is sent again.
+type Key = (u8, Option<u16>, usize);
+
+/// The packets that ended connections, each with how many. Kept over connections; clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(in crate::mqtt) struct Refused(Arc<Mutex<Vec<(Key, u8)>>>);
+
+impl Refused {
+    /// The library ended a connection with this packet.
+    pub(in crate::mqtt) fn note(&self, packet: &Packet) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, times)) = known.iter_mut().find(|(key, _)| *key == packet.0) {
+            *times = times.saturating_add(1);
+            return;
+        }
+        if known.len() >= MAX {
+            known.remove(0);
+        }
+        known.push((packet.0, 1));
+    }
+
+    /// Whether the packet has ended as many connections as it may, and is dropped now. It is forgotten with
+    /// that: acknowledged, it does not come again, and a later packet may look like it.
+    pub(super) fn drops(&self, packet: &Arrived) -> bool {
+        let Packet(key) = Packet::of(packet);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.len();
+        known.retain(|(known, times)| *known != key || *times < TIMES);
+        known.len() < before
+    }
+}
+
+/// A packet as it is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mqtt) struct Packet(Key);
+
+impl Packet {
+    pub(super) fn of(arrived: &Arrived) -> Self {
+        Packet((arrived.kind, arrived.id, arrived.size))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::header::{PUBACK, SUBACK};
+    use super::*;
+
+    fn arrived(kind: u8, id: u16, size: usize) -> Arrived {
+        Arrived {
+            kind,
+            qos: 0,
+            id: Some(id),
+            size,
+            dropped: None,
+        }
+    }
+
+    #[test]
+    fn a_packet_that_ended_two_connections_is_dropped_and_others_are_not() {
+        let refused = Refused::default();
+        let puback = arrived(PUBACK, 9, 2);
+        refused.note(&Packet::of(&puback));
+        assert!(!refused.drops(&puback));
+        refused.note(&Packet::of(&puback));
+        for other in [
+            arrived(PUBACK, 8, 2),
+            arrived(PUBACK, 9, 3),
+            arrived(SUBACK, 9, 2),
+        ] {
+            assert!(!refused.drops(&other));
+        }
+        assert!(refused.drops(&puback));
+        assert!(!refused.drops(&puback));
+    }
+
+    #[test]
+    fn packets_remembered_are_bounded() {
+        let refused = Refused::default();
+        for id in 0..1000 {
+            refused.note(&Packet::of(&arrived(PUBACK, id, 2)));
+        }
+        assert_eq!(refused.0.lock().unwrap().len(), MAX);
+    }
+}

@@ -1,0 +1,115 @@
+//! What the init script has procd do.
+
+use super::build;
+use super::device::{write_with_mode, Device};
+
+/// What procd is told of an agent whose settings of JSON are in this file.
+fn started(json: &str) -> Vec<String> {
+    let watched = format!("'file' '/etc/config/socketman' '{json}'");
+    [
+        "'service' 'socketman'",
+        "'instance'",
+        "'command' '/usr/sbin/socketman' 'agent'",
+        &watched,
+        "'reload_signal' 'HUP'",
+        "'respawn' '3600' '5' '0'",
+        "'term_timeout' '10'",
+        "'stdout' '1'",
+        "'stderr' '1'",
+        "'run'",
+        "'reload-when' 'socketman'",
+        "'end'",
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+/// The service without an instance: procd ends one that runs, and goes on looking for changes.
+const OFF: [&str; 3] = [
+    "'service' 'socketman'",
+    "'reload-when' 'socketman'",
+    "'end'",
+];
+
+/// A device with the init script, and these settings.
+fn device(settings: &str) -> Device {
+    let device = Device::new();
+    let script = build::agent().file("/etc/init.d/socketman").clone();
+    let path = device.path("/etc/init.d/socketman");
+    write_with_mode(&path, &script.bytes, script.mode);
+    device.write("/etc/config/socketman", settings);
+    device
+}
+
+fn with_options(options: &str) -> String {
+    format!("config socketman 'main'\n{options}")
+}
+
+#[test]
+fn with_the_settings_of_the_package_nothing_is_started() {
+    let ipk = build::agent();
+    let settings = &ipk.file("/etc/config/socketman").bytes;
+    let device = device(std::str::from_utf8(settings).unwrap());
+    device.sh("/etc/init.d/socketman start");
+    assert_eq!(device.procd(), OFF);
+}
+
+#[test]
+fn nothing_is_started_unless_it_is_enabled() {
+    for options in ["", "\toption enabled '0'\n", "\toption enabled 'perhaps'\n"] {
+        let device = device(&with_options(options));
+        device.sh("/etc/init.d/socketman boot");
+        assert_eq!(device.procd(), OFF, "{options}");
+    }
+}
+
+#[test]
+fn enabled_the_agent_is_started_with_what_procd_needs_to_keep_and_to_tell_it() {
+    for options in ["\toption enabled '1'\n", "\toption enabled 'yes'\n"] {
+        let device = device(&with_options(options));
+        device.sh("/etc/init.d/socketman boot");
+        assert_eq!(device.procd(), started("/etc/socketman/config.json"));
+    }
+}
+
+#[test]
+fn a_file_of_settings_that_lies_elsewhere_is_watched_and_the_command_stays() {
+    let options = "\toption enabled '1'\n\toption config '/mnt/usb stick/agent.json'\n";
+    let device = device(&with_options(options));
+    device.sh("/etc/init.d/socketman start");
+    assert_eq!(device.procd(), started("/mnt/usb stick/agent.json"));
+}
+
+#[test]
+fn a_reload_tells_procd_the_same_so_that_it_sends_the_signal() {
+    let device = device(&with_options("\toption enabled '1'\n"));
+    device.sh("/etc/init.d/socketman start");
+    let first = device.procd();
+    device.sh("/etc/init.d/socketman reload");
+    assert_eq!(device.procd(), first);
+
+    device.write(
+        "/etc/config/socketman",
+        &with_options("\toption enabled '0'\n"),
+    );
+    device.sh("/etc/init.d/socketman reload");
+    assert_eq!(device.procd(), OFF);
+}
+
+#[test]
+fn it_starts_with_the_device_before_the_network_is_up_and_stops_when_told() {
+    let device = device(&with_options("\toption enabled '1'\n"));
+    device.sh("/etc/init.d/socketman enable");
+    assert_eq!(device.sh("ls /etc/rc.d"), "S20socketman\n");
+    device.sh("/etc/init.d/socketman stop");
+    assert_eq!(device.procd(), ["'stop' 'socketman'"]);
+}
+
+#[test]
+fn without_settings_nothing_is_started() {
+    let device = device("");
+    device.sh("rm /etc/config/socketman");
+    // The real one says so on standard error too, and goes on.
+    device.try_sh("/etc/init.d/socketman start", &[]);
+    assert!(!device.procd().iter().any(|call| call == "'instance'"));
+}

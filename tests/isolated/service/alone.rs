@@ -1,0 +1,123 @@
+//! Nothing the agent needs is there.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{json, Value};
+use socketman::ubus::{self, blobmsg};
+use socketman_lab::agent_process::AgentProgram;
+use socketman_lab::lab::AGENT_ENDS_WITHIN;
+use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use super::{binary, within, DEADLINE, SCALE};
+
+/// A device that has just been unpacked: a kernel, one network device, no route, no settings.
+async fn bare_device() -> (TempDir, AgentProgram) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let kernel = root.join("proc/sys/kernel/random");
+    fs::create_dir_all(&kernel).unwrap();
+    symlink("/proc/sys/kernel/random/boot_id", kernel.join("boot_id")).unwrap();
+    for file in ["uptime", "loadavg", "meminfo"] {
+        symlink(Path::new("/proc").join(file), root.join("proc").join(file)).unwrap();
+    }
+    let device = root.join("sys/class/net/eth0");
+    fs::create_dir_all(&device).unwrap();
+    fs::write(device.join("address"), "02:00:00:00:00:0e\n").unwrap();
+    fs::write(device.join("type"), "1\n").unwrap();
+    let program = AgentProgram {
+        binary: binary().await,
+        root,
+        ubus_socket: dir.path().join("ubus.sock"),
+        log: dir.path().join("agent.log"),
+        clock: dir.path().join("clock"),
+        time_scale: SCALE,
+    };
+    (dir, program)
+}
+
+fn start_bus(socket: &Path) -> Ubusd {
+    let options = ubusd::Options {
+        peers: Peers::All(Credentials::root()),
+        ..ubusd::Options::default()
+    };
+    Ubusd::start_with(socket, options).unwrap()
+}
+
+/// The agent's status, as soon as it is on the bus and the status is so.
+async fn status_when(socket: &Path, wanted: impl Fn(&Value) -> bool) -> Value {
+    let (client, connection) = ubus::connect(socket);
+    tokio::spawn(connection.run());
+    loop {
+        let none = ubus::to_members(&json!({})).unwrap();
+        let asked = client.call_raw("socketman", "status", none, DEADLINE).await;
+        if let Ok(replies) = asked {
+            let table = blobmsg::Value::from_members(&replies[0]).unwrap();
+            let status = serde_json::to_value(table).unwrap();
+            if wanted(&status) {
+                return status;
+            }
+        }
+        // The next answer may be another.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn without_network_bus_and_settings_it_starts_and_says_so_when_the_bus_comes() {
+    let (_dir, program) = bare_device().await;
+    let mut agent = program.start().unwrap();
+    // It has been looking for the bus when this comes.
+    let log = || fs::read_to_string(&program.log).unwrap_or_default();
+    within("it runs", async {
+        while !log().contains("02-00-00-00-00-0E") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let bus = start_bus(&program.ubus_socket);
+    let no_route = |status: &Value| status["health"]["verdict"] == "no_route";
+    let seen = status_when(&program.ubus_socket, no_route);
+    let status = within("the object says that there is no route", seen).await;
+    assert_eq!(status["mac"], "02-00-00-00-00-0E");
+    assert_eq!(status["health"]["code"], 0);
+    assert_eq!(status["mqtt"]["connected"], false);
+    assert_eq!(status["starts"]["count"], 0);
+    let ended = agent.terminate(AGENT_ENDS_WITHIN).await.unwrap();
+    assert!(ended.success(), "{ended}");
+    bus.stop().await;
+}
+
+#[tokio::test]
+async fn told_to_end_at_any_moment_it_ends_in_time_though_nobody_answers_it() {
+    let (_dir, program) = bare_device().await;
+    // They take connections and never say a word.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    program
+        .configure(&json!({
+            "mqtt_host": address.ip().to_string(),
+            "port": address.port(),
+            "topic": "t",
+            "key": "k",
+            "stats_url": format!("http://{address}/stats"),
+            "health_url": "",
+            "web_url": "",
+            "spread": 0,
+        }))
+        .unwrap();
+    let mut rng = fastrand::Rng::with_seed(15);
+    for _ in 0..10 {
+        let mut agent = program.start().unwrap();
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..1500))).await;
+        // The test's own share of a busy machine comes on top.
+        let ended = agent.terminate(AGENT_ENDS_WITHIN * 2).await.unwrap();
+        // Before it listens for the signal, the kernel ends it.
+        assert!(ended.success() || ended.signal() == Some(15), "{ended}");
+    }
+}

@@ -1,0 +1,162 @@
+//! The part of the agent that delivers, and the server it delivers to.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use socketman::clock::{Clock, Pace};
+use socketman::config::{Config, Secret};
+use socketman::health;
+use socketman::lookup::Resolver;
+use socketman::shutdown::{shutdown, Trigger};
+use socketman::spool::{self, Stamp};
+use socketman::upload;
+use socketman_lab::collector::Collector;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const MAC: &str = "0A:1B:2C:3D:4E:5F";
+pub(crate) const TOKEN: &str = "t0p&secret=?#";
+pub(crate) const BOOT: &str = "6f1c0d2e-aaaa-4bbb-8ccc-1234567890ab";
+
+pub(crate) fn config(stats_url: String) -> Config {
+    Config {
+        stats_url: stats_url.into(),
+        token: Secret::new(TOKEN),
+        // A heartbeat lasts 200 ms.
+        pace: Pace::faster(300),
+        ..Config::default()
+    }
+}
+
+/// A spool and an uploader, as the agent has them.
+pub(crate) struct Agent {
+    pub(crate) spool: spool::Handle,
+    pub(crate) facts: watch::Receiver<upload::Facts>,
+    pub(crate) deliveries: upload::Handle,
+    pub(crate) health: watch::Sender<health::Facts>,
+    pub(crate) stop: Trigger,
+    pub(crate) spool_task: JoinHandle<()>,
+    pub(crate) upload_task: JoinHandle<()>,
+}
+
+impl Agent {
+    pub(crate) fn start(dir: &Path, config: Config) -> Self {
+        Self::start_by(dir, config, Clock::default())
+    }
+
+    pub(crate) fn start_by(dir: &Path, config: Config, clock: Clock) -> Self {
+        let settings = spool::Settings {
+            boot_id: BOOT.to_owned(),
+            clock,
+            place: spool::Place {
+                dir: dir.join("spool"),
+                max: config.spool_max,
+                flash: None,
+            },
+        };
+        let (spool, inbox) = spool::Handle::new();
+        let spool_task = tokio::spawn(spool::run(settings, inbox));
+        let (sender, facts) = watch::channel(upload::Facts::default());
+        let (stop, stopped) = shutdown();
+        let (deliveries, asks) = upload::asks(facts.clone());
+        let (health, health_known) = watch::channel(health::Facts::default());
+        let part = upload::Part {
+            config: Arc::new(config),
+            mac: MAC.to_owned(),
+            spool: spool.clone(),
+            resolver: Resolver::system("lookup"),
+            health: health_known,
+            facts: sender,
+            asks,
+        };
+        let upload_task = tokio::spawn(upload::run(part, stopped));
+        Agent {
+            spool,
+            facts,
+            deliveries,
+            health,
+            stop,
+            spool_task,
+            upload_task,
+        }
+    }
+
+    pub(crate) async fn append(&self, count: u64) {
+        for _ in 0..count {
+            self.spool
+                .append(|stamp| report(stamp, 0))
+                .await
+                .unwrap()
+                .unwrap();
+        }
+    }
+
+    /// Waits until the uploader says something of the kind.
+    pub(crate) async fn facts(&self, what: impl FnMut(&upload::Facts) -> bool) -> upload::Facts {
+        let mut facts = self.facts.clone();
+        let wait = tokio::time::timeout(DEADLINE, facts.wait_for(what));
+        let newest = wait.await.expect("in time").unwrap().clone();
+        newest
+    }
+
+    /// Waits until an attempt has failed, and returns why.
+    pub(crate) async fn failure(&self) -> String {
+        self.facts(|facts| facts.last_error.is_some())
+            .await
+            .last_error
+            .unwrap()
+    }
+
+    pub(crate) async fn reports_left(&self, count: u64) {
+        let mut facts = self.spool.facts();
+        let wait = tokio::time::timeout(DEADLINE, facts.wait_for(|f| f.reports == count));
+        wait.await.expect("in time").unwrap();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.fire();
+        self.upload_task.await.unwrap();
+        drop(self.spool);
+        self.spool_task.await.unwrap();
+    }
+
+    /// What a kill does to both tasks: they are not there any more.
+    pub(crate) async fn kill(self) {
+        self.upload_task.abort();
+        self.spool_task.abort();
+        assert!(self.upload_task.await.unwrap_err().is_cancelled());
+        assert!(self.spool_task.await.unwrap_err().is_cancelled());
+    }
+}
+
+/// A report with `pad` bytes that cannot be packed into much less.
+pub(crate) fn report(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
+    let mut noise = fastrand::Rng::with_seed(stamp.seq);
+    let pad: String = (0..pad).map(|_| noise.alphanumeric()).collect();
+    let mut report = json!({
+        "device": {
+            "created_at": stamp.created_at,
+            "boot_id": stamp.boot_id,
+            "seq": stamp.seq,
+            "clock": stamp.clock.word(),
+        },
+        "pad": pad,
+    });
+    if !stamp.gaps.is_empty() {
+        report["gaps"] = json!(stamp.gaps);
+    }
+    serde_json::to_vec(&report).unwrap()
+}
+
+pub(crate) async fn collector(dir: &Path) -> Collector {
+    Collector::start(([127, 0, 0, 1], 0).into(), dir)
+        .await
+        .unwrap()
+}
+
+pub(crate) fn seqs(collector: &Collector) -> Vec<u64> {
+    collector.reports().iter().map(|id| id.seq).collect()
+}

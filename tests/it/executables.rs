@@ -1,0 +1,98 @@
+//! Every test is in an executable, every executable in a stage of tests/run.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::project;
+
+/// Each links everything anew, and the unit tests are executables too.
+const AT_MOST: usize = 8;
+
+/// Names of the test executables of all packages but those of the unit tests, and how many there are of these.
+fn executables() -> (BTreeSet<String>, usize) {
+    let cargo = std::env::var("CARGO").expect("cargo runs the tests");
+    let output = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--locked", "--format-version", "1"])
+        .current_dir(project())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (mut tests, mut units) = (BTreeSet::new(), 0);
+    for package in metadata["packages"].as_array().unwrap() {
+        for target in package["targets"].as_array().unwrap() {
+            let is_test = target["kind"] == serde_json::json!(["test"]);
+            match target["test"] == true {
+                true if is_test => {
+                    assert!(tests.insert(target["name"].as_str().unwrap().to_owned()))
+                }
+                true => units += 1,
+                false => assert!(!is_test, "{target}"),
+            }
+        }
+    }
+    (tests, units)
+}
+
+/// The modules that a file of an executable has, and files and directories that belong to none.
+fn unclaimed(file: &Path, directory: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let modules: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once("mod ")?.1.strip_suffix(';'))
+        .collect();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if path == file {
+            continue;
+        }
+        if !modules.contains(name) {
+            found.push(path.display().to_string());
+        } else if path.is_dir() {
+            let inside = path.join("mod.rs");
+            let beside = path.with_extension("rs");
+            found.extend(unclaimed(
+                if inside.exists() { &inside } else { &beside },
+                &path,
+            ));
+        }
+    }
+    found
+}
+
+#[test]
+fn there_are_few_and_tests_run_knows_each() {
+    let (tests, units) = executables();
+    assert!(tests.len() + units <= AT_MOST, "{units} and {tests:?}");
+    let script = fs::read_to_string(project().join("tests/run")).unwrap();
+    let words: BTreeSet<&str> = script
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .windows(2)
+        .filter(|pair| pair[0] == "--test")
+        .map(|pair| pair[1])
+        .collect();
+    assert!(tests.iter().map(String::as_str).eq(words), "{tests:?}");
+}
+
+#[test]
+fn every_file_is_part_of_one() {
+    let (mut tests, _) = executables();
+    for entry in fs::read_dir(project().join("tests")).unwrap() {
+        let directory = entry.unwrap().path();
+        let main = directory.join("main.rs");
+        if main.exists() {
+            let name = directory.file_name().unwrap().to_str().unwrap();
+            assert!(tests.remove(name), "{name}: not an executable");
+            let unclaimed = unclaimed(&main, &directory);
+            assert!(unclaimed.is_empty(), "no mod line: {unclaimed:#?}");
+        }
+    }
+    assert!(tests.is_empty(), "not a directory of tests: {tests:?}");
+}

@@ -1,0 +1,39 @@
+//! Tests of the agent against the desk, as a process and part by part, and of the desk itself.
+//!
+//! They run side by side. A test that needs root, a network or a file system of its own, or that
+//! writes a program and runs it, belongs in tests/isolated.
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy knows #[test] functions only
+
+mod agent_process;
+mod collect;
+mod delivery;
+mod dependencies;
+mod durable;
+mod executables;
+mod flapping;
+mod mqtt;
+mod once;
+mod processors;
+#[path = "../recording/mod.rs"]
+#[allow(dead_code)] // tests/wire uses the rest
+mod recording;
+mod reload;
+mod rest;
+mod router;
+mod spool;
+mod tls;
+mod ubus_cli;
+mod ubus_client;
+mod ubusd;
+mod uci;
+
+use std::path::Path;
+
+/// The project's directory.
+fn project() -> &'static Path {
+    // The package that builds this is tests/lab.
+    let lab = Path::new(env!("CARGO_MANIFEST_DIR"));
+    lab.ancestors()
+        .nth(2)
+        .expect("the lab is part of the project")
+}

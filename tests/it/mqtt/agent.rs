@@ -1,0 +1,112 @@
+//! The agent's two parts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use socketman::clock::Pace;
+use socketman::config::{Config, Secret};
+use socketman::{jobs, mqtt};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::{within, MAC};
+
+pub(crate) fn config(port: u16) -> Config {
+    Config {
+        topic: "fleet".into(),
+        key: Secret::new("secret"),
+        mqtt_host: "127.0.0.1".into(),
+        port,
+        spread: Duration::ZERO,
+        no_ping: true,
+        ping_interval: Duration::from_secs(30),
+        job_timeout: Duration::from_secs(60),
+        job_workers: 4,
+        pace: Pace::faster(50),
+        ..Config::default()
+    }
+}
+
+/// The agent's two parts.
+pub(crate) struct Agent {
+    pub(crate) facts: watch::Receiver<mqtt::Facts>,
+    pub(crate) jobs: jobs::Handle,
+    stop_link: oneshot::Sender<()>,
+    stop_jobs: oneshot::Sender<()>,
+    link: JoinHandle<jobs::Replies>,
+    worker: JoinHandle<()>,
+    _config: watch::Sender<Arc<Config>>,
+}
+
+pub(crate) async fn asked(receiver: oneshot::Receiver<()>) {
+    let _ = receiver.await;
+}
+
+impl Agent {
+    pub(crate) fn start(config: Config) -> Self {
+        let config = Arc::new(config);
+        let (config_sender, config_receiver) = watch::channel(Arc::clone(&config));
+        let (part, jobs, outlets) = jobs::new(config_receiver, watch::channel(MAC.into()).1);
+        let (stop_jobs, stopped) = oneshot::channel();
+        let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
+        let (facts_sender, facts) = watch::channel(mqtt::Facts::default());
+        let (stop_link, stopped) = oneshot::channel();
+        let link = tokio::spawn(mqtt::run(
+            config,
+            MAC.into(),
+            jobs.clone(),
+            outlets.broker,
+            facts_sender,
+            asked(stopped),
+        ));
+        Agent {
+            facts,
+            jobs,
+            stop_link,
+            stop_jobs,
+            link,
+            worker,
+            _config: config_sender,
+        }
+    }
+
+    pub(crate) async fn online(port: u16) -> Self {
+        let mut agent = Agent::start(config(port));
+        agent.connected(true).await;
+        agent
+    }
+
+    pub(crate) async fn connected(&mut self, connected: bool) {
+        let facts = self.facts.wait_for(|facts| facts.connected == connected);
+        within("agent's connection", facts).await.unwrap();
+    }
+
+    /// Why it is not connected.
+    pub(crate) async fn error(&mut self) -> String {
+        let seen = self.facts.wait_for(|facts| facts.last_error.is_some());
+        within("error", seen)
+            .await
+            .unwrap()
+            .last_error
+            .clone()
+            .unwrap()
+    }
+
+    /// The orderly end: jobs first, so that their results can still be sent.
+    pub(crate) async fn stop(self) {
+        self.stop_jobs.send(()).unwrap();
+        within("jobs end", self.worker).await.unwrap();
+        let began = Instant::now();
+        self.stop_link.send(()).unwrap();
+        within("link ends", self.link).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    /// The end without a word.
+    pub(crate) async fn die(self) {
+        self.link.abort();
+        self.worker.abort();
+        assert!(self.link.await.unwrap_err().is_cancelled());
+    }
+}

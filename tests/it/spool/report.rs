@@ -1,0 +1,60 @@
+//! Reports as they are made, and as a server reads them.
+
+use std::io::Read;
+
+use serde::Deserialize;
+use serde_json::{json, Value};
+use socketman::spool::{Batch, Gap, Stamp};
+
+use super::ledger::Id;
+
+/// A report, taken by the clock of its stamp.
+pub(crate) fn line(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
+    let noise: String = (0..pad as u64)
+        .map(|n| char::from(b'a' + (stamp.seq * 7919 + n * n * 31 + n * stamp.seq) as u8 % 26))
+        .collect();
+    let mut report = json!({
+        "device": {
+            "boot_id": stamp.boot_id,
+            "seq": stamp.seq,
+            "created_at": stamp.created_at,
+            "clock": stamp.clock.word(),
+        },
+        "events": [{"at": stamp.created_at - 3}],
+        "pad": noise,
+    });
+    if !stamp.gaps.is_empty() {
+        report["gaps"] = json!(stamp.gaps);
+    }
+    serde_json::to_vec(&report).unwrap()
+}
+
+/// What a server reads that stops at the end of the first gzip member.
+pub(crate) fn lines(batch: &Batch) -> Vec<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut member = flate2::bufread::GzDecoder::new(&batch.body[..]);
+    member.read_to_end(&mut text).unwrap();
+    assert!(member.into_inner().is_empty(), "a second member");
+    let text = text.strip_suffix(b"\n").expect("whole lines");
+    let lines: Vec<Vec<u8>> = text.split(|&byte| byte == b'\n').map(Vec::from).collect();
+    assert_eq!(lines.len() as u64, batch.reports);
+    lines
+}
+
+/// Whose report a line is.
+pub(crate) fn id(line: &[u8]) -> Id {
+    let report: Value = serde_json::from_slice(line).expect("a line is JSON");
+    let device = &report["device"];
+    let boot = device["boot_id"].as_str().unwrap();
+    let boot = boot.strip_prefix("boot-").unwrap().parse().unwrap();
+    (boot, device["seq"].as_u64().unwrap())
+}
+
+/// When a report was taken, seconds since the epoch, and what it declares.
+pub(crate) fn time_and_gaps(line: &[u8]) -> (u64, Vec<Gap>) {
+    let mut report: Value = serde_json::from_slice(line).expect("a line is JSON");
+    let at = report["device"]["created_at"].as_u64().unwrap();
+    let gaps = report["gaps"].take();
+    let gaps = Option::<Vec<Gap>>::deserialize(gaps).unwrap();
+    (at, gaps.unwrap_or_default())
+}

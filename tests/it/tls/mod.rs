@@ -1,0 +1,9 @@
+//! TLS to broker and API: certificates that are right, and each way in which they are not.
+
+mod authority;
+mod broker;
+mod client_certificate;
+mod link;
+mod mosquitto;
+mod pinned;
+mod status;

@@ -1,7 +1,0 @@
-//! The agent as a process while its settings change.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod desk;
-mod files;
-mod guards;
-mod parts;
