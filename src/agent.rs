@@ -4,6 +4,7 @@
 mod parts;
 mod past;
 mod reports;
+mod version;
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::config::{self, Problem};
 use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
 use crate::provision::identity::IdentityError;
+use crate::reload::Facts;
 use crate::shutdown::Signals;
 use crate::{logging, reload, starts, ubus};
 
@@ -55,11 +57,24 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let crashes = Crashes::read(starts::directory(&inputs.root));
     crashes.end_on_panic();
     inputs.crashes = crashes.clone();
-    let loaded = inputs.load(None);
+    let mut loaded = inputs.load(None);
     logging::set_debug(loaded.config.debug);
 
     // Before bus, broker and disk are touched.
-    let (_lock, standing) = take_lock(&loaded.config.state_dir)?;
+    let (mut lock, mut standing) = take_lock(&loaded.config.state_dir)?;
+    if version::is_new(&loaded.files.home) {
+        standing.warnings = inputs.mend();
+    }
+    if !standing.warnings.is_empty() {
+        // They can be read now, and may say something else.
+        let before = loaded.config.state_dir.clone();
+        loaded = inputs.load(None);
+        logging::set_debug(loaded.config.debug);
+        if loaded.config.state_dir != before {
+            let (other, again) = take_lock(&loaded.config.state_dir)?;
+            (lock, standing.errors) = (other, again.errors);
+        }
+    }
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
     let boot_id = boot_id(&inputs.root)?;
     let past = Past::look(&inputs.root, &boot_id, inputs.pace, crashes);
@@ -80,25 +95,29 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     log::info!("{signal}: ending");
     past.starts.ended();
     parts.end().await;
+    drop(lock);
     Ok(())
 }
 
 /// The lock, or what is wrong with it unless another agent holds it.
-fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Vec<Problem>), AgentError> {
-    match Lock::take(state_dir) {
-        Ok(lock) => Ok((Some(lock), Vec::new())),
-        Err(error @ LockError::AlreadyRunning { .. }) => Err(AgentError::Lock(error)),
+fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Facts), AgentError> {
+    let error = match Lock::take(state_dir) {
+        Ok(lock) => return Ok((Some(lock), Facts::default())),
+        Err(error @ LockError::AlreadyRunning { .. }) => return Err(AgentError::Lock(error)),
         // A device whose flash is worn out still has to be reachable.
-        Err(error) => Ok((
-            None,
-            vec![Problem {
-                option: Some("state_dir".to_owned()),
-                source: "lock".to_owned(),
-                line: None,
-                reason: format!("{error}; nothing keeps a second agent from starting"),
-            }],
-        )),
-    }
+        Err(error) => error,
+    };
+    let error = Problem {
+        option: Some("state_dir".to_owned()),
+        source: "lock".to_owned(),
+        line: None,
+        reason: format!("{error}; nothing keeps a second agent from starting"),
+    };
+    let standing = Facts {
+        errors: vec![error],
+        warnings: Vec::new(),
+    };
+    Ok((None, standing))
 }
 
 fn boot_id(root: &Path) -> Result<String, AgentError> {

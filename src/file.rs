@@ -1,6 +1,6 @@
 //! Reading files somebody else may have put there: bounded, and without ever waiting for a writer.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -15,6 +15,15 @@ use rustix::fs::OFlags;
 /// As of open and read; a FIFO, a device or a directory is an invalid input, and opening one does
 /// not wait.
 pub fn read_up_to(path: &Path, max: u64) -> io::Result<(Vec<u8>, bool)> {
+    read_from(open_regular(path)?, max)
+}
+
+/// Opens the regular file at `path` for reading. Links are followed.
+///
+/// # Errors
+///
+/// As of open; a FIFO, a device or a directory is an invalid input, and opening one does not wait.
+pub fn open_regular(path: &Path) -> io::Result<File> {
     // Without NONBLOCK the open of a FIFO would wait for its writer.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new()
@@ -25,6 +34,11 @@ pub fn read_up_to(path: &Path, max: u64) -> io::Result<(Vec<u8>, bool)> {
         let kind = io::ErrorKind::InvalidInput;
         return Err(io::Error::new(kind, "is not a regular file"));
     }
+    Ok(file)
+}
+
+/// The first `max` bytes of `file`, and whether there are more.
+pub fn read_from(file: File, max: u64) -> io::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     file.take(max + 1).read_to_end(&mut bytes)?;
     let more = bytes.len() as u64 > max;

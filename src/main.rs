@@ -42,6 +42,9 @@ async fn run(command: Command) -> Result<ExitCode, (String, u8)> {
         Command::Check(args) => {
             return cli::check::run(&args).map_err(|error| (error.to_string(), 1))
         }
+        Command::Import(args) => {
+            return cli::import::run(&args).map_err(|error| (error.to_string(), 1))
+        }
         Command::Run { command, bus } => {
             return cli::run::run(&command, &bus).await.map_err(failed)
         }

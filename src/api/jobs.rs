@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::timeout;
 
 use super::waits::Waits;
@@ -60,8 +61,14 @@ struct RunArgs {
     /// s.
     timeout: Option<u32>,
     wait: Option<bool>,
-    /// Added by uhttpd and rpcd: the call comes from LuCI or over HTTP.
-    ubus_rpc_session: Option<serde::de::IgnoredAny>,
+    /// Added by uhttpd and rpcd, whatever it holds: the call comes from LuCI or over HTTP.
+    #[serde(default, rename = "ubus_rpc_session", deserialize_with = "is_there")]
+    is_from_session: bool,
+}
+
+/// True for an argument of any type and number, null too.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// A job that ended.
@@ -107,7 +114,7 @@ pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits) {
     let Some((args, request)) = super::args::<RunArgs>(request) else {
         return;
     };
-    if args.ubus_rpc_session.is_some() && !sources.settings.config().borrow().web_jobs {
+    if args.is_from_session && !sources.settings.config().borrow().web_jobs {
         return request.finish(Status::PERMISSION_DENIED);
     }
     let wanted = jobs::Request {
@@ -168,5 +175,57 @@ async fn wait(request: Request, mut run: jobs::Run) {
             id: &run.id,
             state: State::Running,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::ser::{SerializeMap, Serializer};
+    use serde_json::{json, Value};
+
+    use super::*;
+    use crate::ubus::{from_members, to_members};
+
+    /// Arguments in this order, names more than once included.
+    struct Args<'a>(&'a [(&'a str, Value)]);
+
+    impl Serialize for Args<'_> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            let mut map = to.serialize_map(None)?;
+            for (name, value) in self.0 {
+                map.serialize_entry(name, value)?;
+            }
+            map.end()
+        }
+    }
+
+    #[test]
+    fn a_call_with_a_session_is_one_of_a_session_whatever_it_holds_and_how_often() {
+        let session = "ubus_rpc_session";
+        let id = json!("0123456789abcdef0123456789abcdef");
+        for values in [
+            vec![id.clone()],
+            vec![json!("")],
+            vec![json!(null)],
+            vec![json!(0)],
+            vec![json!(false)],
+            vec![json!([])],
+            vec![json!({})],
+            vec![json!(null), id.clone()],
+            vec![id, json!(null)],
+            vec![json!(null), json!(null)],
+        ] {
+            let mut args = vec![("msg", json!("true"))];
+            args.extend(values.iter().map(|value| (session, value.clone())));
+            for _ in 0..args.len() {
+                args.rotate_left(1);
+                let bytes = to_members(&Args(&args)).unwrap();
+                let read: RunArgs = from_members(&bytes).unwrap();
+                assert!(read.is_from_session, "{args:?}");
+            }
+        }
+        let bytes = to_members(&json!({ "msg": "true", "ubus_rpc": "x" })).unwrap();
+        let read: RunArgs = from_members(&bytes).unwrap();
+        assert!(!read.is_from_session);
     }
 }

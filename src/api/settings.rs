@@ -27,6 +27,7 @@ impl Serialize for Options<'_> {
             let shown = Shown {
                 value: chosen.shown(),
                 source: self.files.name_of(chosen.source),
+                closed: chosen.is_closed(),
             };
             map.serialize_entry(chosen.row.name, &shown)?;
         }
@@ -38,8 +39,11 @@ impl Serialize for Options<'_> {
 struct Shown {
     /// As a person would write it; `***` for a secret that is set.
     value: String,
-    /// A file, `command line` or `default`.
+    /// A file, `command line`, `default` or `strictest value`.
     source: String,
+    /// It guards, and what it says cannot be used: the strictest holds.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    closed: bool,
 }
 
 /// Replies every option with its value and source, and what is wrong.

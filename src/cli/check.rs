@@ -24,16 +24,25 @@ pub fn run(args: &AgentArgs) -> io::Result<ExitCode> {
 fn text(loaded: &Loaded, facts: &Facts) -> String {
     let mut text = String::new();
     for chosen in &loaded.options {
-        let (name, value) = (chosen.row.name, safe(&chosen.shown()));
+        let name = chosen.row.name;
+        let value = match safe(&chosen.shown()) {
+            none if none.is_empty() && chosen.is_closed() => "closed".to_owned(),
+            value => value,
+        };
         let source = safe(&loaded.files.name_of(chosen.source));
         let line = format!("{name:<17} {value:<30} {source}");
         text += &line;
         text.push('\n');
     }
-    for (noun, problems) in [("error", &facts.errors), ("warning", &facts.warnings)] {
-        append(&mut text, noun, problems);
-    }
+    append_facts(&mut text, facts);
     text
+}
+
+/// Adds what is wrong, errors first.
+pub(super) fn append_facts(text: &mut String, facts: &Facts) {
+    for (noun, problems) in [("error", &facts.errors), ("warning", &facts.warnings)] {
+        append(text, noun, problems);
+    }
 }
 
 fn append(text: &mut String, noun: &str, problems: &[Problem]) {
@@ -48,6 +57,7 @@ fn append(text: &mut String, noun: &str, problems: &[Problem]) {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use super::*;
@@ -73,6 +83,7 @@ mod tests {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             path.display().to_string()
         };
         let json = file(
@@ -103,6 +114,19 @@ mod tests {
             assert!(said
                 .lines()
                 .any(|line| line.split(' ').next() == Some(row.name)));
+        }
+    }
+
+    #[test]
+    fn an_option_that_is_held_closed_is_shown_as_that() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("config.json");
+        fs::write(&file, r#"{"cacrt": "ca2.pem", "web_jobs": "flase"}"#).unwrap();
+        let said = checked(root.path(), &["--config", file.to_str().unwrap()]);
+        for (name, value) in [("cacrt", "closed"), ("web_jobs", "0")] {
+            let line = format!("{name:<17} {value:<30} strictest value\n");
+            assert!(said.contains(&line), "{line}{said}");
+            assert!(said.contains(&format!("option '{name}': ")), "{said}");
         }
     }
 

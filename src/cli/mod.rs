@@ -3,6 +3,7 @@
 mod ask;
 pub mod check;
 mod health;
+pub mod import;
 pub mod jobs;
 mod options;
 pub mod run;
@@ -45,6 +46,37 @@ pub enum Command {
     Check(AgentArgs),
     /// Run `command` with the shell of the running agent.
     Run { command: String, bus: BusArgs },
+    /// Take over the settings of the original.
+    Import(ImportArgs),
+}
+
+/// Which settings to take over, and where from.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// The original's config.json; it stays as it is
+    #[arg(value_name = "FILE")]
+    pub from: PathBuf,
+    /// Where the settings go [default: the config.json that the agent reads]
+    #[arg(short = 'C', long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Prefix of every other path that is read or written
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+}
+
+impl ImportArgs {
+    /// Where the settings are looked for afterwards.
+    pub fn inputs(&self) -> Inputs {
+        Inputs {
+            command_line: Settings::default(),
+            file: self.config.clone(),
+            uci: Directories::of(&self.root, None),
+            root: self.root.clone(),
+            pace: Pace::REAL,
+            look: crate::tls::usable,
+            crashes: Crashes::default(),
+        }
+    }
 }
 
 /// How to reach the bus.
@@ -105,6 +137,7 @@ impl AgentArgs {
             uci: Directories::of(&self.bus.root, self.uci_dir.clone()),
             root: self.bus.root.clone(),
             pace: Pace::faster(self.time_scale),
+            look: crate::tls::usable,
             crashes: Crashes::default(),
         }
     }
@@ -160,6 +193,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, ExitWi
             command: command.join(" "),
             bus,
         },
+        Some(Verb::Import(args)) => Command::Import(args),
     })
 }
 
@@ -210,6 +244,8 @@ enum Verb {
     },
     /// Show every setting, its value and its source, and what is wrong; exit code 1 on an error
     Check(AgentArgs),
+    /// Copy the settings of the original SocketMan to where this one reads them, unless some are there
+    Import(ImportArgs),
     /// Run a job on the running agent, print its output and exit with its code
     Run {
         #[command(flatten)]

@@ -161,7 +161,11 @@ impl MqttView {
             );
         }
         if self.host.is_empty() {
-            return "none configured (mqtt_host)".to_owned();
+            return match &self.last_error {
+                // Settings that cannot be read may name one.
+                Some(error) => safe(error),
+                None => "none configured (mqtt_host)".to_owned(),
+            };
         }
         let mut words = format!("NOT connected to {}{lasting}", safe(&self.host));
         if let Some(error) = &self.last_error {

@@ -134,7 +134,8 @@ fn the_flags_are_those_of_the_contract() {
         .get_subcommands()
         .map(|verb| verb.get_name())
         .collect();
-    assert_eq!(verbs, ["agent", "status", "stats", "jobs", "check", "run"]);
+    let wanted = ["agent", "status", "stats", "jobs", "check", "import", "run"];
+    assert_eq!(verbs, wanted);
     // clap checks names, shorts and conflicts of the whole definition.
     command.debug_assert();
 }

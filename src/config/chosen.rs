@@ -14,6 +14,23 @@ pub enum Source {
     File,
     Uci,
     CommandLine,
+    /// The last good copy of config.json, whose own value cannot be used.
+    FileCopy,
+    /// The same of the UCI package.
+    UciCopy,
+    /// A value that guards cannot be used: the strictest holds.
+    Closed,
+}
+
+impl Source {
+    /// The copy of a file that is a source.
+    pub(super) fn copy(self) -> Self {
+        match self {
+            Source::File => Source::FileCopy,
+            Source::Uci => Source::UciCopy,
+            other => other,
+        }
+    }
 }
 
 /// An option as it holds. `Debug` and [`Chosen::shown`] hide secrets.
@@ -23,6 +40,8 @@ pub struct Chosen {
     pub source: Source,
     /// In the one form every way to write it comes to; may be secret.
     value: String,
+    /// Why no value holds at all, if it guards and is held closed.
+    held: Option<String>,
 }
 
 impl Chosen {
@@ -36,16 +55,33 @@ impl Chosen {
             row,
             source: Source::Default,
             value,
+            held: None,
+        }
+    }
+
+    /// Held at its strictest `value`; without one no value holds, for the reason `why`.
+    pub(super) fn closed(row: &'static Row, value: Option<&str>, why: &str) -> Self {
+        Chosen {
+            row,
+            source: Source::Closed,
+            value: value.unwrap_or_default().into(),
+            held: value.is_none().then(|| why.into()),
         }
     }
 
     pub(super) fn set(&mut self, value: String) {
         self.value = value;
+        self.held = None;
     }
 
-    /// Has it the same value there, wherever that comes from?
+    /// Has it the same value there, wherever that comes from, or none for the same reason?
     pub fn is_same(&self, other: &Chosen) -> bool {
-        self.value == other.value
+        self.value == other.value && self.held == other.held
+    }
+
+    /// Is it held at its strictest, because what it says cannot be used?
+    pub fn is_closed(&self) -> bool {
+        self.source == Source::Closed
     }
 
     /// The value as anybody may see it: `***` for a secret that is set, of a URL nothing secret.
@@ -75,7 +111,7 @@ pub(super) fn canonical(kind: Kind, written: Written<'_>) -> Result<String, Valu
     Ok(match kind {
         Kind::Bool(_) => flag(value::truth(written)?),
         Kind::Whole { min, max, unit, .. } => value::whole(written, min, max, unit)?.to_string(),
-        Kind::HostOfUrl(_) => value::host_of_url(value::text(written)?)?.into(),
+        Kind::HostOfUrl(_) => value::host_of_url(value::text(written)?)?.into_owned(),
         Kind::Keys(_) => {
             let words = |text: &str| text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
             match written {

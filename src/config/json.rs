@@ -24,8 +24,6 @@ pub enum DocumentError {
     Skipped(#[from] Skipped),
     #[error("is empty (line 1, column 1)")]
     Empty,
-    #[error("begins with a byte order mark (line 1, column 1), save it as UTF-8 without one")]
-    ByteOrderMark,
     #[error("is not UTF-8 (line {line}, column {column})")]
     NotUtf8 { line: usize, column: usize },
     #[error("ends in the middle (line {line}, column {column})")]
@@ -41,11 +39,16 @@ pub enum DocumentError {
 }
 
 impl DocumentError {
+    /// Is there no file?
+    pub fn is_absent(&self) -> bool {
+        matches!(self, DocumentError::File(error) if error.is_absent())
+    }
+
     /// Where in the file, counted from 1.
     pub fn line(&self) -> Option<usize> {
         match self {
             DocumentError::File(_) | DocumentError::Skipped(_) => None,
-            DocumentError::Empty | DocumentError::ByteOrderMark => Some(1),
+            DocumentError::Empty => Some(1),
             DocumentError::NotUtf8 { line, .. }
             | DocumentError::CutOff { line, .. }
             | DocumentError::Syntax { line, .. }
@@ -89,11 +92,10 @@ impl Entry {
     }
 }
 
-/// Every entry of the file's `bytes` in order, keys given twice included.
+/// Every entry of the file's `bytes` in order, keys given twice included. A byte order mark at the
+/// beginning, as editors of Windows write it, is passed over.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Entry>, DocumentError> {
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(DocumentError::ByteOrderMark);
-    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let good = &bytes[..e.valid_up_to()];
         let start = good

@@ -11,21 +11,34 @@ const MAX_KEYS: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey(pub [u8; 32]);
 
-/// The keys of a list, or of a text with white space between them; nothing is no key.
+/// The keys of a list, or of a text with white space between them; an empty list or text is no key. An
+/// item of a list that holds none is an error: something should have been there.
 pub(super) fn read(written: Written<'_>) -> Result<Vec<PublicKey>, ValueError> {
+    let one;
     let texts = match written {
-        Written::List(texts) => texts.iter().map(String::as_str).collect(),
-        one => vec![value::text(one)?],
-    };
-    let words = texts.into_iter().flat_map(str::split_ascii_whitespace);
-    let mut keys = Vec::new();
-    for (at, word) in words.enumerate() {
-        if at == MAX_KEYS {
-            return Err(ValueError::TooManyKeys(MAX_KEYS));
+        Written::List(texts) => texts,
+        text => {
+            one = [value::text(text)?.to_owned()];
+            match one[0].is_empty() {
+                true => &[][..],
+                false => &one,
+            }
         }
-        let bytes = BASE64_STANDARD.decode(word).ok();
-        let key = bytes.and_then(|bytes| bytes.try_into().ok());
-        keys.push(PublicKey(key.ok_or(ValueError::NotKey(at + 1))?));
+    };
+    let mut keys = Vec::new();
+    for text in texts {
+        let before = keys.len();
+        for word in text.split_ascii_whitespace() {
+            if keys.len() == MAX_KEYS {
+                return Err(ValueError::TooManyKeys(MAX_KEYS));
+            }
+            let bytes = BASE64_STANDARD.decode(word).ok();
+            let key = bytes.and_then(|bytes| bytes.try_into().ok());
+            keys.push(PublicKey(key.ok_or(ValueError::NotKey(keys.len() + 1))?));
+        }
+        if keys.len() == before {
+            return Err(ValueError::NotKey(before + 1));
+        }
     }
     Ok(keys)
 }

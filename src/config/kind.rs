@@ -76,6 +76,16 @@ impl Kind {
         )
     }
 
+    /// The file that an option of this kind names in `config`.
+    pub(super) fn file(&self, config: &mut Config) -> Option<PathBuf> {
+        match *self {
+            Kind::Path(field) => Some(field(config).clone()),
+            Kind::OptionalPath(field) => field(config).clone(),
+            Kind::SecretPath(field) => field(config).as_ref().map(|path| path.0.clone()),
+            _ => None,
+        }
+    }
+
     /// The type in words, with range and unit.
     pub fn describe(&self) -> String {
         match self {
@@ -134,7 +144,7 @@ impl Kind {
             Kind::Mac(field) => *field(config) = value::mac(value::text(written)?)?.into(),
             Kind::Host(field) => *field(config) = value::host(value::text(written)?)?.into(),
             Kind::HostOfUrl(field) => {
-                *field(config) = value::host_of_url(value::text(written)?)?.into();
+                *field(config) = value::host_of_url(value::text(written)?)?.into_owned();
             }
             Kind::Url(field) => *field(config) = value::url(value::text(written)?)?.into(),
             Kind::SecretUrl(field) => {

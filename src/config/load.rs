@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::chosen::{canonical, Chosen, Source};
-use super::inputs::{Files, Good, Loaded};
+use super::closed::Closed;
+use super::earlier::Earlier;
+use super::file::SettingsFile;
+use super::hold::Failed;
+use super::loaded::Good;
 use super::main_section::{find_uci, main_section, other_sections, with, CONFIG, ENABLED};
 use super::options::{find, OPTIONS};
 use super::problem::Problems;
-use super::row::{Preset, Row};
+use super::row::{Guard, Preset, Row};
 use super::uci::Package;
 use super::value::{self, quoted, ValueError, Written};
-use super::{json, Config, Problem, Settings};
-use crate::clock::Pace;
+use super::{json, Config, Files, Inputs, Loaded, Look, Problem, SecretPath, Settings};
 
 /// Where `path` lies for an agent whose files are below `root`.
 pub fn under(root: &Path, path: &Path) -> PathBuf {
@@ -30,29 +33,38 @@ struct Seen(Vec<&'static str>);
 /// A configuration on its way. Sources are taken from the one that is preceded by all others on.
 pub(super) struct Loading<'a> {
     pub(super) config: Config,
-    root: &'a Path,
+    pub(super) root: &'a Path,
+    look: Look,
     files: &'a Files,
     /// In the order of the table.
     pub(super) options: Vec<Chosen>,
     pub(super) errors: Problems,
-    warnings: Problems,
+    pub(super) warnings: Problems,
+    /// Of the source that is being taken.
+    pub(super) failed: Vec<Failed>,
+    pub(super) closed: Closed,
+    /// Files that options which guard name.
+    named: Vec<SecretPath>,
+    /// Sources in which a secret stands.
+    secrets: Vec<Source>,
 }
 
 impl<'a> Loading<'a> {
     /// The defaults, in which nothing is wrong.
-    pub(super) fn new(root: &'a Path, pace: Pace, files: &'a Files) -> Self {
+    pub(super) fn new(inputs: &'a Inputs, files: &'a Files) -> Self {
         Loading {
-            config: Config::defaults(root, pace),
-            root,
+            config: Config::defaults(&inputs.root, inputs.pace),
+            root: &inputs.root,
+            look: inputs.look,
             files,
             options: OPTIONS.iter().map(Chosen::default_of).collect(),
             errors: Problems::default(),
             warnings: Problems::default(),
+            failed: Vec::new(),
+            closed: Closed::default(),
+            named: Vec::new(),
+            secrets: Vec::new(),
         }
-    }
-
-    pub(super) fn state_dir(&self) -> &Path {
-        &self.config.state_dir
     }
 
     pub(super) fn take_json(&mut self, entries: Vec<json::Entry>) {
@@ -71,8 +83,8 @@ impl<'a> Loading<'a> {
 
     pub(super) fn take_uci(&mut self, package: &Package) {
         for (line, reason) in other_sections(package) {
-            self.warnings
-                .push(self.problem(None, At(Source::Uci, Some(line)), reason));
+            let problem = self.problem(None, At(Source::Uci, Some(line)), reason);
+            self.warnings.push(problem);
         }
         let mut seen = Seen::default();
         for entry in main_section(package).map_or(&[][..], |main| main.options()) {
@@ -83,12 +95,8 @@ impl<'a> Loading<'a> {
                     self.take_once(row, at, &mut seen);
                     self.take(row, at, |read| with(value, read));
                 }
-                (CONFIG, None) => {
-                    let path = with(value, |written| {
-                        value::path(value::text(written)?).map(drop)
-                    });
-                    self.refuse(CONFIG, at, path);
-                }
+                // What it names was read already.
+                (CONFIG, None) => {}
                 (ENABLED, None) => {
                     let enabled = with(value, |written| value::truth(written).map(drop));
                     self.refuse(ENABLED, at, enabled);
@@ -103,17 +111,35 @@ impl<'a> Loading<'a> {
             let at = At(Source::CommandLine, None);
             self.take(row, at, |read| read(Written::Text(value)));
         }
+        self.hold(|| Earlier::None);
+    }
+
+    /// Warns if others can read the secrets in `file`, which is the source that was taken last.
+    pub(super) fn warn_of_readers(&mut self, source: Source, file: &SettingsFile) {
+        if file.is_readable && self.secrets.contains(&source) {
+            let reason = "others can read the secrets in it: chmod 600 it".to_owned();
+            let problem = self.problem(None, At(source, None), reason);
+            self.warnings.push(problem);
+        }
+    }
+
+    /// Notes an error of a file as a whole, or of an option that is none of the table.
+    pub(super) fn refuse_file(&mut self, option: Option<&str>, at: At, reason: String) {
+        let problem = self.problem(option, at, reason);
+        self.errors.push(problem);
     }
 
     /// Settles what follows from several options, and is done.
     pub(super) fn finish(mut self, good: Good, files: Files) -> Loaded {
         self.settle();
+        self.config.closed = self.closed;
         let file = files.json.display().to_string();
         Loaded {
             config: Arc::new(self.config),
             errors: self.errors.finish(&file),
             warnings: self.warnings.finish(&file),
             options: self.options,
+            named: self.named,
             files,
             good,
         }
@@ -126,7 +152,8 @@ impl<'a> Loading<'a> {
         seen.0.push(row.name);
     }
 
-    /// Takes the value that `with` hands over for the option of `row`; a bad one brings back the default.
+    /// Takes the value that `with` hands over for the option of `row`. A bad one brings back the default,
+    /// or waits for [`Loading::hold`] if the option guards.
     fn take(
         &mut self,
         row: &'static Row,
@@ -135,39 +162,73 @@ impl<'a> Loading<'a> {
             &mut dyn FnMut(Written<'_>) -> Result<String, ValueError>,
         ) -> Result<String, ValueError>,
     ) {
-        let (config, root) = (&mut self.config, self.root);
-        let mut store = |written: Written<'_>| {
-            row.kind.store(written, config, root)?;
-            canonical(row.kind, written)
+        let outcome = with(&mut |written| self.store(row, written));
+        self.failed.retain(|failed| failed.row.name != row.name);
+        let error = match outcome {
+            Ok(value) => return self.put(row, value, at.0),
+            Err(error) => error,
         };
-        let outcome = with(&mut store);
-        let place = position(row);
-        match outcome {
-            Ok(value) => {
-                self.options[place].set(value);
-                self.options[place].source = at.0;
-            }
-            Err(error) => {
+        let problem = self.problem(Some(row.name), at, error.to_string());
+        let place = self.errors.push(problem);
+        match row.guard {
+            Some(guard) => self.failed.push(Failed {
+                row,
+                guard,
+                source: at.0,
+                why: error.to_string(),
+                error: place,
+            }),
+            None => {
                 self.config.reset(row, self.root);
-                self.options[place] = Chosen::default_of(row);
-                self.refuse(row.name, at, Err(error));
+                self.options[position(row)] = Chosen::default_of(row);
             }
         }
+    }
+
+    /// Reads a value into its field, and returns it in its one form. The file it names, if it guards,
+    /// has to be usable.
+    pub(super) fn store(&mut self, row: &Row, written: Written<'_>) -> Result<String, ValueError> {
+        row.kind.store(written, &mut self.config, self.root)?;
+        let value = canonical(row.kind, written)?;
+        if let (Some(Guard::Link(pem)), Some(file)) = (row.guard, row.kind.file(&mut self.config)) {
+            let usable = (self.look)(pem, &file);
+            let file = SecretPath(file);
+            if !self.named.contains(&file) {
+                self.named.push(file);
+            }
+            usable.map_err(ValueError::File)?;
+        }
+        Ok(value)
+    }
+
+    pub(super) fn put(&mut self, row: &'static Row, value: String, source: Source) {
+        if !value.is_empty() && (row.kind.is_secret() || value::has_login(&value)) {
+            self.secrets.push(source);
+        }
+        self.closed.mended(row.name);
+        let chosen = &mut self.options[position(row)];
+        chosen.set(value);
+        chosen.source = source;
     }
 
     fn refuse(&mut self, name: &str, at: At, outcome: Result<(), ValueError>) {
         if let Err(error) = outcome {
-            self.errors
-                .push(self.problem(Some(name), at, error.to_string()));
+            let problem = self.problem(Some(name), at, error.to_string());
+            self.errors.push(problem);
         }
     }
 
     pub(super) fn warn(&mut self, name: &str, at: At, reason: &str) {
-        self.warnings
-            .push(self.problem(Some(name), at, reason.into()));
+        let problem = self.problem(Some(name), at, reason.into());
+        self.warnings.push(problem);
     }
 
-    fn problem(&self, option: Option<&str>, At(source, line): At, reason: String) -> Problem {
+    pub(super) fn problem(
+        &self,
+        option: Option<&str>,
+        At(source, line): At,
+        reason: String,
+    ) -> Problem {
         Problem {
             option: option.map(str::to_owned),
             source: self.files.name_of(source),

@@ -8,20 +8,29 @@
 //! ```
 //!
 //! What is wrong never stops the agent: it is kept as a [`Problem`], the default is used, and the
-//! rest stands.
+//! rest stands. An option that guards a way into the device ([`Guard`]) keeps its last good value
+//! instead, or the way is [`Closed`].
 
 mod chosen;
+mod closed;
+mod directories;
+mod earlier;
 mod file;
+mod hold;
+mod import;
 mod inputs;
 pub mod json;
+mod json_source;
 mod keys;
 mod kind;
 pub mod last_good;
 mod load;
+mod loaded;
 mod main_section;
 pub mod options;
 #[cfg(test)]
 mod packaged;
+mod pem;
 mod problem;
 #[cfg(test)]
 mod reference;
@@ -31,7 +40,9 @@ mod settle;
 #[cfg(test)]
 mod tests;
 pub mod uci;
+mod uci_source;
 mod value;
+mod warnings;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -40,16 +51,19 @@ use std::time::Duration;
 use crate::clock::Pace;
 
 pub use chosen::{Chosen, Source};
+pub use closed::Closed;
 pub use file::{read_small, FileError};
-pub use inputs::{Files, Inputs, Loaded};
+pub use import::{import, ImportError, Imported};
+pub use inputs::Inputs;
 pub use keys::PublicKey;
 pub use kind::{Kind, Unit};
 pub use load::under;
+pub use loaded::{Files, Loaded};
 pub use main_section::PACKAGE;
 pub use options::OPTIONS;
-
+pub use pem::{Look, Pem};
 pub use problem::{Problem, MAX_PROBLEMS};
-pub use row::{Flag, Preset, Row};
+pub use row::{Flag, Guard, Preset, Row};
 pub use settings::Settings;
 pub use value::{is_mac, shown_url, ValueError, Written, MAX_VALUE};
 
@@ -233,6 +247,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     pub debug: bool,
     pub pace: Pace,
+    /// Ways in that stay closed whatever the options say.
+    pub closed: Closed,
 }
 
 impl Config {
@@ -296,6 +312,7 @@ impl Config {
             state_dir: PathBuf::new(),
             debug: false,
             pace,
+            closed: Closed::default(),
         };
         for row in OPTIONS {
             config.reset(row, root);

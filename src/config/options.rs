@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::kind::{Kind, Unit};
-use super::row::Row;
+use super::pem::Pem;
+use super::row::{Guard, Row};
 use super::{ApiAuth, Config, Recover, UploadFormat};
 
 /// The option with this name or alias.
@@ -90,25 +91,29 @@ pub static OPTIONS: &[Row] = &[
         "0",
         "MQTT over TLS; the broker's certificate is verified",
     )
+    .guards(Guard::Value("1"))
     .switch("tls", "1", "MQTT over TLS"),
     Row::new(
         "cacrt",
         Kind::OptionalPath(|c| &mut c.cacrt),
         "",
         "CA certificates the broker is verified with, or the broker's very own (PEM); empty = those of the system",
-    ),
+    )
+    .guards(Guard::Link(Pem::Authorities)),
     Row::new(
         "tls_cert",
         Kind::OptionalPath(|c| &mut c.tls_cert),
         "",
         "certificate shown to the broker (PEM); needs tls_key",
-    ),
+    )
+    .guards(Guard::Link(Pem::Certificate)),
     Row::new(
         "tls_key",
         Kind::SecretPath(|c| &mut c.tls_key),
         "",
         "private key of tls_cert (PEM, without a passphrase)",
-    ),
+    )
+    .guards(Guard::Link(Pem::Key)),
     Row::new(
         "qos",
         number(0, 2, |c, n| c.qos = n as u8),
@@ -127,7 +132,8 @@ pub static OPTIONS: &[Row] = &[
         Kind::Bool(|c| &mut c.disable_mqtt),
         "0",
         "1 = no MQTT",
-    ),
+    )
+    .guards(Guard::Value("1")),
     Row::new(
         "api_url",
         Kind::Url(|c| &mut c.api_url),
@@ -170,7 +176,8 @@ pub static OPTIONS: &[Row] = &[
         Kind::Bool(|c| &mut c.insecure),
         "0",
         "1 = do not verify the certificate of the API; who is on the path can then read and change everything",
-    ),
+    )
+    .guards(Guard::Value("0")),
     Row::new(
         "rest",
         Kind::Bool(|c| &mut c.rest),
@@ -365,6 +372,7 @@ pub static OPTIONS: &[Row] = &[
         "0",
         "1 = run commands found in answers of the API; off while job_pubkey is set",
     )
+    .guards(Guard::Value("0"))
     .without_effect(),
     Row::new(
         "job_timeout",
@@ -389,13 +397,15 @@ pub static OPTIONS: &[Row] = &[
         Kind::Keys(|c| &mut c.job_pubkey),
         "",
         "public keys (Ed25519, base64); if set, only jobs signed by one of them run: this version cannot check signatures yet and refuses every job from the broker",
-    ),
+    )
+    .guards(Guard::Jobs),
     Row::new(
         "web_jobs",
         Kind::Bool(|c| &mut c.web_jobs),
         "1",
         "may LuCI and HTTP sessions run jobs; 0 while job_pubkey is set",
-    ),
+    )
+    .guards(Guard::Value("0")),
     Row::new(
         "rollback_timeout",
         seconds(30, 600, |c, n| c.rollback_timeout = Duration::from_secs(n)),

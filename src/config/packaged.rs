@@ -96,6 +96,7 @@ fn load(text: &str) -> super::Loaded {
         uci: Directories::of(root, Some(dir.path().to_owned())),
         root: root.to_owned(),
         pace: Pace::REAL,
+        look: crate::tls::usable,
         crashes: Crashes::default(),
     }
     .load(None)

@@ -43,16 +43,21 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    pub(super) fn push(&mut self, problem: Problem) {
-        if self.kept.len() < MAX_PROBLEMS {
-            self.kept.push(problem);
-        } else {
+    /// Adds a problem, and says where it stands if there was room for it.
+    pub(super) fn push(&mut self, problem: Problem) -> Option<usize> {
+        if self.kept.len() == MAX_PROBLEMS {
             self.more += 1;
+            return None;
         }
+        self.kept.push(problem);
+        Some(self.kept.len() - 1)
     }
 
-    pub(super) fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
-        problems.into_iter().for_each(|problem| self.push(problem));
+    /// Adds words to the reason of the problem that `push` put there.
+    pub(super) fn amend(&mut self, at: Option<usize>, words: &str) {
+        if let Some(problem) = at.and_then(|at| self.kept.get_mut(at)) {
+            problem.reason += words;
+        }
     }
 
     /// The list, with a last entry that says how many were left out.

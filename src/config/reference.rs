@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::{Preset, Row, OPTIONS};
+use super::{Guard, Preset, Row, OPTIONS};
 
 const HEAD: &str = "\
 # Options
@@ -21,21 +21,32 @@ An option comes from the command line, else from UCI, else from config.json, els
 * **config.json**: `/etc/socketman/config.json` unless `--config FILE` or UCI names another: one JSON object, UTF-8, at most
   1 MiB. It need not be there if the UCI section is.
 
-A value is at most 4096 bytes. One that cannot be used never stops the agent. It is reported with option, source, line
-and reason, in the log and in the `config` part of the agent's status; the default is used (also when a source that is
-preceded has a good value), and everything else stands. Keys and sections that are not known and keys given twice
-(the last one holds) are warnings.
+A value is at most 4096 bytes; spaces around it are dropped. One that cannot be used never stops the agent. It is reported
+with option, source, line and reason, in the log and in the `config` part of the agent's status; the default is used (also
+when a source that is preceded has a good value), and everything else stands. Options that guard a way into the device
+are [different](#options-that-guard). Keys and sections that are not known and keys given twice (the last one holds) are
+warnings.
 
-A config.json that is empty, cut off or no JSON is an error with line and column, and its last good copy is used: the agent
-keeps one in its state directory, written only when it changes. (Where that is config.json itself cannot say: only the
-command line, UCI and the default count.) A UCI package that libuci would refuse is an error; what it said before
-holds as long as the agent runs.
+**Last good copies.** A config.json that is empty, cut off or no JSON, and a UCI package that libuci would refuse or that has
+lost its section `main`, is an error with its line, and its last good copy is used. The agent keeps one of each file, written
+when it changes and everything that guards in it can be used: config.json's in `state_dir` (as command line, UCI or default have it), the UCI package's in the default
+`state_dir`. A copy stands in for the file it was made of and no other. When the file is gone, which is looked at twice 10 s
+apart, its copy goes too: to drop the settings of a file, remove it. A file that is there and can be read neither itself
+nor by its copy closes every way: there is no link to the broker, no job but root's own runs, and nothing is
+asked of a provisioning server.
+
+**Owner and mode.** A settings file that belongs to somebody else than root, or that others may write, cannot be read in this
+sense: `chown root FILE; chmod 600 FILE` after a look at what it says. (The first start of a new version takes the right to write
+from others itself, with a warning.) Secrets that others can read are a warning.
+
+**Directories.** `spool_dir`, `archive_dir` and `state_dir` are three different ones, none inside another; else `archive_dir` is off,
+then `spool_dir` has its default, with an error. (A `state_dir` that would take the default of `spool_dir` has its own default.)
 
 ## While the agent runs
 
 Settings are read again on SIGHUP, by `ubus call socketman reload`, and by themselves 1 s after one of the files changed.
 Running jobs go on; only parts whose options changed start anew. Another `spool_dir` takes what waits along. Another
-`state_dir` holds from the next start on.
+`state_dir` holds from the next start on, and is locked at once. Files that `cacrt`, `tls_cert` and `tls_key` name are watched too.
 
 ## How values are written
 
@@ -49,7 +60,21 @@ user name or password.
 
 ";
 
+const GUARDS: &str = "
+## Options that guard
+
+A typo must not open what an option keeps closed. While the value of one of these cannot be used (wrong type or syntax, or a
+file it names that is missing or holds something else), its last good value holds, from the last good copy of the same
+file. If there is none, the strictest holds. The value of another source never stands in for it.
+
+| option | strictest |
+|---|---|
+";
+
 const TAIL: &str = "
+`socketman check` and `status` name the option and the reason; `config` on ubus has `closed` with an option that is held at its
+strictest. A value that is mended counts as soon as it is written.
+
 ## Command line
 
 What stands on the command line can be read by every user of the device with `ps`: passwords and tokens
@@ -84,6 +109,18 @@ fn reference() -> String {
         "| name | in UCI | type | default | command line | meaning |\n|---|---|---|---|---|---|\n";
     for row in OPTIONS {
         write_row(&mut text, row).expect("a String takes everything");
+    }
+    text += GUARDS;
+    for row in OPTIONS {
+        let strictest = match row.guard {
+            None => continue,
+            Some(Guard::Value(value)) => format!("`{value}`"),
+            Some(Guard::Link(_)) => "no link to the broker".into(),
+            Some(Guard::Jobs) => {
+                "set, and no key matches: no job of the broker or of a web session runs".into()
+            }
+        };
+        writeln!(text, "| `{}` | {strictest} |", row.name).expect("a String takes everything");
     }
     text + TAIL
 }

@@ -1,6 +1,7 @@
 //! One row of the table of options.
 
 use super::kind::Kind;
+use super::pem::Pem;
 
 /// Command line form of an option.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,32 @@ pub enum Preset {
     Derived(&'static str),
 }
 
+/// The effect of a value that cannot be used, for an option that guards a way into the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// The strictest value.
+    Value(&'static str),
+    /// There is no link to the broker. A file that the option names has to hold this.
+    Link(Pem),
+    /// No job of the broker, of HTTP or of a web session runs.
+    Jobs,
+}
+
+impl Guard {
+    /// The effect in words, as the end of an error.
+    pub fn effect(self) -> String {
+        match self {
+            Guard::Value(value) => {
+                format!("until this is mended {value} holds, the strictest value")
+            }
+            Guard::Link(_) => "until this is mended there is no link to the broker".into(),
+            Guard::Jobs => {
+                "until this is mended no job of the broker or of a web session runs".into()
+            }
+        }
+    }
+}
+
 /// One option.
 pub struct Row {
     /// Key in config.json.
@@ -34,6 +61,8 @@ pub struct Row {
     pub default: Preset,
     pub help: &'static str,
     pub flag: Option<Flag>,
+    /// Set if it guards a way into the device; other options fall back to their default.
+    pub guard: Option<Guard>,
     /// The part it is for is not there yet: it is read, checked and kept, and a warning says that it
     /// has no effect.
     pub without_effect: bool,
@@ -53,6 +82,7 @@ impl Row {
             default: Preset::Fixed(default),
             help,
             flag: None,
+            guard: None,
             without_effect: false,
         }
     }
@@ -100,6 +130,12 @@ impl Row {
 
     pub(super) const fn derived(mut self, rule: &'static str) -> Row {
         self.default = Preset::Derived(rule);
+        self
+    }
+
+    /// A value that cannot be used closes the way the option guards.
+    pub(super) const fn guards(mut self, guard: Guard) -> Row {
+        self.guard = Some(guard);
         self
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::chosen::{flag, Chosen, Source};
 use super::load::{position, At, Loading};
 use super::options::{find, OPTIONS};
-use super::Config;
+use super::{Config, Guard, Pem};
 
 /// Shortest time offline before a reboot.
 const REBOOT_MIN: Duration = Duration::from_secs(300);
@@ -26,12 +26,15 @@ pub(super) fn default_heartbeat(monitor: Duration) -> Duration {
 impl Loading<'_> {
     /// To be called when every source is taken.
     pub(super) fn settle(&mut self) {
+        self.settle_client_certificate();
         if self.source("port") == Source::Default {
             self.config.port = default_port(self.config.tls);
         }
         self.settle_heartbeat();
         self.settle_reboot();
-        if !self.config.job_pubkey.is_empty() {
+        self.settle_directories();
+        self.warn_of_exposure();
+        if !self.config.job_pubkey.is_empty() || self.closed.jobs().is_some() {
             self.switch_off("web_jobs", |config| &mut config.web_jobs);
             self.switch_off("api_commands", |config| &mut config.api_commands);
         }
@@ -50,6 +53,29 @@ impl Loading<'_> {
         for (name, value) in settled {
             self.chosen(name).set(value);
         }
+    }
+
+    /// A certificate without its key, or a key without its certificate, shows nothing to the broker.
+    fn settle_client_certificate(&mut self) {
+        let has = (
+            self.config.tls_cert.is_some(),
+            self.config.tls_key.is_some(),
+        );
+        let (there, missing) = match has {
+            (true, false) => ("tls_cert", "tls_key"),
+            (false, true) => ("tls_key", "tls_cert"),
+            _ => return,
+        };
+        // One that is held already has its error.
+        if self.closed.is_held(missing) {
+            return;
+        }
+        let why = format!("is set without '{missing}'");
+        let guard = Guard::Link(Pem::Certificate);
+        let at = At(self.source(there), None);
+        let problem = self.problem(Some(there), at, format!("{why}; {}", guard.effect()));
+        self.errors.push(problem);
+        self.closed.option(there, guard, &why);
     }
 
     /// Delivery has to be rarer than collection.
@@ -89,16 +115,16 @@ impl Loading<'_> {
         }
     }
 
-    fn warn_settled(&mut self, name: &str, reason: &str) {
+    pub(super) fn warn_settled(&mut self, name: &str, reason: &str) {
         let at = At(self.source(name), None);
         self.warn(name, at, reason);
     }
 
-    fn source(&self, name: &str) -> Source {
+    pub(super) fn source(&self, name: &str) -> Source {
         self.options[position(find(name).expect("the table has it"))].source
     }
 
-    fn chosen(&mut self, name: &str) -> &mut Chosen {
+    pub(super) fn chosen(&mut self, name: &str) -> &mut Chosen {
         &mut self.options[position(find(name).expect("the table has it"))]
     }
 }

@@ -1,6 +1,7 @@
 //! One value: how it may be written, and what it has to be. Strict in what reaches the agent, loose in
 //! how it is written.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 
@@ -56,6 +57,9 @@ pub enum ValueError {
     NotMac(String),
     #[error("'{0}' is not a host name or an IP address")]
     NotHost(String),
+    /// It may hold a password.
+    #[error("is not a host name or an IP address")]
+    NotHostUnseen,
     #[error("'{found}' is not one of {known}")]
     NotOneOf { found: String, known: String },
     #[error("key {0} is not the base64 of 32 bytes")]
@@ -64,6 +68,9 @@ pub enum ValueError {
     TooManyKeys(usize),
     #[error("is a list with something else than text in it")]
     NotTexts,
+    /// The file it names.
+    #[error("{0}")]
+    File(String),
     #[error("is not a URL: {0}")]
     NotUrl(String),
     #[error("begins neither with http:// nor with https://")]
@@ -91,15 +98,45 @@ pub fn is_mac(text: &str) -> bool {
     Mac::parse(text).is_some()
 }
 
-/// A URL as it may be shown: without user, password, query and fragment.
-pub fn shown_url(url: &str) -> String {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let url = &url[..end];
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let (scheme, rest) = url.split_at(start);
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}{host}{path}")
+/// A URL as it may be shown: without user, password, query and fragment, as the parser that decides
+/// where requests go understands it. Of text that is no URL only a path is shown, such as that of a
+/// redirect.
+pub fn shown_url(text: &str) -> String {
+    use ::url::{ParseError, Url};
+    match Url::parse(text) {
+        Ok(mut url) if matches!(url.scheme(), "http" | "https") => {
+            // Refused only for a URL without a host, which these schemes cannot have.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.set_query(None);
+            url.set_fragment(None);
+            url.into()
+        }
+        Err(ParseError::RelativeUrlWithoutBase)
+            if text.starts_with('/') && !text.starts_with("//") && !text.contains(['\\', '@']) =>
+        {
+            text.split(['?', '#']).next().unwrap_or_default().into()
+        }
+        _ if text.is_empty() => String::new(),
+        _ => "(no http URL)".into(),
+    }
+}
+
+/// Does `url` send a user name or a password along?
+pub(super) fn has_login(url: &str) -> bool {
+    ::url::Url::parse(url).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
+}
+
+/// Does what is sent to `url` cross a network in clear?
+pub(super) fn is_in_clear(url: &str) -> bool {
+    ::url::Url::parse(url)
+        .is_ok_and(|url| url.scheme() == "http" && !is_loopback(url.host_str().unwrap_or_default()))
+}
+
+/// Is this host the device itself?
+pub(super) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
 }
 
 /// Hostile text as it may stand in a message: escaped, at most 40 characters.
@@ -125,6 +162,7 @@ pub(super) fn text(written: Written<'_>) -> Result<&str, ValueError> {
     if text.len() > MAX_VALUE {
         return Err(ValueError::TooLong);
     }
+    let text = text.trim_ascii();
     if text.chars().any(char::is_control) {
         return Err(ValueError::ControlCharacter);
     }
@@ -170,26 +208,28 @@ pub(super) fn host(text: &str) -> Result<&str, ValueError> {
         .is_some_and(|name| host(name).is_ok() && !name.is_empty());
     if text.is_empty() || text.parse::<IpAddr>().is_ok() || name() || zoned() || rooted {
         Ok(text)
+    } else if text.contains(['/', '\\', '@', '?', '#']) {
+        Err(ValueError::NotHostUnseen)
     } else {
         Err(ValueError::NotHost(quoted(text)))
     }
 }
 
 /// The host, of a URL or as it stands.
-pub(super) fn host_of_url(text: &str) -> Result<&str, ValueError> {
-    if !text.contains("://") {
-        return host(text);
-    }
-    url(text)?;
-    let authority = text.split("://").nth(1).unwrap_or_default();
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-    let place = authority.rsplit('@').next().unwrap_or_default();
-    match place
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        Some((address, _)) => host(address),
-        None => host(place.split(':').next().unwrap_or_default()),
+pub(super) fn host_of_url(text: &str) -> Result<Cow<'_, str>, ValueError> {
+    let error = match host(text) {
+        Ok(host) => return Ok(host.into()),
+        Err(error) => error,
+    };
+    match ::url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => {
+            let found = url.host_str().unwrap_or_default();
+            let found = found.trim_start_matches('[').trim_end_matches(']');
+            host(found).map(|host| host.to_owned().into())
+        }
+        Ok(_) if text.contains("://") => Err(ValueError::Scheme),
+        Err(error) if text.contains("://") => Err(ValueError::NotUrl(error.to_string())),
+        _ => Err(error),
     }
 }
 

@@ -100,6 +100,14 @@ impl Facts {
         self.next_attempt = None;
     }
 
+    fn is_closed(&mut self, config: &Config, reason: String) {
+        self.host = match config.mqtt_host.is_empty() {
+            true => String::new(),
+            false => address(config),
+        };
+        self.last_error = Some(reason);
+    }
+
     fn was_lost(&mut self, error: Option<String>) {
         if self.connected {
             self.connected = false;
@@ -127,6 +135,11 @@ pub async fn run(
 ) -> jobs::Replies {
     tokio::pin!(shutdown);
     replies.give_back();
+    if let Some(reason) = config.closed.link() {
+        facts.send_modify(|facts| facts.is_closed(&config, reason));
+        shutdown.await;
+        return replies;
+    }
     if config.disable_mqtt || config.mqtt_host.is_empty() {
         facts.send_replace(Facts::default());
         shutdown.await;

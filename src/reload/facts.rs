@@ -4,7 +4,6 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::config::last_good::KeepError;
 use crate::config::{Loaded, Problem};
 use crate::tls;
 
@@ -28,24 +27,20 @@ impl Facts {
     }
 
     /// What is wrong with `loaded` for an agent that uses `state_dir` until it ends. `standing` is wrong
-    /// whatever is loaded, `not_kept` says why there is no copy of config.json.
+    /// whatever is loaded, `more` are errors of using it.
     pub(super) fn of(
         loaded: &Loaded,
-        standing: &[Problem],
-        not_kept: Option<KeepError>,
+        standing: &Facts,
+        more: Vec<Problem>,
         state_dir: &Path,
     ) -> Self {
         let Facts {
             mut errors,
             mut warnings,
         } = Facts::found(loaded);
-        errors.extend_from_slice(standing);
-        errors.extend(not_kept.map(|error| Problem {
-            option: Some("state_dir".into()),
-            source: loaded.files.copy_dir.display().to_string(),
-            line: None,
-            reason: error.to_string(),
-        }));
+        errors.extend_from_slice(&standing.errors);
+        errors.extend(more);
+        warnings.extend_from_slice(&standing.warnings);
         if loaded.config.state_dir != state_dir {
             warnings.push(Problem {
                 option: Some("state_dir".into()),

@@ -6,6 +6,8 @@
 mod asks;
 mod facts;
 mod files;
+mod next_lock;
+mod orphans;
 mod renewal;
 #[cfg(test)]
 mod tests;
@@ -20,12 +22,14 @@ use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-use crate::config::{Config, Inputs, Loaded, Problem, PACKAGE};
+use crate::config::{Config, Inputs, Loaded, PACKAGE};
 use crate::provision::identity::{identify, IdentityError};
 use crate::shutdown::Shutdown;
 use crate::{collect, ubus};
 
 use files::FileWatch;
+use next_lock::NextLock;
+use orphans::{Orphans, BETWEEN_LOOKS};
 
 pub use asks::{asks, Asker, Asks};
 pub use facts::Facts;
@@ -106,7 +110,9 @@ pub struct Part {
     /// The state directory that is in use until the agent ends.
     state_dir: PathBuf,
     /// What was wrong at the start and stays so.
-    standing: Vec<Problem>,
+    standing: Facts,
+    next_lock: NextLock,
+    orphans: Orphans,
     hangup: Signal,
     requests: mpsc::Receiver<oneshot::Sender<Outcome>>,
     current: watch::Sender<Arc<Current>>,
@@ -123,22 +129,24 @@ pub fn new(
     inputs: Inputs,
     loaded: Loaded,
     mac: String,
-    standing: Vec<Problem>,
+    standing: Facts,
     client: ubus::Client,
 ) -> io::Result<(Part, Handle)> {
     let (sender, requests) = mpsc::channel(ASKERS);
     let state_dir = loaded.config.state_dir.clone();
     let (config, config_known) = watch::channel(loaded.config.clone());
     let (mac_sender, mac_known) = watch::channel(mac.clone());
-    let not_kept = loaded.keep_good_copy().err();
-    let facts = Facts::of(&loaded, &standing, not_kept, &state_dir);
+    let facts = Facts::of(&loaded, &standing, loaded.keep_good_copies(), &state_dir);
     facts.tell();
     let (current, current_known) = watch::channel(Arc::new(Current { loaded, mac, facts }));
+    let between_looks = inputs.pace.of(BETWEEN_LOOKS);
     let part = Part {
         inputs,
         client,
         state_dir,
         standing,
+        next_lock: NextLock::default(),
+        orphans: Orphans::new(between_looks),
         hangup: signal(SignalKind::hangup())?,
         requests,
         current,
@@ -182,6 +190,10 @@ impl Part {
                     log::info!("SIGHUP: reading settings again");
                     self.reload(&mut files).await;
                 }
+                () = self.orphans.due() => {
+                    let current = self.current.borrow().clone();
+                    self.orphans.look(&current.loaded.files);
+                }
                 () = settled(&mut files) => {
                     log::debug!("a file of the settings may have changed");
                     self.reload(&mut files).await;
@@ -202,7 +214,7 @@ impl Part {
         let mut outcome = self.read().await;
         let now = self.files();
         if now != watched {
-            // Another config.json, which may have changed before it was watched.
+            // Another file counts, which may have changed before it was watched.
             files.look_at(&now);
             let again = self.read().await;
             outcome.facts = again.facts;
@@ -212,13 +224,15 @@ impl Part {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        let json = self.current.borrow().loaded.files.json.clone();
+        let current = self.current.borrow();
         let uci = &self.inputs.uci;
-        vec![
-            json,
+        let mut files = vec![
+            current.loaded.files.json.clone(),
             uci.committed.join(PACKAGE),
             uci.replacing.join(PACKAGE),
-        ]
+        ];
+        files.extend(current.loaded.named.iter().map(|file| file.0.clone()));
+        files
     }
 
     async fn read(&mut self) -> Outcome {
@@ -226,8 +240,10 @@ impl Part {
         let loaded = self.inputs.load(Some(&before.loaded));
         let changed = loaded.changed_since(&before.loaded);
         let mac = self.identity(&loaded, &before, &changed).await;
-        let not_kept = loaded.keep_good_copy().err();
-        let facts = Facts::of(&loaded, &self.standing, not_kept, &self.state_dir);
+        let mut errors = loaded.keep_good_copies();
+        self.orphans.look(&loaded.files);
+        errors.extend(self.next_lock.follow(&loaded, &self.state_dir));
+        let facts = Facts::of(&loaded, &self.standing, errors, &self.state_dir);
         if facts != before.facts {
             facts.tell();
         }

@@ -30,18 +30,20 @@ pub(super) fn read(config: &Config) -> Result<Option<Identity>, TlsError> {
         (Some(certificate), Some(key)) => (certificate.clone(), &key.0),
     };
     let chain = roots::certificates("tls_cert", &certificate_file)?;
-    let bytes = read_small(key, FILE_MAX).map_err(TlsError::KeyFile)?;
-    let Some(key) = pem::private_key(&bytes) else {
-        return Err(match pem::has_locked_key(&bytes) {
-            true => TlsError::LockedKey,
-            false => TlsError::NoKey,
-        });
-    };
     Ok(Some(Identity {
         chain,
-        key,
+        key: self::key(key)?,
         certificate_file,
     }))
+}
+
+/// The private key in the PEM file `path`.
+pub(super) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let bytes = read_small(path, FILE_MAX).map_err(TlsError::KeyFile)?;
+    pem::private_key(&bytes).ok_or_else(|| match pem::has_locked_key(&bytes) {
+        true => TlsError::LockedKey,
+        false => TlsError::NoKey,
+    })
 }
 
 impl Identity {

@@ -11,6 +11,7 @@ mod pem;
 mod roots;
 #[cfg(test)]
 mod tests;
+mod usable;
 mod verifier;
 pub mod words;
 mod x509;
@@ -31,6 +32,8 @@ const SESSIONS: usize = 4;
 /// Largest file of certificates that is read, bytes; the usual bundle of all CAs has 230 KB.
 const FILE_MAX: u64 = 2 << 20;
 
+pub use usable::usable;
+
 /// Why no TLS connection can be tried.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -49,7 +52,7 @@ pub enum TlsError {
     )]
     Binary { option: &'static str, path: PathBuf },
     /// Its path is nobody's business, here and below.
-    #[error("option 'tls_key': the file {0}")]
+    #[error("option 'tls_key': the file it names: {0}")]
     KeyFile(FileError),
     #[error(
         "option 'tls_key': the file holds no private key that can be used (PEM without a \

@@ -1,4 +1,4 @@
-//! Right and wrong values of every option.
+//! Right and wrong values of every option. Those of files that have to be there are in `pem_files`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -75,7 +75,7 @@ pub(super) const CASES: &[Case] = &[
             (r#""a..b""#, "'a..b' is not a host name or an IP address"),
             (r#""-x""#, "'-x' is not a host name or an IP address"),
             (r#"".""#, "'.' is not a host name or an IP address"),
-            (r#"" ""#, "' ' is not a host name or an IP address"),
+            (r#""a b""#, "'a b' is not a host name or an IP address"),
         ],
     },
     Case {
@@ -103,12 +103,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "cacrt",
-        right: &[
-            (r##""/etc/x.pem""##, |c| {
-                c.cacrt.as_deref() == Some(Path::new("/root-of-test/etc/x.pem"))
-            }),
-            (r##""""##, |c| c.cacrt.is_none()),
-        ],
+        right: &[(r##""""##, |c| c.cacrt.is_none())],
         wrong: &[
             (r##""x.pem""##, r##"'x.pem' is not an absolute path"##),
             (r##"["/a"]"##, r##"is a list, one value is wanted"##),
@@ -116,12 +111,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "tls_cert",
-        right: &[
-            (r##""/etc/x.pem""##, |c| {
-                c.tls_cert.as_deref() == Some(Path::new("/root-of-test/etc/x.pem"))
-            }),
-            (r##""""##, |c| c.tls_cert.is_none()),
-        ],
+        right: &[(r##""""##, |c| c.tls_cert.is_none())],
         wrong: &[
             (r##""x.pem""##, r##"'x.pem' is not an absolute path"##),
             (r##"["/a"]"##, r##"is a list, one value is wanted"##),
@@ -129,12 +119,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "tls_key",
-        right: &[
-            (r##""/etc/k.pem""##, |c| {
-                c.tls_key.as_ref().unwrap().0 == Path::new("/root-of-test/etc/k.pem")
-            }),
-            (r##""""##, |c| c.tls_key.is_none()),
-        ],
+        right: &[(r##""""##, |c| c.tls_key.is_none())],
         wrong: &[
             (
                 r##""/etc/../k""##,

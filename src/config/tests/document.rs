@@ -2,8 +2,15 @@
 
 use super::*;
 
+/// The reason that is told for a file that is there and says nothing.
+fn lost(reason: &str) -> String {
+    format!(
+        "{reason}; until this is mended there is no link to the broker and no job but root's own runs"
+    )
+}
+
 #[test]
-fn a_file_that_says_nothing_names_file_line_and_column_and_leaves_the_defaults() {
+fn a_file_that_says_nothing_names_file_line_and_column_and_closes_every_way() {
     let big = vec![b' '; json::MAX_FILE as usize + 1];
     let deep = "[".repeat(100_000);
     let cases: &[(&[u8], Option<usize>, &str)] = &[
@@ -42,11 +49,6 @@ fn a_file_that_says_nothing_names_file_line_and_column_and_leaves_the_defaults()
             "is not JSON: trailing comma (line 1, column 12)",
         ),
         (
-            b"\xef\xbb\xbf{}",
-            Some(1),
-            "begins with a byte order mark (line 1, column 1), save it as UTF-8 without one",
-        ),
-        (
             b"{\n\"a\": \"\xff\"}",
             Some(2),
             "is not UTF-8 (line 2, column 7)",
@@ -64,21 +66,21 @@ fn a_file_that_says_nothing_names_file_line_and_column_and_leaves_the_defaults()
             option: None,
             source: file,
             line: *line,
-            reason: (*reason).into(),
+            reason: lost(reason),
         };
         assert_eq!(loaded.errors, [expected]);
-        assert_eq!(*loaded.config, defaults());
+        assert_held(&loaded, defaults(), &guards());
         assert!(!shown(&loaded).contains("hunter2"));
     }
 }
 
 #[test]
-fn every_prefix_of_a_file_gives_the_defaults_and_an_error() {
+fn every_prefix_of_a_file_closes_every_way_with_an_error() {
     let whole = br#"{"username": "u", "port": "8443", "debug": 1}"#;
     for len in 0..whole.len() {
         let (loaded, _) = load_bytes(&Settings::default(), &whole[..len]);
         assert_eq!(loaded.errors.len(), 1, "{len}");
-        assert_eq!(*loaded.config, defaults(), "{len}");
+        assert_held(&loaded, defaults(), &guards());
     }
     assert_eq!(load_bytes(&Settings::default(), whole).0.errors, []);
 }
@@ -89,19 +91,35 @@ fn a_missing_file_a_directory_and_a_fifo_are_errors_that_do_not_wait() {
     let fifo = dir.path().join("fifo");
     let mode = rustix::fs::Mode::RWXU;
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-    for (path, reason) in [
-        (
-            dir.path().join("missing"),
-            "No such file or directory (os error 2)",
-        ),
-        (dir.path().to_owned(), "is not a regular file"),
-        (fifo, "is not a regular file"),
+    let missing = dir.path().join("missing");
+    let absent = "No such file or directory (os error 2)".to_owned();
+    let unusable = lost("is not a regular file");
+    for (path, reason, held) in [
+        (missing, absent, Vec::new()),
+        (dir.path().to_owned(), unusable.clone(), guards()),
+        (fifo, unusable, guards()),
     ] {
         let loaded = inputs(&Settings::default(), &path).load(None);
         let shown: Vec<_> = loaded.errors.iter().map(Problem::to_string).collect();
         assert_eq!(shown, [format!("{}: {reason}", path.display())]);
-        assert_eq!(*loaded.config, defaults());
+        assert_held(&loaded, defaults(), &held);
     }
+}
+
+#[test]
+fn a_byte_order_mark_and_spaces_around_values_are_dropped() {
+    let text = b"\xef\xbb\xbf{\n\"topic\": \" t \", \"tls\": \" 1 \", \"mac\": \"112233445566 \",\r\n \"qos\": 9}";
+    let (loaded, file) = load_bytes(&Settings::default(), text);
+    let config = &loaded.config;
+    assert_eq!((&*config.topic, &*config.mac), ("t", "112233445566"));
+    assert!(config.tls);
+    let errors: Vec<_> = loaded.errors.iter().map(Problem::to_string).collect();
+    assert_eq!(
+        errors,
+        [format!("{file}:3: option 'qos': 9 is out of range (0-2)")]
+    );
+    let (loaded, _) = load_bytes(&Settings::default(), b"\xef\xbb\xbf");
+    assert!(loaded.errors[0].reason.starts_with("is empty"));
 }
 
 #[test]

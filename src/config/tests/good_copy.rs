@@ -1,4 +1,4 @@
-//! The last good copy of config.json.
+//! The last good copies of config.json and of the UCI package.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
@@ -27,6 +27,7 @@ impl Device {
             uci: Directories::of(root, None),
             root: root.to_owned(),
             pace: Pace::REAL,
+            look: crate::tls::usable,
             crashes: Crashes::default(),
         }
     }
@@ -37,15 +38,36 @@ impl Device {
 
     fn copy(&self) -> std::path::PathBuf {
         let state = self.dir.path().join("etc/socketman/state");
-        state.join(last_good::NAME)
+        state.join(last_good::JSON)
+    }
+
+    /// What the copy says, without the name of its file.
+    fn copied(&self) -> String {
+        let copy = fs::read_to_string(self.copy()).unwrap();
+        let (head, text) = copy.split_once('\n').unwrap();
+        let file = self.file().display().to_string();
+        assert_eq!(head, format!("{} {file}", file.len()));
+        text.to_owned()
+    }
+
+    fn uci(&self, package: &str) -> std::path::PathBuf {
+        let dir = self.inputs().uci.committed;
+        fs::create_dir_all(&dir).unwrap();
+        write_private(&dir.join("socketman"), package);
+        dir.join("socketman")
+    }
+
+    /// Reads the files as an agent that starts, and keeps their copies.
+    fn restart(&self) -> Loaded {
+        let loaded = self.inputs().load(None);
+        assert_eq!(loaded.keep_good_copies(), []);
+        loaded
     }
 
     /// Writes config.json, reads it as an agent that starts, and keeps the copy.
     fn start(&self, json: &str) -> Loaded {
-        fs::write(self.file(), json).unwrap();
-        let loaded = self.inputs().load(None);
-        loaded.keep_good_copy().unwrap();
-        loaded
+        write_private(&self.file(), json);
+        self.restart()
     }
 }
 
@@ -64,7 +86,7 @@ fn a_truncated_or_empty_file_is_an_error_and_its_last_good_copy_is_used() {
         assert!(error.starts_with(&file), "{error}");
         assert!(error.ends_with("; its last good copy is used"), "{error}");
         assert!(!shown(&loaded).contains("hunter2"));
-        assert_eq!(fs::read(device.copy()).unwrap(), whole.as_bytes());
+        assert_eq!(device.copied(), whole);
     }
     // The repaired file holds.
     let repaired = device.start(r#"{"topic": "new"}"#);
@@ -91,14 +113,14 @@ fn the_copy_is_ours_alone_and_is_written_only_when_it_changes() {
     assert_eq!(fs::metadata(device.copy()).unwrap().ino(), first.ino());
     device.start(r#"{"topic": "b"}"#);
     assert_ne!(fs::metadata(device.copy()).unwrap().ino(), first.ino());
-    assert_eq!(fs::read(device.copy()).unwrap(), br#"{"topic": "b"}"#);
+    assert_eq!(device.copied(), r#"{"topic": "b"}"#);
 }
 
 #[test]
 fn a_copy_that_somebody_else_may_have_made_is_not_used() {
     let device = Device::new();
     device.start(r#"{"topic": "mine"}"#);
-    fs::write(device.file(), "{").unwrap();
+    write_private(&device.file(), "{");
     let topic = || device.inputs().load(None).config.topic.clone();
     assert_eq!(topic(), "mine");
 
@@ -119,16 +141,18 @@ fn a_copy_that_somebody_else_may_have_made_is_not_used() {
 #[test]
 fn what_was_read_before_stands_in_where_no_copy_can_be_kept() {
     let device = Device::new();
-    fs::write(device.file(), r#"{"topic": "t"}"#).unwrap();
+    write_private(&device.file(), r#"{"topic": "t"}"#);
     let state = device.copy();
     fs::write(state.parent().unwrap(), "in the way").unwrap();
     let before = device.inputs().load(None);
-    let error = before.keep_good_copy().unwrap_err().to_string();
+    let errors = before.keep_good_copies();
+    assert_eq!(errors.len(), 1);
+    let error = &errors[0].reason;
     assert!(
         error.starts_with("no copy of config.json can be kept: "),
         "{error}"
     );
-    fs::write(device.file(), "").unwrap();
+    write_private(&device.file(), "");
     let loaded = device.inputs().load(Some(&before));
     assert_eq!(loaded.config.topic, "t");
     assert_eq!(loaded.errors.len(), 1);
@@ -139,7 +163,7 @@ fn a_file_that_ended_the_agent_twice_is_skipped_and_its_good_copy_stands_in() {
     let device = Device::new();
     let good = device.start(r#"{"topic": "good"}"#);
     let poison = r#"{"topic": "poison"}"#;
-    fs::write(device.file(), poison).unwrap();
+    write_private(&device.file(), poison);
     let after = |bytes: &[u8]| Inputs {
         crashes: Crashes::of("config", bytes),
         ..device.inputs()
@@ -162,9 +186,7 @@ fn a_uci_package_that_ended_the_agent_twice_is_skipped_and_nothing_else_is() {
     let device = Device::new();
     device.start(r#"{"topic": "json", "monitor": 20}"#);
     let package = "config socketman main\n\toption topic uci\n";
-    let dir = device.inputs().uci.committed;
-    fs::create_dir_all(&dir).unwrap();
-    fs::write(dir.join("socketman"), package).unwrap();
+    device.uci(package);
     let mut inputs = device.inputs();
     let before = inputs.load(None);
     assert_eq!(before.config.topic, "uci");
@@ -172,5 +194,100 @@ fn a_uci_package_that_ended_the_agent_twice_is_skipped_and_nothing_else_is() {
     let loaded = inputs.load(None);
     assert_eq!((&*loaded.config.topic, loaded.errors.len()), ("json", 1));
     let error = loaded.errors[0].to_string();
-    assert!(error.ends_with("2 times; it is skipped"), "{error}");
+    assert!(error.contains("2 times; it is skipped; "), "{error}");
+}
+
+#[test]
+fn a_uci_package_that_cannot_be_read_is_replaced_by_its_copy_after_a_restart_too() {
+    let device = Device::new();
+    device.start("{}");
+    let whole = "config socketman main\n\toption topic uci\n\toption state_dir /etc/elsewhere\n";
+    let file = device.uci(whole);
+    let good = device.restart();
+    for broken in [
+        "config socketman main\n\toption topic 'x",
+        "\0",
+        "",
+        "# cut\n",
+    ] {
+        device.uci(broken);
+        let loaded = device.restart();
+        assert_eq!(loaded.config, good.config, "{broken}");
+        assert_eq!(loaded.errors.len(), 1);
+        let error = loaded.errors[0].to_string();
+        assert!(error.starts_with(&file.display().to_string()), "{error}");
+        assert!(error.ends_with("; its last good copy is used"), "{error}");
+    }
+    // Without a copy that has more, an empty package is what it seems.
+    device.uci("config socketman main\n");
+    device.restart();
+    fs::remove_file(file).unwrap();
+    assert_eq!(device.restart().errors, []);
+}
+
+#[test]
+fn a_copy_stands_in_for_the_file_it_was_made_of_alone() {
+    let device = Device::new();
+    device.start(r#"{"topic": "first", "mqtt_host": "a.example"}"#);
+    let other = device.dir.path().join("etc/other.json");
+    write_private(&other, "{\"topic\": \"second\",}");
+    device.uci("config socketman main\n\toption config /etc/other.json\n");
+    let loaded = device.restart();
+    assert_eq!((&*loaded.config.topic, &*loaded.config.mqtt_host), ("", ""));
+    assert!(loaded.config.closed.link().is_some());
+    // Nor does what a running agent remembers.
+    device.uci("config socketman main\n");
+    let before = device.restart();
+    assert_eq!(before.config.topic, "first");
+    device.uci("config socketman main\n\toption config /etc/other.json\n");
+    let loaded = device.inputs().load(Some(&before));
+    assert_eq!(loaded.config.topic, "");
+}
+
+#[test]
+fn a_copy_that_names_no_file_is_not_used_and_goes() {
+    let device = Device::new();
+    device.start(r#"{"topic": "t"}"#);
+    write_private(&device.copy(), r#"{"topic": "of an older version"}"#);
+    write_private(&device.file(), "{");
+    let loaded = device.inputs().load(None);
+    assert_eq!(loaded.config.topic, "");
+    let state = loaded.files.copy_dir;
+    assert_eq!(
+        last_good::orphan(&state, last_good::JSON),
+        Some(device.copy())
+    );
+    last_good::forget(&state, last_good::JSON).unwrap();
+    assert!(!device.copy().exists());
+}
+
+#[test]
+fn an_unusable_name_of_config_json_keeps_the_last_good_one_or_closes_every_way() {
+    let device = Device::new();
+    let other = device.dir.path().join("etc/other.json");
+    write_private(&other, "{\"topic\": \"named\"}");
+    let bad = "config socketman main\n\toption config etc/other.json\n";
+    device.uci(bad);
+    let loaded = device.restart();
+    assert!(loaded.config.closed.link().is_some() && loaded.config.closed.jobs().is_some());
+    let said = loaded
+        .errors
+        .iter()
+        .map(Problem::to_string)
+        .collect::<Vec<_>>();
+    let name = said
+        .iter()
+        .find(|said| said.contains(":2: option 'config'"));
+    let name = name.unwrap_or_else(|| panic!("{said:?}"));
+    assert!(
+        name.contains("'etc/other.json' is not an absolute path"),
+        "{name}"
+    );
+
+    device.uci("config socketman main\n\toption config /etc/other.json\n");
+    assert_eq!(device.restart().config.topic, "named");
+    device.uci(bad);
+    let loaded = device.restart();
+    assert_eq!((&*loaded.config.topic, loaded.errors.len()), ("named", 1));
+    assert_eq!(loaded.config.closed, Closed::default());
 }

@@ -63,7 +63,7 @@ fn a_right_value_reaches_its_field_alone() {
 }
 
 #[test]
-fn a_wrong_value_is_reported_with_line_and_reason_and_leaves_the_default() {
+fn a_wrong_value_is_reported_with_line_and_reason_and_leaves_the_default_or_the_strictest() {
     for case in CASES {
         for (json, reason) in case.wrong {
             let text = format!("{{\n\n  \"{}\":\n {json}}}", case.option);
@@ -72,19 +72,19 @@ fn a_wrong_value_is_reported_with_line_and_reason_and_leaves_the_default() {
                 option: Some(case.option.into()),
                 source: file,
                 line: Some(4),
-                reason: (*reason).into(),
+                reason: told(case.option, reason),
             };
             assert_eq!(loaded.errors, [expected], "{json}");
-            assert_eq!(*loaded.config, defaults(), "{json}");
-            let default = |chosen: &Chosen| chosen.source == Source::Default;
-            assert!(loaded.options.iter().all(default));
+            assert_held(&loaded, defaults(), &[case.option]);
+            let unset = |chosen: &Chosen| chosen.is_closed() || chosen.source == Source::Default;
+            assert!(loaded.options.iter().all(unset));
             assert!(!shown(&loaded).contains("hunter2"), "{json}");
         }
     }
 }
 
 #[test]
-fn all_options_wrong_at_once_are_one_error_each_and_the_defaults() {
+fn all_options_wrong_at_once_are_one_error_each_and_every_way_is_closed() {
     let pairs: Vec<_> = CASES
         .iter()
         .map(|case| format!("\"{}\": {}", case.option, case.wrong[0].0))
@@ -97,17 +97,17 @@ fn all_options_wrong_at_once_are_one_error_each_and_the_defaults() {
             (
                 e.option.as_deref().unwrap(),
                 e.line.unwrap(),
-                e.reason.as_str(),
+                e.reason.clone(),
             )
         })
         .collect();
     let expected: Vec<_> = CASES
         .iter()
         .zip(1..)
-        .map(|(case, line)| (case.option, line, case.wrong[0].1))
+        .map(|(case, line)| (case.option, line, told(case.option, case.wrong[0].1)))
         .collect();
     assert_eq!(found, expected);
-    assert_eq!(*loaded.config, defaults());
+    assert_held(&loaded, defaults(), &guards());
 }
 
 #[test]

@@ -30,6 +30,10 @@ impl Jobs {
         if !job.is_for(&self.mac.borrow()) {
             return self.reject(Some(job.id), "job is for another device".into());
         }
+        let closed = self.config.borrow().closed.jobs();
+        if let Some(reason) = closed {
+            return self.reject(Some(job.id), reason);
+        }
         // Who set a key wants no job to run that it did not sign.
         if !self.config.borrow().job_pubkey.is_empty() {
             let reason = "job_pubkey is set, and this version cannot check signatures";

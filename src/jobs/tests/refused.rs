@@ -89,6 +89,39 @@ async fn no_job_of_the_broker_runs_while_keys_are_set_and_local_ones_do() {
 }
 
 #[tokio::test]
+async fn no_job_of_the_broker_runs_while_the_keys_cannot_be_read_and_local_ones_do() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("config.json");
+    std::fs::write(&file, r#"{"job_pubkey": ["oops"]}"#).unwrap();
+    let inputs = crate::config::Inputs {
+        command_line: crate::config::Settings::default(),
+        file: Some(file),
+        uci: crate::config::uci::Directories::of(dir.path(), None),
+        root: dir.path().to_owned(),
+        pace: crate::clock::Pace::REAL,
+        look: crate::tls::usable,
+        crashes: Crashes::default(),
+    };
+    let mut config = config();
+    config.closed = inputs.load(None).config.closed.clone();
+    let mut rig = Rig::with(config, Duration::from_secs(8));
+    let touched = dir.path().join("touched");
+    let msg = format!("touch {}", touched.display());
+    assert!(matches!(
+        rig.job("1", &msg).await,
+        Decision::Rejected { .. }
+    ));
+    let answer = rig.reply().await;
+    assert_eq!(answer["event_type"], "REJECTED");
+    let reason =
+        "no job but root's own runs: option 'job_pubkey': key 1 is not the base64 of 32 bytes";
+    assert_eq!(answer["meta"]["reason"], reason);
+    assert!(!touched.exists());
+    ended(&mut rig.local(&msg).await).await;
+    assert!(touched.exists());
+}
+
+#[tokio::test]
 async fn a_payload_that_ended_the_agent_twice_is_refused_and_the_next_one_runs() {
     let poison = json!({"id": "a", "meta": {"msg": "echo poison"}}).to_string();
     let crashes = Crashes::of("message", poison.as_bytes());

@@ -1,8 +1,9 @@
 //! A lab with its agent and a hand on the agent's settings.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::future::Future;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -64,14 +65,14 @@ impl Desk {
             config[name] = value.clone();
         }
         let aside = file.with_extension("tmp");
-        fs::write(&aside, config.to_string()).unwrap();
+        write_private(&aside, config.to_string());
         fs::rename(aside, file).unwrap();
     }
 
     pub(crate) fn write_uci(&self, package: impl AsRef<[u8]>) {
         let dir = self.lab.program().root.join("etc/config");
         fs::create_dir_all(&dir).unwrap();
-        fs::write(dir.join("socketman"), package).unwrap();
+        write_private(&dir.join("socketman"), package);
     }
 
     pub(crate) fn hang_up(&mut self) {
@@ -115,6 +116,12 @@ impl Desk {
         self.until("status", |status| status["mqtt"]["connected"] == true)
             .await
     }
+}
+
+/// Writes for nobody else to read.
+fn write_private(path: &Path, bytes: impl AsRef<[u8]>) {
+    fs::write(path, bytes).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
 pub(crate) fn value<'a>(config: &'a Value, name: &str) -> &'a str {

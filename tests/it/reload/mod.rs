@@ -2,4 +2,5 @@
 
 mod desk;
 mod files;
+mod guards;
 mod parts;

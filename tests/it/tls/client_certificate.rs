@@ -114,7 +114,7 @@ async fn a_key_that_does_not_fit_or_is_none_is_told_without_its_path() {
     let config = site.config(Some((certificate.clone(), key.clone())));
     let text = error(config).await;
     assert!(
-        text.starts_with("option 'tls_key': the file No such file"),
+        text.starts_with("option 'tls_key': the file it names: No such file"),
         "{text}"
     );
 }

@@ -1,8 +1,8 @@
 //! The agent as what it is on a router: a process of its own, which can be ended and killed.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -68,7 +68,15 @@ impl AgentProgram {
             builder.recursive(true).mode(0o700);
             builder.create(dir).map_err(failed)?;
         }
-        fs::write(&path, format!("{config:#}\n")).map_err(failed)
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path);
+        let mut file = file.map_err(failed)?;
+        file.write_all(format!("{config:#}\n").as_bytes())
+            .map_err(failed)
     }
 
     /// Has its clock wrong by `offset` seconds from now on; `synced` says that it is known to be right.

@@ -1,0 +1,71 @@
+//! config.json as a source of settings.
+
+use super::chosen::Source;
+use super::closed::{IN_PLACE, LOST};
+use super::earlier::Earlier;
+use super::file::SettingsFile;
+use super::inputs::KIND;
+use super::json::{self, DocumentError};
+use super::last_good::{Copy, Kept};
+use super::load::{At, Loading};
+use super::Inputs;
+
+/// The outcome of reading config.json.
+#[derive(Default)]
+pub(super) struct JsonSource {
+    /// The last good copy from now on.
+    pub(super) good: Option<Copy>,
+    /// It is there, and neither it nor its copy can be read.
+    pub(super) is_lost: bool,
+}
+
+impl Inputs {
+    /// Takes config.json, which need not be there if it is `optional`, or its last good copy.
+    pub(super) fn take_json(
+        &self,
+        loading: &mut Loading<'_>,
+        kept: &Kept<'_>,
+        optional: bool,
+    ) -> JsonSource {
+        let read = SettingsFile::read(kept.of, json::MAX_FILE).map_err(DocumentError::from);
+        let taken = read.and_then(|file| {
+            self.take_document(loading, &file.bytes)?;
+            Ok(file)
+        });
+        let error = match taken {
+            Ok(file) => {
+                loading.warn_of_readers(Source::File, &file);
+                let is_usable = loading.hold(|| Earlier::json(kept.copy()));
+                return JsonSource {
+                    good: kept.next(file.bytes, is_usable),
+                    is_lost: false,
+                };
+            }
+            Err(error) => error,
+        };
+        let at = At(Source::File, error.line());
+        if error.is_absent() {
+            // Who takes the file away means it.
+            if !optional {
+                loading.refuse_file(None, at, error.to_string());
+            }
+            return JsonSource::default();
+        }
+        let good = kept.copy();
+        let is_taken = |copy: &Copy| self.take_document(loading, &copy.bytes).is_ok();
+        let is_lost = !good.as_ref().is_some_and(is_taken);
+        let effect = match is_lost {
+            false => IN_PLACE,
+            true => LOST,
+        };
+        loading.refuse_file(None, at, format!("{error}; {effect}"));
+        loading.hold(|| Earlier::json(good.clone()));
+        JsonSource { good, is_lost }
+    }
+
+    fn take_document(&self, loading: &mut Loading<'_>, bytes: &[u8]) -> Result<(), DocumentError> {
+        let _handling = self.crashes.handle(KIND, bytes)?;
+        loading.take_json(json::parse(bytes)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! A configuration as it was read: values, sources, problems and files.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::last_good::{self, Copy};
+use super::{Chosen, Config, Problem, SecretPath, Source};
+
+/// A configuration together with what was found wrong on the way to it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Arc<Config>,
+    /// Values that were not used, and files that could not be.
+    pub errors: Vec<Problem>,
+    /// Unknown keys, repeated keys, and values that were changed.
+    pub warnings: Vec<Problem>,
+    /// Every option, in the order of the table.
+    pub options: Vec<Chosen>,
+    /// Files that options name and that have to be usable: when one changes, settings are to be read
+    /// again.
+    pub named: Vec<SecretPath>,
+    pub files: Files,
+    pub(super) good: Good,
+}
+
+/// The files that were looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// config.json
+    pub json: PathBuf,
+    /// The UCI package.
+    pub uci: PathBuf,
+    /// Where the last good copy of config.json is: the state directory, for all that config.json does
+    /// not say.
+    pub copy_dir: PathBuf,
+    /// Where that of the UCI package is: the state directory, for all that no file says.
+    pub home: PathBuf,
+}
+
+impl Files {
+    /// What a person calls this source.
+    pub fn name_of(&self, source: Source) -> String {
+        match source {
+            Source::Default => "default".into(),
+            Source::File => self.json.display().to_string(),
+            Source::Uci => self.uci.display().to_string(),
+            Source::CommandLine => COMMAND_LINE.into(),
+            Source::FileCopy => format!("{} (last good copy)", self.json.display()),
+            Source::UciCopy => format!("{} (last good copy)", self.uci.display()),
+            Source::Closed => "strictest value".into(),
+        }
+    }
+}
+
+/// Source of a [`Problem`] that stands on the command line.
+const COMMAND_LINE: &str = "command line";
+
+/// The newest contents in which everything that guards could be used. They hold secrets: `Debug` says nothing of them.
+#[derive(Clone, Default)]
+pub(super) struct Good {
+    pub(super) json: Option<Copy>,
+    pub(super) uci: Option<Copy>,
+}
+
+impl fmt::Debug for Good {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Loaded {
+    /// Names of the options that have another value than `before`.
+    pub fn changed_since(&self, before: &Loaded) -> Vec<&'static str> {
+        let pairs = self.options.iter().zip(&before.options);
+        pairs
+            .filter(|(now, then)| !now.is_same(then))
+            .map(|(now, _)| now.row.name)
+            .collect()
+    }
+
+    /// What a person calls the source of an option's value.
+    pub fn source_of(&self, name: &str) -> String {
+        let chosen = self.options.iter().find(|chosen| chosen.row.name == name);
+        self.files
+            .name_of(chosen.map_or(Source::Default, |chosen| chosen.source))
+    }
+
+    /// Keeps a copy of each settings file for the day it cannot be read. Says what kept it from that.
+    pub fn keep_good_copies(&self) -> Vec<Problem> {
+        let copies = [
+            (&self.files.copy_dir, last_good::JSON, &self.good.json),
+            (&self.files.home, last_good::UCI, &self.good.uci),
+        ];
+        let kept = copies.into_iter().map(|(dir, name, copy)| {
+            let kept = match copy {
+                Some(copy) => last_good::keep(dir, name, copy),
+                None => Ok(()),
+            };
+            kept.map_err(|error| Problem {
+                option: Some("state_dir".into()),
+                source: dir.display().to_string(),
+                line: None,
+                reason: error.to_string(),
+            })
+        });
+        kept.filter_map(Result::err).collect()
+    }
+}
