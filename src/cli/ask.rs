@@ -27,6 +27,13 @@ pub enum AskError {
     NotRunning,
     #[error("not permitted: ask as root")]
     NotPermitted,
+    /// The bus shows its objects to root alone.
+    #[error("the agent is not to be seen: it does not run, or only root may ask it")]
+    NotSeen,
+    #[error("the agent has ended, and the job '{id}' with it")]
+    EndedMeanwhile { id: String },
+    #[error("the agent is busy; ask again in a moment")]
+    AgentBusy,
     #[error("the agent has not collected anything yet; ask again in a moment")]
     NothingYet,
     #[error("socketman {method}: {error}")]
@@ -101,9 +108,13 @@ impl Agent {
 
 fn explained(method: &'static str, error: ubus::Error) -> AskError {
     match error {
-        ubus::Error::Status(Status::NOT_FOUND) if method != "job" => AskError::NotRunning,
+        ubus::Error::Status(Status::NOT_FOUND) if !rustix::process::geteuid().is_root() => {
+            AskError::NotSeen
+        }
+        ubus::Error::Status(Status::NOT_FOUND) => AskError::NotRunning,
         ubus::Error::Status(Status::PERMISSION_DENIED) => AskError::NotPermitted,
         ubus::Error::Status(Status::NO_DATA) => AskError::NothingYet,
+        ubus::Error::Status(Status::TIMEOUT) => AskError::AgentBusy,
         error => AskError::Bus { method, error },
     }
 }

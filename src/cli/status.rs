@@ -85,6 +85,7 @@ struct SpoolView {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct JobsView {
+    queued: u64,
     running: u64,
     done: u64,
     failed: u64,
@@ -116,11 +117,14 @@ impl View {
             format!("broker    {}", self.starts.or_held(self.mqtt.words())),
             format!("delivery  {}", self.starts.or_held(self.api.words())),
             format!("queue     {}", self.spool.words()),
-            format!(
-                "wifi      {}, {}",
-                count(self.radios, "radio"),
-                count(self.stations, "station")
-            ),
+            match self.radios {
+                0 => format!("clients   {}, no Wi-Fi", count(self.stations, "lease")),
+                radios => format!(
+                    "wifi      {}, {}",
+                    count(radios, "radio"),
+                    count(self.stations, "station")
+                ),
+            },
             format!("jobs      {}", self.jobs.words()),
         ];
         if let Some(rest) = &self.rest {
@@ -193,7 +197,10 @@ impl ApiView {
 
 impl SpoolView {
     fn words(&self) -> String {
-        let mut words = format!("{}, {}", count(self.reports, "report"), bytes(self.bytes));
+        let mut words = match self.reports {
+            0 => "empty".to_owned(),
+            reports => format!("{}, {}", count(reports, "report"), bytes(self.bytes)),
+        };
         if let Some(at) = self.oldest {
             words += &format!(", oldest {}", ago(at));
         }
@@ -212,8 +219,8 @@ impl JobsView {
             false => " (known until the agent restarts)",
         };
         format!(
-            "{} running, {} done, {} failed, {} rejected{kept}",
-            self.running, self.done, self.failed, self.rejected
+            "{} running, {} waiting, {} done, {} failed, {} rejected{kept}",
+            self.running, self.queued, self.done, self.failed, self.rejected
         )
     }
 }
@@ -260,9 +267,9 @@ mod tests {
              health    not known yet\n\
              broker    NOT connected to broker.example:1883: connection refused\n\
              delivery  FAILING, never accepted: api.example: 500 \u{fffd}[2J\n\
-             queue     0 reports, 0 B, 0 dropped\n\
+             queue     empty, 0 dropped\n\
              wifi      2 radios, 1 station\n\
-             jobs      0 running, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"
+             jobs      0 running, 0 waiting, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"
         );
     }
 }
