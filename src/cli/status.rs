@@ -17,6 +17,7 @@ struct View {
     version: String,
     uptime: u64,
     mac: String,
+    seq: Option<u64>,
     config: ConfigView,
     health: HealthView,
     sources: SourcesView,
@@ -117,9 +118,10 @@ impl View {
             format!("broker    {}", self.starts.or_held(self.mqtt.words())),
             format!("delivery  {}", self.starts.or_held(self.api.words())),
             format!("queue     {}", self.spool.words()),
-            match self.radios {
-                0 => format!("clients   {}, no Wi-Fi", count(self.stations, "lease")),
-                radios => format!(
+            match (self.seq, self.radios) {
+                (Some(0), _) => "wifi      not known yet".to_owned(),
+                (_, 0) => format!("clients   {}, no Wi-Fi", count(self.stations, "lease")),
+                (_, radios) => format!(
                     "wifi      {}, {}",
                     count(radios, "radio"),
                     count(self.stations, "station")

@@ -169,6 +169,7 @@ test('an agent that has just started says so', async () => {
 	await young.open(lab, 'root', 'overview');
 	await young.says(/^Starting\s*$/, '.sm-title');
 	await young.says('the first check is under way', '.sm-glance');
+	assert.doesNotMatch(await young.text(), /Radios|Leases/, 'nobody knows yet');
 	await young.picture('starting');
 	await young.close();
 });

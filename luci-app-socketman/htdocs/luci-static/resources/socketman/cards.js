@@ -69,8 +69,11 @@ function part(name, facts) {
 function device(status) {
 	return card(_('Device'), 'none', status.mac, [
 		[ _('Agent'), '%s, %s'.format(status.version, words.span(status.uptime)) ],
-		[ _('Radios'), status.radios || _('none') ],
-		[ status.radios ? _('Stations') : _('Leases'), status.stations ],
+		/* Before the first collection nobody knows. */
+		...(status.seq === 0 ? [] : [
+			[ _('Radios'), status.radios || _('none') ],
+			[ status.radios ? _('Stations') : _('Leases'), status.stations ]
+		]),
 		[ _('Unexpected ends'), status.starts?.count || '' ],
 		[ _('Starts'), status.starts?.error ],
 		[ _('Not available'), status.sources?.missing.join(', ') ]

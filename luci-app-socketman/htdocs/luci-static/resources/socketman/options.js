@@ -19,7 +19,7 @@ return baseclass.extend({
 			[ 'debug', 'flag', _('Log in detail'), '0' ]
 		] ],
 		[ 'broker', _('Broker'), [
-			[ 'mqtt_host', 'text', _('Broker'), '', 'host', _('Without one there is no MQTT.') ],
+			[ 'mqtt_host', 'text', _('Broker'), '', 'host', _('Empty: no MQTT.') ],
 			[ 'port', 'text', _('Port'), _('1883, or 8883 with TLS'), 'port' ],
 			[ 'username', 'text', _('User name') ],
 			[ 'password', 'secret', _('Password') ],
@@ -36,7 +36,7 @@ return baseclass.extend({
 			[ 'disable_mqtt', 'flag', _('No MQTT'), '0' ]
 		] ],
 		[ 'server', _('Server'), [
-			[ 'stats_url', 'url', _('Statistics URL'), '', '', _('Reports are posted there.') ],
+			[ 'stats_url', 'url', _('Statistics URL'), '', '', _('Takes reports.') ],
 			[ 'backup_stats_url', 'url', _('Backup statistics URL'), '', '', _('Used while the first fails.') ],
 			[ 'api_url', 'url', _('API URL') ],
 			[ 'rest', 'flag', _('Results over HTTP'), '0', '', _('Results of jobs and presence messages go to the API.') ],
