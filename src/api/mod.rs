@@ -38,6 +38,9 @@ pub const REPLY_MAX: usize = 512 << 10;
 /// Ends the calls that wait for something when the agent ends; callers take it for "not running".
 const ENDING: Status = Status::NOT_FOUND;
 
+/// How long calls are refused, when the agent ends, before the object is withdrawn.
+const LAST_CALLS: Duration = Duration::from_millis(250);
+
 /// How long the bus may take to forget our object when the agent ends.
 const WITHDRAW_WITHIN: Duration = Duration::from_secs(1);
 
@@ -155,6 +158,15 @@ async fn answer_calls(object: &mut Object, sources: &Sources, mut ends: Shutdown
         }
     }
     open.answered().await;
+    // Who got an answer may ask again at once, as for a job. It is answered before the object goes, for
+    // the bus forwards no answer of an object that is gone.
+    let last_calls = async {
+        while let Some(request) = object.next().await {
+            request.finish(ENDING);
+        }
+    };
+    // Running into the time-out is how it ends.
+    let _ = timeout(LAST_CALLS, last_calls).await;
 }
 
 /// Sends an event for each change of a job's state.
