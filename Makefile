@@ -25,9 +25,10 @@ include $(TOPDIR)/feeds/packages/lang/rust/rust-package.mk
 CARGO_PKG_PROFILE:=openwrt
 
 define Package/socketman
-  SECTION:=net
-  CATEGORY:=Network
-  TITLE:=Statistics, remote jobs and recovery for fleets
+  SECTION:=admin
+  CATEGORY:=Administration
+  TITLE:=Statistics and remote jobs for fleets
+  URL:=https://r-seed-8a99f47b.example/socketman
   DEPENDS:=$(RUST_ARCH_DEPENDS) +ca-bundle
 endef
 

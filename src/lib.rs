@@ -48,6 +48,8 @@ pub mod api;
 pub mod backoff;
 pub mod cli;
 pub mod clock;
+#[cfg(test)]
+mod closed;
 pub mod collect;
 pub mod config;
 pub mod crash;

@@ -96,11 +96,13 @@ impl Starts {
             epoch: epoch_seconds(),
         };
         if starts.count > 0 {
-            let wait = starts.wait().as_secs();
-            log::warn!(
-                "started after an end without SIGTERM, {} in a row; broker and API wait {wait} s",
-                starts.count
-            );
+            let count = starts.count;
+            match starts.wait().as_secs() {
+                0 => log::warn!("unclean exit, {count} in a row"),
+                wait => log::warn!(
+                    "unclean exit, {count} in a row; holding off broker and API for {wait} s"
+                ),
+            }
         }
         starts
     }

@@ -35,6 +35,8 @@ pub struct Status {
     /// Of the agent, seconds.
     pub uptime: u64,
     pub mac: String,
+    /// Collections since the agent started: `stats` has a newer report when it has moved.
+    pub seq: u64,
     pub config: reload::Facts,
     pub sources: collect::Sources,
     pub health: health::Facts,
@@ -60,6 +62,7 @@ impl Board {
             now: epoch_seconds(),
             uptime: self.started.elapsed().as_secs(),
             mac: settings.mac.clone(),
+            seq: collect.seq,
             config: settings.facts.clone(),
             sources: collect.sources,
             health: self.health.borrow().clone(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::waits::Waits;
+use super::waits::{Open, Waits};
 use crate::ubus::{Request, Status};
 use crate::upload::Handle;
 
@@ -13,18 +13,19 @@ use crate::upload::Handle;
 const UPLOAD_MAX: Duration = Duration::from_secs(120);
 
 /// Delivers now, and replies what the server said.
-pub(super) fn upload(request: Request, deliveries: &Handle, waits: &Waits) {
+pub(super) fn upload(request: Request, deliveries: &Handle, waits: &Waits, open: &mut Open) {
     let Some(permit) = waits.take() else {
         return request.finish(Status::TIMEOUT);
     };
     let deliveries = deliveries.clone();
-    // Beside the loop: other calls are answered meanwhile.
-    tokio::spawn(async move {
+    let work = async move {
         let _permit = permit;
-        match timeout(UPLOAD_MAX, deliveries.deliver()).await {
-            Ok(Some(outcome)) => request.reply(&outcome),
-            Ok(None) => request.finish(Status::NO_DATA),
-            Err(_) => request.finish(Status::TIMEOUT),
-        }
+        timeout(UPLOAD_MAX, deliveries.deliver()).await
+    };
+    open.wait(request, work, |request, outcome| match outcome {
+        Some(Ok(Some(outcome))) => request.reply(&outcome),
+        Some(Ok(None)) => request.finish(Status::NO_DATA),
+        Some(Err(_)) => request.finish(Status::TIMEOUT),
+        None => request.finish(super::ENDING),
     });
 }

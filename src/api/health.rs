@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::waits::Waits;
+use super::waits::{Open, Waits};
 use crate::health::{Handle, LONGEST};
 use crate::ubus::{Client, Error, Request, Status};
 
@@ -15,19 +15,20 @@ pub const EVENT: &str = "socketman.health";
 const PROBE_MAX: Duration = LONGEST.saturating_add(Duration::from_secs(9));
 
 /// Makes a full probe, or joins the one under way, and replies what `status` says of health then.
-pub(super) fn probe(request: Request, health: &Handle, waits: &Waits) {
+pub(super) fn probe(request: Request, health: &Handle, waits: &Waits, open: &mut Open) {
     let Some(permit) = waits.take() else {
         return request.reply(&*health.facts().borrow());
     };
     let health = health.clone();
-    // Beside the loop: other calls are answered meanwhile.
-    tokio::spawn(async move {
+    let work = async move {
         let _permit = permit;
-        match timeout(PROBE_MAX, health.probe()).await {
-            Ok(Some(facts)) => request.reply(&facts),
-            Ok(None) => request.finish(Status::NO_DATA),
-            Err(_) => request.finish(Status::TIMEOUT),
-        }
+        timeout(PROBE_MAX, health.probe()).await
+    };
+    open.wait(request, work, |request, facts| match facts {
+        Some(Ok(Some(facts))) => request.reply(&facts),
+        Some(Ok(None)) => request.finish(Status::NO_DATA),
+        Some(Err(_)) => request.finish(Status::TIMEOUT),
+        None => request.finish(super::ENDING),
     });
 }
 

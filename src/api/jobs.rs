@@ -1,13 +1,12 @@
 //! Methods `jobs`, `job` and `run_job`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::timeout;
 
-use super::waits::Waits;
+use super::waits::{Open, Waits};
 use super::Sources;
 use crate::jobs::{self, Outcome, RunError, State};
 use crate::ubus::{Request, Status};
@@ -58,8 +57,8 @@ struct RunArgs {
     id: Option<String>,
     #[serde(rename = "type")]
     type_name: Option<String>,
-    /// s.
-    timeout: Option<u32>,
+    /// s; what cannot be one is refused with a reason.
+    timeout: Option<i32>,
     wait: Option<bool>,
     /// Added by uhttpd and rpcd, whatever it holds: the call comes from LuCI or over HTTP.
     #[serde(default, rename = "ubus_rpc_session", deserialize_with = "is_there")]
@@ -110,7 +109,7 @@ struct Refused<'a> {
 }
 
 /// Runs a job and replies its outcome, or its id if it is not to be waited for or too many wait.
-pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits) {
+pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits, open: &mut Open) {
     let Some((args, request)) = super::args::<RunArgs>(request) else {
         return;
     };
@@ -121,7 +120,9 @@ pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits) {
         msg: args.msg,
         id: args.id,
         type_name: args.type_name.unwrap_or_default(),
-        timeout: args.timeout.map(|s| Duration::from_secs(s.into())),
+        timeout: args
+            .timeout
+            .map(|s| Duration::from_secs(u64::try_from(s).unwrap_or(0))),
     };
     let run = match sources.jobs.run(wanted).await {
         Ok(run) => run,
@@ -144,23 +145,26 @@ pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits) {
             state: run.state,
         });
     };
-    // Beside the loop: other calls are answered meanwhile. It ends within WAIT_MAX by itself.
-    tokio::spawn(async move {
+    let (id, mut outcome) = (run.id, run.outcome);
+    let newest = outcome.clone();
+    let work = async move {
         let _permit = permit;
-        wait(request, run).await;
+        // Or the part ended before the job did, or the time is up.
+        let _ended = timeout(WAIT_MAX, outcome.wait_for(Option::is_some))
+            .await
+            .is_ok();
+    };
+    open.wait(request, work, move |request, _| {
+        let outcome = newest.borrow().clone();
+        answer(request, &id, outcome.as_deref());
     });
 }
 
-async fn wait(request: Request, mut run: jobs::Run) {
-    let ended = timeout(WAIT_MAX, run.outcome.wait_for(Option::is_some)).await;
-    let outcome: Option<Arc<Outcome>> = match ended {
-        Ok(Ok(outcome)) => outcome.clone(),
-        // The part ended before the job did, or the time is up.
-        _ => None,
-    };
+/// Replies what became of a job, or that it runs still.
+fn answer(request: Request, id: &str, outcome: Option<&Outcome>) {
     match outcome.map(|outcome| outcome.brief(OUTPUT_MAX)) {
         Some(outcome) => request.reply(&Ended {
-            id: &run.id,
+            id,
             state: State::of(&outcome),
             success: outcome.success,
             exit_code: outcome.exit_code,
@@ -172,7 +176,7 @@ async fn wait(request: Request, mut run: jobs::Run) {
             duration_ms: jobs::reply::millis(outcome.duration),
         }),
         None => request.reply(&Underway {
-            id: &run.id,
+            id,
             state: State::Running,
         }),
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
+use tokio::time::timeout;
 
 use crate::collect::{History, Report};
 use crate::shutdown::Shutdown;
@@ -21,7 +22,7 @@ use crate::status::Board;
 use crate::ubus::blobmsg::Type;
 use crate::ubus::{Client, Error, Method, Object, Request, Status};
 use crate::{health as healthy, jobs as job, reload, upload};
-use waits::Waits;
+use waits::{Open, Waits};
 
 pub use health::EVENT as HEALTH_EVENT;
 
@@ -33,6 +34,15 @@ pub const JOB_EVENT: &str = "socketman.job";
 
 /// Longest reply, bytes.
 pub const REPLY_MAX: usize = 512 << 10;
+
+/// Ends the calls that wait for something when the agent ends; callers take it for "not running".
+const ENDING: Status = Status::NOT_FOUND;
+
+/// How long calls are refused, when the agent ends, before the object is withdrawn.
+const LAST_CALLS: Duration = Duration::from_millis(250);
+
+/// How long the bus may take to forget our object when the agent ends.
+const WITHDRAW_WITHIN: Duration = Duration::from_secs(1);
 
 /// Wait before the object is offered again after the bus refused it.
 const OFFER_RETRY: Duration = Duration::from_secs(1);
@@ -74,21 +84,34 @@ pub fn methods() -> Vec<Method> {
     ]
 }
 
-/// Offers the object and answers its calls until `shutdown`.
+/// Offers the object and answers its calls until `shutdown`. Then every open call is answered before
+/// the object is withdrawn, for the bus forwards no answer of an object that is gone.
 pub async fn run(client: Client, sources: Sources, mut shutdown: Shutdown) {
-    let serve = async {
-        loop {
-            let mut object = offer(&client).await;
-            tokio::join!(
-                answer_calls(&mut object, &sources),
-                announce(&client, sources.jobs.changes()),
-                health::announce(&client, &sources.health),
-            );
-        }
+    let mut object = tokio::select! {
+        object = offer(&client) => object,
+        () = shutdown.requested() => return,
+    };
+    let announcing = async {
+        tokio::join!(
+            announce(&client, sources.jobs.changes()),
+            health::announce(&client, &sources.health),
+        );
+        // The parts may end before the last call is answered.
+        std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = serve => {}
-        () = shutdown.requested() => {}
+        () = answer_calls(&mut object, &sources, shutdown) => {}
+        () = announcing => {}
+    }
+    drop(object);
+    // An answer that is not on the bus yet would be lost with the process.
+    let forgotten = async {
+        while client.lookup(PATH, WITHDRAW_WITHIN).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    if timeout(WITHDRAW_WITHIN, forgotten).await.is_err() {
+        log::warn!("the bus did not forget the object '{PATH}' in time");
     }
 }
 
@@ -109,23 +132,41 @@ async fn offer(client: &Client) -> Object {
     }
 }
 
-async fn answer_calls(object: &mut Object, sources: &Sources) {
+/// Answers calls until the agent ends, and then those that wait.
+async fn answer_calls(object: &mut Object, sources: &Sources, mut ends: Shutdown) {
     let (runs, probes, uploads) = (Waits::default(), Waits::default(), Waits::default());
-    while let Some(request) = object.next().await {
+    let mut open = Open::new(ends.clone());
+    loop {
+        let request = tokio::select! {
+            biased;
+            () = ends.requested() => break,
+            request = object.next() => request,
+        };
+        let Some(request) = request else { break };
         match request.method.as_str() {
             "status" => request.reply(&sources.board.status()),
             "stats" => state::stats(request, &sources.newest),
             "history" => state::history(request, &sources.history),
             "jobs" => jobs::recent(request, &sources.jobs).await,
             "job" => jobs::one(request, &sources.jobs).await,
-            "run_job" => jobs::run(request, sources, &runs).await,
-            "probe" => health::probe(request, &sources.health, &probes),
-            "upload" => delivery::upload(request, &sources.deliveries, &uploads),
+            "run_job" => jobs::run(request, sources, &runs, &mut open).await,
+            "probe" => health::probe(request, &sources.health, &probes, &mut open),
+            "upload" => delivery::upload(request, &sources.deliveries, &uploads, &mut open),
             "config" => settings::config(request, &sources.settings),
-            "reload" => settings::reload(request, &sources.settings),
+            "reload" => settings::reload(request, &sources.settings, &mut open),
             _ => request.finish(Status::METHOD_NOT_FOUND),
         }
     }
+    open.answered().await;
+    // Who got an answer may ask again at once, as for a job. It is answered before the object goes, for
+    // the bus forwards no answer of an object that is gone.
+    let last_calls = async {
+        while let Some(request) = object.next().await {
+            request.finish(ENDING);
+        }
+    };
+    // Running into the time-out is how it ends.
+    let _ = timeout(LAST_CALLS, last_calls).await;
 }
 
 /// Sends an event for each change of a job's state.

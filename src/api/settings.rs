@@ -2,6 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::waits::Open;
 use crate::config::{Chosen, Files};
 use crate::reload::{Current, Facts, Gone, Handle};
 use crate::ubus::{Request, Status};
@@ -60,13 +61,12 @@ pub(super) fn config(request: Request, settings: &Handle) {
 }
 
 /// Has everything read again, and replies what is wrong and what changed.
-pub(super) fn reload(request: Request, settings: &Handle) {
+pub(super) fn reload(request: Request, settings: &Handle, open: &mut Open) {
     let settings = settings.clone();
-    // Beside the loop: other calls are answered while the device is asked who it is.
-    tokio::spawn(async move {
-        match settings.reload().await {
-            Ok(outcome) => request.reply(&outcome),
-            Err(Gone) => request.finish(Status::NO_DATA),
-        }
+    let work = async move { settings.reload().await };
+    open.wait(request, work, |request, outcome| match outcome {
+        Some(Ok(outcome)) => request.reply(&outcome),
+        Some(Err(Gone)) => request.finish(Status::NO_DATA),
+        None => request.finish(super::ENDING),
     });
 }

@@ -1,13 +1,18 @@
-//! Room for calls that are answered later.
+//! Calls that are answered later.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::shutdown::Shutdown;
+use crate::ubus::Request;
 
 /// Calls that wait at once, per method.
 const WAITS_MAX: usize = 32;
 
-/// Counts the calls of one method that wait.
+/// Room for the calls of one method that wait.
 #[derive(Clone)]
 pub(super) struct Waits(Arc<Semaphore>);
 
@@ -21,5 +26,46 @@ impl Waits {
     /// Room for one call until it is dropped; `None` if there is no more.
     pub(super) fn take(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
+/// The calls that wait, of all methods. Each is answered, at the latest when the agent ends.
+pub(super) struct Open {
+    tasks: JoinSet<()>,
+    ends: Shutdown,
+}
+
+impl Open {
+    pub(super) fn new(ends: Shutdown) -> Self {
+        Open {
+            tasks: JoinSet::new(),
+            ends,
+        }
+    }
+
+    /// Has `answer` answer `request` with what `work` comes to, or with `None` if the agent ends
+    /// before that. Other calls are answered meanwhile.
+    pub(super) fn wait<T>(
+        &mut self,
+        request: Request,
+        work: impl Future<Output = T> + Send + 'static,
+        answer: impl FnOnce(Request, Option<T>) + Send + 'static,
+    ) {
+        // The number of tasks is bounded by what is open, not by what ever was.
+        while self.tasks.try_join_next().is_some() {}
+        let mut ends = self.ends.clone();
+        self.tasks.spawn(async move {
+            let came = tokio::select! {
+                biased;
+                () = ends.requested() => None,
+                came = work => Some(came),
+            };
+            answer(request, came);
+        });
+    }
+
+    /// Completes when all are answered, which they are once the agent ends.
+    pub(super) async fn answered(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
     }
 }

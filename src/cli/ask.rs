@@ -27,6 +27,13 @@ pub enum AskError {
     NotRunning,
     #[error("not permitted: ask as root")]
     NotPermitted,
+    /// The bus shows its objects to root alone.
+    #[error("the agent is not to be seen: it does not run, or only root may ask it")]
+    NotSeen,
+    #[error("the agent has ended, and the job '{id}' with it")]
+    EndedMeanwhile { id: String },
+    #[error("the agent is busy; ask again in a moment")]
+    AgentBusy,
     #[error("the agent has not collected anything yet; ask again in a moment")]
     NothingYet,
     #[error("socketman {method}: {error}")]
@@ -100,14 +107,38 @@ impl Agent {
 }
 
 fn explained(method: &'static str, error: ubus::Error) -> AskError {
+    explained_to(rustix::process::geteuid().is_root(), method, error)
+}
+
+fn explained_to(root: bool, method: &'static str, error: ubus::Error) -> AskError {
     match error {
-        ubus::Error::Status(Status::NOT_FOUND) if method != "job" => AskError::NotRunning,
+        ubus::Error::Status(Status::NOT_FOUND) if root => AskError::NotRunning,
+        ubus::Error::Status(Status::NOT_FOUND) => AskError::NotSeen,
         ubus::Error::Status(Status::PERMISSION_DENIED) => AskError::NotPermitted,
         ubus::Error::Status(Status::NO_DATA) => AskError::NothingYet,
+        ubus::Error::Status(Status::TIMEOUT) => AskError::AgentBusy,
         error => AskError::Bus { method, error },
     }
 }
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_only_root_can_see_is_not_said_to_be_down() {
+        for (root, status, words) in [
+            (true, Status::NOT_FOUND, "socketman is not running; "),
+            (false, Status::NOT_FOUND, "the agent is not to be seen: "),
+            (true, Status::TIMEOUT, "the agent is busy; "),
+            (true, Status::NO_MEMORY, "socketman status: "),
+        ] {
+            let said = explained_to(root, "status", ubus::Error::Status(status)).to_string();
+            assert!(said.starts_with(words), "{said}");
+        }
+    }
 }

@@ -46,19 +46,20 @@ fn argument(row: &'static Row) -> Option<Arg> {
         Some(short) => arg.short(short),
         None => arg,
     };
+    let help = capital(flag.help.unwrap_or(row.help));
+    let help = match row.without_effect {
+        true => format!("{help} (no effect in this version)"),
+        false => help,
+    };
     Some(match flag.means {
-        Some(_) => arg
-            .action(ArgAction::SetTrue)
-            .help(capital(flag.help.unwrap_or(row.help))),
+        Some(_) => arg.action(ArgAction::SetTrue).help(help),
         None => arg
             .value_name(row.kind.placeholder())
             // The original took whatever came next, a password that begins with a dash too.
             .allow_hyphen_values(true)
             .help(match row.default {
-                Preset::Fixed("") => capital(row.help),
-                Preset::Fixed(text) | Preset::Derived(text) => {
-                    format!("{} [default: {text}]", capital(row.help))
-                }
+                Preset::Fixed("") => help,
+                Preset::Fixed(text) | Preset::Derived(text) => format!("{help} [default: {text}]"),
             }),
     })
 }
@@ -72,17 +73,23 @@ fn capital(text: &str) -> String {
 ///
 /// As in the original a long name that matches as a whole comes before a short option with its value
 /// attached (`-port` is not `-p ort`, but `-uNAME` is `-u NAME`). Values of options, and everything
-/// after `--` or `run`, stay as they are.
+/// after `--` or `run`, stay as they are. `agent` and `check` take the agent's options, so they may
+/// stand behind them.
 pub(super) fn double_dashes(
     command: &Command,
     args: impl IntoIterator<Item = OsString>,
 ) -> Vec<OsString> {
     let mut args = args.into_iter();
     let mut out: Vec<OsString> = args.by_ref().take(1).collect();
+    let mut verb = None;
     while let Some(arg) = args.next() {
         if arg == "--" || arg == "run" {
             out.push(arg);
             break;
+        }
+        if verb.is_none() && (arg == "agent" || arg == "check") {
+            verb = Some(arg);
+            continue;
         }
         let (arg, takes_next) = understand(command, arg);
         out.push(arg);
@@ -91,6 +98,7 @@ pub(super) fn double_dashes(
         }
     }
     out.extend(args);
+    out.splice(1..1, verb);
     out
 }
 

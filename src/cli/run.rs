@@ -56,7 +56,12 @@ pub async fn run(command: &str, bus: &BusArgs) -> Result<ExitCode, AskError> {
     while matches!(reply.state.as_str(), "queued" | "running") {
         changed(&mut events, &reply.id).await;
         let id = std::mem::take(&mut reply.id);
-        reply = agent.call("job", &JobArgs { id: &id }).await?;
+        reply = match agent.call("job", &JobArgs { id: &id }).await {
+            Err(AskError::NotRunning | AskError::NotSeen) => {
+                return Err(AskError::EndedMeanwhile { id: safe(&id) });
+            }
+            asked => asked?,
+        };
     }
     std::io::stdout().write_all(reply.output.as_bytes())?;
     std::io::stderr().write_all(reply.stderr.as_bytes())?;

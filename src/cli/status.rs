@@ -17,6 +17,7 @@ struct View {
     version: String,
     uptime: u64,
     mac: String,
+    seq: Option<u64>,
     config: ConfigView,
     health: HealthView,
     sources: SourcesView,
@@ -85,6 +86,7 @@ struct SpoolView {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct JobsView {
+    queued: u64,
     running: u64,
     done: u64,
     failed: u64,
@@ -117,11 +119,15 @@ impl View {
             format!("broker    {}", self.starts.or_held(self.mqtt.words())),
             format!("delivery  {}", self.starts.or_held(self.api.words())),
             format!("queue     {}", self.spool.words()),
-            format!(
-                "wifi      {}, {}",
-                count(self.radios, "radio"),
-                count(self.stations, "station")
-            ),
+            match (self.seq, self.radios) {
+                (Some(0), _) => "wifi      not known yet".to_owned(),
+                (_, 0) => format!("clients   {}, no Wi-Fi", count(self.stations, "lease")),
+                (_, radios) => format!(
+                    "wifi      {}, {}",
+                    count(radios, "radio"),
+                    count(self.stations, "station")
+                ),
+            },
             format!("jobs      {}", self.jobs.words()),
         ];
         if let Some(rest) = &self.rest {
@@ -198,7 +204,10 @@ impl ApiView {
 
 impl SpoolView {
     fn words(&self) -> String {
-        let mut words = format!("{}, {}", count(self.reports, "report"), bytes(self.bytes));
+        let mut words = match self.reports {
+            0 => "empty".to_owned(),
+            reports => format!("{}, {}", count(reports, "report"), bytes(self.bytes)),
+        };
         if let Some(at) = self.oldest {
             words += &format!(", oldest {}", ago(at));
         }
@@ -221,8 +230,8 @@ impl JobsView {
             count => format!(", {count} answers given up"),
         };
         format!(
-            "{} running, {} done, {} failed, {} rejected{given_up}{kept}",
-            self.running, self.done, self.failed, self.rejected
+            "{} running, {} waiting, {} done, {} failed, {} rejected{given_up}{kept}",
+            self.running, self.queued, self.done, self.failed, self.rejected
         )
     }
 }
@@ -269,9 +278,9 @@ mod tests {
              health    not known yet\n\
              broker    NOT connected to broker.example:1883: connection refused\n\
              delivery  FAILING, never accepted: api.example: 500 \u{fffd}[2J\n\
-             queue     0 reports, 0 B, 0 dropped\n\
+             queue     empty, 0 dropped\n\
              wifi      2 radios, 1 station\n\
-             jobs      0 running, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"
+             jobs      0 running, 0 waiting, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"
         );
     }
 }

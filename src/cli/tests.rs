@@ -180,6 +180,24 @@ fn a_value_that_looks_like_an_option_stays_a_value() {
 }
 
 #[test]
+fn options_of_the_agent_may_stand_before_check() {
+    for args in [
+        &["-C", "c.json", "--uci-dir", "d", "check"][..],
+        &["-C", "c.json", "check", "--uci-dir", "d"],
+        &["check", "-C", "c.json", "--uci-dir", "d"],
+    ] {
+        let files = match parsed(args) {
+            Ok(Command::Check(agent)) => agent.inputs().load(None).files,
+            other => panic!("{args:?}: {other:?}"),
+        };
+        assert_eq!(files.json, Path::new("c.json"));
+        assert_eq!(files.uci, Path::new("d/socketman"));
+    }
+    assert_eq!(set(&["-u", "check", "agent"])[0].1, "check");
+    refused(&["status", "check"]);
+}
+
+#[test]
 fn what_is_to_run_is_left_as_it_is() {
     let run = |args: &[&str]| match parsed(args) {
         Ok(Command::Run { command, bus }) => (command, bus.root),

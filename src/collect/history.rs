@@ -50,7 +50,7 @@ struct Traffic {
 pub struct Lists {
     /// Seconds since the epoch.
     pub at: Vec<u64>,
-    /// Authorized stations.
+    /// Authorized stations; where there is no Wi-Fi, hosts with a lease.
     pub stations: Vec<Option<usize>>,
     /// Bytes a second, mean since the point before, received by the device of the default route.
     pub rx_rate: Vec<Option<u64>>,
@@ -88,7 +88,8 @@ impl History {
         let device = &report.device;
         self.points.push_back(Point {
             at: now,
-            stations: device.connected,
+            // Without Wi-Fi those with a lease, as `status` counts them.
+            stations: device.connected.or(report.stations.as_ref().map(Vec::len)),
             rx_rate,
             tx_rate,
             load: device.load_5,

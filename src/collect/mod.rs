@@ -90,6 +90,8 @@ pub const OPTIONS: &[&str] = &["monitor", "scan", "survey", "survey_interval"];
 /// What the newest collection says about collecting itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Facts {
+    /// Collections since the agent started: there is a newer report when it has moved.
+    pub seq: u64,
     pub sources: Sources,
     /// Radios of the device, switched off ones included.
     pub radios: usize,
@@ -232,16 +234,18 @@ impl Part {
         (report, facts)
     }
 
-    fn publish(&self, report: &Arc<Report>, facts: Facts) {
+    fn publish(&self, report: &Arc<Report>, mut facts: Facts) {
+        // The part may be another one than before, for other settings.
+        facts.seq = self.facts.borrow().seq + 1;
         if self.facts.borrow().sources != facts.sources {
             match facts.sources.missing.as_slice() {
                 [] => info!("all sources answer"),
                 missing => info!("sources missing: {}", missing.join(", ")),
             }
         }
-        self.facts.send_replace(facts);
         self.history
             .send_modify(|history| history.add(report, Instant::now()));
         self.newest.send_replace(Some(Arc::clone(report)));
+        self.facts.send_replace(facts);
     }
 }

@@ -225,6 +225,13 @@ impl Replies {
 
     /// What did not answer, does not exist or was cut, each in a few words.
     pub(super) fn missing(&mut self) -> Vec<String> {
+        // Where netifd knows of no radio, nobody has to know of networks.
+        let radios = self.air.as_ref().and_then(|air| air.radios.as_deref());
+        if radios.is_some_and(<[_]>::is_empty) {
+            let of_wifi =
+                |question: &Question| matches!(question, Question::Aps | Question::Netdevs);
+            self.unanswered.retain(|question| !of_wifi(question));
+        }
         self.unanswered.sort_unstable();
         let unanswered = self.unanswered.iter().map(Question::source);
         unanswered.chain(self.cut.drain(..)).collect()

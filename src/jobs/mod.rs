@@ -43,6 +43,8 @@ const CHANGES: usize = 256;
 /// The part's numbers since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
+    /// Jobs that wait for a worker.
+    pub queued: u32,
     /// Jobs running now.
     pub running: u32,
     /// Jobs that ended with success.
@@ -109,7 +111,7 @@ pub struct Request {
     pub id: Option<String>,
     /// Empty = run `msg` with `/bin/sh`.
     pub type_name: String,
-    /// Clamped to 1 s … `job_timeout`, which is the default.
+    /// At least 1 s; clamped to `job_timeout`, which is the default.
     pub timeout: Option<Duration>,
 }
 

@@ -96,7 +96,7 @@ pub(super) fn share(room: usize, stdout: usize, stderr: usize) -> (usize, usize)
 }
 
 /// `str::floor_char_boundary` is younger than the oldest compiler we build with.
-trait FloorCharBoundary {
+pub(super) trait FloorCharBoundary {
     fn floor_char_boundary_at(&self, at: usize) -> usize;
 }
 

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ledger::BRIEF;
-use super::outcome::{cut_streams, End, Outcome};
+use super::outcome::{cut_streams, End, FloorCharBoundary, Outcome};
 use super::reply::millis;
 
 /// Jobs remembered.
 const RECENT_MAX: usize = 50;
+
+/// Of a command, bytes.
+const COMMAND_MAX: usize = 200;
 
 /// Output kept for them, bytes; beyond it the older ones keep their first 4 KiB.
 const OUTPUT_MAX: usize = 1024 * 1024;
@@ -50,6 +53,13 @@ impl State {
     }
 }
 
+/// The beginning of a command, as people are shown it: 200 bytes at most, and `…` if there are more.
+pub(super) fn beginning(command: &str) -> String {
+    let cut = command.floor_char_boundary_at(COMMAND_MAX);
+    let more = if cut < command.len() { "…" } else { "" };
+    format!("{}{more}", &command[..cut])
+}
+
 /// One job without its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -74,6 +84,8 @@ pub struct Summary {
 pub struct Detail {
     #[serde(flatten)]
     pub summary: Summary,
+    /// The first 200 bytes of `msg`; `…` follows if there are more.
+    pub command: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +106,8 @@ impl Detail {
 pub(super) struct Entry {
     pub(super) id: Arc<str>,
     pub(super) type_name: String,
+    /// As [`beginning`] shows it.
+    pub(super) command: String,
     pub(super) source: Source,
     pub(super) started: Option<u64>,
     pub(super) outcome: Option<Arc<Outcome>>,
@@ -122,6 +136,7 @@ impl Entry {
         let outcome = self.outcome.as_deref();
         Detail {
             summary: self.summary(),
+            command: self.command.clone(),
             signal: outcome.and_then(|outcome| outcome.signal),
             reason: outcome.and_then(|outcome| outcome.reason.clone()),
             output: outcome.map_or_else(String::new, |outcome| outcome.stdout.clone()),
@@ -185,6 +200,7 @@ mod tests {
         recent.add(Entry {
             id: id.into(),
             type_name: String::new(),
+            command: String::new(),
             source: Source::Ubus,
             started: None,
             outcome: None,

@@ -182,6 +182,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::closed::Closed;
 
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -198,6 +199,10 @@ mod tests {
             assert_eq!(failed.into_inner().unwrap().len(), tried.count());
         }
         drop(listener);
+        // The port of one family may be another test's by now, so both are held.
+        let v4 = Closed::new();
+        let port = v4.address().port();
+        let _v6 = Closed::at((V6, port).into());
         let failed = Mutex::new(Vec::new());
         let error = connect(&[V4, V6], port, &failed).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);

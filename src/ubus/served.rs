@@ -58,6 +58,19 @@ impl Object {
     }
 }
 
+impl Drop for Object {
+    fn drop(&mut self) {
+        // Calls that nobody took: for these callers the object was gone already.
+        self.requests.close();
+        while let Ok(incoming) = self.requests.try_recv() {
+            let _ = self.declared.local.send(Local::Finish {
+                ticket: incoming.ticket,
+                status: Status::NOT_FOUND,
+            });
+        }
+    }
+}
+
 /// A call of one of our methods. It may be answered at once or later, from anywhere.
 #[derive(Debug)]
 pub struct Request {

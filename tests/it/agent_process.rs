@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use rustix::process::{kill_process, Pid, Signal};
 use serde_json::{json, Value};
+use socketman::ubus::{Error, Status};
 use socketman_lab::agent_binary;
 use socketman_lab::agent_process::AgentProgram;
 use socketman_lab::collector::{Collector, Mode};
@@ -146,6 +148,61 @@ async fn sigterm_ends_the_agent_in_time_and_the_broker_hears_that_it_is_offline(
     let status = agent.terminate(AGENT_ENDS_WITHIN).await.unwrap();
     assert!(status.success(), "{status}");
     within("offline", ear.wait_for(online("0"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn open_calls_are_answered_when_the_agent_ends_and_then_it_is_not_running() {
+    let mut lab = lab_with_agent().await;
+    reports(&lab.api, 1).await;
+    let never = Mode::Slow(DEADLINE);
+    lab.set_api(never).await.unwrap();
+    // Its shell does not heed SIGTERM, so the agent has something to wait for when it ends.
+    let stubborn = "trap '' TERM; while :; do sleep 1; done";
+    let running = tokio::spawn({
+        let socket = lab.place().socket();
+        async move {
+            let socket = socket.to_str().unwrap();
+            socketman(&["run", "--ubus-socket", socket, "--", stubborn]).await
+        }
+    });
+    let is_busy = |status: &Value| {
+        status["jobs"]["running"] == 1 && status["spool"]["reports"].as_u64() > Some(0)
+    };
+    within("a job runs, a report waits", lab.status_when(is_busy)).await;
+
+    let pid = Pid::from_raw(lab.agent().unwrap().pid()).unwrap();
+    let upload = lab
+        .client()
+        .call_raw("socketman", "upload", Vec::new(), DEADLINE);
+    let end = async {
+        // Calls of one caller are taken in order: the one before waits by now.
+        lab.call("status", &()).await.unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        while lab.client().lookup("socketman", DEADLINE).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        ask(&lab, "status", &[]).await
+    };
+    let (upload, status) = within("the answers", async { tokio::join!(upload, end) }).await;
+    assert_eq!(upload, Err(Error::Status(Status::NOT_FOUND)));
+    let error = text(&status.stderr);
+    assert!(
+        error.starts_with("socketman: socketman is not running"),
+        "{error}"
+    );
+    assert!(
+        lab.agent().unwrap().end().borrow().is_none(),
+        "the agent has ended: its object may have gone with the process"
+    );
+    let run = running.await.unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    let error = text(&run.stderr);
+    assert!(
+        error.starts_with("socketman: the agent has ended, and the job 'local-"),
+        "{error}"
+    );
+    let status = within("the end", lab.agent_ended()).await.unwrap();
+    assert!(status.success(), "{status}");
 }
 
 #[tokio::test]
@@ -341,7 +398,7 @@ async fn the_agent_answers_in_the_shell_to_people_and_to_programs() {
         "{shown}"
     );
     assert!(
-        shown.contains("jobs      0 running, 0 done, 2 failed, 0 rejected"),
+        shown.contains("jobs      0 running, 0 waiting, 0 done, 2 failed, 0 rejected"),
         "{shown}"
     );
     assert_eq!(

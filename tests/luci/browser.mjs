@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+
 import { chromium } from 'playwright-core';
 
 import { DEADLINE } from './lab.mjs';
@@ -29,6 +31,8 @@ export class Browser {
 
 		context.setDefaultTimeout(DEADLINE);
 
+		await context.addInitScript(watch, SLIPS);
+
 		return new Tab(await context.newPage());
 	}
 
@@ -37,17 +41,73 @@ export class Browser {
 	}
 }
 
+/* What a page says when it was given nothing, or something else than it expects. */
+const SLIPS = String.raw`\b(undefined|NaN|null)\b|\[object`;
+
+/*
+ * Runs in every page before anything else: complains of each slip in a text or an attribute, for however
+ * short a time it stands there.
+ */
+function watch(slips) {
+	const slip = new RegExp(slips);
+	const said = new Set();
+
+	const complain = (text, place) => {
+		const words = `${place.nodeName.toLowerCase()}: ${text.trim().slice(0, 200)}`;
+
+		if (slip.test(text) && !said.has(words)) {
+			said.add(words);
+			console.error(`a slip in ${words}`);
+		}
+	};
+
+	const look = (node) => {
+		if (node.nodeType == Node.TEXT_NODE)
+			return complain(node.data, node.parentNode ?? node);
+
+		if (node.nodeType != Node.ELEMENT_NODE || [ 'SCRIPT', 'STYLE' ].includes(node.nodeName))
+			return;
+
+		for (const { name, value } of node.attributes)
+			complain(`${name}="${value}"`, node);
+
+		node.childNodes.forEach(look);
+	};
+
+	new MutationObserver((changes) => {
+		for (const { type, target, addedNodes, attributeName } of changes)
+			if (type == 'attributes')
+				complain(`${attributeName}="${target.getAttribute(attributeName) ?? ''}"`, target);
+			else if (type == 'characterData')
+				look(target);
+			else if (![ 'SCRIPT', 'STYLE' ].includes(target.nodeName))
+				addedNodes.forEach(look);
+	}).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
+}
+
 export class Tab {
 	constructor(page) {
 		this.page = page;
 		this.complaints = [];
 		this.received = [];
+		/* Every call of /ubus, as `object method`. */
+		this.calls = [];
+		/* Requests without an answer. */
+		this.waiting = new Set();
 
 		page.on('console', (message) => [ 'error', 'warning' ].includes(message.type()) && this.complaints.push(message.text()));
 		page.on('pageerror', (error) => this.complaints.push(`${error.stack}`));
 		page.on('dialog', (dialog) => {
 			this.complaints.push(`a dialog: ${dialog.message()}`);
 			dialog.dismiss();
+		});
+		page.on('requestfinished', (request) => this.waiting.delete(request));
+		page.on('requestfailed', (request) => this.waiting.delete(request));
+		page.on('request', (request) => {
+			this.waiting.add(request);
+
+			if (new URL(request.url()).pathname == '/ubus')
+				this.calls.push(...[].concat(request.postDataJSON()).map(({ params: [ , object, method ] }) => `${object} ${method}`));
 		});
 		page.on('response', (response) => this.received.push(response.text().catch(() => '')));
 	}
@@ -87,6 +147,19 @@ export class Tab {
 		await place.filter({ hasText: words }).first().waitFor({ timeout: within }).catch(async () => {
 			assert.fail(`not within ${within} ms: ${words} in ${selector}:\n${await place.first().innerText()}`);
 		});
+	}
+
+	/* Waits until every answer has come and what follows from them is done, but for what waits for time to pass. */
+	async atRest() {
+		while (this.waiting.size)
+			await wait(5);
+
+		await this.page.evaluate(() => new Promise((resolve) => {
+			const { port1, port2 } = new MessageChannel();
+
+			port1.onmessage = resolve;
+			port2.postMessage(0);
+		}));
 	}
 
 	picture(name, options = {}) {

@@ -3,7 +3,7 @@ import js from '@eslint/js';
 import json from '@eslint/json';
 import globals from 'globals';
 
-const luci = { L: 'readonly', E: 'readonly', _: 'readonly' };
+const luci = { L: 'readonly', E: 'readonly', _: 'readonly', N_: 'readonly' };
 
 /* What each 'require' line declares, LuCI's loader passes in. */
 const required = Object.fromEntries([

@@ -90,13 +90,17 @@ test('an agent that was stopped is told, what was known stays, and the page come
 
 	assert.ok(known > 0);
 	await lab.order('agent stop', /agent: ended/);
-	await title('The agent does not answer');
-	await glance('The agent is not running.');
+	await title('The agent is not running');
+	await glance('It is switched off, was stopped or has failed.');
+	await glance('What is below was known last.');
 	assert.equal(await tab.page.locator('tbody tr').count(), known);
 	await tab.picture('fault-agent');
 
 	/* And on a page that is opened only now. */
 	const late = await browser.tab();
+
+	await lab.uci('set', { values: { enabled: '1' } });
+	await lab.uci('apply');
 
 	for (const view of [ 'overview', 'jobs', 'settings' ]) {
 		await late.open(lab, 'root', view);
@@ -104,10 +108,85 @@ test('an agent that was stopped is told, what was known stays, and the page come
 	}
 
 	await late.open(lab, 'root', 'overview');
+	await late.says('Start it under System, Startup.', '.sm-glance');
+	await nothingBelow(late);
+	await late.picture('stopped');
 	await lab.order('agent start', /agent: pid/);
 	await mended();
 	await late.says('Healthy', '.sm-title');
 	await late.close();
+});
+
+/* No empty boxes. */
+async function nothingBelow(tab) {
+	assert.deepEqual(await tab.page.locator('#socketman-overview').locator('figure, table, .sm-card').evaluateAll(
+		(all) => all.filter((node) => node.checkVisibility()).length), 0);
+	assert.equal(await tab.page.locator('button:visible').count(), 0, 'nothing to press');
+}
+
+for (const [ look, options ] of Object.entries({
+	'light-1400': {},
+	'dark-360': { colorScheme: 'dark', viewport: { width: 360, height: 780 } }
+}))
+	test(`a new user sees that it is switched off, and where to switch it on, ${look}`, async () => {
+		await lab.uci('set', { values: { enabled: '0' } });
+		await lab.uci('apply');
+		await lab.order('agent stop', /agent: ended/);
+
+		const tab = await browser.tab(options);
+
+		await tab.open(lab, 'root', 'overview');
+		await tab.says(/^Switched off\s*$/, '.sm-title');
+		await tab.says('Nothing runs until it is enabled.', '.sm-glance');
+		await nothingBelow(tab);
+		await tab.picture(`switched-off-${look}`);
+		await tab.page.click('text=Open the settings');
+		await tab.page.waitForSelector('#socketman-settings');
+		await tab.page.locator('[data-name="enabled"] input').check();
+		await Promise.all([ tab.page.waitForEvent('load'), tab.page.click('text=Save & Apply') ]);
+		await tab.page.waitForSelector('#socketman-settings');
+		await lab.order('agent start', /agent: pid/);
+		await tab.open(lab, 'root', 'overview');
+		await tab.says('Healthy', '.sm-title');
+		await tab.close();
+		await mended();
+	});
+
+test('an agent that has just started says so', async () => {
+	const young = await browser.tab();
+
+	await young.change((method, { result }) => {
+		if (method == 'status')
+			Object.assign(result[1], {
+				uptime: 1, seq: 0, mac: '94:83:c4:a1:b2:00', radios: 0, stations: 0,
+				health: { code: null, verdict: null, since: null, next_probe: null, evidence: {} },
+				mqtt: { connected: false, host: 'broker.example', since: null, reconnects: 0, last_error: null, next_attempt: null },
+				api: { last_ok: null, host: '', last_error: null, next_attempt: null }
+			});
+
+		return method == 'stats' ? { result: [ 5 ] } : null;
+	});
+	await young.open(lab, 'root', 'overview');
+	await young.says(/^Starting\s*$/, '.sm-title');
+	await young.says('the first check is under way', '.sm-glance');
+	assert.doesNotMatch(await young.text(), /Radios|Leases/, 'nobody knows yet');
+	await young.picture('starting');
+	await young.close();
+});
+
+test('who may not see it is told so, and what was seen before is gone', async () => {
+	const refused = await browser.tab();
+	let denied = false;
+
+	await refused.change(() => denied ? { error: { code: -32002, message: 'Access denied' } } : null);
+	await refused.open(lab, 'status', 'overview');
+	await refused.says('Healthy', '.sm-title');
+	denied = true;
+	await refused.says('Not permitted', '.sm-title');
+	await refused.says('Log in again if its rights were changed.', '.sm-glance');
+	await nothingBelow(refused);
+	await refused.picture('refused');
+	await refused.close();
 });
 
 test('after a restart of the bus the page goes on', async () => {

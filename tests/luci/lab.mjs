@@ -49,6 +49,11 @@ export class Lab {
 		return this.page.hash.split(':')[1];
 	}
 
+	/* rpcd's uci, for the settings of the agent. */
+	uci(method, args) {
+		return this.call(this.root, 'uci', method, { config: 'socketman', section: 'main', ...args });
+	}
+
 	/* Waits until the lab has said this. */
 	async hears(words, from = 0) {
 		const end = Date.now() + DEADLINE;

@@ -212,6 +212,74 @@ test('a part that the page knows nothing of gets a card of what it tells', async
 	await tab.close();
 });
 
+test('a slip on a page fails the test, however short it is seen', async () => {
+	const tab = await browser.tab();
+
+	await tab.open(lab, 'status', 'overview');
+	await tab.page.evaluate(() => {
+		const place = document.querySelector('#view');
+		const slips = [ [ 'p', 'for undefined' ], [ 'b', '[object Object]' ], [ 'i', 'null s' ], [ 'u', 'NaN%' ] ];
+
+		for (const [ tag, text ] of slips) {
+			const node = document.createElement(tag);
+
+			node.append(text);
+			place.append(node);
+			node.remove();
+		}
+
+		place.setAttribute('title', 'M0,NaN');
+	});
+	assert.deepEqual(tab.complaints.splice(0), [ 'p: for undefined', 'b: [object Object]', 'i: null s', 'u: NaN%', 'div: title="M0,NaN"' ]
+		.map((words) => `a slip in ${words}`));
+	await tab.close();
+});
+
+test('a look at the pages writes nothing', async () => {
+	const tab = await browser.tab();
+
+	for (const view of VIEWS)
+		await tab.open(lab, 'root', view);
+
+	const getters = /^(socketman (status|stats|history|jobs|config)|session (login|access)|uci (get|changes))$/;
+
+	assert.deepEqual(tab.calls.filter((call) => !getters.test(call)), []);
+	await tab.close();
+});
+
+test('the history is asked for once a minute, and the report when there is a new one', async () => {
+	const tab = await browser.tab();
+	const count = (method) => tab.calls.filter((call) => call == `socketman ${method}`).length;
+	let seq = 7;
+
+	await tab.page.clock.install();
+	await tab.change((method, { result }) => {
+		if (method == 'status')
+			Object.assign(result[1], { seq, uptime: 1000 });
+	});
+	await tab.open(lab, 'status', 'overview');
+	assert.deepEqual([ 'status', 'stats', 'history' ].map(count), [ 1, 1, 1 ]);
+
+	/* 65 s; a new report comes after 20 s. */
+	for (let polls = 1; polls <= 13; polls++) {
+		if (polls == 4)
+			seq++;
+
+		await tab.page.clock.runFor(5000);
+
+		/* A poll is left out while the one before is not done. */
+		while (count('status') <= polls)
+			await tab.page.clock.runFor(1);
+
+		await tab.atRest();
+		await tab.page.clock.runFor(1);
+		await tab.atRest();
+	}
+
+	assert.deepEqual([ 'status', 'stats', 'history' ].map(count), [ 14, 2, 2 ]);
+	await tab.close();
+});
+
 test('the picture of the README', async () => {
 	await stations(9);
 

@@ -9,6 +9,7 @@ use super::bus::{Answer, Bus};
 use super::running::{config, start, start_with};
 use super::samples::{json, Router};
 use crate::config::Config;
+use crate::ubus::blobmsg::Value;
 
 #[tokio::test(start_paused = true)]
 async fn a_report_is_collected_at_once_and_then_every_monitor() {
@@ -22,9 +23,11 @@ async fn a_report_is_collected_at_once_and_then_every_monitor() {
     assert_eq!((facts.radios, facts.stations), (2, 5));
     assert_eq!(facts.sources.missing, [""; 0]);
     assert_eq!(collector.newest.borrow().as_deref(), Some(&*report));
+    assert_eq!(facts.seq, 1);
 
-    for at in [15, 30, 45] {
-        collector.next().await;
+    for (seq, at) in [(2, 15), (3, 30), (4, 45)] {
+        let (_, facts) = collector.next().await;
+        assert_eq!(facts.seq, seq);
         let passed = started.elapsed();
         let due = Duration::from_secs(at);
         assert!(
@@ -42,6 +45,23 @@ async fn the_base_image_lacks_rpcd_and_says_so() {
     assert_eq!(facts.sources.missing, ["iwinfo", "luci-rpc getDHCPLeases"]);
     assert_eq!(report.ssids, router.report().ssids);
     assert_eq!(report.device.connected, Some(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_router_without_radios_misses_nobody_who_knows_of_wifi() {
+    let mut bus = Bus::of(&Router::v24_10());
+    bus.answers
+        .retain(|(path, _, _), _| !path.starts_with("hostapd.") && path != "iwinfo");
+    let no_radio = Value::Table(Vec::new()).to_members();
+    let bus = bus.with("network.wireless", "status", "", Answer::Data(no_radio));
+    let mut collector = start(Some(bus));
+    let (report, facts) = collector.next().await;
+    assert_eq!(facts.sources.missing, [""; 0]);
+    assert_eq!((facts.radios, facts.stations), (0, 1));
+    let history = collector.history.borrow().clone();
+    let lists = history.lists(Instant::now(), 0);
+    assert_eq!(lists.stations, [Some(1)], "who has a lease is in the graph");
+    assert_eq!(report.device.connected, None);
 }
 
 #[tokio::test(start_paused = true)]

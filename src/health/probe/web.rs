@@ -201,6 +201,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::closed::Closed;
 
     /// Answers one request with these bytes and says what was asked.
     async fn answered(answer: &str, body: &str) -> (Web, String) {
@@ -360,9 +361,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_connection_is_a_failure_and_an_empty_url_no_check() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        drop(listener);
+        let closed = Closed::new();
+        let url = format!("http://{}/", closed.address());
         let resolver = Resolver::system("lookup");
         let web = WebCheck::new(&url, "", &resolver).unwrap().ask().await;
         assert_eq!(web.result, WebResult::Failed);

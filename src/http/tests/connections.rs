@@ -1,6 +1,7 @@
 //! Kept connections and new ones.
 
 use super::*;
+use crate::closed::Closed;
 
 #[tokio::test]
 async fn a_connection_is_kept_for_the_next_request() {
@@ -116,9 +117,8 @@ async fn a_connection_with_nothing_to_do_ends() {
 
 #[tokio::test]
 async fn no_failure_tells_a_secret() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let place = listener.local_addr().unwrap();
-    drop(listener);
+    let closed = Closed::new();
+    let place = closed.address();
     for place in [
         place.to_string(),
         "name.invalid".to_owned(),
@@ -144,7 +144,7 @@ async fn no_failure_tells_a_secret() {
 #[tokio::test]
 async fn a_connection_that_is_refused_is_told_in_words() {
     let (listener, mut client, to) = site("", "/").await;
-    drop(listener);
+    let _closed = Closed::instead_of(listener);
     let error = in_time(send(&mut client, &to)).await.unwrap_err();
     let words = "cannot connect: connection refused; does a server listen on this port?";
     assert_eq!(error.to_string(), format!("{}: {words}", to.host()));

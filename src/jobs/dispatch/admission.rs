@@ -12,7 +12,7 @@ use crate::jobs::exec::Stop;
 use crate::jobs::ledger::{Full, Known};
 use crate::jobs::message::{self, Job, Kind, Rejected};
 use crate::jobs::outcome::{End, Outcome};
-use crate::jobs::recent::{Entry, Source, State};
+use crate::jobs::recent::{beginning, Entry, Source, State};
 use crate::jobs::{Decision, Request, Run, RunError};
 
 impl Jobs {
@@ -57,8 +57,10 @@ impl Jobs {
         let rejected = |reason: &str| RunError::Rejected(reason.to_string());
         let id = request.id.unwrap_or_else(made_up_id);
         message::check_id(&id).map_err(rejected)?;
-        message::check_msg(&request.msg).map_err(rejected)?;
+        let kind = Kind::of(&request.type_name);
+        message::check_msg(kind, &request.msg).map_err(rejected)?;
         message::check_type(&request.type_name).map_err(rejected)?;
+        message::check_timeout(request.timeout).map_err(rejected)?;
         let known = match self.ledger.known(&id) {
             Known::New => None,
             Known::Finished(outcome) => {
@@ -75,7 +77,7 @@ impl Jobs {
         }
         let job = Job {
             id: id.clone(),
-            kind: Kind::of(&request.type_name),
+            kind,
             type_name: request.type_name,
             msg: request.msg,
             timeout: request.timeout,
@@ -125,6 +127,7 @@ impl Jobs {
         self.recent.add(Entry {
             id: Arc::clone(&id),
             type_name: job.type_name.clone(),
+            command: beginning(&job.msg),
             source,
             started: None,
             outcome: None,

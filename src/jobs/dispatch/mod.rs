@@ -19,7 +19,7 @@ use super::exec::{self, Limits, Stop};
 use super::ledger::Ledger;
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::outcome::{End, Outcome};
-use super::recent::{Entry, Recent, Source, State};
+use super::recent::{beginning, Entry, Recent, Source, State};
 use super::{Change, Command, Decision, Detail, Facts, RunError};
 use crate::clock;
 use crate::config::Config;
@@ -93,6 +93,7 @@ impl Jobs {
         let (mut config_lives, mut handles_live) = (true, true);
         loop {
             self.start_queued();
+            self.count_queued();
             if closing.is_some() && self.is_settled() {
                 return;
             }
@@ -256,6 +257,7 @@ impl Jobs {
         let entry = Entry {
             id: id.into(),
             type_name: live.job.type_name.clone(),
+            command: beginning(&live.job.msg),
             source: live.source,
             started: None,
             outcome: None,
@@ -279,6 +281,14 @@ impl Jobs {
                 let _ = stop.send(Stop::Shutdown(grace / 2));
             }
         }
+    }
+
+    fn count_queued(&self) {
+        let queued = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
+        self.facts.send_if_modified(|facts| {
+            let was = std::mem::replace(&mut facts.queued, queued);
+            was != queued
+        });
     }
 
     fn count(&self, change: impl FnOnce(&mut Facts)) {

@@ -19,6 +19,11 @@ impl Queue {
         self.bytes + bytes <= QUEUE_MAX
     }
 
+    /// Jobs that wait.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     pub(super) fn push(&mut self, id: Arc<str>, bytes: usize) {
         self.bytes += bytes;
         self.ids.push_back((id, bytes));

@@ -114,14 +114,24 @@ pub fn check_id(id: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Checks a command that did not come in a payload.
-pub fn check_msg(msg: &str) -> Result<(), &'static str> {
-    if msg.len() > PAYLOAD_MAX {
+/// Checks the command of a job.
+pub fn check_msg(kind: Kind, msg: &str) -> Result<(), &'static str> {
+    if msg.is_empty() && kind.needs_msg() {
+        Err("meta.msg is empty")
+    } else if msg.len() > PAYLOAD_MAX {
         Err("msg is over 1 MiB")
     } else if msg.contains('\0') {
         Err("meta.msg has a NUL character")
     } else {
         Ok(())
+    }
+}
+
+/// Checks the time a job asks for.
+pub fn check_timeout(timeout: Option<Duration>) -> Result<(), &'static str> {
+    match timeout {
+        Some(timeout) if timeout < Duration::from_secs(1) => Err("meta.timeout is below 1 s"),
+        _ => Ok(()),
     }
 }
 
@@ -188,13 +198,15 @@ fn read_job(job: &Map<String, Value>) -> Result<Job, String> {
         None if kind.needs_msg() => return Err("meta.msg is missing".into()),
         None => String::new(),
     };
-    check_msg(&msg)?;
+    check_msg(kind, &msg)?;
+    let timeout = number(meta, "timeout", "meta.timeout")?.map(Duration::from_secs);
+    check_timeout(timeout)?;
     Ok(Job {
         id: id.clone(),
         msg,
         kind,
         type_name,
-        timeout: number(meta, "timeout", "meta.timeout")?.map(Duration::from_secs),
+        timeout,
         timestamp: number(job, "timestamp", "timestamp")?,
         expires: number(job, "expires", "expires")?,
         device: string(job, "device", "device")?,

@@ -87,6 +87,22 @@ fn json_that_is_no_job_is_rejected() {
     );
 }
 
+#[test]
+fn a_job_without_time_or_without_a_command_is_rejected() {
+    for (meta, reason) in [
+        (r#""msg":"""#, "meta.msg is empty"),
+        (r#""msg":"","type":"cancel""#, "meta.msg is empty"),
+        (r#""msg":"true","timeout":0"#, "meta.timeout is below 1 s"),
+        (
+            r#""msg":"true","timeout":-5"#,
+            "meta.timeout is not a whole number from 0 on",
+        ),
+    ] {
+        let (id, why) = rejected(&format!(r#"{{"id":"a","meta":{{{meta}}}}}"#));
+        assert_eq!((id.as_deref(), why.as_str()), (Some("a"), reason));
+    }
+}
+
 // Row 9: nobody learned about these.
 #[test]
 fn what_is_not_json_is_rejected_with_a_reason() {
@@ -214,7 +230,7 @@ proptest::proptest! {
         let at = at % payload.len();
         payload[at] = byte;
         if let Ok(job) = parse(&payload) {
-            assert!(check_id(&job.id).is_ok() && check_msg(&job.msg).is_ok());
+            assert!(check_id(&job.id).is_ok() && check_msg(job.kind, &job.msg).is_ok());
         }
     }
 }

@@ -55,8 +55,43 @@ async fn a_local_job_that_is_none_is_refused_with_its_reason() {
             },
             "meta.msg has a NUL character",
         ),
+        (Request::default(), "meta.msg is empty"),
+        (
+            Request {
+                msg: "true".into(),
+                timeout: Some(Duration::ZERO),
+                ..Request::default()
+            },
+            "meta.timeout is below 1 s",
+        ),
     ] {
         let error = rig.handle.run(request).await.unwrap_err();
         assert_eq!(error.to_string(), reason);
     }
+}
+
+#[tokio::test]
+async fn a_job_shows_the_beginning_of_its_command_and_one_that_waits_is_counted() {
+    let one_at_a_time = Config {
+        job_workers: 1,
+        ..config()
+    };
+    let rig = Rig::with(one_at_a_time, Duration::from_secs(4));
+    let mut first = rig.local("sleep 60").await;
+    let long = format!("# {}", "é".repeat(150));
+    let second = rig.local(&long).await;
+    let mut facts = rig.handle.facts();
+    let both = facts.wait_for(|facts| facts.queued == 1 && facts.running == 1);
+    timeout(DEADLINE, both).await.unwrap().unwrap();
+    let detail = rig.handle.job(&second.id).await.unwrap().unwrap();
+    assert_eq!(detail.command, format!("# {}…", "é".repeat(99)));
+    let cancel = Request {
+        msg: first.id.clone(),
+        type_name: "cancel".into(),
+        ..Request::default()
+    };
+    rig.handle.run(cancel).await.unwrap();
+    ended(&mut first).await;
+    let none = facts.wait_for(|facts| facts.queued == 0 && facts.running == 0);
+    timeout(DEADLINE, none).await.unwrap().unwrap();
 }

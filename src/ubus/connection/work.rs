@@ -1,5 +1,6 @@
 //! What handles ask for goes to the protocol, and what that says is done.
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use super::users::offer;
@@ -127,13 +128,17 @@ impl Connection {
                 }
                 Output::Request(token, incoming) => {
                     let ticket = incoming.ticket;
-                    let taken = self
-                        .users
-                        .objects
-                        .get(&token)
-                        .is_some_and(|(requests, _)| requests.try_send(incoming).is_ok());
-                    if !taken {
-                        self.protocol.finish(ticket, Status::NO_MEMORY);
+                    let refused = match self.users.objects.get(&token) {
+                        Some((requests, _)) => match requests.try_send(incoming) {
+                            Ok(()) => None,
+                            Err(TrySendError::Full(_)) => Some(Status::TIMEOUT),
+                            Err(TrySendError::Closed(_)) => Some(Status::NOT_FOUND),
+                        },
+                        // Its owner has just taken the object back.
+                        None => Some(Status::NOT_FOUND),
+                    };
+                    if let Some(status) = refused {
+                        self.protocol.finish(ticket, status);
                     }
                 }
                 Output::Subscribers(token, active) => {

@@ -1,6 +1,7 @@
 //! What tests/package/build makes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -143,7 +144,8 @@ fn control_tells_opkg_name_version_needs_and_size() {
     assert_eq!(ipk.field("Depends"), "libc, ca-bundle");
     assert_eq!(ipk.field("Architecture"), "x86_64");
     assert_eq!(ipk.field("License"), "GPL-2.0-or-later");
-    assert_eq!(ipk.field("Section"), "net");
+    assert_eq!(ipk.field("Section"), "admin");
+    assert!(ipk.field("URL").starts_with("https://"));
     assert_eq!(ipk.field("Installed-Size"), ipk.data_size.to_string());
     assert!(ipk.field("Maintainer").contains('@'));
     let control = ipk.control("control");
@@ -183,11 +185,48 @@ fn the_page_is_a_package_of_its_own_for_every_processor() {
 #[test]
 fn package_and_crate_have_one_version() {
     let version = line_after("Cargo.toml", "version = ");
-    for makefile in ["Makefile", "luci-app-socketman/Makefile"] {
-        if Path::new(TOP).join(makefile).is_file() {
-            let packaged = line_after(makefile, "PKG_VERSION:=");
-            assert_eq!(version, format!("\"{packaged}\""), "{makefile}");
-        }
+    let packaged = line_after("Makefile", "PKG_VERSION:=");
+    assert_eq!(version, format!("\"{packaged}\""));
+}
+
+#[test]
+fn the_makefiles_say_what_reviewers_of_the_feeds_look_for_and_no_more() {
+    let agents = fs::read_to_string(Path::new(TOP).join("Makefile")).unwrap();
+    assert!(agents.contains("\n  URL:=https://"));
+    let pages = fs::read_to_string(Path::new(TOP).join("luci-app-socketman/Makefile")).unwrap();
+    for (makefile, text) in [
+        ("Makefile", &agents),
+        ("luci-app-socketman/Makefile", &pages),
+    ] {
+        assert!(text.contains("\nPKG_MAINTAINER:="), "{makefile}");
+        assert!(text.contains("\nPKG_LICENSE:="), "{makefile}");
+    }
+    // luci.mk knows better: by the last commit, and by whether there is something to compile.
+    for known in ["PKG_VERSION", "PKG_RELEASE", "LUCI_PKGARCH"] {
+        assert!(!pages.contains(known), "{known}");
+    }
+}
+
+#[test]
+fn the_test_of_the_package_wants_the_version_that_was_packaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("socketman");
+    fs::write(&program, "#!/bin/sh\necho 'socketman 1.2.3'\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    for (package, version, passes) in [
+        ("socketman", "1.2.3", true),
+        ("socketman", "1.2.4", false),
+        ("socketman", "1.2", false),
+        ("luci-app-socketman", "26.001.00000~0000000", true),
+    ] {
+        let output = Command::new("sh")
+            .arg(Path::new(TOP).join("test.sh"))
+            .args([package, version])
+            .env("PATH", &path)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.success(), passes, "{package} {version}");
     }
 }
 

@@ -97,10 +97,11 @@ fn a_reload_tells_procd_the_same_so_that_it_sends_the_signal() {
 }
 
 #[test]
-fn it_starts_with_the_device_before_the_network_is_up_and_stops_when_told() {
+fn it_starts_before_the_network_is_up_and_stops_before_it_is_gone_and_when_told() {
     let device = device(&with_options("\toption enabled '1'\n"));
     device.sh("/etc/init.d/socketman enable");
-    assert_eq!(device.sh("ls /etc/rc.d"), "S20socketman\n");
+    // netifd has K90.
+    assert_eq!(device.sh("ls /etc/rc.d"), "K10socketman\nS20socketman\n");
     device.sh("/etc/init.d/socketman stop");
     assert_eq!(device.procd(), ["'stop' 'socketman'"]);
 }

@@ -49,7 +49,7 @@ fn installed_everything_is_in_its_place_and_nothing_runs_yet() {
         assert_eq!(device.mode(path), entry.mode, "{path}");
     }
     assert_eq!(device.mode("/etc/socketman"), 0o700);
-    assert_eq!(device.sh("ls /etc/rc.d"), "S20socketman\n");
+    assert_eq!(device.sh("ls /etc/rc.d"), "K10socketman\nS20socketman\n");
     let told = device.procd();
     assert_eq!(told[0], "'service' 'socketman'");
     assert!(!told.iter().any(|call| call == "'instance'"), "{told:?}");

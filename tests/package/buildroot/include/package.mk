@@ -2,7 +2,7 @@
 # and described in its CONTROL/.
 
 PKGARCH?=$(ARCH_PACKAGES)
-VERSION:=$(if $(PKG_VERSION),$(PKG_VERSION)-r$(PKG_RELEASE))
+VERSION:=$(if $(PKG_VERSION),$(PKG_VERSION)-r$(PKG_RELEASE),$(PKG_SRC_VERSION))
 PKG_BUILD_DIR:=$(BUILD_DIR)/$(PKG_NAME)
 PKG_INSTALL_DIR:=$(PKG_BUILD_DIR)/ipkg-install
 
@@ -57,6 +57,7 @@ package-$(1): compiled
 		$(if $(PKG_LICENSE_FILES),echo 'LicenseFiles: $(PKG_LICENSE_FILES)';) \
 		echo 'Section: $(SECTION)'; \
 		echo "SourceDateEpoch: $$$$SOURCE_DATE_EPOCH"; \
+		$(if $(URL),echo 'URL: $(URL)';) \
 		$(if $(PKG_MAINTAINER),echo 'Maintainer: $(PKG_MAINTAINER)';) \
 		echo 'Architecture: $(PKGARCH)'; \
 		echo 'Installed-Size: 0'; \

@@ -7,10 +7,10 @@ function card(title, level, headline, lines) {
 	return E('div', { 'class': 'sm-card sm-%s'.format(level) }, [
 		E('h4', [ title ]),
 		headline ? E('p', { 'class': 'sm-headline' }, [ words.foreign(headline) ]) : '',
-		E('dl', lines.filter(([ , value ]) => (value ?? '') !== '').flatMap(([ label, value ]) => [
+		E('dl', lines.filter(([ , value ]) => (value ?? '') !== '').map(([ label, value ]) => E('div', [
 			E('dt', [ label ]),
 			E('dd', [ words.foreign(value) ])
-		]))
+		])))
 	]);
 }
 
@@ -41,8 +41,8 @@ function server(title, { host, last_ok: at, last_error: why, next_attempt: next 
 
 function queue({ spool, now }) {
 	return card(_('Queue'), spool.last_error || spool.dropped ? 'warn' : 'none',
-		spool.reports == 1 ? _('1 report waits') : _('%d reports wait').format(spool.reports), [
-			[ _('Size'), words.bytes(spool.bytes) ],
+		spool.reports ? N_(spool.reports, '%d report waits', '%d reports wait').format(spool.reports) : _('Empty'), [
+			[ _('Size'), spool.reports ? words.bytes(spool.bytes) : '' ],
 			[ _('Oldest'), spool.oldest && words.ago(spool.oldest, now) ],
 			[ _('Why'), spool.last_error ],
 			[ _('Thinned'), spool.thinned || '' ],
@@ -52,7 +52,8 @@ function queue({ spool, now }) {
 }
 
 function jobs({ jobs }) {
-	return card(_('Jobs'), 'none', jobs.running ? _('%d running').format(jobs.running) : _('None running'), [
+	return card(_('Jobs'), 'none', jobs.running ? N_(jobs.running, '%d is running', '%d are running').format(jobs.running) : _('None running'), [
+		[ _('Waiting'), jobs.queued || '' ],
 		[ _('Done'), jobs.done ],
 		[ _('Failed'), jobs.failed ],
 		[ _('Rejected'), jobs.rejected ],
@@ -68,7 +69,11 @@ function part(name, facts) {
 function device(status) {
 	return card(_('Device'), 'none', status.mac, [
 		[ _('Agent'), '%s, %s'.format(status.version, words.span(status.uptime)) ],
-		[ _('Radios'), status.radios ],
+		/* Before the first collection nobody knows. */
+		...(status.seq === 0 ? [] : [
+			[ _('Radios'), status.radios || _('none') ],
+			[ status.radios ? _('Stations') : _('Leases'), status.stations ]
+		]),
 		[ _('Unexpected ends'), status.starts?.count || '' ],
 		[ _('Starts'), status.starts?.error ],
 		[ _('Not available'), status.sources?.missing.join(', ') ]
@@ -79,7 +84,9 @@ function settings({ config }) {
 	const { errors, warnings } = config;
 
 	return card(_('Settings'), errors.length ? 'warn' : 'none',
-		errors.length ? _('Errors: %d').format(errors.length) : _('Warnings: %d').format(warnings.length),
+		errors.length
+			? N_(errors.length, '%d error', '%d errors').format(errors.length)
+			: N_(warnings.length, '%d warning', '%d warnings').format(warnings.length),
 		errors.map((error) => [ _('Not used'), words.problem(error) ])
 			.concat(warnings.map((warning) => [ _('Note'), words.problem(warning) ])));
 }

@@ -11,17 +11,15 @@ const range = (min, max) => 'and(uinteger,range(%d,%d))'.format(min, max);
 return baseclass.extend({
 	TABS: [
 		[ 'general', _('General'), [
-			[ 'enabled', 'switch', _('Enabled'), '0', '', _('Start the agent with the device.') ],
-			[ 'mac', 'text', _('Identity'), '', 'mac', _('MAC address in topics and reports. Without, it is found by itself.') ],
+			[ 'enabled', 'switch', _('Enabled'), '0', '', _('Run the agent.') ],
+			[ 'mac', 'text', _('Identity'), '', 'mac', _('In topics and reports; found by itself if empty.') ],
 			[ 'mac_file', 'path', _('File with the identity'), '/etc/mac' ],
 			[ 'config', 'path', _('Settings file'), '/etc/socketman/config.json', '', _('Where settings come from that are not here.') ],
-			[ 'state_dir', 'path', _('Directory of what survives'), '/etc/socketman/state' ],
-			[ 'init_url', 'secret', _('Provisioning server'), '', 'url' ],
-			[ 'init_token', 'secret', _('Its token') ],
+			[ 'state_dir', 'path', _('State directory'), '/etc/socketman/state' ],
 			[ 'debug', 'flag', _('Log in detail'), '0' ]
 		] ],
 		[ 'broker', _('Broker'), [
-			[ 'mqtt_host', 'text', _('Broker'), '', 'host', _('MQTT broker. Without one there is no MQTT.') ],
+			[ 'mqtt_host', 'text', _('Broker'), '', 'host', _('Empty: no MQTT.') ],
 			[ 'port', 'text', _('Port'), _('1883, or 8883 with TLS'), 'port' ],
 			[ 'username', 'text', _('User name') ],
 			[ 'password', 'secret', _('Password') ],
@@ -31,23 +29,23 @@ return baseclass.extend({
 			[ 'cacrt', 'path', _('CA certificates'), '', '', _('In place of those of the system; or the certificate of the broker itself (PEM).') ],
 			[ 'tls_cert', 'path', _('Client certificate'), '', '', _('Needs its private key (PEM).') ],
 			[ 'tls_key', 'secret', _('Private key'), '', 'path', _('File with the key of the client certificate (PEM).') ],
-			[ 'qos', 'choice', _('QoS'), '0', [ '0', '1', '2' ], _('Of status and ping. Jobs and results always have 1.') ],
+			[ 'qos', 'choice', _('QoS'), '0', [ '0', '1', '2' ], _('Of status and ping; jobs and results have 1.') ],
 			[ 'keepalive', 'text', _('Keepalive, s'), '30', range(5, 3600) ],
 			[ 'no_ping', 'flag', _('No presence message'), '0' ],
 			[ 'ping_interval', 'text', _('Presence message every, s'), '180', range(30, 86400) ],
 			[ 'disable_mqtt', 'flag', _('No MQTT'), '0' ]
 		] ],
 		[ 'server', _('Server'), [
-			[ 'stats_url', 'url', _('Statistics'), '', '', _('Where reports are posted. Without it, nowhere.') ],
-			[ 'backup_stats_url', 'url', _('Statistics, in reserve'), '', '', _('Used while the first fails.') ],
-			[ 'api_url', 'url', _('API') ],
+			[ 'stats_url', 'url', _('Statistics URL'), '', '', _('Takes reports.') ],
+			[ 'backup_stats_url', 'url', _('Backup statistics URL'), '', '', _('Used while the first fails.') ],
+			[ 'api_url', 'url', _('API URL') ],
 			[ 'rest', 'flag', _('Results over HTTP'), '0', '', _('Results of jobs and presence messages go to the API.') ],
-			[ 'token', 'secret', _('Token'), '', '', _('Sent with every request.') ],
-			[ 'api_auth', 'choice', _('Token is sent'), 'query', [ 'query', 'bearer' ], _('In the query, or as an Authorization header.') ],
+			[ 'token', 'secret', _('Token') ],
+			[ 'api_auth', 'choice', _('Token is sent'), 'query', [ 'query', 'bearer' ] ],
 			[ 'insecure', 'flag', _('Do not verify the server'), '0', '', _('Whoever is on the path can then read and change everything.') ],
 			[ 'upload_format', 'choice', _('Format'), 'multipart', [ 'multipart', 'ndjson' ] ],
 			[ 'no_cache', 'flag', _('Keep nothing'), '0', '', _('Post each report at once. What is not accepted is lost.') ],
-			[ 'spread', 'text', _('Spread, s'), '10', range(0, 600), _('The first attempt waits up to this long, so that not all devices come at once.') ]
+			[ 'spread', 'text', _('Spread, s'), '10', range(0, 600), _('The first attempt waits up to this long.') ]
 		] ],
 		[ 'reports', _('Reports'), [
 			[ 'monitor', 'text', _('Collect every, s'), '15', range(15, 150) ],
@@ -57,28 +55,21 @@ return baseclass.extend({
 			[ 'survey_interval', 'text', _('Look for them every, s'), '3600', range(60, 86400) ],
 			[ 'spool_dir', 'path', _('Queue'), '/var/run/socketman/spool', '', _('Directory in RAM.') ],
 			[ 'spool_max', 'text', _('Size of the queue, bytes'), '1048576', range(16384, 268435456) ],
-			[ 'archive_dir', 'path', _('Archive'), '', '', _('Directory on flash for long outages. Without, none.') ],
+			[ 'archive_dir', 'path', _('Archive'), '', '', _('Directory on flash for long outages.') ],
 			[ 'archive_max', 'text', _('Size of the archive, bytes'), '2097152', range(65536, 1073741824) ],
-			[ 'archive_daily', 'text', _('Written a day at most, bytes'), '1048576', range(65536, 1073741824) ]
+			[ 'archive_daily', 'text', _('Archive writes a day, bytes'), '1048576', range(65536, 1073741824) ]
 		] ],
 		[ 'health', _('Health'), [
-			[ 'health_url', 'text', _('Host to reach'), 'one.one.one.one', '', _('Its name is resolved and its port connected to.') ],
-			[ 'health_port', 'text', _('Its port'), '53', 'port' ],
-			[ 'web_url', 'url', _('Web check'), 'http://connectivitycheck.gstatic.com/generate_204', '', _('204 is wanted, or 200 with the beginning below.') ],
-			[ 'web_body', 'text', _('Beginning of the page') ],
-			[ 'recover', 'choice', _('Recovery may go as far as'), 'full', [ 'full', 'interface', 'none' ] ],
-			[ 'reboot', 'text', _('Reboot after, s offline'), '600', range(0, 604800), _('0 is never.') ],
-			[ 'rollback_timeout', 'text', _('Trial of a network change, s'), '120', range(30, 600) ]
+			[ 'health_url', 'text', _('Host to reach'), 'one.one.one.one', '', _('Its name is resolved, its port connected to.') ],
+			[ 'health_port', 'text', _('Port to reach'), '53', 'port' ],
+			[ 'web_url', 'url', _('Web check'), 'http://connectivitycheck.gstatic.com/generate_204', '', _('204 is wanted, or 200 and a page that begins as below.') ],
+			[ 'web_body', 'text', _('Page begins with') ]
 		] ],
 		[ 'jobs', _('Jobs'), [
-			[ 'web_jobs', 'flag', _('Jobs from this page'), '1', '', _('Never while there are public keys.') ],
-			[ 'job_pubkey', 'list', _('Public keys'), '', '', _('With keys, only jobs signed with one of them run (Ed25519, base64).') ],
+			[ 'web_jobs', 'flag', _('Jobs from this page'), '1' ],
 			[ 'job_timeout', 'text', _('Time a job has, s'), '300', range(1, 86400) ],
 			[ 'job_output_max', 'text', _('Output kept of a job, bytes'), '65536', range(0, 1048576) ],
-			[ 'job_workers', 'text', _('Jobs at once'), '2', range(1, 8) ],
-			[ 'api_commands', 'flag', _('Run commands from the API'), '0', '', _('Never while there are public keys.') ],
-			[ 'boot_url', 'secret', _('Address called after a start'), '', 'url' ],
-			[ 'boot_cmd', 'secret', _('Command run after a start') ]
+			[ 'job_workers', 'text', _('Jobs at once'), '2', range(1, 8) ]
 		] ]
 	]
 });

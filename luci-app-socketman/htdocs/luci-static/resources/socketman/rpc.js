@@ -1,6 +1,7 @@
 'use strict';
 'require baseclass';
 'require rpc';
+'require uci';
 
 const call = (method, params) => rpc.declare({ object: 'socketman', method, params, reject: true });
 
@@ -45,18 +46,33 @@ return baseclass.extend({
 		return L.resolveDefault(callAccess('ubus', 'socketman', method), false);
 	},
 
+	/* Whether the settings let the agent start; null for a session that may not read them. */
+	enabled() {
+		return this.may('config').then((may) => {
+			if (!may)
+				return null;
+
+			/* As they are now. */
+			uci.unload('socketman');
+
+			return uci.load('socketman').then(() => /^(1|on|true|yes|enabled)$/.test(uci.get('socketman', 'main', 'enabled')));
+		}).catch(() => null);
+	},
+
+	/* Nobody offers the object. */
+	isGone: (err) => /error -32000|ubus code 4/.test(err?.message),
+
+	isRefused: (err) => /error -32002|ubus code 6/.test(err?.message),
+
 	/* What went wrong with a call, for people. */
 	reason(err) {
 		const message = `${err?.message ?? err}`;
 
-		if (/error -32000|ubus code 4/.test(message))
+		if (this.isGone(err))
 			return _('The agent is not running.');
 
-		if (/error -32002|ubus code 6/.test(message))
+		if (this.isRefused(err))
 			return _('Permission denied.');
-
-		if (/ubus code 3/.test(message))
-			return _('The agent that runs does not know how to do this.');
 
 		return message;
 	}

@@ -3,33 +3,11 @@
 'require ui';
 'require socketman.rpc as api';
 
-/* Types of a job: the name the agent knows, what it is called here, and what to ask before it runs. */
+/* Types of a job: the name the agent knows, and what it is called here. */
 const TYPES = [
 	[ '', _('Command') ],
-	[ 'network', _('Network change'), _('A network change can cut off this device.') ],
-	[ 'reboot', _('Reboot'), _('Everybody who uses this device is disconnected.') ],
 	[ 'cancel', _('Cancel a job') ]
 ];
-
-const isBare = (type) => type == 'reboot';
-
-function confirmed(title, question) {
-	return new Promise((resolve) => {
-		const answer = (yes) => () => {
-			ui.hideModal();
-			resolve(yes);
-		};
-
-		ui.showModal(title, [
-			E('p', [ question ]),
-			E('div', { 'class': 'right' }, [
-				E('button', { 'class': 'btn', 'click': answer(false) }, [ _('Cancel') ]),
-				' ',
-				E('button', { 'class': 'btn cbi-button-negative', 'click': answer(true) }, [ title ])
-			])
-		]);
-	});
-}
 
 function refused(reason) {
 	ui.addNotification(_('The job does not run'), E('p', [ reason ]), 'error');
@@ -45,7 +23,7 @@ return baseclass.extend({
 			'spellcheck': 'false',
 			'placeholder': 'logread | tail -n 20'
 		});
-		this.type = E('select', { 'class': 'cbi-input-select', 'change': () => this.adapt() },
+		this.type = E('select', { 'class': 'cbi-input-select' },
 			TYPES.map(([ name, title ]) => E('option', { 'value': name }, [ title ])));
 		this.timeout = E('input', { 'class': 'cbi-input-text', 'type': 'number', 'min': 1, 'max': 86400 });
 		this.run = E('button', {
@@ -64,27 +42,17 @@ return baseclass.extend({
 		]);
 	},
 
-	adapt() {
-		this.msg.disabled = isBare(this.type.value);
-	},
-
 	start() {
-		const [ type, title, question ] = TYPES[this.type.selectedIndex];
-		const msg = isBare(type) ? '' : this.msg.value;
-		const timeout = parseInt(this.timeout.value, 10) || undefined;
+		const msg = this.msg.value;
 
-		if (!isBare(type) && !msg.trim())
+		if (!msg.trim())
 			return refused(_('There is no command.'));
 
-		return (question ? confirmed(title, question) : Promise.resolve(true)).then((yes) => {
-			if (!yes)
-				return;
-
-			return api.runJob(msg, type, timeout, false).then(
-				(job) => job.id == null ? refused(job.reason) : this.ran(job.id),
-				(err) => refused(/ubus code 6/.test(err.message)
-					? _('This device takes no jobs from the web (option web_jobs).')
-					: api.reason(err)));
-		});
+		return api.runJob(msg, this.type.value, parseInt(this.timeout.value, 10) || undefined, false).then(
+			/* The next one need not wait for this one's end. */
+			(job) => void (job.id == null ? refused(job.reason) : this.ran(job.id)),
+			(err) => refused(api.isRefused(err)
+				? _('This device takes no jobs from the web (option web_jobs).')
+				: api.reason(err)));
 	}
 });

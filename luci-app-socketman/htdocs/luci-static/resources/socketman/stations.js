@@ -63,7 +63,7 @@ return baseclass.extend({
 					'type': 'text',
 					'class': 'cbi-input-text',
 					'placeholder': _('Filter'),
-					'aria-label': _('Filter stations by any column'),
+					'aria-label': _('Filter stations'),
 					'input': (ev) => {
 						this.words = ev.target.value.toLowerCase();
 						this.filter();

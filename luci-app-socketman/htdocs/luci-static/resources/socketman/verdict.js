@@ -1,5 +1,6 @@
 'use strict';
 'require baseclass';
+'require socketman.rpc as api';
 'require socketman.words as words';
 
 /* The sentences that say what failed in a probe. */
@@ -31,8 +32,9 @@ function troubles(status) {
 	const said = [];
 
 	if (starts?.held_until > status.now)
-		said.push(_('the agent ended unexpectedly %d times; it leaves broker and server alone for %s')
-			.format(starts.count, words.span(starts.held_until - status.now)));
+		said.push(N_(starts.count,
+			'the agent ended unexpectedly %d time; it leaves broker and server alone for %s',
+			'the agent ended unexpectedly %d times; it leaves broker and server alone for %s').format(starts.count, words.span(starts.held_until - status.now)));
 
 	if (mqtt?.host && !mqtt.connected)
 		said.push(_('no connection to the broker: %s').format(mqtt.last_error ?? _('not tried yet')));
@@ -53,7 +55,7 @@ function troubles(status) {
 		said.push(_('a check failed or was slow'));
 
 	if (config?.errors?.length)
-		said.push(_('settings with errors: %d').format(config.errors.length));
+		said.push(N_(config.errors.length, '%d setting has an error', '%d settings have errors').format(config.errors.length));
 
 	return said;
 }
@@ -76,7 +78,28 @@ function plans(status) {
 	return said;
 }
 
+/* An agent that is younger has not had the time to know anything, s. */
+const YOUNG = 60;
+
 return baseclass.extend({
+	/* Why there is no status, in the form of judge(); enabled as of rpc.js. setUp: the settings are the way on. */
+	absent(err, enabled) {
+		const is = (level, title, why, advice) => ({ level, title, why: why ? [ why ] : [], advice, setUp: enabled === false });
+
+		if (api.isRefused(err))
+			return is('warn', _('Not permitted'), _('This login may not see it.'), _('Log in again if its rights were changed.'));
+
+		if (!api.isGone(err))
+			return is('bad', _('The agent does not answer'), api.reason(err));
+
+		if (enabled === false)
+			return is('none', _('Switched off'), _('Nothing runs until it is enabled.'), _('Enter in the settings where it reports to, and enable it.'));
+
+		return is('bad', _('The agent is not running'), '', enabled
+			? _('Start it under System, Startup. The system log says why it ended.')
+			: _('It is switched off, was stopped or has failed.'));
+	},
+
 	/* Healthy? If not, why, and what next: { level, title, since, why, next, advice }. */
 	judge(status) {
 		const { health, now } = status;
@@ -86,7 +109,9 @@ return baseclass.extend({
 		const next = plans(status);
 
 		if (health.verdict == null)
-			return { level: 'unknown', title: _('Not known yet'), since: '', why: probe, next };
+			return status.uptime < YOUNG
+				? { level: 'unknown', title: _('Starting'), why: [ _('the first check is under way') ].concat(probe), next }
+				: { level: 'unknown', title: _('Not known yet'), why: probe, next };
 
 		if (health.verdict != 'ok')
 			return {

@@ -7,7 +7,6 @@ const VERDICTS = {
 	no_carrier: [ _('the uplink has no link'), _('Check the cable and what is at its other end.') ],
 	no_address: [ _('the uplink has no address'), _('Check protocol and password of the WAN interface.') ],
 	no_route: [ _('there is no default route'), _('Check the gateway of the WAN interface.') ],
-	gateway_dead: [ _('the gateway does not answer'), _('Check the modem or router before this device.') ],
 	dns_dead: [ _('names cannot be resolved'), _('Check the DNS servers of the WAN interface.') ],
 	dns_hijacked: [ _('the resolver gives false addresses'), _('Use other DNS servers.') ],
 	captive_portal: [ _('a login page answers for the web'), _('Log in there.') ],

@@ -16,6 +16,10 @@ L.classes.uci = {
 		});
 	},
 
+	unload(config) {
+		delete this.values[config];
+	},
+
 	get(config, section, option) {
 		const found = this.values[config]?.[section];
 
@@ -68,7 +72,7 @@ L.classes.uci = {
 };
 
 L.classes.form = (() => {
-	const { uci } = L.classes;
+	const { uci, ui } = L.classes;
 
 	class Value {
 		constructor(map, section, name, title, description) {
@@ -168,8 +172,8 @@ L.classes.form = (() => {
 	}
 
 	class NamedSection {
-		constructor(map, name) {
-			Object.assign(this, { map, section: name, tabs: [], options: [] });
+		constructor(map, name, type) {
+			Object.assign(this, { map, section: name, type, tabs: [], options: [] });
 		}
 
 		tab(name, title) {
@@ -190,6 +194,19 @@ L.classes.form = (() => {
 		}
 
 		render() {
+			const { config } = this.map;
+
+			/* A section that is not there is made when somebody asks for it. */
+			if (!uci.get(config, this.section))
+				return Promise.resolve(E('div', { 'class': 'cbi-section' }, this.addremove ? [ E('button', {
+					'class': 'btn cbi-button cbi-button-add',
+					'click': ui.createHandlerFn(this, () => {
+						uci.add(config, this.type, this.section);
+
+						return this.map.save(true);
+					})
+				}, [ 'Add' ]) ] : []));
+
 			return Promise.all(this.options.map((option) => option.render(this.section))).then((nodes) => {
 				const of = (tab) => nodes.filter((_node, i) => this.options[i].tab === tab);
 
@@ -221,14 +238,16 @@ L.classes.form = (() => {
 			]));
 		}
 
-		save() {
+		/* Sends what the fields say, and shows them anew if something became of it. */
+		save(anew) {
 			return Promise.resolve().then(() => {
 				for (const section of this.sections)
 					for (const option of section.options)
-						option.parse(section.section);
+						if (option.node)
+							option.parse(section.section);
 
 				return uci.save();
-			});
+			}).then(() => anew ? window.location.reload() : null);
 		}
 	}
 

@@ -29,6 +29,8 @@ String.prototype.format = function(...args) {
 
 const _ = (text) => text;
 
+const N_ = (n, one, many) => n == 1 ? one : many;
+
 /* Classes whose instances are made by L.require. */
 const baseclass = class {
 	static extend(properties) {
@@ -287,6 +289,9 @@ const L = {
 
 	resource: (...path) => [ '/luci-static/resources', ...path ].join('/'),
 
+	/* LuCI's pages by their place in the menu. */
+	url: (place) => '/?view=%s'.format(place.replace(/^admin\/services\//, '')),
+
 	resolveDefault: (value, preset) => Promise.resolve(value).catch(() => preset),
 
 	/* null: not to be seen at all; false: to be read; true: to be used. */
@@ -312,7 +317,7 @@ const L = {
 				return Promise.all(wanted.map(([ , module ]) => this.require(module))).then((modules) => {
 					const names = wanted.map(([ , module, as ]) => as ?? module);
 
-					return new Function('L', 'E', '_', ...names, `${source}\n//# sourceURL=${name}.js`)(L, E, _, ...modules);
+					return new Function('L', 'E', '_', 'N_', ...names, `${source}\n//# sourceURL=${name}.js`)(L, E, _, N_, ...modules);
 				});
 			});
 	},

@@ -6,6 +6,11 @@ PKG_NAME:=$(LUCI_NAME)
 PKG_MAINTAINER?=$(LUCI_MAINTAINER)
 PKGARCH:=$(or $(LUCI_PKGARCH),all)
 
+# An app without a version of its own has that of its last commit: the day, the second of the day, and
+# the commit.
+PKG_SRC_VERSION:=$(shell set -- $$(git log -1 --format='%ct %h' --abbrev=7 -- . 2>/dev/null || echo 0 unknown); \
+	printf '%s.%05d~%s' "$$(date -u -d "@$$1" +%y.%j)" $$(($$1 % 86400)) "$$2")
+
 include $(INCLUDE_DIR)/package.mk
 
 define Package/$(LUCI_NAME)

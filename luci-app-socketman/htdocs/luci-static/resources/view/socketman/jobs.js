@@ -2,7 +2,6 @@
 'require view';
 'require poll';
 'require dom';
-'require ui';
 'require socketman.rpc as api';
 'require socketman.runbox as runbox';
 'require socketman.style as style';
@@ -34,34 +33,34 @@ function cells(job) {
 		job.started == null ? '' : words.time(job.started),
 		E('span', { 'class': 'sm-state sm-%s'.format(level) }, [ state ]),
 		job.duration_ms == null ? '' : words.milliseconds(job.duration_ms),
-		job.exit_code == null ? '' : '%d'.format(job.exit_code),
+		words.foreign(job.exit_code),
 		words.foreign(job.type || _('command')),
 		SOURCES[job.source] ?? '',
 		words.foreign(job.id)
 	];
 }
 
-function stream(title, text) {
+function stream(title, text, otherwise) {
 	return [
 		E('h5', [ title ]),
-		text ? E('pre', { 'tabindex': '0' }, [ text ]) : E('p', [ E('em', [ _('empty') ]) ])
+		text ? E('pre', { 'tabindex': '0' }, [ text ]) : E('p', [ E('em', [ otherwise ]) ])
 	];
 }
 
 function output(job) {
-	const notes = [];
+	const nothing = underWay(job) ? _('nothing yet') : _('empty');
+	const notes = [
+		job.reason && words.foreign(job.reason),
+		job.signal != null && _('Ended by signal %d.').format(job.signal),
+		job.truncated && _('There was more output than is kept.')
+	].filter(Boolean);
 
-	if (job.reason)
-		notes.push(words.foreign(job.reason));
-
-	if (job.signal != null)
-		notes.push(_('Ended by signal %d.').format(job.signal));
-
-	if (job.truncated)
-		notes.push(_('There was more output than is kept.'));
-
-	return notes.map((note) => E('p', [ note ]))
-		.concat(stream(_('Output'), job.output), stream(_('Errors'), job.stderr));
+	return [
+		...stream(_('Command'), job.command, _('none')),
+		...notes.map((note) => E('p', [ note ])),
+		...stream(_('Output'), job.output, nothing),
+		...stream(_('Errors'), job.stderr, nothing)
+	];
 }
 
 return view.extend({
@@ -102,7 +101,7 @@ return view.extend({
 
 	update({ jobs, err }) {
 		this.page.classList.toggle('sm-gone', !jobs);
-		dom.content(this.message, [ err ? api.reason(err) : jobs.length ? '' : _('No job has run since the agent started.') ]);
+		dom.content(this.message, [ err ? api.reason(err) : jobs.length ? '' : _('None since the agent started.') ]);
 
 		if (!jobs)
 			return;
@@ -190,7 +189,7 @@ return view.extend({
 		return this.refresh().then(() => {
 			if (this.mayLook && this.rows.has(id))
 				return this.expand(id, true).then(() => this.follow(id));
-		});
+		}).catch(() => this.refresh());
 	},
 
 	follow(id) {

@@ -11,14 +11,13 @@
 'require socketman.verdict as verdict';
 'require socketman.words as words';
 
+/* s; the agent itself takes a point of its history every 5 min. */
 const EVERY = 5;
+const HISTORY_EVERY = 60;
 
-/* What the page shows, asked for in one go; the agent may be gone, and then err says why. */
-const ask = () => Promise.all([
-	api.status(),
-	L.resolveDefault(api.stats(), null),
-	L.resolveDefault(api.history(), null)
-]).then(([ status, report, history ]) => ({ status, report, history }), (err) => ({ err }));
+const BUTTON = 'btn cbi-button cbi-button-action';
+
+const optional = (call) => L.resolveDefault(call, null);
 
 const HEALTH = {
 	9: _('online'),
@@ -30,36 +29,52 @@ const HEALTH = {
 
 return view.extend({
 	load() {
-		return Promise.all([ ask(), style.load() ]);
+		return Promise.all([ this.ask(), style.load() ]);
+	},
+
+	/* The report is asked for when there is a new one, the history when a point may have come. */
+	ask() {
+		return api.status().then((status) => Promise.all([
+			this.seq == null || this.seq !== status.seq || this.uptime > status.uptime ? optional(api.stats()) : null,
+			performance.now() < this.historyDue ? null : optional(api.history())
+		]).then(([ report, history ]) => ({ status, report, history })), (err) =>
+			(api.isGone(err) ? api.enabled() : Promise.resolve()).then((enabled) => ({ err, enabled })));
+	},
+
+	refresh() {
+		return this.ask().then((facts) => this.update(facts));
 	},
 
 	render([ facts ]) {
 		const readonly = !L.hasViewPermission();
-
 		const button = (title, call, said) => E('button', {
-			'class': 'btn cbi-button cbi-button-action',
+			'class': BUTTON,
 			'disabled': readonly || null,
 			'click': ui.createHandlerFn(this, () => this.act(title, call, said))
 		}, [ title ]);
 
 		this.glance = E('div', { 'class': 'sm-glance', 'role': 'status' });
 		this.cards = E('div', { 'class': 'sm-grid' });
+		this.settings = E('a', { 'class': BUTTON, 'href': L.url('admin/services/socketman/settings') }, [ _('Open the settings') ]);
 		this.charts = [ 0, 1, 2, 3 ].map(() => E('figure', { 'class': 'sm-card' }));
 		this.charts[3].classList.add('sm-band');
-		this.page = E('div', { 'class': 'sm', 'id': 'socketman-overview' }, [
-			E('h2', [ _('SocketMan') ]),
-			E('div', { 'class': 'sm-bar' }, [
-				this.glance,
-				button(_('Check now'), api.probe, (health) => words.verdict(health.verdict ?? _('not known yet'))),
-				button(_('Deliver now'), api.upload, (answer) => answer.error ?? _('%d reports accepted').format(answer.accepted))
-			]),
+		this.actions = E('div', { 'class': 'sm-bar' }, [
+			button(_('Check now'), api.probe, (health) => words.verdict(health.verdict ?? _('not known yet'))),
+			button(_('Deliver now'), api.upload, (answer) => answer.error ?? N_(answer.accepted, '%d report accepted', '%d reports accepted').format(answer.accepted))
+		]);
+		this.known = E('div', { 'hidden': '' }, [
 			this.cards,
 			E('div', { 'class': 'sm-grid sm-wide' }, this.charts),
 			stations.render()
 		]);
+		this.page = E('div', { 'class': 'sm', 'id': 'socketman-overview' }, [
+			E('h2', [ _('SocketMan') ]),
+			E('div', { 'class': 'sm-bar' }, [ this.glance, this.settings, this.actions ]),
+			this.known
+		]);
 
 		this.update(facts);
-		poll.add(() => ask().then((facts) => this.update(facts)), EVERY);
+		poll.add(() => this.refresh(), EVERY);
 
 		return this.page;
 	},
@@ -68,32 +83,51 @@ return view.extend({
 		return call().then(
 			(answer) => ui.addNotification(title, E('p', [ said(answer) ]), 'info'),
 			(err) => ui.addNotification(title, E('p', [ api.reason(err) ]), 'error')
-		).then(ask).then((facts) => this.update(facts));
+		).then(() => this.refresh());
 	},
 
-	update({ status, report, history, err }) {
+	update({ status, report, history, err, enabled }) {
 		this.page.classList.toggle('sm-gone', !status);
-		this.showGlance(status ? verdict.judge(status) : {
-			level: 'bad',
-			title: _('The agent does not answer'),
-			why: [ api.reason(err) ],
-			next: [ _('asked again in %s').format(words.span(EVERY)) ],
-			advice: _('Start it under System, Startup. Below is what was known last.')
-		});
+		this.actions.hidden = !status;
 
-		/* What was known last stays, dimmed. */
-		if (!status)
-			return;
+		const glance = status ? verdict.judge(status) : verdict.absent(err, enabled);
 
+		this.settings.hidden = !glance.setUp;
+
+		/* What was known last stays, dimmed, unless this session is not to see it any more. */
+		if (!status) {
+			this.known.hidden ||= api.isRefused(err);
+			this.seq = null;
+			this.historyDue = 0;
+			glance.next = [ _('asked again in %s').format(words.span(EVERY)) ];
+
+			if (!this.known.hidden)
+				glance.why.push(_('What is below was known last.'));
+
+			return this.showGlance(glance);
+		}
+
+		this.showGlance(glance);
+		this.known.hidden = false;
+		this.uptime = status.uptime;
 		dom.content(this.cards, cards.of(status));
-		stations.update(report);
 
-		if (history)
-			this.draw(history, status);
+		if (report) {
+			this.seq = status.seq;
+			stations.update(report);
+		}
+
+		if (history) {
+			this.history = history;
+			this.historyDue = performance.now() + HISTORY_EVERY * 1000;
+		}
+
+		if (this.history)
+			this.draw(this.history, status);
 	},
 
 	showGlance({ level, title, since, why, next, advice }) {
-		const lines = [ E('p', { 'class': 'sm-title' }, [ title, ' ', E('span', { 'class': 'sm-since' }, [ since ]) ]) ];
+		const lines = [ E('p', { 'class': 'sm-title' }, [ title, ' ', since ? E('span', { 'class': 'sm-since' }, [ since ]) : '' ]) ];
 
 		why.forEach((reason) => lines.push(E('p', [ words.foreign(reason) ])));
 

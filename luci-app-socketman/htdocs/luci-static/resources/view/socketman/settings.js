@@ -15,15 +15,13 @@ const SWITCH = { 0: _('off'), 1: _('on') };
 const CHECKS = {
 	url: (value) => /^https?:\/\/\S/.test(value) || _('an address that begins with http:// or https://'),
 	mac: (value) => /^([0-9a-f]{2}[:-]?){5}[0-9a-f]{2}$/i.test(value) || _('a MAC address'),
-	path: (value) => /^\/(?!(.*\/)?\.\.(\/|$))/.test(value) || _('an absolute path'),
-	list: (value) => /^([A-Za-z0-9+]|\/){43}=$/.test(value) || _('32 bytes in base64')
+	path: (value) => /^\/(?!(.*\/)?\.\.(\/|$))/.test(value) || _('an absolute path')
 };
 
 const CLASSES = {
 	switch: form.Flag,
 	flag: form.ListValue,
-	choice: form.ListValue,
-	list: form.DynamicList
+	choice: form.ListValue
 };
 
 const ask = () => L.resolveDefault(api.config(), null);
@@ -56,10 +54,10 @@ return view.extend({
 		const map = new form.Map('socketman', _('SocketMan settings'),
 			_('What is not set here comes from the settings file, else it has its default.'));
 
-		if (uci.get('socketman', 'main') == null)
-			uci.add('socketman', 'socketman', 'main');
-
 		const section = map.section(form.NamedSection, 'main', 'socketman');
+
+		/* Where somebody removed the section, a button makes one: looking at it changes nothing. */
+		section.addremove = uci.get('socketman', 'main') == null;
 
 		this.places = new Map();
 
