@@ -77,6 +77,7 @@ struct ApiView {
 #[serde(default)]
 struct SpoolView {
     reports: u64,
+    set_aside: u64,
     bytes: u64,
     oldest: Option<u64>,
     dropped: u64,
@@ -211,6 +212,9 @@ impl SpoolView {
         if let Some(at) = self.oldest {
             words += &format!(", oldest {}", ago(at));
         }
+        if self.set_aside > 0 {
+            words += &format!(", {} refused and set aside", self.set_aside);
+        }
         words += &format!(", {} dropped", self.dropped);
         if let Some(error) = &self.last_error {
             words += &format!("; {}", safe(error));
@@ -281,6 +285,19 @@ mod tests {
              queue     empty, 0 dropped\n\
              wifi      2 radios, 1 station\n\
              jobs      0 running, 0 waiting, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"
+        );
+    }
+    #[test]
+    fn reports_that_were_set_aside_are_counted_beside_the_queue() {
+        let spool = SpoolView {
+            reports: 4,
+            set_aside: 3,
+            bytes: 2048,
+            ..SpoolView::default()
+        };
+        assert_eq!(
+            spool.words(),
+            "4 reports, 2.0 KiB, 3 refused and set aside, 0 dropped"
         );
     }
 }

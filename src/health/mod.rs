@@ -138,6 +138,7 @@ impl Part {
             belief: Belief::default(),
             proof: None,
             uplink: None,
+            offline: None,
             due: Instant::now(),
         };
         let mut under_way: Option<Probe> = None;
@@ -158,7 +159,8 @@ impl Part {
                 found = end(&mut under_way) => {
                     let failure = {
                         let api = api.borrow();
-                        proof::failure(&mqtt.borrow(), health.has_api.then_some(&*api))
+                        let api = health.has_api.then_some(&*api);
+                        proof::failure(&mqtt.borrow(), api, health.offline)
                     };
                     health.found(found, failure);
                 }
@@ -206,6 +208,8 @@ struct Health {
     proof: Option<Proof>,
     /// The device that had the default route last.
     uplink: Option<String>,
+    /// When a probe last found the device offline.
+    offline: Option<Instant>,
     /// When the next probe begins.
     due: Instant,
 }
@@ -252,6 +256,9 @@ impl Health {
                 evidence.doubt = believed != Some(judged);
                 evidence.server = failure;
                 works = judged.verdict == Verdict::Ok;
+                if judged.is_offline() {
+                    self.offline = Some(Instant::now());
+                }
                 match judged.is_offline() {
                     true => OFFLINE.min(self.monitor),
                     false => self.monitor,

@@ -23,11 +23,22 @@ pub(super) fn proof(
     (until > now).then_some((Proof::Api, Some(until)))
 }
 
-/// Why the broker or the API cannot be reached; `None` if neither has failed. What is not configured
-/// has not.
-pub(super) fn failure(mqtt: &mqtt::Facts, api: Option<&http::Facts>) -> Option<String> {
-    let broker = mqtt.last_error.as_ref().filter(|_| !mqtt.connected);
+/// Why the broker or the API cannot be reached; `None` if neither has failed, or is configured.
+///
+/// `offline` is when a probe last found the device offline: a failure before it says nothing of the server.
+pub(super) fn failure(
+    mqtt: &mqtt::Facts,
+    api: Option<&http::Facts>,
+    offline: Option<Instant>,
+) -> Option<String> {
+    let is_newer = |failed: Option<Instant>| match (failed, offline) {
+        (Some(failed), Some(offline)) => failed > offline,
+        _ => true,
+    };
+    let broker = mqtt.last_error.as_ref();
+    let broker = broker.filter(|_| !mqtt.connected && is_newer(mqtt.failed));
     let broker = broker.map(|error| format!("broker {}: {error}", mqtt.host));
+    let api = api.filter(|api| is_newer(api.failed));
     let api = api.and_then(|api| api.last_error.as_ref());
     let api = api.map(|error| format!("API: {error}"));
     match (broker, api) {
@@ -82,6 +93,31 @@ mod tests {
         assert_eq!(proof(&mqtt, &api, HEARTBEAT, now), None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_from_before_the_world_came_back_says_nothing_of_the_server() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut mqtt = session();
+        mqtt.connected = false;
+        mqtt.failed = Some(start);
+        let mut api = http::Facts::default();
+        api.failed("no connection in time".into());
+        let told = |mqtt: &mqtt::Facts, api: &http::Facts, offline| {
+            failure(mqtt, Some(api), Some(offline)).unwrap_or_default()
+        };
+        assert_eq!(told(&mqtt, &api, start + second), "");
+        mqtt.failed = Some(start + 2 * second);
+        let broker = "broker broker.example:1883: reset by peer";
+        assert_eq!(told(&mqtt, &api, start + second), broker);
+        // Settings that allow nothing are not mended by the world.
+        api.hindered("stats_url is not set".into());
+        mqtt.failed = Some(start);
+        assert_eq!(
+            told(&mqtt, &api, start + second),
+            "API: stats_url is not set"
+        );
+    }
+
     #[test]
     fn a_failure_names_what_is_configured_and_away() {
         let mut mqtt = session();
@@ -89,6 +125,7 @@ mod tests {
             last_error: Some("api.example answered 500".into()),
             ..http::Facts::default()
         };
+        let failure = |mqtt: &mqtt::Facts, api| failure(mqtt, api, None);
         assert_eq!(failure(&mqtt, None), None);
         mqtt.connected = false;
         let broker = "broker broker.example:1883: reset by peer";

@@ -34,6 +34,10 @@ pub struct Facts {
     /// When the server last accepted something, if nothing has failed since.
     #[serde(skip)]
     pub accepted: Option<Instant>,
+    /// When something last failed on the way to the server; `None` for settings that nothing can be sent
+    /// with.
+    #[serde(skip)]
+    pub failed: Option<Instant>,
     /// Of the newest request, and how many there were; wraps.
     #[serde(skip)]
     pub outcome: Outcome,
@@ -54,6 +58,13 @@ impl Facts {
     pub fn failed(&mut self, why: String) {
         self.last_error = Some(why);
         self.accepted = None;
+        self.failed = Some(Instant::now());
+    }
+
+    /// Nothing can be sent with these settings.
+    pub fn hindered(&mut self, why: String) {
+        self.failed(why);
+        self.failed = None;
     }
 
     /// `host` took `reports`.

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, Instant};
 
 use crate::backoff::Backoff;
 use crate::clock;
@@ -85,6 +85,9 @@ pub struct Facts {
     pub skipped: u64,
     /// Messages of other topics that were dropped.
     pub foreign: u64,
+    /// When a connection or an attempt at one last ended; `None` for settings that allow no link.
+    #[serde(skip)]
+    pub failed: Option<Instant>,
     /// Whether there was a session at all.
     #[serde(skip)]
     pub(crate) met: bool,
@@ -115,6 +118,7 @@ impl Facts {
         }
         if error.is_some() {
             self.last_error = error;
+            self.failed = Some(Instant::now());
         }
     }
 }

@@ -137,7 +137,7 @@ pub async fn run(part: Part, mut shutdown: Shutdown) {
             Err(error) => {
                 let why = error.to_string();
                 log::warn!("{why}: reports are kept, none is sent");
-                part.facts.send_modify(|facts| facts.failed(why.clone()));
+                part.facts.send_modify(|facts| facts.hindered(why.clone()));
                 loop {
                     part.asks.asked().await;
                     part.facts.send_modify(|facts| facts.refused(why.clone()));
