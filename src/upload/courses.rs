@@ -372,8 +372,8 @@ async fn a_server_that_is_wrong_for_a_while_makes_nobody_lose_a_report() {
             let says = "api.example.net: the server refuses the format (4";
             assert!(error.starts_with(says), "{error}");
             // One wait of the backoff is 150 s on average.
-            let requests = server.known().requests.len() - before;
-            let rounds = 20 + wrong.as_secs() as usize / 100;
+            let requests = (server.known().requests.len() - before) as u64;
+            let rounds = 20 + wrong.as_secs() / 100;
             assert!(requests < 5 * rounds, "{context}: {requests}");
 
             server.set(Mood::Right);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use socketman::clock::Pace;
 use socketman::config::Config;
 use socketman_lab::collector::{Collector, Mode};
+use tokio::time::timeout;
 
 use super::agent::{collector, config, report, seqs, Agent, DEADLINE};
 
@@ -95,7 +96,12 @@ async fn while_the_api_accepts_nothing_its_refusals_keep_everything() {
         let tmp = tempfile::tempdir().unwrap();
         let collector = collector(tmp.path()).await;
         collector.set(Mode::Status(status, None)).await.unwrap();
-        let agent = Agent::start(tmp.path(), config(collector.url("/")));
+        // Two hours last 2 s.
+        let config = Config {
+            pace: Pace::faster(3600),
+            ..config(collector.url("/"))
+        };
+        let agent = Agent::start(tmp.path(), config);
         append(&agent, 10).await;
         let error = agent.failure().await;
         let says = format!(": the server refuses the format ({status})");
@@ -104,8 +110,19 @@ async fn while_the_api_accepts_nothing_its_refusals_keep_everything() {
         collector.wait_for(DEADLINE, some).await.unwrap();
         agent.reports_left(10).await;
         collector.set(Mode::Up).await.unwrap();
-        agent.reports_left(0).await;
-        assert_eq!(sorted(&collector), (1..=10).collect::<Vec<_>>());
+        // A report that was refused as the API came back waits for its turn, beside new ones.
+        let (begun, mut count) = (Instant::now(), 10);
+        let mut facts = agent.spool.facts();
+        loop {
+            append(&agent, 1).await;
+            count += 1;
+            let empty = facts.wait_for(|facts| facts.reports == 0);
+            if timeout(Duration::from_millis(100), empty).await.is_ok() {
+                break;
+            }
+            assert!(begun.elapsed() < DEADLINE, "reports are left");
+        }
+        assert_eq!(sorted(&collector), (1..=count).collect::<Vec<_>>());
         assert_eq!(declared(&collector), []);
         agent.stop().await;
     }

@@ -173,8 +173,10 @@ async fn payloads_that_are_no_jobs_leave_the_agent_connected(server: Server) {
     // The huge one is read past.
     assert_eq!(agent.jobs.facts().borrow().rejected, 7);
     agent.connected(true).await;
-    let facts = agent.facts.borrow().clone();
-    assert_eq!((facts.reconnects, facts.skipped), (0, 1));
+    let mut facts = agent.facts.clone();
+    let counted = within("the count", facts.wait_for(|facts| facts.skipped > 0)).await;
+    let counted = counted.unwrap().clone();
+    assert_eq!((counted.reconnects, counted.skipped), (0, 1));
     agent.stop().await;
 }
 
