@@ -44,6 +44,7 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start(dir: &Path, config: Config) -> Self {
+        std::fs::create_dir_all(dir).unwrap();
         let file = dir.join("clock");
         set_clock(&file, 0, true);
         Self::start_by(dir, config, Clock::new(Some(file)))
