@@ -1,17 +1,16 @@
 //! Time, as the agent sees it: the system clock for time stamps, the clock since the boot for what
 //! must not jump, and the lab's pace.
 
+mod kernel;
+
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{clock_gettime, ClockId};
-
-/// A clock that stands before this was never set: 2025, seconds since the epoch.
-const PLAUSIBLE: u64 = 1_735_689_600;
-
-/// How far the system clock may be from what a server said to count as right, s.
-const NEAR: u64 = 3600;
 use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
+
+/// How far the system clock may be from a server's to count as right, s.
+const NEAR: u64 = 3600;
 
 /// Seconds since the epoch by the system clock; 0 if it stands before 1970.
 pub fn epoch_seconds() -> u64 {
@@ -36,23 +35,44 @@ pub struct Reading {
     pub synced: bool,
 }
 
-/// The clock of a part.
+/// The system clock, and the evidence for it.
 ///
-/// Whether the system clock is right is told by the `Date` of the last API answer. Until there is one,
-/// a clock that was ever set is believed: no report would leave the device otherwise, and so no
-/// answer come.
+/// It counts as right if the kernel says that it is synchronised, whatever a server says; otherwise if
+/// it is within an hour of the clock of the API. A clock that nobody speaks for is not right, however
+/// plausible: devices without a battery begin with the time of their newest file.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    /// The lab's: seconds to add to the system clock, and 1 if it is right or 0 if not.
-    file: Option<PathBuf>,
-    /// What the server said, and when that was since the boot.
+    source: Source,
+    /// A server's clock, seconds since the epoch, and when it stood there, seconds since the boot.
     answer: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Source {
+    #[default]
+    Kernel,
+    /// The lab's file: seconds to add to the system clock, and 1 or 0 for the kernel's word.
+    Lab(PathBuf),
+    /// The system clock, and it is right, whoever keeps that of the machine that tests.
+    #[cfg(test)]
+    Right,
 }
 
 impl Clock {
     /// The clock of the device, or what the lab's `file` makes of it.
     pub fn new(file: Option<PathBuf>) -> Self {
-        Clock { file, answer: None }
+        Clock {
+            source: file.map_or(Source::Kernel, Source::Lab),
+            answer: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn right() -> Self {
+        Clock {
+            source: Source::Right,
+            answer: None,
+        }
     }
 
     /// The server's clock stands at `date`, seconds since the epoch.
@@ -62,33 +82,41 @@ impl Clock {
 
     pub fn read(&self) -> Reading {
         let mono = since_boot();
-        let (epoch, said) = match self.lab() {
-            Some((offset, synced)) => (epoch_seconds().saturating_add_signed(offset), Some(synced)),
-            None => (epoch_seconds(), None),
-        };
-        let witnessed = self.answer.map(|(date, at)| {
+        let (offset, kept) = self.source.read();
+        let epoch = epoch_seconds().saturating_add_signed(offset);
+        let agrees = |(date, at): (u64, u64)| {
             let there = date.saturating_add(mono.saturating_sub(at));
             there.abs_diff(epoch) <= NEAR
-        });
-        let synced = match (said, witnessed) {
-            (Some(true), _) | (_, Some(true)) => true,
-            (Some(false), _) | (_, Some(false)) => false,
-            (None, None) => epoch >= PLAUSIBLE,
         };
         Reading {
             epoch,
             mono,
-            synced,
+            synced: kept || self.answer.is_some_and(agrees),
         }
     }
+}
 
-    /// What the lab says; the device's own clock while its file is not there.
-    fn lab(&self) -> Option<(i64, bool)> {
-        let text = std::fs::read_to_string(self.file.as_ref()?).ok()?;
-        let mut words = text.split_whitespace();
-        let offset = words.next()?.parse().ok()?;
-        Some((offset, words.next()? == "1"))
+impl Source {
+    /// Seconds to add to the system clock, and whether it is synchronised then.
+    fn read(&self) -> (i64, bool) {
+        match self {
+            Source::Kernel => (0, kernel::is_synced()),
+            Source::Lab(file) => {
+                let said = std::fs::read_to_string(file).ok();
+                let said = said.and_then(|text| lab(&text));
+                said.unwrap_or_else(|| Source::Kernel.read())
+            }
+            #[cfg(test)]
+            Source::Right => (0, true),
+        }
     }
+}
+
+/// The lab's word; without it the clock is the device's own.
+fn lab(text: &str) -> Option<(i64, bool)> {
+    let mut words = text.split_whitespace();
+    let offset = words.next()?.parse().ok()?;
+    Some((offset, words.next()? == "1"))
 }
 
 /// How much faster than real time waits pass. 1 on a device; the lab raises it (`--time-scale N`).
@@ -144,34 +172,58 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_server_tells_whether_the_clock_is_right() {
-        let mut clock = Clock::new(None);
-        assert!(clock.read().synced, "the clock of this machine was set");
-        clock.answered(epoch_seconds() + 2 * NEAR);
-        assert!(!clock.read().synced);
-        clock.answered(epoch_seconds() - NEAR / 2);
-        assert!(clock.read().synced);
+    /// A clock by the lab's word.
+    fn told(dir: &tempfile::TempDir, word: &str) -> Clock {
+        let file = dir.path().join("clock");
+        std::fs::write(&file, word).unwrap();
+        Clock::new(Some(file))
     }
 
     #[test]
-    fn the_labs_file_moves_the_clock_and_says_whether_it_is_right() {
+    fn a_server_speaks_for_a_clock_that_the_kernel_does_not_speak_for() {
         let tmp = tempfile::tempdir().unwrap();
-        let file = tmp.path().join("clock");
-        let mut clock = Clock::new(Some(file.clone()));
-        assert!(
-            clock.read().synced,
-            "the device's own while there is no file"
-        );
-        std::fs::write(&file, "-315360000 0\n").unwrap();
+        let mut clock = told(&tmp, "0 0");
+        assert!(!clock.read().synced, "nobody has said so");
+        clock.answered(epoch_seconds() - NEAR / 2);
+        assert!(clock.read().synced);
+        clock.answered(epoch_seconds() + 2 * NEAR);
+        assert!(!clock.read().synced, "the last answer counts");
+    }
+
+    #[test]
+    fn a_server_has_no_say_in_a_clock_that_the_kernel_speaks_for() {
+        let tmp = tempfile::tempdir().unwrap();
+        let mut clock = told(&tmp, "0 1");
+        for date in [0, epoch_seconds() + 2 * NEAR, 253_402_300_799, u64::MAX] {
+            clock.answered(date);
+            assert!(clock.read().synced, "{date}");
+        }
+    }
+
+    #[test]
+    fn without_a_file_the_kernel_is_asked() {
+        let tmp = tempfile::tempdir().unwrap();
+        for clock in [
+            Clock::default(),
+            Clock::new(Some(tmp.path().join("not-there"))),
+            told(&tmp, "nonsense"),
+        ] {
+            let read = clock.read();
+            assert_eq!(read.synced, kernel::is_synced(), "{clock:?}");
+            assert!(epoch_seconds() - read.epoch <= 1);
+        }
+    }
+
+    #[test]
+    fn the_labs_file_moves_the_clock() {
+        let tmp = tempfile::tempdir().unwrap();
+        let mut clock = told(&tmp, "-315360000 0\n");
         let read = clock.read();
         assert!(!read.synced);
         assert!(epoch_seconds() - read.epoch >= 315_360_000);
         assert_eq!(read.mono, since_boot().min(read.mono), "and not this one");
         clock.answered(read.epoch);
         assert!(clock.read().synced, "the server agrees with it");
-        std::fs::write(&file, "0 1").unwrap();
-        assert!(clock.read().synced);
     }
 
     #[tokio::test(start_paused = true)]

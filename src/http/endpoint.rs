@@ -102,7 +102,7 @@ impl Endpoint {
         self.is_https() && !self.insecure
     }
 
-    pub(super) fn is_https(&self) -> bool {
+    pub fn is_https(&self) -> bool {
         self.base.scheme() == "https"
     }
 }

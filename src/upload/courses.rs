@@ -216,7 +216,7 @@ impl Device {
         let (spool, inbox) = spool::Handle::new();
         let settings = spool::Settings {
             boot_id: "boot".to_owned(),
-            clock: Clock::default(),
+            clock: Clock::right(),
             place: spool::Place {
                 dir: self.dir.path().join("spool"),
                 max: 16 << 20,

@@ -32,7 +32,8 @@ pub(super) trait Way {
     /// Posts `body`, and says which host took it; each server has `within` to answer.
     async fn post(&mut self, body: Body, within: Duration) -> Result<String, LinkError>;
 
-    /// The clock of the server that answered last, seconds since the epoch; handed out once.
+    /// The clock of the server that answered last, if it is to be believed, seconds since the epoch;
+    /// handed out once.
     fn take_date(&mut self) -> Option<u64>;
 }
 
@@ -82,8 +83,10 @@ pub(super) struct Link {
     client: Client,
     /// To know a captive portal, which answers for everybody.
     health: watch::Receiver<health::Facts>,
-    /// What the clock of a server said, until it is taken; seconds since the epoch.
+    /// The clock of the server that answered last, until it is taken; seconds since the epoch.
     date: Option<u64>,
+    /// A server has an https URL, so that only an answer over verified TLS says what time it is.
+    has_https: bool,
     main: Endpoint,
     backup: Option<Endpoint>,
     /// The backup took something, and is asked first until [`Link::begin`].
@@ -115,10 +118,12 @@ impl Link {
                 }
             },
         };
+        let has_https = main.is_https() || backup.as_ref().is_some_and(Endpoint::is_https);
         Ok(Link {
             client: Client::new(Arc::clone(config), resolver.clone()),
             health: health.clone(),
             date: None,
+            has_https,
             main,
             backup,
             on_backup: false,
@@ -140,7 +145,7 @@ impl Link {
         if verdict == Some(Verdict::CaptivePortal) && !to.is_verified() {
             answer = answer.under_a_portal();
         }
-        if answer.is_the_apis() {
+        if answer.is_the_apis() && (to.is_verified() || !self.has_https) {
             self.date = date;
         }
         match answer {

@@ -242,14 +242,16 @@ impl Site {
         let text = format!("#!/bin/sh\nexec ip netns exec {device} {binary} \"$@\"\n");
         fs::write(&script, text).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
-        AgentProgram {
+        let program = AgentProgram {
             binary: script,
             root,
             ubus_socket: self.dir.path().join("ubus.sock"),
             log: self.dir.path().join("agent.log"),
             clock: self.dir.path().join("clock"),
             time_scale,
-        }
+        };
+        program.set_clock(0, true).unwrap();
+        program
     }
 }
 

@@ -38,6 +38,7 @@ async fn bare_device() -> (TempDir, AgentProgram) {
         clock: dir.path().join("clock"),
         time_scale: SCALE,
     };
+    program.set_clock(0, true).unwrap();
     (dir, program)
 }
 

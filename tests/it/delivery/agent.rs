@@ -44,7 +44,10 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn start(dir: &Path, config: Config) -> Self {
-        Self::start_by(dir, config, Clock::default())
+        std::fs::create_dir_all(dir).unwrap();
+        let file = dir.join("clock");
+        set_clock(&file, 0, true);
+        Self::start_by(dir, config, Clock::new(Some(file)))
     }
 
     pub(crate) fn start_by(dir: &Path, config: Config, clock: Clock) -> Self {
@@ -130,6 +133,11 @@ impl Agent {
         assert!(self.upload_task.await.unwrap_err().is_cancelled());
         assert!(self.spool_task.await.unwrap_err().is_cancelled());
     }
+}
+
+/// Has the clock in `file` wrong by `offset` seconds; `synced` is what the kernel says of it.
+pub(crate) fn set_clock(file: &Path, offset: i64, synced: bool) {
+    std::fs::write(file, format!("{offset} {}\n", u8::from(synced))).unwrap();
 }
 
 /// A report with `pad` bytes that cannot be packed into much less.

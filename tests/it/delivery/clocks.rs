@@ -1,16 +1,21 @@
 //! Reports that are taken while nobody knows the time.
 
-use std::path::Path;
-
 use serde_json::Value;
 use socketman::clock::{epoch_seconds, Clock};
+use socketman_lab::collector::{Collector, Mode};
 
-use super::agent::{collector, config, Agent};
+use super::agent::{collector, config, set_clock, Agent};
 
 const TEN_YEARS: i64 = 3652 * 86_400;
 
-fn set(file: &Path, offset: i64, synced: bool) {
-    std::fs::write(file, format!("{offset} {}\n", u8::from(synced))).unwrap();
+/// What each report that arrived says of its clock.
+fn clocks(collector: &Collector) -> Vec<String> {
+    let lines = collector.lines().unwrap();
+    let clock = |line: &String| {
+        let report: Value = serde_json::from_str(line).unwrap();
+        report["device"]["clock"].as_str().unwrap().to_owned()
+    };
+    lines.iter().map(clock).collect()
 }
 
 #[tokio::test]
@@ -18,7 +23,7 @@ async fn reports_of_a_wrong_clock_wait_and_go_out_with_the_right_time() {
     for offset in [-TEN_YEARS, TEN_YEARS] {
         let tmp = tempfile::tempdir().unwrap();
         let file = tmp.path().join("clock");
-        set(&file, offset, false);
+        set_clock(&file, offset, false);
         let collector = collector(tmp.path()).await;
         let clock = Clock::new(Some(file.clone()));
         let agent = Agent::start_by(tmp.path(), config(collector.url("/")), clock);
@@ -27,7 +32,7 @@ async fn reports_of_a_wrong_clock_wait_and_go_out_with_the_right_time() {
         assert_eq!((outcome.accepted, outcome.error), (0, None), "they wait");
         agent.reports_left(3).await;
 
-        set(&file, 0, true);
+        set_clock(&file, 0, true);
         agent.append(1).await;
         agent.reports_left(0).await;
         let now = epoch_seconds();
@@ -53,19 +58,80 @@ async fn the_server_tells_that_a_clock_is_wrong() {
     let tmp = tempfile::tempdir().unwrap();
     let file = tmp.path().join("clock");
     // It seems to be right until the server says what time it is.
-    set(&file, TEN_YEARS, true);
+    set_clock(&file, TEN_YEARS, true);
     let collector = collector(tmp.path()).await;
     let clock = Clock::new(Some(file.clone()));
     let agent = Agent::start_by(tmp.path(), config(collector.url("/")), clock);
     agent.append(1).await;
     agent.reports_left(0).await;
-    set(&file, TEN_YEARS, false);
+    set_clock(&file, TEN_YEARS, false);
     agent.append(2).await;
     let outcome = agent.deliveries.deliver().await.unwrap();
     assert_eq!(outcome.accepted, 0);
     // Near enough to what the server said, whatever the kernel says.
-    set(&file, 1800, false);
+    set_clock(&file, 1800, false);
     agent.append(1).await;
     agent.reports_left(0).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn no_date_makes_a_clock_wrong_that_the_kernel_says_is_synchronised() {
+    for date in [
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+    ] {
+        let tmp = tempfile::tempdir().unwrap();
+        let collector = collector(tmp.path()).await;
+        collector.set(Mode::Dated(date)).await.unwrap();
+        let agent = Agent::start(tmp.path(), config(collector.url("/")));
+        for _ in 0..3 {
+            agent.append(1).await;
+            agent.reports_left(0).await;
+        }
+        assert_eq!(clocks(&collector), ["ok"; 3], "{date}");
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn where_https_is_set_a_date_over_http_makes_no_clock_right() {
+    let tmp = tempfile::tempdir().unwrap();
+    let file = tmp.path().join("clock");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let collector = collector(tmp.path()).await;
+    let mut config = config(format!("https://{address}/"));
+    config.backup_stats_url = collector.url("/").into();
+    set_clock(&file, 0, true);
+    let agent = Agent::start_by(tmp.path(), config, Clock::new(Some(file.clone())));
+    agent.append(1).await;
+    agent.reports_left(0).await;
+    // The date of that answer was right, and yet anybody could have given it.
+    set_clock(&file, 0, false);
+    agent.append(2).await;
+    let outcome = agent.deliveries.deliver().await.unwrap();
+    assert_eq!((outcome.accepted, outcome.error), (0, None), "they wait");
+    agent.reports_left(2).await;
+    set_clock(&file, 0, true);
+    agent.append(1).await;
+    agent.reports_left(0).await;
+    let expected = ["ok", "restamped", "restamped", "ok"];
+    assert_eq!(clocks(&collector), expected);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn before_an_answer_no_clock_is_right_because_it_looks_like_one() {
+    let tmp = tempfile::tempdir().unwrap();
+    let file = tmp.path().join("clock");
+    set_clock(&file, -86_400, false);
+    let collector = collector(tmp.path()).await;
+    let clock = Clock::new(Some(file));
+    let agent = Agent::start_by(tmp.path(), config(collector.url("/")), clock);
+    agent.append(1).await;
+    let outcome = agent.deliveries.deliver().await.unwrap();
+    assert_eq!((outcome.accepted, outcome.error), (0, None), "it waits");
     agent.stop().await;
 }

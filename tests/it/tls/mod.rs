@@ -3,6 +3,7 @@
 mod authority;
 mod broker;
 mod client_certificate;
+mod clock;
 mod link;
 mod mosquitto;
 mod pinned;

@@ -25,15 +25,15 @@ async fn binary() -> PathBuf {
 }
 
 /// A lab whose broker and API stand behind TLS, and the agent.
-struct Site {
-    lab: Lab,
+pub(super) struct Site {
+    pub(super) lab: Lab,
     api: TlsFront,
     broker: TlsFront,
     agent: Option<Child>,
 }
 
 impl Site {
-    async fn new(config: Arc<ServerConfig>) -> Self {
+    pub(super) async fn new(config: Arc<ServerConfig>) -> Self {
         let options = Options::default();
         let lab = Lab::start(&options, binary().await, SCALE).await.unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
@@ -48,7 +48,7 @@ impl Site {
     }
 
     /// Starts the agent, for which `roots` are the system's, with `more` settings.
-    fn start(&mut self, roots: &Path, more: Value) {
+    pub(super) fn start(&mut self, roots: &Path, more: Value) {
         let mut settings = json!({
             "mac": "94-83-C4-A1-B2-00",
             "mqtt_host": "localhost",
@@ -106,7 +106,7 @@ impl Site {
     }
 
     /// Ends with the agent, in order.
-    async fn end(mut self) {
+    pub(super) async fn end(mut self) {
         if let Some(mut agent) = self.agent.take() {
             agent.start_kill().unwrap();
             agent.wait().await.unwrap();

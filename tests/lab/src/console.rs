@@ -246,6 +246,7 @@ async fn set_api(lab: &Lab, mode: Mode, printer: &Printer) -> Result<(), Console
     lab.set_api(mode).await?;
     printer.line(match mode {
         Mode::Down => "API: refuses connections",
+        Mode::Dated(_) => "API: up, with a date of its own",
         Mode::Slow(_) => "API: answers after 8 s",
         Mode::Status(status, _) => return printer.line(&format!("API: answers {status}")),
         Mode::Page => "API: answers with a web page",

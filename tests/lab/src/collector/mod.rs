@@ -47,6 +47,8 @@ pub enum Mode {
     Drip,
     /// Answers 200 with 10 MB.
     Huge,
+    /// Takes it, and answers with this `Date`.
+    Dated(&'static str),
     /// Answers 413 to requests of more bytes, and takes others.
     AtMost(usize),
     /// Answers 400 to requests with the report of this seq, and takes others.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    HeaderMap, HeaderValue, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER,
+    HeaderMap, HeaderValue, CONTENT_ENCODING, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER,
 };
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
@@ -234,8 +234,14 @@ impl Api {
         };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if let Mode::Status(_, Some(seconds)) = self.mode {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        match self.mode {
+            Mode::Status(_, Some(seconds)) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Mode::Dated(date) => {
+                headers.insert(DATE, HeaderValue::from_static(date));
+            }
+            _ => {}
         }
         response
     }
