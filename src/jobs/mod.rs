@@ -28,6 +28,7 @@ use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::config::Config;
+use crate::provision::Identity;
 
 pub use dispatch::Jobs;
 pub use outbox::{Channel, Outlets, Replies, Reply};
@@ -160,7 +161,7 @@ enum Command {
 /// that start later; `rest` says who publishes results, from the moment it changes.
 pub fn new(
     config: watch::Receiver<Arc<Config>>,
-    mac: watch::Receiver<String>,
+    mac: watch::Receiver<Identity>,
 ) -> (Jobs, Handle, Outlets) {
     let (commands_sender, commands) = mpsc::channel(COMMANDS);
     let (facts_sender, facts) = watch::channel(Facts::default());

@@ -35,6 +35,7 @@ use crate::config::Config;
 use crate::jobs;
 use crate::lookup::Resolver;
 use crate::outage::Outage;
+use crate::provision::Identity;
 use crate::tls::{self, TlsError};
 
 use client::Tls;
@@ -127,7 +128,7 @@ impl Facts {
 /// whoever publishes them next.
 pub async fn run(
     config: Arc<Config>,
-    mac: String,
+    mac: Identity,
     jobs: jobs::Handle,
     mut replies: jobs::Replies,
     facts: watch::Sender<Facts>,

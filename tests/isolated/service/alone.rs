@@ -28,7 +28,7 @@ async fn bare_device() -> (TempDir, AgentProgram) {
     }
     let device = root.join("sys/class/net/eth0");
     fs::create_dir_all(&device).unwrap();
-    fs::write(device.join("address"), "02:00:00:00:00:0e\n").unwrap();
+    fs::write(device.join("address"), "94:83:c4:00:00:0e\n").unwrap();
     fs::write(device.join("type"), "1\n").unwrap();
     let program = AgentProgram {
         binary: binary().await,
@@ -75,7 +75,7 @@ async fn without_network_bus_and_settings_it_starts_and_says_so_when_the_bus_com
     // It has been looking for the bus when this comes.
     let log = || fs::read_to_string(&program.log).unwrap_or_default();
     within("it runs", async {
-        while !log().contains("02-00-00-00-00-0E") {
+        while !log().contains("94-83-C4-00-00-0E") {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
@@ -84,7 +84,7 @@ async fn without_network_bus_and_settings_it_starts_and_says_so_when_the_bus_com
     let no_route = |status: &Value| status["health"]["verdict"] == "no_route";
     let seen = status_when(&program.ubus_socket, no_route);
     let status = within("the object says that there is no route", seen).await;
-    assert_eq!(status["mac"], "02-00-00-00-00-0E");
+    assert_eq!(status["mac"], "94-83-C4-00-00-0E");
     assert_eq!(status["health"]["code"], 0);
     assert_eq!(status["mqtt"]["connected"], false);
     assert_eq!(status["starts"]["count"], 0);
