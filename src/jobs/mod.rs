@@ -156,7 +156,7 @@ enum Command {
 
 /// Makes the part, the handle for those who bring jobs, and the replies for who publishes them.
 ///
-/// `mac` is the device's MAC address in any notation; a change holds for jobs that come later. Of the
+/// `mac` is the device's identity; a change holds for jobs that come later. Of the
 /// configuration `job_timeout`, `job_output_max` and `job_workers` are used, and a change holds for jobs
 /// that start later; `rest` says who publishes results, from the moment it changes.
 pub fn new(

@@ -123,7 +123,7 @@ impl Facts {
 /// Keeps a session with the broker until `shutdown`, and ends it in order: `online:"0"`, then
 /// DISCONNECT, within 1 s.
 ///
-/// `mac` is the device's MAC address as it stands in the topics. Without a broker in the
+/// `mac` is the device's identity, which stands in the topics. Without a broker in the
 /// configuration, or with topics that MQTT does not allow, it only waits. Returns the replies for
 /// whoever publishes them next.
 pub async fn run(
