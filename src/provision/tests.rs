@@ -91,13 +91,16 @@ impl Device {
     }
 }
 
+/// Name of an uplink, and what it brings to the router's interfaces.
+type Uplink<'a> = (&'a str, &'a dyn Fn(&Device));
+
 fn card(name: &str) -> Source {
     Source::Card(name.into())
 }
 
 #[test]
 fn one_router_has_one_identity_whatever_its_uplink_and_whenever_it_starts() {
-    let uplinks: [(&str, &dyn Fn(&Device)); 4] = [
+    let uplinks: [Uplink<'_>; 4] = [
         ("DHCP", &|device| {
             device.interface("wan", "94:83:c4:a1:b2:11");
         }),
