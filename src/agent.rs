@@ -13,7 +13,6 @@ use crate::cli::AgentArgs;
 use crate::config::{self, Problem};
 use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
-use crate::provision::identity::IdentityError;
 use crate::reload::Facts;
 use crate::shutdown::Signals;
 use crate::{logging, reload, starts, ubus};
@@ -32,8 +31,6 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub enum AgentError {
     #[error(transparent)]
     Lock(LockError),
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
     #[error("signals: {0}")]
     Signals(std::io::Error),
     #[error("{path}: {error}")]
@@ -81,7 +78,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let (client, connection) = ubus::connect(&args.bus.socket());
     tokio::spawn(connection.run());
     log::info!("socketman {} starts", env!("CARGO_PKG_VERSION"));
-    let mac = reload::identity(&loaded.config, &inputs, &client).await?;
+    let chosen = reload::identity(&loaded.config, &loaded.config.state_dir, &inputs.root);
     let device = Device {
         root: inputs.root.clone(),
         uci: inputs.uci.clone(),
@@ -89,7 +86,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         clock: args.clock(),
     };
     let (reloading, settings) =
-        reload::new(inputs, loaded, mac, standing, client.clone()).map_err(AgentError::Signals)?;
+        reload::new(inputs, loaded, chosen, standing).map_err(AgentError::Signals)?;
     let parts = Parts::start(reloading, settings, client, device, &past);
     let signal = signals.next().await;
     log::info!("{signal}: ending");

@@ -1,6 +1,8 @@
 //! The 48 bits that name a network card.
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 
 use serde::{Serialize, Serializer};
 
@@ -33,9 +35,40 @@ impl Mac {
         self.0[0] & 1 == 0 && self.0 != [0; 6]
     }
 
+    /// Was it made up locally, rather than given to one device by its maker?
+    pub fn is_local(&self) -> bool {
+        self.0[0] & 2 != 0
+    }
+
+    /// Could it be the address a maker gave to one device?
+    pub fn is_makers(&self) -> bool {
+        self.is_individual() && !self.is_local()
+    }
+
+    /// A random address of the kind that is made up locally.
+    pub fn random_local() -> Self {
+        // Its keys are the kernel's randomness; a seed from the clock would be the same on two devices that
+        // boot alike.
+        let random = RandomState::new().build_hasher().finish();
+        let [a, b, c, d, e, f, ..] = random.to_be_bytes();
+        Mac([a & 0xfc | 2, b, c, d, e, f])
+    }
+
+    /// Its twelve hex digits, in lower case.
+    pub fn digits(&self) -> String {
+        let [a, b, c, d, e, f] = self.0;
+        format!("{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}")
+    }
+
     /// With `-` instead of colons.
     pub fn dashed(&self) -> String {
         self.to_string().replace(':', "-")
+    }
+}
+
+impl From<[u8; 6]> for Mac {
+    fn from(bytes: [u8; 6]) -> Self {
+        Mac(bytes)
     }
 }
 
@@ -73,6 +106,7 @@ mod tests {
             let mac = Mac::parse(text).unwrap();
             assert_eq!(mac.to_string(), "3C:22:FB:10:20:31");
             assert_eq!(mac.dashed(), "3C-22-FB-10-20-31");
+            assert_eq!(mac.digits(), "3c22fb102031");
             assert_eq!(
                 serde_json::to_string(&mac).unwrap(),
                 r#""3C:22:FB:10:20:31""#
@@ -106,5 +140,13 @@ mod tests {
         assert!(!individual("00:00:00:00:00:00"));
         assert!(!individual("ff:ff:ff:ff:ff:ff"));
         assert!(!individual("01:00:5e:00:00:01"));
+    }
+
+    #[test]
+    fn a_random_address_is_a_local_one_of_one_device_and_never_the_same() {
+        let (one, other) = (Mac::random_local(), Mac::random_local());
+        assert!(one.is_individual() && one.is_local() && !one.is_makers());
+        assert_ne!(one, other);
+        assert!(Mac::parse("3c:22:fb:10:20:31").unwrap().is_makers());
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock::epoch_seconds;
+use crate::provision::Identity;
 use crate::starts::{self, Starts};
 use crate::{collect, health, http, jobs, mqtt, reload, spool};
 
@@ -34,7 +35,7 @@ pub struct Status {
     pub now: u64,
     /// Of the agent, seconds.
     pub uptime: u64,
-    pub mac: String,
+    pub mac: Identity,
     /// Collections since the agent started: `stats` has a newer report when it has moved.
     pub seq: u64,
     pub config: reload::Facts,

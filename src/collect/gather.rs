@@ -10,14 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::netdevs::device_of;
-use super::network::Dump;
 use super::question::Question;
 use super::replies::{Replies, Reply};
-use super::reply::Fields;
 use crate::clock;
-use crate::mac::Mac;
-use crate::ubus::blob::Writer;
 use crate::ubus::{Client, Error, Status};
 
 /// How long one object may take to answer.
@@ -31,9 +26,6 @@ const IN_FLIGHT: usize = 512 << 10;
 
 /// How large answers are taken to be before there was any.
 const UNKNOWN_ANSWER: usize = 16 << 10;
-
-/// How long an agent without a configured identity waits for the bus at start.
-const BUS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A question under way. All are one type, for each further one would be as much code again.
 type Asked = Pin<Box<dyn Future<Output = (Question, Result<Reply, Error>)> + Send>>;
@@ -143,30 +135,4 @@ fn first(
         }
     }
     Poll::Pending
-}
-
-/// The MAC of the device that owns the default route, as netifd knows it; `None` without a bus,
-/// without netifd or without such a route.
-pub async fn wan_mac(client: &Client) -> Option<Mac> {
-    match ask_wan_mac(client).await {
-        Ok(mac) => mac,
-        Err(error) => {
-            log::info!("WAN device not known: {error}");
-            None
-        }
-    }
-}
-
-async fn ask_wan_mac(client: &Client) -> Result<Option<Mac>, Error> {
-    client.connected(BUS_WITHIN).await?;
-    let (path, method, args) = Question::Dump.call();
-    let dump = call(client, path, method, args, TIMEOUT).await?;
-    let Some(wan) = Dump::read(Fields::of(&dump)).and_then(|dump| dump.wan()) else {
-        return Ok(None);
-    };
-    let (path, method, _) = Question::Devices.call();
-    let mut name = Writer::new();
-    name.string(b"name", wan.device.as_bytes());
-    let status = call(client, path, method, name.into_bytes(), TIMEOUT).await?;
-    Ok(device_of(wan.device, Fields::of(&status)).and_then(|device| device.mac))
 }

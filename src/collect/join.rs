@@ -9,6 +9,7 @@ use super::proc_net::Network;
 use super::replies::Replies;
 use super::report::{Lease, Report};
 use super::{network, stations, system, Facts, Sources};
+use crate::provision::Identity;
 
 /// What dnsmasq's lease file is called where missing sources are told.
 const LEASE_FILE: &str = "dhcp.leases";
@@ -16,7 +17,7 @@ const LEASE_FILE: &str = "dhcp.leases";
 /// What the collector knows without the bus.
 pub(super) struct Local<'a> {
     /// Identity of the device, as it is to stand in the report.
-    pub(super) mac: &'a str,
+    pub(super) mac: &'a Identity,
     /// Seconds since the epoch.
     pub(super) created_at: u64,
     /// dnsmasq's leases, if its file could be read.
@@ -56,7 +57,7 @@ pub(super) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts) {
     }
     let device = &mut report.device;
     device.smv = env!("CARGO_PKG_VERSION").to_owned();
-    device.mac = local.mac.to_owned();
+    device.mac = local.mac.to_string();
     device.created_at = local.created_at;
     system::from_bus(device, board, replies.info.unwrap_or_default());
     let dump = replies.dump.unwrap_or_default();

@@ -63,6 +63,7 @@ use tokio::time::{interval, Instant, MissedTickBehavior};
 use crate::clock;
 use crate::config::uci::Directories;
 use crate::config::Config;
+use crate::provision::Identity;
 use crate::shutdown::Shutdown;
 use crate::ubus::Client;
 use dnsmasq::LeaseFile;
@@ -75,7 +76,6 @@ use join::Local;
 use replies::Replies;
 use survey::Survey;
 
-pub use gather::wan_mac;
 pub use history::History;
 pub use report::{
     Counters, Device, Event, Interface, Lease, Neighbour, Report, Source, Ssid, Stamp, Station,
@@ -118,7 +118,7 @@ pub struct Part {
     /// Where the configuration of the DHCP server is.
     pub uci: Directories,
     /// Identity of the device, as it is to stand in reports.
-    pub mac: String,
+    pub mac: Identity,
     /// The health code that goes into reports and the history, once it is known.
     pub health: watch::Receiver<Option<u8>>,
     /// Takes the reports; collecting waits while it is full.

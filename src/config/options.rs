@@ -188,7 +188,7 @@ pub static OPTIONS: &[Row] = &[
         "mac",
         Kind::Mac(|c| &mut c.mac),
         "",
-        "identity of the device, used as written; empty = mac_file, else the WAN device, else the first physical interface",
+        "identity of the device, used as written; empty = mac_file, else an address of the hardware, chosen once and remembered",
     )
     .flag("mac", 'm'),
     Row::new(

@@ -93,9 +93,19 @@ these three is taken as it is. Paths in the table are absolute and without `..`.
 
 ## Identity
 
-`mac` is used as it is written, else the first line of `mac_file`. Else the agent takes the MAC address of the
-WAN device, else that of the first physical network interface (addresses of the hardware before random
-ones, wired before wireless, then by name), both written as `AA-BB-CC-DD-EE-FF`.
+`mac` is used as it is written, else the first line of `mac_file`. Else the agent chooses a MAC address of the
+hardware once, at its first start, and remembers it in `state_dir`/keep/identity, which sysupgrade keeps: the
+one on the board's label, else that of the first wired network interface by name, else that of the first
+radio, else that of an interface or radio on USB, written as `AA-BB-CC-DD-EE-FF`. Only addresses given by
+the maker count; virtual interfaces, modems, tunnels, and addresses that are random, taken from another
+interface or set by a program are never asked. Where nothing has such an address, the agent makes up a local
+one, and keeps it.
+
+The identity does not change with the uplink or with a card that comes or goes. The permanent addresses of the
+hardware are remembered with it. If none of them is there and others are (a backup restored on another
+router, a copied disk), the identity is chosen anew, with a warning in the log and in `status`. The same
+happens if the file is damaged. If `state_dir` cannot be used, the choice is made at each start, with a
+warning.
 
 ## Log
 

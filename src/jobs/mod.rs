@@ -28,6 +28,7 @@ use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::config::Config;
+use crate::provision::Identity;
 
 pub use dispatch::Jobs;
 pub use outbox::{Channel, Outlets, Replies, Reply};
@@ -155,12 +156,12 @@ enum Command {
 
 /// Makes the part, the handle for those who bring jobs, and the replies for who publishes them.
 ///
-/// `mac` is the device's MAC address in any notation; a change holds for jobs that come later. Of the
+/// `mac` is the device's identity; a change holds for jobs that come later. Of the
 /// configuration `job_timeout`, `job_output_max` and `job_workers` are used, and a change holds for jobs
 /// that start later; `rest` says who publishes results, from the moment it changes.
 pub fn new(
     config: watch::Receiver<Arc<Config>>,
-    mac: watch::Receiver<String>,
+    mac: watch::Receiver<Identity>,
 ) -> (Jobs, Handle, Outlets) {
     let (commands_sender, commands) = mpsc::channel(COMMANDS);
     let (facts_sender, facts) = watch::channel(Facts::default());

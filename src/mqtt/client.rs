@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn topics() -> Topics {
-        Topics::new("fleet", "k1", "aa:bb:cc:00:11:22").unwrap()
+        Topics::new("fleet", "k1", &"aa:bb:cc:00:11:22".parse().unwrap()).unwrap()
     }
 
     fn config() -> Config {

@@ -35,6 +35,7 @@ use crate::config::Config;
 use crate::jobs;
 use crate::lookup::Resolver;
 use crate::outage::Outage;
+use crate::provision::Identity;
 use crate::tls::{self, TlsError};
 
 use client::Tls;
@@ -126,12 +127,12 @@ impl Facts {
 /// Keeps a session with the broker until `shutdown`, and ends it in order: `online:"0"`, then
 /// DISCONNECT, within 1 s.
 ///
-/// `mac` is the device's MAC address as it stands in the topics. Without a broker in the
+/// `mac` is the device's identity, which stands in the topics. Without a broker in the
 /// configuration, or with topics that MQTT does not allow, it only waits. Returns the replies for
 /// whoever publishes them next.
 pub async fn run(
     config: Arc<Config>,
-    mac: String,
+    mac: Identity,
     jobs: jobs::Handle,
     mut replies: jobs::Replies,
     facts: watch::Sender<Facts>,

@@ -62,7 +62,8 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
         ..Config::default()
     });
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (_jobs, handle, outlets) = jobs::new(config_receiver, watch::channel(MAC.into()).1);
+    let (_jobs, handle, outlets) =
+        jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async {
@@ -71,7 +72,7 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
     let beginning = format!("broker {}: ", address(&config));
     let link = run(
         config,
-        MAC.into(),
+        MAC.parse().unwrap(),
         handle,
         outlets.broker,
         facts_sender,
@@ -163,11 +164,12 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
         ..Config::default()
     });
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (part, handle, outlets) = jobs::new(config_receiver, watch::channel(MAC.into()).1);
+    let (part, handle, outlets) =
+        jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
     let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
     let mut replies = outlets.broker;
     let (facts, _) = watch::channel(Facts::default());
-    let topics = Topics::new("fleet", "secret", MAC).unwrap();
+    let topics = Topics::new("fleet", "secret", &MAC.parse().unwrap()).unwrap();
     let (sender, mut results) = mpsc::unbounded_channel();
     for acknowledges in [false, true] {
         let (network, broker) = duplex(1 << 16);

@@ -1,5 +1,16 @@
-//! First contact: who this device is.
+//! First contact: the name of this device.
+//!
+//! * [`identity`]: the name by which broker and API know it
+//! * [`choose`](choose()): option `mac`, else `mac_file`, else what is remembered, else the hardware's own
+//! * `hardware`: the MAC addresses that the makers of board and network cards gave them
+//! * `memory`: what was chosen, and the hardware it was chosen on, in `state_dir/keep`
 
+mod choose;
+mod hardware;
 pub mod identity;
+mod memory;
+#[cfg(test)]
+mod tests;
 
-pub use identity::{identify, Identity, IdentityError};
+pub use choose::{choose, Chosen, Source};
+pub use identity::{Identity, NotMac};

@@ -13,7 +13,7 @@ mod renewal;
 mod tests;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +22,9 @@ use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-use crate::config::{Config, Inputs, Loaded, PACKAGE};
-use crate::provision::identity::{identify, IdentityError};
+use crate::config::{Config, Inputs, Loaded, Problem, PACKAGE};
+use crate::provision::{self, Chosen, Identity};
 use crate::shutdown::Shutdown;
-use crate::{collect, ubus};
 
 use files::FileWatch;
 use next_lock::NextLock;
@@ -49,7 +48,7 @@ const IDENTITY: &[&str] = &["mac", "mac_file"];
 pub struct Current {
     pub loaded: Loaded,
     /// Identity of the device, as broker and API know it.
-    pub mac: String,
+    pub mac: Identity,
     pub facts: Facts,
 }
 
@@ -73,7 +72,7 @@ pub struct Handle {
     requests: mpsc::Sender<oneshot::Sender<Outcome>>,
     current: watch::Receiver<Arc<Current>>,
     config: watch::Receiver<Arc<Config>>,
-    mac: watch::Receiver<String>,
+    mac: watch::Receiver<Identity>,
 }
 
 impl Handle {
@@ -96,7 +95,7 @@ impl Handle {
     }
 
     /// The identity alone.
-    pub fn mac(&self) -> watch::Receiver<String> {
+    pub fn mac(&self) -> watch::Receiver<Identity> {
         self.mac.clone()
     }
 }
@@ -105,46 +104,51 @@ impl Handle {
 #[derive(Debug)]
 pub struct Part {
     inputs: Inputs,
-    /// Tells the MAC of the WAN device.
-    client: ubus::Client,
     /// The state directory that is in use until the agent ends.
     state_dir: PathBuf,
     /// What was wrong at the start and stays so.
     standing: Facts,
+    /// What an operator should know of the identity.
+    about_identity: Vec<Problem>,
     next_lock: NextLock,
     orphans: Orphans,
     hangup: Signal,
     requests: mpsc::Receiver<oneshot::Sender<Outcome>>,
     current: watch::Sender<Arc<Current>>,
     config: watch::Sender<Arc<Config>>,
-    mac: watch::Sender<String>,
+    mac: watch::Sender<Identity>,
 }
 
 /// The part that reads settings again, and the way to it. From here on SIGHUP no longer kills the
 /// process.
 ///
-/// `loaded` is what `inputs` gave at the start, `mac` the identity that came of it, `standing` what else
+/// `loaded` is what `inputs` gave at the start, `chosen` the identity that came of it, `standing` what else
 /// is wrong until the agent ends. Needs a tokio runtime.
 pub fn new(
     inputs: Inputs,
     loaded: Loaded,
-    mac: String,
+    chosen: Chosen,
     standing: Facts,
-    client: ubus::Client,
 ) -> io::Result<(Part, Handle)> {
+    let Chosen {
+        identity: mac,
+        warnings: about_identity,
+        ..
+    } = chosen;
     let (sender, requests) = mpsc::channel(ASKERS);
     let state_dir = loaded.config.state_dir.clone();
     let (config, config_known) = watch::channel(loaded.config.clone());
     let (mac_sender, mac_known) = watch::channel(mac.clone());
-    let facts = Facts::of(&loaded, &standing, loaded.keep_good_copies(), &state_dir);
+    let mut facts = Facts::of(&loaded, &standing, loaded.keep_good_copies(), &state_dir);
+    facts.warnings.extend_from_slice(&about_identity);
     facts.tell();
     let (current, current_known) = watch::channel(Arc::new(Current { loaded, mac, facts }));
     let between_looks = inputs.pace.of(BETWEEN_LOOKS);
     let part = Part {
         inputs,
-        client,
         state_dir,
         standing,
+        about_identity,
         next_lock: NextLock::default(),
         orphans: Orphans::new(between_looks),
         hangup: signal(SignalKind::hangup())?,
@@ -162,19 +166,11 @@ pub fn new(
     Ok((part, handle))
 }
 
-/// Who the device is: as configured, else as the bus or the kernel says.
-pub async fn identity(
-    config: &Config,
-    inputs: &Inputs,
-    client: &ubus::Client,
-) -> Result<String, IdentityError> {
-    let known = match identify(config, None, &inputs.root) {
-        // Only a device without a configured identity has to ask.
-        Ok(known) if known.source.is_configured() => known,
-        _ => identify(config, collect::wan_mac(client).await, &inputs.root)?,
-    };
-    log::info!("this device is {} ({})", known.mac, known.source);
-    Ok(known.mac)
+/// Chooses the identity that goes with `config`, and logs it.
+pub fn identity(config: &Config, state_dir: &Path, root: &Path) -> Chosen {
+    let chosen = provision::choose(config, state_dir, root);
+    log::info!("this device is {} ({})", chosen.identity, chosen.source);
+    chosen
 }
 
 impl Part {
@@ -239,11 +235,12 @@ impl Part {
         let before = self.current.borrow().clone();
         let loaded = self.inputs.load(Some(&before.loaded));
         let changed = loaded.changed_since(&before.loaded);
-        let mac = self.identity(&loaded, &before, &changed).await;
+        let mac = self.identity(&loaded, &before, &changed);
         let mut errors = loaded.keep_good_copies();
         self.orphans.look(&loaded.files);
         errors.extend(self.next_lock.follow(&loaded, &self.state_dir));
-        let facts = Facts::of(&loaded, &self.standing, errors, &self.state_dir);
+        let mut facts = Facts::of(&loaded, &self.standing, errors, &self.state_dir);
+        facts.warnings.extend_from_slice(&self.about_identity);
         if facts != before.facts {
             facts.tell();
         }
@@ -265,18 +262,14 @@ impl Part {
         outcome
     }
 
-    /// The identity that goes with `loaded`; the one there was if nothing says another.
-    async fn identity(&self, loaded: &Loaded, before: &Current, changed: &[&str]) -> String {
+    /// The identity that goes with `loaded`: the one there was, unless an option says another.
+    fn identity(&mut self, loaded: &Loaded, before: &Current, changed: &[&str]) -> Identity {
         if !changed.iter().any(|name| IDENTITY.contains(name)) {
             return before.mac.clone();
         }
-        match identity(&loaded.config, &self.inputs, &self.client).await {
-            Ok(mac) => mac,
-            Err(error) => {
-                log::error!("{error}; {} stays", before.mac);
-                before.mac.clone()
-            }
-        }
+        let chosen = identity(&loaded.config, &self.state_dir, &self.inputs.root);
+        self.about_identity = chosen.warnings;
+        chosen.identity
     }
 }
 

@@ -26,6 +26,7 @@ use crate::http::{
 use crate::jobs::{Replies, Reply};
 use crate::lookup::Resolver;
 use crate::outage::Outage;
+use crate::provision::Identity;
 
 /// The options the part is made from.
 pub const OPTIONS: &[&str] = &[
@@ -43,7 +44,7 @@ pub const OPTIONS: &[&str] = &[
 pub struct Part {
     pub config: Arc<Config>,
     /// As the API knows the device.
-    pub mac: String,
+    pub mac: Identity,
     /// Shared with all parts but the broker link.
     pub resolver: Resolver,
     pub replies: Replies,
@@ -97,7 +98,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
     }
     facts.send_replace(Some(Facts::default()));
     let work = async {
-        match Endpoint::new("api_url", &config.api_url, &config, &mac) {
+        match Endpoint::new("api_url", &config.api_url, &config, mac.as_str()) {
             Ok(api) => {
                 let rest = Rest {
                     client: Client::new(Arc::clone(&config), resolver),
@@ -105,7 +106,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
                     refusals: Outage::default(),
                     pings: Outage::default(),
                     config: &config,
-                    mac: &mac,
+                    mac: mac.as_str(),
                     api,
                     facts: &facts,
                     health: &health,

@@ -230,7 +230,7 @@ impl Device {
                 upload_format: UploadFormat::Ndjson,
                 ..Config::default()
             }),
-            mac: "0A:1B:2C:3D:4E:5F".to_owned(),
+            mac: "0A:1B:2C:3D:4E:5F".parse().unwrap(),
             spool: spool.clone(),
             resolver: lookup::Resolver::system("lookup"),
             health: watch::channel(health::Facts::default()).1,

@@ -107,10 +107,10 @@ impl Link {
             health,
             ..
         } = part;
-        let main = Endpoint::new("stats_url", &config.stats_url, config, mac)?;
+        let main = Endpoint::new("stats_url", &config.stats_url, config, mac.as_str())?;
         let backup = match config.backup_stats_url.as_str() {
             "" => None,
-            url => match Endpoint::new("backup_stats_url", url, config, mac) {
+            url => match Endpoint::new("backup_stats_url", url, config, mac.as_str()) {
                 Ok(backup) => Some(backup),
                 Err(error) => {
                     log::warn!("{error}: there is no backup");

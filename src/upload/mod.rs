@@ -23,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::provision::Identity;
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
 use crate::{health, lookup, spool};
@@ -38,7 +39,7 @@ pub const BATCH_MAX: u64 = 128 << 10;
 pub struct Part {
     pub config: Arc<Config>,
     /// The device's identity as the API knows it.
-    pub mac: String,
+    pub mac: Identity,
     pub spool: spool::Handle,
     /// Shared with all parts but the broker link.
     pub resolver: lookup::Resolver,

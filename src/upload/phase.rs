@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
+use crate::provision::Identity;
+
 /// Where in `heartbeat` the device `mac` delivers: in `[0, heartbeat)`, the same for ever.
 ///
-/// Upper and lower case, `:` and `-` make no difference.
-pub fn phase(mac: &str, heartbeat: Duration) -> Duration {
-    let hex = mac.bytes().filter(u8::is_ascii_alphanumeric);
+/// The spelling makes no difference.
+pub fn phase(mac: &Identity, heartbeat: Duration) -> Duration {
+    let hex = mac.digits();
     // FNV-1a: stable across versions and machines, which std's hasher does not promise.
-    let hash = hex.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
+    let hash = hex.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     // Its low bits are too regular for MACs that count up; a multiply-shift folds all bits in.
     let part = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
@@ -34,11 +36,15 @@ mod tests {
 
     const BEAT: Duration = Duration::from_secs(60);
 
+    fn identity(text: &str) -> Identity {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn a_device_keeps_its_phase_however_its_mac_is_written() {
-        let own = phase("0A:1B:2c:3d:4e:5f", BEAT);
-        assert_eq!(own, phase("0a-1b-2c-3d-4e-5f", BEAT));
-        assert_eq!(own, phase("0a1b2c3d4e5f", BEAT));
+        let own = phase(&identity("0A:1B:2c:3d:4e:5f"), BEAT);
+        assert_eq!(own, phase(&identity("0a-1b-2c-3d-4e-5f"), BEAT));
+        assert_eq!(own, phase(&identity("0a1b2c3d4e5f"), BEAT));
         // Another value would move every device of a fleet with an upgrade.
         assert_eq!(own.as_millis(), 33_008);
     }
@@ -48,7 +54,7 @@ mod tests {
         let mut per_second = [0; 60];
         for n in 0..1200 {
             let mac = format!("00:11:22:33:{:02x}:{:02x}", n / 256, n % 256);
-            per_second[phase(&mac, BEAT).as_secs() as usize] += 1;
+            per_second[phase(&identity(&mac), BEAT).as_secs() as usize] += 1;
         }
         let (least, most) = (per_second.iter().min(), per_second.iter().max());
         assert!(least >= Some(&5) && most <= Some(&40), "{per_second:?}");

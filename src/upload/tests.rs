@@ -44,7 +44,7 @@ fn part(config: Arc<Config>, spool: spool::Handle, facts: watch::Sender<Facts>) 
     let (_, asks) = asks(facts.subscribe());
     Part {
         config,
-        mac: MAC.to_owned(),
+        mac: MAC.parse().unwrap(),
         spool,
         resolver: lookup::Resolver::system("lookup"),
         health: watch::channel(health::Facts::default()).1,
@@ -87,7 +87,7 @@ async fn the_first_attempt_falls_into_the_spread_and_the_others_on_the_phase() {
     // Timers have a resolution of 1 ms.
     let slack = Duration::from_millis(2);
     assert!(begun[0] - start <= SPREAD + slack, "{:?}", begun[0] - start);
-    let own = phase::phase(MAC, HEARTBEAT);
+    let own = phase::phase(&MAC.parse().unwrap(), HEARTBEAT);
     for (n, &at) in (0..).zip(&begun[1..]) {
         let since = at - start;
         let beats = since.as_secs() / HEARTBEAT.as_secs();

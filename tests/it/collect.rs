@@ -60,7 +60,7 @@ async fn desk(stations: usize, survey: bool) -> Desk {
         client: connected(),
         root: control.root().to_owned(),
         uci: Directories::of(control.root(), None),
-        mac: "94-83-C4-A1-B2-00".into(),
+        mac: "94-83-C4-A1-B2-00".parse().unwrap(),
         reports: sink,
         facts,
         newest,

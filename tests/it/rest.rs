@@ -69,7 +69,7 @@ impl Site {
         change(&mut config);
         let config = Arc::new(config);
         let (config_sender, configs) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.into()).1);
+        let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(None);
@@ -77,7 +77,7 @@ impl Site {
         let (stop_rest, stopped) = oneshot::channel();
         let part = rest::Part {
             config,
-            mac: MAC.into(),
+            mac: MAC.parse().unwrap(),
             resolver: Resolver::system("lookup"),
             replies: outlets.api,
             facts: facts_sender,
@@ -366,7 +366,7 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
     let (facts, _known) = watch::channel(None);
     let part = rest::Part {
         config: Arc::new(config),
-        mac: MAC.into(),
+        mac: MAC.parse().unwrap(),
         resolver: Resolver::system("lookup"),
         replies,
         facts,

@@ -14,7 +14,7 @@ use crate::collect::{Facts, Report};
 fn collect(root: &str, wifi: bool) -> (Report, Facts) {
     let files = Files::below(&data("roots").join(root));
     let local = Local {
-        mac: "94-83-C4-A1-B2-00",
+        mac: &"94-83-C4-A1-B2-00".parse().unwrap(),
         created_at: NOW,
         file: files.leases(Path::new("/tmp/dhcp.leases"), NOW),
         hints: &[],

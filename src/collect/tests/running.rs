@@ -72,7 +72,7 @@ fn run(root: tempfile::TempDir, socket: &Path, config: Config) -> Running {
         client,
         root: root.path().to_owned(),
         uci: Directories::of(root.path(), None),
-        mac: "94-83-C4-A1-B2-00".into(),
+        mac: "94-83-C4-A1-B2-00".parse().unwrap(),
         reports: sink,
         facts,
         newest,

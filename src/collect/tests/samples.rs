@@ -171,7 +171,7 @@ impl Router {
         let mut replies = self.read(raw);
         let hints = replies.hints.take().unwrap_or_default();
         let local = Local {
-            mac: "94-83-C4-A1-B2-00",
+            mac: &"94-83-C4-A1-B2-00".parse().unwrap(),
             created_at: NOW,
             file: self
                 .leases

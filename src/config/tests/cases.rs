@@ -247,6 +247,7 @@ pub(super) const CASES: &[Case] = &[
         option: "mac",
         right: &[
             (r#""aa-BB-cc-DD-ee-FF""#, |c| c.mac == "aa-BB-cc-DD-ee-FF"),
+            (r#""02:00:00:00:00:01 ""#, |c| c.mac == "02:00:00:00:00:01"),
             (r#""11:22:33:44:55:66""#, |c| c.mac == "11:22:33:44:55:66"),
             ("112233445566", |c| c.mac == "112233445566"),
             (r#""""#, |c| c.mac.is_empty()),

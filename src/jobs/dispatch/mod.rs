@@ -24,6 +24,7 @@ use super::{Change, Command, Decision, Detail, Facts, RunError};
 use crate::clock;
 use crate::config::Config;
 use crate::crash::Crashes;
+use crate::provision::Identity;
 
 use live::Live;
 use outgoing::outlet_of_results;
@@ -34,7 +35,7 @@ use workers::Workers;
 /// The jobs part; [`Jobs::run`] is its task.
 pub struct Jobs {
     config: watch::Receiver<Arc<Config>>,
-    mac: watch::Receiver<String>,
+    mac: watch::Receiver<Identity>,
     commands: mpsc::Receiver<Command>,
     facts: watch::Sender<Facts>,
     changes: broadcast::Sender<Change>,
@@ -59,7 +60,7 @@ impl Jobs {
 
     pub(super) fn new(
         config: watch::Receiver<Arc<Config>>,
-        mac: watch::Receiver<String>,
+        mac: watch::Receiver<Identity>,
         commands: mpsc::Receiver<Command>,
         facts: watch::Sender<Facts>,
         changes: broadcast::Sender<Change>,

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::provision::Identity;
+
 /// Largest payload that is read as a job, bytes.
 pub const PAYLOAD_MAX: usize = 1024 * 1024;
 
@@ -70,11 +72,11 @@ pub struct Job {
 }
 
 impl Job {
-    /// Whether the job is meant for the device with this MAC address.
-    pub fn is_for(&self, mac: &str) -> bool {
+    /// Whether the job is meant for this device.
+    pub fn is_for(&self, identity: &Identity) -> bool {
         match self.device.as_deref() {
             None | Some("*") => true,
-            Some(device) => plain_mac(device) == plain_mac(mac),
+            Some(device) => identity.is(device),
         }
     }
 
@@ -82,14 +84,6 @@ impl Job {
     pub fn expired(&self, now: u64) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
-}
-
-/// A MAC address as it is compared: no `:` nor `-`, lower case.
-fn plain_mac(mac: &str) -> String {
-    mac.chars()
-        .filter(|c| !matches!(c, ':' | '-'))
-        .map(|c| c.to_ascii_lowercase())
-        .collect()
 }
 
 /// A payload that is no job.

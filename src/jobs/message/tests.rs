@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn ours() -> Identity {
+    "aabbcc001122".parse().unwrap()
+}
+
 fn rejected(payload: &str) -> (Option<String>, String) {
     let Rejected { id, reason } = parse(payload.as_bytes()).expect_err(payload);
     (id, reason)
@@ -18,8 +22,8 @@ fn a_whole_job_is_read() {
     assert_eq!(job.msg, "uptime");
     assert_eq!((job.kind, job.type_name.as_str()), (Kind::Shell, "network"));
     assert_eq!(job.timeout, Some(Duration::from_secs(5)));
-    assert!(job.is_for("aabbcc001122") && job.is_for("AA:BB:CC:00:11:22"));
-    assert!(!job.is_for("aabbcc001123"));
+    assert!(job.is_for(&ours()) && job.is_for(&"AA:BB:CC:00:11:22".parse().unwrap()));
+    assert!(!job.is_for(&"aabbcc001123".parse().unwrap()));
     assert!(job.expired(2) && !job.expired(1));
 }
 
@@ -27,7 +31,7 @@ fn a_whole_job_is_read() {
 fn a_job_for_every_device_or_without_device_is_for_us() {
     for device in [r#""device":"*","#, ""] {
         let payload = format!(r#"{{"id":"a",{device}"meta":{{"msg":"true"}}}}"#);
-        assert!(parse(payload.as_bytes()).unwrap().is_for("aabbcc001122"));
+        assert!(parse(payload.as_bytes()).unwrap().is_for(&ours()));
     }
 }
 

@@ -52,7 +52,7 @@ impl Rig {
     /// After agents that ended by these panics.
     fn after(crashes: Crashes, config: Config, grace: Duration) -> Self {
         let (config, receiver) = watch::channel(Arc::new(config));
-        let (jobs, handle, outlets) = new(receiver, watch::channel(MAC.into()).1);
+        let (jobs, handle, outlets) = new(receiver, watch::channel(MAC.parse().unwrap()).1);
         let jobs = jobs.with_crashes(crashes);
         let (shutdown, asked) = oneshot::channel::<()>();
         let task = tokio::spawn(jobs.run(

@@ -26,10 +26,7 @@ async fn bare_device() -> (TempDir, AgentProgram) {
     for file in ["uptime", "loadavg", "meminfo"] {
         symlink(Path::new("/proc").join(file), root.join("proc").join(file)).unwrap();
     }
-    let device = root.join("sys/class/net/eth0");
-    fs::create_dir_all(&device).unwrap();
-    fs::write(device.join("address"), "02:00:00:00:00:0e\n").unwrap();
-    fs::write(device.join("type"), "1\n").unwrap();
+    plant_interface(&root.join("sys/class/net/eth0"), "94:83:c4:00:00:0e");
     let program = AgentProgram {
         binary: binary().await,
         root,
@@ -40,6 +37,13 @@ async fn bare_device() -> (TempDir, AgentProgram) {
     };
     program.set_clock(0, true).unwrap();
     (dir, program)
+}
+
+/// Makes a wired interface of the hardware.
+fn plant_interface(sys: &Path, address: &str) {
+    fs::create_dir_all(sys.join("device")).unwrap();
+    fs::write(sys.join("address"), format!("{address}\n")).unwrap();
+    fs::write(sys.join("type"), "1\n").unwrap();
 }
 
 fn start_bus(socket: &Path) -> Ubusd {
@@ -76,7 +80,7 @@ async fn without_network_bus_and_settings_it_starts_and_says_so_when_the_bus_com
     // It has been looking for the bus when this comes.
     let log = || fs::read_to_string(&program.log).unwrap_or_default();
     within("it runs", async {
-        while !log().contains("02-00-00-00-00-0E") {
+        while !log().contains("94-83-C4-00-00-0E") {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
@@ -85,12 +89,43 @@ async fn without_network_bus_and_settings_it_starts_and_says_so_when_the_bus_com
     let no_route = |status: &Value| status["health"]["verdict"] == "no_route";
     let seen = status_when(&program.ubus_socket, no_route);
     let status = within("the object says that there is no route", seen).await;
-    assert_eq!(status["mac"], "02-00-00-00-00-0E");
+    assert_eq!(status["mac"], "94-83-C4-00-00-0E");
     assert_eq!(status["health"]["code"], 0);
     assert_eq!(status["mqtt"]["connected"], false);
     assert_eq!(status["starts"]["count"], 0);
     let ended = agent.terminate(AGENT_ENDS_WITHIN).await.unwrap();
     assert!(ended.success(), "{ended}");
+    bus.stop().await;
+}
+
+#[tokio::test]
+async fn the_identity_outlives_a_restart_and_other_hardware_is_told() {
+    let (_dir, program) = bare_device().await;
+    let bus = start_bus(&program.ubus_socket);
+    let net = program.root.join("sys/class/net");
+    let start = |mac: &'static str| {
+        let program = &program;
+        async move {
+            let mut agent = program.start().unwrap();
+            let named = status_when(&program.ubus_socket, |status| status["mac"] == mac);
+            let status = within("the object says the name", named).await;
+            let ended = agent.terminate(AGENT_ENDS_WITHIN).await.unwrap();
+            assert!(ended.success(), "{ended}");
+            status["config"]["warnings"].to_string()
+        }
+    };
+    let first = start("94-83-C4-00-00-0E").await;
+    assert!(!first.contains("keep/identity"), "{first}");
+    plant_interface(&net.join("dev0"), "94:83:c4:00:00:01");
+    let again = start("94-83-C4-00-00-0E").await;
+    assert!(!again.contains("keep/identity"), "{again}");
+    // The files of another router, with this one's.
+    for name in ["eth0", "dev0"] {
+        fs::remove_dir_all(net.join(name)).unwrap();
+    }
+    plant_interface(&net.join("eth0"), "94:83:c4:00:00:77");
+    let other = start("94-83-C4-00-00-77").await;
+    assert!(other.contains("chosen on other hardware"), "{other}");
     bus.stop().await;
 }
 

@@ -68,7 +68,7 @@ impl Agent {
         let (health, health_known) = watch::channel(health::Facts::default());
         let part = upload::Part {
             config: Arc::new(config),
-            mac: MAC.to_owned(),
+            mac: MAC.parse().unwrap(),
             spool: spool.clone(),
             resolver: Resolver::system("lookup"),
             health: health_known,

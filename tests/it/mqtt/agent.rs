@@ -47,14 +47,15 @@ impl Agent {
     pub(crate) fn start(config: Config) -> Self {
         let config = Arc::new(config);
         let (config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) = jobs::new(config_receiver, watch::channel(MAC.into()).1);
+        let (part, jobs, outlets) =
+            jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(mqtt::Facts::default());
         let (stop_link, stopped) = oneshot::channel();
         let link = tokio::spawn(mqtt::run(
             config,
-            MAC.into(),
+            MAC.parse().unwrap(),
             jobs.clone(),
             outlets.broker,
             facts_sender,

@@ -76,14 +76,21 @@ impl Link {
     pub(crate) fn start(config: Config) -> Self {
         let config = Arc::new(config);
         let (_, configs) = watch::channel(Arc::clone(&config));
-        let (_, handle, outlets) = jobs::new(configs, watch::channel(MAC.into()).1);
+        let (_, handle, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
         let (sender, facts) = watch::channel(mqtt::Facts::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {
             // Sent or dropped, it is the end.
             let _ = stopped.await;
         };
-        let link = mqtt::run(config, MAC.into(), handle, outlets.broker, sender, shutdown);
+        let link = mqtt::run(
+            config,
+            MAC.parse().unwrap(),
+            handle,
+            outlets.broker,
+            sender,
+            shutdown,
+        );
         Link {
             facts,
             stop,

@@ -110,7 +110,7 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
         client,
         uci: Directories::of(&root, None),
         root,
-        mac: "94-83-C4-A1-B2-00".into(),
+        mac: "94-83-C4-A1-B2-00".parse()?,
         reports: sink,
         facts,
         newest,
