@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use socketman::cli::{self, AskError, Command};
-use socketman::{agent, logging};
+use socketman::{agent, logging, terminal};
 
 fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
@@ -23,7 +23,8 @@ fn main() -> ExitCode {
         Err(error) => Err((format!("cannot start: {error}"), 1)),
     };
     ran.unwrap_or_else(|(message, code)| {
-        eprintln!("socketman: {message}");
+        // A peer's words may be in it.
+        eprintln!("socketman: {}", terminal::safe(&message));
         ExitCode::from(code)
     })
 }
