@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
 use rustix::fs::OFlags;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 use crate::durable::{read_whole, Directory};
 
@@ -169,6 +170,20 @@ impl Crashes {
         let what = what.unwrap_or_else(|| "nothing -".to_owned());
         record.write_all(format!("{what} {place}\n").as_bytes())
     }
+}
+
+/// Has the kernel write no memory of this process and its jobs to a file when one ends badly: it holds
+/// passwords, and flash is small.
+///
+/// # Errors
+///
+/// The kernel does not take the limit.
+pub fn without_core_dumps() -> io::Result<()> {
+    let none = Rlimit {
+        current: Some(0),
+        ..getrlimit(Resource::Core)
+    };
+    Ok(setrlimit(Resource::Core, none)?)
 }
 
 fn named(kind: &str, bytes: &[u8]) -> String {
