@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
 use rustix::fs::OFlags;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
 use crate::durable::{read_whole, Directory};
 
@@ -39,18 +40,29 @@ pub struct Crashes {
     /// `KIND DIGEST` of each panic since the device started.
     known: Arc<Vec<String>>,
     record: Option<Arc<File>>,
-    note: Arc<Mutex<Option<Note>>>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+/// What all threads handle, the innermost of each last.
+#[derive(Debug, Default)]
+struct Notes {
+    next: usize,
+    all: Vec<Note>,
 }
 
 #[derive(Debug)]
 struct Note {
+    number: usize,
     thread: ThreadId,
     what: String,
 }
 
 /// Something is being handled until this is dropped.
 #[derive(Debug)]
-pub struct Handling(Arc<Mutex<Option<Note>>>);
+pub struct Handling {
+    notes: Arc<Mutex<Notes>>,
+    number: usize,
+}
 
 impl Crashes {
     /// Reads the record in `dir`, and tells the log of the newest panic in it.
@@ -84,7 +96,7 @@ impl Crashes {
         Crashes {
             known: Arc::new(known.collect()),
             record,
-            note: Arc::default(),
+            notes: Arc::default(),
         }
     }
 
@@ -113,12 +125,19 @@ impl Crashes {
         if self.known.iter().filter(|known| **known == what).count() >= TOO_OFTEN {
             return Err(Skipped);
         }
-        let note = Note {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = notes.next;
+        notes.next = number.wrapping_add(1);
+        notes.all.push(Note {
+            number,
             thread: thread::current().id(),
             what,
-        };
-        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(note);
-        Ok(Handling(Arc::clone(&self.note)))
+        });
+        drop(notes);
+        Ok(Handling {
+            notes: Arc::clone(&self.notes),
+            number,
+        })
     }
 
     /// A record of as many panics on this as are too many.
@@ -143,13 +162,28 @@ impl Crashes {
             None => "unknown".to_owned(),
         };
         // Not waited for: whoever holds it may be the one that panics.
-        let what = self.note.try_lock().ok().and_then(|note| {
-            let note = note.as_ref()?;
-            (note.thread == thread::current().id()).then(|| note.what.clone())
+        let what = self.notes.try_lock().ok().and_then(|notes| {
+            let this = thread::current().id();
+            let mut ours = notes.all.iter().filter(|note| note.thread == this);
+            ours.next_back().map(|note| note.what.clone())
         });
         let what = what.unwrap_or_else(|| "nothing -".to_owned());
         record.write_all(format!("{what} {place}\n").as_bytes())
     }
+}
+
+/// Has the kernel write no memory of this process and its jobs to a file when one ends badly: it holds
+/// passwords, and flash is small.
+///
+/// # Errors
+///
+/// The kernel does not take the limit.
+pub fn without_core_dumps() -> io::Result<()> {
+    let none = Rlimit {
+        current: Some(0),
+        ..getrlimit(Resource::Core)
+    };
+    Ok(setrlimit(Resource::Core, none)?)
 }
 
 fn named(kind: &str, bytes: &[u8]) -> String {
@@ -160,7 +194,8 @@ fn named(kind: &str, bytes: &[u8]) -> String {
 
 impl Drop for Handling {
     fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.all.retain(|note| note.number != self.number);
     }
 }
 
@@ -221,6 +256,23 @@ mod tests {
                 let other = thread::spawn(|| panic!("on purpose"));
                 let _ended = other.join();
             }
+            "inner" => {
+                let _outer = crashes.handle("message", POISON);
+                let _inner = crashes.handle("report", b"inner");
+                panic!("on purpose");
+            }
+            "outer" => {
+                let _outer = crashes.handle("message", POISON);
+                drop(crashes.handle("report", b"inner"));
+                panic!("on purpose");
+            }
+            "other thread" => {
+                let _handling = crashes.handle("message", POISON);
+                let other = crashes.clone();
+                let other = thread::spawn(move || drop(other.handle("report", b"inner")));
+                let _ended = other.join();
+                panic!("on purpose");
+            }
             "killed" => {
                 let _handling = crashes.handle("message", POISON);
                 process::abort();
@@ -244,6 +296,20 @@ mod tests {
         assert!(crashes.handle("message", b"poison ").is_ok());
         assert!(crashes.handle("config", POISON).is_ok());
         assert!(text(&dir).contains(" src/crash.rs:"), "{}", text(&dir));
+    }
+
+    #[test]
+    fn of_things_within_each_other_the_innermost_is_held_responsible() {
+        for (what, kind) in [
+            ("inner", "report"),
+            ("outer", "message"),
+            ("other thread", "message"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let dir = dir.path().join("run");
+            assert_eq!(child(&dir, what).signal(), Some(6), "{what}");
+            assert!(text(&dir).starts_with(kind), "{what}: {}", text(&dir));
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
 //! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
-//! knows the lab may let time pass faster, [`logging`] where words go; [`file`] and [`mac`] read what
+//! knows the lab may let time pass faster, [`logging`] where words go, [`terminal`] what of a peer's words is shown; [`file`] and [`mac`] read what
 //! others wrote.
 
 pub mod agent;
@@ -71,6 +71,7 @@ pub mod shutdown;
 pub mod spool;
 pub mod starts;
 pub mod status;
+pub mod terminal;
 pub mod tls;
 pub mod ubus;
 pub mod upload;

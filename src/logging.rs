@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use self::daemon::Syslog;
 use crate::clock::epoch_seconds;
 use crate::config::Config;
+use crate::terminal::is_unsafe;
 
 /// Longest message, bytes; OpenWrt's logd cuts lines at 1024 with their head.
 pub const MAX_MESSAGE: usize = 960;
@@ -101,7 +102,7 @@ fn message(args: fmt::Arguments<'_>) -> String {
     line.0
 }
 
-/// Text without control characters that stops growing short of [`MAX_MESSAGE`].
+/// Text without unsafe characters that stops growing short of [`MAX_MESSAGE`].
 struct Line(String);
 
 impl fmt::Write for Line {
@@ -110,10 +111,7 @@ impl fmt::Write for Line {
             if self.0.len() > MAX_MESSAGE - 16 {
                 return Err(fmt::Error);
             }
-            // U+2028 and its like turn text around or break lines on some terminals.
-            if c.is_control()
-                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-            {
+            if is_unsafe(c) {
                 self.0.extend(c.escape_default());
             } else {
                 self.0.push(c);
@@ -157,6 +155,8 @@ mod tests {
             )),
             "ssid 'a\\nDec 24 root: b\\u{1b}[2J\\u{202e}\\u{0}'"
         );
+        let hostile = message(format_args!("{}", crate::terminal::HOSTILE));
+        crate::terminal::assert_harmless(&hostile, 1);
         for flood in ["x", "\n", "\u{202e}", "ü", "🙂"] {
             let message = message(format_args!("{}", flood.repeat(100_000)));
             assert!(message.len() <= MAX_MESSAGE, "{} {flood:?}", message.len());

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use socketman::cli::{self, AskError, Command};
-use socketman::{agent, logging};
+use socketman::{agent, crash, logging, terminal};
 
 fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os()) {
@@ -23,7 +23,8 @@ fn main() -> ExitCode {
         Err(error) => Err((format!("cannot start: {error}"), 1)),
     };
     ran.unwrap_or_else(|(message, code)| {
-        eprintln!("socketman: {message}");
+        // A peer's words may be in it.
+        eprintln!("socketman: {}", terminal::safe(&message));
         ExitCode::from(code)
     })
 }
@@ -33,6 +34,9 @@ async fn run(command: Command) -> Result<ExitCode, (String, u8)> {
     match command {
         Command::Agent(args) => {
             logging::init().map_err(|error| (error.to_string(), 1))?;
+            if let Err(error) = crash::without_core_dumps() {
+                log::warn!("a crash may leave a core dump, which holds secrets: {error}");
+            }
             let ran = agent::run(args).await;
             ran.map_err(|error| (error.to_string(), error.code()))?;
         }

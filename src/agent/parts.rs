@@ -75,6 +75,7 @@ impl Parts {
         let place = spool::Settings {
             boot_id: device.boot_id,
             clock: device.clock,
+            crashes: past.crashes.clone(),
             place: spool_place(&now.loaded.config),
         };
         let spool_task = tokio::spawn(spool::run(place, inbox));

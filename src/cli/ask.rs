@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::BusArgs;
 use crate::api::PATH;
+use crate::terminal;
 use crate::ubus::blobmsg::Value;
 use crate::ubus::{self, Client, Status};
 
@@ -100,10 +101,15 @@ impl Agent {
             .and_then(|data| Ok(Value::from_members(data)?))
             .map_err(|error| AskError::Bus { method, error })?;
         let mut out = std::io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, &data).map_err(std::io::Error::from)?;
-        std::io::Write::write_all(&mut out, b"\n")?;
+        std::io::Write::write_all(&mut out, pretty(&data)?.as_bytes())?;
         Ok(())
     }
+}
+
+/// JSON for a person or a program: its strings may come from anybody.
+fn pretty(data: &Value) -> std::io::Result<String> {
+    let json = serde_json::to_string_pretty(data).map_err(std::io::Error::from)?;
+    Ok(terminal::safe_json(&json) + "\n")
 }
 
 fn explained(method: &'static str, error: ubus::Error) -> AskError {
@@ -128,6 +134,13 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::{assert_harmless, HOSTILE};
+
+    #[test]
+    fn json_of_the_agent_cannot_drive_the_terminal() {
+        let data = Value::Table(vec![(b"ssid".to_vec(), Value::String(HOSTILE.into()))]);
+        assert_harmless(&pretty(&data).unwrap(), 1);
+    }
 
     #[test]
     fn an_agent_that_only_root_can_see_is_not_said_to_be_down() {

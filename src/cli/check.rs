@@ -62,6 +62,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{parse, Command};
+    use crate::terminal;
 
     /// What is printed for the device whose files lie below `root`.
     fn checked(root: &Path, more: &[&str]) -> String {
@@ -135,5 +136,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let said = checked(root.path(), &["--topic", "\u{9b}2J", "-u", "a\u{1b}[2J"]);
         assert!(!said.contains(['\u{9b}', '\u{1b}']), "{said}");
+        let said = checked(
+            root.path(),
+            &["--topic", terminal::HOSTILE, "-P", terminal::HOSTILE],
+        );
+        terminal::assert_harmless(&said, said.matches("FORGED").count());
+        assert!(said.contains("FORGED"), "{said}");
     }
 }

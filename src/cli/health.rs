@@ -184,7 +184,7 @@ mod tests {
                         "location": "http://log.in/\u{1b}[2J"}}})
             ),
             "NOT ok: captive portal: 9.9.9.9:53: refused, http://w/: answered 302, \
-             to http://log.in/\u{fffd}[2J; next probe now"
+             to http://log.in/\\u{1b}[2J; next probe now"
         );
         assert_eq!(
             health(

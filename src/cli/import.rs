@@ -103,7 +103,7 @@ mod tests {
             "{said}"
         );
         assert!(
-            said.contains("1 setting not known and without effect: x\u{fffd}\n"),
+            said.contains("1 setting not known and without effect: x\\u{1b}\n"),
             "{said}"
         );
         assert!(!said.contains("hunter2"));

@@ -67,3 +67,23 @@ impl View {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::{assert_harmless, HOSTILE};
+
+    #[test]
+    fn ids_and_types_cannot_drive_the_terminal() {
+        let view = View {
+            jobs: vec![JobView {
+                id: HOSTILE.into(),
+                type_name: HOSTILE.into(),
+                state: HOSTILE.into(),
+                source: HOSTILE.into(),
+                ..JobView::default()
+            }],
+        };
+        assert_harmless(&view.text(), 4);
+    }
+}

@@ -159,6 +159,36 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::{assert_harmless, HOSTILE};
+
+    #[test]
+    fn names_of_stations_and_networks_cannot_drive_the_terminal() {
+        let hostile = || Some(HOSTILE.to_owned());
+        let view = View {
+            device: DeviceView {
+                hostname: hostile(),
+                machine_type: hostile(),
+                firmware: hostile(),
+                wan_name: hostile(),
+                wan_ip: hostile(),
+                ..DeviceView::default()
+            },
+            ssids: vec![SsidView {
+                interface: HOSTILE.into(),
+                ssid: hostile(),
+                ..SsidView::default()
+            }],
+            stations: vec![StationView {
+                mac: HOSTILE.into(),
+                interface: hostile(),
+                ip: hostile(),
+                name: hostile(),
+                ..StationView::default()
+            }],
+            ..View::default()
+        };
+        assert_harmless(&view.text(), 11);
+    }
 
     #[test]
     fn a_report_is_a_table_of_stations_and_unknowns_are_marked() {
@@ -178,7 +208,7 @@ mod tests {
              wan ? ?, received ?, sent ?\n\
              \n\
              station            interface       signal    received        sent  ip               name\n\
-             3C:22:FB:10:20:31  phy1-ap0           -48           -           -  -                anna\u{fffd}\n"
+             3C:22:FB:10:20:31  phy1-ap0           -48           -           -  -                anna\\u{1b}\n"
         );
     }
 }

@@ -256,6 +256,32 @@ impl ProblemView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::{assert_harmless, HOSTILE};
+
+    #[test]
+    fn errors_and_hosts_cannot_drive_the_terminal() {
+        let error = || Some(HOSTILE.to_owned());
+        let problem = || ProblemView {
+            source: HOSTILE.into(),
+            line: Some(1),
+            option: error(),
+            reason: HOSTILE.into(),
+        };
+        let mut view = View {
+            version: HOSTILE.into(),
+            mac: HOSTILE.into(),
+            ..View::default()
+        };
+        view.mqtt.host = HOSTILE.into();
+        view.mqtt.last_error = error();
+        view.api.last_error = error();
+        view.spool.last_error = error();
+        view.starts = serde_json::from_value(serde_json::json!({ "error": HOSTILE })).unwrap();
+        view.sources.missing = vec![HOSTILE.into(), HOSTILE.into()];
+        view.config.errors = vec![problem()];
+        view.config.warnings = vec![problem()];
+        assert_harmless(&view.text(), 15);
+    }
 
     #[test]
     fn what_is_wrong_stands_out_and_says_what_next() {
@@ -281,7 +307,7 @@ mod tests {
             "socketman 1.2.3, 94:83:c4:a1:b2:00, up 2 min\n\
              health    not known yet\n\
              broker    NOT connected to broker.example:1883: connection refused\n\
-             delivery  FAILING, never accepted: api.example: 500 \u{fffd}[2J\n\
+             delivery  FAILING, never accepted: api.example: 500 \\u{1b}[2J\n\
              queue     empty, 0 dropped\n\
              wifi      2 radios, 1 station\n\
              jobs      0 running, 0 waiting, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"

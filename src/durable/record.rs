@@ -29,6 +29,9 @@ pub const PAYLOAD_MAX: usize = RECORD_MAX - HEAD;
 /// Sequences above this are none of ours: a log cannot come that far.
 pub(super) const SEQUENCE_MAX: u64 = u64::MAX >> 1;
 
+/// A file cannot begin with more: what is appended to it has to stay below [`SEQUENCE_MAX`].
+pub(super) const FIRST_MAX: u64 = SEQUENCE_MAX - (1 << 32);
+
 /// What stands before a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::disk::Disk;
-use super::record::{Head, HEAD, RECORD_MAX};
+use super::record::{Head, FIRST_MAX, HEAD, RECORD_MAX};
 
 /// What opening a log found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,7 +73,11 @@ pub(super) fn scan(
         };
         let payload = &record[HEAD..];
         let room = (at - scan.end) / (HEAD as u64 + 1);
-        let follows = is_first || (scan.next..=scan.next + room).contains(&head.sequence);
+        // No sum overflows: a sequence is below half of what its type holds.
+        let follows = match is_first {
+            true => head.sequence <= FIRST_MAX,
+            false => (scan.next..=scan.next + room).contains(&head.sequence),
+        };
         if head.fits(payload) && follows {
             if !is_first {
                 scan.opened.lost += head.sequence - scan.next;
@@ -132,5 +136,49 @@ impl Window {
         }
         let skip = (at - self.start) as usize;
         Ok(self.bytes[..self.len].get(skip..skip + len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use proptest::prelude::*;
+
+    use super::super::record::{encode, SEQUENCE_MAX};
+    use super::super::{Directory, Log};
+
+    /// Sequences near all that could overflow, and others.
+    fn sequence() -> impl Strategy<Value = u64> {
+        let near = prop::sample::select(vec![0, SEQUENCE_MAX - (1 << 32), SEQUENCE_MAX, u64::MAX]);
+        prop_oneof![
+            (near, 0..3_u64).prop_map(|(near, off)| near.saturating_sub(off)),
+            0..9_u64,
+            any::<u64>(),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_log_with_any_sequences_takes_records_and_keeps_them(
+            sequences in prop::collection::vec((sequence(), 0..40_usize), 0..8),
+        ) {
+            let tmp = tempfile::tempdir().unwrap();
+            let dir = tmp.path().join("logs");
+            let mut disk = Directory::open(&dir).unwrap();
+            let mut bytes = Vec::new();
+            for (sequence, length) in sequences {
+                encode(7, sequence, &vec![b'x'; length], &mut bytes);
+            }
+            fs::write(dir.join("log"), bytes).unwrap();
+            fs::set_permissions(dir.join("log"), fs::Permissions::from_mode(0o600)).unwrap();
+            let (mut log, _) = Log::open(&mut disk, "log", &mut |_, _| {}).unwrap();
+            log.append(&mut disk, b"ours").unwrap();
+            let mut last = Vec::new();
+            let read = &mut |_, payload: &[u8]| last = payload.to_vec();
+            Log::open(&mut disk, "log", read).unwrap();
+            prop_assert_eq!(last, b"ours");
+        }
     }
 }

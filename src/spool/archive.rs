@@ -9,6 +9,7 @@ use super::queue::{Bounds, Spool};
 use super::segment::{Harm, Segment};
 use super::store::Store;
 use crate::clock::Reading;
+use crate::crash::Crashes;
 use crate::durable::{Disk, Meter, Metered};
 
 /// Between two times that flash is waited for, s.
@@ -43,10 +44,11 @@ impl<F: Disk> Archive<F> {
         seal_at: u64,
         bounds: Bounds,
         boot: &str,
+        crashes: &Crashes,
     ) -> io::Result<(Self, Vec<(u64, Harm)>)> {
         let meter = Meter::new();
         let disk = Metered::new(flash, meter.clone());
-        let (mut store, harms) = Store::open(disk, true, seal_at)?;
+        let (mut store, harms) = Store::open(disk, true, seal_at, crashes)?;
         let (mut covered, mut synced_at, mut certain_declared) = (0, None, 0);
         for segment in &mut store.segments {
             let of_this_boot = *segment.name.boot == *boot;
@@ -61,7 +63,7 @@ impl<F: Disk> Archive<F> {
         }
         let reports = || store.segments.iter().flat_map(|segment| &segment.entries);
         let newest = reports().map(|entry| entry.head.at).max().unwrap_or(0);
-        let of_the_day = reports().filter(|entry| entry.head.at + 86_400 > newest);
+        let of_the_day = reports().filter(|entry| entry.head.at.saturating_add(86_400) > newest);
         let before = of_the_day.map(|entry| entry.size()).sum();
         let archive = Archive {
             governor: Governor::new(bounds.flash_daily, before),

@@ -24,6 +24,10 @@ pub(crate) const LINE_MAX: u32 = 16 << 20;
 /// Bytes of deflate in a part.
 pub(crate) const PART: usize = PAYLOAD_MAX - REPORT_HEAD;
 
+/// The highest number that is counted up to and the latest second that is believed. A report a
+/// millisecond would take 285,000 years to get there, and any JSON reader shows it exactly.
+pub(crate) const NUMBER_MAX: u64 = 1 << 53;
+
 /// How sure the time of a report is, as its `clock` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Clock {
@@ -102,8 +106,18 @@ impl Numbers<'_> {
     }
 }
 
+/// A number of ours; 0, which says nothing, in the place of one we cannot have written.
+fn counted(number: u64) -> u64 {
+    match number {
+        0..=NUMBER_MAX => number,
+        _ => 0,
+    }
+}
+
 impl<'a> Record<'a> {
     /// Reads a record; `None` if it is none of ours.
+    ///
+    /// The numbers in it are bounded, but for the id of a loss: whatever stands there, it is a loss.
     pub(crate) fn decode(payload: &'a [u8]) -> Option<Self> {
         let mut rest = Numbers(payload);
         Some(match rest.u8()? {
@@ -116,31 +130,41 @@ impl<'a> Record<'a> {
                 };
                 let head = Head {
                     clock,
-                    seq: rest.u64()?,
-                    at: rest.u64()?,
+                    seq: rest.u64().filter(|seq| *seq <= NUMBER_MAX)?,
+                    at: rest.u64()?.min(NUMBER_MAX),
                     mono: rest.u32()?,
                     plain: rest.u32().filter(|plain| *plain <= LINE_MAX)?,
                     crc: rest.u32()?,
-                    declared: rest.u64()?,
-                    since: rest.u64()?,
+                    declared: counted(rest.u64()?),
+                    since: match rest.u64()? {
+                        ALL_SAFE => ALL_SAFE,
+                        since => counted(since),
+                    },
                 };
                 Record::Report(head, rest.0)
             }
-            b'l' => Record::Lost(rest.u64()?, serde_json::from_slice(rest.0).ok()?),
+            b'l' => {
+                let id = rest.u64()?;
+                let gap: Gap = serde_json::from_slice(rest.0).ok()?;
+                Record::Lost(id, gap.bounded())
+            }
             b's' => Record::Sent(rest.u64()?, rest.u64()?),
             b'n' => {
                 let mut notes = Notes {
-                    next_seq: rest.u64()?,
-                    declared: rest.u64()?,
-                    fixed: rest.u64()?,
+                    next_seq: counted(rest.u64()?),
+                    declared: counted(rest.u64()?),
+                    fixed: counted(rest.u64()?),
                     anchors: Vec::new(),
                 };
                 while !rest.0.is_empty() && notes.anchors.len() < ANCHORS_MAX {
-                    notes.anchors.push(Anchor {
+                    let anchor = Anchor {
                         first: rest.u64()?,
                         last: rest.u64()?,
                         base: rest.u64()?,
-                    });
+                    };
+                    if anchor.last <= NUMBER_MAX && anchor.base <= NUMBER_MAX {
+                        notes.anchors.push(anchor);
+                    }
                 }
                 Record::Notes(notes)
             }
@@ -253,6 +277,58 @@ mod tests {
         assert!(Record::decode(&report(&head, b"")).is_some());
         head.plain += 1;
         assert_eq!(Record::decode(&report(&head, b"")), None);
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_ours_say_nothing() {
+        let mut head = Head {
+            seq: NUMBER_MAX,
+            at: u64::MAX,
+            mono: u32::MAX,
+            clock: Clock::Ok,
+            declared: u64::MAX,
+            since: u64::MAX - 1,
+            plain: 0,
+            crc: 0,
+        };
+        let bytes = report(&head, b"");
+        let Some(Record::Report(read, _)) = Record::decode(&bytes) else {
+            panic!("a report");
+        };
+        assert_eq!((read.seq, read.at), (NUMBER_MAX, NUMBER_MAX));
+        assert_eq!((read.declared, read.since), (0, 0));
+        head.seq += 1;
+        assert_eq!(Record::decode(&report(&head, b"")), None);
+        let all = Notes {
+            next_seq: u64::MAX,
+            declared: NUMBER_MAX + 1,
+            fixed: 1 << 63,
+            anchors: vec![Anchor {
+                first: 0,
+                last: u64::MAX,
+                base: 0,
+            }],
+        };
+        assert_eq!(
+            Record::decode(&notes(&all)),
+            Some(Record::Notes(Notes::default()))
+        );
+        let gap = Gap {
+            from: Some(u64::MAX),
+            to: Some(NUMBER_MAX),
+            count: Some(u64::MAX),
+            reason: Reason::Full,
+        };
+        let bounded = Gap {
+            from: None,
+            count: Some(NUMBER_MAX),
+            ..gap.clone()
+        };
+        let bytes = lost(u64::MAX, &gap);
+        assert_eq!(
+            Record::decode(&bytes),
+            Some(Record::Lost(u64::MAX, bounded))
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::entry::NUMBER_MAX;
+
 /// Gaps that wait to be declared, at most: a report carries all of them.
 const GAPS_MAX: usize = 16;
 
@@ -34,7 +36,8 @@ pub struct Gap {
     /// Not after this, seconds since the epoch. In a report it is always known: what has no end of
     /// its own ends with the report that declares it.
     pub to: Option<u64>,
-    /// How many they are, exactly; `None` only for [`Reason::Power`].
+    /// How many they are, exactly; `None` for [`Reason::Power`], and for [`Reason::Damaged`] where a whole
+    /// file was set aside unread.
     pub count: Option<u64>,
     pub reason: Reason,
 }
@@ -47,6 +50,17 @@ impl Gap {
             to: at,
             count: Some(1),
             reason,
+        }
+    }
+
+    /// The same without times that cannot be, and with a count that can.
+    pub(crate) fn bounded(self) -> Self {
+        let known = |at: Option<u64>| at.filter(|at| *at <= NUMBER_MAX);
+        Gap {
+            from: known(self.from),
+            to: known(self.to),
+            count: self.count.map(|count| count.min(NUMBER_MAX)),
+            reason: self.reason,
         }
     }
 
@@ -71,7 +85,7 @@ impl Gap {
         self.count = self
             .count
             .zip(other.count)
-            .map(|(a, b)| a.saturating_add(b));
+            .map(|(a, b)| a.saturating_add(b).min(NUMBER_MAX));
     }
 }
 
@@ -93,7 +107,7 @@ impl Gaps {
         let key = b"\"gaps\"";
         if line.windows(key.len()).any(|window| window == key) {
             if let Ok(line) = serde_json::from_slice::<Line>(line) {
-                gaps.extend(line.gaps);
+                gaps.extend(line.gaps.into_iter().map(Gap::bounded));
             }
         }
         gaps

@@ -9,6 +9,7 @@ use super::batch::{Batch, BatchId};
 use super::keeper::Build;
 use super::{Facts, SpoolError, Stamp};
 use crate::clock::Clock;
+use crate::crash::Crashes;
 
 /// Requests that may wait for the spool.
 const REQUESTS: usize = 16;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub boot_id: String,
     pub clock: Clock,
     pub place: Place,
+    /// What ended the agent before, and is not read again.
+    pub crashes: Crashes,
 }
 
 /// Where reports are kept, and how many.

@@ -48,7 +48,12 @@ impl Keeper {
     }
 
     fn on_disk(&mut self) -> Result<Spool, SpoolError> {
-        let Settings { boot_id, place, .. } = &self.settings;
+        let Settings {
+            boot_id,
+            place,
+            crashes,
+            ..
+        } = &self.settings;
         let ram = open(&place.dir)?;
         // What is on flash has to be known before anything else is sent; but not at any price.
         let patient = self.waiting.len() < UNOPENED_MAX / 4;
@@ -61,7 +66,7 @@ impl Keeper {
                 None
             }
         };
-        Spool::on(ram, on_flash, boot_id, place.bounds())
+        Spool::after(crashes, ram, on_flash, boot_id, place.bounds())
     }
 
     /// The spool, if it can be opened; what waited for that goes in first.
@@ -119,7 +124,12 @@ impl Keeper {
 
     /// The spool at the place that is wanted, with everything of `old`; none if that is there.
     fn moved(&mut self, before: &Place, old: &mut Spool) -> Result<Option<Spool>, SpoolError> {
-        let Settings { boot_id, place, .. } = &self.settings;
+        let Settings {
+            boot_id,
+            place,
+            crashes,
+            ..
+        } = &self.settings;
         let flash_dir = |place: &Place| place.flash.as_ref().map(|flash| flash.dir.clone());
         let from = flash_dir(before);
         // What flash has is delivered, even if nothing more is to get there.
@@ -137,7 +147,7 @@ impl Keeper {
         };
         let spool = old.copy_to(&mut ram, flash.as_mut()).and_then(|()| {
             let on_flash = flash.as_ref().map(|flash| flash.to.clone());
-            Spool::on(ram.to.clone(), on_flash, boot_id, place.bounds())
+            Spool::after(crashes, ram.to.clone(), on_flash, boot_id, place.bounds())
         });
         match spool {
             Ok(mut spool) => {

@@ -47,6 +47,17 @@ impl Name {
         })
     }
 
+    /// What the file is called once it is set aside.
+    pub(crate) fn aside(&self) -> String {
+        format!("{:016}.{}.aside", self.ordinal, self.boot)
+    }
+
+    /// Whether a file of ours of this name was set aside.
+    pub(crate) fn is_set_aside(text: &str) -> bool {
+        text.strip_suffix(".aside")
+            .is_some_and(|name| Name::parse(&format!("{name}.reports")).is_some())
+    }
+
     /// What the file is called while it is written anew.
     pub(crate) fn thin(&self) -> String {
         format!("{:016}.{}.thin", self.ordinal, self.boot)

@@ -14,6 +14,7 @@ use super::queue::{Bounds, Spool};
 use super::segment::{Harm, Segment};
 use super::store::Store;
 use super::SpoolError;
+use crate::crash::Crashes;
 use crate::durable::{Directory, Disk};
 
 /// A segment takes no more reports once it has this many bytes.
@@ -45,12 +46,27 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// A disk that does not read, RAM that takes no new file, a boot id that cannot stand in a file
     /// name.
     pub fn on(ram: R, flash: Option<F>, boot_id: &str, bounds: Bounds) -> Result<Self, SpoolError> {
+        Spool::after(&Crashes::default(), ram, flash, boot_id, bounds)
+    }
+
+    /// The same for an agent that has ended as `crashes` tell: what ended it too often is not read again.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Spool::on`].
+    pub(super) fn after(
+        crashes: &Crashes,
+        ram: R,
+        flash: Option<F>,
+        boot_id: &str,
+        bounds: Bounds,
+    ) -> Result<Self, SpoolError> {
         if !is_boot_id(boot_id) {
             return Err(SpoolError::BootId);
         }
         // Small spools have small segments, so that making room never costs most of the queue.
-        let (ram, harms) =
-            Store::open(ram, false, SEAL_AT.min(bounds.ram / 8)).map_err(SpoolError::List)?;
+        let (ram, harms) = Store::open(ram, false, SEAL_AT.min(bounds.ram / 8), crashes)
+            .map_err(SpoolError::List)?;
         let mut spool = Spool {
             ram,
             archive: None,
@@ -75,8 +91,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let mut flash_harms = Vec::new();
         if let Some(flash) = flash {
             let seal_at = SEAL_AT.min(bounds.flash / 8);
-            let (archive, harms) =
-                Archive::open(flash, seal_at, bounds, boot_id).map_err(SpoolError::Archive)?;
+            let (archive, harms) = Archive::open(flash, seal_at, bounds, boot_id, crashes)
+                .map_err(SpoolError::Archive)?;
             spool.archive = Some(archive);
             flash_harms = harms;
         }
@@ -147,6 +163,14 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             count: Some(count),
             reason: Reason::Damaged,
         };
+        let gap = match harm.set_aside && !in_ram {
+            true => Gap {
+                from: None,
+                count: None,
+                ..gap
+            },
+            false => gap,
+        };
         if count > 0 {
             log::warn!("spool: segment {ordinal}: {count} reports are damaged");
             self.count_lost(&gap);
@@ -155,11 +179,12 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             // The end was cut off already; a report that was never kept had no identity.
             return self.owed.add(gap);
         }
-        let mut gaps = Gaps::default();
-        gaps.add(gap.clone());
+        let mut gaps = harm.stray;
+        gaps.add(gap);
+        let known = gaps.clone();
         if let Err(error) = self.rewrite(place, at, &|_| true, Reason::Damaged, gaps) {
             self.failed("repair a segment", &error);
-            self.owed.add(gap);
+            self.owed.extend(known.into_vec());
         }
     }
 

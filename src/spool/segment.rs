@@ -2,11 +2,17 @@
 
 use std::io;
 
-use super::entry::{self, Head, Record, PART, REPORT_HEAD};
-use super::gap::Gap;
+use super::entry::{self, Head, Record, LINE_MAX, NUMBER_MAX, PART, REPORT_HEAD};
+use super::gap::{Gap, Gaps};
 use super::name::Name;
 use super::notes::{Anchor, Notes};
 use crate::durable::{Disk, Log, HEAD};
+
+/// Bytes of the longest deflate: that of a line that cannot be packed is a little longer than the line.
+const PACKED_MAX: u32 = LINE_MAX + LINE_MAX / 8;
+
+/// More reports than a boot can have taken when the file that counted them is set aside.
+const SEQS_SKIPPED: u64 = 1 << 32;
 
 /// A report in a segment.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +80,7 @@ pub(crate) struct Segment {
 }
 
 /// What opening a segment found wrong.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Harm {
     /// Reports that are damaged, exactly, if no more than their records are.
     pub(crate) damaged: u64,
@@ -82,6 +88,17 @@ pub(crate) struct Harm {
     pub(crate) torn: bool,
     /// The file has to be written anew before anything is read from it by its place.
     pub(crate) misplaced: bool,
+    /// It has ended the agent too often; its file is set aside, and nobody knows how many reports are
+    /// in it.
+    pub(crate) set_aside: bool,
+    /// Losses whose ids cannot be ours.
+    pub(crate) stray: Gaps,
+}
+
+impl Harm {
+    pub(crate) fn is_none(&self) -> bool {
+        !self.torn && !self.misplaced && self.damaged == 0
+    }
 }
 
 impl Segment {
@@ -91,25 +108,49 @@ impl Segment {
         let (log, opened) = Log::open(disk, name.to_string(), &mut |number, payload| {
             reading.take(number, payload)
         })?;
-        let Reading {
-            entries,
-            lost,
-            notes,
-            ..
-        } = &reading;
         let whole = reading.at == log.size() && !reading.broken;
         let harm = Harm {
             damaged: opened.lost + reading.unreadable,
             torn: opened.cut > 0 || reading.parts > 0,
-            misplaced: !whole && log.size() > 0,
+            misplaced: (!whole || reading.impossible) && log.size() > 0,
+            set_aside: false,
+            stray: std::mem::take(&mut reading.stray),
         };
         let segment = Segment {
             name,
-            entries: entries.clone(),
-            lost: lost.clone(),
-            notes: notes.clone(),
+            entries: reading.entries,
+            lost: reading.lost,
+            notes: reading.notes,
             log,
             dirty: true,
+        };
+        Ok((segment, harm))
+    }
+
+    /// Puts the file out of the way, unread, and an empty segment in its place.
+    ///
+    /// # Errors
+    ///
+    /// A disk that does not rename.
+    pub(crate) fn set_aside(disk: &mut dyn Disk, name: Name) -> io::Result<(Self, Harm)> {
+        disk.rename(&name.to_string(), &name.aside())?;
+        let (log, _) = Log::open(disk, name.to_string(), &mut |_, _| {})?;
+        let segment = Segment {
+            // Its reports may have been delivered: their seqs must not come again.
+            notes: Notes {
+                next_seq: SEQS_SKIPPED,
+                ..Notes::default()
+            },
+            name,
+            log,
+            entries: Vec::new(),
+            lost: Vec::new(),
+            dirty: true,
+        };
+        let harm = Harm {
+            misplaced: true,
+            set_aside: true,
+            ..Harm::default()
         };
         Ok((segment, harm))
     }
@@ -183,7 +224,10 @@ struct Reading {
     number: Option<u64>,
     /// Records are missing: what follows cannot be unpacked.
     broken: bool,
+    /// Something stands there that we cannot have written; what follows can be read.
+    impossible: bool,
     unreadable: u64,
+    stray: Gaps,
     /// Parts whose report has not come yet, and their CRC-32.
     parts: usize,
     parts_crc: crc32fast::Hasher,
@@ -195,21 +239,28 @@ impl Reading {
         if self.number.is_none() {
             self.at = HEAD as u64;
         }
-        self.broken |= self.number.is_some_and(|before| before + 1 != number);
+        self.broken |= self
+            .number
+            .is_some_and(|before| before.checked_add(1) != Some(number));
         self.number = Some(number);
         let offset = self.at + HEAD as u64;
         self.at = offset + payload.len() as u64;
         match Record::decode(payload) {
-            Some(Record::Part) => {
+            // All parts are full, and no line has so many that the sums below overflow.
+            Some(Record::Part) if payload.len() == 1 + PART && self.parts_len < PACKED_MAX => {
                 self.parts += 1;
                 self.parts_crc.update(&payload[1..]);
-                self.parts_len += payload.len() as u32 - 1;
+                self.parts_len += PART as u32;
             }
+            Some(Record::Part) => self.broken = true,
             Some(Record::Report(head, packed)) => {
                 let mut crc = std::mem::take(&mut self.parts_crc);
                 crc.update(packed);
                 let parts = std::mem::take(&mut self.parts) * (1 + PART + HEAD);
                 let before = std::mem::take(&mut self.parts_len);
+                // In a segment they rise; two with one number could not be told apart.
+                let last = self.entries.last().map(|entry| entry.head.seq);
+                self.broken |= last.is_some_and(|last| last >= head.seq);
                 self.notes.next_seq = self.notes.next_seq.max(head.seq.saturating_add(1));
                 self.notes.declared = self.notes.declared.max(head.declared);
                 match u32::try_from(offset.saturating_sub(parts as u64)) {
@@ -223,7 +274,11 @@ impl Reading {
                     _ => self.unreadable += 1,
                 }
             }
-            Some(Record::Lost(id, gap)) => self.lost.push((id, gap)),
+            Some(Record::Lost(id, gap)) if id <= NUMBER_MAX => self.lost.push((id, gap)),
+            Some(Record::Lost(_, gap)) => {
+                self.stray.add(gap);
+                self.impossible = true;
+            }
             Some(Record::Sent(first, last)) => {
                 let sent = |entry: &&mut Entry| (first..=last).contains(&entry.head.seq);
                 self.entries
@@ -232,7 +287,10 @@ impl Reading {
                     .for_each(|e| e.gone = true);
             }
             Some(Record::Notes(notes)) => self.notes.join(&notes),
-            None => self.broken = true,
+            None => {
+                self.broken = true;
+                self.unreadable += u64::from(payload.starts_with(b"r"));
+            }
         }
     }
 }

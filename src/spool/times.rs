@@ -25,7 +25,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// Whether a report still waits for the time.
     pub(super) fn is_held(&self, pick: &Pick, now: Reading) -> bool {
         let of_this_boot = pick.rank + 1 == self.boots.len();
-        let age = now.mono.saturating_sub(pick.head.mono.into());
+        // One taken later than now was not taken in this boot, whatever its file is called.
+        let Some(age) = now.mono.checked_sub(pick.head.mono.into()) else {
+            return false;
+        };
         let concerns = |(anchor, _): (Anchor, u64)| anchor.concerns(&pick.head);
         of_this_boot
             && self.time(pick).1 == Clock::Unsynced

@@ -216,6 +216,7 @@ impl Device {
         let (spool, inbox) = spool::Handle::new();
         let settings = spool::Settings {
             boot_id: "boot".to_owned(),
+            crashes: Default::default(),
             clock: Clock::right(),
             place: spool::Place {
                 dir: self.dir.path().join("spool"),

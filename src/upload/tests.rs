@@ -29,6 +29,7 @@ fn empty_spool(dir: &Path) -> spool::Handle {
     let (handle, inbox) = spool::Handle::new();
     let settings = spool::Settings {
         boot_id: "boot".to_owned(),
+        crashes: Default::default(),
         clock: Clock::right(),
         place: spool::Place {
             dir: dir.join("spool"),

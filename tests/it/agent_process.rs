@@ -106,6 +106,20 @@ async fn a_second_agent_exits_3_and_the_first_goes_on() {
 }
 
 #[tokio::test]
+async fn neither_the_agent_nor_its_jobs_leave_their_memory_in_a_file() {
+    let mut lab = lab_with_agent().await;
+    let pid = lab.agent().unwrap().pid();
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let soft = core.unwrap().split_whitespace().nth(4);
+    assert_eq!(soft, Some("0"), "{limits}");
+    let run = ask(&lab, "run", &["--", "ulimit -c"]).await;
+    assert_eq!(text(&run.stdout).trim(), "0", "{run:?}");
+}
+
+#[tokio::test]
 async fn the_history_begins_with_the_first_report() {
     let lab = lab_with_agent().await;
     reports(&lab.api, 1).await;

@@ -114,7 +114,8 @@ impl Jobs {
                 "type reboot is not supported: its result could not outlive the reboot".into(),
             );
         }
-        if !self.queue.has_room(job.msg.len()) {
+        let held = job.held();
+        if !self.queue.has_room(held) {
             return Err(Full.to_string());
         }
         let id: Arc<str> = job.id.as_str().into();
@@ -133,7 +134,7 @@ impl Jobs {
             outcome: None,
         });
         let (sender, outcome) = watch::channel(None);
-        let (kind, msg_len) = (job.kind, job.msg.len());
+        let kind = job.kind;
         let live = Live {
             job,
             source,
@@ -144,7 +145,7 @@ impl Jobs {
         self.live.insert(Arc::clone(&id), live);
         match kind {
             Kind::Shell => {
-                self.queue.push(Arc::clone(&id), msg_len);
+                self.queue.push(Arc::clone(&id), held);
                 self.tell(&id, State::Queued);
             }
             Kind::Ping => self.answer_at_once(&id, None),

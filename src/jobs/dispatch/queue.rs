@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Commands of all waiting jobs together, bytes.
+/// All waiting jobs together, with everything they hold, bytes.
 const QUEUE_MAX: usize = 4 * 1024 * 1024;
 
-/// Ids of the waiting jobs, oldest first, each with the size of its command.
+/// Ids of the waiting jobs, oldest first, each with the bytes it holds.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     ids: VecDeque<(Arc<str>, usize)>,
@@ -14,7 +14,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Whether there is room for a job with a command of this size.
+    /// Whether there is room for a job that holds this many bytes.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.bytes + bytes <= QUEUE_MAX
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_is_what_the_waiting_commands_leave() {
+    fn room_is_what_the_waiting_jobs_leave() {
         let mut queue = Queue::default();
         queue.push("a".into(), QUEUE_MAX - 10);
         queue.push("b".into(), 6);

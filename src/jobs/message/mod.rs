@@ -22,6 +22,9 @@ const ID_ECHO_MAX: usize = 4096;
 /// Longest `type`, bytes. It is repeated in the result.
 const TYPE_MAX: usize = 256;
 
+/// Longest `device`, bytes.
+const DEVICE_MAX: usize = 64;
+
 /// What a job asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -78,6 +81,12 @@ impl Job {
             None | Some("*") => true,
             Some(device) => identity.is(device),
         }
+    }
+
+    /// Bytes of memory it takes up.
+    pub fn held(&self) -> usize {
+        let device = self.device.as_ref().map_or(0, String::len);
+        size_of::<Job>() + self.id.len() + self.msg.len() + self.type_name.len() + device
     }
 
     /// Whether `expires` lies in the past of `now`, seconds since the epoch.
@@ -195,6 +204,13 @@ fn read_job(job: &Map<String, Value>) -> Result<Job, String> {
     check_msg(kind, &msg)?;
     let timeout = number(meta, "timeout", "meta.timeout")?.map(Duration::from_secs);
     check_timeout(timeout)?;
+    let device = string(job, "device", "device")?;
+    if device
+        .as_ref()
+        .is_some_and(|device| device.len() > DEVICE_MAX)
+    {
+        return Err("device is longer than 64 bytes".into());
+    }
     Ok(Job {
         id: id.clone(),
         msg,
@@ -203,7 +219,7 @@ fn read_job(job: &Map<String, Value>) -> Result<Job, String> {
         timeout,
         timestamp: number(job, "timestamp", "timestamp")?,
         expires: number(job, "expires", "expires")?,
-        device: string(job, "device", "device")?,
+        device,
     })
 }
 

@@ -72,6 +72,22 @@ fn a_job_without_a_proper_id_is_rejected() {
     assert_eq!(why, "id has control characters");
 }
 
+// 60 jobs with a million colons before the MAC took 60 MB.
+#[test]
+fn a_device_of_more_than_64_bytes_is_rejected_and_what_a_job_holds_is_counted() {
+    let job = |device: &str| {
+        let job = format!(r#"{{"id":"a","device":"{device}","meta":{{"msg":"true","type":"x"}}}}"#);
+        parse(job.as_bytes())
+    };
+    let longest = format!("{}aabbcc001122", ":".repeat(52));
+    let taken = job(&longest).unwrap();
+    assert!(taken.is_for("aa:bb:cc:00:11:22"));
+    assert_eq!(taken.held(), size_of::<Job>() + 1 + 64 + 4 + 1);
+    let refused = job(&format!(":{longest}")).unwrap_err();
+    assert_eq!(refused.id.as_deref(), Some("a"));
+    assert_eq!(refused.reason, "device is longer than 64 bytes");
+}
+
 // Row 8: each of these ended the process.
 #[test]
 fn json_that_is_no_job_is_rejected() {

@@ -130,6 +130,10 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// Adds a report, as it is if what stands before it in its segment stands before it here too.
     fn add(&mut self, making: &mut Making, pick: &Pick) -> io::Result<()> {
+        let _handling = match (pick.place, &self.archive) {
+            (Place::Flash, Some(archive)) => archive.store.handle(pick.segment, pick.entry)?,
+            _ => self.ram.handle(pick.segment, pick.entry)?,
+        };
         let (at, clock) = self.time(pick);
         let here = (pick.place, pick.segment, pick.entry);
         let goes_on = making.run == Some(here) || pick.entry == 0;

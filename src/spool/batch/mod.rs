@@ -262,17 +262,17 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             }
         }
         let &(rank, seq) = making.reports.first()?;
+        let mut given = making.reports;
+        // They rise already, unless somebody else put files here.
+        given.sort_unstable();
         let first = ReportId {
             boot: self.boots[rank].0.clone(),
             seq,
         };
         self.batches += 1;
         let id = BatchId(self.batches);
-        let reports = making.reports.len() as u64;
-        self.taken = Some(Taken {
-            id,
-            reports: making.reports,
-        });
+        let reports = given.len() as u64;
+        self.taken = Some(Taken { id, reports: given });
         Some(Batch {
             id,
             first,
@@ -286,7 +286,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// Declares lost what cannot be read of a segment.
     fn give_up_segment(&mut self, place: Place, at: usize) {
         let name = &self.segment(place, at).name;
-        log::error!("spool: segment {name} was changed by somebody else; what can be read is kept");
+        log::error!("spool: segment {name} cannot be read whole; what can be read is kept");
         let written = self.rewrite(place, at, &|_| true, Reason::Damaged, Gaps::default());
         if let Err(error) = written {
             self.failed("repair a segment", &error);

@@ -3,8 +3,12 @@
 use std::io;
 
 use super::Store;
+use crate::crash::Handling;
 use crate::durable::Disk;
 use crate::spool::deflate::Unpacker;
+
+/// In the record of crashes, the reading of a report.
+const REPORT: &str = "report";
 
 /// The place in a segment up to which lines were read.
 #[derive(Debug)]
@@ -23,8 +27,20 @@ pub(crate) fn is_damage(error: &io::Error) -> bool {
 }
 
 impl<D: Disk> Store<D> {
+    /// Notes that a report is handled. One that has ended the agent too often counts as damaged.
+    pub(crate) fn handle(&self, segment: usize, entry: usize) -> io::Result<Handling> {
+        let segment = &self.segments[segment];
+        let what = format!("{} {}", segment.name, segment.entries[entry].head.seq);
+        let handling = self.crashes.handle(REPORT, what.as_bytes());
+        handling.map_err(|skipped| {
+            log::debug!("spool: report {what}: {skipped}");
+            io::Error::new(io::ErrorKind::InvalidData, skipped)
+        })
+    }
+
     /// The deflate of a report.
     pub(crate) fn packed(&mut self, segment: usize, entry: usize) -> io::Result<Vec<u8>> {
+        let _handling = self.handle(segment, entry)?;
         let segment = &self.segments[segment];
         segment.entries[entry].read(&mut self.disk, &segment.name.to_string())
     }
@@ -41,6 +57,7 @@ impl<D: Disk> Store<D> {
                 unpacker: Unpacker::new(),
             });
         loop {
+            let _handling = self.handle(segment, reader.next)?;
             let packed = self.packed(segment, reader.next)?;
             let head = self.segments[segment].entries[reader.next].head;
             let line = reader

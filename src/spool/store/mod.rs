@@ -16,6 +16,7 @@ use super::gap::Gap;
 use super::name::Name;
 use super::notes::Notes;
 use super::segment::{Harm, Segment};
+use crate::crash::Crashes;
 use crate::durable::{Disk, Log};
 
 /// Segments of a disk.
@@ -34,7 +35,11 @@ pub(crate) struct Store<D> {
     reader: Option<Reader>,
     /// Files were made, renamed or removed.
     names_dirty: bool,
+    crashes: Crashes,
 }
+
+/// In the record of crashes, the opening of a segment.
+const SEGMENT: &str = "segment";
 
 /// Bytes a deflate can refer back.
 const WINDOW: usize = 32 << 10;
@@ -49,11 +54,17 @@ impl<D: Disk> Store<D> {
         mut disk: D,
         syncs: bool,
         seal_at: u64,
+        crashes: &Crashes,
     ) -> io::Result<(Self, Vec<(u64, Harm)>)> {
         let mut segments = Vec::new();
         let mut harms = Vec::new();
+        let mut earlier = Vec::new();
         for file in disk.list()? {
             let Some(name) = Name::parse(&file) else {
+                if Name::is_set_aside(&file) {
+                    earlier.push(file);
+                    continue;
+                }
                 match file.ends_with(".thin") || file.ends_with(".new") {
                     // It did not take its place. If it cannot go now, it is overwritten.
                     true => drop(disk.remove(&file)),
@@ -62,11 +73,22 @@ impl<D: Disk> Store<D> {
                 continue;
             };
             let ordinal = name.ordinal;
-            let (segment, harm) = Segment::open(&mut disk, name)?;
-            if harm.torn || harm.misplaced || harm.damaged > 0 {
+            let (segment, harm) = match crashes.handle(SEGMENT, file.as_bytes()) {
+                Ok(_handling) => Segment::open(&mut disk, name)?,
+                Err(skipped) => {
+                    let aside = name.aside();
+                    log::error!("spool: segment {name}: {skipped}; the file is kept as {aside}");
+                    Segment::set_aside(&mut disk, name)?
+                }
+            };
+            if !harm.is_none() {
                 harms.push((ordinal, harm));
             }
             segments.push(segment);
+        }
+        if harms.iter().any(|(_, harm): &(u64, Harm)| harm.set_aside) {
+            // One is enough to find out what is wrong, and room is short.
+            earlier.iter().for_each(|file| drop(disk.remove(file)));
         }
         segments.sort_by_key(|segment| segment.name.ordinal);
         let store = Store {
@@ -77,6 +99,7 @@ impl<D: Disk> Store<D> {
             packer: None,
             reader: None,
             names_dirty: false,
+            crashes: crashes.clone(),
         };
         Ok((store, harms))
     }

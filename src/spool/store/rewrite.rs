@@ -99,6 +99,7 @@ impl<D: Disk> Store<D> {
                 }
                 Err(error) => return Err(error),
             };
+            let _handling = self.handle(at, index)?;
             if !keep(&entry) {
                 judge(Fate::Dropped(&entry, line));
                 continue;

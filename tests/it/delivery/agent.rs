@@ -53,6 +53,7 @@ impl Agent {
     pub(crate) fn start_by(dir: &Path, config: Config, clock: Clock) -> Self {
         let settings = spool::Settings {
             boot_id: BOOT.to_owned(),
+            crashes: Default::default(),
             clock,
             place: spool::Place {
                 dir: dir.join("spool"),
