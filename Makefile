@@ -24,6 +24,9 @@ include $(TOPDIR)/feeds/packages/lang/rust/rust-package.mk
 # Its own profile: the feed's environment overrides [profile.release].
 CARGO_PKG_PROFILE:=openwrt
 
+# The messages of a panic name source files; where they lay is of no use on a device.
+CARGO_RUSTFLAGS+=--remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(PKG_BUILD_DIR)=/socketman
+
 define Package/socketman
   SECTION:=admin
   CATEGORY:=Administration

@@ -123,6 +123,18 @@ fn the_package_has_these_files_and_no_others() {
 }
 
 #[test]
+fn the_program_does_not_name_the_places_where_it_was_built() {
+    let ipk = agent();
+    let program = &ipk.file("/usr/sbin/socketman").bytes;
+    let top = fs::canonicalize(TOP).unwrap();
+    let top = format!("{}/", top.to_str().unwrap());
+    for place in [top.as_str(), "/.cargo/", "/root/"] {
+        let mut windows = program.windows(place.len());
+        assert!(!windows.any(|window| window == place.as_bytes()), "{place}");
+    }
+}
+
+#[test]
 fn settings_are_known_to_opkg_and_everything_to_keep_to_sysupgrade() {
     let ipk = agent();
     assert_eq!(ipk.control("conffiles"), "/etc/config/socketman\n");
