@@ -3,7 +3,7 @@
 //! A peer chooses SSIDs, host names, the words of an answer. Some characters in them would drive the
 //! terminal they are shown on, turn the text beside them around or forge a line.
 
-/// Whether a character is not sent as it is: C0, DEL and C1 controls, the ends of lines and paragraphs
+/// True if a character is not sent as it is: C0, DEL and C1 controls, the ends of lines and paragraphs
 /// of Unicode, and whatever changes the direction of text.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()

@@ -38,10 +38,10 @@ pub const REPLY_MAX: usize = 512 << 10;
 /// Ends the calls that wait for something when the agent ends; callers take it for "not running".
 const ENDING: Status = Status::NOT_FOUND;
 
-/// How long calls are refused, when the agent ends, before the object is withdrawn.
+/// Time for which calls are refused, when the agent ends, before the object is withdrawn.
 const LAST_CALLS: Duration = Duration::from_millis(250);
 
-/// How long the bus may take to forget our object when the agent ends.
+/// Longest wait for the bus to forget our object when the agent ends.
 const WITHDRAW_WITHIN: Duration = Duration::from_secs(1);
 
 /// Wait before the object is offered again after the bus refused it.
@@ -158,8 +158,8 @@ async fn answer_calls(object: &mut Object, sources: &Sources, mut ends: Shutdown
         }
     }
     open.answered().await;
-    // Who got an answer may ask again at once, as for a job. It is answered before the object goes, for
-    // the bus forwards no answer of an object that is gone.
+    // A caller that got an answer may ask again at once, as for a job. It is answered before the object
+    // goes, for the bus forwards no answer of an object that is gone.
     let last_calls = async {
         while let Some(request) = object.next().await {
             request.finish(ENDING);

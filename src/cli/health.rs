@@ -100,7 +100,7 @@ impl ProbeView {
         let mut failures = Vec::new();
         let reached = [&self.connect, &self.web];
         let mut reached = reached.into_iter().flatten().map(CheckView::failure);
-        // What answers was reached by some way, whatever the tables say.
+        // Whatever answers was reached by some way, whatever the tables say.
         if !self.route.found && !reached.any(|failure| failure.is_none()) {
             let device = self.route.device.as_deref();
             failures.push(match device {

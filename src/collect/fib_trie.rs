@@ -56,7 +56,7 @@ pub(super) fn local(trie: &str) -> Vec<Ipv4Addr> {
     local
 }
 
-/// Whether one of the tables has a default route, or both halves of it, that leads somewhere.
+/// True if one of the tables has a default route, or both halves of it, that leads somewhere.
 pub(super) fn has_default(trie: &str) -> bool {
     const UPPER: Ipv4Addr = Ipv4Addr::new(128, 0, 0, 0);
     let lower = Ipv4Addr::UNSPECIFIED;

@@ -153,7 +153,7 @@ impl<'a> Network<'a> {
         })
     }
 
-    /// Whether any table of IPv4 has a default route, or its two halves: policy routing keeps them
+    /// True if any table of IPv4 has a default route, or its two halves: policy routing keeps them
     /// out of the main one.
     pub(super) fn has_default_v4(&self) -> bool {
         let trie = self.files.text("proc/net/fib_trie").unwrap_or_default();
@@ -226,7 +226,7 @@ fn default_v4(table: &str) -> Option<Route<'_>> {
     })
 }
 
-/// Whether every global unicast address (2000::/3) lies in this network.
+/// True if every global unicast address (2000::/3) lies in this network.
 fn covers_global_v6(target: Ipv6Addr, length: u32) -> bool {
     const GLOBAL: u128 = 0x2000 << 112;
     length <= 3 && (target.to_bits() ^ GLOBAL).leading_zeros() >= length

@@ -45,7 +45,7 @@ impl Inputs {
         };
         let at = At(Source::File, error.line());
         if error.is_absent() {
-            // Who takes the file away means it.
+            // A file that was taken away was meant to go.
             if !optional {
                 loading.refuse_file(None, at, error.to_string());
             }

@@ -40,7 +40,7 @@ struct Tries {
     suspects: Suspects,
     /// Of the name that was looked up for this request.
     found: Vec<IpAddr>,
-    /// Those of them not tried yet.
+    /// The addresses among them not tried yet.
     left: Vec<IpAddr>,
     /// Deadline of each connection of this request.
     share: Duration,

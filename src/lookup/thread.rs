@@ -118,7 +118,7 @@ impl Thread {
         Ok(Asked { answer })
     }
 
-    /// Whether the look-up of another name is under way.
+    /// True if the look-up of another name is under way.
     pub(super) fn is_asking_another(&self, name: &str) -> bool {
         let queue = self.shared.queue();
         let under_way = queue.under_way.as_ref();

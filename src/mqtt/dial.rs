@@ -32,7 +32,7 @@ const TLS_WITHIN: Duration = Duration::from_secs(10);
 /// The family of addresses that the resolver prefers has this much of a head start (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(300);
 
-/// How long the kernel waits for the acknowledgement of bytes it sent, ms.
+/// Longest wait of the kernel for the acknowledgement of bytes it sent, ms.
 const USER_TIMEOUT: u32 = 30_000;
 
 /// A failure on the way to the broker.

@@ -79,7 +79,7 @@ fn start(text: String, tls: bool) -> String {
     }
 }
 
-/// Whether it was the broker, or somebody on the way to it, that closed the connection.
+/// True if it was the broker, or somebody on the way to it, that closed the connection.
 pub(super) fn is_closed(end: &End) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match end {

@@ -46,9 +46,9 @@ pub(super) struct Lost {
     pub(super) error: String,
     /// How long the broker had accepted us; zero if it never did.
     pub(super) held: Duration,
-    /// Whether jobs reached us.
+    /// True if jobs reached us.
     pub(super) ready: bool,
-    /// Whether the broker closed the connection while nothing was under way.
+    /// True if the broker closed the connection while nothing was under way.
     pub(super) closed_idle: bool,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Session<'a> {
     eventloop: Option<Box<EventLoop>>,
     /// When the broker accepted us.
     connected: Option<Instant>,
-    /// Whether jobs reach us. Only then we say that we are there: whoever reads it may send one at once.
+    /// True if jobs reach us. Only then we say that we are there: whoever reads it may send one at once.
     ready: bool,
     undecided: Undecided,
     in_flight: InFlight,

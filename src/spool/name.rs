@@ -52,7 +52,7 @@ impl Name {
         format!("{:016}.{}.aside", self.ordinal, self.boot)
     }
 
-    /// Whether a file of ours of this name was set aside.
+    /// True if a file of ours of this name was set aside.
     pub(crate) fn is_set_aside(text: &str) -> bool {
         text.strip_suffix(".aside")
             .is_some_and(|name| Name::parse(&format!("{name}.reports")).is_some())

@@ -31,13 +31,13 @@ pub(super) fn private_key(file: &[u8]) -> Option<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(&plain(file)).ok()
 }
 
-/// Whether there is a private key that needs a passphrase.
+/// True if there is a private key that needs a passphrase.
 pub(super) fn has_locked_key(file: &[u8]) -> bool {
     let text = String::from_utf8_lossy(file);
     text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
 }
 
-/// Whether this is DER in place of PEM.
+/// True if this is DER in place of PEM.
 pub(super) fn is_binary(file: &[u8]) -> bool {
     file.first() == Some(&0x30) && x509::first_length(file).is_some()
 }

@@ -149,13 +149,13 @@ impl<'a, W: Way> Rounds<'a, W> {
         }
         while let Some(batch) = next {
             if batch.more && self.is_newest_due() {
-                self.went_ahead = Some(Instant::now());
                 self.heard_newest = true;
                 if let Some(newest) = spool.newest().await? {
                     let sent = self.attempt(&newest).await;
                     self.ahead_is_late = matches!(&sent, Err(error) if error.is_late());
                     sent?;
                 }
+                self.went_ahead = Some(Instant::now());
                 next = self.next().await?;
                 continue;
             }

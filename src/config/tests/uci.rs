@@ -291,7 +291,7 @@ fn a_package_that_cannot_be_read_is_an_error_with_its_line_and_the_rest_stands()
         let said = format!("{path}:{line}: {reason}; its last good copy is used");
         assert_eq!(reasons(&loaded.errors), [said]);
     }
-    // Who takes the file away means it.
+    // A file that was taken away was meant to go.
     fs::remove_file(file).unwrap();
     assert_eq!(device.inputs(&[]).load(Some(&before)).config.topic, "file");
 }

@@ -34,7 +34,7 @@ impl Jobs {
         if let Some(reason) = closed {
             return self.reject(Some(job.id), reason);
         }
-        // Who set a key wants no job to run that it did not sign.
+        // A key is set so that no job runs that it did not sign.
         if !self.config.borrow().job_pubkey.is_empty() {
             let reason = "job_pubkey is set, and this version cannot check signatures";
             return self.reject(Some(job.id), reason.into());

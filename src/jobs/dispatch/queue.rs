@@ -14,7 +14,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Whether there is room for a job that holds this many bytes.
+    /// True if there is room for a job that holds this many bytes.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.bytes + bytes <= QUEUE_MAX
     }

@@ -54,7 +54,7 @@ impl Repeated {
     }
 }
 
-/// How much of a value is kept.
+/// The part of a value that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keep {
     /// The job: an object with the keys of [`JOB`].

@@ -75,7 +75,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Whether the job is meant for this device.
+    /// True if the job is meant for this device.
     pub fn is_for(&self, identity: &Identity) -> bool {
         match self.device.as_deref() {
             None | Some("*") => true,

@@ -18,7 +18,7 @@ const GIVEN_UP: u8 = 2 * WHOLE;
 /// Replies remembered that went without output or not at all; the oldest goes.
 const REMEMBERED: usize = 64;
 
-/// How much of a reply is sent.
+/// The part of a reply that is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::jobs) enum Extent {
     Whole,
@@ -45,7 +45,7 @@ pub(super) struct Doubts {
 }
 
 impl Doubts {
-    /// Whether the reply is under suspicion.
+    /// True if the reply is under suspicion.
     pub(super) fn contain(&self, item: &Item) -> bool {
         self.doubts.contains_key(item)
     }
@@ -73,13 +73,13 @@ impl Doubts {
         doubt.counts >= GIVEN_UP
     }
 
-    /// Whether the next end would not count for want of an acknowledgement in between.
+    /// True if the next end would not count for want of an acknowledgement in between.
     pub(super) fn wants_proof(&self, item: &Item) -> bool {
         let doubt = self.doubts.get(item);
         doubt.is_some_and(|doubt| doubt.counts > 0 && doubt.at == self.acknowledged)
     }
 
-    /// How the reply is to be sent.
+    /// The part of the reply that is to be sent.
     pub(super) fn extent(&self, item: &Item) -> Extent {
         let counts = match self.doubts.get(item) {
             Some(doubt) => doubt.counts,
@@ -91,7 +91,7 @@ impl Doubts {
         }
     }
 
-    /// Whether the reply was given up before.
+    /// True if the reply was given up before.
     pub(super) fn has_given_up(&self, item: &Item) -> bool {
         self.remembered_counts(item) >= GIVEN_UP
     }

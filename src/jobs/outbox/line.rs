@@ -51,7 +51,7 @@ impl Line {
         empty && self.out == 0 || self.sender.is_closed()
     }
 
-    /// Whether something may be handed out now.
+    /// True if something may be handed out now.
     pub(super) fn is_ready(&self) -> bool {
         match self.is_turn_of_suspects() {
             _ if self.suspect_out => false,

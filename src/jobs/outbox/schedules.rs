@@ -27,7 +27,7 @@ enum Taste {
     Never,
 }
 
-/// How connections end by themselves.
+/// Ends of connections that no reply brought about.
 #[derive(Debug, Clone)]
 enum Ends {
     /// The broker closes them after so many ms each.

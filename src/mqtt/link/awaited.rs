@@ -120,7 +120,7 @@ impl Awaited {
         }
     }
 
-    /// Whether a packet of type `kind` is an answer to one that was sent.
+    /// True if a packet of type `kind` is an answer to one that was sent.
     pub(super) fn waits_for(&self, kind: u8, id: Option<u16>) -> bool {
         let mut waiting = self.waiting.iter();
         waiting.any(|waiting| waiting.answer == kind && waiting.id == id)

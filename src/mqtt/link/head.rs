@@ -69,7 +69,7 @@ impl Head {
         self.read += 1;
     }
 
-    /// Whether the packet is long enough for its head.
+    /// True if the packet is long enough for its head.
     pub(super) fn fits(&self) -> bool {
         self.full_len() <= self.header.remaining
     }

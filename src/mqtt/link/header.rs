@@ -40,7 +40,7 @@ impl Header {
         self.first >> 1 & 3
     }
 
-    /// Whether packets of this type begin with a packet id.
+    /// True if packets of this type begin with a packet id.
     pub(super) fn has_id(self) -> bool {
         (PUBACK..=UNSUBACK).contains(&self.kind())
     }
@@ -70,7 +70,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Whether a packet has begun.
+    /// True if a packet has begun.
     pub(super) fn has_begun(&self) -> bool {
         self.first.is_some()
     }

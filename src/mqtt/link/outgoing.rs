@@ -48,7 +48,7 @@ impl Outgoing {
         }
     }
 
-    /// Whether the next byte begins a packet: only then a packet of ours may go between.
+    /// True if the next byte begins a packet: only then a packet of ours may go between.
     pub(super) fn is_between_packets(&self) -> bool {
         matches!(&self.at, At::Header(reading) if !reading.has_begun())
     }

@@ -32,7 +32,7 @@ impl Refused {
         known.push((packet.0, 1));
     }
 
-    /// Whether the packet has ended as many connections as it may, and is dropped now. It is forgotten with
+    /// True if the packet has ended as many connections as it may, and is dropped now. It is forgotten with
     /// that: acknowledged, it does not come again, and a later packet may look like it.
     pub(super) fn drops(&self, packet: &Arrived) -> bool {
         let Packet(key) = Packet::of(packet);

@@ -47,7 +47,7 @@ impl Subject {
         }
     }
 
-    /// Whether there may be this value, after a kill or a power cut.
+    /// True if there may be this value, after a kill or a power cut.
     fn may_have(&self, value: &Option<Vec<u8>>) -> bool {
         let attempted = |value| self.attempts.contains(value);
         *value == self.certain || value.as_ref().is_some_and(attempted)

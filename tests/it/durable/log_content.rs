@@ -49,7 +49,7 @@ impl Content {
         whole.map(|(record, end)| (record, *end)).unzip()
     }
 
-    /// Whether `found` is what a log has to find in the file `left` if this was written to it, as
+    /// True if `found` is what a log has to find in the file `left` if this was written to it, as
     /// `image`: exactly the records whose bytes are there, among them all that are certain, and how
     /// much is missing.
     pub(crate) fn explains(&self, found: &Found, left: &[u8], image: &[u8]) -> bool {
