@@ -31,7 +31,11 @@ impl Jobs {
         &mut self.outbox
     }
 
+    /// Hands out the next reply. Replies that came back meanwhile take their place in the line first.
     pub(super) fn hand_out(&mut self, to: Outlet, permit: mpsc::OwnedPermit<Reply>) {
+        while let Ok(returned) = self.returns.try_recv() {
+            self.settle(&returned);
+        }
         let ledger = &self.ledger;
         let now = clock::epoch_seconds();
         self.outbox.hand_out(to, permit, |item, extent| match item {

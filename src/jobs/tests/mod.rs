@@ -3,6 +3,7 @@
 mod ending;
 mod ids;
 mod local;
+mod order;
 mod output;
 mod refused;
 mod shell;
