@@ -38,7 +38,8 @@ pub const REPLY_MAX: usize = 512 << 10;
 /// Ends the calls that wait for something when the agent ends; callers take it for "not running".
 const ENDING: Status = Status::NOT_FOUND;
 
-/// Time for which calls are refused, when the agent ends, before the object is withdrawn.
+/// Time for which calls are refused, when the agent ends and has answered some that waited, before the
+/// object is withdrawn.
 const LAST_CALLS: Duration = Duration::from_millis(250);
 
 /// Longest wait for the bus to forget our object when the agent ends.
@@ -157,7 +158,9 @@ async fn answer_calls(object: &mut Object, sources: &Sources, mut ends: Shutdown
             _ => request.finish(Status::METHOD_NOT_FOUND),
         }
     }
-    open.answered().await;
+    if !open.answered().await {
+        return;
+    }
     // A caller that got an answer may ask again at once, as for a job. It is answered before the object
     // goes, for the bus forwards no answer of an object that is gone.
     let last_calls = async {
@@ -165,7 +168,7 @@ async fn answer_calls(object: &mut Object, sources: &Sources, mut ends: Shutdown
             request.finish(ENDING);
         }
     };
-    // Running into the time-out is how it ends.
+    // The time-out is the usual end.
     let _ = timeout(LAST_CALLS, last_calls).await;
 }
 

@@ -64,8 +64,11 @@ impl Open {
         });
     }
 
-    /// Completes when all are answered, which they are once the agent ends.
-    pub(super) async fn answered(&mut self) {
+    /// Completes when all are answered, which they are once the agent ends. True if there were any.
+    pub(super) async fn answered(&mut self) -> bool {
+        while self.tasks.try_join_next().is_some() {}
+        let any = !self.tasks.is_empty();
         while self.tasks.join_next().await.is_some() {}
+        any
     }
 }
