@@ -9,6 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::time::{clock_gettime, ClockId};
 use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
 
+/// A clock that stands before this was never set: 2025, seconds since the epoch.
+const PLAUSIBLE: u64 = 1_735_689_600;
+
 /// How far the system clock may be from a server's to count as right, s.
 const NEAR: u64 = 3600;
 
@@ -38,8 +41,8 @@ pub struct Reading {
 /// The system clock, and the evidence for it.
 ///
 /// It counts as right if the kernel says that it is synchronised, whatever a server says; otherwise if
-/// it is within an hour of the clock of the API. A clock that nobody speaks for is not right, however
-/// plausible: devices without a battery begin with the time of their newest file.
+/// it is within an hour of the clock of the API. Until the API has answered, a clock that was ever set is
+/// believed: no report would leave the device otherwise, and so no answer come.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     source: Source,
@@ -56,6 +59,16 @@ enum Source {
     /// The system clock, and it is right, whoever keeps that of the machine that tests.
     #[cfg(test)]
     Right,
+}
+
+/// The word of the kernel, or of the lab in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Synced,
+    /// The kernel does not know.
+    Unknown,
+    /// The lab says that nobody set the clock.
+    Unset,
 }
 
 impl Clock {
@@ -82,7 +95,7 @@ impl Clock {
 
     pub fn read(&self) -> Reading {
         let mono = since_boot();
-        let (offset, kept) = self.source.read();
+        let (offset, word) = self.source.read();
         let epoch = epoch_seconds().saturating_add_signed(offset);
         let agrees = |(date, at): (u64, u64)| {
             let there = date.saturating_add(mono.saturating_sub(at));
@@ -91,32 +104,42 @@ impl Clock {
         Reading {
             epoch,
             mono,
-            synced: kept || self.answer.is_some_and(agrees),
+            synced: match (word, self.answer) {
+                (Word::Synced, _) => true,
+                (_, Some(answer)) => agrees(answer),
+                (Word::Unknown, None) => epoch >= PLAUSIBLE,
+                (Word::Unset, None) => false,
+            },
         }
     }
 }
 
 impl Source {
-    /// Seconds to add to the system clock, and whether it is synchronised then.
-    fn read(&self) -> (i64, bool) {
+    /// Seconds to add to the system clock, and what is known of it then.
+    fn read(&self) -> (i64, Word) {
         match self {
-            Source::Kernel => (0, kernel::is_synced()),
+            Source::Kernel if kernel::is_synced() => (0, Word::Synced),
+            Source::Kernel => (0, Word::Unknown),
             Source::Lab(file) => {
                 let said = std::fs::read_to_string(file).ok();
                 let said = said.and_then(|text| lab(&text));
                 said.unwrap_or_else(|| Source::Kernel.read())
             }
             #[cfg(test)]
-            Source::Right => (0, true),
+            Source::Right => (0, Word::Synced),
         }
     }
 }
 
 /// The lab's word; without it the clock is the device's own.
-fn lab(text: &str) -> Option<(i64, bool)> {
+fn lab(text: &str) -> Option<(i64, Word)> {
     let mut words = text.split_whitespace();
     let offset = words.next()?.parse().ok()?;
-    Some((offset, words.next()? == "1"))
+    let word = match words.next()? {
+        "1" => Word::Synced,
+        _ => Word::Unset,
+    };
+    Some((offset, word))
 }
 
 /// How much faster than real time waits pass. 1 on a device; the lab raises it (`--time-scale N`).
@@ -201,16 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_the_kernel_is_asked() {
+    fn without_a_file_the_kernel_is_asked_and_a_clock_that_was_set_believed_until_a_server_answers()
+    {
         let tmp = tempfile::tempdir().unwrap();
-        for clock in [
+        for mut clock in [
             Clock::default(),
             Clock::new(Some(tmp.path().join("not-there"))),
             told(&tmp, "nonsense"),
         ] {
             let read = clock.read();
-            assert_eq!(read.synced, kernel::is_synced(), "{clock:?}");
+            assert!(read.synced, "{clock:?}");
             assert!(epoch_seconds() - read.epoch <= 1);
+            clock.answered(epoch_seconds() + 2 * NEAR);
+            assert_eq!(clock.read().synced, kernel::is_synced(), "{clock:?}");
         }
     }
 
