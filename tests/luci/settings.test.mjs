@@ -10,7 +10,7 @@ import { Lab } from './lab.mjs';
 const OF_UCI_ALONE = [ 'enabled', 'config' ];
 
 /* Rows of the table; docs/options.md is generated from it. */
-const TABLE = read('docs/options.md').split('\n')
+const TABLE = read('docs/options.md').split('## Options that guard')[0].split('\n')
 	.filter((line) => line.startsWith('| `'))
 	.map((line) => line.split(/ *\| */))
 	.map(([ , name, , type, preset, , help ]) => ({ name: name.match(/`(.*?)`/)[1].replace(/-/g, '_'), type, preset, help }));

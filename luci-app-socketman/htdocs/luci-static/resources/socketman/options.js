@@ -26,7 +26,7 @@ return baseclass.extend({
 			[ 'topic', 'text', _('Topic'), '', '', _('First part of the topics; no + and #.') ],
 			[ 'key', 'secret', _('Key'), '', '', _('Second part of the topics; no +, # and /.') ],
 			[ 'tls', 'flag', _('TLS'), '0', '', _('The certificate of the broker is verified.') ],
-			[ 'cacrt', 'path', _('CA certificates'), '', '', _('In place of those of the system; or the certificate of the broker itself (PEM).') ],
+			[ 'cacrt', 'path', _('CA certificates'), '', '', _('Or its own (PEM).') ],
 			[ 'tls_cert', 'path', _('Client certificate'), '', '', _('Needs its private key (PEM).') ],
 			[ 'tls_key', 'secret', _('Private key'), '', 'path', _('File with the key of the client certificate (PEM).') ],
 			[ 'qos', 'choice', _('QoS'), '0', [ '0', '1', '2' ], _('Of status and ping; jobs and results have 1.') ],

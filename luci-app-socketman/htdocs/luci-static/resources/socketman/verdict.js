@@ -7,11 +7,11 @@
 function failures(probe) {
 	const said = [];
 
-	/* What answers was reached by some way, whatever the tables say. */
+	/* An answer came by some way, whatever the tables say. */
 	const reached = (probe.connect && !probe.connect.error) || probe.web?.result == 'ok';
 
 	if (probe.route && !probe.route.found && !reached)
-		said.push(_('no default route; the last one went by %s').format(probe.route.device ?? _('none')));
+		said.push(_('no default route; the last was by %s').format(probe.route.device ?? _('none')));
 
 	for (const [ check, target ] of [ [ probe.lookup, 'name' ], [ probe.connect, 'to' ], [ probe.web, 'url' ] ])
 		if (check?.error)
@@ -19,7 +19,7 @@ function failures(probe) {
 		else if (check?.location)
 			said.push(_('%s leads to %s').format(check[target], check.location));
 		else if (check?.result == 'foreign')
-			said.push(_('%s is answered with another page').format(check[target]));
+			said.push(_('%s has another page').format(check[target]));
 		else if (check?.result == 'no_such_name')
 			said.push(_('%s does not exist').format(check[target]));
 
@@ -33,8 +33,8 @@ function troubles(status) {
 
 	if (starts?.held_until > status.now)
 		said.push(N_(starts.count,
-			'the agent ended unexpectedly %d time; it leaves broker and server alone for %s',
-			'the agent ended unexpectedly %d times; it leaves broker and server alone for %s').format(starts.count, words.span(starts.held_until - status.now)));
+			'the agent ended unexpectedly %d time; broker and server wait %s',
+			'the agent ended unexpectedly %d times; broker and server wait %s').format(starts.count, words.span(starts.held_until - status.now)));
 
 	if (mqtt?.host && !mqtt.connected)
 		said.push(_('no connection to the broker: %s').format(mqtt.last_error ?? _('not tried yet')));
@@ -43,7 +43,7 @@ function troubles(status) {
 		said.push(_('reports are not delivered: %s').format(api.last_error));
 
 	if (rest?.last_error)
-		said.push(_('results of jobs are not delivered: %s').format(rest.last_error));
+		said.push(_('job results are not delivered: %s').format(rest.last_error));
 
 	if (spool?.last_error)
 		said.push(_('reports cannot be stored: %s').format(spool.last_error));
