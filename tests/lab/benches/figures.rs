@@ -134,7 +134,7 @@ fn package(binary: &Path, last: &Last) -> Result<(), Box<dyn Error>> {
     let agent = printed.lines().find(|path| path.contains("/socketman_"));
     let agent = agent.ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
     let megabytes = fs::metadata(agent)?.len() as f64 / 1e6;
-    last.line("size of the package, .ipk", megabytes, "MB", Some(1.6));
+    last.line("size of the package, .ipk", megabytes, "MB", Some(1.75));
     Ok(())
 }
 
