@@ -12,7 +12,7 @@ use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
 /// A clock that stands before this was never set: 2025, seconds since the epoch.
 const PLAUSIBLE: u64 = 1_735_689_600;
 
-/// How far the system clock may be from a server's to count as right, s.
+/// Largest distance of the system clock from a server's that counts as right, s.
 const NEAR: u64 = 3600;
 
 /// Seconds since the epoch by the system clock; 0 if it stands before 1970.

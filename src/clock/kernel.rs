@@ -30,7 +30,7 @@ const CLOCK_ADJTIME: c_long = match cfg!(any(target_arch = "mips", target_arch =
 #[repr(C)]
 #[derive(Debug, Default)]
 struct Timex {
-    /// What to change: nothing.
+    /// Nothing to change.
     modes: u32,
     gap: u32,
     offset_to_esterror: [i64; 4],

@@ -120,7 +120,7 @@ pub(super) fn keep(state_dir: &Path, name: &'static str, copy: &Copy) -> Result<
     let write = || {
         let mut dir = Directory::open(state_dir)?;
         let bytes = copy.encode();
-        // One that cannot be read is replaced.
+        // A copy that cannot be read is replaced.
         if read_whole(&mut dir, name, COPY_MAX).is_ok_and(|there| there == bytes) {
             return Ok(());
         }

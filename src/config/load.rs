@@ -95,7 +95,7 @@ impl<'a> Loading<'a> {
                     self.take_once(row, at, &mut seen);
                     self.take(row, at, |read| with(value, read));
                 }
-                // What it names was read already.
+                // The file it names was read already.
                 (CONFIG, None) => {}
                 (ENABLED, None) => {
                     let enabled = with(value, |written| value::truth(written).map(drop));
@@ -123,7 +123,7 @@ impl<'a> Loading<'a> {
         }
     }
 
-    /// Notes an error of a file as a whole, or of an option that is none of the table.
+    /// Notes an error of a file as a whole, or of an option that is not in the table.
     pub(super) fn refuse_file(&mut self, option: Option<&str>, at: At, reason: String) {
         let problem = self.problem(option, at, reason);
         self.errors.push(problem);

@@ -39,7 +39,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// What a person calls this source.
+    /// The name of this source for people.
     pub fn name_of(&self, source: Source) -> String {
         match source {
             Source::Default => "default".into(),
@@ -79,7 +79,7 @@ impl Loaded {
             .collect()
     }
 
-    /// What a person calls the source of an option's value.
+    /// The name of the source of an option's value, for people.
     pub fn source_of(&self, name: &str) -> String {
         let chosen = self.options.iter().find(|chosen| chosen.row.name == name);
         self.files

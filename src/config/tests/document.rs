@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The reason that is told for a file that is there and says nothing.
+/// The reason given for a file that exists and says nothing.
 fn lost(reason: &str) -> String {
     format!(
         "{reason}; until this is mended there is no link to the broker and no job but root's own runs"

@@ -41,7 +41,7 @@ impl Device {
         state.join(last_good::JSON)
     }
 
-    /// What the copy says, without the name of its file.
+    /// The contents of the copy, without the name of its file.
     fn copied(&self) -> String {
         let copy = fs::read_to_string(self.copy()).unwrap();
         let (head, text) = copy.split_once('\n').unwrap();

@@ -196,7 +196,7 @@ fn chosen<'a>(loaded: &'a Loaded, row: &Row) -> &'a Chosen {
     options.find(|chosen| chosen.row.name == row.name).unwrap()
 }
 
-/// Asserts that the way of `row` is closed, and that who looks is told.
+/// Asserts that the way of `row` is closed, and that log, status and `check` say so.
 fn assert_closed(loaded: &Loaded, row: &Row, case: &str) {
     let (config, closed) = (&loaded.config, &loaded.config.closed);
     match row.guard.unwrap() {
@@ -221,7 +221,7 @@ fn assert_closed(loaded: &Loaded, row: &Row, case: &str) {
     );
 }
 
-/// Asserts that what `good` had of `row` holds, and that who looks is told.
+/// Asserts that the value of `row` in `good` holds, and that log, status and `check` say so.
 fn assert_holds(loaded: &Loaded, good: &Loaded, row: &Row, source: Source, case: &str) {
     assert!(chosen(loaded, row).is_same(chosen(good, row)), "{case}");
     assert_eq!(chosen(loaded, row).source, source, "{case}");
