@@ -1,5 +1,6 @@
 //! Asking the running agent over the bus.
 
+use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +20,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the agent may take to answer; `run_job` answers after 15 s at the latest.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How often to look, while an answer is awaited, whether the agent is still there. The bus tells a
+/// caller nothing of an agent that goes before it answers.
+const STILL_THERE: Duration = Duration::from_secs(1);
+
 /// Why a person got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -31,6 +36,8 @@ pub enum AskError {
     /// The bus shows its objects to root alone.
     #[error("the agent is not to be seen: it does not run, or only root may ask it")]
     NotSeen,
+    #[error("socketman {method}: the agent restarted before it answered; see: socketman status")]
+    Restarted { method: &'static str },
     #[error("the agent has ended, and the job '{id}' with it")]
     EndedMeanwhile { id: String },
     #[error("the agent is busy; ask again in a moment")]
@@ -84,17 +91,44 @@ impl Agent {
         A: Serialize + ?Sized,
         R: DeserializeOwned,
     {
-        let reply = self.client.call(PATH, method, args, ANSWER_TIMEOUT).await;
-        reply.map_err(|error| explained(method, error))
+        let call = self.client.call(PATH, method, args, ANSWER_TIMEOUT);
+        self.answer(method, call).await
+    }
+
+    /// What `call` comes to, unless the agent goes before it answers.
+    async fn answer<T>(
+        &self,
+        method: &'static str,
+        call: impl Future<Output = Result<T, ubus::Error>>,
+    ) -> Result<T, AskError> {
+        tokio::select! {
+            biased;
+            answer = call => answer.map_err(|error| explained(method, error)),
+            gone = self.gone(method) => Err(gone),
+        }
+    }
+
+    /// Completes when the agent that is on the bus now has gone from it.
+    async fn gone(&self, method: &'static str) -> AskError {
+        let mut first = None;
+        loop {
+            let id = match self.client.lookup(PATH, ANSWER_TIMEOUT).await {
+                Ok(objects) => objects.first().map(|object| object.id),
+                Err(error) => return explained(method, error),
+            };
+            if *first.get_or_insert(id) != id {
+                return AskError::Restarted { method };
+            }
+            tokio::time::sleep(STILL_THERE).await;
+        }
     }
 
     /// Calls a method without arguments and prints its reply as JSON.
     pub(super) async fn print_json(&self, method: &'static str) -> Result<(), AskError> {
-        let replies = self
+        let call = self
             .client
-            .call_raw(PATH, method, Vec::new(), ANSWER_TIMEOUT)
-            .await
-            .map_err(|error| explained(method, error))?;
+            .call_raw(PATH, method, Vec::new(), ANSWER_TIMEOUT);
+        let replies = self.answer(method, call).await?;
         let data = replies
             .first()
             .ok_or(ubus::Error::NoData)

@@ -57,7 +57,7 @@ pub async fn run(command: &str, bus: &BusArgs) -> Result<ExitCode, AskError> {
         changed(&mut events, &reply.id).await;
         let id = std::mem::take(&mut reply.id);
         reply = match agent.call("job", &JobArgs { id: &id }).await {
-            Err(AskError::NotRunning | AskError::NotSeen) => {
+            Err(AskError::NotRunning | AskError::NotSeen | AskError::Restarted { .. }) => {
                 return Err(AskError::EndedMeanwhile { id: safe(&id) });
             }
             asked => asked?,

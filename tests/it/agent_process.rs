@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{kill_process, Pid, Signal};
 use serde_json::{json, Value};
-use socketman::ubus::{Error, Status};
+use socketman::ubus::{self, Error, Method, Status};
 use socketman_lab::agent_binary;
 use socketman_lab::agent_process::AgentProgram;
 use socketman_lab::collector::{Collector, Mode};
 use socketman_lab::lab::{Lab, AGENT_ENDS_WITHIN};
 use socketman_lab::options::Options;
+use socketman_lab::ubusd::Ubusd;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -217,6 +218,50 @@ async fn open_calls_are_answered_when_the_agent_ends_and_then_it_is_not_running(
     );
     let status = within("the end", lab.agent_ended()).await.unwrap();
     assert!(status.success(), "{status}");
+}
+
+/// An agent that leaves the bus with a call in its hands, as one that ends at that moment does, and
+/// comes back to it if `again`.
+async fn asked_while_it_goes(again: bool) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("ubus.sock");
+    let _ubusd = Ubusd::start(&socket).unwrap();
+    let (client, connection) = ubus::connect(&socket);
+    tokio::spawn(connection.run());
+    let offer = || client.offer("socketman", vec![Method::new("status", &[])]);
+    let mut object = within("offered", offer()).await.unwrap();
+    let leaving = async {
+        let unanswered = object.next().await;
+        // The caller has looked once: the look-up it sent with its call is answered by now.
+        client.lookup("socketman", DEADLINE).await.unwrap();
+        drop(object);
+        while client.lookup("socketman", DEADLINE).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        let back = match again {
+            true => Some(offer().await.unwrap()),
+            false => None,
+        };
+        (unanswered, back)
+    };
+    let asked = ["status", "--ubus-socket", socket.to_str().unwrap()];
+    let (output, _held) = tokio::join!(socketman(&asked), leaving);
+    output
+}
+
+// One that is there and silent is given up after 20 s, in other words.
+#[tokio::test]
+async fn a_caller_does_not_wait_for_an_agent_that_has_gone() {
+    let output = asked_while_it_goes(false).await;
+    let error = text(&output.stderr);
+    assert!(
+        error.starts_with("socketman: socketman is not running; "),
+        "{error}"
+    );
+    let output = asked_while_it_goes(true).await;
+    let expected = "socketman: socketman status: the agent restarted before it answered; see: \
+                    socketman status\n";
+    assert_eq!(text(&output.stderr), expected);
 }
 
 #[tokio::test]
