@@ -25,6 +25,9 @@ use crate::{api, collect, health, http, jobs, logging, lookup, mqtt, rest, spool
 /// What running jobs get of [`END_WITHIN`] to end by themselves.
 const JOBS_GRACE: Duration = Duration::from_secs(2);
 
+/// Longest wait until procd has heard that the device is to reboot.
+const REBOOT_ASKED_WITHIN: Duration = Duration::from_secs(10);
+
 /// Reports on their way from collection to the spool.
 const REPORTS: usize = 4;
 
@@ -71,9 +74,10 @@ impl Parts {
         let now = current.borrow().clone();
 
         // device ─► collect ─► spool ─► upload
+        let boot_id = device.boot_id;
         let (spool, inbox) = spool::Handle::new();
         let place = spool::Settings {
-            boot_id: device.boot_id,
+            boot_id: boot_id.clone(),
             clock: device.clock,
             crashes: past.crashes.clone(),
             place: spool_place(&now.loaded.config),
@@ -138,7 +142,11 @@ impl Parts {
         first.spawn(held(hold, ends.clone(), Box::pin(delivery)));
 
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
-        let (jobs_part, jobs, outlets) = jobs::new(settings.config(), settings.mac());
+        let (jobs_part, jobs, outlets) = jobs::new(
+            settings.config(),
+            settings.mac(),
+            jobs::Setting::new(&boot_id, reboot(client.clone())),
+        );
         let mut jobs_end = ends.clone();
         let jobs_part = jobs_part.with_crashes(past.crashes.clone());
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
@@ -255,6 +263,18 @@ impl Parts {
             log::warn!("the spool did not end in time");
         }
     }
+}
+
+/// Asks procd for a reboot.
+fn reboot(client: ubus::Client) -> jobs::Reboot {
+    Box::new(move || {
+        let client = client.clone();
+        Box::pin(async move {
+            let asked = client.call_raw("system", "reboot", Vec::new(), REBOOT_ASKED_WITHIN);
+            let asked = asked.await.map(drop);
+            asked.map_err(|error| format!("ubus call system reboot: {error}"))
+        })
+    })
 }
 
 async fn ended(parts: &mut JoinSet<()>) {

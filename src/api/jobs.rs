@@ -86,7 +86,8 @@ struct Ended<'a> {
     truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    duration_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -173,7 +174,7 @@ fn answer(request: Request, id: &str, outcome: Option<&Outcome>) {
             stderr: &outcome.stderr,
             truncated: outcome.truncated,
             reason: outcome.reason.as_deref(),
-            duration_ms: jobs::reply::millis(outcome.duration),
+            duration_ms: outcome.duration.map(jobs::reply::millis),
         }),
         None => request.reply(&Underway {
             id,

@@ -174,7 +174,7 @@ impl Shell {
             success: end == End::Processed && reason.is_none() && exit_code == Some(0),
             exit_code,
             signal,
-            duration,
+            duration: Some(duration),
             stdout,
             stderr,
             truncated: stdout_dropped || stderr_dropped,

@@ -1,8 +1,8 @@
 //! Jobs: message → effect → result.
 //!
-//! A payload becomes a [`message::Job`], the [`ledger`] says whether its id is new, [`exec`] runs it
-//! in a worker beside the loop, and the outcome goes back as a [`reply`] that is offered until
-//! somebody has taken it. The part knows nothing of MQTT nor of the bus: whoever brings jobs holds a
+//! A payload becomes a [`message::Job`], the [`table`] says whether its id is new and the [`ledger`] keeps
+//! that on flash, [`exec`] runs it in a worker beside the loop, and the outcome goes back as a [`reply`]
+//! that is offered until somebody has taken it. The part knows nothing of MQTT nor of the bus: whoever brings jobs holds a
 //! [`Handle`], whoever publishes replies holds [`Replies`] of the [`Outlets`].
 
 mod dispatch;
@@ -15,6 +15,8 @@ pub mod outcome;
 mod output;
 mod recent;
 pub mod reply;
+mod source;
+pub mod table;
 mod tree;
 
 use std::future::Future;
@@ -24,6 +26,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ring::digest::{digest, SHA256};
 use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -33,7 +36,8 @@ use crate::provision::Identity;
 pub use dispatch::Jobs;
 pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};
-pub use recent::{Detail, Source, State, Summary};
+pub use recent::{Detail, State, Summary};
+pub use source::Source;
 
 /// Requests that wait for the part at most.
 const COMMANDS: usize = 256;
@@ -58,6 +62,8 @@ pub struct Facts {
     pub given_up: u64,
     /// Whether ids and outcomes survive a power cut.
     pub durable: bool,
+    /// Ids in the ledger, which has room for 10,000 of the broker and 1,000 of the bus.
+    pub ids: u32,
 }
 
 /// A job changed its state.
@@ -154,14 +160,45 @@ enum Command {
     },
 }
 
+/// Has the device rebooted; an error in words if it cannot be asked to.
+pub type Reboot =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+/// The device on which jobs run.
+pub struct Setting {
+    boot: [u8; 16],
+    reboot: Reboot,
+}
+
+impl Setting {
+    /// The device in the boot that the kernel names `boot_id`.
+    pub fn new(boot_id: &str, reboot: Reboot) -> Self {
+        let hash = digest(&SHA256, boot_id.as_bytes());
+        let first = hash.as_ref().first_chunk().copied();
+        Setting {
+            boot: first.unwrap_or_default(),
+            reboot,
+        }
+    }
+
+    /// A device that cannot be rebooted.
+    pub fn without_reboot(boot_id: &str) -> Self {
+        let refused = || -> Pin<Box<dyn Future<Output = _> + Send>> {
+            Box::pin(async { Err("this device does not reboot".to_owned()) })
+        };
+        Setting::new(boot_id, Box::new(refused))
+    }
+}
+
 /// Makes the part, the handle for those who bring jobs, and the replies for who publishes them.
 ///
 /// `mac` is the device's identity; a change holds for jobs that come later. Of the
 /// configuration `job_timeout`, `job_output_max` and `job_workers` are used, and a change holds for jobs
-/// that start later; `rest` says who publishes results, from the moment it changes.
+/// that start later; the ledger lies in `state_dir`; `rest` says who publishes results, from the moment it changes.
 pub fn new(
     config: watch::Receiver<Arc<Config>>,
     mac: watch::Receiver<Identity>,
+    setting: Setting,
 ) -> (Jobs, Handle, Outlets) {
     let (commands_sender, commands) = mpsc::channel(COMMANDS);
     let (facts_sender, facts) = watch::channel(Facts::default());
@@ -171,7 +208,7 @@ pub fn new(
         facts,
         changes: changes.clone(),
     };
-    let (jobs, outlets) = Jobs::new(config, mac, commands, facts_sender, changes);
+    let (jobs, outlets) = Jobs::new(config, mac, setting, commands, facts_sender, changes);
     (jobs, handle, outlets)
 }
 

@@ -24,7 +24,8 @@ pub struct Outcome {
     pub exit_code: Option<i32>,
     /// Signal that ended the shell, if one did.
     pub signal: Option<i32>,
-    pub duration: Duration,
+    /// Of the command; `None` for a job that ended so long ago that nobody knows it any more.
+    pub duration: Option<Duration>,
     /// Output, invalid UTF-8 replaced.
     pub stdout: String,
     pub stderr: String,
@@ -43,7 +44,7 @@ impl Outcome {
             success: end == End::Processed && reason.is_none(),
             exit_code: None,
             signal: None,
-            duration: Duration::ZERO,
+            duration: Some(Duration::ZERO),
             stdout: String::new(),
             stderr: String::new(),
             truncated: false,

@@ -63,13 +63,18 @@ impl Site {
             spread: Duration::ZERO,
             no_ping: true,
             job_workers: 4,
+            state_dir: dir.path().join("state"),
             pace: Pace::faster(50),
             ..Config::default()
         };
         change(&mut config);
         let config = Arc::new(config);
         let (config_sender, configs) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
+        let (part, jobs, outlets) = jobs::new(
+            configs,
+            watch::channel(MAC.parse().unwrap()).1,
+            jobs::Setting::without_reboot("boot"),
+        );
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(None);

@@ -3,80 +3,112 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::{Jobs, Live};
+use super::live::{Caller, Live};
+use super::Jobs;
 use crate::clock;
-use crate::jobs::exec::Stop;
-use crate::jobs::ledger::{Full, Known};
 use crate::jobs::message::{self, Job, Kind, Rejected};
-use crate::jobs::outcome::{End, Outcome};
-use crate::jobs::recent::{beginning, Entry, Source, State};
-use crate::jobs::{Decision, Request, Run, RunError};
+use crate::jobs::recent::State;
+use crate::jobs::table::{Full, Known, Number};
+use crate::jobs::{Decision, Request, Run, RunError, Source};
 
 impl Jobs {
-    /// The order of checks: what ended an earlier agent, size and JSON, device, signature, known id, expiry, ledger.
-    pub(super) fn submit(&mut self, payload: &Bytes, source: Source) -> Decision {
-        let _handling = match self.crashes.handle("message", payload) {
-            Ok(handling) => handling,
-            // Even its id was read by what may have panicked.
-            Err(skipped) => return self.reject(None, skipped.to_string()),
-        };
-        let job = match message::parse(payload) {
-            Ok(job) => job,
-            Err(Rejected { id, reason }) => return self.reject(id, reason),
-        };
+    /// Decides on a payload, at the latest when the disk has recorded the job.
+    pub(super) fn submit(
+        &mut self,
+        payload: &Bytes,
+        source: Source,
+        decision: oneshot::Sender<Decision>,
+    ) {
+        // A sender that has gone misses nothing: the broker sends the job again.
+        match self.check(payload) {
+            Err((id, reason)) => drop(decision.send(self.reject(id, reason))),
+            Ok(job) => {
+                let id = job.id.clone();
+                match self.table.known(source, &id) {
+                    Some(Known::Finished(_)) => {
+                        self.outbox().result(&Arc::from(id.as_str()));
+                        drop(decision.send(Decision::Known { id }));
+                    }
+                    Some(Known::Unfinished(number)) => {
+                        let known = Decision::Known { id };
+                        self.wait(number, Caller::Sender(decision, known));
+                    }
+                    None => match self.accept(source, job, true) {
+                        Ok(number) => {
+                            let accepted = Decision::Accepted { id };
+                            self.wait(number, Caller::Sender(decision, accepted));
+                        }
+                        Err(reason) => drop(decision.send(self.reject(Some(id), reason))),
+                    },
+                }
+            }
+        }
+    }
+
+    /// The order of checks: what ended an earlier agent, size and JSON, device, signature; then known id,
+    /// expiry, ledger.
+    fn check(&mut self, payload: &Bytes) -> Result<Job, (Option<String>, String)> {
+        // Even the id was read by what may have panicked.
+        let skipped = |skipped: crate::crash::Skipped| (None, skipped.to_string());
+        let _handling = self.crashes.handle("message", payload).map_err(skipped)?;
+        let job = message::parse(payload).map_err(|Rejected { id, reason }| (id, reason))?;
+        let refused = |job: Job, reason: String| Err((Some(job.id), reason));
         if !job.is_for(&self.mac.borrow()) {
-            return self.reject(Some(job.id), "job is for another device".into());
+            return refused(job, "job is for another device".into());
         }
         let closed = self.config.borrow().closed.jobs();
         if let Some(reason) = closed {
-            return self.reject(Some(job.id), reason);
+            return refused(job, reason);
         }
         // A key is set so that no job runs that it did not sign.
         if !self.config.borrow().job_pubkey.is_empty() {
             let reason = "job_pubkey is set, and this version cannot check signatures";
-            return self.reject(Some(job.id), reason.into());
+            return refused(job, reason.into());
         }
-        if let Known::Unfinished | Known::Finished(_) = self.ledger.known(&job.id) {
-            let id: Arc<str> = job.id.as_str().into();
-            if let Known::Finished(_) = self.ledger.known(&id) {
-                self.outbox().result(&id);
+        Ok(job)
+    }
+
+    /// Runs a local job; its caller is answered when the disk has recorded it.
+    pub(super) fn run_local(
+        &mut self,
+        request: Request,
+        answer: oneshot::Sender<Result<Run, RunError>>,
+    ) {
+        match self.local(request) {
+            Ok(Local::Waits(number)) => self.wait(number, Caller::Local(answer)),
+            // A caller that has gone needs no answer.
+            Ok(Local::Done(run)) => drop(answer.send(Ok(run))),
+            Err(reason) => {
+                self.count(|facts| facts.rejected += 1);
+                drop(answer.send(Err(RunError::Rejected(reason))));
             }
-            return Decision::Known { id: job.id };
-        }
-        let id = job.id.clone();
-        match self.accept(job, source) {
-            Ok(_) => Decision::Accepted { id },
-            Err(reason) => self.reject(Some(id), reason),
         }
     }
 
-    pub(super) fn run_local(&mut self, request: Request) -> Result<Run, RunError> {
-        let rejected = |reason: &str| RunError::Rejected(reason.to_string());
+    fn local(&mut self, request: Request) -> Result<Local, String> {
+        let recorded = request.id.is_some();
         let id = request.id.unwrap_or_else(made_up_id);
-        message::check_id(&id).map_err(rejected)?;
+        message::check_id(&id)?;
         let kind = Kind::of(&request.type_name);
-        message::check_msg(kind, &request.msg).map_err(rejected)?;
-        message::check_type(&request.type_name).map_err(rejected)?;
-        message::check_timeout(request.timeout).map_err(rejected)?;
-        let known = match self.ledger.known(&id) {
-            Known::New => None,
-            Known::Finished(outcome) => {
-                let state = State::of(&outcome);
-                Some((watch::channel(Some(outcome)).1, state))
+        message::check_msg(kind, &request.msg)?;
+        message::check_type(&request.type_name)?;
+        message::check_timeout(request.timeout)?;
+        match self.table.known(Source::Ubus, &id) {
+            Some(Known::Finished(outcome)) => {
+                return Ok(Local::Done(Run {
+                    id,
+                    state: State::of(&outcome),
+                    outcome: watch::channel(Some(outcome)).1,
+                }));
             }
-            Known::Unfinished => self
-                .live
-                .get(id.as_str())
-                .map(|live| (live.outcome.subscribe(), live.state())),
-        };
-        if let Some((outcome, state)) = known {
-            return Ok(Run { id, outcome, state });
+            Some(Known::Unfinished(number)) => return Ok(Local::Waits(number)),
+            None => {}
         }
         let job = Job {
-            id: id.clone(),
+            id,
             kind,
             type_name: request.type_name,
             msg: request.msg,
@@ -85,113 +117,103 @@ impl Jobs {
             expires: None,
             device: None,
         };
-        let outcome = self.accept(job, Source::Ubus).map_err(|reason| {
-            self.count(|facts| facts.rejected += 1);
-            RunError::Rejected(reason)
-        })?;
-        self.start_queued();
-        let state = match outcome.borrow().as_deref() {
-            Some(outcome) => State::of(outcome),
-            None => self
-                .live
-                .get(id.as_str())
-                .map_or(State::Queued, Live::state),
-        };
-        Ok(Run { id, outcome, state })
+        self.accept(Source::Ubus, job, recorded).map(Local::Waits)
     }
 
-    /// Records a job whose id is new and puts it to work.
-    fn accept(
-        &mut self,
-        job: Job,
-        source: Source,
-    ) -> Result<watch::Receiver<Option<Arc<Outcome>>>, String> {
+    /// Puts a job in the table whose id is new. It starts at once if a worker is free.
+    fn accept(&mut self, source: Source, job: Job, has_id: bool) -> Result<Number, String> {
         if job.expired(clock::epoch_seconds()) {
             return Err("job has expired".into());
         }
-        if job.kind == Kind::Reboot {
-            return Err(
-                "type reboot is not supported: its result could not outlive the reboot".into(),
-            );
-        }
-        let held = job.held();
-        if !self.queue.has_room(held) {
+        // Asked again, these do no harm.
+        let recorded = has_id && !matches!(job.kind, Kind::Ping | Kind::Cancel);
+        if recorded && !self.can_record() {
             return Err(Full.to_string());
         }
-        let id: Arc<str> = job.id.as_str().into();
-        self.ledger
-            .accept(Arc::clone(&id), self.began.elapsed())
-            .map_err(|full| full.to_string())?;
-        if source == Source::Mqtt {
-            self.outbox.delivered(&id);
-        }
-        self.recent.add(Entry {
-            id: Arc::clone(&id),
-            type_name: job.type_name.clone(),
-            command: beginning(&job.msg),
-            source,
-            started: None,
-            outcome: None,
-        });
-        let (sender, outcome) = watch::channel(None);
-        let kind = job.kind;
-        let live = Live {
-            job,
-            source,
-            outcome: sender,
-            stop: None,
-            running: false,
+        let at_once = match job.kind {
+            Kind::Ping | Kind::Cancel => true,
+            Kind::Shell | Kind::Reboot => {
+                self.has_worker() && (self.table.ready().is_none() || !self.can_record())
+            }
         };
-        self.live.insert(Arc::clone(&id), live);
-        match kind {
-            Kind::Shell => {
-                self.queue.push(Arc::clone(&id), held);
-                self.tell(&id, State::Queued);
-            }
-            Kind::Ping => self.answer_at_once(&id, None),
-            Kind::Cancel => {
-                let reason = self.cancel(&id);
-                self.answer_at_once(&id, reason);
-            }
-            Kind::Reboot => {}
-        }
-        Ok(outcome)
+        let start = at_once.then(|| self.start_now());
+        let now = self.now();
+        let accepted = self.table.accept(source, job, recorded, start, now);
+        let number = accepted.map_err(|full| full.to_string())?;
+        self.live.insert(number, Live::new());
+        Ok(number)
     }
 
-    /// Finishes a job that needs no command.
-    fn answer_at_once(&mut self, id: &Arc<str>, failure: Option<String>) {
-        let Some(live) = self.live.get(id) else {
+    /// Answers a caller when the acceptance of the job is certain.
+    fn wait(&mut self, number: Number, caller: Caller) {
+        let Some(live) = self.live.get_mut(&number) else {
             return;
         };
-        let outcome = Outcome::without_command(End::Processed, &live.job.type_name, failure);
-        self.ledger.start(id);
-        self.recent.started(id, clock::epoch_seconds());
-        self.finish(id, outcome);
+        live.callers.push(caller);
+        if live.accepted {
+            self.answer(number);
+        }
     }
 
-    /// Stops the job that the job `id` names; says why if there is none.
-    fn cancel(&mut self, id: &Arc<str>) -> Option<String> {
-        let target: Arc<str> = self.live.get(id)?.job.msg.as_str().into();
-        let Some(live) = self.live.get_mut(&target).filter(|_| target != *id) else {
-            return Some("no job with this id is waiting or running".into());
+    /// The acceptance of a job is certain.
+    pub(super) fn accepted(&mut self, number: Number) {
+        let Some(live) = self.live.get_mut(&number) else {
+            return;
         };
-        if live.running {
-            if let Some(stop) = live.stop.take() {
-                // It fails if the job has just ended by itself, which is as good.
-                let _ = stop.send(Stop::Cancel);
-            }
-        } else {
-            let type_name = live.job.type_name.clone();
-            self.queue.remove(&target);
-            let reason = Some("cancelled before it started".to_string());
-            let outcome = Outcome::without_command(End::Processed, &type_name, reason);
-            self.finish(&target, outcome);
+        live.accepted = true;
+        self.answer(number);
+        let id = self.table.id(number).cloned();
+        if let (Some(id), Some(Source::Mqtt)) = (id, self.table.source(number)) {
+            self.outbox.delivered(&id);
         }
-        None
+        let kind = self.table.job(number).map(|job| job.kind);
+        if let Some(Kind::Shell | Kind::Reboot) = kind {
+            self.tell(number, State::Queued);
+        }
+    }
+
+    fn answer(&mut self, number: Number) {
+        let Some(live) = self.live.get_mut(&number) else {
+            return;
+        };
+        for caller in std::mem::take(&mut live.callers) {
+            match caller {
+                Caller::Sender(decision, known) => drop(decision.send(known)),
+                Caller::Local(answer) => {
+                    let id = self.table.id(number).map(|id| id.to_string());
+                    let run = Run {
+                        id: id.unwrap_or_default(),
+                        outcome: live.outcome.subscribe(),
+                        state: self.table.state(number).unwrap_or(State::Queued),
+                    };
+                    drop(answer.send(Ok(run)));
+                }
+            }
+        }
+    }
+
+    /// The disk did not take a job.
+    pub(super) fn refused(&mut self, number: Number) {
+        let Some(live) = self.live.remove(&number) else {
+            return;
+        };
+        for caller in live.callers {
+            match caller {
+                Caller::Sender(decision, Decision::Accepted { id } | Decision::Known { id }) => {
+                    let rejected = self.reject(Some(id), Full.to_string());
+                    drop(decision.send(rejected));
+                }
+                Caller::Sender(..) => {}
+                Caller::Local(answer) => {
+                    self.count(|facts| facts.rejected += 1);
+                    drop(answer.send(Err(RunError::Rejected(Full.to_string()))));
+                }
+            }
+        }
     }
 
     /// Refuses a payload. The sender is answered, and the log told, once per second at most.
-    fn reject(&mut self, id: Option<String>, reason: String) -> Decision {
+    pub(super) fn reject(&mut self, id: Option<String>, reason: String) -> Decision {
         self.count(|facts| facts.rejected += 1);
         if let Some(untold) = self.rejections.may_tell(Instant::now()) {
             let answered = match &id {
@@ -206,6 +228,13 @@ impl Jobs {
         }
         Decision::Rejected { id, reason }
     }
+}
+
+/// A local job.
+enum Local {
+    /// Its acceptance is awaited, or it runs.
+    Waits(Number),
+    Done(Run),
 }
 
 fn made_up_id() -> String {

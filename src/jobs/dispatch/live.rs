@@ -1,32 +1,39 @@
-//! A job between its acceptance and its end.
+//! The callers and processes that a job in the table has in this agent.
 
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
 use crate::jobs::exec::Stop;
-use crate::jobs::message::Job;
 use crate::jobs::outcome::Outcome;
-use crate::jobs::recent::{Source, State};
+use crate::jobs::{Decision, Run, RunError};
 
-type Watched = watch::Sender<Option<Arc<Outcome>>>;
+/// A caller that waits until the acceptance of a job is certain.
+pub(super) enum Caller {
+    /// Brought a payload; the decision it gets if the job is accepted.
+    Sender(oneshot::Sender<Decision>, Decision),
+    /// Runs a local job.
+    Local(oneshot::Sender<Result<Run, RunError>>),
+}
 
-/// A job accepted and not finished.
+/// A job that has not ended, and whom this agent owes something for it.
 pub(super) struct Live {
-    pub(super) job: Job,
-    pub(super) source: Source,
-    pub(super) outcome: Watched,
-    /// How to stop it, once it runs.
+    /// Until its acceptance is certain.
+    pub(super) callers: Vec<Caller>,
+    pub(super) accepted: bool,
+    pub(super) outcome: watch::Sender<Option<Arc<Outcome>>>,
+    /// Stops it, once it runs.
     pub(super) stop: Option<oneshot::Sender<Stop>>,
-    pub(super) running: bool,
 }
 
 impl Live {
-    pub(super) fn state(&self) -> State {
-        if self.running {
-            State::Running
-        } else {
-            State::Queued
+    /// A job whose acceptance is not certain yet.
+    pub(super) fn new() -> Self {
+        Live {
+            callers: Vec::new(),
+            accepted: false,
+            outcome: watch::channel(None).0,
+            stop: None,
         }
     }
 }

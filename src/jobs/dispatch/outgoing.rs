@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::Jobs;
 use crate::clock;
 use crate::config::Config;
-use crate::jobs::ledger::Known;
 use crate::jobs::outbox::{Extent, Item, Outbox, Outlet, Returned, Settled};
-use crate::jobs::{operation, reply, Reply};
+use crate::jobs::table::Known;
+use crate::jobs::{operation, reply, Reply, Source};
 
 /// How long a reply that the other side does not want waits until it is offered again.
 const REFUSED_AGAIN: Duration = Duration::from_secs(300);
@@ -36,7 +36,7 @@ impl Jobs {
         while let Ok(returned) = self.returns.try_recv() {
             self.settle(&returned);
         }
-        let ledger = &self.ledger;
+        let table = &self.table;
         let now = clock::epoch_seconds();
         self.outbox.hand_out(to, permit, |item, extent| match item {
             Item::Delivered(id) => Some(reply::delivered(id, now)),
@@ -44,13 +44,13 @@ impl Jobs {
                 Outlet::Broker => reply::rejected(id, now, reason),
                 Outlet::Api => operation::rejected(reason),
             }),
-            Item::Result(id) => match (ledger.known(id), to) {
-                (Known::Finished(outcome), Outlet::Broker) => Some(match extent {
+            Item::Result(id) => match (table.known(Source::Mqtt, id), to) {
+                (Some(Known::Finished(outcome)), Outlet::Broker) => Some(match extent {
                     Extent::Whole => reply::result(id, now, &outcome),
                     Extent::Bare => reply::bare_result(id, now, &outcome),
                 }),
-                (Known::Finished(outcome), Outlet::Api) => Some(operation::result(&outcome)),
-                (Known::New | Known::Unfinished, _) => None,
+                (Some(Known::Finished(outcome)), Outlet::Api) => Some(operation::result(&outcome)),
+                (None | Some(Known::Unfinished(_)), _) => None,
             },
         });
     }
@@ -59,7 +59,7 @@ impl Jobs {
         let later = Instant::now() + self.config.borrow().pace.of(REFUSED_AGAIN);
         match self.outbox().settle(returned, later) {
             Settled::Again => {}
-            Settled::Taken(id) => self.ledger.reported(&id, self.began.elapsed()),
+            Settled::Taken(id) => self.has_result(&id),
             Settled::GivenUp(item) => {
                 self.count(|facts| facts.given_up += 1);
                 let (what, id) = match &item {
@@ -73,9 +73,17 @@ impl Jobs {
                     id.escape_debug()
                 );
                 if let Item::Result(id) = &item {
-                    self.ledger.reported(id, self.began.elapsed());
+                    self.has_result(id);
                 }
             }
+        }
+    }
+
+    /// The other side has the result of a job, or will never take it.
+    fn has_result(&mut self, id: &str) {
+        let now = self.now();
+        if let Some(number) = self.table.number(Source::Mqtt, id) {
+            self.table.reported(number, now);
         }
     }
 }

@@ -2,47 +2,52 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
-
 use tokio::task::{self, JoinSet};
 
 use crate::jobs::exec::Leftover;
 use crate::jobs::outcome::Outcome;
+use crate::jobs::table::Number;
 
 /// Jobs whose background processes still hold their pipes; beyond it the pipes are closed.
 const LEFTOVERS_MAX: usize = 64;
 
-type Finished = (Outcome, Option<Leftover>);
+/// The outcome, unless the job goes on without this agent, and what it left behind.
+type Finished = (Option<Outcome>, Option<Leftover>);
+
+/// How the worker of a job ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    With(Outcome),
+    /// The job goes on without this agent; the next one judges it.
+    GoesOn,
+    /// The worker failed.
+    Failed,
+}
 
 /// One task per running job, and one per job that ended but left its pipes open.
 #[derive(Default)]
 pub(super) struct Workers {
     running: JoinSet<Finished>,
-    ids: HashMap<task::Id, Arc<str>>,
+    jobs: HashMap<task::Id, Number>,
     leftovers: JoinSet<()>,
 }
 
 impl Workers {
-    /// Jobs that run.
-    pub(super) fn len(&self) -> usize {
-        self.running.len()
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.running.is_empty()
     }
 
     pub(super) fn start(
         &mut self,
-        id: Arc<str>,
+        number: Number,
         work: impl Future<Output = Finished> + Send + 'static,
     ) {
         let worker = self.running.spawn(work);
-        self.ids.insert(worker.id(), id);
+        self.jobs.insert(worker.id(), number);
     }
 
-    /// The next job that ends, with its outcome; None if its worker failed. Cancel safe.
-    pub(super) async fn ended(&mut self) -> (Arc<str>, Option<Outcome>) {
+    /// The next job that ends. Cancel safe.
+    pub(super) async fn ended(&mut self) -> (Number, Ended) {
         loop {
             let joined = tokio::select! {
                 Some(joined) = self.running.join_next_with_id() => joined,
@@ -56,14 +61,17 @@ impl Workers {
                     (error.id(), None)
                 }
             };
-            let Some(id) = self.ids.remove(&worker) else {
+            let Some(number) = self.jobs.remove(&worker) else {
                 continue;
             };
-            let outcome = finished.map(|(outcome, leftover)| {
-                self.keep_draining(leftover);
-                outcome
-            });
-            return (id, outcome);
+            let ended = match finished {
+                None => Ended::Failed,
+                Some((outcome, leftover)) => {
+                    self.keep_draining(leftover);
+                    outcome.map_or(Ended::GoesOn, Ended::With)
+                }
+            };
+            return (number, ended);
         }
     }
 
@@ -85,16 +93,17 @@ mod tests {
     use crate::jobs::outcome::End;
 
     #[tokio::test]
-    async fn a_worker_that_fails_gives_its_id_back_without_an_outcome() {
+    async fn a_worker_that_fails_gives_its_job_back_without_an_outcome() {
         let mut workers = Workers::default();
-        workers.start("bad".into(), async { panic!("on purpose") });
-        let (id, outcome) = workers.ended().await;
-        assert_eq!((&*id, outcome.is_none()), ("bad", true));
+        workers.start(Number::of(7), async { panic!("on purpose") });
+        assert_eq!(workers.ended().await, (Number::of(7), Ended::Failed));
         let outcome = Outcome::without_command(End::Processed, "ping", None);
-        workers.start("good".into(), async { (outcome, None) });
-        assert_eq!(workers.len(), 1);
-        let (id, outcome) = workers.ended().await;
-        assert_eq!((&*id, outcome.is_some()), ("good", true));
+        let finished = (Some(outcome.clone()), None);
+        workers.start(Number::of(8), async { finished });
+        let (number, ended) = workers.ended().await;
+        assert_eq!((number, ended), (Number::of(8), Ended::With(outcome)));
+        workers.start(Number::of(9), async { (None, None) });
+        assert_eq!(workers.ended().await, (Number::of(9), Ended::GoesOn));
         assert!(workers.is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! The part as its users see it, with real shells. Tests wait for events, each with a deadline.
 
+mod durability;
 mod ending;
 mod ids;
 mod local;
@@ -38,6 +39,7 @@ struct Rig {
     replies: Replies,
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    state_dir: TempDir,
     _config: watch::Sender<Arc<Config>>,
 }
 
@@ -52,8 +54,21 @@ impl Rig {
 
     /// After agents that ended by these panics.
     fn after(crashes: Crashes, config: Config, grace: Duration) -> Self {
+        Rig::on(TempDir::new().unwrap(), "boot 1", crashes, config, grace)
+    }
+
+    /// On the flash of a device, in one of its boots.
+    fn on(
+        state_dir: TempDir,
+        boot: &str,
+        crashes: Crashes,
+        mut config: Config,
+        grace: Duration,
+    ) -> Self {
+        config.state_dir = state_dir.path().join("state");
         let (config, receiver) = watch::channel(Arc::new(config));
-        let (jobs, handle, outlets) = new(receiver, watch::channel(MAC.parse().unwrap()).1);
+        let mac = watch::channel(MAC.parse().unwrap()).1;
+        let (jobs, handle, outlets) = new(receiver, mac, Setting::without_reboot(boot));
         let jobs = jobs.with_crashes(crashes);
         let (shutdown, asked) = oneshot::channel::<()>();
         let task = tokio::spawn(jobs.run(
@@ -67,8 +82,22 @@ impl Rig {
             replies: outlets.broker,
             shutdown,
             task,
+            state_dir,
             _config: config,
         }
+    }
+
+    /// The next agent, in this boot or another, after this one was ended or killed.
+    async fn next(self, boot: &str, killed: bool) -> Self {
+        match killed {
+            true => self.task.abort(),
+            false => self.shutdown.send(()).unwrap(),
+        }
+        drop(self.replies);
+        // An aborted task has no result.
+        let _ = timeout(DEADLINE, self.task).await.unwrap();
+        let grace = Duration::from_secs(4);
+        Rig::on(self.state_dir, boot, Crashes::default(), config(), grace)
     }
 
     async fn submit(&self, payload: impl Into<Bytes>) -> Decision {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use socketman::clock::Pace;
 use socketman::config::{Config, Secret};
 use socketman::{jobs, mqtt};
+use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -36,6 +37,7 @@ pub(crate) struct Agent {
     stop_jobs: oneshot::Sender<()>,
     link: JoinHandle<jobs::Replies>,
     worker: JoinHandle<()>,
+    _state: TempDir,
     _config: watch::Sender<Arc<Config>>,
 }
 
@@ -44,11 +46,17 @@ pub(crate) async fn asked(receiver: oneshot::Receiver<()>) {
 }
 
 impl Agent {
-    pub(crate) fn start(config: Config) -> Self {
+    pub(crate) fn start(mut config: Config) -> Self {
+        let dir = TempDir::new().unwrap();
+        config.state_dir = dir.path().join("state");
         let config = Arc::new(config);
         let (config_sender, config_receiver) = watch::channel(Arc::clone(&config));
         let (part, jobs, outlets) =
-            jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
+            jobs::new(
+                config_receiver,
+                watch::channel(MAC.parse().unwrap()).1,
+                jobs::Setting::without_reboot("boot"),
+            );
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(mqtt::Facts::default());
@@ -68,6 +76,7 @@ impl Agent {
             stop_jobs,
             link,
             worker,
+            _state: dir,
             _config: config_sender,
         }
     }

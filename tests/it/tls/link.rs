@@ -76,7 +76,11 @@ impl Link {
     pub(crate) fn start(config: Config) -> Self {
         let config = Arc::new(config);
         let (_, configs) = watch::channel(Arc::clone(&config));
-        let (_, handle, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
+        let (_, handle, outlets) = jobs::new(
+            configs,
+            watch::channel(MAC.parse().unwrap()).1,
+            jobs::Setting::without_reboot("boot"),
+        );
         let (sender, facts) = watch::channel(mqtt::Facts::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {

@@ -1,0 +1,210 @@
+//! What follows from steps that are certain.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::workers::Ended;
+use super::Jobs;
+use crate::clock;
+use crate::config::Config;
+use crate::jobs::exec::{self, Limits, Stop};
+use crate::jobs::message::{Job, Kind};
+use crate::jobs::outcome::{End, Outcome};
+use crate::jobs::recent::State;
+use crate::jobs::table::{Effect, Number};
+use crate::jobs::Source;
+
+/// Longest wait for a reboot that was asked for.
+const REBOOT_WITHIN: Duration = Duration::from_secs(180);
+
+impl Jobs {
+    pub(super) fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Accepted(number) => self.accepted(number),
+            Effect::Refused(number) => self.refused(number),
+            Effect::Run(number) => self.run_one(number),
+            Effect::Adopt(_) => {}
+            Effect::Ended(number) => self.ended(number),
+        }
+    }
+
+    /// Whether a worker is free.
+    pub(super) fn has_worker(&self) -> bool {
+        self.table.running() < self.config.borrow().job_workers.max(1)
+    }
+
+    /// Starts what waits while workers are free.
+    pub(super) fn start_queued(&mut self) {
+        while !self.closing && self.has_worker() && self.can_record() {
+            let Some(ready) = self.table.ready() else {
+                return;
+            };
+            let number = ready.number;
+            if ready.job.expired(clock::epoch_seconds()) {
+                let reason = Some("job has expired".to_string());
+                self.finish(number, Outcome::without_command(End::Rejected, "", reason));
+            } else {
+                let start = self.start_now();
+                self.table.start(start);
+            }
+        }
+    }
+
+    fn run_one(&mut self, number: Number) {
+        let Some(job) = self.table.job(number).cloned() else {
+            return;
+        };
+        match job.kind {
+            Kind::Ping => self.finish(number, Outcome::without_command(End::Processed, "", None)),
+            Kind::Cancel => {
+                let source = self.table.source(number).unwrap_or(Source::Mqtt);
+                let reason = self.cancel(source, &job.msg);
+                let outcome = Outcome::without_command(End::Processed, "", reason);
+                self.finish(number, outcome);
+            }
+            Kind::Shell => self.run_shell(number, &job),
+            Kind::Reboot => self.run_reboot(number),
+        }
+    }
+
+    fn run_shell(&mut self, number: Number, job: &Job) {
+        let limits = limits(job, &self.config.borrow());
+        let msg = self.table.take_command(number).unwrap_or_default();
+        let type_name = job.type_name.clone();
+        let stopped = self.stoppable(number);
+        self.workers.start(number, async move {
+            let (outcome, leftover) = exec::run(&msg, &type_name, limits, stopped).await;
+            (Some(outcome), leftover)
+        });
+        self.tell(number, State::Running);
+    }
+
+    /// Asks for a reboot. The agent of the next boot reports it.
+    fn run_reboot(&mut self, number: Number) {
+        let reboot = (self.setting.reboot)();
+        let stopped = self.stoppable(number);
+        let failed = |reason: String| Outcome {
+            success: false,
+            ..Outcome::without_command(End::Processed, "", Some(reason))
+        };
+        self.workers.start(number, async move {
+            let asked = async {
+                if let Err(error) = reboot.await {
+                    return failed(format!("the reboot failed: {error}"));
+                }
+                tokio::time::sleep(REBOOT_WITHIN).await;
+                let s = REBOOT_WITHIN.as_secs();
+                failed(format!("the device did not reboot within {s} s"))
+            };
+            let outcome = tokio::select! {
+                outcome = asked => Some(outcome),
+                stop = stopped => match stop {
+                    Ok(Stop::Cancel) => Some(failed("cancelled".to_owned())),
+                    // The reboot ends the agent, too.
+                    Ok(Stop::Shutdown(_)) | Err(_) => None,
+                },
+            };
+            (outcome, None)
+        });
+        self.tell(number, State::Running);
+    }
+
+    fn stoppable(&mut self, number: Number) -> oneshot::Receiver<Stop> {
+        let (stop, stopped) = oneshot::channel();
+        if let Some(live) = self.live.get_mut(&number) {
+            live.stop = Some(stop);
+        }
+        stopped
+    }
+
+    /// Stops a job of the same source; says why if there is none.
+    fn cancel(&mut self, source: Source, id: &str) -> Option<String> {
+        let target = self.table.number(source, id);
+        let target = target.filter(|number| self.table.outcome(*number).is_none());
+        let Some(target) = target else {
+            return Some("no job with this id is waiting or running".into());
+        };
+        let stop = self.live.get_mut(&target).and_then(|live| live.stop.take());
+        match stop {
+            // It fails if the job has just ended by itself, which is as good.
+            Some(stop) => {
+                let _ = stop.send(Stop::Cancel);
+            }
+            None => {
+                let reason = Some("cancelled before it started".to_string());
+                self.finish(target, Outcome::without_command(End::Processed, "", reason));
+            }
+        }
+        None
+    }
+
+    pub(super) fn worker_ended(&mut self, number: Number, ended: Ended) {
+        match ended {
+            Ended::With(outcome) => self.finish(number, outcome),
+            Ended::GoesOn => {}
+            Ended::Failed => {
+                let reason = Some("the worker failed".to_string());
+                let outcome = Outcome::without_command(End::Interrupted, "", reason);
+                self.finish(number, outcome);
+            }
+        }
+    }
+
+    fn finish(&mut self, number: Number, outcome: Outcome) {
+        let now = self.now();
+        self.table.finish(number, outcome, now);
+    }
+
+    /// The outcome of a job is certain: everybody who waits for it gets it.
+    fn ended(&mut self, number: Number) {
+        let Some(outcome) = self.table.outcome(number).cloned() else {
+            return;
+        };
+        let state = State::of(&outcome);
+        let live = self.live.remove(&number);
+        if live.is_some() {
+            // Those of an earlier agent are not counted here.
+            self.count(|facts| match state {
+                State::Done => facts.done += 1,
+                State::Rejected => facts.rejected += 1,
+                _ => facts.failed += 1,
+            });
+        }
+        match self.table.source(number) {
+            Some(Source::Mqtt) => {
+                if let Some(id) = self.table.id(number).cloned() {
+                    self.outbox().result(&id);
+                }
+            }
+            // A caller on the bus has the outcome with this.
+            Some(Source::Ubus) | None => {
+                let now = self.now();
+                self.table.reported(number, now);
+            }
+        }
+        if let Some(live) = live {
+            live.outcome.send_replace(Some(outcome));
+        }
+        self.tell(number, state);
+    }
+
+    /// Tells running jobs to end; those that wait are left to the next agent.
+    pub(super) fn close(&mut self, grace: Duration) {
+        self.closing = true;
+        for live in self.live.values_mut() {
+            if let Some(stop) = live.stop.take() {
+                // Half of the time is for the jobs, the other half for their results.
+                let _ = stop.send(Stop::Shutdown(grace / 2));
+            }
+        }
+    }
+}
+
+fn limits(job: &Job, config: &Config) -> Limits {
+    let wanted = job.timeout.unwrap_or(config.job_timeout);
+    Limits {
+        timeout: wanted.max(Duration::from_secs(1)).min(config.job_timeout),
+        output_max: config.job_output_max,
+    }
+}

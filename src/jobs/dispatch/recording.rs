@@ -1,0 +1,155 @@
+//! The table's way to the disk, and what happens while that fails.
+
+use std::future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Jobs;
+use crate::backoff::Backoff;
+use crate::clock::Pace;
+use crate::jobs::ledger::{is_persistent, Ledger, Wrote};
+use crate::jobs::table::{Bounds, Table};
+
+/// The first wait before a disk that failed is tried again is drawn from this; later ones double.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// When a disk that failed is tried again.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    backoff: Backoff,
+    next: Option<Instant>,
+}
+
+impl Attempts {
+    pub(super) fn new(pace: Pace) -> Self {
+        Attempts {
+            backoff: Backoff::new(AGAIN, pace),
+            next: None,
+        }
+    }
+
+    /// When the next attempt is to be made; `None` while the disk works, or if it is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// The wait is over.
+    pub(super) fn due(&mut self) {
+        self.next = None;
+    }
+
+    fn failed(&mut self) {
+        self.next = Some(Instant::now() + self.backoff.next_wait());
+    }
+
+    fn worked(&mut self) {
+        self.backoff.reset();
+        self.next = None;
+    }
+}
+
+/// Completes when the disk has dealt with what it had; never without a ledger. Cancel safe.
+pub(super) async fn wrote(ledger: &mut Option<Ledger>) -> Wrote {
+    match ledger {
+        Some(ledger) => ledger.wrote().await,
+        None => future::pending().await,
+    }
+}
+
+impl Jobs {
+    /// Reads what earlier agents have recorded, and goes on from there.
+    pub(super) async fn open(&mut self) {
+        let path = self.config.borrow().state_dir.clone();
+        match Ledger::open(path).await {
+            Ok((ledger, found)) => {
+                if found.damaged > 0 {
+                    log::warn!(
+                        "{}: {} records of jobs could not be read",
+                        ledger.path().display(),
+                        found.damaged
+                    );
+                }
+                self.table = Table::read(Bounds::default(), found.records);
+                self.persistent = is_persistent(ledger.path());
+                self.ledger = Some(ledger);
+            }
+            Err(error) => log::error!("no job of the broker can be recorded, none runs: {error}"),
+        }
+        let now = self.now();
+        self.table.go_on(self.setting.boot, now);
+    }
+
+    /// Whether a job can be recorded, as far as is known.
+    pub(super) fn can_record(&self) -> bool {
+        self.ledger.is_some() && self.attempts.next().is_none()
+    }
+
+    /// Whether jobs and their outcomes survive a power cut.
+    pub(super) fn is_durable(&self) -> bool {
+        self.ledger.is_some() && self.persistent && !self.table.is_failing()
+    }
+
+    /// Hands the table's records to the disk, unless it has failed a short time ago: then steps are taken
+    /// without it, as far as they may be.
+    pub(super) fn record(&mut self) {
+        if !self.can_record() {
+            self.table.go_without();
+            return;
+        }
+        let now = self.now();
+        let batch = match self.table.is_failing() || self.grown {
+            true => self.table.take_snapshot(now),
+            false => self.table.take_batch(now),
+        };
+        if let (Some(batch), Some(ledger)) = (batch, &mut self.ledger) {
+            ledger.write(batch);
+        }
+    }
+
+    /// The disk has dealt with a batch.
+    pub(super) fn wrote(&mut self, wrote: Wrote) {
+        self.grown = wrote.has_grown;
+        match wrote.error {
+            None => {
+                if self.table.is_failing() {
+                    log::info!("jobs are recorded again");
+                }
+                self.attempts.worked();
+                self.table.written();
+            }
+            Some(error) => {
+                log::error!("jobs cannot be recorded, new ones are refused: {error}");
+                self.attempts.failed();
+                self.table.failed();
+            }
+        }
+    }
+
+    /// Moves the ledger when option `state_dir` has changed. Ids that lie there may not run again.
+    pub(super) async fn follow_state_dir(&mut self) {
+        let path = self.config.borrow().state_dir.clone();
+        let Some(old) = &mut self.ledger else {
+            return;
+        };
+        if *old.path() == path {
+            return;
+        }
+        if !self.table.is_written() {
+            let wrote = old.wrote().await;
+            self.wrote(wrote);
+        }
+        match Ledger::open(path).await {
+            Ok((ledger, found)) => {
+                self.table.absorb(Table::read(Bounds::default(), found.records));
+                self.persistent = is_persistent(ledger.path());
+                if let Some(old) = self.ledger.replace(ledger) {
+                    // Everything it has was written before.
+                    old.end(super::DISK_WITHIN).await;
+                }
+                self.grown = true;
+            }
+            Err(error) => log::error!("the record of jobs stays where it is: {error}"),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A job in the table.
+
+use std::sync::Arc;
+
+use super::key::Key;
+use super::record::{About, Record, Start};
+use crate::jobs::message::Job;
+use crate::jobs::outcome::Outcome;
+use crate::jobs::recent::beginning;
+use crate::jobs::source::Source;
+
+/// Where a job stands.
+#[derive(Debug, Clone)]
+pub(super) enum Phase {
+    /// It waits for a worker.
+    Accepted,
+    /// It may have started.
+    Started(Start),
+    /// Nobody has its outcome yet.
+    Finished(Arc<Outcome>),
+    /// Somebody has its outcome, since this age.
+    Reported(Arc<Outcome>, u32),
+}
+
+/// A job in the table.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: Key,
+    pub(super) source: Source,
+    /// Its id takes a place in the ledger.
+    pub(super) recorded: bool,
+    pub(super) about: About,
+    /// Until it has finished; its command is gone once it has started.
+    pub(super) job: Option<Job>,
+    pub(super) phase: Phase,
+    /// Steps that are on their way to the disk.
+    pub(super) unwritten: u32,
+}
+
+impl Entry {
+    pub(super) fn new(key: Key, source: Source, recorded: bool, job: Job) -> Self {
+        Entry {
+            key,
+            source,
+            recorded,
+            about: About {
+                id: job.id.as_str().into(),
+                type_name: job.type_name.clone(),
+                command: beginning(&job.msg),
+                started: None,
+                expires: expires(&job),
+            },
+            job: Some(job),
+            phase: Phase::Accepted,
+            unwritten: 0,
+        }
+    }
+
+    /// The record of its acceptance, with the start if it has started.
+    pub(super) fn accepted(&self, start: Option<Start>) -> Option<Record> {
+        Some(Record::Accepted {
+            key: self.key,
+            source: self.source,
+            start,
+            job: self.job.clone()?,
+        })
+    }
+
+    /// Bytes that the waiting job holds.
+    pub(super) fn held(&self) -> usize {
+        self.job.as_ref().map_or(0, Job::held)
+    }
+
+    pub(super) fn outcome(&self) -> Option<&Arc<Outcome>> {
+        match &self.phase {
+            Phase::Finished(outcome) | Phase::Reported(outcome, _) => Some(outcome),
+            Phase::Accepted | Phase::Started(_) => None,
+        }
+    }
+}
+
+/// Seconds since the epoch before which the id may not go; one beyond 2106 is never forgotten.
+fn expires(job: &Job) -> u32 {
+    job.expires
+        .map_or(0, |expires| u32::try_from(expires).unwrap_or(u32::MAX))
+}

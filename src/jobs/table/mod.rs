@@ -1,0 +1,400 @@
+//! The one place that knows a job: from its acceptance until its id may be used again.
+//!
+//! # Constraints
+//!
+//! An id starts at most once and its result arrives at least once, whatever is killed or loses power at
+//! whatever moment. So no step has an effect outside before it is certain to survive: the broker's message
+//! is acknowledged when the job is on the disk, the shell starts when its start is, the result leaves when
+//! the outcome is. Flash is slow and wears, so that steps taken together share a sync, and acceptance and
+//! start of a job are one record when a worker is free.
+//!
+//! # States
+//!
+//! ```text
+//!              accept                 start               finish               report
+//!  (unknown) ─────────► Accepted ───────────► Started ───────────► Finished ───────────► Reported
+//!      │                    │                                          ▲                    │ 24 h, and
+//!      └─ refused:          └──────────────────── finish ──────────────┘                    │ no signature
+//!         nothing kept         cancelled, expired or refused before it started              │ is valid
+//!                                                                                           ▼
+//!                                                                                       (unknown)
+//! ```
+//!
+//! Each arrow is one [`Record`]. Whoever drives the table hands the records of [`Table::take_batch`] to the
+//! disk, in order, and says [`Table::written`] or [`Table::failed`]; only then the table says what has to be
+//! done: acknowledge, start, publish ([`Effect`]). The disk being slow holds up nothing else.
+//!
+//! Pings, cancels and jobs of the bus without an id of their own are not recorded: they live in RAM from
+//! acceptance to report. Reported jobs keep 4 KiB of output each, the newest 256 of them; of older ones an
+//! [`Id`] of 24 bytes is left, which still tells how they ended.
+//!
+//! # What a crash leaves
+//!
+//! The records up to some point, for the log loses nothing but its end. By the last record of a job:
+//!
+//! | last record | the next agent |
+//! |---|---|
+//! | none | the broker was not answered, and sends the job again |
+//! | accepted | runs it, if it may still run |
+//! | started | does not run it: INTERRUPTED; a detached job is looked for, a reboot has happened or not |
+//! | finished | publishes its outcome |
+//! | reported | runs nothing and publishes nothing; asked again, it repeats the outcome |
+//!
+//! A disk that fails: a new job is refused, a start waits until it can be written, and an outcome is
+//! published all the same. The table then wants to be written as a whole ([`Table::snapshot`]), as it does
+//! when the log has grown.
+
+mod codec;
+mod entry;
+mod key;
+mod record;
+mod replay;
+mod seen;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::message::Job;
+use super::outcome::Outcome;
+use super::source::Source;
+
+pub use key::Key;
+pub use record::{About, Record, Start};
+pub use seen::{Id, Verdict};
+
+use entry::{Entry, Phase};
+use seen::Seen;
+
+/// Output of all outcomes that nobody has yet, bytes.
+pub const UNREPORTED_MAX: usize = 1 << 20;
+
+/// Output kept of an outcome that was reported, bytes.
+pub const BRIEF: usize = 4096;
+
+/// All waiting jobs together, with everything they hold, bytes.
+const QUEUE_MAX: usize = 4 << 20;
+
+/// Reported jobs that are kept with their outcome.
+const KEPT: usize = 256;
+
+/// Output kept of all of them, bytes; beyond it the oldest lose theirs.
+const KEPT_BYTES: usize = 256 << 10;
+
+/// Answers to jobs that are not recorded, waiting at once.
+const LOOSE_MAX: usize = 10_240;
+
+/// The bounds of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Ids of the broker.
+    pub broker: usize,
+    /// Ids of the bus.
+    pub bus: usize,
+    /// Time for which an id is kept after its result was taken, s.
+    pub keep: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            broker: 10_000,
+            bus: 1_000,
+            keep: 24 * 3600,
+        }
+    }
+}
+
+/// The time, as the table needs it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Seconds for which agents have run on this device, all of them together.
+    pub age: u32,
+    /// A second since the epoch that has passed for certain, whatever the clock says.
+    pub floor: u64,
+}
+
+/// Counts the jobs of this agent, in the order in which they were accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Number(u64);
+
+#[cfg(test)]
+impl Number {
+    pub(super) fn of(number: u64) -> Self {
+        Number(number)
+    }
+}
+
+/// There is no room for another job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no space to record the job")]
+pub struct Full;
+
+/// What has to be done now that a step is certain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The job is accepted: its sender can be told.
+    Accepted(Number),
+    /// The job could not be recorded and is forgotten.
+    Refused(Number),
+    /// The shell may start.
+    Run(Number),
+    /// The job runs since an earlier agent, which it has outlived.
+    Adopt(Number),
+    /// The job has ended: its outcome can be published.
+    Ended(Number),
+}
+
+/// A step on its way to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Accept,
+    /// Acceptance and start in one record.
+    AcceptStarted,
+    Start,
+    Finish,
+}
+
+/// Records to write, in order.
+#[derive(Debug)]
+pub struct Batch {
+    pub number: u64,
+    pub records: Vec<Record>,
+    /// In the place of everything that was written before.
+    pub replaces: bool,
+    /// Something waits until it is certain.
+    pub urgent: bool,
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Table {
+    bounds: Bounds,
+    next: u64,
+    jobs: BTreeMap<Number, Entry>,
+    keys: HashMap<Key, Number>,
+    broker: Seen,
+    bus: Seen,
+    /// Accepted for certain and not started, oldest first.
+    queue: VecDeque<Number>,
+    /// Bytes held by jobs that were not started.
+    queued_bytes: usize,
+    /// Jobs that were not started.
+    waiting: usize,
+    /// Jobs that were started and have not finished.
+    running: usize,
+    /// Jobs in `jobs` that are recorded, of the broker and of the bus.
+    recorded: [usize; 2],
+    /// Jobs that are not recorded and not reported.
+    loose: usize,
+    unreported_bytes: usize,
+    /// Reported jobs that are in `jobs`, the one reported first at the front.
+    kept: VecDeque<Number>,
+    kept_bytes: usize,
+    /// How many at the front of `kept` have lost their output.
+    stripped: usize,
+    /// The latest floor that was recorded.
+    floor: u64,
+    /// The age when the table was read.
+    began: u32,
+    outgoing: Vec<Record>,
+    urgent: bool,
+    steps: Vec<(Number, Step)>,
+    /// The batch that is with the disk.
+    under_way: Option<Vec<(Number, Step)>>,
+    batches: u64,
+    /// The disk has failed: what it has is not certain before everything was written again.
+    rewrite: bool,
+    effects: VecDeque<Effect>,
+}
+
+impl Table {
+    /// A table of a device that has never run a job.
+    pub fn new(bounds: Bounds) -> Self {
+        Table {
+            bounds,
+            next: 0,
+            jobs: BTreeMap::new(),
+            keys: HashMap::new(),
+            broker: Seen::default(),
+            bus: Seen::default(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            waiting: 0,
+            running: 0,
+            recorded: [0; 2],
+            loose: 0,
+            unreported_bytes: 0,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            stripped: 0,
+            floor: 0,
+            began: 0,
+            outgoing: Vec::new(),
+            urgent: false,
+            steps: Vec::new(),
+            under_way: None,
+            batches: 0,
+            rewrite: false,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Records that wait for the disk; `None` while a batch is with it, or if there is nothing to write.
+    pub fn take_batch(&mut self, now: Now) -> Option<Batch> {
+        if self.under_way.is_some() || self.outgoing.is_empty() && self.steps.is_empty() {
+            return None;
+        }
+        self.batches += 1;
+        let records = std::mem::take(&mut self.outgoing);
+        self.under_way = Some(std::mem::take(&mut self.steps));
+        Some(Batch {
+            number: self.batches,
+            records: match self.rewrite {
+                true => self.snapshot(now),
+                false => records,
+            },
+            replaces: self.rewrite,
+            urgent: std::mem::take(&mut self.urgent),
+        })
+    }
+
+    /// The whole table as a batch in the place of all records; `None` while a batch is with the disk.
+    pub fn take_snapshot(&mut self, now: Now) -> Option<Batch> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        self.batches += 1;
+        self.outgoing.clear();
+        self.urgent = false;
+        self.under_way = Some(std::mem::take(&mut self.steps));
+        Some(Batch {
+            number: self.batches,
+            records: self.snapshot(now),
+            replaces: true,
+            urgent: true,
+        })
+    }
+
+    /// The batch is certain to survive.
+    pub fn written(&mut self) {
+        self.rewrite = false;
+        for (number, step) in self.under_way.take().unwrap_or_default() {
+            self.took(number);
+            match step {
+                Step::Accept => {
+                    self.effects.push_back(Effect::Accepted(number));
+                    if self.is(number, |phase| matches!(phase, Phase::Accepted)) {
+                        self.queue.push_back(number);
+                    }
+                }
+                Step::AcceptStarted => {
+                    self.effects.push_back(Effect::Accepted(number));
+                    self.may_run(number);
+                }
+                Step::Start => self.may_run(number),
+                Step::Finish => self.effects.push_back(Effect::Ended(number)),
+            }
+        }
+    }
+
+    /// The disk did not take the batch. Jobs whose acceptance was in it are refused, their starts wait for
+    /// another attempt, outcomes are published all the same.
+    pub fn failed(&mut self) {
+        self.rewrite = true;
+        let steps = self.under_way.take().unwrap_or_default();
+        // From the last to the first, so that starts come back to the queue in their order.
+        for (number, step) in steps.into_iter().rev() {
+            self.took(number);
+            match step {
+                Step::Accept | Step::AcceptStarted => {
+                    self.forget(number);
+                    self.effects.push_front(Effect::Refused(number));
+                }
+                Step::Start => self.start_again(number),
+                Step::Finish => self.effects.push_front(Effect::Ended(number)),
+            }
+        }
+    }
+
+    /// Takes the steps that wait for the disk without it, as far as they may be: see [`Table::failed`].
+    pub fn go_without(&mut self) {
+        if self.under_way.is_none() && !self.steps.is_empty() {
+            self.outgoing.clear();
+            self.under_way = Some(std::mem::take(&mut self.steps));
+            self.failed();
+        }
+    }
+
+    /// Whether the disk has failed and not worked since.
+    pub fn is_failing(&self) -> bool {
+        self.rewrite
+    }
+
+    /// Whether nothing is with the disk.
+    pub fn is_written(&self) -> bool {
+        self.under_way.is_none()
+    }
+
+    /// Whether nothing waits for the disk.
+    pub fn is_settled(&self) -> bool {
+        self.is_written() && self.steps.is_empty() && self.outgoing.is_empty()
+    }
+
+    fn took(&mut self, number: Number) {
+        if let Some(entry) = self.jobs.get_mut(&number) {
+            entry.unwritten -= 1;
+        }
+    }
+
+    fn is(&self, number: Number, phase: impl FnOnce(&Phase) -> bool) -> bool {
+        self.jobs
+            .get(&number)
+            .is_some_and(|entry| phase(&entry.phase))
+    }
+
+    fn may_run(&mut self, number: Number) {
+        // It may have been cancelled meanwhile.
+        if self.is(number, |phase| matches!(phase, Phase::Started(_))) {
+            self.effects.push_back(Effect::Run(number));
+        }
+    }
+
+    fn recorded(&mut self, source: Source) -> &mut usize {
+        let [broker, bus] = &mut self.recorded;
+        match source {
+            Source::Mqtt => broker,
+            Source::Ubus => bus,
+        }
+    }
+
+    fn seen(&mut self, source: Source) -> &mut Seen {
+        match source {
+            Source::Mqtt => &mut self.broker,
+            Source::Ubus => &mut self.bus,
+        }
+    }
+}
+
+/// A job that is known already.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// It waits or runs, and its acceptance may be on its way to the disk.
+    Unfinished(Number),
+    Finished(Arc<Outcome>),
+}
+
+/// A job that may start.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    pub number: Number,
+    pub job: &'a Job,
+}

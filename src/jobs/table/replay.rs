@@ -1,0 +1,259 @@
+//! Records → table, at the start of an agent; table → records, when the log is written anew.
+
+use std::sync::Arc;
+
+use super::entry::{Entry, Phase};
+use super::record::{About, Record, Start};
+use super::seen::Id;
+use super::{Bounds, Effect, Key, Now, Number, Source, Table, QUEUE_MAX};
+use crate::jobs::message::{Job, Kind};
+use crate::jobs::outcome::{End, Outcome};
+
+impl Table {
+    /// The table that `records` of earlier agents make, in the order in which they were written.
+    pub fn read(bounds: Bounds, records: impl IntoIterator<Item = Record>) -> Self {
+        let mut table = Table::new(bounds);
+        for record in records {
+            table.apply(record);
+        }
+        table
+    }
+
+    fn apply(&mut self, record: Record) {
+        match record {
+            Record::Accepted {
+                key,
+                source,
+                start,
+                job,
+            } => self.read_accepted(key, source, start, job),
+            Record::Started { key, start } => match self.entry(key) {
+                Some(entry) => {
+                    entry.about.started = Some(start.at);
+                    if let Phase::Accepted = entry.phase {
+                        entry.phase = Phase::Started(start);
+                    }
+                }
+                None => self.read_orphan(key, 0),
+            },
+            Record::Finished {
+                key,
+                mut outcome,
+                reported,
+            } => {
+                let Some(entry) = self.entry(key) else {
+                    self.read_orphan(key, reported.unwrap_or(0));
+                    return;
+                };
+                Arc::make_mut(&mut outcome)
+                    .type_name
+                    .clone_from(&entry.about.type_name);
+                entry.job = None;
+                entry.phase = Phase::Finished(outcome);
+                if let Some(age) = reported {
+                    self.read_reported(key, age);
+                }
+            }
+            Record::Reported { key, age } => match self.entry(key) {
+                Some(_) => self.read_reported(key, age),
+                None => self.read_orphan(key, age),
+            },
+            Record::Kept {
+                key,
+                source,
+                about,
+                outcome,
+                reported,
+            } => {
+                self.read_kept(key, source, about, outcome);
+                if let Some(age) = reported {
+                    self.read_reported(key, age);
+                }
+            }
+            Record::Ids(source, ids) => {
+                for id in ids {
+                    self.lived(id.age);
+                    self.seen(source).insert(id);
+                }
+            }
+            Record::Time { age, floor } => {
+                self.lived(age);
+                self.floor = self.floor.max(floor);
+            }
+        }
+    }
+
+    fn entry(&mut self, key: Key) -> Option<&mut Entry> {
+        let number = self.keys.get(&key)?;
+        self.jobs.get_mut(number)
+    }
+
+    fn lived(&mut self, age: u32) {
+        self.began = self.began.max(age);
+    }
+
+    fn add(&mut self, key: Key, entry: Entry) {
+        let held = entry.held();
+        let is_over = self.jobs.len() >= self.bounds.broker + self.bounds.bus
+            || self.queued_bytes + held > QUEUE_MAX;
+        if is_over {
+            self.read_orphan(key, 0);
+        }
+        // An id that is there twice is damage or the work of somebody else: the first one stands.
+        let known = self.keys.contains_key(&key) || self.seen(entry.source).get(key).is_some();
+        if is_over || known {
+            return;
+        }
+        let number = Number(self.next);
+        self.next += 1;
+        self.queued_bytes += held;
+        *self.recorded(entry.source) += 1;
+        self.keys.insert(key, number);
+        self.jobs.insert(number, entry);
+    }
+
+    fn read_accepted(&mut self, key: Key, source: Source, start: Option<Start>, job: Job) {
+        let mut entry = Entry::new(key, source, true, job);
+        if let Some(start) = start {
+            entry.about.started = Some(start.at);
+            entry.phase = Phase::Started(start);
+        }
+        self.add(key, entry);
+    }
+
+    fn read_kept(
+        &mut self,
+        key: Key,
+        source: Source,
+        about: About,
+        mut outcome: Arc<Outcome>,
+    ) {
+        Arc::make_mut(&mut outcome)
+            .type_name
+            .clone_from(&about.type_name);
+        let entry = Entry {
+            key,
+            source,
+            recorded: true,
+            about,
+            job: None,
+            phase: Phase::Finished(outcome),
+            unwritten: 0,
+        };
+        self.add(key, entry);
+    }
+
+    fn read_reported(&mut self, key: Key, age: u32) {
+        self.lived(age);
+        if let Some(number) = self.keys.get(&key).copied() {
+            self.keep(number, age);
+        }
+    }
+
+    /// A record of a job whose acceptance is lost by damage: its id may not run again.
+    fn read_orphan(&mut self, key: Key, age: u32) {
+        self.lived(age);
+        let outcome = Outcome::without_command(End::Interrupted, "", None);
+        let id = Id::new(key, age, 0, &outcome);
+        self.broker.insert(id);
+        self.bus.insert(id);
+    }
+
+    /// Takes over the ids of another table, none of which may run again.
+    pub fn absorb(&mut self, other: Table) {
+        for entry in other.jobs.into_values() {
+            if !self.keys.contains_key(&entry.key) {
+                self.read_orphan(entry.key, other.began);
+            }
+        }
+        for (source, seen) in [(Source::Mqtt, other.broker), (Source::Ubus, other.bus)] {
+            for id in seen.chunks(Record::IDS).flatten() {
+                if !self.keys.contains_key(&id.key) {
+                    self.seen(source).insert(*id);
+                }
+            }
+        }
+        self.floor = self.floor.max(other.floor);
+    }
+
+    /// Goes on where the agent before left off: waiting jobs wait, those that it had started are
+    /// interrupted, results nobody has are published. Called once, before anything else.
+    pub fn go_on(&mut self, boot: [u8; 16], now: Now) {
+        let numbers: Vec<Number> = self.jobs.keys().copied().collect();
+        self.queued_bytes = 0;
+        for number in numbers {
+            let Some(entry) = self.jobs.get(&number) else {
+                continue;
+            };
+            match entry.phase {
+                Phase::Accepted => {
+                    self.queued_bytes += entry.held();
+                    self.waiting += 1;
+                    self.queue.push_back(number);
+                }
+                Phase::Started(start) => {
+                    self.running += 1;
+                    let rebooted = start.boot != boot;
+                    let kind = entry.job.as_ref().map(|job| job.kind);
+                    match kind {
+                        Some(Kind::Reboot) if rebooted => {
+                            let done = Outcome::without_command(End::Processed, "", None);
+                            self.finish(number, done, now);
+                        }
+                        _ => {
+                            let reason = match rebooted {
+                                true => "the device restarted while the job ran",
+                                false => "the agent restarted while the job ran",
+                            };
+                            let reason = Some(reason.to_owned());
+                            let cut = Outcome::without_command(End::Interrupted, "", reason);
+                            self.finish(number, cut, now);
+                        }
+                    }
+                }
+                Phase::Finished(ref outcome) => {
+                    if entry.source == Source::Mqtt {
+                        self.unreported_bytes += outcome.output_len();
+                    }
+                    self.effects.push_back(Effect::Ended(number));
+                }
+                Phase::Reported(..) => {}
+            }
+        }
+    }
+
+    /// Records that make this table when they are read.
+    pub(super) fn snapshot(&self, now: Now) -> Vec<Record> {
+        let mut records = vec![Record::Time {
+            age: now.age,
+            floor: self.floor,
+        }];
+        for (source, seen) in [(Source::Mqtt, &self.broker), (Source::Ubus, &self.bus)] {
+            let ids = seen.chunks(Record::IDS);
+            records.extend(ids.map(|ids| Record::Ids(source, ids.to_vec())));
+        }
+        // Those reported first come first, and are the first to go again.
+        let kept = self.kept.iter().filter_map(|number| self.jobs.get(number));
+        let others = self.jobs.values();
+        let others = others.filter(|entry| !matches!(entry.phase, Phase::Reported(..)));
+        for entry in kept.chain(others).filter(|entry| entry.recorded) {
+            let kept = |outcome: &Arc<Outcome>, reported| Record::Kept {
+                key: entry.key,
+                source: entry.source,
+                about: entry.about.clone(),
+                outcome: Arc::clone(outcome),
+                reported,
+            };
+            records.extend(match &entry.phase {
+                Phase::Accepted => entry.accepted(None),
+                Phase::Started(start) => entry.accepted(Some(*start)),
+                Phase::Finished(outcome) => {
+                    let reported = (entry.source == Source::Ubus).then_some(now.age);
+                    Some(kept(outcome, reported))
+                }
+                Phase::Reported(outcome, age) => Some(kept(outcome, Some(*age))),
+            });
+        }
+        records
+    }
+}

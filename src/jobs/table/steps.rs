@@ -1,0 +1,295 @@
+//! The arrows of the picture.
+
+use std::sync::Arc;
+
+use super::entry::{Entry, Phase};
+use super::record::{Record, Start};
+use super::seen::Id;
+use super::{
+    Effect, Full, Key, Known, Now, Number, Ready, Source, Step, Table, BRIEF, KEPT, KEPT_BYTES,
+    LOOSE_MAX, QUEUE_MAX, UNREPORTED_MAX,
+};
+use crate::jobs::message::Job;
+use crate::jobs::outcome::Outcome;
+
+impl Table {
+    /// What is known of an id; `None` if it was never seen, or is forgotten.
+    pub fn known(&self, source: Source, id: &str) -> Option<Known> {
+        let key = Key::new(source, id);
+        if let Some(number) = self.keys.get(&key) {
+            let entry = self.jobs.get(number)?;
+            return Some(match entry.outcome() {
+                Some(outcome) if entry.unwritten == 0 => Known::Finished(Arc::clone(outcome)),
+                _ => Known::Unfinished(*number),
+            });
+        }
+        let seen = match source {
+            Source::Mqtt => &self.broker,
+            Source::Ubus => &self.bus,
+        };
+        let id = seen.get(key)?;
+        Some(Known::Finished(Arc::new(id.outcome())))
+    }
+
+    /// Accepts a job whose id is not known; with a `start` it starts at once.
+    ///
+    /// A job that is not `recorded` is accepted for certain when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if there is no room for its id or for the job.
+    pub fn accept(
+        &mut self,
+        source: Source,
+        job: Job,
+        recorded: bool,
+        start: Option<Start>,
+        now: Now,
+    ) -> Result<Number, Full> {
+        let key = Key::new(source, &job.id);
+        let held = job.held();
+        let has_room = match recorded {
+            true => self.has_room_for_id(source, now),
+            false => self.loose < LOOSE_MAX,
+        };
+        if !has_room || self.queued_bytes + held > QUEUE_MAX {
+            return Err(Full);
+        }
+        let number = Number(self.next);
+        self.next += 1;
+        let mut entry = Entry::new(key, source, recorded, job);
+        self.queued_bytes += held;
+        self.waiting += 1;
+        if recorded {
+            *self.recorded(source) += 1;
+            let step = match start {
+                None => Step::Accept,
+                Some(_) => Step::AcceptStarted,
+            };
+            self.outgoing.extend(entry.accepted(start));
+            self.urgent = true;
+            entry.unwritten = 1;
+            self.steps.push((number, step));
+        } else {
+            self.loose += 1;
+            self.effects.push_back(Effect::Accepted(number));
+            match start {
+                None => self.queue.push_back(number),
+                Some(_) => self.effects.push_back(Effect::Run(number)),
+            }
+        }
+        self.keys.insert(key, number);
+        self.jobs.insert(number, entry);
+        if let Some(start) = start {
+            self.starts(number, start);
+        }
+        Ok(number)
+    }
+
+    /// The job that waits longest.
+    pub fn ready(&self) -> Option<Ready<'_>> {
+        let number = *self.queue.front()?;
+        let job = self.jobs.get(&number)?.job.as_ref()?;
+        Some(Ready { number, job })
+    }
+
+    /// Starts the job that waits longest. [`Effect::Run`] follows when that is certain.
+    pub fn start(&mut self, start: Start) {
+        let Some(number) = self.queue.pop_front() else {
+            return;
+        };
+        self.starts(number, start);
+        let Some(entry) = self.jobs.get_mut(&number) else {
+            return;
+        };
+        if entry.recorded {
+            let key = entry.key;
+            entry.unwritten += 1;
+            self.outgoing.push(Record::Started { key, start });
+            self.urgent = true;
+            self.steps.push((number, Step::Start));
+        } else {
+            self.effects.push_back(Effect::Run(number));
+        }
+    }
+
+    fn starts(&mut self, number: Number, start: Start) {
+        let Some(entry) = self.jobs.get_mut(&number) else {
+            return;
+        };
+        if let Phase::Accepted = entry.phase {
+            self.queued_bytes -= entry.held();
+            self.waiting -= 1;
+            self.running += 1;
+            entry.about.started = Some(start.at);
+            entry.phase = Phase::Started(start);
+        }
+    }
+
+    /// A start that the disk did not take: the job waits again, before all others.
+    pub(super) fn start_again(&mut self, number: Number) {
+        let Some(entry) = self.jobs.get_mut(&number) else {
+            return;
+        };
+        if let Phase::Started(_) = entry.phase {
+            self.running -= 1;
+            self.waiting += 1;
+            self.queued_bytes += entry.held();
+            entry.about.started = None;
+            entry.phase = Phase::Accepted;
+            self.queue.push_front(number);
+        }
+    }
+
+    /// Takes the command of a job that may run out of the table.
+    pub fn take_command(&mut self, number: Number) -> Option<String> {
+        let job = self.jobs.get_mut(&number)?.job.as_mut()?;
+        Some(std::mem::take(&mut job.msg))
+    }
+
+    /// Records the outcome of a job that was accepted or started. Its output is cut to what the bound on
+    /// unreported output leaves. [`Effect::Ended`] follows when it is certain. A second outcome is ignored.
+    pub fn finish(&mut self, number: Number, mut outcome: Outcome, now: Now) {
+        let Some(entry) = self.jobs.get_mut(&number) else {
+            return;
+        };
+        match entry.phase {
+            Phase::Accepted => {
+                self.queued_bytes -= entry.held();
+                self.waiting -= 1;
+                self.queue.retain(|queued| *queued != number);
+            }
+            Phase::Started(_) => self.running -= 1,
+            Phase::Finished(_) | Phase::Reported(..) => return,
+        }
+        entry.job = None;
+        outcome.type_name.clone_from(&entry.about.type_name);
+        // A caller on the bus has the outcome with the end of the job.
+        let reported = (entry.source == Source::Ubus).then_some(now.age);
+        if reported.is_none() {
+            outcome.cut(UNREPORTED_MAX.saturating_sub(self.unreported_bytes));
+            self.unreported_bytes += outcome.output_len();
+        }
+        let outcome = Arc::new(outcome);
+        entry.phase = Phase::Finished(Arc::clone(&outcome));
+        if !entry.recorded {
+            self.effects.push_back(Effect::Ended(number));
+            return;
+        }
+        entry.unwritten += 1;
+        let key = entry.key;
+        self.outgoing.push(Record::Finished {
+            key,
+            outcome,
+            reported,
+        });
+        self.urgent = true;
+        self.steps.push((number, Step::Finish));
+    }
+
+    /// Somebody has the outcome of a job: from now on only its beginning is kept.
+    ///
+    /// This is certain with the next sync; until then a crash makes the result arrive once more.
+    pub fn reported(&mut self, number: Number, now: Now) {
+        let Some(entry) = self.jobs.get_mut(&number) else {
+            return;
+        };
+        let Phase::Finished(outcome) = &entry.phase else {
+            return;
+        };
+        if entry.source == Source::Mqtt {
+            self.unreported_bytes -= outcome.output_len();
+            if entry.recorded {
+                let (key, age) = (entry.key, now.age);
+                self.outgoing.push(Record::Reported { key, age });
+            }
+        }
+        self.keep(number, now.age);
+    }
+
+    /// Keeps the beginning of an outcome that somebody has.
+    pub(super) fn keep(&mut self, number: Number, age: u32) {
+        let Some(entry) = self.jobs.get_mut(&number) else {
+            return;
+        };
+        let Phase::Finished(outcome) = &entry.phase else {
+            return;
+        };
+        let brief = match outcome.output_len() {
+            0..=BRIEF => Arc::clone(outcome),
+            _ => Arc::new(outcome.brief(BRIEF)),
+        };
+        self.kept_bytes += brief.output_len();
+        entry.phase = Phase::Reported(brief, age);
+        if !entry.recorded {
+            self.loose -= 1;
+        }
+        self.kept.push_back(number);
+        while self.kept_bytes > KEPT_BYTES {
+            self.strip_one();
+        }
+        if self.kept.len() > KEPT {
+            self.shrink_one();
+        }
+    }
+
+    /// Takes the output of the job reported first that still has it.
+    fn strip_one(&mut self) {
+        let number = self.kept.get(self.stripped).copied();
+        self.stripped += 1;
+        let entry = number.and_then(|number| self.jobs.get_mut(&number));
+        if let Some(Phase::Reported(outcome, _)) = entry.map(|entry| &mut entry.phase) {
+            self.kept_bytes -= outcome.output_len();
+            *outcome = Arc::new(outcome.brief(0));
+        }
+    }
+
+    /// Leaves of the job reported first no more than its id.
+    fn shrink_one(&mut self) {
+        let Some(number) = self.kept.pop_front() else {
+            return;
+        };
+        self.stripped = self.stripped.saturating_sub(1);
+        let Some(entry) = self.jobs.remove(&number) else {
+            return;
+        };
+        self.keys.remove(&entry.key);
+        if let Phase::Reported(outcome, age) = &entry.phase {
+            self.kept_bytes -= outcome.output_len();
+            if entry.recorded {
+                let id = Id::new(entry.key, *age, entry.about.expires, outcome);
+                *self.recorded(entry.source) -= 1;
+                self.seen(entry.source).insert(id);
+            }
+        }
+    }
+
+    /// Takes a recorded job out as if it had never come.
+    pub(super) fn forget(&mut self, number: Number) {
+        let Some(entry) = self.jobs.remove(&number) else {
+            return;
+        };
+        self.keys.remove(&entry.key);
+        *self.recorded(entry.source) -= 1;
+        match &entry.phase {
+            Phase::Accepted => {
+                self.waiting -= 1;
+                self.queued_bytes -= entry.held();
+            }
+            Phase::Started(_) => self.running -= 1,
+            Phase::Finished(outcome) if entry.source == Source::Mqtt => {
+                self.unreported_bytes -= outcome.output_len();
+            }
+            // Nothing is reported before its acceptance is certain.
+            Phase::Finished(_) | Phase::Reported(..) => {}
+        }
+    }
+
+    fn has_room_for_id(&mut self, source: Source, now: Now) -> bool {
+        let (max, keep) = match source {
+            Source::Mqtt => (self.bounds.broker, self.bounds.keep),
+            Source::Ubus => (self.bounds.bus, self.bounds.keep),
+        };
+        self.ids(source) < max || self.seen(source).forget_one(now.age, keep, now.floor)
+    }
+}

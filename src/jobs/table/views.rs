@@ -1,0 +1,146 @@
+//! What others see of the table.
+
+use std::sync::Arc;
+
+use super::entry::{Entry, Phase};
+use super::{Key, Now, Number, Record, Source, Table};
+use crate::jobs::message::Job;
+use crate::jobs::outcome::Outcome;
+use crate::jobs::recent::{Detail, State, Summary};
+use crate::jobs::reply::millis;
+
+/// Jobs in the list that people are shown.
+const RECENT: usize = 50;
+
+impl Table {
+    /// Ids that take a place in the ledger, of one source.
+    pub fn ids(&self, source: Source) -> usize {
+        let [broker, bus] = self.recorded;
+        match source {
+            Source::Mqtt => self.broker.len() + broker,
+            Source::Ubus => self.bus.len() + bus,
+        }
+    }
+
+    /// Ids that take a place in the ledger.
+    pub fn all_ids(&self) -> usize {
+        self.ids(Source::Mqtt) + self.ids(Source::Ubus)
+    }
+
+    /// Jobs that wait for a worker or for the disk.
+    pub fn queued(&self) -> usize {
+        self.waiting
+    }
+
+    /// Jobs that run, or are about to.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// The latest floor that was recorded, seconds since the epoch.
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// Seconds for which agents had run when the table was read.
+    pub fn began(&self) -> u32 {
+        self.began
+    }
+
+    /// Records a floor, and how long agents have run.
+    pub fn time(&mut self, now: Now) {
+        self.floor = self.floor.max(now.floor);
+        self.outgoing.push(Record::Time {
+            age: now.age,
+            floor: self.floor,
+        });
+        self.urgent = true;
+    }
+
+    /// The job that waits or runs.
+    pub fn job(&self, number: Number) -> Option<&Job> {
+        self.jobs.get(&number)?.job.as_ref()
+    }
+
+    pub fn id(&self, number: Number) -> Option<&Arc<str>> {
+        self.jobs.get(&number).map(|entry| &entry.about.id)
+    }
+
+    pub fn key(&self, number: Number) -> Option<Key> {
+        self.jobs.get(&number).map(|entry| entry.key)
+    }
+
+    pub fn source(&self, number: Number) -> Option<Source> {
+        self.jobs.get(&number).map(|entry| entry.source)
+    }
+
+    pub fn outcome(&self, number: Number) -> Option<&Arc<Outcome>> {
+        self.jobs.get(&number)?.outcome()
+    }
+
+    /// The number of a job that is still there with all that is known of it.
+    pub fn number(&self, source: Source, id: &str) -> Option<Number> {
+        self.keys.get(&Key::new(source, id)).copied()
+    }
+
+    /// Where a job stands.
+    pub fn state(&self, number: Number) -> Option<State> {
+        self.jobs.get(&number).map(Entry::state)
+    }
+
+    /// The jobs accepted last, newest first.
+    pub fn recent(&self) -> Vec<Summary> {
+        let newest = self.jobs.values().rev().take(RECENT);
+        newest.map(Entry::summary).collect()
+    }
+
+    /// A job as people are shown it.
+    pub fn detail(&self, number: Number) -> Option<Detail> {
+        self.jobs.get(&number).map(Entry::detail)
+    }
+
+    /// Jobs whose command runs, with their type.
+    pub fn started(&self) -> impl Iterator<Item = Number> + '_ {
+        let started = self.jobs.iter();
+        started
+            .filter(|(_, entry)| matches!(entry.phase, Phase::Started(_)))
+            .map(|(number, _)| *number)
+    }
+}
+
+impl Entry {
+    fn state(&self) -> State {
+        match &self.phase {
+            Phase::Accepted => State::Queued,
+            Phase::Started(_) => State::Running,
+            Phase::Finished(outcome) | Phase::Reported(outcome, _) => State::of(outcome),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let outcome = self.outcome();
+        Summary {
+            id: self.about.id.to_string(),
+            type_name: self.about.type_name.clone(),
+            state: self.state(),
+            started: self.about.started,
+            duration_ms: outcome.and_then(|outcome| outcome.duration).map(millis),
+            exit_code: outcome.and_then(|outcome| outcome.exit_code),
+            success: outcome.map(|outcome| outcome.success),
+            source: self.source,
+        }
+    }
+
+    fn detail(&self) -> Detail {
+        let outcome = self.outcome();
+        Detail {
+            summary: self.summary(),
+            command: self.about.command.clone(),
+            signal: outcome.and_then(|outcome| outcome.signal),
+            reason: outcome.and_then(|outcome| outcome.reason.clone()),
+            output: outcome.map_or_else(String::new, |outcome| outcome.stdout.clone()),
+            stderr: outcome.map_or_else(String::new, |outcome| outcome.stderr.clone()),
+            truncated: outcome.is_some_and(|outcome| outcome.truncated),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Agents that end, are killed and lose their power, and the ones after them.
+
+use super::*;
+
+/// Waits until the part has recorded a job as running.
+async fn running(rig: &Rig, count: u32) {
+    let mut facts = rig.handle.facts();
+    let running = facts.wait_for(|facts| facts.running == count);
+    timeout(DEADLINE, running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_job_seen_before_the_restart_does_not_run_again_and_its_outcome_is_sent_again() {
+    let mut rig = Rig::new();
+    let dir = TempDir::new().unwrap();
+    let count = dir.path().join("count");
+    let msg = format!("echo x >> {}; echo out; exit 3", count.display());
+    let first = rig.meta("1", &msg).await;
+    for (boot, killed) in [("boot 1", false), ("boot 1", true), ("boot 2", true)] {
+        rig = rig.next(boot, killed).await;
+        assert_eq!(rig.job("1", &msg).await, Decision::Known { id: "1".into() });
+        assert_eq!(rig.result().await["meta"], first);
+    }
+    assert_eq!(std::fs::read_to_string(&count).unwrap(), "x\n");
+    let facts = *rig.handle.facts().borrow();
+    assert_eq!((facts.ids, facts.queued, facts.running), (1, 0, 0));
+}
+
+// Row 18.
+#[tokio::test]
+async fn a_job_that_ran_when_the_agent_was_killed_is_interrupted_and_never_runs_again() {
+    for (boot, why) in [
+        ("boot 1", "the agent restarted while the job ran"),
+        ("boot 2", "the device restarted while the job ran"),
+    ] {
+        let rig = Rig::new();
+        let dir = TempDir::new().unwrap();
+        let (count, ready) = (dir.path().join("count"), fifo(&dir, "ready"));
+        let msg = format!(
+            "echo x >> {}; echo x > {}; sleep 300",
+            count.display(),
+            ready.display()
+        );
+        rig.job("1", &msg).await;
+        reached(&ready).await;
+        let mut rig = rig.next(boot, true).await;
+        let result = rig.result().await;
+        assert_eq!(
+            (&result["id"], &result["event_type"], &result["meta"]["reason"]),
+            (&json!("1"), &json!("INTERRUPTED"), &json!(why))
+        );
+        assert_eq!(rig.job("1", &msg).await, Decision::Known { id: "1".into() });
+        assert_eq!(rig.result().await["meta"], result["meta"]);
+        assert_eq!(std::fs::read_to_string(&count).unwrap(), "x\n");
+    }
+}
+
+// Row 23, across our restart.
+#[tokio::test]
+async fn a_result_that_nobody_took_is_sent_by_the_next_agent() {
+    let rig = Rig::new();
+    rig.job("1", "echo out").await;
+    let mut facts = rig.handle.facts();
+    let done = facts.wait_for(|facts| facts.done == 1);
+    timeout(DEADLINE, done).await.unwrap().unwrap();
+    let mut rig = rig.next("boot 2", true).await;
+    let result = rig.result().await;
+    assert_eq!(result["meta"]["msg"], "out\n");
+    // It was taken now: the agent after this one sends another thing first.
+    let mut rig = rig.next("boot 2", false).await;
+    rig.job("2", "true").await;
+    assert_eq!(rig.result().await["id"], "2");
+}
+
+#[tokio::test]
+async fn a_waiting_job_runs_under_the_next_agent_unless_it_has_expired() {
+    let rig = Rig::new();
+    let dir = TempDir::new().unwrap();
+    let gate = fifo(&dir, "gate");
+    for id in ["1", "2"] {
+        rig.job(id, &format!("cat {}", gate.display())).await;
+    }
+    running(&rig, 2).await;
+    rig.job("3", "echo late").await;
+    let soon = crate::clock::epoch_seconds() + 1;
+    let expires = json!({"id": "4", "expires": soon, "meta": {"msg": "echo expired"}});
+    let decision = rig.submit(expires.to_string()).await;
+    assert_eq!(decision, Decision::Accepted { id: "4".into() });
+    while crate::clock::epoch_seconds() < soon {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut rig = rig.next("boot 2", true).await;
+    let mut results = std::collections::BTreeMap::new();
+    while results.len() < 4 {
+        let result = rig.result().await;
+        let id = result["id"].as_str().unwrap().to_owned();
+        assert!(results.insert(id, result).is_none(), "a result came twice");
+    }
+    for id in ["1", "2"] {
+        assert_eq!(results[id]["event_type"], "INTERRUPTED");
+    }
+    assert_eq!(results["3"]["meta"]["msg"], "late\n");
+    assert_eq!(results["4"]["event_type"], "REJECTED");
+    assert_eq!(results["4"]["meta"]["reason"], "job has expired");
+}
+
+#[tokio::test]
+async fn ids_of_broker_and_bus_are_separate() {
+    let mut rig = Rig::new();
+    let local = |msg: &str, type_name: &str| Request {
+        id: Some("op_42".into()),
+        msg: msg.into(),
+        type_name: type_name.into(),
+        ..Request::default()
+    };
+    let mut run = rig.handle.run(local("echo of the bus", "")).await.unwrap();
+    assert_eq!(ended(&mut run).await.stdout, "of the bus\n");
+    // Security 18: the operator's job runs although somebody at the device took its id first.
+    let meta = rig.meta("op_42", "echo of the operator").await;
+    assert_eq!(meta["msg"], "of the operator\n");
+    // Neither can cancel the job of the other.
+    let dir = TempDir::new().unwrap();
+    let gate = fifo(&dir, "gate");
+    rig.job("long", &format!("cat {}", gate.display())).await;
+    let cancel = Request {
+        msg: "long".into(),
+        type_name: "cancel".into(),
+        ..Request::default()
+    };
+    let mut run = rig.handle.run(cancel).await.unwrap();
+    let reason = ended(&mut run).await.reason.clone();
+    assert_eq!(
+        reason.as_deref(),
+        Some("no job with this id is waiting or running")
+    );
+    std::fs::write(&gate, "went on").unwrap();
+    assert_eq!(rig.result().await["meta"]["msg"], "went on");
+}
+
+// Security 6.
+#[tokio::test]
+async fn pings_and_local_jobs_use_up_no_id() {
+    let mut rig = Rig::new();
+    for n in 0..300 {
+        let ping = json!({"id": format!("ping {n}"), "meta": {"type": "ping"}});
+        let decision = rig.submit(ping.to_string()).await;
+        assert!(matches!(decision, Decision::Accepted { .. }));
+        assert_eq!(rig.result().await["meta"]["success"], true);
+    }
+    ended(&mut rig.local("true").await).await;
+    assert_eq!(rig.handle.facts().borrow().ids, 0);
+    rig.meta("1", "true").await;
+    assert_eq!(rig.handle.facts().borrow().ids, 1);
+}
+
+#[tokio::test]
+async fn without_a_place_for_the_ledger_no_job_of_the_broker_runs_and_local_ones_do() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("state"), "a file in its place").unwrap();
+    let grace = Duration::from_secs(4);
+    let mut rig = Rig::on(dir, "boot 1", Crashes::default(), config(), grace);
+    let decision = rig.job("1", "echo never").await;
+    assert!(matches!(decision, Decision::Rejected { .. }));
+    let answer = rig.result().await;
+    assert_eq!(answer["event_type"], "REJECTED");
+    assert_eq!(answer["meta"]["reason"], "no space to record the job");
+    let mut run = rig.local("echo out").await;
+    assert_eq!(ended(&mut run).await.stdout, "out\n");
+    assert!(!rig.handle.facts().borrow().durable);
+}
