@@ -62,12 +62,11 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
         ..Config::default()
     });
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (_jobs, handle, outlets) =
-        jobs::new(
-            config_receiver,
-            watch::channel(MAC.parse().unwrap()).1,
-            jobs::Setting::without_reboot("boot"),
-        );
+    let (_jobs, handle, outlets) = jobs::new(
+        config_receiver,
+        watch::channel(MAC.parse().unwrap()).1,
+        jobs::Setting::without_reboot("boot"),
+    );
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async {
@@ -170,12 +169,11 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
         ..Config::default()
     });
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (part, handle, outlets) =
-        jobs::new(
-            config_receiver,
-            watch::channel(MAC.parse().unwrap()).1,
-            jobs::Setting::without_reboot("boot"),
-        );
+    let (part, handle, outlets) = jobs::new(
+        config_receiver,
+        watch::channel(MAC.parse().unwrap()).1,
+        jobs::Setting::without_reboot("boot"),
+    );
     let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
     let mut replies = outlets.broker;
     let (facts, _) = watch::channel(Facts::default());

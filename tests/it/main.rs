@@ -11,6 +11,7 @@ mod dependencies;
 mod durable;
 mod executables;
 mod flapping;
+mod jobs;
 mod lints;
 mod mqtt;
 mod once;

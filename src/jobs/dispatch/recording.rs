@@ -141,7 +141,8 @@ impl Jobs {
         }
         match Ledger::open(path).await {
             Ok((ledger, found)) => {
-                self.table.absorb(Table::read(Bounds::default(), found.records));
+                self.table
+                    .absorb(Table::read(Bounds::default(), found.records));
                 self.persistent = is_persistent(ledger.path());
                 if let Some(old) = self.ledger.replace(ledger) {
                     // Everything it has was written before.

@@ -64,7 +64,10 @@ mod tests {
     fn the_upper_directory_is_that_of_the_overlay_that_holds_the_path() {
         let found = upper(MOUNTS, Path::new("/etc/socketman/state"));
         assert_eq!(found.as_deref(), Some(Path::new("/overlay/upper")));
-        assert_eq!(upper("garbage\n - \n1 2 3 4 5 - overlay", Path::new("/etc")), None);
+        assert_eq!(
+            upper("garbage\n - \n1 2 3 4 5 - overlay", Path::new("/etc")),
+            None
+        );
         assert_eq!(upper("", Path::new("/etc")), None);
     }
 

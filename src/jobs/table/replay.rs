@@ -121,13 +121,7 @@ impl Table {
         self.add(key, entry);
     }
 
-    fn read_kept(
-        &mut self,
-        key: Key,
-        source: Source,
-        about: About,
-        mut outcome: Arc<Outcome>,
-    ) {
+    fn read_kept(&mut self, key: Key, source: Source, about: About, mut outcome: Arc<Outcome>) {
         Arc::make_mut(&mut outcome)
             .type_name
             .clone_from(&about.type_name);

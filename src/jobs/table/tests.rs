@@ -162,13 +162,17 @@ fn a_full_table_takes_an_id_again_a_day_after_a_report() {
     }
     let mut desk = desk.next(BOOT);
     let accept = |desk: &mut Desk, id: &str, age| {
-        let accepted = desk.table.accept(Source::Mqtt, job(id), true, None, at(age));
+        let accepted = desk
+            .table
+            .accept(Source::Mqtt, job(id), true, None, at(age));
         desk.write();
         accepted
     };
     assert_eq!(accept(&mut desk, "new", 99), Err(Full));
     // The bus has room of its own.
-    let local = desk.table.accept(Source::Ubus, job("new"), true, None, at(99));
+    let local = desk
+        .table
+        .accept(Source::Ubus, job("new"), true, None, at(99));
     assert!(local.is_ok());
     accept(&mut desk, "new", 100).unwrap();
     assert!(desk.table.known(Source::Mqtt, "0").is_none());
@@ -214,7 +218,9 @@ fn a_disk_that_fails_refuses_jobs_defers_starts_and_publishes_outcomes() {
     desk.write();
     desk.table.finish(runs, printed(1), at(0));
     desk.table.start(START);
-    let new = desk.table.accept(Source::Mqtt, job("new"), true, None, at(0));
+    let new = desk
+        .table
+        .accept(Source::Mqtt, job("new"), true, None, at(0));
     let new = new.unwrap();
     assert_eq!(desk.fail(), [Effect::Ended(runs), Effect::Refused(new)]);
     assert!(desk.table.is_failing());

@@ -46,7 +46,11 @@ async fn a_job_that_ran_when_the_agent_was_killed_is_interrupted_and_never_runs_
         let mut rig = rig.next(boot, true).await;
         let result = rig.result().await;
         assert_eq!(
-            (&result["id"], &result["event_type"], &result["meta"]["reason"]),
+            (
+                &result["id"],
+                &result["event_type"],
+                &result["meta"]["reason"]
+            ),
             (&json!("1"), &json!("INTERRUPTED"), &json!(why))
         );
         assert_eq!(rig.job("1", &msg).await, Decision::Known { id: "1".into() });

@@ -137,7 +137,10 @@ async fn jobs_are_told_when_the_agent_ends_and_reported_interrupted() {
     );
     let mut next = next;
     let waited = next.result().await;
-    assert_eq!((&waited["id"], &waited["meta"]["msg"]), (&json!("waiting"), &json!("never\n")));
+    assert_eq!(
+        (&waited["id"], &waited["meta"]["msg"]),
+        (&json!("waiting"), &json!("never\n"))
+    );
 }
 
 #[tokio::test]

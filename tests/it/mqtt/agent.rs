@@ -51,12 +51,11 @@ impl Agent {
         config.state_dir = dir.path().join("state");
         let config = Arc::new(config);
         let (config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) =
-            jobs::new(
-                config_receiver,
-                watch::channel(MAC.parse().unwrap()).1,
-                jobs::Setting::without_reboot("boot"),
-            );
+        let (part, jobs, outlets) = jobs::new(
+            config_receiver,
+            watch::channel(MAC.parse().unwrap()).1,
+            jobs::Setting::without_reboot("boot"),
+        );
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(mqtt::Facts::default());

@@ -35,19 +35,33 @@ impl Schedules {
         self.count += count;
     }
 
+    /// Says how many there were, and that there are no others.
+    ///
+    /// # Panics
+    ///
+    /// If there were none.
+    pub fn report_all(self) {
+        self.say();
+        assert!(self.count > 0, "no schedule was tried");
+    }
+
     /// Says how many there were.
     ///
     /// # Panics
     ///
     /// If they were fewer than [`LEAST`].
     pub fn report(self) {
+        self.say();
         let count = self.count;
-        // Past the test runner, which shows what is printed of failed tests only.
-        let line = format!("{}: {count} schedules\n", self.suite);
-        let _ = io::stdout().write_all(line.as_bytes());
         assert!(
             count >= LEAST,
             "{count} schedules, and no fewer than {LEAST}"
         );
+    }
+
+    fn say(&self) {
+        // Past the test runner, which shows what is printed of failed tests only.
+        let line = format!("{}: {} schedules\n", self.suite, self.count);
+        let _ = io::stdout().write_all(line.as_bytes());
     }
 }

@@ -1,0 +1,4 @@
+//! The table of jobs on a simulated disk, between a broker and processes that end when they like.
+
+mod schedules;
+mod world;
