@@ -1,12 +1,13 @@
 //! Jobs: message → effect → result.
 //!
-//! A payload becomes a [`message::Job`], the [`ledger`] says whether its id is new, [`exec`] runs it
+//! A payload becomes a [`message::Job`], [`signature`] says whether it may run, the [`ledger`] whether its id is new, [`exec`] runs it
 //! in a worker beside the loop, and the outcome goes back as a [`reply`] that is offered until
 //! somebody has taken it. The part knows nothing of MQTT nor of the bus: whoever brings jobs holds a
 //! [`Handle`], whoever publishes replies holds [`Replies`] of the [`Outlets`].
 
 mod dispatch;
 mod exec;
+mod gate;
 pub mod ledger;
 pub mod message;
 pub mod operation;
@@ -15,6 +16,7 @@ pub mod outcome;
 mod output;
 mod recent;
 pub mod reply;
+pub mod signature;
 mod tree;
 
 use std::future::Future;

@@ -27,17 +27,8 @@ impl Jobs {
             Ok(job) => job,
             Err(Rejected { id, reason }) => return self.reject(id, reason),
         };
-        if !job.is_for(&self.mac.borrow()) {
-            return self.reject(Some(job.id), "job is for another device".into());
-        }
-        let closed = self.config.borrow().closed.jobs();
-        if let Some(reason) = closed {
-            return self.reject(Some(job.id), reason);
-        }
-        // A key is set so that no job runs that it did not sign.
-        if !self.config.borrow().job_pubkey.is_empty() {
-            let reason = "job_pubkey is set, and this version cannot check signatures";
-            return self.reject(Some(job.id), reason.into());
+        if let Err(refusal) = self.gate.admit(&job) {
+            return self.reject(Some(job.id), refusal.to_string());
         }
         if let Known::Unfinished | Known::Finished(_) = self.ledger.known(&job.id) {
             let id: Arc<str> = job.id.as_str().into();
@@ -46,9 +37,12 @@ impl Jobs {
             }
             return Decision::Known { id: job.id };
         }
-        let id = job.id.clone();
+        let (id, timestamp) = (job.id.clone(), job.timestamp);
         match self.accept(job, source) {
-            Ok(_) => Decision::Accepted { id },
+            Ok(_) => {
+                self.gate.accepted(timestamp);
+                Decision::Accepted { id }
+            }
             Err(reason) => self.reject(Some(id), reason),
         }
     }
@@ -84,6 +78,9 @@ impl Jobs {
             timestamp: None,
             expires: None,
             device: None,
+            detach: false,
+            live: false,
+            sig: None,
         };
         let outcome = self.accept(job, Source::Ubus).map_err(|reason| {
             self.count(|facts| facts.rejected += 1);
@@ -106,9 +103,9 @@ impl Jobs {
         job: Job,
         source: Source,
     ) -> Result<watch::Receiver<Option<Arc<Outcome>>>, String> {
-        if job.expired(clock::epoch_seconds()) {
-            return Err("job has expired".into());
-        }
+        self.gate
+            .in_time(&job)
+            .map_err(|refusal| refusal.to_string())?;
         if job.kind == Kind::Reboot {
             return Err(
                 "type reboot is not supported: its result could not outlive the reboot".into(),

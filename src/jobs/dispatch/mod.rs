@@ -16,12 +16,13 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{sleep_until, Instant};
 
 use super::exec::{self, Limits, Stop};
+use super::gate::Gate;
 use super::ledger::Ledger;
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::outcome::{End, Outcome};
 use super::recent::{beginning, Entry, Recent, Source, State};
 use super::{Change, Command, Decision, Detail, Facts, RunError};
-use crate::clock;
+use crate::clock::{self, Clock, ServerDate};
 use crate::config::Config;
 use crate::crash::Crashes;
 use crate::provision::Identity;
@@ -35,7 +36,6 @@ use workers::Workers;
 /// The jobs part; [`Jobs::run`] is its task.
 pub struct Jobs {
     config: watch::Receiver<Arc<Config>>,
-    mac: watch::Receiver<Identity>,
     commands: mpsc::Receiver<Command>,
     facts: watch::Sender<Facts>,
     changes: broadcast::Sender<Change>,
@@ -49,12 +49,19 @@ pub struct Jobs {
     returns: mpsc::Receiver<Returned>,
     rejections: Rejections,
     crashes: Crashes,
+    gate: Gate,
 }
 
 impl Jobs {
     /// Skips payloads that ended earlier agents, and notes which one is handled.
     pub fn with_crashes(mut self, crashes: Crashes) -> Self {
         self.crashes = crashes;
+        self
+    }
+
+    /// Judges jobs by `clock`, and by what servers whose certificates were verified say of the time.
+    pub fn with_time(mut self, clock: Clock, dates: watch::Receiver<Option<ServerDate>>) -> Self {
+        self.gate.take_time_from(clock, dates);
         self
     }
 
@@ -67,8 +74,8 @@ impl Jobs {
     ) -> (Self, Outlets) {
         let (outbox, outlets, returns) = Outbox::new(outlet_of_results(&config.borrow()));
         let jobs = Jobs {
+            gate: Gate::new(config.clone(), mac),
             config,
-            mac,
             commands,
             facts,
             changes,
@@ -184,8 +191,12 @@ impl Jobs {
         let Some(live) = self.live.get_mut(&id) else {
             return;
         };
-        if live.job.expired(clock::epoch_seconds()) {
-            let reason = Some("job has expired".to_string());
+        let judged = match live.source {
+            Source::Mqtt => self.gate.again(&live.job),
+            Source::Ubus => Ok(()),
+        };
+        if let Err(refusal) = judged {
+            let reason = Some(refusal.to_string());
             let outcome = Outcome::without_command(End::Rejected, &live.job.type_name, reason);
             self.finish(&id, outcome);
             return;

@@ -7,6 +7,7 @@ mod order;
 mod output;
 mod refused;
 mod shell;
+mod signed;
 
 use std::path::Path;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::clock::{Clock, ServerDate};
 use crate::crash::Crashes;
 
 const MAC: &str = "aa:bb:cc:00:11:22";
@@ -38,7 +40,7 @@ struct Rig {
     replies: Replies,
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<()>,
-    _config: watch::Sender<Arc<Config>>,
+    config: watch::Sender<Arc<Config>>,
 }
 
 impl Rig {
@@ -52,11 +54,25 @@ impl Rig {
 
     /// After agents that ended by these panics.
     fn after(crashes: Crashes, config: Config, grace: Duration) -> Self {
+        Rig::of(config, grace, |jobs| jobs.with_crashes(crashes))
+    }
+
+    /// With the system's clock, and servers that say what time it is.
+    fn in_time(config: Config, dates: watch::Receiver<Option<ServerDate>>) -> Self {
+        Rig::by(config, Clock::default(), dates)
+    }
+
+    fn by(config: Config, clock: Clock, dates: watch::Receiver<Option<ServerDate>>) -> Self {
+        Rig::of(config, Duration::from_secs(8), |jobs| {
+            jobs.with_time(clock, dates)
+        })
+    }
+
+    fn of(config: Config, grace: Duration, change: impl FnOnce(Jobs) -> Jobs) -> Self {
         let (config, receiver) = watch::channel(Arc::new(config));
         let (jobs, handle, outlets) = new(receiver, watch::channel(MAC.parse().unwrap()).1);
-        let jobs = jobs.with_crashes(crashes);
         let (shutdown, asked) = oneshot::channel::<()>();
-        let task = tokio::spawn(jobs.run(
+        let task = tokio::spawn(change(jobs).run(
             async {
                 let _ = asked.await;
             },
@@ -67,7 +83,7 @@ impl Rig {
             replies: outlets.broker,
             shutdown,
             task,
-            _config: config,
+            config,
         }
     }
 
