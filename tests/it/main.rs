@@ -21,6 +21,7 @@ mod recording;
 mod reload;
 mod rest;
 mod router;
+mod signed;
 mod spool;
 mod tls;
 mod ubus_cli;
