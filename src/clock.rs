@@ -38,6 +38,25 @@ pub struct Reading {
     pub synced: bool,
 }
 
+/// A server's clock, as an answer of it said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerDate {
+    /// Seconds since the epoch by that clock.
+    pub epoch: u64,
+    /// When the answer came, seconds since the boot.
+    pub mono: u64,
+}
+
+impl ServerDate {
+    /// A server has just said that it is `epoch`.
+    pub fn now(epoch: u64) -> Self {
+        ServerDate {
+            epoch,
+            mono: since_boot(),
+        }
+    }
+}
+
 /// The system clock, and the evidence for it.
 ///
 /// It counts as right if the kernel says that it is synchronised, whatever a server says; otherwise if
@@ -46,8 +65,8 @@ pub struct Reading {
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     source: Source,
-    /// A server's clock, seconds since the epoch, and when it stood there, seconds since the boot.
-    answer: Option<(u64, u64)>,
+    /// The clock of the server that answered last.
+    answer: Option<ServerDate>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -90,15 +109,20 @@ impl Clock {
 
     /// The server's clock stands at `date`, seconds since the epoch.
     pub fn answered(&mut self, date: u64) {
-        self.answer = Some((date, since_boot()));
+        self.heard(ServerDate::now(date));
+    }
+
+    /// A server's clock stood at `date`.
+    pub fn heard(&mut self, date: ServerDate) {
+        self.answer = Some(date);
     }
 
     pub fn read(&self) -> Reading {
         let mono = since_boot();
         let (offset, word) = self.source.read();
         let epoch = epoch_seconds().saturating_add_signed(offset);
-        let agrees = |(date, at): (u64, u64)| {
-            let there = date.saturating_add(mono.saturating_sub(at));
+        let agrees = |date: ServerDate| {
+            let there = date.epoch.saturating_add(mono.saturating_sub(date.mono));
             there.abs_diff(epoch) <= NEAR
         };
         Reading {

@@ -78,7 +78,7 @@ impl Parts {
         let (spool, inbox) = spool::Handle::new();
         let place = spool::Settings {
             boot_id: boot_id.clone(),
-            clock: device.clock,
+            clock: device.clock.clone(),
             crashes: past.crashes.clone(),
             place: spool_place(&now.loaded.config),
         };
@@ -118,13 +118,17 @@ impl Parts {
             (),
             collecting,
         ));
+        // upload, rest ─what time it is─► jobs
+        let (dates, dates_known) = watch::channel(None);
+        let dates = http::Dates::new(dates);
+        let job_clock = device.clock.clone();
         // For everything but the broker link, which has a resolver of its own.
         let resolver = lookup::Resolver::system("lookup");
         let (facts, upload_known) = watch::channel(http::Facts::default());
         let (health_facts, health_known) = watch::channel(health::Facts::default());
         let (deliveries, asks) = upload::asks(upload_known.clone());
         let (queue, health) = (spool.clone(), health_known.clone());
-        let names = resolver.clone();
+        let (names, times) = (resolver.clone(), dates.clone());
         let uploading: Start = Box::new(move |now, (), ends| {
             let part = upload::Part {
                 config: now.loaded.config.clone(),
@@ -132,6 +136,7 @@ impl Parts {
                 spool: queue.clone(),
                 resolver: names.clone(),
                 health: health.clone(),
+                dates: times.clone(),
                 facts: facts.clone(),
                 asks: asks.clone(),
             };
@@ -148,7 +153,9 @@ impl Parts {
             jobs::Setting::new(&boot_id, reboot(client.clone())),
         );
         let mut jobs_end = ends.clone();
-        let jobs_part = jobs_part.with_crashes(past.crashes.clone());
+        let jobs_part = jobs_part
+            .with_crashes(past.crashes.clone())
+            .with_time(job_clock, dates_known);
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
         let (facts, mqtt_known) = watch::channel(mqtt::Facts::default());
         let taker = jobs.clone();
@@ -204,6 +211,7 @@ impl Parts {
                 mac: now.mac.clone(),
                 resolver: resolver.clone(),
                 replies,
+                dates: dates.clone(),
                 facts: facts.clone(),
                 health: code_known.clone(),
             };

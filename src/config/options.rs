@@ -396,7 +396,7 @@ pub static OPTIONS: &[Row] = &[
         "job_pubkey",
         Kind::Keys(|c| &mut c.job_pubkey),
         "",
-        "public keys (Ed25519, base64); if set, only jobs signed by one of them run: this version cannot check signatures yet and refuses every job from the broker",
+        "public keys (Ed25519, base64), 16 at most; if set, only jobs signed with one of them run (docs/jobs.md)",
     )
     .guards(Guard::Jobs),
     Row::new(

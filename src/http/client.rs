@@ -14,6 +14,7 @@ use super::addresses::{Addresses, Within};
 use super::answer::{Answer, Head};
 use super::body::Body;
 use super::date;
+use super::dates::Dates;
 use super::endpoint::Endpoint;
 use super::transport::{Asked, Transport};
 use super::trouble::Trouble;
@@ -80,6 +81,7 @@ pub struct Reply {
 pub struct Client {
     config: Arc<Config>,
     addresses: Arc<Addresses>,
+    dates: Dates,
     http: Option<Transport>,
     /// None until it is needed, and after a failure of TLS: the next request reads the roots again.
     https: Option<Transport>,
@@ -90,9 +92,16 @@ impl Client {
         Client {
             config,
             addresses: Addresses::new(resolver, WAY),
+            dates: Dates::default(),
             http: None,
             https: None,
         }
+    }
+
+    /// Passes on what verified servers say of the time.
+    pub fn with_dates(mut self, dates: Dates) -> Self {
+        self.dates = dates;
+        self
     }
 
     /// Sends `body` and judges the answer. Once there is a connection, the server has `within` to
@@ -113,8 +122,10 @@ impl Client {
             Ok(transport) => exchange(transport, asked(method, to, body), within).await,
             Err(trouble) => Err(trouble),
         };
-        if let Err(Trouble::Tls(_)) = sent {
-            self.https = None;
+        match &sent {
+            Ok(reply) => self.dates.answered(to, reply.date),
+            Err(Trouble::Tls(_)) => self.https = None,
+            Err(_) => {}
         }
         sent.map_err(|trouble| HttpError::Request {
             host: to.host().to_owned(),

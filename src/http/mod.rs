@@ -14,6 +14,7 @@
 //! * [`Addresses`] looks the name up in the resolver that the parts share, remembers which addresses
 //!   failed, and hands out the next one when one does not answer.
 //! * [`Trouble`] says in words for operators why there is no answer.
+//! * [`Dates`] passes on what time it is by servers that were verified.
 //! * [`Attempts`] is the course of retries, [`Facts`] what `status` tells of them.
 //!
 //! Three deadlines bound a request: 20 s for the look-up, 30 s for TCP and TLS over all addresses, and
@@ -26,6 +27,7 @@ mod body;
 mod client;
 mod connector;
 mod date;
+mod dates;
 mod endpoint;
 mod facts;
 mod stage;
@@ -42,6 +44,7 @@ pub use answer::Answer;
 pub use attempts::Attempts;
 pub use body::Body;
 pub use client::{Client, HttpError, Reply};
+pub use dates::Dates;
 pub use endpoint::{path_part, Endpoint};
 pub use facts::{Facts, Outcome};
 pub use trouble::Trouble;

@@ -1,12 +1,13 @@
 //! Jobs: message → effect → result.
 //!
-//! A payload becomes a [`message::Job`], the [`table`] says whether its id is new and the [`ledger`] keeps
-//! that on flash, [`exec`] runs it in a worker beside the loop, and the outcome goes back as a [`reply`]
+//! A payload becomes a [`message::Job`], [`signature`] says whether it may run, the [`table`] whether its id
+//! is new, which the [`ledger`] keeps on flash, [`exec`] runs it in a worker beside the loop, and the outcome goes back as a [`reply`]
 //! that is offered until somebody has taken it. The part knows nothing of MQTT nor of the bus: whoever brings jobs holds a
 //! [`Handle`], whoever publishes replies holds [`Replies`] of the [`Outlets`].
 
 mod dispatch;
 mod exec;
+mod gate;
 pub mod ledger;
 pub mod message;
 pub mod operation;
@@ -15,6 +16,7 @@ pub mod outcome;
 mod output;
 mod recent;
 pub mod reply;
+pub mod signature;
 mod source;
 pub mod table;
 mod tree;

@@ -21,7 +21,7 @@ use tokio::time::{sleep_until, Instant};
 use crate::clock;
 use crate::config::Config;
 use crate::http::{
-    deadline, path_part, Answer, Attempts, Body, Client, Endpoint, Facts, HttpError, Method,
+    deadline, path_part, Answer, Attempts, Body, Client, Dates, Endpoint, Facts, HttpError, Method,
 };
 use crate::jobs::{Replies, Reply};
 use crate::lookup::Resolver;
@@ -48,6 +48,7 @@ pub struct Part {
     /// Shared with all parts but the broker link.
     pub resolver: Resolver,
     pub replies: Replies,
+    pub dates: Dates,
     /// `None` while `rest` is not set.
     pub facts: watch::Sender<Option<Facts>>,
     /// Health code, once it is known.
@@ -87,6 +88,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
         mac,
         resolver,
         mut replies,
+        dates,
         facts,
         health,
     } = part;
@@ -101,7 +103,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
         match Endpoint::new("api_url", &config.api_url, &config, mac.as_str()) {
             Ok(api) => {
                 let rest = Rest {
-                    client: Client::new(Arc::clone(&config), resolver),
+                    client: Client::new(Arc::clone(&config), resolver).with_dates(dates),
                     attempts: Attempts::new(&config),
                     refusals: Outage::default(),
                     pings: Outage::default(),

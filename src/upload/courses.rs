@@ -235,6 +235,7 @@ impl Device {
             spool: spool.clone(),
             resolver: lookup::Resolver::system("lookup"),
             health: watch::channel(health::Facts::default()).1,
+            dates: Default::default(),
             facts: sender,
             asks,
         };

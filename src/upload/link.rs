@@ -105,6 +105,7 @@ impl Link {
             mac,
             resolver,
             health,
+            dates,
             ..
         } = part;
         let main = Endpoint::new("stats_url", &config.stats_url, config, mac.as_str())?;
@@ -120,7 +121,7 @@ impl Link {
         };
         let has_https = main.is_https() || backup.as_ref().is_some_and(Endpoint::is_https);
         Ok(Link {
-            client: Client::new(Arc::clone(config), resolver.clone()),
+            client: Client::new(Arc::clone(config), resolver.clone()).with_dates(dates.clone()),
             health: health.clone(),
             date: None,
             has_https,

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::provision::Identity;
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
-use crate::{health, lookup, spool};
+use crate::{health, http, lookup, spool};
 use link::{Link, LinkError};
 
 pub use crate::http::{Facts, Outcome};
@@ -45,6 +45,7 @@ pub struct Part {
     pub resolver: lookup::Resolver,
     /// To know a captive portal.
     pub health: watch::Receiver<health::Facts>,
+    pub dates: http::Dates,
     pub facts: watch::Sender<Facts>,
     /// From [`asks`].
     pub asks: Asks,

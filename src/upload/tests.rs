@@ -49,6 +49,7 @@ fn part(config: Arc<Config>, spool: spool::Handle, facts: watch::Sender<Facts>) 
         spool,
         resolver: lookup::Resolver::system("lookup"),
         health: watch::channel(health::Facts::default()).1,
+        dates: Default::default(),
         facts,
         asks,
     }

@@ -22,6 +22,7 @@ mod recording;
 mod reload;
 mod rest;
 mod router;
+mod signed;
 mod spool;
 mod tls;
 mod ubus_cli;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use socketman::clock::Pace;
 use socketman::config::{ApiAuth, Config, Secret};
-use socketman::http::Facts;
+use socketman::http::{Dates, Facts};
 use socketman::jobs::{self, Decision, Source};
 use socketman::lookup::Resolver;
 use socketman::rest;
@@ -85,6 +85,7 @@ impl Site {
             mac: MAC.parse().unwrap(),
             resolver: Resolver::system("lookup"),
             replies: outlets.api,
+            dates: Dates::default(),
             facts: facts_sender,
             health: health_known,
         };
@@ -374,6 +375,7 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
         mac: MAC.parse().unwrap(),
         resolver: Resolver::system("lookup"),
         replies,
+        dates: Dates::default(),
         facts,
         health: site.health.subscribe(),
     };

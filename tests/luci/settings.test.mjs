@@ -78,6 +78,8 @@ test('ranges, choices and switches are those of the table', () => {
 			assert.equal(datatype, `and(uinteger,range(${range[1]},${range[2]}))`, name);
 		else if (type == 'host')
 			assert.equal(datatype, 'host', name);
+		else if (type == 'list of keys')
+			assert.equal(widget, 'DynamicList', name);
 	}
 });
 

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::live::{Caller, Live};
 use super::Jobs;
-use crate::clock;
 use crate::jobs::message::{self, Job, Kind, Rejected};
 use crate::jobs::recent::State;
 use crate::jobs::table::{Full, Known, Number};
@@ -55,20 +54,10 @@ impl Jobs {
         let skipped = |skipped: crate::crash::Skipped| (None, skipped.to_string());
         let _handling = self.crashes.handle("message", payload).map_err(skipped)?;
         let job = message::parse(payload).map_err(|Rejected { id, reason }| (id, reason))?;
-        let refused = |job: Job, reason: String| Err((Some(job.id), reason));
-        if !job.is_for(&self.mac.borrow()) {
-            return refused(job, "job is for another device".into());
+        match self.gate.admit(&job) {
+            Ok(()) => Ok(job),
+            Err(refusal) => Err((Some(job.id), refusal.to_string())),
         }
-        let closed = self.config.borrow().closed.jobs();
-        if let Some(reason) = closed {
-            return refused(job, reason);
-        }
-        // A key is set so that no job runs that it did not sign.
-        if !self.config.borrow().job_pubkey.is_empty() {
-            let reason = "job_pubkey is set, and this version cannot check signatures";
-            return refused(job, reason.into());
-        }
-        Ok(job)
     }
 
     /// Runs a local job; its caller is answered when the disk has recorded it.
@@ -116,15 +105,18 @@ impl Jobs {
             timestamp: None,
             expires: None,
             device: None,
+            detach: false,
+            live: false,
+            sig: None,
         };
         self.accept(Source::Ubus, job, recorded).map(Local::Waits)
     }
 
     /// Puts a job in the table whose id is new. It starts at once if a worker is free.
-    fn accept(&mut self, source: Source, job: Job, has_id: bool) -> Result<Number, String> {
-        if job.expired(clock::epoch_seconds()) {
-            return Err("job has expired".into());
-        }
+    fn accept(&mut self, source: Source, mut job: Job, has_id: bool) -> Result<Number, String> {
+        self.gate
+            .in_time(&job)
+            .map_err(|refusal| refusal.to_string())?;
         // Asked again, these do no harm.
         let recorded = has_id && !matches!(job.kind, Kind::Ping | Kind::Cancel);
         if recorded && !self.can_record() {
@@ -137,6 +129,10 @@ impl Jobs {
             }
         };
         let start = at_once.then(|| self.start_now());
+        if recorded && self.gate.accepted(&mut job) {
+            // In the same batch, so that it costs no sync of its own.
+            self.record_time();
+        }
         let now = self.now();
         let accepted = self.table.accept(source, job, recorded, start, now);
         let number = accepted.map_err(|full| full.to_string())?;

@@ -6,7 +6,6 @@ use tokio::sync::oneshot;
 
 use super::workers::Ended;
 use super::Jobs;
-use crate::clock;
 use crate::config::Config;
 use crate::jobs::exec::{self, Limits, Stop};
 use crate::jobs::message::{Job, Kind};
@@ -41,8 +40,12 @@ impl Jobs {
                 return;
             };
             let number = ready.number;
-            if ready.job.expired(clock::epoch_seconds()) {
-                let reason = Some("job has expired".to_string());
+            let judged = match self.table.source(number) {
+                Some(Source::Mqtt) => self.gate.again(ready.job),
+                Some(Source::Ubus) | None => Ok(()),
+            };
+            if let Err(refusal) = judged {
+                let reason = Some(refusal.to_string());
                 self.finish(number, Outcome::without_command(End::Rejected, "", reason));
             } else {
                 let start = self.start_now();

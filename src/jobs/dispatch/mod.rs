@@ -17,12 +17,13 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{sleep_until, Instant};
 
+use super::gate::Gate;
 use super::ledger::Ledger;
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::recent::State;
 use super::table::{Bounds, Now, Number, Start, Table};
 use super::{Change, Command, Facts, Setting};
-use crate::clock;
+use crate::clock::{self, Clock, ServerDate};
 use crate::config::Config;
 use crate::crash::Crashes;
 use crate::provision::Identity;
@@ -42,7 +43,6 @@ const DISK_WITHIN: Duration = Duration::from_millis(500);
 /// The jobs part; [`Jobs::run`] is its task.
 pub struct Jobs {
     config: watch::Receiver<Arc<Config>>,
-    mac: watch::Receiver<Identity>,
     setting: Setting,
     commands: mpsc::Receiver<Command>,
     facts: watch::Sender<Facts>,
@@ -62,6 +62,7 @@ pub struct Jobs {
     returns: mpsc::Receiver<Returned>,
     rejections: Rejections,
     crashes: Crashes,
+    gate: Gate,
     closing: bool,
 }
 
@@ -69,6 +70,12 @@ impl Jobs {
     /// Skips payloads that ended earlier agents, and notes which one is handled.
     pub fn with_crashes(mut self, crashes: Crashes) -> Self {
         self.crashes = crashes;
+        self
+    }
+
+    /// Judges jobs by `clock`, and by what servers whose certificates were verified say of the time.
+    pub fn with_time(mut self, clock: Clock, dates: watch::Receiver<Option<ServerDate>>) -> Self {
+        self.gate.take_time_from(clock, dates);
         self
     }
 
@@ -83,8 +90,8 @@ impl Jobs {
         let (outbox, outlets, returns) = Outbox::new(outlet_of_results(&config.borrow()));
         let attempts = Attempts::new(config.borrow().pace);
         let jobs = Jobs {
+            gate: Gate::new(config.clone(), mac),
             config,
-            mac,
             setting,
             commands,
             facts,
@@ -205,7 +212,7 @@ impl Jobs {
         self.workers.is_empty() && self.table.is_settled() && self.outbox.is_settled()
     }
 
-    /// The time, as the table needs it.
+    /// The time, as the table needs it: ids are forgotten by the floor that is recorded.
     fn now(&self) -> Now {
         let ran = u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX);
         Now {
@@ -225,9 +232,17 @@ impl Jobs {
     /// Ids are counted as long as they are kept.
     fn count_age(&mut self) {
         if self.table.all_ids() > 0 && self.can_record() {
-            let now = self.now();
-            self.table.time(now);
+            self.record_time();
         }
+    }
+
+    /// Records how long agents have run, and the time that has passed for certain.
+    fn record_time(&mut self) {
+        let now = Now {
+            floor: self.gate.kept(),
+            ..self.now()
+        };
+        self.table.time(now);
     }
 
     fn count(&self, change: impl FnOnce(&mut Facts)) {

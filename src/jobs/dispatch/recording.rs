@@ -71,6 +71,7 @@ impl Jobs {
                     );
                 }
                 self.table = Table::read(Bounds::default(), found.records);
+                self.gate.begin(self.table.floor());
                 self.persistent = is_persistent(ledger.path());
                 self.ledger = Some(ledger);
             }

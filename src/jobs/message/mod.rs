@@ -25,6 +25,9 @@ const TYPE_MAX: usize = 256;
 /// Longest `device`, bytes.
 const DEVICE_MAX: usize = 64;
 
+/// Longest `sig`, bytes; a signature takes 88.
+const SIG_MAX: usize = 256;
+
 /// What a job asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -70,8 +73,14 @@ pub struct Job {
     pub timestamp: Option<u64>,
     /// Seconds since the epoch.
     pub expires: Option<u64>,
-    /// `*` or a MAC address in any notation.
+    /// `*` or a MAC address in any notation, as it was sent.
     pub device: Option<String>,
+    /// `meta.detach`; false if absent.
+    pub detach: bool,
+    /// `meta.live`; false if absent.
+    pub live: bool,
+    /// Base64 of a signature, not yet looked at.
+    pub sig: Option<String>,
 }
 
 impl Job {
@@ -85,8 +94,13 @@ impl Job {
 
     /// Bytes of memory it takes up.
     pub fn held(&self) -> usize {
-        let device = self.device.as_ref().map_or(0, String::len);
-        size_of::<Job>() + self.id.len() + self.msg.len() + self.type_name.len() + device
+        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        size_of::<Job>()
+            + self.id.len()
+            + self.msg.len()
+            + self.type_name.len()
+            + optional(&self.device)
+            + optional(&self.sig)
     }
 
     /// Whether `expires` lies in the past of `now`, seconds since the epoch.
@@ -204,12 +218,14 @@ fn read_job(job: &Map<String, Value>) -> Result<Job, String> {
     check_msg(kind, &msg)?;
     let timeout = number(meta, "timeout", "meta.timeout")?.map(Duration::from_secs);
     check_timeout(timeout)?;
+    let is_over = |text: &Option<String>, max| text.as_ref().is_some_and(|text| text.len() > max);
     let device = string(job, "device", "device")?;
-    if device
-        .as_ref()
-        .is_some_and(|device| device.len() > DEVICE_MAX)
-    {
+    if is_over(&device, DEVICE_MAX) {
         return Err("device is longer than 64 bytes".into());
+    }
+    let sig = string(job, "sig", "sig")?;
+    if is_over(&sig, SIG_MAX) {
+        return Err("sig is longer than 256 bytes".into());
     }
     Ok(Job {
         id: id.clone(),
@@ -220,6 +236,9 @@ fn read_job(job: &Map<String, Value>) -> Result<Job, String> {
         timestamp: number(job, "timestamp", "timestamp")?,
         expires: number(job, "expires", "expires")?,
         device,
+        detach: flag(meta, "detach", "meta.detach")?,
+        live: flag(meta, "live", "meta.live")?,
+        sig,
     })
 }
 
@@ -228,6 +247,14 @@ fn string(object: &Map<String, Value>, key: &str, name: &str) -> Result<Option<S
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(_) => Err(format!("{name} is not a string")),
+    }
+}
+
+fn flag(object: &Map<String, Value>, key: &str, name: &str) -> Result<bool, String> {
+    match object.get(key) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(format!("{name} is neither true nor false")),
     }
 }
 

@@ -14,14 +14,17 @@ fn rejected(payload: &str) -> (Option<String>, String) {
 #[test]
 fn a_whole_job_is_read() {
     let job = parse(
-        br#"{"id":"op_1","timestamp":1,"expires":2,"device":"AA-bb:cc:00:11:22","sig":7,
-             "meta":{"msg":"uptime","type":"network","timeout":5,"detach":1,"x":[{"a":1}]}}"#,
+        br#"{"id":"op_1","timestamp":1,"expires":2,"device":"AA-bb:cc:00:11:22","sig":"c2ln",
+             "meta":{"msg":"uptime","type":"network","timeout":5,"detach":true,"live":false,"x":[{"a":1}]}}"#,
     )
     .unwrap();
     assert_eq!(job.id, "op_1");
     assert_eq!(job.msg, "uptime");
     assert_eq!((job.kind, job.type_name.as_str()), (Kind::Shell, "network"));
     assert_eq!(job.timeout, Some(Duration::from_secs(5)));
+    assert_eq!((job.detach, job.live), (true, false));
+    assert_eq!(job.sig.as_deref(), Some("c2ln"));
+    assert_eq!(job.device.as_deref(), Some("AA-bb:cc:00:11:22"));
     assert!(job.is_for(&ours()) && job.is_for(&"AA:BB:CC:00:11:22".parse().unwrap()));
     assert!(!job.is_for(&"aabbcc001123".parse().unwrap()));
     assert!(job.expired(2) && !job.expired(1));
@@ -225,6 +228,39 @@ fn numbers_of_the_wrong_kind_are_rejected() {
         let (id, reason) = rejected(&format!(r#"{{"id":"a",{keys}}}"#));
         assert_eq!(id.as_deref(), Some("a"));
         assert_eq!(reason, format!("{name} is not a whole number from 0 on"));
+    }
+}
+
+#[test]
+fn signatures_and_flags_of_the_wrong_kind_are_rejected() {
+    let long = format!(r#""sig":"{}","meta":{{"msg":"true"}}"#, "A".repeat(257));
+    for (keys, reason) in [
+        (r#""sig":7,"meta":{"msg":"true"}"#, "sig is not a string"),
+        (r#""sig":null,"meta":{"msg":"true"}"#, "sig is not a string"),
+        (&long, "sig is longer than 256 bytes"),
+        (
+            r#""meta":{"msg":"true","detach":1}"#,
+            "meta.detach is neither true nor false",
+        ),
+        (
+            r#""meta":{"msg":"true","detach":"true"}"#,
+            "meta.detach is neither true nor false",
+        ),
+        (
+            r#""meta":{"msg":"true","live":null}"#,
+            "meta.live is neither true nor false",
+        ),
+    ] {
+        let (id, why) = rejected(&format!(r#"{{"id":"a",{keys}}}"#));
+        assert_eq!((id.as_deref(), why.as_str()), (Some("a"), reason));
+    }
+}
+
+#[test]
+fn a_number_has_one_spelling() {
+    for number in ["1e3", "1.0", "-0", "01", "18446744073709551616"] {
+        let payload = format!(r#"{{"id":"a","expires":{number},"meta":{{"msg":"true"}}}}"#);
+        assert!(parse(payload.as_bytes()).is_err(), "{number}");
     }
 }
 

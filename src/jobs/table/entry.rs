@@ -79,8 +79,9 @@ impl Entry {
     }
 }
 
-/// Seconds since the epoch before which the id may not go; one beyond 2106 is never forgotten.
+/// Seconds since the epoch before which the id of a signed job may not go; one beyond 2106 is never
+/// forgotten.
 fn expires(job: &Job) -> u32 {
-    job.expires
-        .map_or(0, |expires| u32::try_from(expires).unwrap_or(u32::MAX))
+    let signed = job.expires.filter(|_| job.sig.is_some());
+    signed.map_or(0, |expires| u32::try_from(expires).unwrap_or(u32::MAX))
 }

@@ -10,7 +10,7 @@
 //!  time      't'  age u32, floor u64
 //!
 //!  start     at u64, boot 16 bytes
-//!  job       id, msg, type, timeout u64?, timestamp u64?, expires u64?, device?
+//!  job       id, msg, type, timeout u64?, timestamp u64?, expires u64?, device?, detach u8, live u8, sig?
 //!  about     id, type, command, started u64?, expires u32
 //!  outcome   end u8, success u8, exit i32?, signal i32?, ms u64?, truncated u8, reason?, stdout, stderr
 //! ```
@@ -246,9 +246,12 @@ fn write_job(to: &mut Writer, job: &Job) {
             to.u64(number);
         });
     }
-    to.option(job.device.as_deref(), |to, device| {
-        to.text(device);
-    });
+    let text = |to: &mut Writer, text: &str| {
+        to.text(text);
+    };
+    to.option(job.device.as_deref(), text);
+    to.bool(job.detach).bool(job.live);
+    to.option(job.sig.as_deref(), text);
 }
 
 fn read_job(from: &mut Reader<'_>) -> Option<Job> {
@@ -264,6 +267,11 @@ fn read_job(from: &mut Reader<'_>) -> Option<Job> {
         timestamp: from.option(Reader::u64)?,
         expires: from.option(Reader::u64)?,
         device: from
+            .option(|from| from.text(NAME_MAX))?
+            .map(ToOwned::to_owned),
+        detach: from.bool()?,
+        live: from.bool()?,
+        sig: from
             .option(|from| from.text(NAME_MAX))?
             .map(ToOwned::to_owned),
     })

@@ -18,6 +18,9 @@ fn job(id: &str) -> Job {
         timestamp: None,
         expires: None,
         device: None,
+        detach: false,
+        live: false,
+        sig: None,
     }
 }
 

@@ -162,7 +162,7 @@ async fn without_a_place_for_the_ledger_no_job_of_the_broker_runs_and_local_ones
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("state"), "a file in its place").unwrap();
     let grace = Duration::from_secs(4);
-    let mut rig = Rig::on(dir, "boot 1", Crashes::default(), config(), grace);
+    let mut rig = Rig::on(dir, "boot 1", config(), grace, |jobs| jobs);
     let decision = rig.job("1", "echo never").await;
     assert!(matches!(decision, Decision::Rejected { .. }));
     let answer = rig.result().await;

@@ -131,9 +131,9 @@ async fn jobs_are_told_when_the_agent_ends_and_reported_interrupted() {
     let next = Rig::on(
         rig.state_dir,
         "boot 1",
-        Crashes::default(),
         super::config(),
         Duration::from_secs(4),
+        |jobs| jobs,
     );
     let mut next = next;
     let waited = next.result().await;

@@ -8,6 +8,7 @@ mod order;
 mod output;
 mod refused;
 mod shell;
+mod signed;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::clock::{Clock, ServerDate};
 use crate::crash::Crashes;
 
 const MAC: &str = "aa:bb:cc:00:11:22";
@@ -40,7 +42,7 @@ struct Rig {
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<()>,
     state_dir: TempDir,
-    _config: watch::Sender<Arc<Config>>,
+    config: watch::Sender<Arc<Config>>,
 }
 
 impl Rig {
@@ -54,24 +56,39 @@ impl Rig {
 
     /// After agents that ended by these panics.
     fn after(crashes: Crashes, config: Config, grace: Duration) -> Self {
-        Rig::on(TempDir::new().unwrap(), "boot 1", crashes, config, grace)
+        Rig::of(config, grace, |jobs| jobs.with_crashes(crashes))
+    }
+
+    /// With the system's clock, and servers that say what time it is.
+    fn in_time(config: Config, dates: watch::Receiver<Option<ServerDate>>) -> Self {
+        Rig::by(config, Clock::default(), dates)
+    }
+
+    fn by(config: Config, clock: Clock, dates: watch::Receiver<Option<ServerDate>>) -> Self {
+        Rig::of(config, Duration::from_secs(8), |jobs| {
+            jobs.with_time(clock, dates)
+        })
+    }
+
+    fn of(config: Config, grace: Duration, change: impl FnOnce(Jobs) -> Jobs) -> Self {
+        let flash = TempDir::new().unwrap();
+        Rig::on(flash, "boot 1", config, grace, change)
     }
 
     /// On the flash of a device, in one of its boots.
     fn on(
         state_dir: TempDir,
         boot: &str,
-        crashes: Crashes,
         mut config: Config,
         grace: Duration,
+        change: impl FnOnce(Jobs) -> Jobs,
     ) -> Self {
         config.state_dir = state_dir.path().join("state");
         let (config, receiver) = watch::channel(Arc::new(config));
         let mac = watch::channel(MAC.parse().unwrap()).1;
         let (jobs, handle, outlets) = new(receiver, mac, Setting::without_reboot(boot));
-        let jobs = jobs.with_crashes(crashes);
         let (shutdown, asked) = oneshot::channel::<()>();
-        let task = tokio::spawn(jobs.run(
+        let task = tokio::spawn(change(jobs).run(
             async {
                 let _ = asked.await;
             },
@@ -83,7 +100,7 @@ impl Rig {
             shutdown,
             task,
             state_dir,
-            _config: config,
+            config,
         }
     }
 
@@ -97,7 +114,7 @@ impl Rig {
         // An aborted task has no result.
         let _ = timeout(DEADLINE, self.task).await.unwrap();
         let grace = Duration::from_secs(4);
-        Rig::on(self.state_dir, boot, Crashes::default(), config(), grace)
+        Rig::on(self.state_dir, boot, config(), grace, |jobs| jobs)
     }
 
     async fn submit(&self, payload: impl Into<Bytes>) -> Decision {

@@ -67,27 +67,6 @@ async fn at_most_one_rejection_a_second_is_answered() {
 }
 
 #[tokio::test]
-async fn no_job_of_the_broker_runs_while_keys_are_set_and_local_ones_do() {
-    let mut config = config();
-    config.job_pubkey = vec![crate::config::PublicKey([0; 32])];
-    let mut rig = Rig::with(config, Duration::from_secs(8));
-    let dir = TempDir::new().unwrap();
-    let touched = dir.path().join("touched");
-    let msg = format!("touch {}", touched.display());
-    assert!(matches!(
-        rig.job("1", &msg).await,
-        Decision::Rejected { .. }
-    ));
-    let answer = rig.reply().await;
-    assert_eq!(answer["event_type"], "REJECTED");
-    let reason = "job_pubkey is set, and this version cannot check signatures";
-    assert_eq!(answer["meta"]["reason"], reason);
-    assert!(!touched.exists());
-    ended(&mut rig.local(&msg).await).await;
-    assert!(touched.exists());
-}
-
-#[tokio::test]
 async fn no_job_of_the_broker_runs_while_the_keys_cannot_be_read_and_local_ones_do() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("config.json");

@@ -73,6 +73,7 @@ impl Agent {
             spool: spool.clone(),
             resolver: Resolver::system("lookup"),
             health: health_known,
+            dates: Default::default(),
             facts: sender,
             asks,
         };

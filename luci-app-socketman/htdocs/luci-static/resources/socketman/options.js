@@ -66,7 +66,8 @@ return baseclass.extend({
 			[ 'web_body', 'text', _('Page begins with') ]
 		] ],
 		[ 'jobs', _('Jobs'), [
-			[ 'web_jobs', 'flag', _('Jobs from this page'), '1' ],
+			[ 'web_jobs', 'flag', _('Jobs from this page'), '1', '', _('Never while there are public keys.') ],
+			[ 'job_pubkey', 'list', _('Public keys'), '', '', _('With keys, only jobs signed with one of them run (Ed25519, base64).') ],
 			[ 'job_timeout', 'text', _('Time a job has, s'), '300', range(1, 86400) ],
 			[ 'job_output_max', 'text', _('Output kept of a job, bytes'), '65536', range(0, 1048576) ],
 			[ 'job_workers', 'text', _('Jobs at once'), '2', range(1, 8) ]

@@ -15,13 +15,15 @@ const SWITCH = { 0: _('off'), 1: _('on') };
 const CHECKS = {
 	url: (value) => /^https?:\/\/\S/.test(value) || _('an address that begins with http:// or https://'),
 	mac: (value) => /^([0-9a-f]{2}[:-]?){5}[0-9a-f]{2}$/i.test(value) || _('a MAC address'),
-	path: (value) => /^\/(?!(.*\/)?\.\.(\/|$))/.test(value) || _('an absolute path')
+	path: (value) => /^\/(?!(.*\/)?\.\.(\/|$))/.test(value) || _('an absolute path'),
+	list: (value) => /^([A-Za-z0-9+]|\/){43}=$/.test(value) || _('32 bytes in base64')
 };
 
 const CLASSES = {
 	switch: form.Flag,
 	flag: form.ListValue,
-	choice: form.ListValue
+	choice: form.ListValue,
+	list: form.DynamicList
 };
 
 const ask = () => L.resolveDefault(api.config(), null);

@@ -1,0 +1,111 @@
+//! The gate that every job passes: the judge, with the settings, the name and the time of the moment.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::message::Job;
+use super::signature::{Floor, Judge, Keys, Refusal, BUILT};
+use crate::clock::{Clock, Reading, ServerDate};
+use crate::config::Config;
+use crate::provision::Identity;
+
+/// Asks the judge, and keeps the floor that he judges by.
+#[derive(Debug)]
+pub(super) struct Gate {
+    config: watch::Receiver<Arc<Config>>,
+    mac: watch::Receiver<Identity>,
+    clock: Clock,
+    /// The clocks of servers whose certificates were verified.
+    dates: watch::Receiver<Option<ServerDate>>,
+    floor: Floor,
+}
+
+impl Gate {
+    /// With the system's clock, and no server's.
+    pub(super) fn new(
+        config: watch::Receiver<Arc<Config>>,
+        mac: watch::Receiver<Identity>,
+    ) -> Self {
+        Gate {
+            config,
+            mac,
+            clock: Clock::default(),
+            dates: watch::channel(None).1,
+            floor: Floor::new(BUILT, 0),
+        }
+    }
+
+    /// Takes the time from `clock`, and from servers as `dates` has it.
+    pub(super) fn take_time_from(
+        &mut self,
+        clock: Clock,
+        dates: watch::Receiver<Option<ServerDate>>,
+    ) {
+        self.clock = clock;
+        self.dates = dates;
+    }
+
+    /// Device and signature of a job that came from outside.
+    pub(super) fn admit(&mut self, job: &Job) -> Result<(), Refusal> {
+        self.ask(|judge| judge.admit(job))
+    }
+
+    /// Whether there is still time for a job.
+    pub(super) fn in_time(&mut self, job: &Job) -> Result<(), Refusal> {
+        self.ask(|judge| judge.in_time(job))
+    }
+
+    /// All of it again, for a job from outside that starts now.
+    pub(super) fn again(&mut self, job: &Job) -> Result<(), Refusal> {
+        self.ask(|judge| judge.again(job))
+    }
+
+    /// A job that was admitted is about to be accepted. If it was signed, it is no earlier than its
+    /// `timestamp`, and true says that the floor has risen; if not, a signature that nobody looked at is
+    /// taken away from it.
+    pub(super) fn accepted(&mut self, job: &mut Job) -> bool {
+        if !matches!(Keys::of(&self.config.borrow()), Keys::Set(_)) {
+            job.sig = None;
+        }
+        let before = self.floor.persisted();
+        if let (Some(timestamp), Some(_)) = (job.timestamp, &job.sig) {
+            self.floor.job(timestamp);
+        }
+        self.floor.persisted() > before
+    }
+
+    /// The floor that an earlier agent kept, seconds since the epoch.
+    pub(super) fn begin(&mut self, kept: u64) {
+        self.floor = Floor::new(BUILT, kept);
+    }
+
+    /// The floor that has to outlive a restart, seconds since the epoch.
+    pub(super) fn kept(&self) -> u64 {
+        self.floor.persisted()
+    }
+
+    fn ask<T>(&mut self, question: impl FnOnce(&Judge<'_>) -> T) -> T {
+        let reading = self.read();
+        let (config, identity) = (self.config.borrow(), self.mac.borrow());
+        let judge = Judge::new(Keys::of(&config), &identity, &self.floor, reading);
+        question(&judge)
+    }
+
+    /// The clock, after what servers have said since the last time.
+    fn read(&mut self) -> Reading {
+        let date = match self.dates.has_changed() {
+            Ok(true) => *self.dates.borrow_and_update(),
+            // Or nobody asks servers any more.
+            _ => None,
+        };
+        if let Some(date) = date {
+            self.clock.heard(date);
+        }
+        let reading = self.clock.read();
+        if let Some(date) = date {
+            self.floor.date(reading, date.epoch);
+        }
+        reading
+    }
+}

@@ -1,0 +1,251 @@
+//! Jobs while keys are set.
+
+use base64::prelude::{Engine, BASE64_STANDARD};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+
+use super::*;
+use crate::clock::{self, Clock, ServerDate};
+use crate::config::PublicKey;
+use crate::jobs::message;
+use crate::jobs::signature::signed_text;
+
+/// A key of an operator.
+struct Operator(Ed25519KeyPair);
+
+impl Operator {
+    fn new(seed: u8) -> Self {
+        Operator(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
+    }
+
+    fn public(&self) -> PublicKey {
+        PublicKey(self.0.public_key().as_ref().try_into().unwrap())
+    }
+
+    /// `job` with its signature.
+    fn sign(&self, mut job: Value) -> Value {
+        let read = message::parse(job.to_string().as_bytes()).unwrap();
+        let signature = self.0.sign(&signed_text(&read).unwrap());
+        job["sig"] = BASE64_STANDARD.encode(signature).into();
+        job
+    }
+
+    /// A signed command that has a minute.
+    fn job(&self, id: &str, msg: &str) -> Value {
+        let now = clock::epoch_seconds();
+        self.sign(json!({"id": id, "timestamp": now, "expires": now + 60, "meta": {"msg": msg}}))
+    }
+}
+
+fn with_keys(keys: &[&Operator]) -> Config {
+    Config {
+        job_pubkey: keys.iter().map(|operator| operator.public()).collect(),
+        ..config()
+    }
+}
+
+fn rejected(id: &str, reason: &str) -> Decision {
+    Decision::Rejected {
+        id: Some(id.into()),
+        reason: reason.into(),
+    }
+}
+
+fn accepted(id: &str) -> Decision {
+    Decision::Accepted { id: id.into() }
+}
+
+const WRONG: &str = "sig is by no key of job_pubkey, or the job was changed after it was signed";
+
+#[tokio::test]
+async fn while_keys_are_set_signed_jobs_run_and_others_of_the_broker_do_not() {
+    let (operator, stranger) = (Operator::new(1), Operator::new(2));
+    let mut rig = Rig::with(with_keys(&[&operator]), Duration::from_secs(8));
+    let dir = TempDir::new().unwrap();
+    let touched = dir.path().join("touched");
+    let msg = format!("touch {}", touched.display());
+
+    let unsigned = rig.job("1", &msg).await;
+    assert_eq!(
+        unsigned,
+        rejected("1", "job is not signed, and job_pubkey is set")
+    );
+    let answer = rig.reply().await;
+    assert_eq!(
+        (&answer["event_type"], &answer["id"]),
+        (&json!("REJECTED"), &json!("1"))
+    );
+    assert_eq!(
+        answer["meta"]["reason"],
+        "job is not signed, and job_pubkey is set"
+    );
+    let by_stranger = rig.submit(stranger.job("1", &msg).to_string()).await;
+    assert_eq!(by_stranger, rejected("1", WRONG));
+    let mut changed = operator.job("1", "true");
+    changed["meta"]["msg"] = json!(msg);
+    assert_eq!(rig.submit(changed.to_string()).await, rejected("1", WRONG));
+    for kind in ["ping", "cancel", "reboot"] {
+        let job = json!({"id": "1", "meta": {"type": kind, "msg": "x"}});
+        assert_eq!(
+            rig.submit(job.to_string()).await,
+            rejected("1", "job is not signed, and job_pubkey is set")
+        );
+    }
+    assert!(!touched.exists());
+
+    // The id was not used up.
+    let signed = operator.job("1", "echo signed").to_string();
+    assert_eq!(rig.submit(signed.clone()).await, accepted("1"));
+    assert_eq!(rig.result().await["meta"]["msg"], "signed\n");
+    let again = rig.submit(signed).await;
+    assert_eq!(again, Decision::Known { id: "1".into() });
+    assert_eq!(rig.result().await["meta"]["msg"], "signed\n");
+
+    ended(&mut rig.local(&msg).await).await;
+    assert!(touched.exists(), "root's own job");
+}
+
+#[tokio::test]
+async fn a_signed_job_that_is_known_is_answered_although_it_has_expired_since() {
+    let operator = Operator::new(1);
+    let (dates, told) = watch::channel(None);
+    let mut rig = Rig::in_time(with_keys(&[&operator]), told);
+    let job = operator.job("a", "echo once");
+    assert_eq!(rig.submit(job.to_string()).await, accepted("a"));
+    assert_eq!(rig.result().await["meta"]["msg"], "once\n");
+    // By a server that was verified it is an hour later.
+    dates.send_replace(Some(ServerDate::now(clock::epoch_seconds() + 3600)));
+    let other = operator.job("b", "true");
+    assert_eq!(
+        rig.submit(other.to_string()).await,
+        rejected("b", "job has expired")
+    );
+    let known = rig.submit(job.to_string()).await;
+    assert_eq!(known, Decision::Known { id: "a".into() });
+}
+
+#[tokio::test]
+async fn a_job_that_waits_is_judged_again_when_it_starts() {
+    let (one, other) = (Operator::new(1), Operator::new(2));
+    let config = Config {
+        job_workers: 1,
+        ..with_keys(&[&one, &other])
+    };
+    let mut rig = Rig::with(config.clone(), Duration::from_secs(8));
+    let dir = TempDir::new().unwrap();
+    let gate = fifo(&dir, "gate");
+    let touched = dir.path().join("touched");
+    let waits = format!("read x < {}", gate.display());
+    assert_eq!(
+        rig.submit(other.job("first", &waits).to_string()).await,
+        accepted("first")
+    );
+    let msg = format!("touch {}", touched.display());
+    let revoked = one.job("second", &msg).to_string();
+    assert_eq!(rig.submit(revoked.clone()).await, accepted("second"));
+    assert_eq!(
+        rig.submit(other.job("third", "echo third").to_string())
+            .await,
+        accepted("third")
+    );
+    // While it waits, its key is taken away.
+    rig.config.send_replace(Arc::new(Config {
+        job_pubkey: vec![other.public()],
+        ..config.clone()
+    }));
+    tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n").unwrap())
+        .await
+        .unwrap();
+    let mut results = Vec::new();
+    for _ in 0..3 {
+        let result = rig.result().await;
+        results.push((
+            result["id"].clone(),
+            result["event_type"].clone(),
+            result["meta"]["reason"].clone(),
+        ));
+    }
+    assert_eq!(
+        results,
+        [
+            (json!("first"), json!("PROCESSED"), json!(null)),
+            (json!("second"), json!("REJECTED"), json!(WRONG)),
+            (json!("third"), json!("PROCESSED"), json!(null)),
+        ]
+    );
+    assert!(!touched.exists());
+    // That is its outcome for good, whatever the keys are.
+    rig.config.send_replace(Arc::new(config));
+    let again = rig.submit(revoked).await;
+    assert_eq!(
+        again,
+        Decision::Known {
+            id: "second".into()
+        }
+    );
+    assert_eq!(rig.result().await["event_type"], "REJECTED");
+    assert!(!touched.exists());
+}
+
+#[tokio::test]
+async fn unsigned_jobs_that_wait_do_not_start_once_a_key_is_set() {
+    let mut rig = Rig::with(
+        Config {
+            job_workers: 1,
+            ..config()
+        },
+        Duration::from_secs(8),
+    );
+    let dir = TempDir::new().unwrap();
+    let gate = fifo(&dir, "gate");
+    let touched = dir.path().join("touched");
+    let waits = format!("read x < {}", gate.display());
+    assert_eq!(rig.job("first", &waits).await, accepted("first"));
+    let msg = format!("touch {}", touched.display());
+    assert_eq!(rig.job("second", &msg).await, accepted("second"));
+    let mut local = rig.local("echo local").await;
+    rig.config.send_replace(Arc::new(Config {
+        job_workers: 1,
+        ..with_keys(&[&Operator::new(1)])
+    }));
+    tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n").unwrap())
+        .await
+        .unwrap();
+    assert_eq!(rig.result().await["id"], "first");
+    let second = rig.result().await;
+    assert_eq!(second["event_type"], "REJECTED");
+    assert_eq!(
+        second["meta"]["reason"],
+        "job is not signed, and job_pubkey is set"
+    );
+    assert_eq!(ended(&mut local).await.stdout, "local\n");
+    assert!(!touched.exists());
+}
+
+#[tokio::test]
+async fn where_nobody_keeps_the_clock_accepted_jobs_say_how_late_it_is() {
+    let operator = Operator::new(1);
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("clock");
+    // Ten years behind.
+    std::fs::write(&file, "-315360000 0").unwrap();
+    let mut rig = Rig::by(
+        with_keys(&[&operator]),
+        Clock::new(Some(file)),
+        watch::channel(None).1,
+    );
+    let now = clock::epoch_seconds() + 1000;
+    let job = |id: &str, timestamp: u64, expires: u64| {
+        let job = json!({"id": id, "timestamp": timestamp, "expires": expires,
+            "meta": {"msg": format!("echo {id}")}});
+        operator.sign(job).to_string()
+    };
+    assert_eq!(rig.submit(job("a", now, now + 60)).await, accepted("a"));
+    assert_eq!(rig.result().await["meta"]["msg"], "a\n");
+    // It was made and expired before the first one was made.
+    let late = rig.submit(job("b", now - 600, now)).await;
+    assert_eq!(late, rejected("b", "job has expired"));
+    assert_eq!(
+        rig.submit(job("c", now - 600, now + 1)).await,
+        accepted("c")
+    );
+}

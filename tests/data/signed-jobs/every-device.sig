@@ -1,0 +1,1 @@
+d4qvWq7QjMHO0cbIBztXvG+YsvJY1dMvv/3R3Eack2wgFQ69VBlldib2bNXVoWsVMNABeGpJPG39z5V/Maj5Bw==

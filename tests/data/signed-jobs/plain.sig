@@ -1,0 +1,1 @@
+MpWvpqg+kcKsqQWfEtWWXLgN2jEmeTR+fn9BrvTIc7ayvllsylxV+A6sAGYFTAE3WgiGQ2ms6lFeXbC1ZoApDQ==
