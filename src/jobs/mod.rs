@@ -8,6 +8,7 @@
 mod dispatch;
 mod exec;
 pub mod ledger;
+mod live;
 pub mod message;
 pub mod operation;
 mod outbox;
@@ -34,6 +35,7 @@ use crate::config::Config;
 use crate::provision::Identity;
 
 pub use dispatch::Jobs;
+pub use live::{Live, LiveOutput, Piece, StreamName, MESSAGE_MAX as LIVE_MESSAGE_MAX};
 pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};
 pub use recent::{Detail, State, Summary};

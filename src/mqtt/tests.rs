@@ -1,5 +1,9 @@
 //! What the log says while the broker is away, and sessions in simulated time.
 
+mod broker;
+mod live;
+mod silence;
+
 use log::Level::{Debug, Warn};
 use tokio::io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,7 +81,7 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
         config,
         MAC.parse().unwrap(),
         handle,
-        outlets.broker,
+        Supply::new(outlets.broker, outlets.live),
         facts_sender,
         shutdown,
     );
@@ -175,7 +179,7 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
         jobs::Setting::without_reboot("boot"),
     );
     let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
-    let mut replies = outlets.broker;
+    let mut supply = Supply::new(outlets.broker, outlets.live);
     let (facts, _) = watch::channel(Facts::default());
     let topics = Topics::new("fleet", "secret", &MAC.parse().unwrap()).unwrap();
     let (sender, mut results) = mpsc::unbounded_channel();
@@ -189,7 +193,7 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
             config: &config,
             topics: &topics,
             jobs: &handle,
-            replies: &mut replies,
+            supply: &mut supply,
             facts: &facts,
             refused,
         };
@@ -210,6 +214,6 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
         results.try_recv().unwrap();
     }
     // The job came twice, and so did its answer; nothing waits any more.
-    replies.give_back();
+    supply.replies.give_back();
     working.abort();
 }

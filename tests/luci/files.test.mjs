@@ -11,12 +11,12 @@ const sources = SCRIPTS.map((path) => read('luci-app-socketman', path)).join('\n
 
 const acl = JSON.parse(read('luci-app-socketman/root/usr/share/rpcd/acl.d/luci-app-socketman.json'));
 
-test('all files together are at most 40 KB when minified', (t) => {
+test('all files together are at most 56 KB when minified', (t) => {
 	const sizes = [ ...files('htdocs'), ...files('root') ].map((path) => Buffer.byteLength(minified(path)));
 	const sum = sizes.reduce((a, b) => a + b);
 
 	t.diagnostic(`${sum} bytes`);
-	assert.ok(sum <= 40 * 1024, `${sum} bytes`);
+	assert.ok(sum <= 56 * 1024, `${sum} bytes`);
 });
 
 test('minified scripts are scripts still', () => {

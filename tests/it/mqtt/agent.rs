@@ -35,7 +35,7 @@ pub(crate) struct Agent {
     pub(crate) jobs: jobs::Handle,
     stop_link: oneshot::Sender<()>,
     stop_jobs: oneshot::Sender<()>,
-    link: JoinHandle<jobs::Replies>,
+    link: JoinHandle<mqtt::Supply>,
     worker: JoinHandle<()>,
     _state: TempDir,
     _config: watch::Sender<Arc<Config>>,
@@ -64,7 +64,7 @@ impl Agent {
             config,
             MAC.parse().unwrap(),
             jobs.clone(),
-            outlets.broker,
+            mqtt::Supply::new(outlets.broker, outlets.live),
             facts_sender,
             asked(stopped),
         ));

@@ -2,10 +2,13 @@
 
 mod agent;
 mod exchange;
+mod live;
 mod login;
 mod operator;
+mod outages;
 mod poison;
 mod presence;
+mod retained;
 mod server;
 mod strange;
 

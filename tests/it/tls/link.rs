@@ -69,7 +69,7 @@ impl TlsBroker {
 pub(crate) struct Link {
     facts: watch::Receiver<mqtt::Facts>,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<jobs::Replies>,
+    task: JoinHandle<mqtt::Supply>,
 }
 
 impl Link {
@@ -91,7 +91,7 @@ impl Link {
             config,
             MAC.parse().unwrap(),
             handle,
-            outlets.broker,
+            mqtt::Supply::new(outlets.broker, outlets.live),
             sender,
             shutdown,
         );
