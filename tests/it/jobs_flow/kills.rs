@@ -190,3 +190,22 @@ async fn three_hundred_jobs_while_the_broker_is_killed_run_once_with_one_outcome
     })
     .await;
 }
+
+// Rows 17, 18 and 23.
+#[tokio::test]
+async fn three_hundred_jobs_while_the_agent_is_killed_run_once_with_one_outcome_each() {
+    killed(Victims {
+        agent: true,
+        broker: false,
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn three_hundred_jobs_while_agent_and_broker_are_killed_run_once_with_one_outcome_each() {
+    killed(Victims {
+        agent: true,
+        broker: true,
+    })
+    .await;
+}

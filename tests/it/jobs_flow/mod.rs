@@ -2,6 +2,7 @@
 
 mod floods;
 mod kills;
+mod spaces;
 mod stuck;
 
 use std::fs;
@@ -91,6 +92,11 @@ impl World {
 
     async fn job(&self, id: &str, msg: &str) {
         self.operator.job(id, msg).await;
+    }
+
+    /// Calls a method of the agent on its bus.
+    async fn call(&self, method: &str, args: Value) -> Value {
+        within(method, self.lab.call(method, &args)).await.unwrap()
     }
 
     /// The lines that jobs wrote.
