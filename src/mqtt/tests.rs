@@ -1,5 +1,6 @@
 //! What the log says while the broker is away, and sessions in simulated time.
 
+mod acknowledgement;
 mod broker;
 mod live;
 mod silence;

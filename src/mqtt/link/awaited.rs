@@ -164,6 +164,11 @@ impl Awaited {
         self.pings.back() == Some(&self.sent)
     }
 
+    /// True if the byte before `end` and all before it have an answer.
+    pub(super) fn has_answer_to(&self, end: u64) -> bool {
+        self.acknowledged >= end
+    }
+
     /// Bytes sent so far.
     pub(super) fn sent_so_far(&self) -> u64 {
         self.sent

@@ -58,6 +58,7 @@ impl Link {
         drop(state);
         if !wanted.is_empty() {
             self.owe(&wanted);
+            self.said = Some(self.awaited.sent_so_far());
         }
         self.ping(Instant::now());
     }
@@ -76,7 +77,11 @@ impl Link {
             let sent = self.awaited.sent_so_far();
             self.room.all_answered(sent, Instant::now());
         }
+        let said = self.said.take_if(|end| self.awaited.has_answer_to(*end));
         let mut state = self.watch.state();
+        if said.is_some() {
+            state.said = false;
+        }
         state.unacknowledged = self.awaited.messages();
         state.room = self.room.bytes();
         state.asking = self.awaited.is_asking();

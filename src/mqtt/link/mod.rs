@@ -92,6 +92,8 @@ pub(super) struct Link {
     deaf: bool,
     awaited: Awaited,
     room: Room,
+    /// Bytes sent up to the end of what the session wanted, until that is answered.
+    said: Option<u64>,
     /// When bytes came, when the library or we sent some, and when that was a PINGREQ.
     heard: Instant,
     sent: Instant,
@@ -130,6 +132,7 @@ impl Link {
             deaf: false,
             awaited: Awaited::default(),
             room: Room::default(),
+            said: None,
             heard: now,
             sent: now,
             pinged: now,

@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) wanted: Vec<u8>,
     /// The session wants to know when everything is answered.
     pub(super) ask: bool,
+    /// What the session wanted to be sent was not answered yet.
+    pub(super) said: bool,
 }
 
 /// The stream, as the session sees it. Clones are the same one.
@@ -138,7 +140,12 @@ impl Watch {
         let mut state = self.state();
         state.wanted.append(&mut packet);
         state.quiet = false;
-        state.ask = true;
+        (state.ask, state.said) = (true, true);
+    }
+
+    /// True if a message of [`Watch::say`] is on its way.
+    pub(in crate::mqtt) fn is_saying(&self) -> bool {
+        self.state().said
     }
 
     /// Returns when the broker has answered, after [`Watch::ask`]. Cancel safe.

@@ -210,9 +210,11 @@ impl<'a> Session<'a> {
         self.count();
         self.blame_live();
         let unacknowledged = self.link.unacknowledged();
-        let idle = self.in_flight.is_empty() && unacknowledged == 0;
+        // A live message is the likelier reason.
+        let live = self.link.is_saying();
+        let idle = self.in_flight.is_empty() && unacknowledged == 0 && !live;
         match closed {
-            true => self.in_flight.closed(unacknowledged == 1),
+            true => self.in_flight.closed(unacknowledged == 1 && !live),
             false => self.in_flight.timed_out(self.link.passed_over()),
         }
         Ended::Lost(Lost {

@@ -107,10 +107,26 @@ pub(super) async fn serve(
     }
 }
 
-/// A line on which so many bytes a second go from the device to the broker; back they go at once.
-pub(super) fn line(bytes_a_second: usize) -> (DuplexStream, DuplexStream, JoinHandle<()>) {
-    // What waits before the line waits in the device.
-    let (device, near) = duplex(64);
+/// A line from the device to the broker; back everything goes at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    pub(super) bytes_a_second: usize,
+    /// Bytes that wait before it at most, in kernels and routers.
+    pub(super) buffer: usize,
+}
+
+/// A line that slows nobody down.
+pub(super) const FAST: Line = Line {
+    bytes_a_second: 1_000_000,
+    buffer: 1 << 16,
+};
+
+fn connection(line: Line) -> (DuplexStream, DuplexStream, JoinHandle<()>) {
+    let Line {
+        bytes_a_second,
+        buffer,
+    } = line;
+    let (device, near) = duplex(buffer);
     let (far, broker) = duplex(1 << 16);
     let passing = tokio::spawn(async move {
         let (mut near_in, mut near_out) = tokio::io::split(near);
@@ -170,12 +186,12 @@ impl Device {
         }
     }
 
-    /// Connects to a broker behind a line that takes so many bytes a second, again and again until `until`.
+    /// Connects to a broker behind `line`, again and again until `until`.
     /// Returns how many connections there were.
     pub(super) async fn connect(
         &mut self,
         until: Instant,
-        bytes_a_second: usize,
+        line: Line,
         judge: Judge,
         heard: &mpsc::UnboundedSender<Heard>,
     ) -> usize {
@@ -189,7 +205,7 @@ impl Device {
             }
             sleep_until(again).await;
             connections += 1;
-            let (network, far, passing) = line(bytes_a_second);
+            let (network, far, passing) = connection(line);
             let broker = tokio::spawn(serve(far, judge, heard.clone()));
             let (network, keepalive) = (Box::new(network), self.config.keepalive);
             let link = Link::new(network, &self.topics.jobs, keepalive, refused.clone());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::broker::{all, Answer, Device, Heard, Judge};
+use super::broker::{all, Answer, Device, Heard, Judge, FAST};
 use crate::config::Config;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -45,9 +45,7 @@ async fn others_pass_a_reply_that_is_never_acknowledged_and_connections_become_r
         let ids = std::iter::once("ignored".to_owned()).chain(others);
         device.pings(ids, Duration::from_secs(20));
         let began = Instant::now();
-        let connections = device
-            .connect(began + HOUR, 1_000_000, ignored, &sender)
-            .await;
+        let connections = device.connect(began + HOUR, FAST, ignored, &sender).await;
         let heard = all(&mut heard);
         let times = results(&heard);
         assert_eq!(times.len(), 101);
@@ -72,7 +70,7 @@ async fn others_pass_a_reply_that_is_never_acknowledged_and_connections_become_r
         let (sender, mut heard) = mpsc::unbounded_channel();
         let takes: Judge = |_| Answer::Takes;
         let until = Instant::now() + Duration::from_secs(400);
-        device.connect(until, 1_000_000, takes, &sender).await;
+        device.connect(until, FAST, takes, &sender).await;
         assert_eq!(results(&all(&mut heard)).get("ignored"), Some(&1));
     }
 }
@@ -84,12 +82,12 @@ async fn a_broker_that_acknowledges_nothing_for_an_hour_has_everything_soon_afte
     device.pings((0..50).map(|n| n.to_string()), Duration::from_millis(10));
     let ignores: Judge = |_| Answer::Ignores;
     let until = Instant::now() + HOUR;
-    let connections = device.connect(until, 1_000_000, ignores, &sender).await;
+    let connections = device.connect(until, FAST, ignores, &sender).await;
     println!("{connections} connections in an hour");
     assert!(connections < 60, "{connections}");
     let (sender, mut heard) = mpsc::unbounded_channel();
     let takes: Judge = |_| Answer::Takes;
     let until = Instant::now() + Duration::from_secs(700);
-    device.connect(until, 1_000_000, takes, &sender).await;
+    device.connect(until, FAST, takes, &sender).await;
     assert_eq!(results(&all(&mut heard)).len(), 50);
 }

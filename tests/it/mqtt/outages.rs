@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use socketman::backoff::STABLE_AFTER;
 use socketman::clock::Pace;
 use socketman::config::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,6 +50,8 @@ async fn after_an_outage_of_any_length_the_agent_is_back_by_the_rule_of_the_spre
         assert!(took < rule + Duration::from_secs(2) * FASTER, "{took:?}");
         operator.job(&n.to_string(), "echo here").await;
         assert_eq!(operator.result(&n.to_string()).await["msg"], "here\n");
+        // After a minute the next outage begins with short waits again.
+        sleep(STABLE_AFTER * 2 / FASTER).await;
     }
     assert_eq!(agent.facts.borrow().reconnects, 7);
     agent.stop().await;
