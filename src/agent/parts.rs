@@ -163,7 +163,8 @@ impl Parts {
             hold,
             ends: broker_ends,
         };
-        let supply = mqtt::Supply::new(outlets.broker, outlets.live);
+        let supply = mqtt::Supply::new(outlets.broker, outlets.live)
+            .remembering(&now.loaded.config.state_dir);
         broker.spawn(publishing.clone().run(mqtt::OPTIONS, supply, linking));
 
         // mqtt, upload, world ─► health ─► collect, upload

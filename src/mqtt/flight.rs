@@ -69,8 +69,8 @@ impl InFlight {
         self.bytes = 0;
     }
 
-    /// The broker did not answer: gives unacknowledged replies back. It passed over the first `passed_over` of them,
-    /// which come again later.
+    /// The broker did not answer: gives unacknowledged replies back. It passed over the first `passed_over` of
+    /// them, which come again later.
     pub(super) fn timed_out(&mut self, passed_over: usize) {
         for _ in 0..passed_over {
             if let Some((_, reply)) = self.replies.pop_front() {

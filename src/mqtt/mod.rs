@@ -13,6 +13,7 @@ mod dial;
 mod error;
 mod flight;
 mod link;
+mod notes;
 mod retained;
 mod session;
 mod status;

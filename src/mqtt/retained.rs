@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use rumqttc::{PublishNotice, PublishNoticeError, PublishResult};
 
+use super::notes::Notes;
+
 /// Topics remembered; the oldest goes.
 const TOPICS: usize = 4;
 
@@ -23,29 +25,73 @@ struct Kept {
     tries: u8,
 }
 
-/// Where the broker may keep a presence of ours. Lives as long as the agent, for the settings may change.
-#[derive(Debug, Default)]
-pub(super) struct Retained(Vec<Kept>);
-
-impl Retained {
-    /// The broker at `broker` keeps a presence on `topic` from now on.
-    pub(super) fn keeps(&mut self, broker: &str, topic: &str) {
-        self.forget(broker, topic);
-        if self.0.len() >= TOPICS {
-            self.0.remove(0);
-        }
-        self.0.push(Kept {
+impl Kept {
+    fn new(broker: &str, topic: &str) -> Self {
+        Kept {
             broker: broker.to_owned(),
             topic: topic.to_owned(),
             tries: 0,
+        }
+    }
+
+    fn is_at(&self, broker: &str, topic: &str) -> bool {
+        self.broker == broker && self.topic == topic
+    }
+}
+
+/// Where the broker may keep a presence of ours. Lives as long as the agent, for the settings may change, and is
+/// noted for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Retained {
+    kept: Vec<Kept>,
+    notes: Option<Notes>,
+}
+
+impl Retained {
+    /// Begins with what earlier agents noted.
+    pub(super) fn noted(notes: Notes) -> Self {
+        let noted = notes.read(TOPICS).into_iter();
+        let kept = noted.map(|(broker, topic)| Kept::new(&broker, &topic));
+        Retained {
+            kept: kept.collect(),
+            notes: Some(notes),
+        }
+    }
+
+    fn note(&mut self) {
+        if let Some(notes) = &mut self.notes {
+            let kept = self.kept.iter();
+            notes.write(kept.map(|kept| (kept.broker.as_str(), kept.topic.as_str())));
+        }
+    }
+
+    /// The broker at `broker` keeps a presence on `topic` from now on.
+    pub(super) fn keeps(&mut self, broker: &str, topic: &str) {
+        let known = self.kept.iter().position(|kept| kept.is_at(broker, topic));
+        let kept = known.map(|at| self.kept.remove(at));
+        let is_new = kept.is_none();
+        if self.kept.len() >= TOPICS {
+            self.kept.remove(0);
+        }
+        self.kept.push(Kept {
+            tries: 0,
+            ..kept.unwrap_or_else(|| Kept::new(broker, topic))
         });
+        if is_new {
+            self.note();
+        }
     }
 
     /// The topics at `broker` but `current` from which the presence has to go, each for a few connections.
     pub(super) fn stale(&mut self, broker: &str, current: Option<&str>) -> Vec<String> {
         let is_stale = |kept: &Kept| kept.broker == broker && Some(kept.topic.as_str()) != current;
-        self.0.retain(|kept| !is_stale(kept) || kept.tries < TRIES);
-        let stale = self.0.iter_mut().filter(|kept| is_stale(kept));
+        let before = self.kept.len();
+        self.kept
+            .retain(|kept| !is_stale(kept) || kept.tries < TRIES);
+        if self.kept.len() < before {
+            self.note();
+        }
+        let stale = self.kept.iter_mut().filter(|kept| is_stale(kept));
         stale
             .map(|kept| {
                 kept.tries += 1;
@@ -56,8 +102,11 @@ impl Retained {
 
     /// The broker keeps nothing there any more.
     pub(super) fn forget(&mut self, broker: &str, topic: &str) {
-        self.0
-            .retain(|kept| kept.broker != broker || kept.topic != topic);
+        let before = self.kept.len();
+        self.kept.retain(|kept| !kept.is_at(broker, topic));
+        if self.kept.len() < before {
+            self.note();
+        }
     }
 }
 
@@ -105,7 +154,7 @@ mod tests {
             assert_eq!(retained.stale("b:1", None), ["new"]);
         }
         assert!(retained.stale("b:1", None).is_empty());
-        assert_eq!(retained.0.len(), 1);
+        assert_eq!(retained.kept.len(), 1);
         // Kept anew, it is removed anew.
         retained.keeps("b:1", "new");
         assert_eq!(retained.stale("b:1", None), ["new"]);

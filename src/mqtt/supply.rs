@@ -1,9 +1,11 @@
-//! What a link publishes beside its own words; it outlives the link.
+//! The replies and output that a link publishes; they outlive the link.
 
 use std::future::Future;
+use std::path::Path;
 
 use crate::jobs;
 
+use super::notes::Notes;
 use super::retained::Retained;
 use super::trust::Trust;
 
@@ -26,6 +28,13 @@ impl Supply {
             trust: Trust::default(),
             retained: Retained::default(),
         }
+    }
+
+    /// Remembers in `state_dir` where a broker keeps a presence of ours, and begins with what earlier agents
+    /// remembered.
+    pub fn remembering(mut self, state_dir: &Path) -> Self {
+        self.retained = Retained::noted(Notes::of(state_dir));
+        self
     }
 
     /// Waits for `shutdown`; output of jobs is dropped meanwhile.

@@ -1,5 +1,5 @@
-//! Whether the broker bears live output. MQTT 3.1.1 has no answer to a message that a broker does not want: it
-//! closes the connection.
+//! Trust in a broker that it takes live output. MQTT 3.1.1 has no answer to a message that a broker does not
+//! want: it closes the connection.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One job whose output is followed: its messages, and when the next one may go. No clock of its own.
+//! A job whose output is followed: its messages, and when the next may go. No clock of its own.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,7 +23,7 @@ const LAST_WORDS: usize = 2048;
 /// Time between two messages of one job.
 const BETWEEN: Duration = Duration::from_millis(250);
 
-/// How long the last output of a job that has ended is of use: its result has all of it.
+/// Time for which the last output of an ended job is of use: its result has all of it.
 const LINGER: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]

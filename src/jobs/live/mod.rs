@@ -31,7 +31,7 @@ pub use piece::{Piece, StreamName};
 /// Jobs followed at once; there are eight workers at most, and those that have ended go first.
 const FOLLOWED: usize = 16;
 
-/// How often output is dropped while nobody publishes it.
+/// Time between two looks at output that nobody publishes.
 const SKIP_EVERY: Duration = Duration::from_secs(1);
 
 /// A job to follow.

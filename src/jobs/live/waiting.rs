@@ -30,7 +30,7 @@ pub(super) struct Text {
     pub(super) skipped: u64,
 }
 
-/// What is known of one stream beyond its parts.
+/// The end of a stream, beyond its parts.
 #[derive(Debug, Default)]
 struct Ending {
     /// The beginning of a character whose other bytes have not come yet.
@@ -120,7 +120,7 @@ impl Waiting {
         Some(text)
     }
 
-    /// What was dropped at the end of a stream and no text tells of, once nothing waits any more.
+    /// The count of bytes dropped at the end of a stream, once nothing waits any more.
     pub(super) fn take_skipped(&mut self) -> Option<Text> {
         if self.has_text() {
             return None;

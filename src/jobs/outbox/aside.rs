@@ -1,8 +1,8 @@
 //! Replies that are offered again later, so that they hold nothing up.
 //!
-//! One that the API refused alone waits for a fixed time. One that the broker passed over, which answered
-//! others and not this one, ends a connection each time it is sent: it waits twice as long after each of
-//! them. That is no suspicion: it is never cut nor given up.
+//! A reply that the API refused alone waits for a fixed time. A reply that the broker passed over, answering
+//! others and not this one, ends a connection each time it is sent: it waits twice as long after each.
+//! It is not suspected for that: it is never cut nor given up.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Item;
 
-/// How often the wait of a reply that was passed over doubles until it is the longest one.
+/// Doublings of the wait of a reply that was passed over, until it is the longest.
 const DOUBLINGS: u32 = 4;
 
 /// Replies put aside.
@@ -19,7 +19,7 @@ const DOUBLINGS: u32 = 4;
 pub(super) struct Aside {
     /// Each with when it is offered again; the soonest first.
     waiting: VecDeque<(Instant, Item)>,
-    /// How often each was passed over.
+    /// The number of times each was passed over.
     passed: HashMap<Item, u32>,
 }
 

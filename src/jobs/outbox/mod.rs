@@ -71,7 +71,7 @@ pub(super) struct Outbox {
     results: Outlet,
     handed_out: HashMap<u64, (Outlet, Item)>,
     doubts: Doubts,
-    /// Those that are offered again later.
+    /// Replies that are offered again later.
     aside: Aside,
     live: Live,
     /// Ids with a result waiting. One handed out does not count: who asks again may have missed it.
@@ -176,7 +176,7 @@ impl Outbox {
         true
     }
 
-    /// Whether everything was taken, but for what nobody takes: those put aside are not waited for.
+    /// True if everything was taken; replies put aside are not waited for.
     pub(super) fn is_settled(&self) -> bool {
         self.broker.is_settled() && self.api.is_settled()
     }

@@ -137,7 +137,7 @@ impl Replies {
     }
 }
 
-/// What is to be published, by who does it.
+/// Everything to publish, by publisher.
 #[derive(Debug)]
 pub struct Outlets {
     /// Everything, but results while option `rest` is set.

@@ -133,9 +133,9 @@ impl Awaited {
         waiting.any(|waiting| waiting.answer == kind && waiting.id == id)
     }
 
-    /// When the broker is to be asked with a PINGREQ whether it is still there: half of the time of an answer has
-    /// passed, and nothing shows that the broker read on. So it is known in the end whether it was silent or
-    /// passed one packet over.
+    /// When the broker is to be asked with a PINGREQ if it is still there: half of the time of an answer has
+    /// passed, and nothing shows that the broker read on. So it shows in the end if it was silent or passed
+    /// one packet over.
     pub(super) fn doubt_due(&self) -> Option<Instant> {
         let asked = self.pings.back().copied().unwrap_or(0);
         let known = self.acknowledged.max(asked);

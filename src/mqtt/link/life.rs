@@ -46,8 +46,8 @@ impl Link {
         Ok(())
     }
 
-    /// Sends what the session wants between the packets of the library, with a PINGREQ behind it: its answer shows
-    /// that the broker has everything.
+    /// Sends what the session wants between the packets of the library, with a PINGREQ behind it: its answer
+    /// shows that the broker has everything.
     pub(super) fn say_what_is_wanted(&mut self) {
         let mut state = self.watch.state();
         if !self.accepted || !state.ask {
@@ -88,8 +88,9 @@ impl Link {
         state.quiet = quiet && state.wanted.is_empty();
     }
 
-    /// When a PINGREQ is due, once the broker has accepted us. Both sides count: a broker ends a connection on which it hears nothing of us,
-    /// and when we hear nothing of it, the rest of the 1.5 keepalives is left for its answer.
+    /// When a PINGREQ is due, once the broker has accepted us. Both sides count: a broker ends a connection
+    /// on which it hears nothing of us, and when we hear nothing of it, the rest of the 1.5 keepalives is
+    /// left for its answer.
     fn ping_due(&self) -> Option<Instant> {
         let since = match self.pinged > self.heard {
             // Asked already.

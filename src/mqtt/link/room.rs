@@ -14,10 +14,10 @@ const MOST: usize = 4096;
 /// A line that takes longer is slow.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// One that takes so long at most takes twice as much in time, too.
+/// A line that takes so long at most takes twice as much in time, too.
 const FAST: Duration = Duration::from_millis(250);
 
-/// How much goes over the line in a short time, by how long it took the broker to answer.
+/// The bytes that go over the line in a short time, measured by the answers of the broker.
 #[derive(Debug)]
 pub(super) struct Room {
     bytes: usize,

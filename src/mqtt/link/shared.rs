@@ -64,7 +64,7 @@ pub(super) struct State {
     pub(super) wanted: Vec<u8>,
     /// The session wants to know when everything is answered.
     pub(super) ask: bool,
-    /// What the session wanted to be sent was not answered yet.
+    /// A message of the session is not answered yet.
     pub(super) said: bool,
 }
 

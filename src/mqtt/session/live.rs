@@ -14,7 +14,7 @@ use super::Session;
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Session<'_> {
-    /// Whether output of running jobs may go or be asked for, and from when on: everything else comes first.
+    /// True if output of running jobs may go or be asked for, with from when on: everything else comes first.
     pub(super) fn may_go_live(&self) -> (bool, Instant) {
         let supply = &self.around.supply;
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! What a session says of the device itself: that it is there, and that it goes.
+//! Status messages of a session: the device is there, or it goes.
 
 use rumqttc::{PublishOptions, QoS};
 

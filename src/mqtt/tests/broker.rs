@@ -36,7 +36,7 @@ impl Heard {
     }
 }
 
-/// What the broker does with a message.
+/// The reaction of the broker to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Takes,
@@ -253,7 +253,7 @@ impl Drop for Device {
     }
 }
 
-/// What was heard so far.
+/// Everything heard so far.
 pub(super) fn all(heard: &mut mpsc::UnboundedReceiver<Heard>) -> Vec<Heard> {
     std::iter::from_fn(|| heard.try_recv().ok()).collect()
 }

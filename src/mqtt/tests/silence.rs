@@ -19,7 +19,7 @@ fn config() -> Config {
     }
 }
 
-/// How often each result came.
+/// The number of times each result came.
 fn results(heard: &[Heard]) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
     for message in heard.iter().filter(|message| message.is("pub")) {

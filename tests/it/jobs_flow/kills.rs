@@ -25,14 +25,14 @@ const AGAIN: Duration = Duration::from_secs(3);
 /// For all of it, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(400);
 
-/// Who is killed.
+/// The programs to kill.
 #[derive(Clone, Copy)]
 struct Victims {
     agent: bool,
     broker: bool,
 }
 
-/// What became of the jobs.
+/// The outcomes of the jobs.
 #[derive(Default)]
 struct Outcomes {
     /// The outcomes of each job that differ.

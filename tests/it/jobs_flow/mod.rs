@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    /// One whose agent is connected.
+    /// A world whose agent is connected.
     async fn with_agent() -> Self {
         let mut world = World::new().await;
         world.start_agent();
@@ -125,7 +125,7 @@ impl World {
     }
 }
 
-/// How late this process itself was at most since the last look: the machine may be busy.
+/// The longest delay of this process itself so far: the machine may be busy.
 struct Stalls(tokio::sync::watch::Receiver<Duration>);
 
 impl Stalls {

@@ -11,10 +11,10 @@ use crate::mqtt::within;
 const PING: Duration = Duration::from_secs(1);
 const DELIVERY: Duration = Duration::from_secs(2);
 
-/// What may be added to it.
+/// The delay allowed on top.
 const LATE: Duration = Duration::from_secs(1);
 
-/// How long it is watched.
+/// Duration of the watch.
 const WATCHED: Duration = Duration::from_secs(12);
 
 // Row 14.

@@ -22,7 +22,7 @@ impl Operator {
         Operator::named("operator", port).await
     }
 
-    /// One with a session of its own.
+    /// An operator with a session of its own.
     pub(crate) async fn named(id: &str, port: u16) -> Self {
         let mut options = MqttOptions::new(id, ("127.0.0.1", port));
         options

@@ -14,7 +14,7 @@ use super::operator::Operator;
 use super::server::Server;
 use super::within;
 
-/// How many times faster than on a router time passes.
+/// Factor by which time passes faster than on a router.
 const FASTER: u32 = 100;
 
 const SPREAD: Duration = Duration::from_secs(10);

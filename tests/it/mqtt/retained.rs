@@ -1,6 +1,7 @@
 //! Messages that the broker keeps: the device's presence, and jobs.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
@@ -15,7 +16,7 @@ use super::operator::Operator;
 use super::server::Server;
 use super::{within, BASE, MAC};
 
-/// What somebody who subscribes now gets of `filter` that was kept: topic and payload.
+/// The kept messages of `filter` that a new subscriber gets: topic and payload.
 async fn kept(port: u16, filter: &str) -> Vec<(String, Value)> {
     let mut options = MqttOptions::new("somebody", ("127.0.0.1", port));
     options.set_clean_session(true);
@@ -79,13 +80,13 @@ struct Link {
 }
 
 impl Link {
-    fn new(port: u16) -> Self {
+    fn new(port: u16, state_dir: &Path) -> Self {
         let (sender, configs) = watch::channel(Arc::new(config(port)));
         let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
         Link {
             jobs,
             facts: watch::channel(mqtt::Facts::default()).0,
-            supply: Some(mqtt::Supply::new(outlets.broker, outlets.live)),
+            supply: Some(mqtt::Supply::new(outlets.broker, outlets.live).remembering(state_dir)),
             _config: sender,
             _part: part,
         }
@@ -157,7 +158,9 @@ async fn without_the_option_nothing_is_kept(server: Server) {
 
 async fn switched_off_or_with_another_topic_nothing_is_kept_on_the_old_one(server: Server) {
     let port = server.port();
-    let mut link = Link::new(port);
+    let dir = TempDir::new().unwrap();
+    let state_dir = dir.path().join("state");
+    let mut link = Link::new(port, &state_dir);
     let there = |topic: &'static str| {
         move |kept: &[(String, Value)]| kept.iter().any(|(at, _)| at.contains(topic))
     };
@@ -175,6 +178,9 @@ async fn switched_off_or_with_another_topic_nothing_is_kept_on_the_old_one(serve
         until(&server, "status/#", gone("fleet")).await;
     })
     .await;
+    // The next agent knows what this one leaves.
+    drop(link);
+    let mut link = Link::new(port, &state_dir);
     link.with(
         config(port),
         until(&server, "status/#", |kept| kept.is_empty()),
