@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::{json, Value};
@@ -10,6 +11,7 @@ use socketman::config::Config;
 use socketman::{jobs, mqtt};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
 
 use super::agent::{asked, config, Agent};
 use super::operator::Operator;
@@ -178,7 +180,15 @@ async fn switched_off_or_with_another_topic_nothing_is_kept_on_the_old_one(serve
         until(&server, "status/#", gone("fleet")).await;
     })
     .await;
-    // The next agent knows what this one leaves.
+    // The next agent knows what this one leaves, once that is on the disk.
+    let noted = || fs::read(state_dir.join("presence")).unwrap_or_default();
+    let is_noted = |topic: &[u8]| noted().windows(topic.len()).any(|some| some == topic);
+    within("the notes", async {
+        while !is_noted(b"moved") || is_noted(b"fleet") {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
     drop(link);
     let mut link = Link::new(port, &state_dir);
     link.with(
