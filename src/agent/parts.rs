@@ -147,34 +147,29 @@ impl Parts {
         first.spawn(held(hold, ends.clone(), Box::pin(delivery)));
 
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
-        let (jobs_part, jobs, outlets) = jobs::new(
-            settings.config(),
-            settings.mac(),
-            jobs::Setting::new(&boot_id, reboot(client.clone())),
-        );
+        let (jobs_part, jobs, outlets) = jobs::new(settings.config(), settings.mac());
         let mut jobs_end = ends.clone();
         let jobs_part = jobs_part
+            .on(jobs::Setting::new(&boot_id, reboot(client.clone())))
             .with_crashes(past.crashes.clone())
             .with_time(job_clock, dates_known);
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
         let (facts, mqtt_known) = watch::channel(mqtt::Facts::default());
         let taker = jobs.clone();
-        let linking: Start<jobs::Replies> = Box::new(move |now, replies, mut ends| {
+        let linking: Start<mqtt::Supply> = Box::new(move |now, supply, mut ends| {
             let (config, mac) = (now.loaded.config.clone(), now.mac.clone());
             let ended = async move { ends.requested().await };
             let (jobs, facts) = (taker.clone(), facts.clone());
-            Box::pin(mqtt::run(config, mac, jobs, replies, facts, ended))
+            Box::pin(mqtt::run(config, mac, jobs, supply, facts, ended))
         });
         let publishing = Publishing {
             current: current.clone(),
             hold,
             ends: broker_ends,
         };
-        broker.spawn(
-            publishing
-                .clone()
-                .run(mqtt::OPTIONS, outlets.broker, linking),
-        );
+        let supply = mqtt::Supply::new(outlets.broker, outlets.live)
+            .remembering(&now.loaded.config.state_dir);
+        broker.spawn(publishing.clone().run(mqtt::OPTIONS, supply, linking));
 
         // mqtt, upload, world ─► health ─► collect, upload
         let facts = health_facts;
@@ -309,21 +304,16 @@ struct Publishing {
 }
 
 impl Publishing {
-    /// Has `replies` published. What one publisher has not brought out goes to the next; what the last
+    /// Has `supply` published. What one publisher has not brought out goes to the next; what the last
     /// leaves is lost with the process.
-    async fn run(
-        self,
-        options: &'static [&'static str],
-        replies: jobs::Replies,
-        start: Start<jobs::Replies>,
-    ) {
+    async fn run<T>(self, options: &'static [&'static str], supply: T, start: Start<T>) {
         let Publishing {
             current,
             hold,
             mut ends,
         } = self;
         if hold.over(&mut ends).await {
-            drop(renewed(current, options, ends, replies, start).await);
+            drop(renewed(current, options, ends, supply, start).await);
         }
     }
 }

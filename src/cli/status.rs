@@ -62,6 +62,7 @@ struct MqttView {
     reconnects: u64,
     last_error: Option<String>,
     next_attempt: Option<u64>,
+    live_off: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -161,8 +162,12 @@ impl MqttView {
             .map(|at| format!(" for {}", lasting(at)))
             .unwrap_or_default();
         if self.connected {
+            let live = match self.live_off {
+                true => "; no live output of jobs, connections ended within 5 s of it",
+                false => "",
+            };
             return format!(
-                "connected to {}{lasting}, {}",
+                "connected to {}{lasting}, {}{live}",
                 safe(&self.host),
                 count(self.reconnects, "reconnect")
             );
@@ -313,6 +318,21 @@ mod tests {
              jobs      0 running, 0 waiting, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"
         );
     }
+
+    #[test]
+    fn a_broker_that_bears_no_live_output_is_told() {
+        let view = MqttView {
+            connected: true,
+            host: "b:1883".into(),
+            live_off: true,
+            ..MqttView::default()
+        };
+        assert_eq!(
+            view.words(),
+            "connected to b:1883, 0 reconnects; no live output of jobs, connections ended within 5 s of it"
+        );
+    }
+
     #[test]
     fn reports_that_were_set_aside_are_counted_beside_the_queue() {
         let spool = SpoolView {

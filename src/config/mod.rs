@@ -186,6 +186,8 @@ pub struct Config {
     pub tls_key: Option<SecretPath>,
     /// QoS of status and ping, 0-2.
     pub qos: u8,
+    /// The broker keeps CONNECT and the last will.
+    pub status_retain: bool,
     pub keepalive: Duration,
     pub disable_mqtt: bool,
     /// API for results and pings; empty = none.
@@ -266,6 +268,7 @@ impl Config {
             tls_cert: None,
             tls_key: None,
             qos: 0,
+            status_retain: false,
             keepalive: Duration::ZERO,
             disable_mqtt: false,
             api_url: Url::default(),

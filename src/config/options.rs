@@ -122,6 +122,12 @@ pub static OPTIONS: &[Row] = &[
     )
     .flag("qos", 'q'),
     Row::new(
+        "status_retain",
+        Kind::Bool(|c| &mut c.status_retain),
+        "0",
+        "the broker keeps CONNECT and the last will (at QoS 1), so that one subscription shows the whole fleet",
+    ),
+    Row::new(
         "keepalive",
         seconds(5, 3600, |c, n| c.keepalive = Duration::from_secs(n)),
         "30",

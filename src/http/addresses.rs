@@ -4,7 +4,7 @@
 //! family is often broken. When it fails, the next connection of the same request tries the next ones.
 //! An address that failed, however far it got, goes to the end of the list for later requests.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::stage::Stage;
 use super::trouble::Trouble;
-use crate::lookup::{Resolver, Suspects};
+use crate::lookup::{Address, Resolver, Suspects};
 
 /// The longest deadline for TCP and TLS with one address.
 const ADDRESS_WITHIN: Duration = Duration::from_secs(15);
@@ -39,13 +39,13 @@ pub(crate) struct Addresses {
 struct Tries {
     suspects: Suspects,
     /// Of the name that was looked up for this request.
-    found: Vec<IpAddr>,
+    found: Vec<Address>,
     /// The addresses among them not tried yet.
-    left: Vec<IpAddr>,
+    left: Vec<Address>,
     /// Deadline of each connection of this request.
     share: Duration,
     /// The targets of the connection: one address of each family, the preferred one first.
-    used: Vec<IpAddr>,
+    used: Vec<Address>,
 }
 
 impl Within {
@@ -58,8 +58,8 @@ impl Within {
 
 impl Tries {
     /// The next address of each family.
-    fn take(&mut self) -> Vec<IpAddr> {
-        let mut taken: Vec<IpAddr> = Vec::new();
+    fn take(&mut self) -> Vec<Address> {
+        let mut taken: Vec<Address> = Vec::new();
         self.left.retain(|address| {
             let is_next = taken.iter().all(|one| one.is_ipv6() != address.is_ipv6());
             if is_next {
@@ -98,7 +98,7 @@ impl Addresses {
     }
 
     /// The addresses that the resolver had for this request; none if it was not asked.
-    pub(crate) fn found(&self) -> Vec<IpAddr> {
+    pub(crate) fn found(&self) -> Vec<Address> {
         self.tries().found.clone()
     }
 
@@ -109,7 +109,7 @@ impl Addresses {
 
     /// The connection to `peer` works.
     pub(super) fn worked(&self, peer: Option<SocketAddr>) {
-        let Some(peer) = peer.map(|peer| peer.ip()) else {
+        let Some(peer) = peer.map(Address::from) else {
             return;
         };
         let mut tries = self.tries();
@@ -136,7 +136,7 @@ impl Addresses {
     }
 
     /// The addresses for the next connection to `name`.
-    async fn next(&self, name: &str) -> Result<Vec<IpAddr>, Trouble> {
+    async fn next(&self, name: &str) -> Result<Vec<Address>, Trouble> {
         if !self.has_more() {
             self.reached(Stage::LookUp);
             // A look-up that fails says nothing of an address.
@@ -174,7 +174,7 @@ impl Resolve for Shared {
         Box::pin(async move {
             let next = addresses.next(name.as_str()).await?;
             // Port 0 stands for the URL's.
-            let sockets = next.into_iter().map(|ip| SocketAddr::new(ip, 0));
+            let sockets = next.into_iter().map(|address| address.at(0));
             Ok(Box::new(sockets) as Addrs)
         })
     }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn taken(tries: &mut Tries) -> Vec<String> {
-        tries.take().iter().map(IpAddr::to_string).collect()
+        tries.take().iter().map(Address::to_string).collect()
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
         let addresses = Addresses::new(resolver, WITHIN);
         let next = || async {
             let found = addresses.next("api.example").await.unwrap();
-            found.iter().map(IpAddr::to_string).collect::<Vec<_>>()
+            found.iter().map(Address::to_string).collect::<Vec<_>>()
         };
         assert_eq!(next().await, ["::1", "192.0.2.1"]);
         addresses.failed();
@@ -248,7 +248,11 @@ mod tests {
             share.as_millis()
         };
         assert_eq!(within(|_| Ok(vec!["::1".parse().unwrap()])).await, 15_000);
-        let eight = |_: &str| Ok((1..9).map(|n| IpAddr::from([192, 0, 2, n])).collect());
+        let eight = |_: &str| {
+            Ok((1..9)
+                .map(|n| std::net::IpAddr::from([192, 0, 2, n]).into())
+                .collect())
+        };
         assert_eq!(within(eight).await, 3750);
     }
 }

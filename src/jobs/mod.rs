@@ -9,6 +9,7 @@ mod dispatch;
 mod exec;
 mod gate;
 pub mod ledger;
+mod live;
 pub mod message;
 pub mod operation;
 mod outbox;
@@ -36,6 +37,7 @@ use crate::config::Config;
 use crate::provision::Identity;
 
 pub use dispatch::Jobs;
+pub use live::{Live, LiveOutput, Piece, StreamName, MESSAGE_MAX as LIVE_MESSAGE_MAX};
 pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};
 pub use recent::{Detail, State, Summary};
@@ -183,7 +185,7 @@ impl Setting {
         }
     }
 
-    /// A device that cannot be rebooted.
+    /// A device that cannot be rebooted, in the boot that the kernel names `boot_id`.
     pub fn without_reboot(boot_id: &str) -> Self {
         let refused = || -> Pin<Box<dyn Future<Output = _> + Send>> {
             Box::pin(async { Err("this device does not reboot".to_owned()) })
@@ -200,7 +202,6 @@ impl Setting {
 pub fn new(
     config: watch::Receiver<Arc<Config>>,
     mac: watch::Receiver<Identity>,
-    setting: Setting,
 ) -> (Jobs, Handle, Outlets) {
     let (commands_sender, commands) = mpsc::channel(COMMANDS);
     let (facts_sender, facts) = watch::channel(Facts::default());
@@ -210,7 +211,7 @@ pub fn new(
         facts,
         changes: changes.clone(),
     };
-    let (jobs, outlets) = Jobs::new(config, mac, setting, commands, facts_sender, changes);
+    let (jobs, outlets) = Jobs::new(config, mac, commands, facts_sender, changes);
     (jobs, handle, outlets)
 }
 

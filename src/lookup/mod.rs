@@ -15,16 +15,17 @@
 //!
 //! [`Suspects`] remembers the addresses that failed, so that the next attempt begins with another one.
 
+mod address;
 mod suspects;
 mod thread;
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{timeout_at, Instant};
 
+pub use address::Address;
 pub use suspects::Suspects;
 
 use thread::{Answered, Thread};
@@ -80,7 +81,7 @@ impl Resolver {
 
     /// A resolver that answers every name with these addresses.
     #[cfg(test)]
-    pub(crate) fn fixed(answer: fn(&str) -> io::Result<Vec<IpAddr>>) -> Self {
+    pub(crate) fn fixed(answer: fn(&str) -> io::Result<Vec<Address>>) -> Self {
         Resolver(Arc::new(Thread::new("fixed", answer)))
     }
 
@@ -93,7 +94,7 @@ impl Resolver {
         &self,
         name: &str,
         within: Duration,
-    ) -> Result<Vec<IpAddr>, LookupError> {
+    ) -> Result<Vec<Address>, LookupError> {
         let end = Instant::now() + within;
         let asked = self
             .0
@@ -108,15 +109,12 @@ impl Resolver {
     }
 }
 
-fn system(name: &str) -> io::Result<Vec<IpAddr>> {
+fn system(name: &str) -> io::Result<Vec<Address>> {
     use std::net::ToSocketAddrs;
-    Ok((name, 0)
-        .to_socket_addrs()?
-        .map(|address| address.ip())
-        .collect())
+    Ok((name, 0).to_socket_addrs()?.map(Address::from).collect())
 }
 
-fn judge(answered: Answered) -> Result<Vec<IpAddr>, LookupError> {
+fn judge(answered: Answered) -> Result<Vec<Address>, LookupError> {
     match answered {
         Ok(addresses) if addresses.is_empty() => Err(LookupError::NoSuchName),
         Ok(addresses) => Ok(addresses),
@@ -133,6 +131,8 @@ fn judge(answered: Answered) -> Result<Vec<IpAddr>, LookupError> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[tokio::test]
@@ -161,7 +161,7 @@ mod tests {
     async fn the_system_knows_localhost_and_no_name_that_is_invalid() {
         let resolver = Resolver::system("lookup");
         let found = resolver.addresses("localhost", WITHIN).await.unwrap();
-        assert!(found.iter().all(IpAddr::is_loopback), "{found:?}");
+        assert!(found.iter().all(|one| one.ip().is_loopback()), "{found:?}");
         // Too long for a name: the C library does not ask for it.
         let refused = resolver.addresses(&"x".repeat(300), WITHIN).await;
         assert!(refused.is_err(), "{refused:?}");
@@ -191,11 +191,12 @@ mod tests {
     #[tokio::test]
     async fn a_name_has_eight_addresses_at_most_and_each_once() {
         let resolver = Resolver::fixed(|_| {
-            let all = (0..40u8).map(|n| IpAddr::from([192, 0, 2, n / 2]));
+            let all = (0..40u8).map(|n| IpAddr::from([192, 0, 2, n / 2]).into());
             Ok(all.collect())
         });
         let found = resolver.addresses("many.example", WITHIN).await.unwrap();
-        let first: Vec<IpAddr> = (0..8).map(|n| IpAddr::from([192, 0, 2, n])).collect();
+        let first = (0..8).map(|n| IpAddr::from([192, 0, 2, n]).into());
+        let first: Vec<Address> = first.collect();
         assert_eq!(found, first);
     }
 }

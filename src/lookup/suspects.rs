@@ -1,7 +1,7 @@
 //! Addresses that have failed: the next attempt tries them last.
 
+use super::Address;
 use std::collections::VecDeque;
-use std::net::IpAddr;
 
 /// Addresses remembered; a server has eight at most.
 const MAX: usize = 16;
@@ -11,17 +11,17 @@ const MAX: usize = 16;
 /// A failure is whatever kept an address from showing that it works, however far it got: TCP, TLS, HTTP or
 /// MQTT. An address that works is forgotten here.
 #[derive(Debug, Clone, Default)]
-pub struct Suspects(VecDeque<IpAddr>);
+pub struct Suspects(VecDeque<Address>);
 
 impl Suspects {
     /// Puts those that failed behind the others, the one that failed last at the end.
-    pub fn sort(&self, addresses: &mut [IpAddr]) {
+    pub fn sort(&self, addresses: &mut [Address]) {
         // Stable: otherwise the order is the resolver's.
         addresses.sort_by_key(|address| self.position(*address).map_or(0, |at| at + 1));
     }
 
     /// `address` did not work.
-    pub fn failed(&mut self, address: IpAddr) {
+    pub fn failed(&mut self, address: Address) {
         self.worked(address);
         if self.0.len() >= MAX {
             self.0.pop_front();
@@ -30,27 +30,29 @@ impl Suspects {
     }
 
     /// `address` works.
-    pub fn worked(&mut self, address: IpAddr) {
+    pub fn worked(&mut self, address: Address) {
         self.0.retain(|known| *known != address);
     }
 
-    fn position(&self, address: IpAddr) -> Option<usize> {
+    fn position(&self, address: Address) -> Option<usize> {
         self.0.iter().position(|known| *known == address)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
+    fn address(last: u8) -> Address {
+        IpAddr::from([192, 0, 2, last]).into()
     }
 
     fn sorted(suspects: &Suspects) -> Vec<u8> {
         let mut all = [1, 2, 3].map(address);
         suspects.sort(&mut all);
-        let last = |address: &IpAddr| match address {
+        let last = |address: &Address| match address.ip() {
             IpAddr::V4(v4) => v4.octets()[3],
             IpAddr::V6(_) => 0,
         };

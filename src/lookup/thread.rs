@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::MAX_ADDRESSES;
+use super::{Address, MAX_ADDRESSES};
 
 /// Look-ups in the queue; parts ask for one name at a time, so this is never reached.
 const QUEUE: usize = 32;
@@ -20,9 +19,9 @@ const STACK: usize = 256 << 10;
 const LATE: Duration = Duration::from_secs(300);
 
 /// What the C library said; an error as its words.
-pub(super) type Answered = Result<Vec<IpAddr>, String>;
+pub(super) type Answered = Result<Vec<Address>, String>;
 
-type Ask = fn(&str) -> io::Result<Vec<IpAddr>>;
+type Ask = fn(&str) -> io::Result<Vec<Address>>;
 
 /// A thread, and the look-ups it has to make.
 #[derive(Debug)]
@@ -59,13 +58,13 @@ struct Queue {
 #[derive(Debug)]
 struct Late {
     name: String,
-    addresses: Vec<IpAddr>,
+    addresses: Vec<Address>,
     at: Instant,
 }
 
 impl Queue {
     /// The addresses of `name` that came too late for the one who asked, if they still hold.
-    fn take_late(&mut self, name: &str) -> Option<Vec<IpAddr>> {
+    fn take_late(&mut self, name: &str) -> Option<Vec<Address>> {
         let late = self.late.take_if(|late| late.name == name)?;
         (late.at.elapsed() < LATE).then_some(late.addresses)
     }
@@ -190,7 +189,7 @@ fn run(shared: &Shared, ask: Ask) {
 }
 
 /// Each address once, and no more than are used.
-fn first_of_each(all: Vec<IpAddr>) -> Vec<IpAddr> {
+fn first_of_each(all: Vec<Address>) -> Vec<Address> {
     let mut kept = Vec::new();
     for address in all {
         if kept.len() < MAX_ADDRESSES && !kept.contains(&address) {
@@ -213,11 +212,11 @@ mod tests {
     /// Tells the test each name that is asked for, and waits for its word.
     struct Script {
         asked: Receiver<String>,
-        answer: Sender<io::Result<Vec<IpAddr>>>,
+        answer: Sender<io::Result<Vec<Address>>>,
         thread: Thread,
     }
 
-    type Ends = (Sender<String>, Receiver<io::Result<Vec<IpAddr>>>);
+    type Ends = (Sender<String>, Receiver<io::Result<Vec<Address>>>);
 
     /// One per test: the resolver is a plain function.
     macro_rules! script {
@@ -242,8 +241,8 @@ mod tests {
         }};
     }
 
-    fn addresses(last: u8) -> Vec<IpAddr> {
-        vec![IpAddr::from([192, 0, 2, last])]
+    fn addresses(last: u8) -> Vec<Address> {
+        vec![std::net::IpAddr::from([192, 0, 2, last]).into()]
     }
 
     impl Script {

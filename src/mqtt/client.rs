@@ -58,8 +58,8 @@ fn options(config: &Config, topics: &Topics) -> MqttOptions {
         .set_last_will(LastWill::new(
             topics.status.as_str(),
             status::connect(&topics.client_id, clock::epoch_seconds(), false),
-            status_qos(config),
-            false,
+            presence_qos(config),
+            config.status_retain,
         ));
     if !config.username.is_empty() {
         options.set_credentials(
@@ -70,7 +70,15 @@ fn options(config: &Config, topics: &Topics) -> MqttOptions {
     options
 }
 
-/// The QoS of what goes to the status topic, the last will included.
+/// The QoS of CONNECT and of the last will.
+pub(super) fn presence_qos(config: &Config) -> QoS {
+    match config.status_retain {
+        true => QoS::AtLeastOnce,
+        false => status_qos(config),
+    }
+}
+
+/// The QoS of what goes to the status topic.
 pub(super) fn status_qos(config: &Config) -> QoS {
     match config.qos {
         0 => QoS::AtMostOnce,
@@ -107,6 +115,9 @@ mod tests {
             assert_eq!(will.qos, qos);
             assert_eq!(will.topic, "status/fleet/k1/aa:bb:cc:00:11:22");
             assert!(!will.retain);
+            config.status_retain = true;
+            let will = options(&config, &topics()).last_will().unwrap();
+            assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
         }
     }
 }

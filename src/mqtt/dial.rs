@@ -4,7 +4,6 @@
 //! failed, however far it got, goes to the end of the next attempt's list.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::config::Config;
-use crate::lookup::{self, LookupError, Resolver, Suspects};
+use crate::lookup::{self, Address, LookupError, Resolver, Suspects};
 
 use super::client::Tls;
 use super::link::Bytes;
@@ -53,7 +52,7 @@ pub(super) enum DialError {
 /// A connection, and the address it goes to.
 pub(super) struct Dialed {
     pub(super) network: Box<dyn Bytes>,
-    pub(super) address: IpAddr,
+    pub(super) address: Address,
 }
 
 /// Connects to the broker, and remembers which of its addresses failed.
@@ -88,7 +87,9 @@ impl Dialer {
         let network: Box<dyn Bytes> = match tls {
             None => Box::new(stream),
             Some(tls) => {
-                let name = ServerName::try_from(host.to_owned()).map_err(|_| DialError::Name)?;
+                // A certificate does not know our interfaces.
+                let name = host.split('%').next().unwrap_or(host).to_owned();
+                let name = ServerName::try_from(name).map_err(|_| DialError::Name)?;
                 let shaken = timeout(TLS_WITHIN, TlsConnector::from(tls).connect(name, stream));
                 match shaken.await {
                     Ok(Ok(stream)) => Box::new(stream),
@@ -107,12 +108,12 @@ impl Dialer {
     }
 
     /// The broker at `address` did its work.
-    pub(super) fn worked(&mut self, address: IpAddr) {
+    pub(super) fn worked(&mut self, address: Address) {
         self.suspects.worked(address);
     }
 
     /// The broker at `address` did not get as far as to take our subscription.
-    pub(super) fn failed(&mut self, address: IpAddr) {
+    pub(super) fn failed(&mut self, address: Address) {
         self.suspects.failed(address);
     }
 }
@@ -121,12 +122,12 @@ impl Dialer {
 /// beside the first after [`HEAD_START`]: one of them is often broken. Addresses that do not answer are
 /// put into `failed`.
 async fn connect(
-    addresses: &[IpAddr],
+    addresses: &[Address],
     port: u16,
-    failed: &Mutex<Vec<IpAddr>>,
-) -> io::Result<(TcpStream, IpAddr)> {
-    let is_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
-    let (first, second): (Vec<IpAddr>, Vec<IpAddr>) =
+    failed: &Mutex<Vec<Address>>,
+) -> io::Result<(TcpStream, Address)> {
+    let is_v6 = addresses.first().is_some_and(Address::is_ipv6);
+    let (first, second): (Vec<Address>, Vec<Address>) =
         addresses.iter().partition(|ip| ip.is_ipv6() == is_v6);
     if second.is_empty() {
         return one_of(&first, port, failed).await;
@@ -150,15 +151,15 @@ async fn connect(
 
 /// One after the other.
 async fn one_of(
-    addresses: &[IpAddr],
+    addresses: &[Address],
     port: u16,
-    failed: &Mutex<Vec<IpAddr>>,
-) -> io::Result<(TcpStream, IpAddr)> {
+    failed: &Mutex<Vec<Address>>,
+) -> io::Result<(TcpStream, Address)> {
     let count = u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     let share = (TCP_WITHIN / count).max(ADDRESS_WITHIN);
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
-        let connected = TcpStream::connect(SocketAddr::new(*address, port));
+        let connected = TcpStream::connect(address.at(port));
         match timeout(share, connected).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true)?;
@@ -177,7 +178,7 @@ async fn one_of(
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use tokio::net::TcpListener;
 
@@ -187,14 +188,18 @@ mod tests {
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
+    fn all(addresses: &[IpAddr]) -> Vec<Address> {
+        addresses.iter().copied().map(Address::from).collect()
+    }
+
     #[tokio::test]
     async fn the_other_family_is_tried_where_one_does_not_work() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         for addresses in [&[V6, V4][..], &[V4, V6], &[V6, V6, V4], &[V4]] {
             let failed = Mutex::new(Vec::new());
-            let (_, address) = connect(addresses, port, &failed).await.unwrap();
-            assert_eq!(address, V4);
+            let (_, address) = connect(&all(addresses), port, &failed).await.unwrap();
+            assert_eq!(address.ip(), V4);
             let tried = addresses.iter().take_while(|address| **address == V6);
             assert_eq!(failed.into_inner().unwrap().len(), tried.count());
         }
@@ -204,7 +209,7 @@ mod tests {
         let port = v4.address().port();
         let _v6 = Closed::at((V6, port).into());
         let failed = Mutex::new(Vec::new());
-        let error = connect(&[V4, V6], port, &failed).await.unwrap_err();
+        let error = connect(&all(&[V4, V6]), port, &failed).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         connect(&[], port, &failed).await.unwrap_err();
     }
@@ -214,7 +219,12 @@ mod tests {
         let first = TcpListener::bind("127.0.0.2:0").await.unwrap();
         let port = first.local_addr().unwrap().port();
         let _second = TcpListener::bind(("127.0.0.3", port)).await.unwrap();
-        let resolver = Resolver::fixed(|_| Ok(vec![[127, 0, 0, 2].into(), [127, 0, 0, 3].into()]));
+        let resolver = Resolver::fixed(|_| {
+            Ok(vec![
+                "127.0.0.2".parse().unwrap(),
+                "127.0.0.3".parse().unwrap(),
+            ])
+        });
         let mut dialer = Dialer::new(resolver);
         let config = Config {
             mqtt_host: "twofold.test".into(),
@@ -222,10 +232,10 @@ mod tests {
             ..Config::default()
         };
         let silent = dialer.dial(&config, None).await.unwrap().address;
-        assert_eq!(silent, IpAddr::from([127, 0, 0, 2]));
+        assert_eq!(silent.to_string(), "127.0.0.2");
         dialer.failed(silent);
         let other = dialer.dial(&config, None).await.unwrap().address;
-        assert_eq!(other, IpAddr::from([127, 0, 0, 3]));
+        assert_eq!(other.to_string(), "127.0.0.3");
         dialer.worked(other);
         assert_eq!(dialer.dial(&config, None).await.unwrap().address, other);
     }

@@ -69,6 +69,17 @@ impl InFlight {
         self.bytes = 0;
     }
 
+    /// The broker did not answer: gives unacknowledged replies back. It passed over the first `passed_over` of
+    /// them, which come again later.
+    pub(super) fn timed_out(&mut self, passed_over: usize) {
+        for _ in 0..passed_over {
+            if let Some((_, reply)) = self.replies.pop_front() {
+                reply.passed_over();
+            }
+        }
+        self.give_back();
+    }
+
     /// The broker closed the connection: gives unacknowledged replies back as suspects. `alone` says that
     /// nothing but one of them waited for an acknowledgement.
     pub(super) fn closed(&mut self, alone: bool) {

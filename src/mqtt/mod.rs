@@ -13,12 +13,16 @@ mod dial;
 mod error;
 mod flight;
 mod link;
+mod notes;
+mod retained;
 mod session;
 mod status;
+mod supply;
 mod takeover;
 #[cfg(test)]
 mod tests;
 pub mod topic;
+mod trust;
 mod undecided;
 
 use std::future::Future;
@@ -45,6 +49,8 @@ use session::{Around, Ended, Lost, Session};
 use takeover::Takeover;
 use topic::Topics;
 
+pub use supply::Supply;
+
 /// The options a link is made from.
 pub const OPTIONS: &[&str] = &[
     "username",
@@ -64,6 +70,7 @@ pub const OPTIONS: &[&str] = &[
     "spread",
     "no-ping",
     "ping-interval",
+    "status_retain",
 ];
 
 /// What is known about the link to the broker.
@@ -86,6 +93,8 @@ pub struct Facts {
     pub skipped: u64,
     /// Messages of other topics that were dropped.
     pub foreign: u64,
+    /// Output of running jobs is not published until the agent starts again: it ended connections.
+    pub live_off: bool,
     /// When a connection or an attempt at one last ended; `None` for settings that allow no link.
     #[serde(skip)]
     pub failed: Option<Instant>,
@@ -128,27 +137,30 @@ impl Facts {
 /// DISCONNECT, within 1 s.
 ///
 /// `mac` is the device's identity, which stands in the topics. Without a broker in the
-/// configuration, or with topics that MQTT does not allow, it only waits. Returns the replies for
-/// whoever publishes them next.
+/// configuration, or with topics that MQTT does not allow, it only waits. Returns `supply` for
+/// whoever publishes next.
 pub async fn run(
     config: Arc<Config>,
     mac: Identity,
     jobs: jobs::Handle,
-    mut replies: jobs::Replies,
+    mut supply: Supply,
     facts: watch::Sender<Facts>,
     shutdown: impl Future<Output = ()>,
-) -> jobs::Replies {
+) -> Supply {
     tokio::pin!(shutdown);
-    replies.give_back();
+    supply.replies.give_back();
     if let Some(reason) = config.closed.link() {
         facts.send_modify(|facts| facts.is_closed(&config, reason));
-        shutdown.await;
-        return replies;
+        supply.idle(shutdown).await;
+        return supply;
     }
     if config.disable_mqtt || config.mqtt_host.is_empty() {
-        facts.send_replace(Facts::default());
-        shutdown.await;
-        return replies;
+        facts.send_replace(Facts {
+            live_off: !supply.live.is_on(),
+            ..Facts::default()
+        });
+        supply.idle(shutdown).await;
+        return supply;
     }
     let topics = match Topics::new(&config.topic, config.key.reveal(), &mac) {
         Ok(topics) => topics,
@@ -158,8 +170,8 @@ pub async fn run(
                 facts.host = address(&config);
                 facts.last_error = Some(error.to_string());
             });
-            shutdown.await;
-            return replies;
+            supply.idle(shutdown).await;
+            return supply;
         }
     };
     facts.send_modify(|facts| {
@@ -185,6 +197,7 @@ pub async fn run(
         let dialed = tokio::select! {
             () = &mut shutdown => break,
             dialed = dialed => dialed,
+            never = supply.live.discard() => match never {},
         };
         let mut lost = match dialed {
             Ok(dialed) => {
@@ -194,7 +207,7 @@ pub async fn run(
                     config: &config,
                     topics: &topics,
                     jobs: &jobs,
-                    replies: &mut replies,
+                    supply: &mut supply,
                     facts: &facts,
                     refused: &refused,
                 };
@@ -242,7 +255,7 @@ pub async fn run(
         facts.was_lost(None);
         facts.next_attempt = None;
     });
-    replies
+    supply
 }
 
 /// The settings of TLS, if it is to be TLS: those of `known`, or else read now.

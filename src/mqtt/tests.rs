@@ -1,5 +1,10 @@
 //! What the log says while the broker is away, and sessions in simulated time.
 
+mod acknowledgement;
+mod broker;
+mod live;
+mod silence;
+
 use log::Level::{Debug, Warn};
 use tokio::io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -62,11 +67,8 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
         ..Config::default()
     });
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (_jobs, handle, outlets) = jobs::new(
-        config_receiver,
-        watch::channel(MAC.parse().unwrap()).1,
-        jobs::Setting::without_reboot("boot"),
-    );
+    let (_jobs, handle, outlets) =
+        jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async {
@@ -77,7 +79,7 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
         config,
         MAC.parse().unwrap(),
         handle,
-        outlets.broker,
+        Supply::new(outlets.broker, outlets.live),
         facts_sender,
         shutdown,
     );
@@ -169,13 +171,10 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
         ..Config::default()
     });
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (part, handle, outlets) = jobs::new(
-        config_receiver,
-        watch::channel(MAC.parse().unwrap()).1,
-        jobs::Setting::without_reboot("boot"),
-    );
+    let (part, handle, outlets) =
+        jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
     let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
-    let mut replies = outlets.broker;
+    let mut supply = Supply::new(outlets.broker, outlets.live);
     let (facts, _) = watch::channel(Facts::default());
     let topics = Topics::new("fleet", "secret", &MAC.parse().unwrap()).unwrap();
     let (sender, mut results) = mpsc::unbounded_channel();
@@ -189,7 +188,7 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
             config: &config,
             topics: &topics,
             jobs: &handle,
-            replies: &mut replies,
+            supply: &mut supply,
             facts: &facts,
             refused,
         };
@@ -210,6 +209,6 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
         results.try_recv().unwrap();
     }
     // The job came twice, and so did its answer; nothing waits any more.
-    replies.give_back();
+    supply.replies.give_back();
     working.abort();
 }

@@ -25,6 +25,8 @@ pub struct Topics {
     pub results: String,
     /// `delivery/<base>`: accepted jobs.
     pub delivery: String,
+    /// `live/<base>`: output of running jobs.
+    pub live: String,
     /// `status/<base>`: presence.
     pub status: String,
     /// `socketman` and the MAC's 12 hex digits.
@@ -41,6 +43,7 @@ impl Topics {
             jobs: of("sub"),
             results: of("pub"),
             delivery: of("delivery"),
+            live: of("live"),
             status: of("status"),
             client_id: format!("socketman{}", identity.digits()),
         };
@@ -79,6 +82,7 @@ mod tests {
         assert_eq!(topics.jobs, "sub/fleet/a/k1/AA-BB-CC-00-11-2f");
         assert_eq!(topics.results, "pub/fleet/a/k1/AA-BB-CC-00-11-2f");
         assert_eq!(topics.delivery, "delivery/fleet/a/k1/AA-BB-CC-00-11-2f");
+        assert_eq!(topics.live, "live/fleet/a/k1/AA-BB-CC-00-11-2f");
         assert_eq!(topics.status, "status/fleet/a/k1/AA-BB-CC-00-11-2f");
         assert_eq!(topics.client_id, "socketmanaabbcc00112f");
     }

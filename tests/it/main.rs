@@ -12,6 +12,7 @@ mod durable;
 mod executables;
 mod flapping;
 mod jobs;
+mod jobs_flow;
 mod lints;
 mod mqtt;
 mod once;

@@ -137,6 +137,11 @@ pub(super) const CASES: &[Case] = &[
         ],
     },
     Case {
+        option: "status_retain",
+        right: &[("1", |c| c.status_retain), ("false", |c| !c.status_retain)],
+        wrong: &[("2", "'2' is neither 0 nor 1")],
+    },
+    Case {
         option: "keepalive",
         right: &[("5", |c| c.keepalive == Duration::from_secs(5))],
         wrong: &[("4", "4 is out of range (5-3600 s)")],

@@ -1,6 +1,6 @@
 //! A TCP connection to one of a name's addresses.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{timeout, Instant};
 
 use super::millis;
+use crate::lookup::Address;
 
 /// Time of the peer to accept.
 const WITHIN: Duration = Duration::from_secs(4);
@@ -34,11 +35,11 @@ impl Connect {
 
     /// Connects to all of them at once and takes the first that accepts: one family may be broken.
     /// `None` without an address.
-    pub(super) async fn to(addresses: &[IpAddr], port: u16) -> Option<Self> {
+    pub(super) async fn to(addresses: &[Address], port: u16) -> Option<Self> {
         let start = Instant::now();
         let of = |v6: bool| addresses.iter().filter(move |one| one.is_ipv6() == v6);
         let tried = of(false).take(PER_FAMILY).chain(of(true).take(PER_FAMILY));
-        let tried: Vec<SocketAddr> = tried.map(|one| SocketAddr::new(*one, port)).collect();
+        let tried: Vec<SocketAddr> = tried.map(|one| one.at(port)).collect();
         let mut attempts = JoinSet::new();
         for &to in &tried {
             attempts.spawn(async move { (to, TcpStream::connect(to).await.err()) });
@@ -92,7 +93,7 @@ mod tests {
     async fn a_refusal_is_told_and_no_address_is_no_attempt() {
         let closed = Closed::new();
         let (ip, port) = (closed.address().ip(), closed.address().port());
-        let connect = Connect::to(&[ip], port).await.unwrap();
+        let connect = Connect::to(&[ip.into()], port).await.unwrap();
         assert!(!connect.succeeded());
         assert!(connect.error.unwrap().contains("refused"));
         assert_eq!(Connect::to(&[], 53).await, None);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::millis;
-use crate::lookup::{LookupError, Resolver};
+use crate::lookup::{Address, LookupError, Resolver};
 
 /// Deadline for a look-up.
 pub(super) const WITHIN: Duration = Duration::from_secs(5);
@@ -49,20 +49,21 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Looks `name` up, within 5 s.
-    pub(super) async fn of(name: &str, resolver: &Resolver) -> Self {
+    /// Looks `name` up, within 5 s; with the addresses as a connection needs them.
+    pub(super) async fn of(name: &str, resolver: &Resolver) -> (Self, Vec<Address>) {
         let start = Instant::now();
         let (result, addresses, error) = match resolver.addresses(name, WITHIN).await {
             Ok(addresses) => (Resolved::Found, addresses, None),
             Err(error) => (Resolved::from(&error), Vec::new(), Some(error.to_string())),
         };
-        Lookup {
+        let lookup = Lookup {
             name: name.to_owned(),
             ms: millis(start),
             result,
-            addresses,
+            addresses: addresses.iter().map(Address::ip).collect(),
             error,
-        }
+        };
+        (lookup, addresses)
     }
 }
 
@@ -85,13 +86,13 @@ mod tests {
     #[tokio::test]
     async fn a_look_up_tells_what_came_of_it() {
         let resolver = Resolver::fixed(|name| match name {
-            "w.example" => Ok(vec![IpAddr::from([192, 0, 2, 1])]),
+            "w.example" => Ok(vec!["192.0.2.1".parse().unwrap()]),
             _ => Err(std::io::Error::other("Try again")),
         });
-        let found = Lookup::of("w.example", &resolver).await;
+        let (found, _) = Lookup::of("w.example", &resolver).await;
         assert_eq!((found.result, found.error), (Resolved::Found, None));
         assert_eq!(found.addresses, [IpAddr::from([192, 0, 2, 1])]);
-        let failed = Lookup::of("x.example", &resolver).await;
+        let (failed, _) = Lookup::of("x.example", &resolver).await;
         assert_eq!((failed.result, failed.addresses), (Resolved::Dead, vec![]));
         assert_eq!(failed.error.unwrap(), "the resolver failed: Try again");
     }

@@ -116,10 +116,10 @@ impl Prober {
     async fn reach(&self, host: &str, port: u16) -> (Option<Lookup>, Option<Connect>) {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(address) = bare.parse::<IpAddr>() {
-            return (None, Connect::to(&[address], port).await);
+            return (None, Connect::to(&[address.into()], port).await);
         }
-        let lookup = Lookup::of(host, &self.resolver).await;
-        let connect = Connect::to(&lookup.addresses, port).await;
+        let (lookup, addresses) = Lookup::of(bare, &self.resolver).await;
+        let connect = Connect::to(&addresses, port).await;
         (Some(lookup), connect)
     }
 }

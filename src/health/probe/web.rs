@@ -17,7 +17,7 @@ use super::lookup::{self, Resolved};
 use super::millis;
 use crate::config::shown_url;
 use crate::http::{Addresses, Asked, Transport, Trouble, Within};
-use crate::lookup::Resolver;
+use crate::lookup::{Address, Resolver};
 use crate::tls::{self, TlsError};
 
 /// Time of the server for everything, the look-up included.
@@ -122,7 +122,7 @@ impl WebCheck {
                 web.error = Some(format!("no answer within {} s", WITHIN.as_secs()));
             }
         }
-        web.addresses = self.addresses.found();
+        web.addresses = self.addresses.found().iter().map(Address::ip).collect();
         web.ms = millis(start);
         web
     }
@@ -335,7 +335,7 @@ mod tests {
         let port = silent.local_addr().unwrap().port();
         let other = TcpListener::bind(("127.0.0.3", port)).await.unwrap();
         let resolver = Resolver::fixed(|_| {
-            let both = [2, 3].map(|n| std::net::IpAddr::from([127, 0, 0, n]));
+            let both = [2, 3].map(|n| std::net::IpAddr::from([127, 0, 0, n]).into());
             Ok(both.to_vec())
         });
         let url = format!("http://w.example:{port}/");

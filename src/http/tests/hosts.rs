@@ -20,7 +20,8 @@ fn named(scheme: &str, port: u16) -> (Client, Endpoint) {
     };
     let url = format!("{scheme}://twofold.example:{port}/");
     let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
-    let resolver = Resolver::fixed(|_| Ok([2, 3].map(|n| IpAddr::from([127, 0, 0, n])).to_vec()));
+    let resolver =
+        Resolver::fixed(|_| Ok([2, 3].map(|n| IpAddr::from([127, 0, 0, n]).into()).to_vec()));
     (Client::new(Arc::new(config), resolver), to)
 }
 

@@ -73,6 +73,12 @@ impl Jobs {
         self
     }
 
+    /// Runs jobs on this device; on one that cannot be rebooted if this is not called.
+    pub fn on(mut self, setting: Setting) -> Self {
+        self.setting = setting;
+        self
+    }
+
     /// Judges jobs by `clock`, and by what servers whose certificates were verified say of the time.
     pub fn with_time(mut self, clock: Clock, dates: watch::Receiver<Option<ServerDate>>) -> Self {
         self.gate.take_time_from(clock, dates);
@@ -82,7 +88,6 @@ impl Jobs {
     pub(super) fn new(
         config: watch::Receiver<Arc<Config>>,
         mac: watch::Receiver<Identity>,
-        setting: Setting,
         commands: mpsc::Receiver<Command>,
         facts: watch::Sender<Facts>,
         changes: broadcast::Sender<Change>,
@@ -92,7 +97,7 @@ impl Jobs {
         let jobs = Jobs {
             gate: Gate::new(config.clone(), mac),
             config,
-            setting,
+            setting: Setting::without_reboot(""),
             commands,
             facts,
             changes,

@@ -1,5 +1,6 @@
 //! Replies on their way out: handed to who publishes them, and kept until the other side has them.
 
+mod aside;
 mod doubts;
 mod line;
 mod publisher;
@@ -8,7 +9,7 @@ mod schedules;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -18,6 +19,8 @@ pub(super) use doubts::Extent;
 pub(super) use publisher::Returned;
 pub use publisher::{Channel, Outlets, Replies, Reply};
 
+use super::live::Live;
+use aside::Aside;
 use doubts::Doubts;
 use line::{Line, WINDOW};
 use publisher::Fate;
@@ -68,8 +71,9 @@ pub(super) struct Outbox {
     results: Outlet,
     handed_out: HashMap<u64, (Outlet, Item)>,
     doubts: Doubts,
-    /// Refused ones, each with when it is offered again; the soonest first.
-    refused: VecDeque<(Instant, Item)>,
+    /// Replies that are offered again later.
+    aside: Aside,
+    live: Live,
     /// Ids with a result waiting. One handed out does not count: who asks again may have missed it.
     offered: HashSet<Arc<str>>,
     rejections: usize,
@@ -81,6 +85,7 @@ impl Outbox {
     pub(super) fn new(results: Outlet) -> (Self, Outlets, mpsc::Receiver<Returned>) {
         let (broker, broker_replies) = Line::new();
         let (api, api_replies) = Line::new();
+        let (live, live_output) = Live::new();
         let (returns_sender, returns) = mpsc::channel(2 * WINDOW);
         let outbox = Outbox {
             broker,
@@ -88,7 +93,8 @@ impl Outbox {
             results,
             handed_out: HashMap::new(),
             doubts: Doubts::default(),
-            refused: VecDeque::new(),
+            aside: Aside::default(),
+            live,
             offered: HashSet::new(),
             rejections: 0,
             next_token: 0,
@@ -97,6 +103,7 @@ impl Outbox {
         let outlets = Outlets {
             broker: broker_replies,
             api: api_replies,
+            live: live_output,
         };
         (outbox, outlets, returns)
     }
@@ -117,10 +124,22 @@ impl Outbox {
             }
         }
         self.results = to;
-        go.extend(self.refused.drain(..).map(|(_, item)| item));
+        let (results, receipts): (Vec<_>, Vec<_>) = self
+            .aside
+            .take_all()
+            .into_iter()
+            .partition(|item| !matches!(item, Item::Delivered(_)));
+        go.extend(results);
+        self.broker.waiting.extend(receipts);
         for item in go {
             self.offer(to, item);
         }
+    }
+
+    /// Where the output of running jobs goes.
+    #[allow(dead_code)] // until workers hand it on
+    pub(super) fn live(&self) -> &Live {
+        &self.live
     }
 
     pub(super) fn delivered(&mut self, id: &Arc<str>) {
@@ -157,7 +176,7 @@ impl Outbox {
         true
     }
 
-    /// Whether everything was taken, but for what nobody takes: refused ones are not waited for.
+    /// True if everything was taken; replies put aside are not waited for.
     pub(super) fn is_settled(&self) -> bool {
         self.broker.is_settled() && self.api.is_settled()
     }
@@ -215,8 +234,8 @@ impl Outbox {
         permit.send(Reply::new(channel, id, payload.into(), token, returns));
     }
 
-    /// Settles a reply that came back. One that was refused is offered again at `later`, which never lies
-    /// before that of an earlier call.
+    /// Settles a reply that came back. One that was refused is offered again at `later`, one that was passed
+    /// over not after it.
     pub(super) fn settle(&mut self, returned: &Returned, later: Instant) -> Settled {
         let Some((from, item)) = self.handed_out.remove(&returned.token) else {
             return Settled::Again;
@@ -258,7 +277,10 @@ impl Outbox {
         };
         let suspect = to == Outlet::Broker && self.doubts.contain(&item);
         match fate {
-            Fate::Refused => self.refused.push_back((later, item)),
+            Fate::Refused => self.aside.refused(item, later),
+            Fate::PassedOver if to == Outlet::Broker => {
+                self.aside.passed_over(item, Instant::now(), later);
+            }
             _ if suspect => self.broker.suspects.push_front(item),
             _ => self.line(to).waiting.push_front(item),
         }
@@ -309,16 +331,17 @@ impl Outbox {
         }
     }
 
-    /// When the next refused reply is to be offered again.
+    /// When the next reply that was put aside is to be offered again.
     pub(super) fn next_again(&self) -> Option<Instant> {
-        self.refused.front().map(|(at, _)| *at)
+        self.aside.next()
     }
 
-    /// Offers refused replies again whose time has come.
+    /// Offers replies again that were put aside until now.
     pub(super) fn again(&mut self, now: Instant) {
-        while self.next_again().is_some_and(|at| at <= now) {
-            if let Some((_, item)) = self.refused.pop_front() {
-                self.offer(self.results, item);
+        while let Some(item) = self.aside.take(now) {
+            match item {
+                Item::Delivered(_) => self.offer(Outlet::Broker, item),
+                _ => self.offer(self.results, item),
             }
         }
     }
@@ -331,6 +354,7 @@ impl Outbox {
     }
 
     fn forget(&mut self, item: &Item) {
+        self.aside.forget(item);
         if let Item::Rejected { .. } = item {
             self.rejections -= 1;
         }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::jobs::live::LiveOutput;
+
 /// Where a reply goes at the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {
@@ -38,6 +40,8 @@ pub(super) enum Fate {
     Refused,
     /// The broker closed the connection while this one was on its way; `alone` if it was the only one.
     Closed { alone: bool },
+    /// The broker answered others that came later, and not this one.
+    PassedOver,
 }
 
 impl Reply {
@@ -73,6 +77,12 @@ impl Reply {
     /// on its way. It is offered again, but does not hold up others any more.
     pub fn closed(mut self, alone: bool) {
         self.fate = Fate::Closed { alone };
+    }
+
+    /// The broker answered what came after this one, and this one not in time: it is offered again later, so
+    /// that it does not end one connection after the other.
+    pub fn passed_over(mut self) {
+        self.fate = Fate::PassedOver;
     }
 }
 
@@ -110,6 +120,11 @@ impl Replies {
         }
     }
 
+    /// True if none is there yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The next reply, if it is there.
     #[cfg(test)]
     pub(super) fn try_next(&mut self) -> Option<Reply> {
@@ -122,11 +137,13 @@ impl Replies {
     }
 }
 
-/// The replies by who publishes them.
+/// Everything to publish, by publisher.
 #[derive(Debug)]
 pub struct Outlets {
     /// Everything, but results while option `rest` is set.
     pub broker: Replies,
     /// Results while option `rest` is set.
     pub api: Replies,
+    /// Output of running jobs, for the broker.
+    pub live: LiveOutput,
 }

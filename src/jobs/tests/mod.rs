@@ -86,7 +86,8 @@ impl Rig {
         config.state_dir = state_dir.path().join("state");
         let (config, receiver) = watch::channel(Arc::new(config));
         let mac = watch::channel(MAC.parse().unwrap()).1;
-        let (jobs, handle, outlets) = new(receiver, mac, Setting::without_reboot(boot));
+        let (jobs, handle, outlets) = new(receiver, mac);
+        let jobs = jobs.on(Setting::without_reboot(boot));
         let (shutdown, asked) = oneshot::channel::<()>();
         let task = tokio::spawn(change(jobs).run(
             async {

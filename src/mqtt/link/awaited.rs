@@ -58,6 +58,13 @@ struct Waiting {
     within: Duration,
 }
 
+impl Waiting {
+    /// When half of its time is over.
+    fn half(&self) -> Instant {
+        self.due - self.within / 2
+    }
+}
+
 /// What was sent and is not answered yet. The library bounds it: it has 100 packet ids in use at most.
 #[derive(Debug, Default)]
 pub(super) struct Awaited {
@@ -124,6 +131,47 @@ impl Awaited {
     pub(super) fn waits_for(&self, kind: u8, id: Option<u16>) -> bool {
         let mut waiting = self.waiting.iter();
         waiting.any(|waiting| waiting.answer == kind && waiting.id == id)
+    }
+
+    /// When the broker is to be asked with a PINGREQ if it is still there: half of the time of an answer has
+    /// passed, and nothing shows that the broker read on. So it shows in the end if it was silent or passed
+    /// one packet over.
+    pub(super) fn doubt_due(&self) -> Option<Instant> {
+        let asked = self.pings.back().copied().unwrap_or(0);
+        let known = self.acknowledged.max(asked);
+        let mut open = self.waiting.iter().filter(|waiting| waiting.end > known);
+        let first = open.next()?.half();
+        Some(open.fold(first, |first, waiting| first.min(waiting.half())))
+    }
+
+    /// Replies that the broker passed over: half of their time and more is over, and something that was sent
+    /// after them has an answer. They are so many of the oldest ones.
+    pub(super) fn passed_over(&self, now: Instant) -> usize {
+        let is_reply =
+            |waiting: &&Waiting| matches!(waiting.asked, Asked::Result | Asked::Delivery);
+        let replies = self.waiting.iter().filter(is_reply);
+        let passed = replies.filter(|reply| reply.end < self.acknowledged && reply.half() <= now);
+        passed.count()
+    }
+
+    /// True if everything that was sent has an answer.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.sent == self.acknowledged
+    }
+
+    /// True if a PINGREQ behind everything that was sent has no answer yet.
+    pub(super) fn is_asking(&self) -> bool {
+        self.pings.back() == Some(&self.sent)
+    }
+
+    /// True if the byte before `end` and all before it have an answer.
+    pub(super) fn has_answer_to(&self, end: u64) -> bool {
+        self.acknowledged >= end
+    }
+
+    /// Bytes sent so far.
+    pub(super) fn sent_so_far(&self) -> u64 {
+        self.sent
     }
 
     /// The answer that is due first: when, what was asked, and within which time.
@@ -232,6 +280,53 @@ mod tests {
             assert_eq!(awaited.next_due(), None);
             assert_eq!(awaited.allowance(), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn a_reply_is_passed_over_if_what_came_after_it_is_answered_and_it_is_late() {
+        let now = Instant::now();
+        let late = now + Duration::from_secs(15);
+        let mut awaited = Awaited::default();
+        for id in 1..=3 {
+            awaited.sent_bytes(10);
+            awaited.sent(&publish("pub/a", id), now);
+        }
+        assert_eq!(awaited.doubt_due(), Some(late));
+        assert_eq!(awaited.passed_over(late), 0);
+        awaited.answered(header::PUBACK, Some(2));
+        assert_eq!(awaited.doubt_due(), Some(late));
+        assert_eq!(awaited.passed_over(now), 0);
+        assert_eq!(awaited.passed_over(late), 1);
+        awaited.sent_bytes(2);
+        awaited.pinged();
+        assert_eq!(awaited.doubt_due(), None);
+        awaited.ponged();
+        assert_eq!(awaited.passed_over(late), 2);
+        // One that has its time yet is not late.
+        awaited.sent_bytes(10);
+        awaited.sent(&publish("delivery/a", 4), late);
+        awaited.sent_bytes(10);
+        awaited.sent(&publish("status/a", 5), late);
+        awaited.answered(header::PUBACK, Some(5));
+        assert_eq!(awaited.passed_over(late), 2);
+        assert_eq!(awaited.passed_over(late + Duration::from_secs(15)), 3);
+    }
+
+    #[test]
+    fn all_is_quiet_when_the_last_byte_is_answered() {
+        let mut awaited = Awaited::default();
+        assert!(awaited.is_quiet() && !awaited.is_asking());
+        awaited.sent_bytes(2);
+        awaited.pinged();
+        assert!(!awaited.is_quiet() && awaited.is_asking());
+        awaited.sent_bytes(4);
+        assert!(!awaited.is_asking());
+        awaited.ponged();
+        assert!(!awaited.is_quiet());
+        awaited.sent_bytes(2);
+        awaited.pinged();
+        awaited.ponged();
+        assert!(awaited.is_quiet() && !awaited.is_asking());
     }
 
     #[test]

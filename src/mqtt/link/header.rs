@@ -61,6 +61,20 @@ impl Header {
     }
 }
 
+/// A PUBLISH at QoS 0. The topic is at most 65,535 bytes long.
+pub(super) fn publish(topic: &str, payload: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::new();
+    let header = Header {
+        first: PUBLISH << 4,
+        remaining: 2 + topic.len() + payload.len(),
+    };
+    header.write(&mut packet);
+    packet.extend([(topic.len() >> 8) as u8, topic.len() as u8]);
+    packet.extend(topic.as_bytes());
+    packet.extend(payload);
+    packet
+}
+
 /// Reads a header byte by byte.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Reading {

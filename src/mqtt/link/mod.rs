@@ -19,8 +19,10 @@ mod awaited;
 mod head;
 mod header;
 mod incoming;
+mod life;
 mod outgoing;
 mod refused;
+mod room;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -46,6 +48,7 @@ pub(super) use refused::Refused;
 pub(super) use shared::{Counts, End, Watch};
 
 use refused::Packet;
+use room::Room;
 
 /// Bytes read from the network at once.
 const READ: usize = 4096;
@@ -58,8 +61,6 @@ const WAITING_MAX: usize = 512 * 1024;
 
 /// Bytes read past in one go before others have a turn.
 const TURN: usize = 16 * 1024;
-
-const PINGREQ: [u8; 2] = [0xc0, 0];
 
 /// Time between two log lines about dropped packets.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
@@ -90,6 +91,9 @@ pub(super) struct Link {
     /// The network takes nothing any more.
     deaf: bool,
     awaited: Awaited,
+    room: Room,
+    /// Bytes sent up to the end of what the session wanted, until that is answered.
+    said: Option<u64>,
     /// When bytes came, when the library or we sent some, and when that was a PINGREQ.
     heard: Instant,
     sent: Instant,
@@ -127,6 +131,8 @@ impl Link {
             unflushed: false,
             deaf: false,
             awaited: Awaited::default(),
+            room: Room::default(),
+            said: None,
             heard: now,
             sent: now,
             pinged: now,
@@ -142,7 +148,12 @@ impl Link {
     /// Ends the stream for `end`.
     fn fail(&mut self, end: End) -> io::Error {
         self.ended = true;
-        self.watch.state().end.get_or_insert(end);
+        let mut state = self.watch.state();
+        if let End::Unanswered(..) = end {
+            state.passed_over = self.awaited.passed_over(Instant::now());
+        }
+        state.end.get_or_insert(end);
+        drop(state);
         io::ErrorKind::ConnectionAborted.into()
     }
 
@@ -152,6 +163,7 @@ impl Link {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         self.keep_alive(cx)?;
+        self.say_what_is_wanted();
         if let Poll::Ready(Err(error)) = self.send(cx) {
             // What the broker said before it closed the connection is still to be read, and says more.
             log::debug!("broker: cannot send: {error}");
@@ -204,64 +216,16 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    /// Asks for a sign of life in time, and ends the connection when one does not come.
-    fn keep_alive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let now = Instant::now();
-        if self.watch.state().paused {
-            // It is we who do not listen.
-            self.heard = now;
-        }
-        let silent = self.keepalive.mul_f64(1.5) + self.awaited.allowance();
-        if now >= self.heard + silent {
-            return Err(self.fail(End::Silent(silent)));
-        }
-        let answer = self.awaited.next_due();
-        if let Some((due, asked, within)) = answer {
-            if now >= due {
-                return Err(self.fail(End::Unanswered(asked, within)));
-            }
-        }
-        let ping = self.ping_due().filter(|_| self.accepted);
-        if ping.is_some_and(|due| now >= due) {
-            (self.sent, self.pinged) = (now, now);
-            self.owe(&PINGREQ);
-            self.awaited.pinged();
-        }
-        let dues = [
-            self.ping_due().filter(|_| self.accepted),
-            answer.map(|(due, _, _)| due),
-        ];
-        let next = dues
-            .into_iter()
-            .flatten()
-            .fold(self.heard + silent, Instant::min);
-        if self.timer.deadline() != next {
-            self.timer.as_mut().reset(next);
-        }
-        if self.timer.as_mut().poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
-        Ok(())
-    }
-
-    /// When a PINGREQ is due. Both sides count: a broker ends a connection on which it hears nothing of us,
-    /// and when we hear nothing of it, the rest of the 1.5 keepalives is left for its answer.
-    fn ping_due(&self) -> Option<Instant> {
-        let since = match self.pinged > self.heard {
-            // Asked already.
-            true => self.sent,
-            false => self.sent.min(self.heard),
-        };
-        Some(since + self.keepalive.mul_f64(0.75))
-    }
-
     /// Sends a packet of ours, at the next border between packets of the library.
     fn owe(&mut self, packet: &[u8]) {
+        self.room
+            .sending(self.awaited.sent_so_far(), Instant::now());
         self.awaited.sent_bytes(packet.len());
         match self.outgoing.is_between_packets() {
             true => self.waiting.extend_from_slice(packet),
             false => self.owed.extend_from_slice(packet),
         }
+        self.watch.state().quiet = false;
     }
 
     /// Takes bytes of the library.
@@ -269,6 +233,7 @@ impl Link {
         let now = Instant::now();
         let from = self.waiting.len();
         self.sent = now;
+        self.room.sending(self.awaited.sent_so_far(), now);
         let mut rest = bytes.to_vec();
         let mut rest = rest.as_mut_slice();
         while !rest.is_empty() {
@@ -285,8 +250,8 @@ impl Link {
                     .extend_from_slice(&std::mem::take(&mut self.owed));
             }
         }
-        debug_assert_eq!(self.waiting.len() - from, bytes.len());
-        self.watch.state().unacknowledged = self.awaited.messages();
+        debug_assert!(self.waiting.len() - from >= bytes.len());
+        self.count();
         Ok(())
     }
 
@@ -310,15 +275,17 @@ impl Link {
             self.accepted = true;
         }
         self.awaited.answered(arrived.kind, arrived.id);
-        let mut state = self.watch.state();
-        state.unacknowledged = self.awaited.messages();
+        self.count();
         if arrived.dropped.is_none() {
-            state.last = Some(Packet::of(&arrived));
+            self.watch.state().last = Some(Packet::of(&arrived));
         }
-        drop(state);
         match arrived.dropped.clone() {
             None => return,
-            Some(Dropped::Ours) => return self.awaited.ponged(),
+            Some(Dropped::Ours) => {
+                self.awaited.ponged();
+                self.count();
+                return self.watch.tell_answered();
+            }
             Some(Dropped::Foreign(topic)) => self.watch.foreign(topic),
             Some(Dropped::TooLong) => {
                 self.watch.skipped();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::awaited::Asked;
+use super::header;
 use super::refused::Packet;
 
 /// Topics in one session that are unsubscribed from; messages of further ones are dropped all the same.
@@ -51,6 +52,20 @@ pub(super) struct State {
     /// The packet that the library got last.
     pub(super) last: Option<Packet>,
     pub(super) unacknowledged: usize,
+    /// Replies that the broker passed over, when the stream ended: so many of the oldest.
+    pub(super) passed_over: usize,
+    /// The broker has answered everything that was sent.
+    pub(super) quiet: bool,
+    /// A PINGREQ behind everything that was sent has no answer yet.
+    pub(super) asking: bool,
+    /// Bytes that a message may have which must not hold up others.
+    pub(super) room: usize,
+    /// Packets that the session wants to be sent.
+    pub(super) wanted: Vec<u8>,
+    /// The session wants to know when everything is answered.
+    pub(super) ask: bool,
+    /// A message of the session is not answered yet.
+    pub(super) said: bool,
 }
 
 /// The stream, as the session sees it. Clones are the same one.
@@ -58,6 +73,7 @@ pub(super) struct State {
 pub(in crate::mqtt) struct Watch {
     state: Arc<Mutex<State>>,
     news: Arc<Notify>,
+    quiet: Arc<Notify>,
 }
 
 impl Watch {
@@ -88,6 +104,58 @@ impl Watch {
     /// Messages of ours that the broker has not acknowledged.
     pub(in crate::mqtt) fn unacknowledged(&self) -> usize {
         self.state().unacknowledged
+    }
+
+    /// Replies that the broker passed over, when the stream ended: it answered what was sent after them and not
+    /// them. They are so many of the oldest that are not acknowledged.
+    pub(in crate::mqtt) fn passed_over(&self) -> usize {
+        self.state().passed_over
+    }
+
+    /// True if the broker has answered everything that was sent: nothing waits for anything.
+    pub(in crate::mqtt) fn is_quiet(&self) -> bool {
+        self.state().quiet
+    }
+
+    /// True if the broker was asked whether it has everything, and did not answer yet.
+    pub(in crate::mqtt) fn is_asking(&self) -> bool {
+        let state = self.state();
+        state.ask || state.asking
+    }
+
+    /// Asks the broker whether it has everything. The stream does so when it is polled next.
+    pub(in crate::mqtt) fn ask(&self) {
+        self.state().ask = true;
+    }
+
+    /// Bytes that a message may have which must not hold up others.
+    pub(in crate::mqtt) fn room(&self) -> usize {
+        self.state().room
+    }
+
+    /// Sends a message at QoS 0, and asks the broker whether it has it. The stream does so when it is polled
+    /// next.
+    pub(in crate::mqtt) fn say(&self, topic: &str, payload: &[u8]) {
+        let mut packet = header::publish(topic, payload);
+        let mut state = self.state();
+        state.wanted.append(&mut packet);
+        state.quiet = false;
+        (state.ask, state.said) = (true, true);
+    }
+
+    /// True if a message of [`Watch::say`] is on its way.
+    pub(in crate::mqtt) fn is_saying(&self) -> bool {
+        self.state().said
+    }
+
+    /// Returns when the broker has answered, after [`Watch::ask`]. Cancel safe.
+    pub(in crate::mqtt) async fn answered(&self) {
+        self.quiet.notified().await;
+    }
+
+    /// The broker answered a PINGREQ.
+    pub(super) fn tell_answered(&self) {
+        self.quiet.notify_one();
     }
 
     /// Messages dropped so far.

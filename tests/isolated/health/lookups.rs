@@ -16,7 +16,7 @@ use super::{ask, within, SCALE};
 const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// Passes connections to the broker in the world on to one in this process.
-async fn relay(listener: TcpListener, broker: std::net::SocketAddr) {
+pub(super) async fn relay(listener: TcpListener, broker: std::net::SocketAddr) {
     loop {
         let (mut device, _) = listener.accept().await.unwrap();
         tokio::spawn(async move {
@@ -28,7 +28,7 @@ async fn relay(listener: TcpListener, broker: std::net::SocketAddr) {
     }
 }
 
-async fn connected(client: &ubus::Client, wanted: bool) {
+pub(super) async fn connected(client: &ubus::Client, wanted: bool) {
     let mut looks = tokio::time::interval(Duration::from_millis(50));
     loop {
         looks.tick().await;

@@ -1,5 +1,6 @@
 //! Health in a real network: namespaces, the C library's resolver, dnsmasq, and the agent as a process.
 
+mod link_local;
 mod lookups;
 mod site;
 

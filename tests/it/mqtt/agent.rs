@@ -35,7 +35,7 @@ pub(crate) struct Agent {
     pub(crate) jobs: jobs::Handle,
     stop_link: oneshot::Sender<()>,
     stop_jobs: oneshot::Sender<()>,
-    link: JoinHandle<jobs::Replies>,
+    link: JoinHandle<mqtt::Supply>,
     worker: JoinHandle<()>,
     _state: TempDir,
     _config: watch::Sender<Arc<Config>>,
@@ -51,11 +51,8 @@ impl Agent {
         config.state_dir = dir.path().join("state");
         let config = Arc::new(config);
         let (config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) = jobs::new(
-            config_receiver,
-            watch::channel(MAC.parse().unwrap()).1,
-            jobs::Setting::without_reboot("boot"),
-        );
+        let (part, jobs, outlets) =
+            jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(mqtt::Facts::default());
@@ -64,7 +61,7 @@ impl Agent {
             config,
             MAC.parse().unwrap(),
             jobs.clone(),
-            outlets.broker,
+            mqtt::Supply::new(outlets.broker, outlets.live),
             facts_sender,
             asked(stopped),
         ));

@@ -2,24 +2,27 @@
 
 mod agent;
 mod exchange;
+mod live;
 mod login;
-mod operator;
+pub(crate) mod operator;
+mod outages;
 mod poison;
 mod presence;
-mod server;
+mod retained;
+pub(crate) mod server;
 mod strange;
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-const MAC: &str = "aa:bb:cc:00:11:22";
-const BASE: &str = "fleet/secret/aa:bb:cc:00:11:22";
+pub(crate) const MAC: &str = "aa:bb:cc:00:11:22";
+pub(crate) const BASE: &str = "fleet/secret/aa:bb:cc:00:11:22";
 
 /// Longer than any step takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(90);
 
-async fn within<T>(what: &str, step: impl std::future::Future<Output = T>) -> T {
+pub(crate) async fn within<T>(what: &str, step: impl std::future::Future<Output = T>) -> T {
     match timeout(DEADLINE, step).await {
         Ok(done) => done,
         Err(_) => panic!("not in time: {what}"),

@@ -19,7 +19,12 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) async fn new(port: u16) -> Self {
-        let mut options = MqttOptions::new("operator", ("127.0.0.1", port));
+        Operator::named("operator", port).await
+    }
+
+    /// An operator with a session of its own.
+    pub(crate) async fn named(id: &str, port: u16) -> Self {
+        let mut options = MqttOptions::new(id, ("127.0.0.1", port));
         options
             .set_clean_session(false)
             .set_max_packet_size(32 << 20, 32 << 20);
@@ -75,6 +80,11 @@ impl Operator {
     pub(crate) async fn job(&self, id: &str, msg: &str) {
         self.send(json!({"id": id, "meta": {"msg": msg}}).to_string())
             .await;
+    }
+
+    /// The next message of any kind. Safe to drop and call again.
+    pub(crate) async fn any(&mut self) -> Value {
+        self.messages.recv().await.unwrap().1
     }
 
     /// The next message of this `event_type`.

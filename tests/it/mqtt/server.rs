@@ -64,7 +64,7 @@ impl Server {
         drop(free);
         let settings = format!(
             "user root\nlistener {port} 127.0.0.1\n{access}\npersistence true\n\
-             persistence_location {}/\nmax_queued_messages 100000\nlog_dest stderr\nlog_type all\n",
+             persistence_location {}/\nmax_queued_messages 0\nlog_dest stderr\nlog_type all\n",
             dir.path().display()
         );
         fs::write(dir.path().join("conf"), settings).unwrap();
@@ -111,6 +111,17 @@ impl Server {
         }
     }
 
+    /// Kills the broker. It knows what it had saved.
+    pub(crate) async fn kill(&mut self) {
+        match self {
+            Server::Lab { broker, .. } => broker.stop().await.unwrap(),
+            Server::Mosquitto { child, .. } => {
+                signal(child.as_ref(), Signal::KILL);
+                child.take().unwrap().wait().await.unwrap();
+            }
+        }
+    }
+
     /// Ends the broker with all it knows.
     pub(crate) async fn forget_everything(&mut self) {
         match self {
@@ -118,10 +129,10 @@ impl Server {
                 broker.stop().await.unwrap();
                 gone.push(std::mem::take(broker));
             }
-            Server::Mosquitto { child, dir, .. } => {
-                signal(child.as_ref(), Signal::KILL);
-                child.take().unwrap().wait().await.unwrap();
-                let _ = fs::remove_file(dir.path().join("mosquitto.db"));
+            Server::Mosquitto { dir, .. } => {
+                let file = dir.path().join("mosquitto.db");
+                self.kill().await;
+                let _ = fs::remove_file(file);
             }
         }
     }

@@ -69,18 +69,14 @@ impl TlsBroker {
 pub(crate) struct Link {
     facts: watch::Receiver<mqtt::Facts>,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<jobs::Replies>,
+    task: JoinHandle<mqtt::Supply>,
 }
 
 impl Link {
     pub(crate) fn start(config: Config) -> Self {
         let config = Arc::new(config);
         let (_, configs) = watch::channel(Arc::clone(&config));
-        let (_, handle, outlets) = jobs::new(
-            configs,
-            watch::channel(MAC.parse().unwrap()).1,
-            jobs::Setting::without_reboot("boot"),
-        );
+        let (_, handle, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
         let (sender, facts) = watch::channel(mqtt::Facts::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {
@@ -91,7 +87,7 @@ impl Link {
             config,
             MAC.parse().unwrap(),
             handle,
-            outlets.broker,
+            mqtt::Supply::new(outlets.broker, outlets.live),
             sender,
             shutdown,
         );

@@ -30,6 +30,7 @@ return baseclass.extend({
 			[ 'tls_cert', 'path', _('Client certificate'), '', '', _('Needs its private key (PEM).') ],
 			[ 'tls_key', 'secret', _('Private key'), '', 'path', _('File with the key of the client certificate (PEM).') ],
 			[ 'qos', 'choice', _('QoS'), '0', [ '0', '1', '2' ], _('Of status and ping; jobs and results have 1.') ],
+			[ 'status_retain', 'flag', _('Status is retained'), '0', '', _('One subscription shows the whole fleet.') ],
 			[ 'keepalive', 'text', _('Keepalive, s'), '30', range(5, 3600) ],
 			[ 'no_ping', 'flag', _('No presence message'), '0' ],
 			[ 'ping_interval', 'text', _('Presence message every, s'), '180', range(30, 86400) ],

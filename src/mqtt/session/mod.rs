@@ -1,5 +1,8 @@
 //! One connection to the broker, from CONNECT to its end.
 
+mod live;
+mod presence;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,15 +15,15 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{sleep_until, timeout, Instant};
 
-use super::client::{client, status_qos};
+use super::client::client;
 use super::error::{ended, is_closed, of_the_library, refused};
 use super::flight::InFlight;
 use super::link::{Counts, Link, Refused, Watch};
-use super::status;
+use super::retained::Removals;
+use super::supply::Supply;
 use super::topic::Topics;
 use super::undecided::Undecided;
 use super::{address, Facts};
-use crate::clock;
 use crate::config::Config;
 use crate::jobs::{self, Channel, Decision, Reply, Source};
 
@@ -65,7 +68,7 @@ pub(super) struct Around<'a> {
     pub(super) config: &'a Config,
     pub(super) topics: &'a Topics,
     pub(super) jobs: &'a jobs::Handle,
-    pub(super) replies: &'a mut jobs::Replies,
+    pub(super) supply: &'a mut Supply,
     pub(super) facts: &'a watch::Sender<Facts>,
     pub(super) refused: &'a Refused,
 }
@@ -83,6 +86,9 @@ pub(super) struct Session<'a> {
     ready: bool,
     undecided: Undecided,
     in_flight: InFlight,
+    removals: Removals,
+    /// From when on the broker may be asked whether it has everything.
+    ask_from: Instant,
     /// Messages dropped that the facts know of.
     counted: Counts,
     /// When they learn of the others.
@@ -102,6 +108,8 @@ impl<'a> Session<'a> {
             ready: false,
             undecided: Undecided::default(),
             in_flight: InFlight::default(),
+            removals: Removals::default(),
+            ask_from: Instant::now(),
             counted: Counts::default(),
             count_at: None,
         }
@@ -122,11 +130,13 @@ impl<'a> Session<'a> {
             self.link.pause(self.undecided.is_full());
             let ready = self.ready;
             let count_at = self.count_at;
+            let (live, live_from) = self.may_go_live();
             let step = tokio::select! {
                 () = &mut shutdown => {
                     if self.connected.is_some() {
                         self.end(polling).await;
                     }
+                    self.around.supply.trust.ended();
                     self.in_flight.give_back();
                     return Ended::Shutdown;
                 }
@@ -144,7 +154,7 @@ impl<'a> Session<'a> {
                 (ack, decision) = self.undecided.next() => {
                     self.acknowledge(ack, &decision)
                 }
-                reply = self.around.replies.next(),
+                reply = self.around.supply.replies.next(),
                     if ready && !replies_end && !self.in_flight.is_full() =>
                 {
                     match reply {
@@ -156,8 +166,14 @@ impl<'a> Session<'a> {
                     }
                 }
                 _ = ping.tick(), if ready && !config.no_ping => {
-                    self.say(status::ping(clock::epoch_seconds()))
+                    self.ping()
                 }
+                () = self.around.supply.live.due(live_from), if live => {
+                    self.go_live();
+                    Ok(())
+                }
+                // Something live may go now.
+                () = link.answered() => Ok(()),
                 () = link.has_news() => {
                     self.news();
                     Ok(())
@@ -190,13 +206,16 @@ impl<'a> Session<'a> {
 
     fn lost(mut self, error: String, closed: bool) -> Ended {
         // Acknowledged with the last bytes.
-        self.in_flight.settle();
+        self.settle();
         self.count();
+        self.blame_live();
         let unacknowledged = self.link.unacknowledged();
-        let idle = self.in_flight.is_empty() && unacknowledged == 0;
+        // A live message is the likelier reason.
+        let live = self.link.is_saying();
+        let idle = self.in_flight.is_empty() && unacknowledged == 0 && !live;
         match closed {
-            true => self.in_flight.closed(unacknowledged == 1),
-            false => self.in_flight.give_back(),
+            true => self.in_flight.closed(unacknowledged == 1 && !live),
+            false => self.in_flight.timed_out(self.link.passed_over()),
         }
         Ended::Lost(Lost {
             error,
@@ -213,6 +232,16 @@ impl<'a> Session<'a> {
         match packet {
             Packet::ConnAck(_) => {
                 self.connected = Some(Instant::now());
+                if self.around.config.status_retain {
+                    // The last will is the broker's from now on.
+                    let Around {
+                        supply,
+                        config,
+                        topics,
+                        ..
+                    } = &mut self.around;
+                    supply.retained.keeps(&address(config), &topics.status);
+                }
                 // Whatever the broker says it remembers: only its SUBACK shows that jobs reach us.
                 self.client
                     .try_subscribe(self.around.topics.jobs.as_str(), QoS::AtLeastOnce)
@@ -225,7 +254,7 @@ impl<'a> Session<'a> {
                 self.came_about()?;
             }
             Packet::Publish(publish) => self.job(publish)?,
-            Packet::PubAck(_) => self.in_flight.settle(),
+            Packet::PubAck(_) => self.settle(),
             _ => {}
         }
         Ok(())
@@ -238,12 +267,9 @@ impl<'a> Session<'a> {
         }
         log::info!("broker {}: connected", address(self.around.config));
         // The one that was next when the last connection ended need not be it any more.
-        self.around.replies.give_back();
-        self.say(status::connect(
-            &self.around.topics.client_id,
-            clock::epoch_seconds(),
-            true,
-        ))?;
+        self.around.supply.replies.give_back();
+        self.remove_stale_presence()?;
+        self.say_presence(true)?;
         self.around.facts.send_modify(Facts::came_about);
         Ok(())
     }
@@ -283,11 +309,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn say(&self, payload: Vec<u8>) -> Result<(), String> {
-        let options = PublishOptions::new(status_qos(self.around.config));
-        self.client
-            .try_publish(self.around.topics.status.as_str(), payload, options)
-            .map_err(refused)
+    /// Marks what the broker has acknowledged.
+    fn settle(&mut self) {
+        self.in_flight.settle();
+        let broker = address(self.around.config);
+        for topic in self.removals.acknowledged() {
+            self.around.supply.retained.forget(&broker, &topic);
+        }
     }
 
     /// Messages of other topics come from a subscription made with other settings: ends it.
@@ -320,9 +348,7 @@ impl<'a> Session<'a> {
     async fn end(&mut self, mut polling: Pin<Box<impl Future<Output = Polled>>>) {
         self.link.drain();
         self.link.pause(false);
-        let client_id = &self.around.topics.client_id;
-        let good_bye = status::connect(client_id, clock::epoch_seconds(), false);
-        let said = self.say(good_bye).and_then(|()| {
+        let said = self.say_presence(false).and_then(|()| {
             self.client
                 .try_disconnect_with_timeout(DRAIN_WITHIN)
                 .map_err(refused)
@@ -348,7 +374,7 @@ impl<'a> Session<'a> {
             Ok(Err(error)) => log::warn!("broker: no orderly end: {error}"),
             Err(_) => log::warn!("broker: no orderly end within {END_WITHIN:?}"),
         }
-        self.in_flight.settle();
+        self.settle();
         self.count();
     }
 }

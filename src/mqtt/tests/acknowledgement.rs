@@ -1,0 +1,140 @@
+//! Jobs are acknowledged when they are decided on, and not before; what waits for that is bounded.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::super::session::{Around, Ended, Session};
+use super::super::topic::Topics;
+use super::super::{Facts, Link, Refused, Supply};
+use super::MAC;
+use crate::config::Config;
+use crate::jobs;
+
+const JOBS: u16 = 100;
+
+/// Bytes on the way that are the line's, not the device's.
+const BUFFER: usize = 4096;
+
+fn job(n: u16, len: usize) -> Vec<u8> {
+    let topic = b"sub/fleet/secret/aa:bb:cc:00:11:22";
+    let filler = "x".repeat(len);
+    let payload = format!(r#"{{"id":"{n}","meta":{{"type":"ping","msg":"{filler}"}}}}"#);
+    let mut rest = 2 + topic.len() + 2 + payload.len();
+    let mut packet = vec![0x32];
+    loop {
+        let byte = (rest & 0x7f) as u8;
+        rest >>= 7;
+        packet.push(if rest > 0 { byte | 0x80 } else { byte });
+        if rest == 0 {
+            break;
+        }
+    }
+    packet.extend([0, topic.len() as u8]);
+    packet.extend(topic);
+    packet.extend(n.to_be_bytes());
+    packet.extend(payload.as_bytes());
+    packet
+}
+
+/// Lets the device in, and writes jobs of this length until it takes no more for a minute; how many went
+/// through, and the broker's end of the connection.
+async fn flood(mut broker: DuplexStream, len: usize) -> (u16, DuplexStream) {
+    let mut some = [0; 1024];
+    for answer in [&[0x20, 2, 0, 0][..], &[0x90, 3, 0, 1, 1]] {
+        assert!(broker.read(&mut some).await.unwrap() > 0);
+        broker.write_all(answer).await.unwrap();
+    }
+    for n in 1..=JOBS {
+        let job = job(n, len);
+        let sent = timeout(Duration::from_secs(60), async {
+            broker.write_all(&job).await.unwrap();
+        });
+        if sent.await.is_err() {
+            return (n - 1, broker);
+        }
+    }
+    (JOBS, broker)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
+    for (len, most) in [(10, 16), (60_000, 5), (300_000, 1)] {
+        let flash = tempfile::tempdir().unwrap();
+        let config = Arc::new(Config {
+            no_ping: true,
+            state_dir: flash.path().join("state"),
+            ..Config::default()
+        });
+        let (_config, configs) = watch::channel(Arc::clone(&config));
+        let (part, handle, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
+        let topics = Topics::new("fleet", "secret", &MAC.parse().unwrap()).unwrap();
+        let (network, broker) = duplex(BUFFER);
+        let refused = &Refused::default();
+        let link = Link::new(
+            Box::new(network),
+            &topics.jobs,
+            config.keepalive,
+            refused.clone(),
+        );
+        let around = Around {
+            config: &config,
+            topics: &topics,
+            jobs: &handle,
+            supply: &mut Supply::new(outlets.broker, outlets.live),
+            facts: &watch::channel(Facts::default()).0,
+            refused,
+        };
+        let session = Session::new(around, link);
+        let looked = async {
+            let (sent, mut broker) = flood(broker, len).await;
+            // What fits into the line and what is read at once is beyond the window.
+            let beyond = (BUFFER + 4096) / (len + 80) + 1;
+            println!("{sent} jobs of {len} bytes without a decision");
+            assert!(
+                usize::from(sent) <= most + beyond,
+                "{sent} jobs of {len} bytes"
+            );
+            // The device said that it is there, and acknowledged nothing.
+            let mut heard = Vec::new();
+            let silence = timeout(Duration::from_secs(1), broker.read_to_end(&mut heard));
+            silence.await.unwrap_err();
+            assert!(heard.starts_with(&[0x30]) && !heard.windows(2).any(|two| two == [0x40, 2]));
+            // Decided on, they are acknowledged in their order.
+            let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
+            let mut known = Vec::new();
+            while known.len() < usize::from(sent) {
+                let first = broker.read_u8().await.unwrap();
+                let (mut rest, mut shift) = (0, 0);
+                loop {
+                    let byte = broker.read_u8().await.unwrap();
+                    rest |= usize::from(byte & 0x7f) << shift;
+                    shift += 7;
+                    if byte & 0x80 == 0 {
+                        break;
+                    }
+                }
+                let mut body = vec![0; rest];
+                broker.read_exact(&mut body).await.unwrap();
+                if first == 0x40 {
+                    known.push(u16::from_be_bytes([body[0], body[1]]));
+                }
+            }
+            assert_eq!(known, (1..=sent).collect::<Vec<_>>());
+            working.abort();
+            broker
+        };
+        let mut ends = pin!(sleep(Duration::from_secs(3600)));
+        tokio::select! {
+            ended = session.run(ends.as_mut()) => match ended {
+                Ended::Shutdown => panic!("it took an hour"),
+                Ended::Lost(lost) => panic!("{}", lost.error),
+            },
+            broker = looked => drop(broker),
+        }
+    }
+}
