@@ -1,21 +1,19 @@
 //! Jobs: message → effect → result.
 //!
-//! A payload becomes a [`message::Job`], the [`ledger`] says whether its id is new, [`exec`] runs it
+//! A payload becomes a [`message::Job`], the [`ledger`] says whether its id is new, [`run`] runs it
 //! in a worker beside the loop, and the outcome goes back as a [`reply`] that is offered until
 //! somebody has taken it. The part knows nothing of MQTT nor of the bus: whoever brings jobs holds a
 //! [`Handle`], whoever publishes replies holds [`Replies`] of the [`Outlets`].
 
 mod dispatch;
-mod exec;
 pub mod ledger;
 pub mod message;
 pub mod operation;
 mod outbox;
 pub mod outcome;
-mod output;
 mod recent;
 pub mod reply;
-mod tree;
+mod run;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,6 +32,7 @@ pub use dispatch::Jobs;
 pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};
 pub use recent::{Detail, Source, State, Summary};
+pub use run::supervisor::run as supervisor;
 
 /// Requests that wait for the part at most.
 const COMMANDS: usize = 256;

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 
 use super::{Jobs, Live};
 use crate::clock;
-use crate::jobs::exec::Stop;
 use crate::jobs::ledger::{Full, Known};
 use crate::jobs::message::{self, Job, Kind, Rejected};
 use crate::jobs::outcome::{End, Outcome};
 use crate::jobs::recent::{beginning, Entry, Source, State};
+use crate::jobs::run::Stop;
 use crate::jobs::{Decision, Request, Run, RunError};
 
 impl Jobs {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::jobs::exec::Stop;
 use crate::jobs::message::Job;
 use crate::jobs::outcome::Outcome;
 use crate::jobs::recent::{Source, State};
+use crate::jobs::run::Stop;
 
 type Watched = watch::Sender<Option<Arc<Outcome>>>;
 

@@ -15,11 +15,11 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{sleep_until, Instant};
 
-use super::exec::{self, Limits, Stop};
 use super::ledger::Ledger;
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::outcome::{End, Outcome};
 use super::recent::{beginning, Entry, Recent, Source, State};
+use super::run::{self, Limits, Output, Stop, Work};
 use super::{Change, Command, Decision, Detail, Facts, RunError};
 use crate::clock;
 use crate::config::Config;
@@ -205,11 +205,15 @@ impl Jobs {
         let (stop, stopped) = oneshot::channel();
         live.stop = Some(stop);
         live.running = true;
-        let msg = std::mem::take(&mut live.job.msg);
-        let type_name = live.job.type_name.clone();
-        self.workers.start(Arc::clone(&id), async move {
-            exec::run(&msg, &type_name, limits, stopped).await
-        });
+        let work = Work {
+            id: Arc::clone(&id),
+            msg: std::mem::take(&mut live.job.msg),
+            type_name: live.job.type_name.clone(),
+            limits,
+            output: Output::new(),
+            tap: None,
+        };
+        self.workers.start(Arc::clone(&id), run::run(work, stopped));
         self.recent.started(&id, clock::epoch_seconds());
         self.count(|facts| facts.running += 1);
         self.tell(&id, State::Running);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tokio::task::{self, JoinSet};
 
-use crate::jobs::exec::Leftover;
 use crate::jobs::outcome::Outcome;
+use crate::jobs::run::Leftover;
 
 /// Jobs whose background processes still hold their pipes; beyond it the pipes are closed.
 const LEFTOVERS_MAX: usize = 64;

@@ -90,13 +90,15 @@ async fn jobs_are_told_when_the_agent_ends_and_reported_interrupted() {
     let mut rig = Rig::with(config, Duration::from_secs(8));
     let dir = TempDir::new().unwrap();
     let (one, two) = (fifo(&dir, "one"), fifo(&dir, "two"));
+    let gate = fifo(&dir, "gate");
     let polite = format!(
         "trap 'echo told; exit 7' TERM; echo x > {}; sleep 300 & wait",
         one.display()
     );
     let deaf = format!(
-        "trap '' TERM; echo x > {}; sleep 300; sleep 300",
-        two.display()
+        "trap '' TERM; echo $$; echo x > {}; read x < {}",
+        two.display(),
+        gate.display()
     );
     rig.job("polite", &polite).await;
     rig.job("deaf", &deaf).await;
@@ -122,9 +124,14 @@ async fn jobs_are_told_when_the_agent_ends_and_reported_interrupted() {
     }
     assert_eq!(results["polite"]["msg"], "told\n");
     assert_eq!(results["polite"]["exit_code"], 7);
-    assert_eq!(results["deaf"]["signal"], 9);
+    assert!(results["deaf"].get("signal").is_none());
+    let reason = "the agent stopped; the command goes on";
+    assert_eq!(results["deaf"]["reason"], reason);
+    let deaf = pids(results["deaf"]["msg"].as_str().unwrap());
+    assert!(lives(deaf[0]), "{deaf:?}");
     assert_eq!(results["waiting"]["msg"], "");
     timeout(DEADLINE, rig.task).await.unwrap().unwrap();
+    std::fs::write(&gate, "end\n").unwrap();
 }
 
 #[tokio::test]
