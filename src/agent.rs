@@ -9,13 +9,15 @@ mod version;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::Mode;
+
 use crate::cli::AgentArgs;
 use crate::config::{self, Problem};
 use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
 use crate::reload::Facts;
 use crate::shutdown::Signals;
-use crate::{logging, reload, starts, ubus};
+use crate::{kernel, logging, reload, starts, ubus};
 
 use parts::{Device, Parts};
 use past::Past;
@@ -49,6 +51,10 @@ impl AgentError {
 
 /// Runs until SIGTERM or SIGINT, and ends within [`END_WITHIN`].
 pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    if let Err(error) = kernel::keep_descriptors() {
+        log::warn!("/proc/self/fd: {error}; jobs inherit whatever the agent was started with");
+    }
     let mut inputs = args.inputs();
     // Settings may be what ended the agents before.
     let crashes = Crashes::read(starts::directory(&inputs.root));

@@ -1,13 +1,13 @@
 //! Time, as the agent sees it: the system clock for time stamps, the clock since the boot for what
 //! must not jump, and the lab's pace.
 
-mod kernel;
-
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{clock_gettime, ClockId};
 use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
+
+use crate::kernel;
 
 /// A clock that stands before this was never set: 2025, seconds since the epoch.
 const PLAUSIBLE: u64 = 1_735_689_600;

@@ -58,6 +58,7 @@ pub mod file;
 pub mod health;
 pub mod http;
 pub mod jobs;
+mod kernel;
 pub mod lock;
 pub mod logging;
 pub mod lookup;

@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 
 use socketman::cli::{self, AskError, Command};
-use socketman::{agent, crash, logging, terminal};
+use socketman::{agent, crash, jobs, logging, terminal};
 
 fn main() -> ExitCode {
+    if let Some(exit) = jobs::supervisor(std::env::args_os()) {
+        return exit;
+    }
     let command = match cli::parse(std::env::args_os()) {
         Ok(command) => command,
         Err(exit) => return exit.print(),

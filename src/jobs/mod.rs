@@ -1,12 +1,11 @@
 //! Jobs: message → effect → result.
 //!
 //! A payload becomes a [`message::Job`], [`signature`] says whether it may run, the [`table`] whether its id
-//! is new, which the [`ledger`] keeps on flash, [`exec`] runs it in a worker beside the loop, and the outcome goes back as a [`reply`]
+//! is new, which the [`ledger`] keeps on flash, [`run`] runs it in a worker beside the loop, and the outcome goes back as a [`reply`]
 //! that is offered until somebody has taken it. The part knows nothing of MQTT nor of the bus: whoever brings jobs holds a
 //! [`Handle`], whoever publishes replies holds [`Replies`] of the [`Outlets`].
 
 mod dispatch;
-mod exec;
 mod gate;
 pub mod ledger;
 mod live;
@@ -14,13 +13,12 @@ pub mod message;
 pub mod operation;
 mod outbox;
 pub mod outcome;
-mod output;
 mod recent;
 pub mod reply;
+mod run;
 pub mod signature;
 mod source;
 pub mod table;
-mod tree;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -41,6 +39,7 @@ pub use live::{Live, LiveOutput, Piece, StreamName, MESSAGE_MAX as LIVE_MESSAGE_
 pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};
 pub use recent::{Detail, State, Summary};
+pub use run::supervisor::run as supervisor;
 pub use source::Source;
 
 /// Requests that wait for the part at most.

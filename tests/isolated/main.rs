@@ -6,5 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy knows #[test] functions only
 
 mod health;
+mod jobs_run;
 mod package;
 mod service;

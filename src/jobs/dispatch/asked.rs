@@ -1,7 +1,7 @@
 //! The commands of those who hold a handle.
 
 use super::Jobs;
-use crate::jobs::{Command, Decision, Detail, RunError, Source};
+use crate::jobs::{Command, Decision, Detail, RunError, Source, State};
 
 impl Jobs {
     pub(super) fn obey(&mut self, command: Command) {
@@ -29,6 +29,13 @@ impl Jobs {
     fn detail(&self, id: &str) -> Option<Detail> {
         let of = |source| self.table.number(source, id);
         let number = of(Source::Ubus).or_else(|| of(Source::Mqtt))?;
-        self.table.detail(number)
+        let mut detail = self.table.detail(number)?;
+        let live = self.live.get(&number);
+        if let Some(output) = live.and_then(|live| live.output.as_ref()) {
+            if detail.summary.state == State::Running {
+                (detail.output, detail.stderr, detail.truncated) = output.snapshot();
+            }
+        }
+        Some(detail)
     }
 }

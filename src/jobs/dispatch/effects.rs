@@ -1,18 +1,24 @@
 //! What follows from steps that are certain.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::live::Live;
 use super::workers::Ended;
 use super::Jobs;
 use crate::config::Config;
-use crate::jobs::exec::{self, Limits, Stop};
 use crate::jobs::message::{Job, Kind};
 use crate::jobs::outcome::{End, Outcome};
 use crate::jobs::recent::State;
+use crate::jobs::run::{self, detached, Limits, Output, Stop, Tap, Work};
 use crate::jobs::table::{Effect, Number};
 use crate::jobs::Source;
+
+/// Pieces of live output of one job that wait to be read.
+const PIECES: usize = 8;
 
 /// Longest wait for a reboot that was asked for.
 const REBOOT_WITHIN: Duration = Duration::from_secs(180);
@@ -23,7 +29,7 @@ impl Jobs {
             Effect::Accepted(number) => self.accepted(number),
             Effect::Refused(number) => self.refused(number),
             Effect::Run(number) => self.run_one(number),
-            Effect::Adopt(_) => {}
+            Effect::Adopt(number) => self.adopt(number),
             Effect::Ended(number) => self.ended(number),
         }
     }
@@ -72,21 +78,71 @@ impl Jobs {
     }
 
     fn run_shell(&mut self, number: Number, job: &Job) {
-        let limits = limits(job, &self.config.borrow());
-        let msg = self.table.take_command(number).unwrap_or_default();
-        let type_name = job.type_name.clone();
-        let stopped = self.stoppable(number);
-        self.workers.start(number, async move {
-            let (outcome, leftover) = exec::run(&msg, &type_name, limits, stopped).await;
-            (Some(outcome), leftover)
+        let id: Arc<str> = job.id.as_str().into();
+        let tap = job.live.then(|| {
+            let (tap, pieces) = Tap::new(PIECES);
+            self.outbox.live().follow(&id, pieces);
+            tap
         });
+        let output = Output::new();
+        let work = Work {
+            id,
+            msg: self.table.take_command(number).unwrap_or_default(),
+            type_name: job.type_name.clone(),
+            limits: limits(job, &self.config.borrow()),
+            output: output.clone(),
+            tap,
+        };
+        let stopped = self.stoppable(number, Some(output));
+        match self.detached_in(number).filter(|_| job.detach) {
+            None => self.workers.start(number, async move {
+                let (outcome, leftover) = run::run(work, stopped).await;
+                (Some(outcome), leftover)
+            }),
+            Some((dir, name)) => self.workers.start(number, async move {
+                let outcome = detached::start(&dir, &name, work, stopped).await;
+                (outcome, None)
+            }),
+        }
         self.tell(number, State::Running);
+    }
+
+    /// Waits for a detached job that an earlier agent has started.
+    fn adopt(&mut self, number: Number) {
+        let Some((dir, name)) = self.detached_in(number) else {
+            return;
+        };
+        self.live.insert(number, Live::new());
+        let output = detached::output(&dir, &name);
+        let stopped = self.stoppable(number, Some(output));
+        let job = self.table.job(number);
+        let type_name = job.map(|job| job.type_name.clone()).unwrap_or_default();
+        self.workers.start(number, async move {
+            let outcome = detached::adopt(&dir, &name, &type_name, stopped).await;
+            (outcome, None)
+        });
+    }
+
+    /// The directory and the name of a detached job, which are those of its record; `None` if it has none.
+    fn detached_in(&self, number: Number) -> Option<(PathBuf, String)> {
+        let dir = self.ledger.as_ref()?.path().clone();
+        let key = self.table.recorded_key(number)?;
+        Some((dir, key.to_string()))
+    }
+
+    /// Removes what a detached job has left in files, now that its outcome is recorded.
+    fn forget_detached(&self, number: Number) {
+        if let Some((dir, name)) = self.detached_in(number) {
+            if let Err(error) = detached::forget(&dir, &name) {
+                log::warn!("{}: a detached job's files: {error}", dir.display());
+            }
+        }
     }
 
     /// Asks for a reboot. The agent of the next boot reports it.
     fn run_reboot(&mut self, number: Number) {
         let reboot = (self.setting.reboot)();
-        let stopped = self.stoppable(number);
+        let stopped = self.stoppable(number, None);
         let failed = |reason: String| Outcome {
             success: false,
             ..Outcome::without_command(End::Processed, "", Some(reason))
@@ -113,10 +169,11 @@ impl Jobs {
         self.tell(number, State::Running);
     }
 
-    fn stoppable(&mut self, number: Number) -> oneshot::Receiver<Stop> {
+    fn stoppable(&mut self, number: Number, output: Option<Output>) -> oneshot::Receiver<Stop> {
         let (stop, stopped) = oneshot::channel();
         if let Some(live) = self.live.get_mut(&number) {
             live.stop = Some(stop);
+            live.output = output;
         }
         stopped
     }
@@ -165,6 +222,7 @@ impl Jobs {
             return;
         };
         let state = State::of(&outcome);
+        self.forget_detached(number);
         let live = self.live.remove(&number);
         if live.is_some() {
             // Those of an earlier agent are not counted here.

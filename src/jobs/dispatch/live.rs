@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
-use crate::jobs::exec::Stop;
 use crate::jobs::outcome::Outcome;
+use crate::jobs::run::{Output, Stop};
 use crate::jobs::{Decision, Run, RunError};
 
 /// A caller that waits until the acceptance of a job is certain.
@@ -24,6 +24,8 @@ pub(super) struct Live {
     pub(super) outcome: watch::Sender<Option<Arc<Outcome>>>,
     /// Stops it, once it runs.
     pub(super) stop: Option<oneshot::Sender<Stop>>,
+    /// Its output so far, while it runs.
+    pub(super) output: Option<Output>,
 }
 
 impl Live {
@@ -34,6 +36,7 @@ impl Live {
             accepted: false,
             outcome: watch::channel(None).0,
             stop: None,
+            output: None,
         }
     }
 }

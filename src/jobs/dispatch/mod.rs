@@ -128,6 +128,13 @@ impl Jobs {
         let (mut config_lives, mut handles_live) = (true, true);
         loop {
             self.proceed();
+            if self.closing {
+                // A reply that came back may be all that is left.
+                while let Ok(returned) = self.returns.try_recv() {
+                    self.settle(&returned);
+                }
+                self.record();
+            }
             if self.closing && self.is_settled() {
                 break;
             }

@@ -9,6 +9,7 @@ use super::Jobs;
 use crate::backoff::Backoff;
 use crate::clock::Pace;
 use crate::jobs::ledger::{is_persistent, Ledger, Wrote};
+use crate::jobs::run::detached;
 use crate::jobs::table::{Bounds, Table};
 
 /// The first wait before a disk that failed is tried again is drawn from this; later ones double.
@@ -77,8 +78,31 @@ impl Jobs {
             }
             Err(error) => log::error!("no job of the broker can be recorded, none runs: {error}"),
         }
+        self.forget_unknown_detached();
         let now = self.now();
         self.table.go_on(self.setting.boot, now);
+    }
+
+    /// Removes the files of detached jobs that are reported or whose start was never recorded.
+    fn forget_unknown_detached(&self) {
+        let Some(ledger) = &self.ledger else {
+            return;
+        };
+        let dir = ledger.path();
+        let started = self.table.started();
+        let started: Vec<String> = started
+            .filter_map(|number| self.table.recorded_key(number))
+            .map(|key| key.to_string())
+            .collect();
+        let forgotten = detached::names(dir).and_then(|mut names| {
+            names.retain(|name| !started.contains(name));
+            names
+                .iter()
+                .try_for_each(|name| detached::forget(dir, name))
+        });
+        if let Err(error) = forgotten {
+            log::warn!("{}: files of detached jobs: {error}", dir.display());
+        }
     }
 
     /// Whether a job can be recorded, as far as is known.

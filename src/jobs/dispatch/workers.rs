@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::future::Future;
 use tokio::task::{self, JoinSet};
 
-use crate::jobs::exec::Leftover;
 use crate::jobs::outcome::Outcome;
+use crate::jobs::run::Leftover;
 use crate::jobs::table::Number;
 
 /// Jobs whose background processes still hold their pipes; beyond it the pipes are closed.

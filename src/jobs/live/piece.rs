@@ -17,6 +17,6 @@ pub struct Piece {
     pub stream: StreamName,
     /// At most 4 KiB; empty if there is only something to count.
     pub bytes: Bytes,
-    /// Bytes of the stream that were dropped before these.
+    /// Bytes of both streams that were dropped before these.
     pub skipped: u64,
 }

@@ -188,9 +188,12 @@ impl Table {
                 Phase::Started(start) => {
                     self.running += 1;
                     let rebooted = start.boot != boot;
-                    let kind = entry.job.as_ref().map(|job| job.kind);
+                    let kind = entry.job.as_ref().map(|job| (job.kind, job.detach));
                     match kind {
-                        Some(Kind::Reboot) if rebooted => {
+                        Some((Kind::Shell, true)) => {
+                            self.effects.push_back(Effect::Adopt(number));
+                        }
+                        Some((Kind::Reboot, _)) if rebooted => {
                             let done = Outcome::without_command(End::Processed, "", None);
                             self.finish(number, done, now);
                         }

@@ -66,8 +66,10 @@ impl Table {
         self.jobs.get(&number).map(|entry| &entry.about.id)
     }
 
-    pub fn key(&self, number: Number) -> Option<Key> {
-        self.jobs.get(&number).map(|entry| entry.key)
+    /// The key of a job that is recorded.
+    pub fn recorded_key(&self, number: Number) -> Option<Key> {
+        let entry = self.jobs.get(&number).filter(|entry| entry.recorded);
+        entry.map(|entry| entry.key)
     }
 
     pub fn source(&self, number: Number) -> Option<Source> {

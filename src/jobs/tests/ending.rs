@@ -97,9 +97,11 @@ async fn jobs_are_told_when_the_agent_ends_and_reported_interrupted() {
         "trap 'echo told; exit 7' TERM; echo x > {}; sleep 300 & wait",
         one.display()
     );
+    let gate = fifo(&dir, "gate");
     let deaf = format!(
-        "trap '' TERM; echo x > {}; sleep 300; sleep 300",
-        two.display()
+        "trap '' TERM; echo $$; echo x > {}; read x < {}",
+        two.display(),
+        gate.display()
     );
     rig.job("polite", &polite).await;
     rig.job("deaf", &deaf).await;
@@ -125,8 +127,13 @@ async fn jobs_are_told_when_the_agent_ends_and_reported_interrupted() {
     }
     assert_eq!(results["polite"]["msg"], "told\n");
     assert_eq!(results["polite"]["exit_code"], 7);
-    assert_eq!(results["deaf"]["signal"], 9);
+    assert!(results["deaf"].get("signal").is_none());
+    let reason = "the agent stopped; the command goes on";
+    assert_eq!(results["deaf"]["reason"], reason);
+    let deaf = pids(results["deaf"]["msg"].as_str().unwrap());
+    assert!(lives(deaf[0]), "{deaf:?}");
     timeout(DEADLINE, rig.task).await.unwrap().unwrap();
+    std::fs::write(&gate, "end\n").unwrap();
     // The one that waits is left to the next agent.
     let next = Rig::on(
         rig.state_dir,

@@ -1,0 +1,57 @@
+//! What a job leaves behind when its shell has ended, or when the agent ends before it.
+
+use super::cgroup::Cgroup;
+use super::output::Stream;
+use super::supervisor;
+
+/// Pipes that processes in the background still hold, and the cgroup they are in. They are left alone,
+/// so somebody has to go on reading: this while it is drained, another process when it is dropped.
+#[derive(Debug)]
+pub(in crate::jobs) struct Leftover {
+    /// Of standard output and standard error those that are open.
+    streams: [Option<Stream>; 2],
+    cgroup: Option<Cgroup>,
+}
+
+impl Leftover {
+    /// What is left of these, if anything. An empty cgroup is removed.
+    pub(super) fn of(streams: [Stream; 2], cgroup: Option<Cgroup>) -> Option<Self> {
+        let streams = streams.map(|stream| stream.is_open().then_some(stream));
+        let cgroup = cgroup.filter(|cgroup| !cgroup.remove());
+        let any = cgroup.is_some() || streams.iter().any(Option::is_some);
+        any.then_some(Leftover { streams, cgroup })
+    }
+
+    /// Reads and drops until the last writer is gone, and removes the cgroup when the last process is.
+    pub(in crate::jobs) async fn drain(mut self) {
+        let [stdout, stderr] = &mut self.streams;
+        tokio::join!(to_end(stdout), to_end(stderr));
+        let Some(cgroup) = &self.cgroup else {
+            return;
+        };
+        match cgroup.emptied().await {
+            Ok(()) => {
+                cgroup.remove();
+            }
+            Err(error) => log::warn!("the cgroup of a job cannot be watched: {error}"),
+        }
+    }
+}
+
+async fn to_end(stream: &mut Option<Stream>) {
+    if let Some(stream) = stream {
+        stream.pump_to_end().await;
+    }
+}
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        let pipes = [0, 1].map(|at| self.streams[at].take().and_then(Stream::into_pipe));
+        if pipes.iter().all(Option::is_none) {
+            return;
+        }
+        if let Err(error) = supervisor::go_on_reading(pipes) {
+            log::warn!("nobody reads the output of a job's background any more: {error}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A command → its outcome: one shell, its output, its end.
+//!
+//! A job's processes are its own: session and process group, and a cgroup ([`cgroup`]) in which its shell is
+//! born. Where there are no cgroups a [`supervisor`] stands between agent and shell, the
+//! subreaper of this one job. Either way a [`tree`] finds every process, whatever it did to its
+//! environment, session or parent, when the job has to end before its shell does. When the shell ends
+//! by itself, what it left in the background is left alone ([`leftover`]).
+//!
+//! A [`detached`] job outlives the agent: its supervisor keeps output and end in files, for the next
+//! agent to report.
+
+mod cgroup;
+mod child;
+pub(super) mod detached;
+mod homes;
+mod kept;
+mod leftover;
+mod output;
+mod processes;
+mod shell;
+pub(super) mod supervisor;
+mod tap;
+mod task;
+mod tree;
+mod watched;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::outcome::{End, Outcome};
+
+pub(super) use leftover::Leftover;
+pub(super) use output::Output;
+pub(super) use tap::Tap;
+
+use homes::Homes;
+use shell::{Guard, Shell};
+use task::Task;
+
+/// What a command may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) timeout: Duration,
+    /// Bytes kept per stream.
+    pub(super) output_max: usize,
+}
+
+/// Why a command is stopped before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    Cancel,
+    /// The agent ends: SIGTERM now, and no more waiting after this time.
+    Shutdown(Duration),
+}
+
+/// A job to run.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) id: Arc<str>,
+    /// The command.
+    pub(super) msg: String,
+    pub(super) type_name: String,
+    pub(super) limits: Limits,
+    /// Where its output stands meanwhile.
+    pub(super) output: Output,
+    /// Who listens to it.
+    pub(super) tap: Option<Tap>,
+}
+
+impl Work {
+    fn task(&mut self) -> Task {
+        Task {
+            id: self.id.to_string(),
+            command: std::mem::take(&mut self.msg),
+            limits: self.limits,
+        }
+    }
+}
+
+/// Runs a job with `/bin/sh` until it ends, its time is over or it is stopped.
+///
+/// Dropping the future leaves the processes alone.
+pub(super) async fn run(
+    mut work: Work,
+    stop: oneshot::Receiver<Stop>,
+) -> (Outcome, Option<Leftover>) {
+    let task = work.task();
+    let (output, tap) = (work.output, work.tap);
+    match Shell::start(&task, Homes::find(), Guard::Supervisor, output, tap) {
+        Ok(shell) => {
+            drop(task);
+            let ended = shell.finish(work.limits.timeout, stop).await;
+            (ended.0.into_outcome(&work.type_name), ended.1)
+        }
+        Err(error) => {
+            let reason = format!("/bin/sh cannot be started: {error}");
+            let outcome = Outcome::without_command(End::Processed, &work.type_name, Some(reason));
+            (outcome, None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

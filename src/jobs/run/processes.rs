@@ -1,0 +1,121 @@
+//! Processes as /proc shows them.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+
+use rustix::process::{kill_process, Pid, Signal};
+
+/// The part of /proc/PID/stat we need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    alive: bool,
+    parent: i32,
+    group: i32,
+    session: i32,
+}
+
+impl Stat {
+    fn read(pid: i32) -> Option<Self> {
+        // A process that ends while we look has no files any more. Its name may be any bytes.
+        let line = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Stat::parse(&String::from_utf8_lossy(&line))
+    }
+
+    /// `pid (name) state ppid pgrp session …`; the name may contain anything.
+    fn parse(line: &str) -> Option<Self> {
+        let mut fields = line.get(line.rfind(')')? + 1..)?.split_ascii_whitespace();
+        let state = fields.next()?;
+        let mut number = || fields.next()?.parse().ok();
+        Some(Stat {
+            alive: !matches!(state, "Z" | "X" | "x"),
+            parent: number()?,
+            group: number()?,
+            session: number()?,
+        })
+    }
+}
+
+/// Signals the living processes of a job: the children of `leader`, however deep, and whoever is in
+/// its session or process group; itself only if `and_itself`. Returns how many there were.
+///
+/// Each gets the signal as soon as it is found, for one that forks and ends all the time has another
+/// number a moment later.
+///
+/// # Errors
+///
+/// /proc cannot be read.
+pub(super) fn signal_all(leader: Pid, and_itself: bool, signal: Signal) -> io::Result<usize> {
+    let leader = leader.as_raw_nonzero().get();
+    let mut members = HashSet::from([leader]);
+    let mut rest = Vec::new();
+    let mut found = 0;
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let Some(stat) = Stat::read(pid) else {
+            continue;
+        };
+        if pid == leader {
+            found += usize::from(and_itself && send(pid, &stat, signal));
+        } else if [stat.group, stat.session].contains(&leader) || members.contains(&stat.parent) {
+            members.insert(pid);
+            found += usize::from(send(pid, &stat, signal));
+        } else {
+            rest.push((pid, stat));
+        }
+    }
+    // Numbers begin anew at the highest: a child may come before its parent.
+    loop {
+        let before = rest.len();
+        rest.retain(|(pid, stat)| {
+            let member = members.contains(&stat.parent);
+            if member {
+                members.insert(*pid);
+                found += usize::from(send(*pid, stat, signal));
+            }
+            !member
+        });
+        if rest.len() == before {
+            return Ok(found);
+        }
+    }
+}
+
+/// Sends a signal to a process that lives; true if there was one.
+fn send(pid: i32, stat: &Stat, signal: Signal) -> bool {
+    if !stat.alive {
+        return false;
+    }
+    if let Some(pid) = Pid::from_raw(pid) {
+        // An error means that it has ended meanwhile or is not ours to signal; the next look tells.
+        let _ = kill_process(pid, signal);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_name_with_brackets_does_not_shift_the_fields() {
+        let stat = Stat::parse("7 (a) S (b) Z 5 6 6 0 -1").unwrap();
+        let expected = Stat {
+            alive: false,
+            parent: 5,
+            group: 6,
+            session: 6,
+        };
+        assert_eq!(stat, expected);
+        assert!(Stat::parse("7 (a").is_none());
+        assert!(Stat::parse("7 (a) R 1 x").is_none());
+        let own = Stat::read(std::process::id().cast_signed()).unwrap();
+        assert!(own.alive);
+    }
+}

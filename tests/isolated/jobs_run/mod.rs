@@ -1,0 +1,104 @@
+//! Jobs as the agent runs them, with cgroups and without.
+
+mod endings;
+mod memory;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{json, Value};
+use socketman_lab::lab::Lab;
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::service::{binary, lab, within};
+
+/// Has an agent run its jobs as on a kernel without cgroups.
+const WITHOUT: &str = "SOCKETMAN_WITHOUT_CGROUPS";
+
+/// A lab with an agent, and a directory for what jobs leave.
+struct Site {
+    lab: Lab,
+    dir: TempDir,
+}
+
+impl Site {
+    /// With an agent that is on the bus.
+    async fn new(cgroups: bool) -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut lab = lab(agent(&dir, cgroups).await).await;
+        lab.start_agent().unwrap();
+        within("registration", lab.registered()).await.unwrap();
+        Site { lab, dir }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs a job to its end, which may take 15 s.
+    async fn run(&self, command: &str) -> Value {
+        self.call(&json!({ "msg": command })).await
+    }
+
+    async fn call(&self, job: &Value) -> Value {
+        within("run_job answers", self.lab.call("run_job", job))
+            .await
+            .unwrap()
+    }
+
+    /// What is known of a job when it has ended.
+    async fn ended(&self, id: &str) -> Value {
+        let ended = async {
+            loop {
+                let job = self.lab.call("job", &json!({ "id": id })).await.unwrap();
+                if !matches!(job["state"].as_str(), Some("queued" | "running")) {
+                    return job;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        within("a job ends", ended).await
+    }
+}
+
+/// The agent, or a program that starts it without cgroups.
+async fn agent(dir: &TempDir, cgroups: bool) -> PathBuf {
+    let agent = binary().await;
+    if cgroups {
+        return agent;
+    }
+    let path = dir.path().join("socketman");
+    script(
+        &path,
+        &format!("{WITHOUT}=1 exec {} \"$@\"", agent.display()),
+    );
+    path
+}
+
+fn script(path: &Path, text: &str) {
+    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Waits until a file is there, and has a line.
+async fn line_of(path: &Path) -> String {
+    let there = async {
+        loop {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            if text.ends_with('\n') {
+                return text.trim_end().to_owned();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within(&format!("{}", path.display()), there).await
+}
+
+/// Whether a process with this number lives.
+fn lives(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat[stat.rfind(')').unwrap()..].starts_with(") Z"))
+}
