@@ -107,10 +107,16 @@ impl Endpoint {
     }
 }
 
+/// False for `.` and `..`: percent-encoded or not, clients, proxies and servers take them for steps in
+/// the path.
+pub fn fits_path(text: &str) -> bool {
+    !matches!(text, "." | "..")
+}
+
 /// `text` as one part of a path: every byte percent-encoded that is no letter, digit, `-`, `_`, `.`
-/// or `~`. `None` for `.` and `..`, which no URL can hold.
+/// or `~`. `None` if it does not fit ([`fits_path`]).
 pub fn path_part(text: &str) -> Option<String> {
-    if matches!(text, "." | "..") {
+    if !fits_path(text) {
         return None;
     }
     let mut encoded = String::with_capacity(text.len());
@@ -237,5 +243,9 @@ mod tests {
             assert_eq!(below.url().as_str(), expected);
         }
         assert_eq!([path_part("."), path_part("..")], [None, None]);
+        for dots in [".", "..", "%2E", "%2e%2E", ".%2E"] {
+            let below = query("http://h/api", "").below(&format!("/o/{dots}"));
+            assert!(!below.url().as_str().contains(dots), "{dots} can be sent");
+        }
     }
 }
