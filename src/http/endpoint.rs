@@ -92,6 +92,17 @@ impl Endpoint {
         url
     }
 
+    /// The same place without credentials and query.
+    pub(super) fn bare(&self) -> Url {
+        let mut url = self.base.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        // It fails only for URLs that cannot hold credentials.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url
+    }
+
     /// Value of the Authorization header, if there is one.
     pub(super) fn bearer(&self) -> Option<HeaderValue> {
         self.bearer.clone()
@@ -183,6 +194,12 @@ mod tests {
         assert_eq!(without.bearer(), None);
         let error = endpoint("hush\n").map(|_| ()).unwrap_err().to_string();
         assert_eq!(error, "option 'token' cannot stand in an HTTP header");
+    }
+
+    #[test]
+    fn the_bare_url_of_an_endpoint_holds_nothing_secret() {
+        let url = "https://user:pass@h:8443/stats?key=secret#f";
+        assert_eq!(query(url, "t0k").bare().as_str(), "https://h:8443/stats");
     }
 
     #[test]
