@@ -9,9 +9,6 @@ use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
 
 use crate::kernel;
 
-/// A clock that stands before this was never set: 2025, seconds since the epoch.
-const PLAUSIBLE: u64 = 1_735_689_600;
-
 /// Largest distance of the system clock from a server's that counts as right, s.
 const NEAR: u64 = 3600;
 
@@ -60,8 +57,7 @@ impl ServerDate {
 /// The system clock, and the evidence for it.
 ///
 /// It counts as right if the kernel says that it is synchronised, whatever a server says; otherwise if
-/// it is within an hour of the clock of the API. Until the API has answered, a clock that was ever set is
-/// believed: no report would leave the device otherwise, and so no answer come.
+/// it is within an hour of the clock of the API. Until either speaks, it counts as wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     source: Source,
@@ -73,21 +69,11 @@ pub struct Clock {
 enum Source {
     #[default]
     Kernel,
-    /// The lab's file: seconds to add to the system clock, and 1 or 0 for the kernel's word.
+    /// The lab's file: seconds to add to the system clock, and 1 or 0 in place of the kernel's word.
     Lab(PathBuf),
     /// The system clock, and it is right, whoever keeps that of the machine that tests.
     #[cfg(test)]
     Right,
-}
-
-/// The word of the kernel, or of the lab in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Word {
-    Synced,
-    /// The kernel does not know.
-    Unknown,
-    /// The lab says that nobody set the clock.
-    Unset,
 }
 
 impl Clock {
@@ -117,9 +103,14 @@ impl Clock {
         self.answer = Some(date);
     }
 
+    /// True if only a server can say whether the clock is right, and none has yet.
+    pub(crate) fn wants_answer(&self) -> bool {
+        self.answer.is_none() && !self.source.read().1
+    }
+
     pub fn read(&self) -> Reading {
         let mono = since_boot();
-        let (offset, word) = self.source.read();
+        let (offset, is_synced) = self.source.read();
         let epoch = epoch_seconds().saturating_add_signed(offset);
         let agrees = |date: ServerDate| {
             let there = date.epoch.saturating_add(mono.saturating_sub(date.mono));
@@ -128,42 +119,31 @@ impl Clock {
         Reading {
             epoch,
             mono,
-            synced: match (word, self.answer) {
-                (Word::Synced, _) => true,
-                (_, Some(answer)) => agrees(answer),
-                (Word::Unknown, None) => epoch >= PLAUSIBLE,
-                (Word::Unset, None) => false,
-            },
+            synced: is_synced || self.answer.is_some_and(agrees),
         }
     }
 }
 
 impl Source {
-    /// Seconds to add to the system clock, and what is known of it then.
-    fn read(&self) -> (i64, Word) {
+    /// Seconds to add to the system clock, and whether it is known to be synchronised.
+    fn read(&self) -> (i64, bool) {
         match self {
-            Source::Kernel if kernel::is_synced() => (0, Word::Synced),
-            Source::Kernel => (0, Word::Unknown),
+            Source::Kernel => (0, kernel::is_synced()),
             Source::Lab(file) => {
                 let said = std::fs::read_to_string(file).ok();
                 let said = said.and_then(|text| lab(&text));
                 said.unwrap_or_else(|| Source::Kernel.read())
             }
             #[cfg(test)]
-            Source::Right => (0, Word::Synced),
+            Source::Right => (0, true),
         }
     }
 }
 
 /// The lab's word; without it the clock is the device's own.
-fn lab(text: &str) -> Option<(i64, Word)> {
+fn lab(text: &str) -> Option<(i64, bool)> {
     let mut words = text.split_whitespace();
-    let offset = words.next()?.parse().ok()?;
-    let word = match words.next()? {
-        "1" => Word::Synced,
-        _ => Word::Unset,
-    };
-    Some((offset, word))
+    Some((words.next()?.parse().ok()?, words.next()? == "1"))
 }
 
 /// How much faster than real time waits pass. 1 on a device; the lab raises it (`--time-scale N`).
@@ -231,8 +211,9 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let mut clock = told(&tmp, "0 0");
         assert!(!clock.read().synced, "nobody has said so");
+        assert!(clock.wants_answer());
         clock.answered(epoch_seconds() - NEAR / 2);
-        assert!(clock.read().synced);
+        assert!(clock.read().synced && !clock.wants_answer());
         clock.answered(epoch_seconds() + 2 * NEAR);
         assert!(!clock.read().synced, "the last answer counts");
     }
@@ -241,6 +222,7 @@ mod tests {
     fn a_server_has_no_say_in_a_clock_that_the_kernel_speaks_for() {
         let tmp = tempfile::tempdir().unwrap();
         let mut clock = told(&tmp, "0 1");
+        assert!(!clock.wants_answer());
         for date in [0, epoch_seconds() + 2 * NEAR, 253_402_300_799, u64::MAX] {
             clock.answered(date);
             assert!(clock.read().synced, "{date}");
@@ -248,8 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_the_kernel_is_asked_and_a_clock_that_was_set_believed_until_a_server_answers()
-    {
+    fn without_a_file_the_kernel_is_asked_and_then_a_server() {
         let tmp = tempfile::tempdir().unwrap();
         for mut clock in [
             Clock::default(),
@@ -257,8 +238,10 @@ mod tests {
             told(&tmp, "nonsense"),
         ] {
             let read = clock.read();
-            assert!(read.synced, "{clock:?}");
+            assert_eq!(read.synced, kernel::is_synced(), "{clock:?}");
             assert!(epoch_seconds() - read.epoch <= 1);
+            clock.answered(epoch_seconds());
+            assert!(clock.read().synced, "{clock:?}");
             clock.answered(epoch_seconds() + 2 * NEAR);
             assert_eq!(clock.read().synced, kernel::is_synced(), "{clock:?}");
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock::epoch_seconds;
-use crate::provision::Identity;
+use crate::provision::{Identity, Source};
 use crate::starts::{self, Starts};
 use crate::{collect, health, http, jobs, mqtt, reload, spool};
 
@@ -36,6 +36,7 @@ pub struct Status {
     /// Of the agent, seconds.
     pub uptime: u64,
     pub mac: Identity,
+    pub mac_source: Source,
     /// Collections since the agent started: `stats` has a newer report when it has moved.
     pub seq: u64,
     pub config: reload::Facts,
@@ -63,6 +64,7 @@ impl Board {
             now: epoch_seconds(),
             uptime: self.started.elapsed().as_secs(),
             mac: settings.mac.clone(),
+            mac_source: settings.mac_source.clone(),
             seq: collect.seq,
             config: settings.facts.clone(),
             sources: collect.sources,

@@ -13,8 +13,8 @@ use super::BusArgs;
 use crate::api::JOB_EVENT;
 use crate::ubus::{from_members, Events, Heard};
 
-/// How long to wait for the event before the agent is asked again: events may be lost.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// Between two looks at a running job: it may have said something, and events may be lost.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct RunArgs<'a> {
@@ -44,7 +44,26 @@ struct Changed {
     id: String,
 }
 
-/// Runs `command`, prints its output and ends as it did: with its exit code, or 128 + its signal.
+/// A growing text, of which so many bytes were printed.
+#[derive(Debug, Default)]
+struct Printed(usize);
+
+impl Printed {
+    /// The part of `text` that was not printed yet. The last character of a text that `grows` may not be whole:
+    /// it comes with what follows.
+    fn news<'t>(&mut self, text: &'t str, grows: bool) -> &'t str {
+        let text = match grows {
+            true => text.trim_end_matches(char::REPLACEMENT_CHARACTER),
+            false => text,
+        };
+        let news = text.get(self.0..).unwrap_or_default();
+        self.0 += news.len();
+        news
+    }
+}
+
+/// Runs `command`, prints its output and ends as it did: with its exit code, or 128 + its signal. The output
+/// of a command that takes longer than `run_job` waits is printed as it comes.
 pub async fn run(command: &str, bus: &BusArgs) -> Result<ExitCode, AskError> {
     let agent = Agent::connect(bus).await?;
     let listened = agent.client().listen(JOB_EVENT).await;
@@ -53,7 +72,17 @@ pub async fn run(command: &str, bus: &BusArgs) -> Result<ExitCode, AskError> {
         error,
     })?;
     let mut reply: Reply = agent.call("run_job", &RunArgs { msg: command }).await?;
-    while matches!(reply.state.as_str(), "queued" | "running") {
+    let (mut output, mut errors) = (Printed::default(), Printed::default());
+    loop {
+        let grows = matches!(reply.state.as_str(), "queued" | "running");
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(output.news(&reply.output, grows).as_bytes())?;
+        stdout.flush()?;
+        std::io::stderr().write_all(errors.news(&reply.stderr, grows).as_bytes())?;
+        if !grows {
+            break;
+        }
+        drop(stdout);
         changed(&mut events, &reply.id).await;
         let id = std::mem::take(&mut reply.id);
         reply = match agent.call("job", &JobArgs { id: &id }).await {
@@ -63,8 +92,6 @@ pub async fn run(command: &str, bus: &BusArgs) -> Result<ExitCode, AskError> {
             asked => asked?,
         };
     }
-    std::io::stdout().write_all(reply.output.as_bytes())?;
-    std::io::stderr().write_all(reply.stderr.as_bytes())?;
     if reply.truncated {
         eprintln!("socketman: there was more output than is kept");
     }
@@ -94,4 +121,21 @@ async fn changed(events: &mut Events, id: &str) {
     };
     // Either way the agent is asked next.
     let _ = timeout(ASK_AGAIN, news).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_of_a_growing_output_is_printed_once_and_no_half_character() {
+        let mut printed = Printed::default();
+        assert_eq!(printed.news("", true), "");
+        assert_eq!(printed.news("caf\u{fffd}", true), "caf");
+        assert_eq!(printed.news("café\n", true), "é\n");
+        assert_eq!(printed.news("café\n", true), "");
+        // The agent keeps less of it than it has shown.
+        assert_eq!(printed.news("caf", true), "");
+        assert_eq!(printed.news("café\nbye\u{fffd}", false), "bye\u{fffd}");
+    }
 }

@@ -17,6 +17,7 @@ struct View {
     version: String,
     uptime: u64,
     mac: String,
+    mac_source: String,
     seq: Option<u64>,
     config: ConfigView,
     health: HealthView,
@@ -134,6 +135,9 @@ impl View {
         ];
         if let Some(rest) = &self.rest {
             lines.push(format!("results   {}", rest.words()));
+        }
+        if !self.mac_source.is_empty() {
+            lines.push(format!("identity  {}", safe(&self.mac_source)));
         }
         lines.extend(
             self.starts
@@ -275,6 +279,7 @@ mod tests {
         let mut view = View {
             version: HOSTILE.into(),
             mac: HOSTILE.into(),
+            mac_source: HOSTILE.into(),
             ..View::default()
         };
         view.mqtt.host = HOSTILE.into();
@@ -285,7 +290,7 @@ mod tests {
         view.sources.missing = vec![HOSTILE.into(), HOSTILE.into()];
         view.config.errors = vec![problem()];
         view.config.warnings = vec![problem()];
-        assert_harmless(&view.text(), 15);
+        assert_harmless(&view.text(), 16);
     }
 
     #[test]
@@ -293,6 +298,7 @@ mod tests {
         let view = View {
             version: "1.2.3".into(),
             mac: "94:83:c4:a1:b2:00".into(),
+            mac_source: "the board's label".into(),
             uptime: 125,
             mqtt: MqttView {
                 host: "broker.example:1883".into(),
@@ -315,7 +321,8 @@ mod tests {
              delivery  FAILING, never accepted: api.example: 500 \\u{1b}[2J\n\
              queue     empty, 0 dropped\n\
              wifi      2 radios, 1 station\n\
-             jobs      0 running, 0 waiting, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n"
+             jobs      0 running, 0 waiting, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n\
+             identity  the board's label\n"
         );
     }
 

@@ -18,6 +18,7 @@ use super::dates::Dates;
 use super::endpoint::Endpoint;
 use super::transport::{Asked, Transport};
 use super::trouble::Trouble;
+use super::SHORTEST;
 use crate::config::Config;
 use crate::lookup::{self, Resolver};
 use crate::tls::{self, TlsError};
@@ -118,8 +119,30 @@ impl Client {
         body: Body,
         within: Duration,
     ) -> Result<Reply, HttpError> {
+        self.ask(to, asked(method, to, body), within).await
+    }
+
+    /// Asks for the head of an answer alone, without credentials.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::send`].
+    pub async fn head(&mut self, of: &Endpoint) -> Result<Reply, HttpError> {
+        let asked = Asked {
+            method: Method::HEAD,
+            ..Asked::page(of.bare())
+        };
+        self.ask(of, asked, SHORTEST).await
+    }
+
+    async fn ask(
+        &mut self,
+        to: &Endpoint,
+        asked: Asked,
+        within: Duration,
+    ) -> Result<Reply, HttpError> {
         let sent = match self.transport(to)? {
-            Ok(transport) => exchange(transport, asked(method, to, body), within).await,
+            Ok(transport) => exchange(transport, asked, within).await,
             Err(trouble) => Err(trouble),
         };
         match &sent {

@@ -92,6 +92,17 @@ impl Endpoint {
         url
     }
 
+    /// The same place without credentials and query.
+    pub(super) fn bare(&self) -> Url {
+        let mut url = self.base.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        // It fails only for URLs that cannot hold credentials.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url
+    }
+
     /// Value of the Authorization header, if there is one.
     pub(super) fn bearer(&self) -> Option<HeaderValue> {
         self.bearer.clone()
@@ -107,10 +118,16 @@ impl Endpoint {
     }
 }
 
+/// False for `.` and `..`: percent-encoded or not, clients, proxies and servers take them for steps in
+/// the path.
+pub fn fits_path(text: &str) -> bool {
+    !matches!(text, "." | "..")
+}
+
 /// `text` as one part of a path: every byte percent-encoded that is no letter, digit, `-`, `_`, `.`
-/// or `~`. `None` for `.` and `..`, which no URL can hold.
+/// or `~`. `None` if it does not fit ([`fits_path`]).
 pub fn path_part(text: &str) -> Option<String> {
-    if matches!(text, "." | "..") {
+    if !fits_path(text) {
         return None;
     }
     let mut encoded = String::with_capacity(text.len());
@@ -180,6 +197,12 @@ mod tests {
     }
 
     #[test]
+    fn the_bare_url_of_an_endpoint_holds_nothing_secret() {
+        let url = "https://user:pass@h:8443/stats?key=secret#f";
+        assert_eq!(query(url, "t0k").bare().as_str(), "https://h:8443/stats");
+    }
+
+    #[test]
     fn the_host_of_an_endpoint_names_nothing_else_of_its_url() {
         let host = |url| query(url, "secret").host().to_owned();
         assert_eq!(
@@ -237,5 +260,9 @@ mod tests {
             assert_eq!(below.url().as_str(), expected);
         }
         assert_eq!([path_part("."), path_part("..")], [None, None]);
+        for dots in [".", "..", "%2E", "%2e%2E", ".%2E"] {
+            let below = query("http://h/api", "").below(&format!("/o/{dots}"));
+            assert!(!below.url().as_str().contains(dots), "{dots} can be sent");
+        }
     }
 }

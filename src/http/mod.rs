@@ -45,8 +45,9 @@ pub use attempts::Attempts;
 pub use body::Body;
 pub use client::{Client, HttpError, Reply};
 pub use dates::Dates;
-pub use endpoint::{path_part, Endpoint};
+pub use endpoint::{fits_path, path_part, Endpoint};
 pub use facts::{Facts, Outcome};
+pub(crate) use trouble::refused;
 pub use trouble::Trouble;
 
 pub(crate) use addresses::{Addresses, Within};

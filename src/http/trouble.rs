@@ -83,8 +83,8 @@ impl<'a> Iterator for Causes<'a> {
     }
 }
 
-/// TCP did not connect.
-fn refused(error: &io::Error) -> String {
+/// Why TCP did not connect, in words for operators.
+pub(crate) fn refused(error: &io::Error) -> String {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionRefused => "connection refused; does a server listen on this port?".into(),

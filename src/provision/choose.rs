@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::{Serialize, Serializer};
+
 use crate::config::{read_small, Config, Problem};
 use crate::mac::Mac;
 
@@ -50,6 +52,12 @@ impl fmt::Display for Source {
                 f.write_str("made up, as no network card has an address from its maker")
             }
         }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

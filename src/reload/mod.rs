@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use crate::config::{Config, Inputs, Loaded, Problem, PACKAGE};
-use crate::provision::{self, Chosen, Identity};
+use crate::provision::{self, Chosen, Identity, Source};
 use crate::shutdown::Shutdown;
 
 use files::FileWatch;
@@ -40,7 +40,7 @@ const DEBOUNCE: Duration = Duration::from_secs(1);
 /// Askers that wait for a reload at most.
 const ASKERS: usize = 16;
 
-/// Options that say who the device is.
+/// The options that name the device.
 const IDENTITY: &[&str] = &["mac", "mac_file"];
 
 /// What holds now.
@@ -49,6 +49,7 @@ pub struct Current {
     pub loaded: Loaded,
     /// Identity of the device, as broker and API know it.
     pub mac: Identity,
+    pub mac_source: Source,
     pub facts: Facts,
 }
 
@@ -132,8 +133,8 @@ pub fn new(
 ) -> io::Result<(Part, Handle)> {
     let Chosen {
         identity: mac,
+        source: mac_source,
         warnings: about_identity,
-        ..
     } = chosen;
     let (sender, requests) = mpsc::channel(ASKERS);
     let state_dir = loaded.config.state_dir.clone();
@@ -142,7 +143,12 @@ pub fn new(
     let mut facts = Facts::of(&loaded, &standing, loaded.keep_good_copies(), &state_dir);
     facts.warnings.extend_from_slice(&about_identity);
     facts.tell();
-    let (current, current_known) = watch::channel(Arc::new(Current { loaded, mac, facts }));
+    let (current, current_known) = watch::channel(Arc::new(Current {
+        loaded,
+        mac,
+        mac_source,
+        facts,
+    }));
     let between_looks = inputs.pace.of(BETWEEN_LOOKS);
     let part = Part {
         inputs,
@@ -235,7 +241,7 @@ impl Part {
         let before = self.current.borrow().clone();
         let loaded = self.inputs.load(Some(&before.loaded));
         let changed = loaded.changed_since(&before.loaded);
-        let mac = self.identity(&loaded, &before, &changed);
+        let (mac, mac_source) = self.identity(&loaded, &before, &changed);
         let mut errors = loaded.keep_good_copies();
         self.orphans.look(&loaded.files);
         errors.extend(self.next_lock.follow(&loaded, &self.state_dir));
@@ -257,19 +263,28 @@ impl Part {
         if *self.config.borrow() != loaded.config {
             self.config.send_replace(loaded.config.clone());
         }
-        self.current
-            .send_replace(Arc::new(Current { loaded, mac, facts }));
+        self.current.send_replace(Arc::new(Current {
+            loaded,
+            mac,
+            mac_source,
+            facts,
+        }));
         outcome
     }
 
     /// The identity that goes with `loaded`: the one there was, unless an option says another.
-    fn identity(&mut self, loaded: &Loaded, before: &Current, changed: &[&str]) -> Identity {
+    fn identity(
+        &mut self,
+        loaded: &Loaded,
+        before: &Current,
+        changed: &[&str],
+    ) -> (Identity, Source) {
         if !changed.iter().any(|name| IDENTITY.contains(name)) {
-            return before.mac.clone();
+            return (before.mac.clone(), before.mac_source.clone());
         }
         let chosen = identity(&loaded.config, &self.state_dir, &self.inputs.root);
         self.about_identity = chosen.warnings;
-        chosen.identity
+        (chosen.identity, chosen.source)
     }
 }
 

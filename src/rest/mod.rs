@@ -176,11 +176,11 @@ impl Rest<'_> {
     /// Sends a result; gives it back with how long to wait if it has to be sent again.
     async fn report(&mut self, reply: Reply) -> Result<(), (Reply, Duration)> {
         let Some(id) = path_part(&reply.id) else {
-            log::error!(
-                "the result of job '{}' is not sent: no URL can hold it",
-                reply.id
-            );
-            reply.acknowledged();
+            // Nothing hands these to the API; kept, it goes to the broker once `rest` is off.
+            let text = format!("the id '{}' fits no URL; its result is kept", reply.id);
+            log::log!(self.refusals.level(&text), "{text}");
+            self.tell(text);
+            reply.refused();
             return Ok(());
         };
         let to = self.api.below(&format!("/operations/{id}"));

@@ -61,6 +61,7 @@ pub(super) enum Request {
     Halve(BatchId, oneshot::Sender<Option<Batch>>),
     Settled(BatchId, Settled, oneshot::Sender<()>),
     ServerDate(u64),
+    WantsDate(oneshot::Sender<bool>),
     Settle(Place),
     /// What is in RAM only is to be where it survives.
     Close,
@@ -177,6 +178,11 @@ impl Handle {
     pub async fn server_date(&self, date: u64) -> Result<(), Stopped> {
         let request = Request::ServerDate(date);
         self.requests.send(request).await.map_err(|_| Stopped)
+    }
+
+    /// True if reports wait until a server says what time it is, and none has since the agent started.
+    pub async fn wants_date(&self) -> Result<bool, Stopped> {
+        self.ask(Request::WantsDate).await
     }
 
     /// Moves the spool to `place` with all that waits. A place that cannot be used is in the facts, and

@@ -219,6 +219,10 @@ impl Keeper {
         self.settings.clock.answered(date);
     }
 
+    pub(super) fn wants_date(&mut self) -> bool {
+        self.settings.clock.wants_answer() && self.facts().reports > 0
+    }
+
     /// Leaves everything where it survives.
     pub(super) fn close(&mut self) {
         let now = self.settings.clock.read();

@@ -11,9 +11,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Ordinals above this are not ours: one more would not fit the name.
-const ORDINAL_MAX: u64 = 999_999_999_999_999;
-
 /// The longest boot id a name can hold.
 const BOOT_ID_MAX: usize = 64;
 
@@ -37,12 +34,8 @@ impl Name {
         let (ordinal, boot) = (fields.next()?, fields.next()?);
         let ours = fields.eq(["reports"]) && is_boot_id(boot);
         let digits = ordinal.len() == 16 && ordinal.bytes().all(|b| b.is_ascii_digit());
-        let ordinal = ordinal
-            .parse()
-            .ok()
-            .filter(|ordinal| *ordinal <= ORDINAL_MAX)?;
-        (ours && digits).then(|| Name {
-            ordinal,
+        (ours && digits).then_some(Name {
+            ordinal: ordinal.parse().ok()?,
             boot: boot.into(),
         })
     }
@@ -80,6 +73,8 @@ mod tests {
         let name = Name::parse(NAME).unwrap();
         assert_eq!((name.ordinal, &*name.boot), (12, "6f1c-0a"));
         assert_eq!(name.to_string(), NAME);
+        let highest = "9999999999999999.6f1c.reports";
+        assert_eq!(Name::parse(highest).unwrap().to_string(), highest);
         for text in [
             "",
             "notes.txt",
@@ -89,7 +84,7 @@ mod tests {
             "0000000000000012.6f1c.thin",
             "0000000000000012.6f_1c.reports",
             "+000000000000012.6f1c.reports",
-            "9999999999999999.6f1c.reports",
+            "99999999999999999.6f1c.reports",
         ] {
             assert!(Name::parse(text).is_none(), "{text}");
         }

@@ -139,6 +139,7 @@ impl Served {
             }
             Request::Settle(place) => self.keeper.settle(place),
             Request::ServerDate(date) => self.keeper.server_date(date),
+            Request::WantsDate(answer) => self.tell(answer, Keeper::wants_date),
             Request::Close => self.keeper.close(),
             Request::GiveBack => {}
         }

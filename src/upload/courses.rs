@@ -178,6 +178,10 @@ impl Way for Server {
         }
     }
 
+    async fn ask_date(&mut self) -> Result<bool, LinkError> {
+        Ok(false)
+    }
+
     fn take_date(&mut self) -> Option<u64> {
         None
     }

@@ -4,6 +4,7 @@
 
 use tokio::time::Instant;
 
+use super::date::Dates;
 use super::link::{Link, Way};
 use super::{DeliveryError, Part};
 use crate::http::{deadline, Attempts, Body};
@@ -19,6 +20,7 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
         ..
     } = part;
     let mut attempts = Attempts::new(config);
+    let mut dates = Dates::default();
     let mut appended = spool.facts();
     // A server that asks for a pause is left alone until then.
     let mut not_before = Instant::now();
@@ -26,6 +28,16 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
     loop {
         appended.borrow_and_update();
         let Some(batch) = spool.next_batch(0).await? else {
+            match dates.ask(&mut link, spool).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(DeliveryError::Spool(stopped)) => return Err(stopped),
+                Err(error) => {
+                    let text = error.to_string();
+                    attempts.failed("report not sent", &text, error.asked_wait());
+                    facts.send_modify(|facts| facts.refused(text));
+                }
+            }
             tokio::select! {
                 changed = appended.changed() => changed.map_err(|_| spool::Stopped)?,
                 () = asks.asked() => facts.send_modify(|facts| facts.idle()),

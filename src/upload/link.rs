@@ -32,6 +32,10 @@ pub(super) trait Way {
     /// Posts `body`, and says which host took it; each server has `within` to answer.
     async fn post(&mut self, body: Body, within: Duration) -> Result<String, LinkError>;
 
+    /// Asks the server that the time is believed of for its clock: [`Way::take_date`] has it then. False if
+    /// there is no such server, or it does not say.
+    async fn ask_date(&mut self) -> Result<bool, LinkError>;
+
     /// The clock of the server that answered last, if it is to be believed, seconds since the epoch;
     /// handed out once.
     fn take_date(&mut self) -> Option<u64>;
@@ -140,19 +144,30 @@ impl Link {
     ) -> Result<String, LinkError> {
         let host = to.host().to_owned();
         let sent = self.client.send(Method::POST, to, body, within);
-        let Reply { mut answer, date } = sent.await?;
-        let verdict = self.health.borrow().verdict;
-        // No portal can answer over TLS that was verified.
-        if verdict == Some(Verdict::CaptivePortal) && !to.is_verified() {
-            answer = answer.under_a_portal();
-        }
-        if answer.is_the_apis() && (to.is_verified() || !self.has_https) {
-            self.date = date;
-        }
-        match answer {
+        let reply = sent.await?;
+        match self.judge(to, reply) {
             Answer::Accepted => Ok(host),
             answer => Err(LinkError::NotAccepted { host, answer }),
         }
+    }
+
+    /// The answer, with a captive portal in mind; notes its date if that is believed.
+    fn judge(&mut self, from: &Endpoint, reply: Reply) -> Answer {
+        let Reply { mut answer, date } = reply;
+        let verdict = self.health.borrow().verdict;
+        // No portal can answer over TLS that was verified.
+        if verdict == Some(Verdict::CaptivePortal) && !from.is_verified() {
+            answer = answer.under_a_portal();
+        }
+        if self.is_believed(from) && (from.is_verified() || answer.is_the_apis()) {
+            self.date = date;
+        }
+        answer
+    }
+
+    /// True if answers of this server may say what time it is.
+    fn is_believed(&self, server: &Endpoint) -> bool {
+        server.is_verified() || !self.has_https
     }
 }
 
@@ -193,6 +208,17 @@ impl Way for Link {
                 })
             }
         }
+    }
+
+    async fn ask_date(&mut self) -> Result<bool, LinkError> {
+        let servers = [Some(self.main.clone()), self.backup.clone()];
+        let mut servers = servers.into_iter().flatten();
+        let Some(server) = servers.find(|server| self.is_believed(server)) else {
+            return Ok(false);
+        };
+        let reply = self.client.head(&server).await?;
+        self.judge(&server, reply);
+        Ok(reply.date.is_some())
     }
 
     fn take_date(&mut self) -> Option<u64> {

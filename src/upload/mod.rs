@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod courses;
+mod date;
 mod each;
 mod link;
 pub mod phase;

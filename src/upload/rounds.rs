@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, Instant};
 
+use super::date::Dates;
 use super::link::Way;
 use super::refusals::Refusals;
 use super::size::{Patience, Size};
@@ -40,6 +41,7 @@ const AGAIN: usize = 8;
 pub(super) struct Rounds<'a, W> {
     link: W,
     part: &'a Part,
+    dates: Dates,
     attempts: Attempts,
     heartbeat: Duration,
     /// When the newest report last went ahead of others, or could have.
@@ -82,6 +84,7 @@ impl<'a, W: Way> Rounds<'a, W> {
         Rounds {
             link,
             part,
+            dates: Dates::default(),
             attempts: Attempts::new(&part.config),
             heartbeat: pace.of(part.config.heartbeat),
             went_ahead: None,
@@ -144,6 +147,9 @@ impl<'a, W: Way> Rounds<'a, W> {
     async fn send_all(&mut self) -> Result<(), DeliveryError> {
         let spool = &self.part.spool;
         let mut next = self.next().await?;
+        if next.is_none() && self.dates.ask(&mut self.link, spool).await? {
+            next = self.next().await?;
+        }
         if next.is_none() {
             self.part.facts.send_modify(|facts| facts.idle());
         }

@@ -14,6 +14,7 @@ mod flapping;
 mod jobs;
 mod jobs_flow;
 mod lints;
+mod live_run;
 mod mqtt;
 mod once;
 mod processors;

@@ -178,8 +178,8 @@ async fn a_result_is_patched_with_the_true_outcome_and_the_delivery_goes_to_the_
 }
 
 #[tokio::test]
-async fn an_id_is_percent_encoded_and_one_that_no_url_can_hold_holds_up_nothing() {
-    let site = Site::new(|config| config.api_auth = ApiAuth::Bearer).await;
+async fn an_id_is_percent_encoded_and_the_result_of_one_that_fits_no_url_goes_to_the_broker() {
+    let mut site = Site::new(|config| config.api_auth = ApiAuth::Bearer).await;
     for id in ["..", ".", "a/b?ü", "../x", "c d%2f#"] {
         site.job(id, "echo hello").await;
     }
@@ -187,6 +187,19 @@ async fn an_id_is_percent_encoded_and_one_that_no_url_can_hold_holds_up_nothing(
         site.accepted(&format!("/api/v1/operations/{path}")).await;
     }
     assert_eq!(site.taken().len(), 3);
+    let mut results = Vec::new();
+    // Five receipts and two results.
+    for _ in 0..7 {
+        let reply = within("reply", site.broker.next()).await.unwrap();
+        if reply.channel == jobs::Channel::Result {
+            let result: Value = serde_json::from_slice(&reply.payload).unwrap();
+            assert_eq!(result["meta"]["msg"], "hello\n");
+            results.push(reply.id.to_string());
+        }
+        reply.acknowledged();
+    }
+    results.sort();
+    assert_eq!(results, [".", ".."]);
     let request = &site.api.record().requests[0];
     assert_eq!(request.header("authorization"), Some("Bearer hush"));
     assert_eq!(
@@ -204,6 +217,20 @@ async fn a_job_that_is_refused_is_answered_with_the_reason() {
     let result = site.accepted("/api/v1/operations/1").await;
     assert_eq!(result["success"], false);
     assert_eq!(result["output"], "job is for another device");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_an_id_that_fits_no_url_goes_to_the_broker() {
+    let mut site = Site::new(|_| {}).await;
+    let job = json!({"id": "..", "device": "00:00:00:00:00:01", "meta": {"msg": "true"}});
+    assert!(matches!(site.submit(job).await, Decision::Rejected { .. }));
+    let reply = within("reply", site.broker.next()).await.unwrap();
+    let refusal: Value = serde_json::from_slice(&reply.payload).unwrap();
+    assert_eq!(refusal["event_type"], "REJECTED");
+    assert_eq!(refusal["meta"]["reason"], "job is for another device");
+    reply.acknowledged();
+    assert_eq!(site.api.record().requests_total, 0);
     site.stop().await;
 }
 

@@ -152,6 +152,35 @@ for (const [ look, options ] of Object.entries({
 		await mended();
 	});
 
+test('reports that the API refuses one by one are counted', async () => {
+	const tab = await browser.tab();
+
+	await tab.change((method, answer) => {
+		if (method == 'status')
+			Object.assign(answer.result[1].spool, { reports: 5, set_aside: 3 });
+	});
+	await tab.open(lab, 'status', 'overview');
+	await tab.says(/Queue.*5 reports wait.*Refused, sent again later\s*3/s, '.sm-card.sm-warn');
+	await tab.picture('set-aside');
+	await tab.close();
+});
+
+test('where the settings that name the broker cannot be read, the page says so', async () => {
+	const tab = await browser.tab();
+	const why = 'no link to the broker: the settings in /etc/config/socketman cannot be read';
+
+	await tab.change((method, answer) => {
+		if (method == 'status')
+			Object.assign(answer.result[1].mqtt, { connected: false, host: '', since: null, last_error: why, next_attempt: null });
+	});
+	await tab.open(lab, 'status', 'overview');
+	await tab.says('Online, but not all is well', '.sm-title');
+	assert.match(await tab.text('.sm-glance'), new RegExp(`^${why}$`, 'm'));
+	await tab.says(/Broker.*Not connected.*Why\s*no link to the broker/s, '.sm-card.sm-warn');
+	await tab.picture('no-broker-known');
+	await tab.close();
+});
+
 test('an agent that has just started says so', async () => {
 	const young = await browser.tab();
 

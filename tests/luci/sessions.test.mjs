@@ -122,11 +122,71 @@ test('a timeout ends a job', async () => {
 	await tab.close();
 });
 
-test('types of jobs that do nothing of their own in this version are not offered', async () => {
+test('a reboot is a job without a command', async () => {
 	const tab = await browser.tab();
+	const asked = [];
 
+	/* The agent does not hear of it. */
+	await tab.page.route('**/ubus', (route) => {
+		const calls = JSON.parse(route.request().postData());
+
+		if (!calls.some(({ params }) => params[2] == 'run_job'))
+			return route.continue();
+
+		asked.push(...calls.map(({ params }) => params[3]));
+
+		return route.fulfill({ json: calls.map(({ id }) => ({ jsonrpc: '2.0', id, result: [ 0, { id: 'local-1', state: 'running' } ] })) });
+	});
 	await tab.open(lab, 'jobs', 'jobs');
-	assert.deepEqual(await tab.page.locator('select[class=cbi-input-select] option').allInnerTexts(), [ 'Command', 'Cancel a job' ]);
+	assert.deepEqual(await tab.page.locator('select[class=cbi-input-select] option').allInnerTexts(), [ 'Command', 'Reboot', 'Cancel a job' ]);
+	await tab.page.click(RUN);
+	await tab.says('There is no command.', '#notifications');
+	assert.deepEqual(asked, []);
+	await tab.page.selectOption('select[class=cbi-input-select]', 'reboot');
+	await Promise.all([ tab.page.waitForResponse('**/ubus'), tab.page.click(RUN) ]);
+	assert.deepEqual(asked.map(({ msg, type }) => [ msg, type ]), [ [ '', 'reboot' ] ]);
+	await tab.close();
+});
+
+test('the output of a running job grows on the page, and only an open row asks for it', async () => {
+	const tab = await browser.tab();
+	const known = (await lab.ask('jobs')).jobs.length;
+	let said = 'first\n';
+
+	await tab.change((method, answer) => {
+		if (method == 'job' && answer.result?.[1]?.state == 'running')
+			answer.result[1].output = said;
+	});
+	await tab.open(lab, 'jobs', 'jobs');
+	await tab.page.fill('textarea', 'sleep 600');
+	await tab.page.click(RUN);
+	await tab.says(/^first\s*$/, 'tbody tr:nth-child(2) pre');
+
+	const { jobs: [ { id } ] } = await lab.until(({ jobs }) => jobs.length > known, 'jobs');
+
+	for (const line of [ 'second', 'third' ]) {
+		said += `${line}\n`;
+		await tab.says(line, 'tbody tr:nth-child(2) pre', 5000);
+	}
+
+	await tab.says('running', 'tbody tr:first-child');
+	await tab.picture('job-running');
+
+	const count = (call) => tab.calls.filter((it) => it == call).length;
+
+	await tab.page.click('tbody tr:first-child button');
+	await tab.atRest();
+
+	const [ before, lists ] = [ count('socketman job'), count('socketman jobs') ];
+
+	/* From one look at the list to the next it would have asked twice. */
+	await tab.page.waitForRequest(() => count('socketman jobs') == lists + 2);
+	assert.equal(count('socketman job'), before);
+
+	await tab.page.click('tbody tr:first-child button');
+	await tab.says('third', 'tbody tr:nth-child(2) pre');
+	await lab.call(lab.root, 'socketman', 'run_job', { msg: id, type: 'cancel', wait: false });
+	await tab.says('failed', `tbody tr:has-text("${id}")`);
 	await tab.close();
 });
 

@@ -1,5 +1,7 @@
 /* The form against the agent's table of options, as docs/options.md has it, and the default settings. */
 import assert from 'node:assert/strict';
+import { renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { read } from './app.mjs';
@@ -144,3 +146,31 @@ test('a value of the command line is marked as winning, and an error is told', a
 	await tab.says(/from .*config\.json/, '[data-name="mqtt_host"]');
 	await tab.close();
 });
+
+for (const [ what, harm ] of Object.entries({
+	'is missing': () => {},
+	'cannot be read': (file) => writeFileSync(file, "config socketman 'main'\n\toption topic 'x\n", { mode: 0o600 })
+}))
+	test(`a settings file that ${what} is said to be that, and the page stands`, async () => {
+		const file = join(lab.settings, '../../config/socketman');
+		const tab = await browser.tab();
+
+		renameSync(file, `${file}.kept`);
+		harm(file);
+
+		try {
+			await tab.open(lab, 'root', 'settings');
+			await tab.says('/etc/config/socketman is missing or cannot be read.', '#socketman-settings');
+			assert.equal(await tab.page.locator('text=Save').count(), 0);
+			await tab.picture(`settings-file-${what.replace(/ /g, '-')}`);
+			await tab.page.click('text=Read settings again');
+			await tab.page.waitForFunction(() => !document.querySelector('button.spinning'));
+
+			if (what == 'cannot be read')
+				await tab.says(/config\/socketman:2: .*unterminated/, '.alert-message');
+		} finally {
+			renameSync(`${file}.kept`, file);
+		}
+
+		await tab.close();
+	});

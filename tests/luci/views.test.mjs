@@ -212,6 +212,16 @@ test('a part that the page knows nothing of gets a card of what it tells', async
 	await tab.close();
 });
 
+test('where the identity comes from is shown', async () => {
+	const tab = await browser.tab();
+	const { mac_source: from } = await lab.ask('status');
+
+	assert.ok(from);
+	await tab.open(lab, 'status', 'overview');
+	await tab.says(new RegExp(`Device.*Identity from\\s*${from}`, 's'), '.sm-card');
+	await tab.close();
+});
+
 test('a slip on a page fails the test, however short it is seen', async () => {
 	const tab = await browser.tab();
 

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{timeout, Instant};
 
 use super::millis;
+use crate::http::refused;
 use crate::lookup::Address;
 
 /// Time of the peer to accept.
@@ -49,7 +50,7 @@ impl Connect {
             while let Some(attempt) = attempts.join_next().await {
                 match attempt {
                     Ok((to, None)) => return Some(to),
-                    Ok((to, Some(error))) => failure = (to, error.to_string()),
+                    Ok((to, Some(error))) => failure = (to, refused(&error)),
                     Err(ended) => failure.1 = ended.to_string(),
                 }
             }
@@ -95,7 +96,8 @@ mod tests {
         let (ip, port) = (closed.address().ip(), closed.address().port());
         let connect = Connect::to(&[ip.into()], port).await.unwrap();
         assert!(!connect.succeeded());
-        assert!(connect.error.unwrap().contains("refused"));
+        let error = connect.error.unwrap();
+        assert!(error.starts_with("connection refused"), "{error}");
         assert_eq!(Connect::to(&[], 53).await, None);
     }
 }

@@ -20,6 +20,7 @@ pub(super) use publisher::Returned;
 pub use publisher::{Channel, Outlets, Replies, Reply};
 
 use super::live::Live;
+use crate::http::fits_path;
 use aside::Aside;
 use doubts::Doubts;
 use line::{Line, WINDOW};
@@ -108,31 +109,29 @@ impl Outbox {
         (outbox, outlets, returns)
     }
 
+    /// The way of a reply. The API names a job in the path of a URL, so a reply whose id fits none goes to
+    /// the broker.
+    fn outlet(&self, item: &Item) -> Outlet {
+        match item {
+            Item::Delivered(_) => Outlet::Broker,
+            item if !fits_path(item.id()) => Outlet::Broker,
+            _ => self.results,
+        }
+    }
+
     /// Results and rejections go there from now on, those that wait too.
     pub(super) fn route_results(&mut self, to: Outlet) {
-        if self.results == to {
+        let from = std::mem::replace(&mut self.results, to);
+        if from == to {
             return;
         }
-        let line = self.line(self.results);
-        let mut go = Vec::new();
-        for part in [&mut line.waiting, &mut line.suspects] {
-            for item in std::mem::take(part) {
-                match item {
-                    Item::Delivered(_) => part.push_back(item),
-                    _ => go.push(item),
-                }
-            }
-        }
-        self.results = to;
-        let (results, receipts): (Vec<_>, Vec<_>) = self
-            .aside
-            .take_all()
-            .into_iter()
-            .partition(|item| !matches!(item, Item::Delivered(_)));
-        go.extend(results);
-        self.broker.waiting.extend(receipts);
-        for item in go {
-            self.offer(to, item);
+        let line = self.line(from);
+        let waiting = std::mem::take(&mut line.waiting);
+        let suspects = std::mem::take(&mut line.suspects);
+        let aside = self.aside.take_all();
+        let all: Vec<_> = waiting.into_iter().chain(suspects).chain(aside).collect();
+        for item in all {
+            self.offer(item);
         }
     }
 
@@ -143,20 +142,21 @@ impl Outbox {
     }
 
     pub(super) fn delivered(&mut self, id: &Arc<str>) {
-        self.offer(Outlet::Broker, Item::Delivered(Arc::clone(id)));
+        self.offer(Item::Delivered(Arc::clone(id)));
     }
 
     /// Offers the result of a job, unless it waits already or was given up.
     pub(super) fn result(&mut self, id: &Arc<str>) {
         let item = Item::Result(Arc::clone(id));
-        let given_up = self.results == Outlet::Broker && self.doubts.has_given_up(&item);
+        let given_up = self.outlet(&item) == Outlet::Broker && self.doubts.has_given_up(&item);
         if !given_up && self.offered.insert(Arc::clone(id)) {
-            self.offer(self.results, item);
+            self.offer(item);
         }
     }
 
-    /// Puts a reply at the end of a line.
-    fn offer(&mut self, to: Outlet, item: Item) {
+    /// Puts a reply at the end of its line.
+    fn offer(&mut self, item: Item) {
+        let to = self.outlet(&item);
         let suspect = to == Outlet::Broker && self.doubts.contain(&item);
         let line = self.line(to);
         match suspect {
@@ -172,7 +172,7 @@ impl Outbox {
         }
         self.rejections += 1;
         let (id, reason) = (id.into(), reason.into());
-        self.offer(self.results, Item::Rejected { id, reason });
+        self.offer(Item::Rejected { id, reason });
         true
     }
 
@@ -271,10 +271,7 @@ impl Outbox {
                 return;
             }
         }
-        let to = match item {
-            Item::Delivered(_) => Outlet::Broker,
-            _ => self.results,
-        };
+        let to = self.outlet(&item);
         let suspect = to == Outlet::Broker && self.doubts.contain(&item);
         match fate {
             Fate::Refused => self.aside.refused(item, later),
@@ -306,11 +303,9 @@ impl Outbox {
         if let Item::Result(id) = &item {
             self.offered.insert(Arc::clone(id));
         }
-        match item {
-            Item::Result(_) | Item::Rejected { .. } if self.results != Outlet::Broker => {
-                self.offer(self.results, item);
-            }
-            item => {
+        match self.outlet(&item) {
+            Outlet::Api => self.offer(item),
+            Outlet::Broker => {
                 self.prove(&item);
                 self.broker.suspects.push_back(item);
             }
@@ -339,10 +334,7 @@ impl Outbox {
     /// Offers replies again that were put aside until now.
     pub(super) fn again(&mut self, now: Instant) {
         while let Some(item) = self.aside.take(now) {
-            match item {
-                Item::Delivered(_) => self.offer(Outlet::Broker, item),
-                _ => self.offer(self.results, item),
-            }
+            self.offer(item);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reports in segments on one disk, oldest first.
 
 mod lines;
+mod numbering;
 mod rewrite;
 
 use std::collections::VecDeque;
@@ -56,24 +57,25 @@ impl<D: Disk> Store<D> {
         seal_at: u64,
         crashes: &Crashes,
     ) -> io::Result<(Self, Vec<(u64, Harm)>)> {
-        let mut segments = Vec::new();
-        let mut harms = Vec::new();
+        let mut names = Vec::new();
         let mut earlier = Vec::new();
         for file in disk.list()? {
-            let Some(name) = Name::parse(&file) else {
-                if Name::is_set_aside(&file) {
-                    earlier.push(file);
-                    continue;
+            match Name::parse(&file) {
+                Some(name) => names.push(name),
+                None if Name::is_set_aside(&file) => earlier.push(file),
+                // It did not take its place. If it cannot go now, it is overwritten.
+                None if file.ends_with(".thin") || file.ends_with(".new") => {
+                    drop(disk.remove(&file));
                 }
-                match file.ends_with(".thin") || file.ends_with(".new") {
-                    // It did not take its place. If it cannot go now, it is overwritten.
-                    true => drop(disk.remove(&file)),
-                    false => log::warn!("spool: ignoring {file:?}, which is not a segment"),
-                }
-                continue;
-            };
+                None => log::warn!("spool: ignoring {file:?}, which is not a segment"),
+            }
+        }
+        let names_dirty = numbering::settle(&mut disk, &mut names)?;
+        let mut segments = VecDeque::new();
+        let mut harms = Vec::new();
+        for name in names {
             let ordinal = name.ordinal;
-            let (segment, harm) = match crashes.handle(SEGMENT, file.as_bytes()) {
+            let (segment, harm) = match crashes.handle(SEGMENT, name.to_string().as_bytes()) {
                 Ok(_handling) => Segment::open(&mut disk, name)?,
                 Err(skipped) => {
                     let aside = name.aside();
@@ -84,21 +86,20 @@ impl<D: Disk> Store<D> {
             if !harm.is_none() {
                 harms.push((ordinal, harm));
             }
-            segments.push(segment);
+            segments.push_back(segment);
         }
         if harms.iter().any(|(_, harm): &(u64, Harm)| harm.set_aside) {
             // One is enough to find out what is wrong, and room is short.
             earlier.iter().for_each(|file| drop(disk.remove(file)));
         }
-        segments.sort_by_key(|segment| segment.name.ordinal);
         let store = Store {
             disk,
             syncs,
             seal_at,
-            segments: segments.into(),
+            segments,
             packer: None,
             reader: None,
-            names_dirty: false,
+            names_dirty,
             crashes: crashes.clone(),
         };
         Ok((store, harms))

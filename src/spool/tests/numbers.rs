@@ -102,7 +102,9 @@ fn record() -> impl Strategy<Value = Vec<u8>> {
 
 /// A file with an ordinal, of this boot or another.
 fn file() -> impl Strategy<Value = (String, Vec<Vec<u8>>)> {
-    let name = (1..4_u64, prop::sample::select(vec![BOOT, "another", "b"]));
+    let high = vec![999_999_999_999_999, 9_999_999_999_999_999];
+    let ordinal = prop_oneof![4 => 1..4_u64, 1 => prop::sample::select(high)];
+    let name = (ordinal, prop::sample::select(vec![BOOT, "another", "b"]));
     let name = name.prop_map(|(ordinal, boot)| format!("{ordinal:016}.{boot}.reports"));
     (name, prop::collection::vec(record(), 0..6))
 }
@@ -201,6 +203,32 @@ fn a_report_that_declares_every_loss_does_not_hide_those_to_come() {
         spool.append(&report(0), after(2)).unwrap();
         let all = deliver_all(&mut spool, after(3));
         assert_eq!(super::declared(&all, Reason::Thinned), 1, "{all:?}");
+    }
+}
+
+#[test]
+fn a_segment_with_the_highest_ordinal_hides_neither_itself_nor_those_begun_after_it() {
+    for ordinal in [
+        999_999_999_999_999_u64,
+        1_000_000_000_000_000,
+        9_999_999_999_999_999,
+    ] {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("spool");
+        let mut spool = Spool::open(&dir, "an-earlier-boot", LARGE).unwrap();
+        spool.append(&report(9), after(1)).unwrap();
+        drop(spool);
+        let before = dir.join("0000000000000001.an-earlier-boot.reports");
+        let high = dir.join(format!("{ordinal:016}.an-earlier-boot.reports"));
+        fs::rename(before, high).unwrap();
+        for n in 1..4 {
+            let mut spool = Spool::open(&dir, BOOT, LARGE).unwrap();
+            spool.append(&report(9), after(n)).unwrap();
+        }
+        let mut spool = Spool::open(&dir, BOOT, LARGE).unwrap();
+        let all = deliver_all(&mut spool, after(9));
+        assert_eq!(seqs(&all), [1, 1, 2, 3], "{ordinal}");
+        assert_eq!(all[0].boot_id, "an-earlier-boot");
     }
 }
 

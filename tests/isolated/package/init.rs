@@ -114,3 +114,87 @@ fn without_settings_nothing_is_started() {
     device.try_sh("/etc/init.d/socketman start", &[]);
     assert!(!device.procd().iter().any(|call| call == "'instance'"));
 }
+
+/// The agent's copy of settings that were good.
+fn remember(device: &Device, file: &str, options: &str) {
+    let copy = format!("{} {file}\n{}", file.len(), with_options(options));
+    device.write("/etc/socketman/state/config.uci", &copy);
+}
+
+const SETTINGS: &str = "/etc/config/socketman";
+
+const ON: &str = "\toption enabled '1'\n\toption config '/mnt/agent.json'\n";
+
+/// Files that a power cut or an editor left, without the option that starts the agent.
+const BROKEN: [&str; 5] = [
+    "",
+    "config socketman 'ma",
+    "confg socketman 'main'\n\toption enabled '1'\n",
+    "config socketman 'main'\n\toption topic 'x\n\toption enabled '1'\n",
+    "config socketman 'main'\n\topt",
+];
+
+#[test]
+fn settings_that_cannot_be_read_start_the_agent_if_their_last_good_copy_does() {
+    for settings in BROKEN {
+        let device = device(settings);
+        remember(&device, SETTINGS, ON);
+        device.sh("/etc/init.d/socketman boot");
+        assert_eq!(device.procd(), started("/mnt/agent.json"), "{settings:?}");
+        assert_eq!(
+            device.sh("ls -A /tmp"),
+            "log\nprocd\n",
+            "a copy holds secrets"
+        );
+        let said = device.read("/tmp/log").unwrap();
+        assert!(said.contains("its last good copy counts"), "{said}");
+    }
+}
+
+#[test]
+fn settings_that_break_do_not_end_the_agent_at_a_reload() {
+    let device = device(&with_options(ON));
+    device.sh("/etc/init.d/socketman start");
+    let first = device.procd();
+    remember(&device, SETTINGS, ON);
+    device.write(SETTINGS, BROKEN[3]);
+    device.sh("/etc/init.d/socketman reload");
+    assert_eq!(device.procd(), first);
+}
+
+#[test]
+fn the_last_good_copy_starts_nothing_if_it_is_off_or_of_another_file_or_none() {
+    for settings in BROKEN {
+        let device = device(settings);
+        device.sh("/etc/init.d/socketman boot");
+        assert_eq!(device.procd(), OFF, "no copy: {settings:?}");
+        let is_empty = settings.is_empty();
+        assert_eq!(device.read("/tmp/log").is_none(), is_empty, "{settings:?}");
+        remember(&device, SETTINGS, "\toption enabled '0'\n");
+        device.sh("/etc/init.d/socketman boot");
+        assert_eq!(device.procd(), OFF, "off: {settings:?}");
+        remember(&device, "/var/run/uci/socketman", ON);
+        device.sh("/etc/init.d/socketman boot");
+        assert_eq!(device.procd(), OFF, "of another file: {settings:?}");
+    }
+}
+
+#[test]
+fn what_a_file_of_settings_says_itself_precedes_its_last_good_copy() {
+    let switched_off = with_options("\toption enabled '0'\n\toptoin topic 'x'\n");
+    for settings in [switched_off, with_options("\toption topic 'x'\n")] {
+        let device = device(&settings);
+        remember(&device, SETTINGS, ON);
+        device.sh("/etc/init.d/socketman boot");
+        assert_eq!(device.procd(), OFF, "{settings}");
+    }
+}
+
+#[test]
+fn the_last_good_copy_of_settings_that_were_removed_starts_nothing() {
+    let device = device("");
+    remember(&device, SETTINGS, ON);
+    device.sh("rm /etc/config/socketman");
+    device.try_sh("/etc/init.d/socketman start", &[]);
+    assert!(!device.procd().iter().any(|call| call == "'instance'"));
+}

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use socketman::clock::{epoch_seconds, Clock};
+use socketman::config::ApiAuth;
 use socketman_lab::collector::{Collector, Mode};
 
 use super::agent::{collector, config, set_clock, Agent};
@@ -112,7 +113,9 @@ async fn where_https_is_set_a_date_over_http_makes_no_clock_right() {
     set_clock(&file, 0, false);
     agent.append(2).await;
     let outcome = agent.deliveries.deliver().await.unwrap();
-    assert_eq!((outcome.accepted, outcome.error), (0, None), "they wait");
+    assert_eq!(outcome.accepted, 0, "they wait");
+    let error = outcome.error.unwrap();
+    assert!(error.contains("connection refused"), "{error}");
     agent.reports_left(2).await;
     set_clock(&file, 0, true);
     agent.append(1).await;
@@ -131,7 +134,61 @@ async fn before_an_answer_no_clock_is_right_because_it_looks_like_one() {
     let clock = Clock::new(Some(file));
     let agent = Agent::start_by(tmp.path(), config(collector.url("/")), clock);
     agent.append(1).await;
-    let outcome = agent.deliveries.deliver().await.unwrap();
-    assert_eq!((outcome.accepted, outcome.error), (0, None), "it waits");
+    for _ in 0..3 {
+        let outcome = agent.deliveries.deliver().await.unwrap();
+        assert_eq!((outcome.accepted, outcome.error), (0, None), "it waits");
+    }
+    assert_eq!(collector.record().requests_total, 1, "asked once");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_nobody_keeps_is_right_as_soon_as_the_server_agrees_with_it() {
+    for no_cache in [false, true] {
+        let tmp = tempfile::tempdir().unwrap();
+        let file = tmp.path().join("clock");
+        set_clock(&file, 0, false);
+        let collector = collector(tmp.path()).await;
+        let mut config = config(collector.url("/stats?key=secret"));
+        config.no_cache = no_cache;
+        config.api_auth = ApiAuth::Bearer;
+        let agent = Agent::start_by(tmp.path(), config, Clock::new(Some(file)));
+        // Without an answer they would wait for 10 min.
+        for _ in 0..2 {
+            agent.append(1).await;
+            agent.reports_left(0).await;
+        }
+        assert_eq!(clocks(&collector), ["restamped", "ok"], "{no_cache}");
+        let requests = collector.record().requests;
+        let methods: Vec<_> = requests.iter().map(|it| it.method.as_str()).collect();
+        assert_eq!(methods, ["HEAD", "POST", "POST"]);
+        assert_eq!(
+            (requests[0].path.as_str(), &requests[0].query),
+            ("/stats", &None)
+        );
+        assert_eq!(requests[0].header("authorization"), None);
+        assert!(requests[1].header("authorization").is_some());
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_say_what_time_it_is_is_asked_once() {
+    let tmp = tempfile::tempdir().unwrap();
+    let file = tmp.path().join("clock");
+    set_clock(&file, 0, false);
+    let collector = collector(tmp.path()).await;
+    collector.set(Mode::Dated("")).await.unwrap();
+    let agent = Agent::start_by(
+        tmp.path(),
+        config(collector.url("/")),
+        Clock::new(Some(file)),
+    );
+    agent.append(1).await;
+    for _ in 0..3 {
+        let outcome = agent.deliveries.deliver().await.unwrap();
+        assert_eq!((outcome.accepted, outcome.error), (0, None), "it waits");
+    }
+    assert_eq!(collector.record().requests_total, 1);
     agent.stop().await;
 }

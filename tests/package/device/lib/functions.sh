@@ -1,18 +1,19 @@
 # shellcheck shell=dash
 # A stand-in of OpenWrt's functions: what packages' scripts and init scripts call of them.
 
-# config_load PACKAGE: the options of /etc/config/PACKAGE, which has one option a line.
+# config_load PACKAGE: what can be read of it.
 config_load() {
-	local command name value section=
+	local text
 
-	while read -r command name value; do
-		value=${value#\'}
-		value=${value%\'}
-		case "$command" in
-		config) section=$value ;;
-		option) eval "CONFIG_${section}_$name=\$value" ;;
-		esac
-	done < "/etc/config/$1"
+	text=$(/sbin/uci -S -n export "$1") && eval "$text"
+}
+
+config() { CONFIG_SECTION=$2; }
+option() { config_set "$CONFIG_SECTION" "$1" "$2"; }
+
+# config_set SECTION OPTION VALUE
+config_set() {
+	eval "CONFIG_$1_$2=\$3"
 }
 
 # config_get VARIABLE SECTION OPTION DEFAULT

@@ -15,7 +15,7 @@ function card(title, level, headline, lines) {
 }
 
 function broker({ mqtt, now }) {
-	if (!mqtt.host)
+	if (!mqtt.host && !mqtt.last_error)
 		return card(_('Broker'), 'none', _('None is set'), []);
 
 	const lines = [ [ _('To'), mqtt.host ], [ _('For'), mqtt.since && words.span(now - mqtt.since) ] ];
@@ -40,10 +40,11 @@ function server(title, { host, last_ok: at, last_error: why, next_attempt: next 
 }
 
 function queue({ spool, now }) {
-	return card(_('Queue'), spool.last_error || spool.dropped ? 'warn' : 'none',
+	return card(_('Queue'), spool.last_error || spool.dropped || spool.set_aside ? 'warn' : 'none',
 		spool.reports ? N_(spool.reports, '%d report waits', '%d reports wait').format(spool.reports) : _('Empty'), [
 			[ _('Size'), spool.reports ? words.bytes(spool.bytes) : '' ],
 			[ _('Oldest'), spool.oldest && words.ago(spool.oldest, now) ],
+			[ _('Refused, sent again later'), spool.set_aside || '' ],
 			[ _('Why'), spool.last_error ],
 			[ _('Thinned'), spool.thinned || '' ],
 			[ _('Lost'), spool.dropped || '' ],
@@ -68,6 +69,7 @@ function part(name, facts) {
 
 function device(status) {
 	return card(_('Device'), 'none', status.mac, [
+		[ _('Identity from'), status.mac_source ],
 		[ _('Agent'), '%s, %s'.format(status.version, words.span(status.uptime)) ],
 		/* Before the first collection nobody knows. */
 		...(status.seq === 0 ? [] : [

@@ -6,6 +6,7 @@
 /* Types of a job: the name the agent knows, and what it is called here. */
 const TYPES = [
 	[ '', _('Command') ],
+	[ 'reboot', _('Reboot') ],
 	[ 'cancel', _('Cancel a job') ]
 ];
 
@@ -45,7 +46,7 @@ return baseclass.extend({
 	start() {
 		const msg = this.msg.value;
 
-		if (!msg.trim())
+		if (!msg.trim() && this.type.value != 'reboot')
 			return refused(_('There is no command.'));
 
 		return api.runJob(msg, this.type.value, parseInt(this.timeout.value, 10) || undefined, false).then(

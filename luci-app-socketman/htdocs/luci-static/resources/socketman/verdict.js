@@ -36,7 +36,9 @@ function troubles(status) {
 			'the agent ended unexpectedly %d time; broker and server wait %s',
 			'the agent ended unexpectedly %d times; broker and server wait %s').format(starts.count, words.span(starts.held_until - status.now)));
 
-	if (mqtt?.host && !mqtt.connected)
+	if (mqtt?.last_error && !mqtt.host)
+		said.push(mqtt.last_error);
+	else if (mqtt?.host && !mqtt.connected)
 		said.push(_('no connection to the broker: %s').format(mqtt.last_error ?? _('not tried yet')));
 
 	if (api?.last_error)

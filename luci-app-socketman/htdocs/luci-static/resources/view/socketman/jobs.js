@@ -7,7 +7,9 @@
 'require socketman.style as style';
 'require socketman.words as words';
 
+/* s */
 const EVERY = 5;
+const LIVE_EVERY = 2;
 
 const COLUMNS = [ _('Started'), _('State'), _('Duration'), _('Exit code'), _('Type'), _('From'), _('Job') ];
 
@@ -61,6 +63,15 @@ function output(job) {
 		...stream(_('Output'), job.output, nothing),
 		...stream(_('Errors'), job.stderr, nothing)
 	];
+}
+
+/* Texts stay where they were scrolled to; one that ended in sight ends in sight. */
+function replace(place, content) {
+	const texts = () => Array.from(place.querySelectorAll('pre'));
+	const tops = texts().map((text) => text.scrollTop + text.clientHeight + 1 < text.scrollHeight ? text.scrollTop : Infinity);
+
+	dom.content(place, content);
+	texts().forEach((text, i) => { text.scrollTop = Math.min(tops[i] ?? 0, text.scrollHeight); });
 }
 
 return view.extend({
@@ -154,6 +165,7 @@ return view.extend({
 			return;
 
 		row.known = known;
+		row.job = job;
 
 		const shown = cells(job);
 
@@ -177,25 +189,35 @@ return view.extend({
 		return open ? this.show(id, row) : Promise.resolve();
 	},
 
+	/* Shows a job; while it is under way and its row open, again and again. */
 	show(id, row) {
-		return api.job(id).then(
-			(job) => dom.content(row.place, output(job)),
-			(err) => dom.content(row.place, [ E('p', [ api.reason(err) ]) ])
-		);
+		const turn = row.turn = {};
+		const isShown = () => row.turn == turn && row.place.isConnected && !row.detail.hidden;
+
+		return api.job(id).then((job) => {
+			if (!isShown())
+				return;
+
+			const known = JSON.stringify(job);
+
+			if (row.shown != known)
+				replace(row.place, output(job));
+
+			row.shown = known;
+
+			if (underWay(job))
+				window.setTimeout(() => isShown() && this.show(id, row), LIVE_EVERY * 1000);
+			else if (underWay(row.job))
+				return this.refresh();
+		}).catch((err) => {
+			row.shown = null;
+			dom.content(row.place, [ E('p', [ api.reason(err) ]) ]);
+		});
 	},
 
-	/* A job was given to the agent: shows it, and follows it until it ends. */
+	/* A job was given to the agent: shows it. */
 	ran(id) {
-		return this.refresh().then(() => {
-			if (this.mayLook && this.rows.has(id))
-				return this.expand(id, true).then(() => this.follow(id));
-		}).catch(() => this.refresh());
-	},
-
-	follow(id) {
-		return api.job(id).then((job) => underWay(job)
-			? new Promise((resolve) => window.setTimeout(resolve, 1000)).then(() => this.follow(id))
-			: this.refresh());
+		return this.refresh().then(() => this.mayLook && this.rows.has(id) && this.expand(id, true));
 	},
 
 	handleSaveApply: null,

@@ -49,10 +49,26 @@ function origin(facts, name) {
 
 return view.extend({
 	load() {
-		return Promise.all([ ask(), uci.load('socketman'), style.load() ]);
+		return Promise.all([ ask(), uci.load('socketman').then(() => true, () => false), style.load() ]);
 	},
 
-	render([ facts ]) {
+	render([ facts, isReadable ]) {
+		return isReadable ? this.form(facts) : this.broken(facts);
+	},
+
+	/* There is nothing to edit: why stands in the agent's errors. */
+	broken(facts) {
+		this.handleSaveApply = this.handleSave = this.handleReset = null;
+		this.places = new Map();
+
+		return E('div', { 'class': 'sm', 'id': 'socketman-settings' }, [
+			this.header(facts),
+			E('h2', [ _('SocketMan settings') ]),
+			E('p', [ _('/etc/config/socketman is missing or cannot be read. Mend it in a shell; socketman check says what is wrong.') ])
+		]);
+	},
+
+	form(facts) {
 		const map = new form.Map('socketman', _('SocketMan settings'),
 			_('What is not set here comes from the settings file, else it has its default.'));
 

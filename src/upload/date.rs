@@ -1,0 +1,35 @@
+//! The time of day, asked of the server before the first report.
+//!
+//! A device without a time server holds its reports back until it knows the time, and without a report no
+//! answer tells it.
+
+use super::link::Way;
+use super::DeliveryError;
+use crate::spool;
+
+/// Asks for the time while that is of use.
+#[derive(Debug, Default)]
+pub(super) struct Dates {
+    /// The server does not say what time it is.
+    is_silent: bool,
+}
+
+impl Dates {
+    /// Asks the server for the time if reports wait for it and no answer has told it. True if one did now: more
+    /// may be sent.
+    pub(super) async fn ask<W: Way>(
+        &mut self,
+        link: &mut W,
+        spool: &spool::Handle,
+    ) -> Result<bool, DeliveryError> {
+        if self.is_silent || !spool.wants_date().await? {
+            return Ok(false);
+        }
+        self.is_silent = !link.ask_date().await?;
+        let Some(date) = link.take_date() else {
+            return Ok(false);
+        };
+        spool.server_date(date).await?;
+        Ok(true)
+    }
+}
