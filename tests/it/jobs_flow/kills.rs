@@ -145,8 +145,10 @@ async fn killed(victims: Victims) {
     world.connected().await;
     let mut open: BTreeSet<String> = outcomes.of.keys().cloned().collect();
     let mut asks = interval(AGAIN);
+    let asked = Instant::now();
     within("the outcomes once more", async {
         while !open.is_empty() {
+            assert!(asked.elapsed() < DEADLINE / 6, "no second answer: {open:?}");
             tokio::select! {
                 _ = asks.tick() => {
                     for n in (0..JOBS).filter(|n| open.contains(&format!("op-{n}"))).take(60) {
