@@ -127,6 +127,8 @@ impl Jobs {
         let mut count_at = Instant::now() + COUNT_EVERY;
         let (mut config_lives, mut handles_live) = (true, true);
         loop {
+            // A publisher that has gone has told before what became of its replies.
+            self.settle_all();
             self.proceed();
             if self.closing {
                 // A reply that came back may be all that is left.

@@ -33,9 +33,7 @@ impl Jobs {
 
     /// Hands out the next reply. Replies that came back meanwhile take their place in the line first.
     pub(super) fn hand_out(&mut self, to: Outlet, permit: mpsc::OwnedPermit<Reply>) {
-        while let Ok(returned) = self.returns.try_recv() {
-            self.settle(&returned);
-        }
+        self.settle_all();
         let table = &self.table;
         let now = clock::epoch_seconds();
         self.outbox.hand_out(to, permit, |item, extent| match item {
@@ -53,6 +51,13 @@ impl Jobs {
                 (None | Some(Known::Unfinished(_)), _) => None,
             },
         });
+    }
+
+    /// Settles every reply that has come back.
+    pub(super) fn settle_all(&mut self) {
+        while let Ok(returned) = self.returns.try_recv() {
+            self.settle(&returned);
+        }
     }
 
     pub(super) fn settle(&mut self, returned: &Returned) {

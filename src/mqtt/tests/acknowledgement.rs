@@ -64,10 +64,10 @@ async fn flood(mut broker: DuplexStream, len: usize) -> (u16, DuplexStream) {
 #[tokio::test(start_paused = true)]
 async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
     for (len, most) in [(10, 16), (60_000, 5), (300_000, 1)] {
-        let flash = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let config = Arc::new(Config {
             no_ping: true,
-            state_dir: flash.path().join("state"),
+            state_dir: dir.path().join("state"),
             ..Config::default()
         });
         let (_config, configs) = watch::channel(Arc::clone(&config));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::io::{duplex, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -162,19 +163,23 @@ pub(super) struct Device {
     topics: Topics,
     backoff: Backoff,
     working: JoinHandle<()>,
-    _flash: tempfile::TempDir,
     _config: watch::Sender<Arc<Config>>,
+    _dir: TempDir,
 }
 
 impl Device {
-    pub(super) fn new(mut config: Config) -> Self {
-        let flash = tempfile::tempdir().unwrap();
-        config.state_dir = flash.path().join("state");
-        let config = Arc::new(config);
+    pub(super) async fn new(config: Config) -> Self {
+        let dir = TempDir::new().unwrap();
+        let config = Arc::new(Config {
+            state_dir: dir.path().join("state"),
+            ..config
+        });
         let mac = MAC.parse().unwrap();
         let (config_sender, configs) = watch::channel(Arc::clone(&config));
         let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
         let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
+        // While the disk is opened, simulated time passes as it likes.
+        jobs.recent().await.unwrap();
         let (live, output) = Live::new();
         Device {
             backoff: Backoff::new(config.spread, config.pace),
@@ -185,8 +190,8 @@ impl Device {
             jobs,
             live,
             working,
-            _flash: flash,
             _config: config_sender,
+            _dir: dir,
         }
     }
 

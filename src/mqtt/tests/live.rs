@@ -48,7 +48,7 @@ fn two_hundred_jobs(live: &Live) {
 /// messages.
 async fn arrivals(line: Line, with_live: bool) -> (BTreeMap<String, u128>, Vec<Heard>) {
     fastrand::seed(1);
-    let mut device = Device::new(config());
+    let mut device = Device::new(config()).await;
     let (sender, mut heard) = mpsc::unbounded_channel();
     let began = Instant::now();
     if with_live {
@@ -145,7 +145,7 @@ async fn a_fast_line_carries_live_output_in_large_messages_four_a_second_and_256
 
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_closes_on_live_output_gets_every_result_and_no_more_of_it() {
-    let mut device = Device::new(config());
+    let mut device = Device::new(config()).await;
     let (sender, mut heard) = mpsc::unbounded_channel();
     two_hundred_jobs(&device.live);
     device.pings((0..300).map(|n| n.to_string()), Duration::from_millis(100));

@@ -39,7 +39,8 @@ async fn others_pass_a_reply_that_is_never_acknowledged_and_connections_become_r
         let mut device = Device::new(Config {
             keepalive: Duration::from_secs(keepalive),
             ..config()
-        });
+        })
+        .await;
         let (sender, mut heard) = mpsc::unbounded_channel();
         let others = (0..100).map(|n| n.to_string());
         let ids = std::iter::once("ignored".to_owned()).chain(others);
@@ -77,7 +78,7 @@ async fn others_pass_a_reply_that_is_never_acknowledged_and_connections_become_r
 
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_acknowledges_nothing_for_an_hour_has_everything_soon_after() {
-    let mut device = Device::new(config());
+    let mut device = Device::new(config()).await;
     let (sender, _heard) = mpsc::unbounded_channel();
     device.pings((0..50).map(|n| n.to_string()), Duration::from_millis(10));
     let ignores: Judge = |_| Answer::Ignores;
