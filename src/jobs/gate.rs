@@ -92,13 +92,20 @@ impl Gate {
         question(&judge)
     }
 
+    /// Hears what a server says of the time while the clock stands as it did then. Cancel safe.
+    pub(super) async fn told(&mut self) {
+        match self.dates.clone().changed().await {
+            Ok(()) => drop(self.read()),
+            // Nobody asks servers any more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// The clock, after what servers have said since the last time.
     fn read(&mut self) -> Reading {
-        let date = match self.dates.has_changed() {
-            Ok(true) => *self.dates.borrow_and_update(),
-            // Or nobody asks servers any more.
-            _ => None,
-        };
+        let told = self.dates.borrow_and_update();
+        let date = told.filter(|_| told.has_changed());
+        drop(told);
         if let Some(date) = date {
             self.clock.heard(date);
         }
@@ -107,5 +114,44 @@ impl Gate {
             self.floor.date(reading, date.epoch);
         }
         reading
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::clock::epoch_seconds;
+
+    #[tokio::test]
+    async fn a_date_counts_for_good_if_the_clock_was_right_when_it_came() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("clock");
+        std::fs::write(&file, "0 1").unwrap();
+        let (sender, dates) = watch::channel(None);
+        let config = watch::channel(Arc::default()).1;
+        let mac = watch::channel("94:83:c4:a1:b2:00".parse().unwrap()).1;
+        let mut gate = Gate::new(config, mac);
+        gate.take_time_from(Clock::new(Some(file.clone())), dates);
+        let now = epoch_seconds() + 100;
+        sender.send_replace(Some(ServerDate::now(now)));
+        gate.told().await;
+        assert_eq!(gate.floor.persisted(), now);
+        let quiet = timeout(Duration::from_millis(1), gate.told()).await;
+        assert!(quiet.is_err(), "each date is heard once");
+
+        std::fs::write(&file, "-315360000 0").unwrap();
+        sender.send_replace(Some(ServerDate::now(now + 100)));
+        gate.told().await;
+        assert_eq!(gate.floor.persisted(), now);
+        let reading = gate.read();
+        assert_eq!(gate.floor.now(reading), now + 100);
+
+        drop(sender);
+        let quiet = timeout(Duration::from_millis(1), gate.told()).await;
+        assert!(quiet.is_err());
     }
 }

@@ -153,6 +153,7 @@ impl Jobs {
                 }
                 (number, ended) = self.workers.ended() => self.worker_ended(number, ended),
                 Some(returned) = self.returns.recv() => self.settle(&returned),
+                () = self.gate.told() => {}
                 Ok(permit) = self.outbox.sender(Outlet::Broker).reserve_owned(),
                     if self.outbox.is_ready(Outlet::Broker) =>
                 {
