@@ -65,7 +65,7 @@ impl Gate {
     /// `timestamp`, and true says that the floor has risen; if not, a signature that nobody looked at is
     /// taken away from it.
     pub(super) fn accepted(&mut self, job: &mut Job) -> bool {
-        if !matches!(Keys::of(&self.config.borrow()), Keys::Set(_)) {
+        if !self.has_keys() {
             job.sig = None;
         }
         let before = self.floor.persisted();
@@ -73,6 +73,11 @@ impl Gate {
             self.floor.job(timestamp);
         }
         self.floor.persisted() > before
+    }
+
+    /// Whether signatures are checked.
+    pub(super) fn has_keys(&self) -> bool {
+        matches!(Keys::of(&self.config.borrow()), Keys::Set(_))
     }
 
     /// The floor that an earlier agent kept, seconds since the epoch.
@@ -92,13 +97,20 @@ impl Gate {
         question(&judge)
     }
 
+    /// Hears what a server says of the time while the clock stands as it did then. Cancel safe.
+    pub(super) async fn told(&mut self) {
+        match self.dates.clone().changed().await {
+            Ok(()) => drop(self.read()),
+            // Nobody asks servers any more.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// The clock, after what servers have said since the last time.
     fn read(&mut self) -> Reading {
-        let date = match self.dates.has_changed() {
-            Ok(true) => *self.dates.borrow_and_update(),
-            // Or nobody asks servers any more.
-            _ => None,
-        };
+        let told = self.dates.borrow_and_update();
+        let date = told.filter(|_| told.has_changed());
+        drop(told);
         if let Some(date) = date {
             self.clock.heard(date);
         }
@@ -107,5 +119,44 @@ impl Gate {
             self.floor.date(reading, date.epoch);
         }
         reading
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::clock::epoch_seconds;
+
+    #[tokio::test]
+    async fn a_date_counts_for_good_if_the_clock_was_right_when_it_came() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("clock");
+        std::fs::write(&file, "0 1").unwrap();
+        let (sender, dates) = watch::channel(None);
+        let config = watch::channel(Arc::default()).1;
+        let mac = watch::channel("94:83:c4:a1:b2:00".parse().unwrap()).1;
+        let mut gate = Gate::new(config, mac);
+        gate.take_time_from(Clock::new(Some(file.clone())), dates);
+        let now = epoch_seconds() + 100;
+        sender.send_replace(Some(ServerDate::now(now)));
+        gate.told().await;
+        assert_eq!(gate.floor.persisted(), now);
+        let quiet = timeout(Duration::from_millis(1), gate.told()).await;
+        assert!(quiet.is_err(), "each date is heard once");
+
+        std::fs::write(&file, "-315360000 0").unwrap();
+        sender.send_replace(Some(ServerDate::now(now + 100)));
+        gate.told().await;
+        assert_eq!(gate.floor.persisted(), now);
+        let reading = gate.read();
+        assert_eq!(gate.floor.now(reading), now + 100);
+
+        drop(sender);
+        let quiet = timeout(Duration::from_millis(1), gate.told()).await;
+        assert!(quiet.is_err());
     }
 }

@@ -162,6 +162,7 @@ impl Jobs {
                 }
                 (number, ended) = self.workers.ended() => self.worker_ended(number, ended),
                 Some(returned) = self.returns.recv() => self.settle(&returned),
+                () = self.gate.told() => {}
                 Ok(permit) = self.outbox.sender(Outlet::Broker).reserve_owned(),
                     if self.outbox.is_ready(Outlet::Broker) =>
                 {
@@ -195,6 +196,7 @@ impl Jobs {
 
     /// Does everything that can be done now.
     fn proceed(&mut self) {
+        self.keep_floor();
         loop {
             self.start_queued();
             self.record();
@@ -246,6 +248,14 @@ impl Jobs {
     /// Ids are counted as long as they are kept.
     fn count_age(&mut self) {
         if self.table.all_ids() > 0 && self.can_record() {
+            self.record_time();
+        }
+    }
+
+    /// Records the floor when it has risen by as much as the time that is recorded at once.
+    fn keep_floor(&mut self) {
+        let risen = self.gate.kept().saturating_sub(self.table.floor());
+        if risen >= COUNT_EVERY.as_secs() && self.gate.has_keys() && self.can_record() {
             self.record_time();
         }
     }

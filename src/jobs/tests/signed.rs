@@ -249,3 +249,46 @@ async fn where_nobody_keeps_the_clock_accepted_jobs_say_how_late_it_is() {
         accepted("c")
     );
 }
+
+#[tokio::test]
+async fn what_verified_servers_said_of_the_time_outlives_the_restart() {
+    let operator = Operator::new(1);
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("clock");
+    let start = |flash, boot, word, dates| {
+        std::fs::write(&file, word).unwrap();
+        let clock = Clock::new(Some(file.clone()));
+        let keys = with_keys(&[&operator]);
+        Rig::on(flash, boot, keys, Duration::from_secs(8), |jobs| {
+            jobs.with_time(clock, dates)
+        })
+    };
+    let now = clock::epoch_seconds();
+    let job = |id: &str, expires: u64| {
+        operator
+            .sign(json!({"id": id, "timestamp": now, "expires": expires, "meta": {"msg": "true"}}))
+            .to_string()
+    };
+    // In time by the program's own age alone, which is all that a device without a clock knows.
+    let flash = TempDir::new().unwrap();
+    let rig = start(flash, "boot 1", "-315360000 0", watch::channel(None).1);
+    assert_eq!(rig.submit(job("a", now + 3600)).await, accepted("a"));
+
+    // No job is accepted while the clock is right and a server says so.
+    let flash = TempDir::new().unwrap();
+    let (dates, told) = watch::channel(None);
+    let rig = start(flash, "boot 1", "0 1", told);
+    dates.send_replace(Some(ServerDate::now(now + 7200)));
+    // Before this is judged the part has heard it.
+    let unsigned = rig.job("b", "true").await;
+    assert!(matches!(unsigned, Decision::Rejected { .. }));
+    rig.shutdown.send(()).unwrap();
+    drop(rig.replies);
+    timeout(DEADLINE, rig.task).await.unwrap().unwrap();
+
+    let lost = watch::channel(None).1;
+    let rig = start(rig.state_dir, "boot 2", "-315360000 0", lost);
+    let late = rig.submit(job("a", now + 7200)).await;
+    assert_eq!(late, rejected("a", "job has expired"));
+    assert_eq!(rig.submit(job("a", now + 7201)).await, accepted("a"));
+}

@@ -292,11 +292,13 @@ impl<'a> World<'a> {
 
     fn keys_change(&mut self) {
         let random = &mut self.random;
-        self.device.keys = match random.u8(..6) {
+        // Each further key costs another verification of what is refused.
+        self.device.keys = match random.u8(..10) {
             0 => Setting::Unusable,
-            1 => Setting::Set(vec![self.publics[1]]),
-            2 => Setting::Set(self.publics[..3].to_vec()),
-            _ => Setting::Set(vec![self.publics[0], self.publics[random.usize(..3)]]),
+            1 => Setting::Set(self.publics[..3].to_vec()),
+            2 => Setting::Set(vec![self.publics[0], self.publics[random.usize(..3)]]),
+            3 | 4 => Setting::Set(vec![self.publics[1]]),
+            _ => Setting::Set(vec![self.publics[0]]),
         };
     }
 

@@ -230,16 +230,20 @@ impl MqttSide {
     /// connected.
     pub async fn send_job(&self, id: &str, command: &str) -> Result<(), MqttError> {
         let job = serde_json::json!({"id": id, "meta": {"msg": command}});
+        self.send(job.to_string()).await
+    }
+
+    /// Sends `payload` to the device where it takes jobs, as [`MqttSide::send_job`] does.
+    pub async fn send(&self, payload: String) -> Result<(), MqttError> {
         let topic = format!("sub/{}", self.base);
         match &self.kind {
             Kind::Embedded(broker) => {
-                let payload = job.to_string();
                 broker.publish(&topic, payload, QoS::AtLeastOnce).await?;
             }
             Kind::Real {
                 operator, proxy, ..
             } => {
-                let sent = operator.publish(&topic, job.to_string()).await;
+                let sent = operator.publish(&topic, payload).await;
                 sent.map_err(|reason| MqttError::Broker {
                     broker: proxy.target().to_owned(),
                     reason,
