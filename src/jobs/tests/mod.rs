@@ -88,6 +88,7 @@ impl Rig {
         let mac = watch::channel(MAC.parse().unwrap()).1;
         let (jobs, handle, outlets) = new(receiver, mac);
         let jobs = jobs.on(Setting::without_reboot(boot));
+        let jobs = jobs.with_time(Clock::right(), watch::channel(None).1);
         let (shutdown, asked) = oneshot::channel::<()>();
         let task = tokio::spawn(change(jobs).run(
             async {

@@ -4,6 +4,7 @@ mod floods;
 mod kills;
 mod spaces;
 mod stuck;
+mod underway;
 
 use std::fs;
 use std::time::Duration;

@@ -4,10 +4,12 @@
 //!
 //!     cargo bench -p socketman-lab --bench figures
 
+mod measure;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,8 @@ use serde_json::{json, Value};
 use socketman_lab::lab::{Lab, AGENT_ENDS_WITHIN};
 use socketman_lab::options::Options;
 use tokio::time::sleep;
+
+use measure::{build, cpu, memory};
 
 /// A program that uses the same libraries and does nothing else: the floor.
 const BARE_LIBRARIES_MB: f64 = 2.60;
@@ -94,23 +98,6 @@ impl Last {
             None => "no last one".to_owned(),
         };
         println!("{what:<48} {value:>8.2} {unit:<4} {bound:<14} {last}");
-    }
-}
-
-/// Builds the agent as the package does, below the directory where cargo built us.
-fn build() -> Result<PathBuf, Box<dyn Error>> {
-    let cargo = std::env::var_os("CARGO").ok_or("start it with cargo bench")?;
-    let own = std::env::current_exe()?;
-    let target = own.ancestors().nth(3).ok_or("start it with cargo bench")?;
-    let status = Command::new(cargo)
-        .args(["build", "--profile", "openwrt", "-p", "socketman"])
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-        .status()?;
-    match status.success() {
-        true => Ok(target.join("openwrt/socketman")),
-        false => Err("the agent does not build".into()),
     }
 }
 
@@ -238,23 +225,4 @@ async fn delivered_report(binary: &Path, stations: usize) -> Result<f64, Box<dyn
     let (after, to) = (cpu(pid)?, lab.api.reports().len());
     lab.end().await?;
     Ok((after - before) / (to - from) as f64)
-}
-
-/// CPU time of all threads so far, ms.
-fn cpu(pid: i32) -> Result<f64, Box<dyn Error>> {
-    let mut nanoseconds = 0.0;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
-        let ran = schedstat.split_whitespace().next().ok_or("schedstat")?;
-        nanoseconds += ran.parse::<f64>()?;
-    }
-    Ok(nanoseconds / 1e6)
-}
-
-/// A line of /proc/PID/status, MiB.
-fn memory(pid: i32, key: &str) -> Result<f64, Box<dyn Error>> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with(key));
-    let kibibytes = line.and_then(|line| line.split_whitespace().nth(1));
-    Ok(kibibytes.ok_or("no such line")?.parse::<f64>()? / 1024.0)
 }
