@@ -177,7 +177,7 @@ pub(crate) fn spawn(program: &Program<'_>) -> Result<(Pid, OwnedFd), SpawnError>
     let ended = match failure.read_exact(&mut errno) {
         // Closed by the exec.
         Err(_) => None,
-        Ok(()) => Some(io::Error::from_raw_os_error(c_int::from_ne_bytes(errno))),
+        Ok(()) => Some(io::Error::from_raw_os_error(c_int::from_be_bytes(errno))),
     };
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     match (ended, pid) {
@@ -224,7 +224,10 @@ unsafe fn become_program(
         if ready {
             libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr());
         }
-        let errno: c_int = io::Error::last_os_error().raw_os_error().unwrap_or(0);
+        let errno: c_int = io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(0)
+            .to_be();
         libc::write(report, (&raw const errno).cast(), size_of::<c_int>());
         libc::_exit(127)
     }

@@ -27,6 +27,7 @@ const BOUNDED: &[(&str, &str, &str)] = &[
         "modulus[first].leading_zeros() as usize",
         "of a byte",
     ),
+    ("jobs/run/output.rs", "stream as usize", "one of two"),
     (
         "spool/deflate.rs",
         "total_in() - read) as usize",

@@ -136,7 +136,6 @@ impl Outbox {
     }
 
     /// Where the output of running jobs goes.
-    #[allow(dead_code)] // until workers hand it on
     pub(super) fn live(&self) -> &Live {
         &self.live
     }

@@ -93,7 +93,7 @@ async fn the_output_of_a_running_job_is_shown_and_published_as_it_comes() {
             }
         });
         let live = live.await;
-        assert_eq!((&live["seq"], &live["data"]), (&json!(0), &json!("one\n")));
+        assert_eq!((&live["seq"], &live["data"]), (&json!(1), &json!("one\n")));
         let shown: Value = within("output so far", async {
             loop {
                 let job = world.lab.call("job", &json!({"id": id})).await.unwrap();
