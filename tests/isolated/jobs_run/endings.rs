@@ -68,6 +68,27 @@ async fn a_job_that_restarts_the_agent_leaves_a_running_agent() {
     }
 }
 
+// An upgrade replaces the program under the agent, which runs itself as a supervisor.
+#[tokio::test]
+async fn jobs_run_after_the_program_was_replaced() {
+    let dir = TempDir::new().unwrap();
+    let copy = dir.path().join("copy");
+    fs::copy(binary().await, &copy).unwrap();
+    let start = dir.path().join("start");
+    script(
+        &start,
+        &format!("{WITHOUT}=1 exec {} \"$@\"", copy.display()),
+    );
+    let mut lab = lab(start).await;
+    lab.start_agent().unwrap();
+    within("registration", lab.registered()).await.unwrap();
+    let site = Site { lab, dir };
+    fs::remove_file(&copy).unwrap();
+    fs::write(&copy, "something else").unwrap();
+    let job = site.run("echo $(tr '\\0' ' ' < /proc/$PPID/cmdline)").await;
+    assert_eq!(job["output"], "socketman-job --run-job\n", "{job}");
+}
+
 /// Cgroups of jobs that this process made.
 fn cgroups_of(pid: i32) -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();

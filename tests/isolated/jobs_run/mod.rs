@@ -27,8 +27,19 @@ struct Site {
 impl Site {
     /// With an agent that is on the bus.
     async fn new(cgroups: bool) -> Self {
+        Site::with(cgroups, &json!({})).await
+    }
+
+    /// With settings of its own.
+    async fn with(cgroups: bool, settings: &Value) -> Self {
         let dir = TempDir::new().unwrap();
         let mut lab = lab(agent(&dir, cgroups).await).await;
+        let text = fs::read(lab.program().config_file()).unwrap();
+        let mut config: Value = serde_json::from_slice(&text).unwrap();
+        for (name, value) in settings.as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        lab.program().configure(&config).unwrap();
         lab.start_agent().unwrap();
         within("registration", lab.registered()).await.unwrap();
         Site { lab, dir }
@@ -49,18 +60,30 @@ impl Site {
             .unwrap()
     }
 
-    /// What is known of a job when it has ended.
-    async fn ended(&self, id: &str) -> Value {
+    /// What is known of a job when it has ended, without its output.
+    async fn listed(&self, id: &str) -> Value {
+        let none = json!({});
         let ended = async {
             loop {
-                let job = self.lab.call("job", &json!({ "id": id })).await.unwrap();
+                let all = self.lab.call("jobs", &none).await.unwrap();
+                let mut all = all["jobs"].as_array().unwrap().iter();
+                let job = all.find(|job| job["id"] == id).unwrap();
                 if !matches!(job["state"].as_str(), Some("queued" | "running")) {
-                    return job;
+                    return job.clone();
                 }
                 sleep(Duration::from_millis(20)).await;
             }
         };
         within("a job ends", ended).await
+    }
+
+    /// What is known of a job when it has ended.
+    async fn ended(&self, id: &str) -> Value {
+        self.listed(id).await;
+        let which = json!({ "id": id });
+        within("job answers", self.lab.call("job", &which))
+            .await
+            .unwrap()
     }
 }
 
