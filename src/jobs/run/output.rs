@@ -68,8 +68,6 @@ impl Output {
     }
 
     /// Standard output and standard error so far, and whether something of them was dropped.
-    // Nobody asks yet.
-    #[allow(dead_code)]
     pub(in crate::jobs) fn snapshot(&self) -> (String, String, bool) {
         let directory = match &*self.place() {
             Place::Memory([stdout, stderr]) => {
