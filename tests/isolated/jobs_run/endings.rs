@@ -31,7 +31,7 @@ async fn of_two_jobs_one_times_out_with_its_orphans_and_those_of_the_other_live(
 
 // Issue: a job is the only way in to a device, so people restart the agent by one.
 #[tokio::test]
-async fn a_job_that_restarts_the_agent_leaves_a_running_agent() {
+async fn a_job_that_restarts_the_agent_leaves_a_running_agent_and_one_interrupted() {
     for (cgroups, pause) in [(true, "0.2"), (true, "3"), (false, "0.5"), (false, "3")] {
         let mut site = Site::new(cgroups).await;
         let old = site.lab.agent().unwrap().pid();
@@ -48,24 +48,45 @@ async fn a_job_that_restarts_the_agent_leaves_a_running_agent() {
         );
         script(&init, &text);
         let command = format!("{} restart", init.display());
-        site.call(&json!({ "msg": command, "id": "restart", "wait": false }))
-            .await;
+        let mut ear = site.lab.mqtt.listen();
+        site.send("restart", &command, false).await;
         within("the old agent ends", site.lab.agent_ended())
             .await
             .unwrap();
         let new = line_of(&site.file("new")).await;
-        within("registration", site.lab.registered()).await.unwrap();
+        site.connected().await;
         assert!(lives(&new), "cgroups {cgroups}, {pause} s");
-        // It is not our child.
-        let pid = rustix::process::Pid::from_raw(new.parse().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        let ended = async {
-            while lives(&new) {
-                sleep(Duration::from_millis(20)).await;
+        let result = site.result(&mut ear, "restart").await;
+        assert_eq!(result.event_type, "INTERRUPTED", "{result:?}");
+        // It is told once, before and after the restart.
+        site.send("last", "true", false).await;
+        loop {
+            let words = within("a result", ear.wait_for(|_| true)).await.unwrap();
+            assert_ne!(words.event_type, "INTERRUPTED");
+            if (&*words.id, &*words.event_type) == ("last", "PROCESSED") {
+                break;
             }
-        };
-        within("the new agent ends", ended).await;
+        }
+        site.end_stranger(&new).await;
     }
+}
+
+// An upgrade replaces the program under the agent, which runs itself as a supervisor.
+#[tokio::test]
+async fn jobs_run_after_the_program_was_replaced() {
+    let dir = TempDir::new().unwrap();
+    let copy = dir.path().join("copy");
+    fs::copy(binary().await, &copy).unwrap();
+    let start = dir.path().join("start");
+    script(
+        &start,
+        &format!("{WITHOUT}=1 exec {} \"$@\"", copy.display()),
+    );
+    let site = Site::of(lab(start).await, dir).await;
+    fs::remove_file(&copy).unwrap();
+    fs::write(&copy, "something else").unwrap();
+    let job = site.run("echo $(tr '\\0' ' ' < /proc/$PPID/cmdline)").await;
+    assert_eq!(job["output"], "socketman-job --run-job\n", "{job}");
 }
 
 /// Cgroups of jobs that this process made.
@@ -122,7 +143,7 @@ async fn cgroups_go_with_their_jobs_and_those_that_outlive_the_agent_with_the_ne
     };
     within("it ends", ended).await;
     site.lab.start_agent().unwrap();
-    within("registration", site.lab.registered()).await.unwrap();
+    site.connected().await;
     site.run("true").await;
     assert!(cgroups_of(first).is_empty());
 }

@@ -1,5 +1,6 @@
 //! Jobs as the agent runs them, with cgroups and without.
 
+mod detached;
 mod endings;
 mod memory;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 use socketman_lab::lab::Lab;
+use socketman_lab::mqtt_side::{Ear, Words};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
@@ -27,15 +29,53 @@ struct Site {
 impl Site {
     /// With an agent that is on the bus.
     async fn new(cgroups: bool) -> Self {
-        let dir = TempDir::new().unwrap();
-        let mut lab = lab(agent(&dir, cgroups).await).await;
+        Site::with(cgroups, &json!({})).await
+    }
+
+    /// In this lab, whose agent is started.
+    async fn of(mut lab: Lab, dir: TempDir) -> Self {
         lab.start_agent().unwrap();
-        within("registration", lab.registered()).await.unwrap();
-        Site { lab, dir }
+        let site = Site { lab, dir };
+        site.connected().await;
+        site
+    }
+
+    /// Waits until the agent is on the bus and has a session with the broker.
+    async fn connected(&self) {
+        within("registration", self.lab.registered()).await.unwrap();
+        let connected = |status: &Value| status["mqtt"]["connected"] == true;
+        within("a session", self.lab.status_when(connected)).await;
+    }
+
+    /// With settings of its own.
+    async fn with(cgroups: bool, settings: &Value) -> Self {
+        let dir = TempDir::new().unwrap();
+        let lab = lab(agent(&dir, cgroups).await).await;
+        let text = fs::read(lab.program().config_file()).unwrap();
+        let mut config: Value = serde_json::from_slice(&text).unwrap();
+        for (name, value) in settings.as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        lab.program().configure(&config).unwrap();
+        Site::of(lab, dir).await
     }
 
     fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Sends a job by the broker.
+    async fn send(&self, id: &str, command: &str, detach: bool) {
+        let job = json!({"id": id, "meta": {"msg": command, "detach": detach}});
+        within("the broker has it", self.lab.mqtt.send(job.to_string()))
+            .await
+            .unwrap();
+    }
+
+    /// The next result of a job.
+    async fn result(&self, ear: &mut Ear, id: &str) -> Words {
+        let result = ear.wait_for(|words| words.id == id && words.event_type != "DELIVERED");
+        within("a result", result).await.unwrap()
     }
 
     /// Runs a job to its end, which may take 15 s.
@@ -49,18 +89,30 @@ impl Site {
             .unwrap()
     }
 
-    /// What is known of a job when it has ended.
-    async fn ended(&self, id: &str) -> Value {
+    /// What is known of a job when it has ended, without its output.
+    async fn listed(&self, id: &str) -> Value {
+        let none = json!({});
         let ended = async {
             loop {
-                let job = self.lab.call("job", &json!({ "id": id })).await.unwrap();
+                let all = self.lab.call("jobs", &none).await.unwrap();
+                let mut all = all["jobs"].as_array().unwrap().iter();
+                let job = all.find(|job| job["id"] == id).unwrap();
                 if !matches!(job["state"].as_str(), Some("queued" | "running")) {
-                    return job;
+                    return job.clone();
                 }
                 sleep(Duration::from_millis(20)).await;
             }
         };
         within("a job ends", ended).await
+    }
+
+    /// What is known of a job when it has ended.
+    async fn ended(&self, id: &str) -> Value {
+        self.listed(id).await;
+        let which = json!({ "id": id });
+        within("job answers", self.lab.call("job", &which))
+            .await
+            .unwrap()
     }
 }
 

@@ -8,9 +8,12 @@ use crate::jobs::StreamName;
 
 const NAME: &str = "00112233aabbccdd";
 
+/// In the environment of this program: it is an agent whose state is there, for as long as it lives.
+const STATE: &str = "SOCKETMAN_TEST_STATE";
+
 /// A directory for the state of agents that follow each other.
 struct Device {
-    _dir: TempDir,
+    dir: TempDir,
     state: PathBuf,
 }
 
@@ -18,7 +21,7 @@ impl Device {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let state = dir.path().join("state");
-        Device { _dir: dir, state }
+        Device { dir, state }
     }
 
     /// An agent that starts a job.
@@ -261,7 +264,7 @@ async fn output_of_a_detached_job_is_heard_as_it_comes() {
 #[tokio::test]
 async fn a_link_in_the_place_of_a_file_is_not_followed() {
     let device = Device::new();
-    let victim = device._dir.path().join("victim");
+    let victim = device.dir.path().join("victim");
     fs::write(&victim, "precious").unwrap();
     let directory = device.file("");
     fs::create_dir_all(&directory).unwrap();
@@ -281,4 +284,65 @@ async fn a_link_in_the_place_of_a_file_is_not_followed() {
     assert_eq!(outcome.end, End::Interrupted);
     forget(&device.state, NAME).unwrap();
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn this_program_can_be_an_agent() {
+    let Some(state) = std::env::var_os(STATE) else {
+        return;
+    };
+    let dir = TempDir::new().unwrap();
+    let state = PathBuf::from(state);
+    let gate = state.with_file_name("gate");
+    let device = Device { dir, state };
+    let command = format!("echo $$; read x < {}; exit 5", gate.display());
+    device.starts(&command, 60).outcome().await;
+}
+
+#[tokio::test]
+async fn a_detached_job_outlives_an_agent_that_is_killed_with_all_of_its_group() {
+    let device = Device::new();
+    let gate = fifo(&device.dir, "gate");
+    let test = "jobs::run::tests::detached::this_program_can_be_an_agent";
+    let mut agent = std::os::unix::process::CommandExt::process_group(
+        Command::new("/proc/self/exe")
+            .args([test, "--exact"])
+            .env(STATE, &device.state),
+        0,
+    )
+    .stdout(std::process::Stdio::null())
+    .spawn()
+    .unwrap();
+    let there = async {
+        while fs::read_to_string(device.file("stdout"))
+            .unwrap_or_default()
+            .is_empty()
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within("the job runs", there).await;
+    let group = rustix::process::Pid::from_child(&agent);
+    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+    agent.wait().unwrap();
+    let agent = device.adopts();
+    agent.lines(1).await;
+    tell(&gate, "go\n").await;
+    let outcome = agent.outcome().await;
+    assert_eq!(outcome.exit_code, Some(5), "{outcome:?}");
+}
+
+// All of the above once more.
+#[tokio::test]
+async fn detached_jobs_are_the_same_without_cgroups() {
+    let without = crate::jobs::run::homes::WITHOUT;
+    if std::env::var_os(without).is_some() {
+        return;
+    }
+    let mut tests = tokio::process::Command::new("/proc/self/exe");
+    tests.arg("jobs::run::tests::detached::").env(without, "1");
+    let done = within("the tests end", tests.output()).await.unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{said}");
+    assert!(said.contains(" 0 failed"), "{said}");
 }
