@@ -171,10 +171,9 @@ impl Jobs {
 
     fn stoppable(&mut self, number: Number, output: Option<Output>) -> oneshot::Receiver<Stop> {
         let (stop, stopped) = oneshot::channel();
-        if let Some(live) = self.live.get_mut(&number) {
-            live.stop = Some(stop);
-            live.output = output;
-        }
+        let live = self.live.entry(number).or_insert_with(Live::inherited);
+        live.stop = Some(stop);
+        live.output = output;
         stopped
     }
 
