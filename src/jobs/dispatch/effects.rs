@@ -112,7 +112,6 @@ impl Jobs {
         let Some((dir, name)) = self.detached_in(number) else {
             return;
         };
-        self.live.insert(number, Live::new());
         let output = detached::output(&dir, &name);
         let stopped = self.stoppable(number, Some(output));
         let job = self.table.job(number);
