@@ -142,9 +142,7 @@ impl Jobs {
 
     /// Answers a caller when the acceptance of the job is certain.
     fn wait(&mut self, number: Number, caller: Caller) {
-        let Some(live) = self.live.get_mut(&number) else {
-            return;
-        };
+        let live = self.live.entry(number).or_insert_with(Live::inherited);
         live.callers.push(caller);
         if live.accepted {
             self.answer(number);

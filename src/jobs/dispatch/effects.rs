@@ -112,7 +112,6 @@ impl Jobs {
         let Some((dir, name)) = self.detached_in(number) else {
             return;
         };
-        self.live.insert(number, Live::new());
         let output = detached::output(&dir, &name);
         let stopped = self.stoppable(number, Some(output));
         let job = self.table.job(number);
@@ -171,10 +170,9 @@ impl Jobs {
 
     fn stoppable(&mut self, number: Number, output: Option<Output>) -> oneshot::Receiver<Stop> {
         let (stop, stopped) = oneshot::channel();
-        if let Some(live) = self.live.get_mut(&number) {
-            live.stop = Some(stop);
-            live.output = output;
-        }
+        let live = self.live.entry(number).or_insert_with(Live::inherited);
+        live.stop = Some(stop);
+        live.output = output;
         stopped
     }
 

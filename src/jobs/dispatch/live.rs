@@ -39,4 +39,12 @@ impl Live {
             output: None,
         }
     }
+
+    /// A job that an earlier agent has accepted.
+    pub(super) fn inherited() -> Self {
+        Live {
+            accepted: true,
+            ..Live::new()
+        }
+    }
 }

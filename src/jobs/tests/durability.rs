@@ -109,6 +109,34 @@ async fn a_waiting_job_runs_under_the_next_agent_unless_it_has_expired() {
 }
 
 #[tokio::test]
+async fn a_job_that_an_earlier_agent_accepted_is_known_and_can_be_cancelled() {
+    let rig = Rig::new();
+    let dir = TempDir::new().unwrap();
+    let (gate, ready) = (fifo(&dir, "gate"), fifo(&dir, "ready"));
+    for id in ["1", "2"] {
+        rig.job(id, &format!("cat {}", gate.display())).await;
+    }
+    running(&rig, 2).await;
+    let msg = format!("echo x > {}; cat {}", ready.display(), gate.display());
+    rig.job("3", &msg).await;
+    let mut rig = rig.next("boot 1", true).await;
+    reached(&ready).await;
+    // The broker sends it again until it is acknowledged.
+    assert_eq!(rig.job("3", &msg).await, Decision::Known { id: "3".into() });
+    let cancel = json!({"id": "c", "meta": {"type": "cancel", "msg": "3"}});
+    rig.submit(cancel.to_string()).await;
+    let reason = loop {
+        let result = rig.result().await;
+        if result["id"] == "3" {
+            break result["meta"]["reason"].clone();
+        }
+    };
+    // Not "before it started", and left running.
+    assert_eq!(reason, "cancelled");
+    running(&rig, 0).await;
+}
+
+#[tokio::test]
 async fn ids_of_broker_and_bus_are_separate() {
     let mut rig = Rig::new();
     let local = |msg: &str, type_name: &str| Request {

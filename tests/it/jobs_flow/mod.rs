@@ -2,6 +2,7 @@
 
 mod floods;
 mod kills;
+mod live;
 mod spaces;
 mod stuck;
 mod underway;

@@ -14,6 +14,8 @@ use super::{within, BASE};
 pub(crate) struct Operator {
     pub(crate) client: AsyncClient,
     messages: mpsc::UnboundedReceiver<(String, Value)>,
+    /// Messages passed over while output of a running job was waited for.
+    passed: Vec<(String, Value)>,
     task: JoinHandle<()>,
 }
 
@@ -40,7 +42,7 @@ impl Operator {
             loop {
                 match eventloop.poll().await {
                     Ok(Event::Incoming(Packet::ConnAck(ack))) if !ack.session_present => {
-                        for filter in ["pub/#", "delivery/#", "status/#"] {
+                        for filter in ["pub/#", "delivery/#", "status/#", "live/#"] {
                             subscriber.try_subscribe(filter, QoS::AtLeastOnce).unwrap();
                         }
                     }
@@ -64,6 +66,7 @@ impl Operator {
         Operator {
             client,
             messages,
+            passed: Vec::new(),
             task,
         }
     }
@@ -85,6 +88,31 @@ impl Operator {
     /// The next message of any kind. Safe to drop and call again.
     pub(crate) async fn any(&mut self) -> Value {
         self.messages.recv().await.unwrap().1
+    }
+
+    /// The next output of a running job.
+    pub(crate) async fn live(&mut self) -> (String, Value) {
+        within("live output", async {
+            loop {
+                let (topic, value) = self.messages.recv().await.unwrap();
+                if topic.starts_with("live/") {
+                    return (topic, value);
+                }
+                self.passed.push((topic, value));
+            }
+        })
+        .await
+    }
+
+    /// The next message of this `event_type`, also of those that were passed over by [`Operator::live`].
+    pub(crate) async fn again(&mut self, event_type: &str) -> (String, Value) {
+        let passed = std::mem::take(&mut self.passed);
+        let mut passed = passed.into_iter();
+        if let Some(found) = passed.find(|(_, value)| value["event_type"] == event_type) {
+            self.passed = passed.collect();
+            return found;
+        }
+        self.next(event_type).await
     }
 
     /// The next message of this `event_type`.
