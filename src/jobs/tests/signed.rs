@@ -292,3 +292,56 @@ async fn what_verified_servers_said_of_the_time_outlives_the_restart() {
     assert_eq!(late, rejected("a", "job has expired"));
     assert_eq!(rig.submit(job("a", now + 7201)).await, accepted("a"));
 }
+
+#[tokio::test]
+async fn a_job_that_ran_never_runs_again_wherever_clock_and_power_go() {
+    let (operator, other) = (Operator::new(1), Operator::new(2));
+    let dir = TempDir::new().unwrap();
+    let (file, count) = (dir.path().join("clock"), dir.path().join("count"));
+    let start = |flash, boot: &str, word: &str, operators: &[&Operator]| {
+        std::fs::write(&file, word).unwrap();
+        let clock = Clock::new(Some(file.clone()));
+        let dates = watch::channel(None).1;
+        let keys = with_keys(operators);
+        Rig::on(flash, boot, keys, Duration::from_secs(8), |jobs| {
+            jobs.with_time(clock, dates)
+        })
+    };
+    let now = clock::epoch_seconds();
+    let msg = format!("echo x >> {}", count.display());
+    let week = 7 * 24 * 3600;
+    let job = json!({"id": "a", "timestamp": now, "expires": now + week, "meta": {"msg": msg}});
+    let job = operator.sign(job).to_string();
+    let flash = TempDir::new().unwrap();
+    let mut rig = start(flash, "boot 0", "0 1", &[&operator]);
+    assert_eq!(rig.submit(job.clone()).await, accepted("a"));
+    assert_eq!(rig.result().await["meta"]["success"], true);
+    let (ours, both, others) = ([&operator], [&other, &operator], [&other]);
+    for (n, (word, keys, known)) in [
+        ("0 1", &ours[..], true),
+        ("-315360000 1", &ours, true),
+        ("-315360000 0", &ours, true),
+        ("315360000 1", &ours, true),
+        ("315360000 0", &both, true),
+        ("0 0", &others, false),
+        ("0 1", &ours, true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        drop(rig.replies);
+        // By turns killed and ended.
+        match n % 2 {
+            0 => rig.task.abort(),
+            _ => rig.shutdown.send(()).unwrap(),
+        }
+        let _ = timeout(DEADLINE, rig.task).await.unwrap();
+        rig = start(rig.state_dir, &format!("boot {n}"), word, keys);
+        let expected = match known {
+            true => Decision::Known { id: "a".into() },
+            false => rejected("a", WRONG),
+        };
+        assert_eq!(rig.submit(job.clone()).await, expected, "{word}");
+    }
+    assert_eq!(std::fs::read_to_string(&count).unwrap(), "x\n");
+}
