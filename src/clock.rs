@@ -146,7 +146,7 @@ fn lab(text: &str) -> Option<(i64, bool)> {
     Some((words.next()?.parse().ok()?, words.next()? == "1"))
 }
 
-/// How much faster than real time waits pass. 1 on a device; the lab raises it (`--time-scale N`).
+/// The factor by which waits pass faster than real time. 1 on a device; the lab raises it (`--time-scale N`).
 ///
 /// It divides intervals and waits between attempts, never time stamps nor the time-outs of the bus,
 /// of HTTP, of MQTT keepalive or of jobs.

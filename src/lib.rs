@@ -14,8 +14,8 @@
 //! * [`agent`] takes the [`lock`], counts its [`starts`], remembers each [`crash`], finds out who the device is ([`provision`]), builds the parts in the
 //!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
 //! * [`config`] turns command line, UCI and config.json into one validated, immutable `Config`; one table
-//!   holds every option. What is wrong is reported, never fatal, and opens no way that an option guards. [`reload`] reads them again while the
-//!   agent runs, and has the parts that an option concerns made anew.
+//!   holds every option. A bad value is reported, never fatal, and opens no way that an option guards. [`reload`] reads them again while the
+//!   agent runs, and restarts the parts that an option concerns.
 //! * [`durable`] is what everything that must survive is made of: files in directories that are
 //!   ours alone, a log, a cell, and a thread that waits for flash so that nobody else does. It uses
 //!   nothing of the crate above it.

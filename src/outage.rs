@@ -1,4 +1,4 @@
-//! How often an outage is told in the log: each of its reasons once, not at every attempt.
+//! Outages in the log: each of their reasons once, not at every attempt.
 
 use log::Level;
 

@@ -11,7 +11,7 @@ use super::Sources;
 use crate::jobs::{self, Outcome, RunError, State};
 use crate::ubus::{Request, Status};
 
-/// How long `run_job` waits for the job to end; a caller that wants more asks `job` later.
+/// Longest wait of `run_job` for the end of the job; a caller that wants more asks `job` later.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// Output in a reply, bytes, both streams together. A NUL becomes three bytes on the bus, so that the

@@ -1,6 +1,6 @@
 //! The ubus object `socketman`: what the shell, LuCI and other programs may ask.
 //!
-//! One method per privilege. Unknown arguments are ignored (uhttpd adds `ubus_rpc_session` to every
+//! Each privilege has a method of its own. Unknown arguments are ignored (uhttpd adds `ubus_rpc_session` to every
 //! call); a missing or mistyped one is "invalid argument". No reply is over [`REPLY_MAX`].
 
 mod delivery;
@@ -48,7 +48,7 @@ const WITHDRAW_WITHIN: Duration = Duration::from_secs(1);
 /// Wait before the object is offered again after the bus refused it.
 const OFFER_RETRY: Duration = Duration::from_secs(1);
 
-/// What the methods answer from.
+/// The sources of the answers.
 #[derive(Clone)]
 pub struct Sources {
     pub board: Board,

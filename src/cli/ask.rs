@@ -14,14 +14,14 @@ use crate::terminal;
 use crate::ubus::blobmsg::Value;
 use crate::ubus::{self, Client, Status};
 
-/// How long the bus may take to greet.
+/// Deadline for the greeting of the bus.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the agent may take to answer; `run_job` answers after 15 s at the latest.
+/// Deadline for an answer; `run_job` answers after 15 s at the latest.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often to look, while an answer is awaited, whether the agent is still there. The bus tells a
-/// caller nothing of an agent that goes before it answers.
+/// Between two looks for the agent while an answer is awaited: the bus does not report an agent that goes
+/// before it answers.
 const STILL_THERE: Duration = Duration::from_secs(1);
 
 /// Why a person got no answer.
@@ -95,7 +95,7 @@ impl Agent {
         self.answer(method, call).await
     }
 
-    /// What `call` comes to, unless the agent goes before it answers.
+    /// The answer of `call`, unless the agent goes before it answers.
     async fn answer<T>(
         &self,
         method: &'static str,

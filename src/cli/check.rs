@@ -64,7 +64,7 @@ mod tests {
     use crate::cli::{parse, Command};
     use crate::terminal;
 
-    /// What is printed for the device whose files lie below `root`.
+    /// The text printed for the device whose files lie below `root`.
     fn checked(root: &Path, more: &[&str]) -> String {
         let root = root.to_str().unwrap();
         let args = [&["socketman", "check", "--root", root], more].concat();

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::words::{ahead, lasting, safe};
 
-/// What of `status.health` a person is shown.
+/// The part of `status.health` that a person is shown.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct HealthView {
@@ -40,7 +40,7 @@ struct RouteView {
     device: Option<String>,
 }
 
-/// One check; each has a name of its own for what was tried.
+/// A check; each has a name of its own for its target.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct CheckView {
@@ -95,7 +95,7 @@ impl HealthView {
 }
 
 impl ProbeView {
-    /// What failed, and how; empty if nothing did.
+    /// The failed checks, each with the reason; empty if none failed.
     fn words(&self) -> String {
         let mut failures = Vec::new();
         let reached = [&self.connect, &self.web];

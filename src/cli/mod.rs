@@ -31,7 +31,7 @@ use crate::crash::Crashes;
 /// Where ubusd listens; below the root.
 pub const DEFAULT_UBUS_SOCKET: &str = "/var/run/ubus/ubus.sock";
 
-/// What to do.
+/// The command that was given.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Run the agent in the foreground.
@@ -79,7 +79,7 @@ impl ImportArgs {
     }
 }
 
-/// How to reach the bus.
+/// The way to the bus.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct BusArgs {
     /// Socket of ubusd, taken as it is [default: /var/run/ubus/ubus.sock below the root]
@@ -105,7 +105,7 @@ impl BusArgs {
     }
 }
 
-/// How to run the agent.
+/// The settings of a run of the agent.
 #[derive(Debug, Clone, Args)]
 pub struct AgentArgs {
     /// Configuration, taken as it is [default: /etc/socketman/config.json below the root]
@@ -250,7 +250,7 @@ enum Verb {
     Run {
         #[command(flatten)]
         bus: BusArgs,
-        /// What the shell of the agent runs; words are joined with spaces
+        /// Command for the shell of the agent; words are joined with spaces
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<String>,
     },

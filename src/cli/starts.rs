@@ -1,10 +1,10 @@
-//! Whether the agent had to be started too often.
+//! Starts of the agent that were too many.
 
 use serde::Deserialize;
 
 use super::words::{ahead, count, safe};
 
-/// What of `status.starts` a person is shown.
+/// The part of `status.starts` that a person is shown.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct StartsView {

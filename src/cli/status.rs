@@ -10,7 +10,7 @@ use super::starts::StartsView;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
 
-/// What of the reply a person is shown; what an older or newer agent does not say is left out.
+/// The part of the reply that a person is shown; keys that an older or newer agent lacks are left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct View {

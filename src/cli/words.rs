@@ -14,17 +14,17 @@ pub(super) fn span(seconds: u64) -> String {
     }
 }
 
-/// How long it has been since `at` (seconds since the epoch).
+/// The time since `at` (seconds since the epoch).
 pub(super) fn lasting(at: u64) -> String {
     span(epoch_seconds().saturating_sub(at))
 }
 
-/// How long ago `at` (seconds since the epoch) was.
+/// The time since `at` (seconds since the epoch), as a time ago.
 pub(super) fn ago(at: u64) -> String {
     format!("{} ago", lasting(at))
 }
 
-/// How far ahead `at` is.
+/// The time until `at` (seconds since the epoch).
 pub(super) fn ahead(at: u64) -> String {
     match at.saturating_sub(epoch_seconds()) {
         0 => "now".to_owned(),

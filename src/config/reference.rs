@@ -27,8 +27,8 @@ when a source that is preceded has a good value), and everything else stands. Op
 are [different](#options-that-guard). Keys and sections that are not known and keys given twice (the last one holds) are
 warnings.
 
-**Last good copies.** A config.json that is empty, cut off or no JSON, and a UCI package that libuci would refuse or that has
-lost its section `main`, is an error with its line, and its last good copy is used. The agent keeps one of each file, written
+**Last good copies.** A config.json that is empty, cut off or no JSON, and a UCI package that libuci refuses or that has
+lost its section `main`, is an error with its line, and its last good copy is used; the init script, too, starts the agent by it. The agent keeps one of each file, written
 when it changes and everything that guards in it can be used: config.json's in `state_dir` (as command line, UCI or default have it), the UCI package's in the default
 `state_dir`. A copy stands in for the file it was made of and no other. When the file is gone, which is looked at twice 10 s
 apart, its copy goes too: to drop the settings of a file, remove it. A file that is there and can be read neither itself
@@ -45,7 +45,7 @@ then `spool_dir` has its default, with an error. (A `state_dir` that would take 
 ## While the agent runs
 
 Settings are read again on SIGHUP, by `ubus call socketman reload`, and by themselves 1 s after one of the files changed.
-Running jobs go on; only parts whose options changed start anew. Another `spool_dir` takes what waits along. Another
+Running jobs go on; only parts whose options changed restart. Another `spool_dir` takes what waits along. Another
 `state_dir` holds from the next start on, and is locked at once. Files that `cacrt`, `tls_cert` and `tls_key` name are watched too.
 
 ## How values are written
@@ -103,7 +103,7 @@ one, and keeps it.
 
 The identity does not change with the uplink or with a card that comes or goes. The permanent addresses of the
 hardware are remembered with it. If none of them is there and others are (a backup restored on another
-router, a copied disk), the identity is chosen anew, with a warning in the log and in `status`. The same
+router, a copied disk), the identity is chosen again, with a warning in the log and in `status`. The same
 happens if the file is damaged. If `state_dir` cannot be used, the choice is made at each start, with a
 warning.
 

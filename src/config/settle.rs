@@ -66,7 +66,7 @@ impl Loading<'_> {
             (false, true) => ("tls_key", "tls_cert"),
             _ => return,
         };
-        // One that is held already has its error.
+        // A held option already has its error.
         if self.closed.is_held(missing) {
             return;
         }

@@ -33,7 +33,7 @@ pub trait Store: Send + 'static {
     ///
     /// # Errors
     ///
-    /// Everybody whose request was handled since the last call is told.
+    /// Every request that was handled since the last call fails with it.
     fn commit(&mut self) -> io::Result<()>;
 }
 
@@ -169,8 +169,8 @@ impl<S: Store> RealDisk<S> {
     }
 }
 
-/// Handles what comes until it is told to end or the last handle is gone. Returns whether the
-/// last commit succeeded.
+/// Handles requests until one ends it or the last handle is gone. Returns true if the last commit
+/// succeeded.
 fn serve<S: Store>(mut store: S, mut requests: mpsc::Receiver<Message<S>>) -> bool {
     let mut handled = Vec::with_capacity(QUEUE);
     let mut is_certain = true;

@@ -1,4 +1,4 @@
-//! Attempts at one server: when the next one is due, and how loud a failure is told.
+//! Attempts at one server: the time of the next one, and the log level of a failure.
 
 use std::time::Duration;
 

@@ -46,7 +46,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<(String, oneshot::Sender<Answered>)>,
-    /// The look-up under way, and who waits for it.
+    /// The look-up under way, and its askers.
     under_way: Option<(String, Vec<oneshot::Sender<Answered>>)>,
     /// An answer that came after everybody had given up, for the next one who asks.
     late: Option<Late>,

@@ -111,7 +111,7 @@ impl Memory {
         self.directory.join(NAME)
     }
 
-    /// What is remembered, if there is anything.
+    /// The remembered identity, if there is one.
     pub(super) fn recall(&self) -> Result<Option<Remembered>, MemoryError> {
         if !self.directory.exists() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Asking a part that may be made anew before it has answered.
+//! Asking a part that may restart before it has answered.
 //!
 //! An ask has a part do at once what it does by itself sooner or later. What came of it stands in the
 //! part's facts, which count it; so all who ask at the same time get the same answer.
@@ -11,7 +11,7 @@ use tokio::sync::{watch, Notify};
 #[derive(Debug, Default)]
 struct Open {
     notify: Notify,
-    /// How many wait for an answer.
+    /// The number of askers that wait for an answer.
     waiting: AtomicU32,
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with the settings, for the log and for status.
+//! Faults of the settings, for the log and for status.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::{Loaded, Problem};
 use crate::tls;
 
-/// What is wrong with the settings.
+/// Faults of the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// Values and files that are not used.
@@ -16,7 +16,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// What is wrong with `loaded` wherever it is used. Looks at the files it names.
+    /// The faults of `loaded` wherever it is used. Looks at the files it names.
     pub fn found(loaded: &Loaded) -> Self {
         let mut warnings = loaded.warnings.clone();
         warnings.extend(tls::warnings(&loaded.config));
@@ -26,8 +26,8 @@ impl Facts {
         }
     }
 
-    /// What is wrong with `loaded` for an agent that uses `state_dir` until it ends. `standing` is wrong
-    /// whatever is loaded, `more` are errors of using it.
+    /// The faults of `loaded` for an agent that uses `state_dir` until it ends. `standing` are faults whatever
+    /// is loaded, `more` are errors of using it.
     pub(super) fn of(
         loaded: &Loaded,
         standing: &Facts,

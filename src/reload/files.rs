@@ -22,7 +22,7 @@ const EVENTS: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::DELETE_SELF)
     .union(WatchFlags::MOVE_SELF);
 
-/// What tells that a directory is no longer the one that is watched, or that something was missed.
+/// Signs that a directory is no longer the one that is watched, or that an event was missed.
 const LOST: ReadFlags = ReadFlags::DELETE_SELF
     .union(ReadFlags::MOVE_SELF)
     .union(ReadFlags::UNMOUNT)

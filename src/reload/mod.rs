@@ -1,7 +1,7 @@
 //! Settings while the agent runs: read again on SIGHUP, when a file changed, or when somebody asks.
 //!
-//! One task reads them and publishes what holds as [`Current`]. Whoever works with settings either
-//! follows that, or is [`renewed`] when one of the options it was made from has another value.
+//! A task reads them and publishes the settings in force as [`Current`]. A part that works with settings
+//! either follows that, or is [`renewed`] when an option it was made from has another value.
 
 mod asks;
 mod facts;
@@ -43,7 +43,7 @@ const ASKERS: usize = 16;
 /// The options that name the device.
 const IDENTITY: &[&str] = &["mac", "mac_file"];
 
-/// What holds now.
+/// The settings in force.
 #[derive(Debug, Clone)]
 pub struct Current {
     pub loaded: Loaded,
@@ -53,7 +53,7 @@ pub struct Current {
     pub facts: Facts,
 }
 
-/// What reading again has come to.
+/// The outcome of reading again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     #[serde(flatten)]
@@ -77,8 +77,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Reads everything again, and says what came of it. Parts that have to be made anew are so soon
-    /// after.
+    /// Reads everything again, and returns the outcome. Parts whose options changed restart soon after.
     pub async fn reload(&self) -> Result<Outcome, Gone> {
         let (sender, answer) = oneshot::channel();
         self.requests.send(sender).await.map_err(|_| Gone)?;
@@ -101,15 +100,15 @@ impl Handle {
     }
 }
 
-/// What the reading task owns.
+/// The belongings of the reading task.
 #[derive(Debug)]
 pub struct Part {
     inputs: Inputs,
     /// The state directory that is in use until the agent ends.
     state_dir: PathBuf,
-    /// What was wrong at the start and stays so.
+    /// Faults at the start, which stay.
     standing: Facts,
-    /// What an operator should know of the identity.
+    /// Warnings about the identity.
     about_identity: Vec<Problem>,
     next_lock: NextLock,
     orphans: Orphans,

@@ -1,4 +1,4 @@
-//! Parts that are made anew when an option they were made from has another value.
+//! Restarts a part when one of its options changes.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -40,7 +40,7 @@ pub const OPTIONS: &[&str] = &[
     "spread",
 ];
 
-/// What the part works with.
+/// The belongings of the part.
 pub struct Part {
     pub config: Arc<Config>,
     /// As the API knows the device.
@@ -65,12 +65,12 @@ enum RestError {
 }
 
 impl RestError {
-    /// Whether it is about the one request that was sent.
+    /// True if it is about the one request that was sent.
     fn is_about_the_request(&self) -> bool {
         matches!(self, RestError::NotAccepted { answer, .. } if answer.is_about_the_request())
     }
 
-    /// How long the server wants to be left alone.
+    /// The pause that the server asks for.
     fn asked_wait(&self) -> Duration {
         match self {
             RestError::NotAccepted { answer, .. } => answer.asked_wait(),

@@ -24,7 +24,7 @@ pub(super) struct Archive<F> {
     pub(super) store: Store<Metered<F>>,
     meter: Meter,
     governor: Governor,
-    /// What had been written before this run, as far as it is known.
+    /// Bytes written before this run, as far as they are known.
     before: u64,
     boot: String,
     /// Reports of this boot up to this seq are on the medium, if they are in the store.
@@ -79,7 +79,7 @@ impl<F: Disk> Archive<F> {
         Ok((archive, harms))
     }
 
-    /// Whether a report is here and survives a power cut.
+    /// True if a report is here and survives a power cut.
     pub(super) fn is_certain(&self, boot: &str, seq: u64) -> bool {
         (*boot != *self.boot || seq <= self.certain)
             && find(&self.store, boot, seq)
@@ -91,7 +91,7 @@ impl<F: Disk> Archive<F> {
         self.governor.budget = bounds.flash_daily;
     }
 
-    /// Whether this many bytes may be written today.
+    /// True if this many bytes may be written today.
     pub(super) fn affords(&self, bytes: u64) -> bool {
         bytes <= self.governor.left()
     }

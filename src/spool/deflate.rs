@@ -141,7 +141,7 @@ impl Body {
     }
 }
 
-/// What stands at the end of a gzip member: CRC-32 and length of what it holds.
+/// The end of a gzip member: CRC-32 and length of its content.
 fn trailer(crc: u32, plain: u64) -> [u8; 8] {
     let [c0, c1, c2, c3] = crc.to_le_bytes();
     // Modulo 2^32, as the format says.

@@ -28,7 +28,7 @@ pub(crate) const PART: usize = PAYLOAD_MAX - REPORT_HEAD;
 /// millisecond would take 285,000 years to get there, and any JSON reader shows it exactly.
 pub(crate) const NUMBER_MAX: u64 = 1 << 53;
 
-/// How sure the time of a report is, as its `clock` says.
+/// The certainty of a report's time, as its `clock` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Clock {
     /// The clock was right.
@@ -50,7 +50,7 @@ impl Clock {
     }
 }
 
-/// What is known of a report without reading its line.
+/// The facts about a report that do not need its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) seq: u64,

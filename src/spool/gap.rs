@@ -1,4 +1,4 @@
-//! What a stream of reports lacks, said in the stream itself.
+//! Gaps in a stream of reports, declared in the stream itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,14 +36,14 @@ pub struct Gap {
     /// Not after this, seconds since the epoch. In a report it is always known: what has no end of
     /// its own ends with the report that declares it.
     pub to: Option<u64>,
-    /// How many they are, exactly; `None` for [`Reason::Power`], and for [`Reason::Damaged`] where a whole
-    /// file was set aside unread.
+    /// Their exact number; `None` for [`Reason::Power`], and for [`Reason::Damaged`] where a whole file was set
+    /// aside unread.
     pub count: Option<u64>,
     pub reason: Reason,
 }
 
 impl Gap {
-    /// One report, taken at `at`, if anybody knows when that was.
+    /// The loss of a report, taken at `at`, if anybody knows when that was.
     pub(crate) fn one(at: Option<u64>, reason: Reason) -> Self {
         Gap {
             from: at,
@@ -64,7 +64,7 @@ impl Gap {
         }
     }
 
-    /// How far it is to `other`, s; 0 if they touch, and if either has no end.
+    /// Distance to `other`, s; 0 if they touch, and if either has no end.
     fn distance(&self, other: &Gap) -> u64 {
         let apart = |end: Option<u64>, start: Option<u64>| match (end, start) {
             (Some(end), Some(start)) => start.saturating_sub(end),
@@ -95,7 +95,7 @@ impl Gap {
 pub(crate) struct Gaps(Vec<Gap>);
 
 impl Gaps {
-    /// Those that a line declares, which are lost if it is.
+    /// The gaps that a line declares; they are lost with it.
     pub(crate) fn declared_in(line: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Line {
@@ -144,7 +144,7 @@ impl Gaps {
         gaps.into_iter().for_each(|gap| self.add(gap));
     }
 
-    /// What ended at `at` has no end any more.
+    /// Takes the end from every gap that ended at `at`.
     pub(crate) fn reopen(&mut self, at: u64) {
         for gap in &mut self.0 {
             gap.to = gap.to.filter(|to| *to != at);
@@ -159,8 +159,8 @@ impl Gaps {
         self.0
     }
 
-    /// What has no end ends at `at`. What would begin behind its end was told by clocks that do not
-    /// agree: nobody knows when it began.
+    /// Ends at `at` every gap without an end. One that would begin after its end comes from clocks that do
+    /// not agree, and has an unknown beginning.
     pub(crate) fn until(mut self, at: u64) -> Self {
         for gap in &mut self.0 {
             let to = *gap.to.get_or_insert(at);

@@ -1,4 +1,4 @@
-//! How much may be written to flash, and how fine that lets the archive be.
+//! The budget of writes to flash, and how fine it lets the archive be.
 
 /// A day, s.
 const DAY: u64 = 86_400;
@@ -14,7 +14,7 @@ const GRIDS: [u64; 6] = [60, 300, 600, 1200, 1800, 3600];
 pub(crate) struct Governor {
     pub(super) budget: u64,
     day: u64,
-    /// What had been written when the day began.
+    /// Bytes written when the day began.
     before: u64,
     written: u64,
 }
@@ -49,12 +49,12 @@ impl Governor {
         self.budget.saturating_sub(self.today())
     }
 
-    /// How far apart reports of `cost` bytes are to be kept, s, in an outage that has lasted `outage`
+    /// Distance of the reports of `cost` bytes to keep, s, in an outage that has lasted `outage`
     /// s, so that the day's budget lasts; `None` if there is nothing left of it.
     pub(crate) fn grid(&self, mono: u64, outage: u64, cost: u64) -> Option<u64> {
         let fine = if outage < FINE { 60 } else { 300 };
         let rest_of_day = DAY - mono % DAY;
-        // A fifth is for what is written anew.
+        // A fifth is for rewritten files.
         let left = self.left() / 5 * 4;
         let fits = |grid: &&u64| (rest_of_day.div_ceil(**grid)).saturating_mul(cost) <= left;
         let grids = GRIDS.iter().filter(|grid| **grid >= fine);

@@ -1,4 +1,4 @@
-//! What others hold of the spool.
+//! Handles of the spool for the other parts.
 
 use std::path::PathBuf;
 
@@ -14,14 +14,14 @@ use crate::crash::Crashes;
 /// Requests that may wait for the spool.
 const REQUESTS: usize = 16;
 
-/// What a spool is made from.
+/// The settings of a spool.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The kernel's id of this boot.
     pub boot_id: String,
     pub clock: Clock,
     pub place: Place,
-    /// What ended the agent before, and is not read again.
+    /// The things that ended earlier agents, and are not read again.
     pub crashes: Crashes,
 }
 
@@ -50,7 +50,7 @@ pub struct Flash {
 #[error("the spool has stopped")]
 pub struct Stopped;
 
-/// What a handle asks for.
+/// The requests of a handle.
 pub(super) enum Request {
     Append(Build, oneshot::Sender<Result<(), SpoolError>>),
     NextBatch(u64, oneshot::Sender<Option<Batch>>),
@@ -63,13 +63,13 @@ pub(super) enum Request {
     ServerDate(u64),
     WantsDate(oneshot::Sender<bool>),
     Settle(Place),
-    /// What is in RAM only is to be where it survives.
+    /// Reports in RAM alone are to be where they survive.
     Close,
     /// The keeper goes back to who began the thread.
     GiveBack,
 }
 
-/// What became of a batch.
+/// The fate of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Settled {
     Delivered,

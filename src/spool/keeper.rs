@@ -42,7 +42,7 @@ impl Keeper {
         keeper
     }
 
-    /// Whether the spool may wait for flash.
+    /// True if the spool may wait for flash.
     pub(super) fn is_on_flash(&self) -> bool {
         self.settings.place.flash.is_some()
     }

@@ -74,13 +74,13 @@ pub struct Stamp<'a> {
     pub seq: u64,
     /// When it is taken, seconds since the epoch.
     pub created_at: u64,
-    /// How sure that is.
+    /// The certainty of that time.
     pub clock: Clock,
     /// To stand in the report as `gaps`, unless there are none.
     pub gaps: &'a [Gap],
 }
 
-/// What the spool tells of itself.
+/// The state of the spool.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// Reports that wait to be delivered, those set aside included.
@@ -107,7 +107,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// What can go wrong with the spool.
+/// Errors of the spool.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     #[error("spool directory {path}: {source}")]

@@ -6,7 +6,7 @@
 //! <ordinal, 16 digits>.<boot id>.reports
 //! ```
 //!
-//! and `.thin` in the place of `.reports` while it is written anew.
+//! and `.thin` in the place of `.reports` while it is rewritten.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Name {
         })
     }
 
-    /// What the file is called once it is set aside.
+    /// The name of the file once it is set aside.
     pub(crate) fn aside(&self) -> String {
         format!("{:016}.{}.aside", self.ordinal, self.boot)
     }
@@ -51,7 +51,7 @@ impl Name {
             .is_some_and(|name| Name::parse(&format!("{name}.reports")).is_some())
     }
 
-    /// What the file is called while it is written anew.
+    /// The name of the file while it is rewritten.
     pub(crate) fn thin(&self) -> String {
         format!("{:016}.{}.thin", self.ordinal, self.boot)
     }

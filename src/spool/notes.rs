@@ -1,4 +1,4 @@
-//! What a boot has to remember beside its reports.
+//! Facts about a boot that are kept beside its reports.
 
 use super::entry::{Clock, Head};
 
@@ -16,13 +16,13 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    /// Whether it tells when this report was taken.
+    /// True if it tells when this report was taken.
     pub(crate) fn concerns(&self, head: &Head) -> bool {
         head.clock == Clock::Unsynced && (self.first..=self.last).contains(&head.seq)
     }
 }
 
-/// What a boot has to remember beside its reports.
+/// Facts about a boot that are kept beside its reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Notes {
     pub(crate) next_seq: u64,

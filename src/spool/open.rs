@@ -188,8 +188,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         }
     }
 
-    /// What was in RAM only is gone with the power, unless this boot has begun or RAM kept what an
-    /// earlier one had.
+    /// Reports in RAM alone are gone with the power, unless this boot has begun or RAM kept those of an
+    /// earlier one.
     fn declare_power_cut(&mut self) {
         let this = &self.boot().0;
         let earlier = |segment: &Segment| segment.name.boot != *this;

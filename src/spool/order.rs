@@ -26,7 +26,7 @@ pub(super) struct Pick {
     pub(super) head: Head,
 }
 
-/// How far the stores were walked: the next segment and entry of each.
+/// A position in both stores: the next segment and entry of each.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cursors {
     ram: (usize, usize),
@@ -60,7 +60,7 @@ pub(super) fn find<D: Disk>(store: &Store<D>, boot: &str, seq: u64) -> Option<(u
     })
 }
 
-/// Whether a store has a report of `boot` that waits.
+/// True if a store has a report of `boot` that waits.
 pub(super) fn has<D: Disk>(store: &Store<D>, boot: &str, seq: u64) -> bool {
     find(store, boot, seq).is_some_and(|(at, entry)| !store.segments[at].entries[entry].gone)
 }

@@ -23,7 +23,7 @@ pub const PENDING_MAX: u64 = 256 << 10;
 /// Makes a report's line, without its end, for the identity it is given.
 pub type Builder<'a> = dyn Fn(&Stamp<'_>) -> Vec<u8> + Send + 'a;
 
-/// How much a spool may hold.
+/// The bounds of a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes in RAM.
@@ -39,7 +39,7 @@ pub struct Bounds {
 pub(super) struct Pending {
     head: Head,
     line: Vec<u8>,
-    /// What its line declares that stands in no segment.
+    /// Gaps that its line declares and that stand in no segment.
     gaps: Gaps,
 }
 
@@ -65,8 +65,8 @@ pub struct Spool<R = Directory, F = Directory> {
     pub(super) batches: u64,
     /// A power cut now loses nothing that is older, seconds since the epoch.
     pub(super) since: u64,
-    /// What would set times right and is not noted everywhere yet, because a disk fails; since when,
-    /// seconds since the boot.
+    /// A correction of times that is not noted everywhere yet, because a disk fails, and since when, seconds
+    /// since the boot.
     pub(super) unsure: Option<(Anchor, u64)>,
     /// Not every segment tells what it should of times.
     pub(super) untold: bool,
@@ -137,7 +137,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         self.keep_on_flash(now, false);
     }
 
-    /// What there is to tell of the spool.
+    /// The state of the spool, for `status`.
     pub fn facts(&self) -> Facts {
         let mut cursors = Cursors::default();
         let (mut reports, mut oldest) = (self.pending.len() as u64, None);

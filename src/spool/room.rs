@@ -51,7 +51,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 return Ok(true);
             }
             let over = used - max + max / SLACK;
-            // Written anew once only, for flash wears: what is left is less than what goes.
+            // Rewritten once only, for flash wears: what is left is less than what goes.
             let slots = match archive.affords(over) {
                 true => &SLOTS[2..],
                 false => &[],
@@ -134,7 +134,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         }
     }
 
-    /// Writes a segment anew with the reports for which `keep` is true. Every other that is in no
+    /// Rewrites a segment with the reports for which `keep` is true. Every other that is in no
     /// other store is lost for `reason`, and so is what it declared; that is written down in the same
     /// moment, together with `gaps`.
     pub(super) fn rewrite(

@@ -1,4 +1,4 @@
-//! One file of a store, and what is remembered of its records.
+//! A file of a store, with the parts of its records that stay in memory.
 
 use std::io;
 
@@ -79,17 +79,18 @@ pub(crate) struct Segment {
     pub(crate) dirty: bool,
 }
 
-/// What opening a segment found wrong.
+/// The faults of a segment, found when it was opened.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Harm {
     /// Reports that are damaged, exactly, if no more than their records are.
     pub(crate) damaged: u64,
     /// The file ends with a part of a record: somebody was cut off in the middle of an append.
     pub(crate) torn: bool,
-    /// The file has to be written anew before anything is read from it by its place.
+    /// The file has to be rewritten before anything is read from it by its place.
     pub(crate) misplaced: bool,
-    /// It has ended the agent too often; its file is set aside, and nobody knows how many reports are
-    /// in it.
+    /// It has ended the agent too often and its file is set aside. The count of its reports is unknown: its
+    /// neighbours tell which seqs it had, but only the file itself tells which of them were delivered or
+    /// thinned.
     pub(crate) set_aside: bool,
     /// Losses whose ids cannot be ours.
     pub(crate) stray: Gaps,
@@ -191,8 +192,8 @@ impl Segment {
             && self.lost.iter().all(|(id, _)| *id <= declared)
     }
 
-    /// Those of `anchors` that set the time of a report in it and that it does not tell itself; if it
-    /// still `grows`, all it does not tell.
+    /// The `anchors` that set the time of a report in it and are missing in it; if it still `grows`, all
+    /// that are missing.
     pub(crate) fn untold(&self, anchors: &[Anchor], grows: bool) -> Vec<Anchor> {
         let told = |entry: &Entry| {
             let mut own = self.notes.anchors.iter();

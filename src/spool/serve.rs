@@ -10,10 +10,10 @@ use super::keeper::Keeper;
 use super::Facts;
 use crate::durable::{AskError, RealDisk, Store};
 
-/// Flash that does not answer for so long is told of.
+/// Flash that does not answer for so long is an error in the log.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What is in RAM only gets to flash within this time when the agent ends, or not at all.
+/// Time in which reports in RAM alone get to flash when the agent ends, or never.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Serves the spool until the last handle is gone.
@@ -114,7 +114,7 @@ impl Served {
         Served { keeper, facts }
     }
 
-    /// Does what is asked. The facts are told first, so that who has an answer finds it in them.
+    /// Serves a request. The facts are published first, so that they hold everything that was answered.
     fn serve(&mut self, request: Request) {
         match request {
             Request::Append(build, answer) => self.tell(answer, |keeper| keeper.append(build)),

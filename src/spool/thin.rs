@@ -5,11 +5,11 @@
 
 use super::gap::Reason;
 
-/// What is kept of a time, s: one report in each, the first. Each divides the next, so that what a
-/// coarser one keeps every finer one has kept.
+/// Intervals of thinning, s: the first report of each is kept. Each divides the next, so that a report
+/// kept by a coarser one was kept by every finer one.
 pub(crate) const SLOTS: [u64; 3] = [60, 300, 3600];
 
-/// What may happen to a report.
+/// The ways to treat a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Nobody else has it.

@@ -6,8 +6,8 @@
 //! [`HOLD`], keeps the time it has for ever; another note says so first.
 //!
 //! A disk that fails may have a part of the notes all the same, which would count after a restart. So
-//! what they are about is held back until they are all there. Flash that has failed for [`HOLD`] is not
-//! waited for any longer.
+//! the reports they cover are held back until every note is written. Flash that has failed for [`HOLD`]
+//! is not waited for any longer.
 
 use std::io;
 
@@ -18,11 +18,11 @@ use super::queue::Spool;
 use crate::clock::Reading;
 use crate::durable::Disk;
 
-/// How long a report waits for the time, s.
+/// Longest wait of a report for the time, s.
 pub(super) const HOLD: u64 = 600;
 
 impl<R: Disk, F: Disk> Spool<R, F> {
-    /// Whether a report still waits for the time.
+    /// True if a report still waits for the time.
     pub(super) fn is_held(&self, pick: &Pick, now: Reading) -> bool {
         let of_this_boot = pick.rank + 1 == self.boots.len();
         // One taken later than now was not taken in this boot, whatever its file is called.
@@ -54,7 +54,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         }
     }
 
-    /// What sets the times right that this boot's clock had wrong so far, if it is right by now.
+    /// The correction for this boot's wrong times so far, if the clock is right by now.
     fn wrong_times(&self, now: Reading) -> Option<Anchor> {
         let notes = self.notes();
         if !now.synced || notes.anchors.len() >= ANCHORS_MAX {
@@ -101,7 +101,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         }
     }
 
-    /// Whether a report of this boot from seq `first` on was taken without knowing the time.
+    /// True if a report of this boot from seq `first` on was taken without knowing the time.
     fn has_unsynced(&self, first: u64) -> bool {
         let boot = &self.boot().0;
         let flash = self

@@ -95,7 +95,7 @@ async fn who_is_held_back_waits_until_then_or_until_the_end() {
     let hold = machine.start().hold();
     assert!(hold.over(&mut ends).await);
     assert_eq!(start.elapsed(), Duration::from_secs(16));
-    // A part that is made anew later does not wait again.
+    // A part that restarts later does not wait again.
     assert!(hold.over(&mut ends).await);
     assert_eq!(start.elapsed(), Duration::from_secs(16));
 

@@ -20,7 +20,7 @@ use super::{from_members, to_members};
 /// Commands that may wait for the connection; whoever sends one more waits.
 const COMMANDS: usize = 64;
 
-/// Calls that may wait for an object's owner; the next caller is told "timed out".
+/// Calls that may wait for an object's owner; the next call fails with "timed out".
 pub const REQUESTS: usize = 64;
 
 /// Events and notices that may wait for a listener; the next are counted as lost.

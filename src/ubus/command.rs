@@ -10,7 +10,7 @@ use super::listening::Heard;
 use super::object::{Method, ObjectInfo};
 use super::protocol::{Incoming, Notice, Ticket, Token};
 
-/// Who waits for a reply: every DATA of it, and the status that ended it.
+/// A caller that waits for a reply: every DATA of it, and the status that ended it.
 pub(super) type ReplyTo = oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>;
 
 /// What is answered.

@@ -109,7 +109,7 @@ impl Request {
     }
 }
 
-/// Owes a caller an answer; if dropped without, the caller is told "unknown error", for the bus
+/// Owes a caller an answer; if dropped without, the caller gets "unknown error", for the bus
 /// itself would leave it waiting.
 #[derive(Debug)]
 pub struct Responder {

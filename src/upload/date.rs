@@ -9,12 +9,12 @@ use crate::spool;
 
 /// Asks for the time while that is of use.
 #[derive(Debug, Default)]
-pub(super) struct Dates {
+pub(super) struct DateAsker {
     /// The server does not say what time it is.
     is_silent: bool,
 }
 
-impl Dates {
+impl DateAsker {
     /// Asks the server for the time if reports wait for it and no answer has told it. True if one did now: more
     /// may be sent.
     pub(super) async fn ask<W: Way>(

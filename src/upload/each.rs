@@ -1,10 +1,10 @@
 //! Delivery with `no-cache`: each report on its own as soon as it is there, and once.
 //!
-//! One that does not arrive is given up: a later report declares it as a gap.
+//! A report that does not arrive is given up: a later one declares it as a gap.
 
 use tokio::time::Instant;
 
-use super::date::Dates;
+use super::date::DateAsker;
 use super::link::{Link, Way};
 use super::{DeliveryError, Part};
 use crate::http::{deadline, Attempts, Body};
@@ -20,7 +20,7 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
         ..
     } = part;
     let mut attempts = Attempts::new(config);
-    let mut dates = Dates::default();
+    let mut dates = DateAsker::default();
     let mut appended = spool.facts();
     // A server that asks for a pause is left alone until then.
     let mut not_before = Instant::now();

@@ -42,7 +42,7 @@ pub(super) trait Way {
 }
 
 impl LinkError {
-    /// Whether it says nothing about what was sent, so that another server may take it.
+    /// True if it says nothing about what was sent, so that another server may take it.
     fn is_the_servers(&self) -> bool {
         match self {
             LinkError::NotAccepted { answer, .. } => answer.is_the_servers(),
@@ -72,7 +72,7 @@ impl LinkError {
         }
     }
 
-    /// How long the server wants to be left alone.
+    /// The pause that the server asks for.
     pub(super) fn asked_wait(&self) -> Duration {
         match self {
             LinkError::NotAccepted { answer, .. } => answer.asked_wait(),
@@ -82,7 +82,7 @@ impl LinkError {
     }
 }
 
-/// One or two servers that take reports.
+/// The servers that take reports: `stats_url`, and `backup_stats_url` if it is set.
 pub(super) struct Link {
     client: Client,
     /// To know a captive portal, which answers for everybody.

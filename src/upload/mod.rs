@@ -1,8 +1,7 @@
 //! Delivery: what the spool holds goes to the server, oldest first, and is deleted when the server
 //! has accepted it.
 //!
-//! One heartbeat after the other, each device at its own [`phase`], everything there is is sent in
-//! batches. After a failure the one retry rule of the agent ([`Attempts`](crate::http::Attempts)) decides; when the server
+//! Once a heartbeat, each device at its own [`phase`], everything that waits is sent in batches. After a failure the one retry rule of the agent ([`Attempts`](crate::http::Attempts)) decides; when the server
 //! is back, all that waited goes, beside what is new. With `no-cache` each report is posted when it is
 //! taken, and nothing waits.
 
@@ -35,7 +34,7 @@ pub use crate::http::{Facts, Outcome};
 /// Bytes of reports, packed, in one request, unless one report is larger.
 pub const BATCH_MAX: u64 = 128 << 10;
 
-/// What the task that delivers owns.
+/// The belongings of the task that delivers.
 #[derive(Debug)]
 pub struct Part {
     pub config: Arc<Config>,
@@ -111,7 +110,7 @@ impl DeliveryError {
         matches!(self, DeliveryError::Link(error) if error.is_late())
     }
 
-    /// How long the server wants to be left alone.
+    /// The pause that the server asks for.
     fn asked_wait(&self) -> Duration {
         match self {
             DeliveryError::Link(error) => error.asked_wait(),

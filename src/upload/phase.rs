@@ -19,7 +19,7 @@ pub fn phase(mac: &Identity, heartbeat: Duration) -> Duration {
     heartbeat.mul_f64(part as f64 / (1u64 << 53) as f64)
 }
 
-/// How long until the next moment at `phase` of a heartbeat, `since` the beats began; never zero.
+/// Time until the next moment at `phase` of a heartbeat, `since` the beats began; never zero.
 pub fn until_next(since: Duration, phase: Duration, heartbeat: Duration) -> Duration {
     let beat = heartbeat.as_nanos().max(1);
     let into = since.as_nanos() % beat;

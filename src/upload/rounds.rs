@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, Instant};
 
-use super::date::Dates;
+use super::date::DateAsker;
 use super::link::Way;
 use super::refusals::Refusals;
 use super::size::{Patience, Size};
@@ -41,7 +41,7 @@ const AGAIN: usize = 8;
 pub(super) struct Rounds<'a, W> {
     link: W,
     part: &'a Part,
-    dates: Dates,
+    dates: DateAsker,
     attempts: Attempts,
     heartbeat: Duration,
     /// When the newest report last went ahead of others, or could have.
@@ -84,7 +84,7 @@ impl<'a, W: Way> Rounds<'a, W> {
         Rounds {
             link,
             part,
-            dates: Dates::default(),
+            dates: DateAsker::default(),
             attempts: Attempts::new(&part.config),
             heartbeat: pace.of(part.config.heartbeat),
             went_ahead: None,

@@ -1,4 +1,4 @@
-//! How much goes into a request, and how long it may take.
+//! The size of a request, and the time it may take.
 
 use std::time::Duration;
 

@@ -389,7 +389,7 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
     config.rest = true;
     site.config.send(Arc::new(config.clone())).unwrap();
     drop(result);
-    // The part is started anew by who knows which parts a change is about.
+    // The agent restarts the part, for one of its options has changed.
     site.stop_rest.send(()).unwrap();
     let replies = within("rest ends", site.rest).await.unwrap();
     let (facts, _known) = watch::channel(None);

@@ -45,8 +45,7 @@ fn write_private(path: &Path, bytes: impl AsRef<[u8]>) {
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
-/// The reason that is told for a value of `option` that is wrong for `reason`, where nothing better is
-/// known.
+/// The reason in the error about a value of `option` that is wrong for `reason`, without a last good value.
 fn told(option: &str, reason: &str) -> String {
     match crate::config::options::find(option).unwrap().guard {
         Some(guard) => format!("{reason}; {}", guard.effect()),

@@ -12,7 +12,7 @@ use crate::spool::queue::Spool;
 use crate::spool::restamp::restamp;
 use crate::spool::store::is_damage;
 
-/// What a batch may hold.
+/// The bounds of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
     pub(super) bytes: usize,
@@ -40,7 +40,7 @@ pub(super) struct Making {
     pub(super) body: Body,
     pub(super) plain: u64,
     pub(super) reports: Vec<(usize, u64)>,
-    /// What was copied as it is: the store, the segment and the entry that goes on there.
+    /// The place up to which deflate was copied as it is: store, segment and next entry.
     run: Option<(Place, usize, usize)>,
     /// The compressor of those that are not.
     packer: Option<Packer>,

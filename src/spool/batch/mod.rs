@@ -31,7 +31,7 @@ pub struct Batch {
     pub first: ReportId,
     /// Whole lines of NDJSON, as one gzip member.
     pub body: Bytes,
-    /// How many lines.
+    /// The number of lines.
     pub reports: u64,
     /// Bytes of the lines.
     pub plain: u64,

@@ -1,4 +1,4 @@
-//! What a store reads.
+//! Reading lines back from a store.
 
 use std::io;
 

@@ -22,8 +22,8 @@ use crate::durable::{Disk, Log};
 
 /// Segments of a disk.
 ///
-/// What it was asked to keep survives a kill at once. On a disk that `syncs` it survives a power cut
-/// after [`Store::sync`], and a file written anew is certain before it takes the place of the old.
+/// A report it has taken survives a kill at once. On a disk that `syncs` it survives a power cut after
+/// [`Store::sync`], and a rewritten file is certain before it takes the place of the old.
 #[derive(Debug)]
 pub(crate) struct Store<D> {
     disk: D,
@@ -146,8 +146,7 @@ impl<D: Disk> Store<D> {
 
     /// The compressor for another report of `boot` in the last segment, if that takes one.
     ///
-    /// One that was given up meanwhile is made again from the last lines, to which what follows may
-    /// refer.
+    /// If it was given up meanwhile, it is made again from the last lines, to which the next may refer.
     fn resume(&mut self, boot: &str) -> Option<Packer> {
         let packer = self.packer.take();
         let tail = self.segments.back()?;

@@ -1,4 +1,4 @@
-//! A segment written anew, with less in it.
+//! Rewriting a segment with less in it.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::spool::entry;
 use crate::spool::gap::Gap;
 use crate::spool::segment::{Entry, Segment};
 
-/// What happened to a report when its segment was written anew.
+/// The fate of a report whose segment was rewritten.
 pub(crate) enum Fate<'a> {
     /// It was left out; its line.
     Dropped(&'a Entry, Vec<u8>),
@@ -18,7 +18,7 @@ pub(crate) enum Fate<'a> {
 }
 
 impl<D: Disk> Store<D> {
-    /// Writes the segment at `at` anew with the reports for which `keep` is true; a crash leaves it
+    /// Rewrites the segment at `at` with the reports for which `keep` is true; a crash leaves it
     /// as it was or as it becomes. `judge` hears of each that is left out; then `losses` says which
     /// losses have to be remembered in it.
     pub(crate) fn rewrite(

@@ -1,4 +1,4 @@
-//! Who waits for what the bus says.
+//! Callers and listeners, by what they wait for.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::ubus::listening::Heard;
 use crate::ubus::object::ObjectInfo;
 use crate::ubus::protocol::{Answer, Incoming, Notice, Token};
 
-/// Who waits for what.
+/// Callers and listeners, by what they wait for.
 #[derive(Debug, Default)]
 pub(super) struct Users {
     pub(super) data: HashMap<Token, ReplyTo>,

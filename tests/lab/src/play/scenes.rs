@@ -206,7 +206,7 @@ impl Play<'_> {
         let took = back.elapsed();
         let status = self.lab.call("status", &()).await?;
         if status["uptime"].as_u64() < before["uptime"].as_u64() {
-            return Err(SceneError::Wrong("the agent was started anew".to_owned()));
+            return Err(SceneError::Wrong("the agent was restarted".to_owned()));
         }
         // Of the reports from now on, one has the stations again.
         let truth = self.lab.router.facts().macs();
