@@ -356,6 +356,7 @@ async fn without_a_bus_the_device_is_reported_all_the_same() {
         log: dir.path().join("agent.log"),
         clock: dir.path().join("clock"),
         time_scale: SCALE,
+        slow_sync: None,
     };
     program.set_clock(0, true).unwrap();
     let settings = json!({

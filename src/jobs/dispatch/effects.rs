@@ -129,8 +129,12 @@ impl Jobs {
         Some((dir, key.to_string()))
     }
 
-    /// Removes what a detached job has left in files, now that its outcome is recorded.
+    /// Removes what a detached job has left in files, now that its outcome is recorded. If it could not be,
+    /// they are all that the next agent can learn it from.
     fn forget_detached(&self, number: Number) {
+        if self.table.is_failing() {
+            return;
+        }
         if let Some((dir, name)) = self.detached_in(number) {
             if let Err(error) = detached::forget(&dir, &name) {
                 log::warn!("{}: a detached job's files: {error}", dir.display());

@@ -249,6 +249,7 @@ impl Site {
             log: self.dir.path().join("agent.log"),
             clock: self.dir.path().join("clock"),
             time_scale,
+            slow_sync: None,
         };
         program.set_clock(0, true).unwrap();
         program

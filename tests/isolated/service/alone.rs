@@ -34,6 +34,7 @@ async fn bare_device() -> (TempDir, AgentProgram) {
         log: dir.path().join("agent.log"),
         clock: dir.path().join("clock"),
         time_scale: SCALE,
+        slow_sync: None,
     };
     program.set_clock(0, true).unwrap();
     (dir, program)

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{timeout, Instant};
 
+use socketman_lab::slow_sync::SlowSync;
+
 use super::{Stalls, World};
 use crate::mqtt::within;
 
@@ -20,7 +22,21 @@ const WATCHED: Duration = Duration::from_secs(12);
 // Row 14.
 #[tokio::test]
 async fn four_stuck_jobs_delay_neither_pings_nor_reports() {
-    let mut world = World::with_agent().await;
+    let world = World::with_agent().await;
+    while_four_jobs_are_stuck(world).await;
+}
+
+#[tokio::test]
+async fn a_disk_that_syncs_for_three_seconds_delays_neither_pings_nor_reports() {
+    let mut world = World::new().await;
+    let slow = SlowSync::new(world.dir.path(), Duration::from_secs(3)).unwrap();
+    world.lab.slow_down_syncs(slow);
+    world.start_agent();
+    world.connected().await;
+    while_four_jobs_are_stuck(world).await;
+}
+
+async fn while_four_jobs_are_stuck(mut world: World) {
     for n in 0..4 {
         // It does not heed SIGTERM, and talks all the time.
         let stuck = "trap '' TERM; yes | cat; sleep 600";

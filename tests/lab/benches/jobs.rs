@@ -18,6 +18,7 @@ use serde_json::{json, Value};
 use socketman_lab::lab::Lab;
 use socketman_lab::mosquitto;
 use socketman_lab::options::Options;
+use socketman_lab::slow_sync::SlowSync;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::Child;
@@ -30,6 +31,9 @@ const JOBS: usize = 300;
 
 /// Jobs at once.
 const BURST: usize = 200;
+
+/// A sync on flash that is slow.
+const SLOW: Duration = Duration::from_millis(20);
 
 /// Jobs between two looks at the memory.
 const MANY: usize = 10_000;
@@ -80,6 +84,20 @@ async fn measure_all(binary: &Path) -> Result<(), Box<dyn Error>> {
         at(&durable, 0.99),
         floor(0.99) + sync,
         2.0,
+    );
+
+    let slow_dir = TempDir::new()?;
+    let slow = SlowSync::new(slow_dir.path(), SLOW)?;
+    let mut flash = Site::with(binary, port, &slow_dir.path().join("flash"), Some(slow)).await?;
+    let slowed = flash.one_by_one(JOBS / 10, "s").await?;
+    flash.end().await?;
+    say("job, durable, 20 ms a sync", &slowed);
+    let sync = 2.0 * (at(&synced, 0.5) + SLOW.as_secs_f64() * 1e3);
+    ratio(
+        "p50 / (echo + spawn + 2 syncs)",
+        at(&slowed, 0.5),
+        floor(0.5) + sync,
+        1.3,
     );
 
     let memory_dir = TempDir::new_in("/dev/shm")?;
@@ -275,6 +293,15 @@ struct Site {
 
 impl Site {
     async fn start(binary: &Path, port: u16, state_dir: &Path) -> Result<Self, Box<dyn Error>> {
+        Site::with(binary, port, state_dir, None).await
+    }
+
+    async fn with(
+        binary: &Path,
+        port: u16,
+        state_dir: &Path,
+        slow: Option<SlowSync>,
+    ) -> Result<Self, Box<dyn Error>> {
         let options = Options {
             stations: 0,
             ..Options::default()
@@ -290,6 +317,9 @@ impl Site {
             "job_workers": 2,
             "spread": 0,
         }))?;
+        if let Some(slow) = slow {
+            lab.slow_down_syncs(slow);
+        }
         lab.start_agent()?;
         lab.status_when(|status| status["mqtt"]["connected"] == true)
             .await;

@@ -15,6 +15,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::slow_sync::SlowSync;
+
 /// Why the agent did not start or end.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -40,6 +42,8 @@ pub struct AgentProgram {
     pub clock: PathBuf,
     /// How many times faster than on a router its intervals pass, 1 to 10,000.
     pub time_scale: u32,
+    /// How long each sync of its disk takes on top, see [`SlowSync`].
+    pub slow_sync: Option<SlowSync>,
 }
 
 /// Starts its arguments as a program that is told by an error, not by a signal, that a file may not
@@ -152,6 +156,7 @@ impl AgentProgram {
             .arg(&self.binary)
             .args(self.args())
             .env("DEBUG", "1")
+            .envs(self.slow_sync.iter().flat_map(SlowSync::environment))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -19,6 +19,7 @@ use crate::mqtt_side::{MqttError, MqttSide};
 use crate::options::Options;
 use crate::place::{Place, PlaceError};
 use crate::router::{self, Control, Router, ROUTER_MAC};
+use crate::slow_sync::SlowSync;
 use crate::ubusd::{self, Credentials, Peers, Ubusd};
 
 /// First and second level of the device's topics, after the channel.
@@ -120,6 +121,7 @@ impl Lab {
             log: place.log(),
             clock: place.clock(),
             time_scale: scale,
+            slow_sync: None,
         };
         program.set_clock(0, true)?;
         let (topic, key) = TOPIC.split_once('/').expect("it has two levels");
@@ -168,6 +170,11 @@ impl Lab {
     /// How the agent is started, configured and asked.
     pub fn program(&self) -> &AgentProgram {
         &self.program
+    }
+
+    /// Has each sync of the agent's disk take longer, from its next start on.
+    pub fn slow_down_syncs(&mut self, by: SlowSync) {
+        self.program.slow_sync = Some(by);
     }
 
     pub fn place(&self) -> &Place {
