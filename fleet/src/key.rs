@@ -64,9 +64,6 @@ impl Key {
         };
         let opened = File::open(file).map_err(failed)?;
         let metadata = opened.metadata().map_err(failed)?;
-        if metadata.mode() & 0o077 != 0 {
-            return Err(KeyError::Open(name()));
-        }
         let mut text = String::new();
         let read = opened.take(FILE_MAX).read_to_string(&mut text);
         if let Err(error) = read {
@@ -74,6 +71,10 @@ impl Key {
                 io::ErrorKind::InvalidData => KeyError::Other(name()),
                 _ => failed(error),
             });
+        }
+        // A public key may be read by everybody, and is not what is missing here.
+        if text.contains("PRIVATE KEY-----") && metadata.mode() & 0o077 != 0 {
+            return Err(KeyError::Open(name()));
         }
         if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
             return Err(KeyError::Locked(name()));
@@ -191,5 +192,6 @@ mod tests {
             assert!(matches!(read(OPENSSL, mode), Err(KeyError::Open(_))));
         }
         assert!(read(OPENSSL, 0o400).is_ok());
+        assert!(matches!(read(PUBLIC, 0o644), Err(KeyError::Other(_))));
     }
 }
