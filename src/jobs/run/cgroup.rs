@@ -38,9 +38,7 @@ impl Cgroup {
             return Ok(self.members()?.len());
         }
         if signal == Signal::KILL {
-            // Before Linux 5.14. Who is frozen forks no more and is killed all the same; before 5.2
-            // there is no such file either, and the next look finds whoever was forked meanwhile.
-            let _ = fs::write(self.path.join("cgroup.freeze"), "1");
+            self.freeze();
         }
         let members = self.members()?;
         for pid in &members {
@@ -48,6 +46,13 @@ impl Cgroup {
             let _ = kill_process(*pid, signal);
         }
         Ok(members.len())
+    }
+
+    /// Before Linux 5.14 a cgroup cannot be killed at once. Who is frozen forks no more, and is killed all
+    /// the same.
+    fn freeze(&self) {
+        // Without this file, before 5.2, the next look finds whoever was forked meanwhile.
+        let _ = fs::write(self.path.join("cgroup.freeze"), "1");
     }
 
     /// The living processes in it and below.
@@ -135,7 +140,42 @@ pub(super) fn remove(top: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CString;
+
+    use rustix::process::{waitid, WaitId, WaitIdOptions};
+
     use super::*;
+    use crate::jobs::run::homes::Homes;
+    use crate::kernel::{spawn, Program};
+
+    #[test]
+    fn who_is_frozen_is_killed_all_the_same() {
+        let Some(cgroup) = Homes::find().make() else {
+            return;
+        };
+        let null = File::open("/dev/null").unwrap();
+        let words = [c"sh", c"-c", c"trap '' TERM; while :; do :; done"].map(CString::from);
+        let program = Program {
+            path: c"/bin/sh",
+            arguments: &words,
+            environment: &[],
+            streams: [null.as_fd(), null.as_fd(), null.as_fd()],
+            cgroup: cgroup.directory(),
+        };
+        let Ok((pid, end)) = spawn(&program) else {
+            assert!(cgroup.remove());
+            return;
+        };
+        assert_eq!(cgroup.members().unwrap(), [pid]);
+        assert!(!cgroup.remove());
+        cgroup.freeze();
+        assert_eq!(cgroup.signal(Signal::TERM).unwrap(), 1);
+        kill_process(pid, Signal::KILL).unwrap();
+        let status = waitid(WaitId::PidFd(end.as_fd()), WaitIdOptions::EXITED).unwrap();
+        assert_eq!(status.unwrap().terminating_signal(), Some(9));
+        assert!(cgroup.remove());
+        assert_eq!(cgroup.signal(Signal::KILL).unwrap(), 0);
+    }
 
     #[test]
     fn an_empty_cgroup_is_known_by_its_events() {
