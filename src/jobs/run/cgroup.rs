@@ -1,5 +1,5 @@
-//! A cgroup (version 2) of its own for each job: whatever a process does to its environment, session or
-//! parent, it stays in its cgroup, and the kernel kills all of them at once.
+//! A cgroup (version 2) for each job. A process stays in its cgroup even if it changes its environment,
+//! session or parent, and the kernel kills a cgroup as a whole.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek};
@@ -48,10 +48,10 @@ impl Cgroup {
         Ok(members.len())
     }
 
-    /// Before Linux 5.14 a cgroup cannot be killed at once. Who is frozen forks no more, and is killed all
-    /// the same.
+    /// Stops every process in it, so that none forks while they are killed one by one: before Linux 5.14
+    /// there is no `cgroup.kill`. SIGKILL reaches a frozen process.
     fn freeze(&self) {
-        // Without this file, before 5.2, the next look finds whoever was forked meanwhile.
+        // Kernels before 5.2 lack this file; there the next look finds what was forked meanwhile.
         let _ = fs::write(self.path.join("cgroup.freeze"), "1");
     }
 
@@ -66,7 +66,7 @@ impl Cgroup {
                 ),
                 // Removed by the job, with nobody in it.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                // One of threads, whose processes its parent has.
+                // A threaded cgroup lists its processes in its parent.
                 Err(error) if path != self.path => log::debug!("{}: {error}", path.display()),
                 Err(error) => return Err(error),
             }
@@ -113,7 +113,7 @@ fn tree(top: &Path) -> Vec<PathBuf> {
     let mut next = 0;
     while let Some((path, depth)) = found.get(next).cloned() {
         next += 1;
-        // What goes while we look has nobody in it.
+        // A directory that vanishes meanwhile has no processes.
         for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
             let is_below = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if is_below && depth < DEPTH_MAX {
