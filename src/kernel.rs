@@ -201,8 +201,8 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 ///
 /// # Safety
 ///
-/// For the only thread of a new process: it replaces descriptors 0 to 2 under whoever has them. Both
-/// lists end with a null pointer, and what comes before are C strings.
+/// The caller is the only thread of a new process, whose descriptors 0 to 2 it replaces. Both lists hold
+/// pointers to C strings and end with a null pointer.
 unsafe fn become_program(
     path: &CStr,
     arguments: &[*const c_char],
@@ -275,8 +275,7 @@ pub(crate) fn outlive_signals() {
     }
 }
 
-/// Closes whatever descriptors this process was started with, but for 0 to 2, in each program that it
-/// starts.
+/// Marks every inherited descriptor above 2 close-on-exec.
 pub(crate) fn keep_descriptors() -> io::Result<()> {
     for entry in std::fs::read_dir("/proc/self/fd")? {
         let name = entry?.file_name();

@@ -8,7 +8,8 @@ use crate::jobs::outcome::Outcome;
 use crate::jobs::run::Leftover;
 use crate::jobs::table::Number;
 
-/// Jobs whose background processes still hold their pipes; beyond it the pipes are closed.
+/// Jobs whose background processes still hold their pipes; beyond it each has a process beside us
+/// that reads them.
 const LEFTOVERS_MAX: usize = 64;
 
 /// The outcome, unless the job goes on without this agent, and what it left behind.
@@ -82,7 +83,8 @@ impl Workers {
         if self.leftovers.len() < LEFTOVERS_MAX {
             self.leftovers.spawn(leftover.drain());
         } else {
-            log::warn!("too many jobs left processes in the background: pipes of one are closed");
+            // Dropped, it has another process go on reading.
+            log::warn!("more than {LEFTOVERS_MAX} jobs have left processes in the background");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A cgroup (version 2) of its own for each job: whatever a process does to its environment, session or
-//! parent, it stays in its cgroup, and the kernel kills all of them at once.
+//! A cgroup (version 2) for each job. A process stays in its cgroup even if it changes its environment,
+//! session or parent, and the kernel kills a cgroup as a whole.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek};
@@ -38,9 +38,7 @@ impl Cgroup {
             return Ok(self.members()?.len());
         }
         if signal == Signal::KILL {
-            // Before Linux 5.14. Who is frozen forks no more and is killed all the same; before 5.2
-            // there is no such file either, and the next look finds whoever was forked meanwhile.
-            let _ = fs::write(self.path.join("cgroup.freeze"), "1");
+            self.freeze();
         }
         let members = self.members()?;
         for pid in &members {
@@ -48,6 +46,13 @@ impl Cgroup {
             let _ = kill_process(*pid, signal);
         }
         Ok(members.len())
+    }
+
+    /// Stops every process in it, so that none forks while they are killed one by one: before Linux 5.14
+    /// there is no `cgroup.kill`. SIGKILL reaches a frozen process.
+    fn freeze(&self) {
+        // Kernels before 5.2 lack this file; there the next look finds what was forked meanwhile.
+        let _ = fs::write(self.path.join("cgroup.freeze"), "1");
     }
 
     /// The living processes in it and below.
@@ -61,7 +66,7 @@ impl Cgroup {
                 ),
                 // Removed by the job, with nobody in it.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                // One of threads, whose processes its parent has.
+                // A threaded cgroup lists its processes in its parent.
                 Err(error) if path != self.path => log::debug!("{}: {error}", path.display()),
                 Err(error) => return Err(error),
             }
@@ -108,7 +113,7 @@ fn tree(top: &Path) -> Vec<PathBuf> {
     let mut next = 0;
     while let Some((path, depth)) = found.get(next).cloned() {
         next += 1;
-        // What goes while we look has nobody in it.
+        // A directory that vanishes meanwhile has no processes.
         for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
             let is_below = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if is_below && depth < DEPTH_MAX {
@@ -135,7 +140,42 @@ pub(super) fn remove(top: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CString;
+
+    use rustix::process::{waitid, WaitId, WaitIdOptions};
+
     use super::*;
+    use crate::jobs::run::homes::Homes;
+    use crate::kernel::{spawn, Program};
+
+    #[test]
+    fn who_is_frozen_is_killed_all_the_same() {
+        let Some(cgroup) = Homes::find().make() else {
+            return;
+        };
+        let null = File::open("/dev/null").unwrap();
+        let words = [c"sh", c"-c", c"trap '' TERM; while :; do :; done"].map(CString::from);
+        let program = Program {
+            path: c"/bin/sh",
+            arguments: &words,
+            environment: &[],
+            streams: [null.as_fd(), null.as_fd(), null.as_fd()],
+            cgroup: cgroup.directory(),
+        };
+        let Ok((pid, end)) = spawn(&program) else {
+            assert!(cgroup.remove());
+            return;
+        };
+        assert_eq!(cgroup.members().unwrap(), [pid]);
+        assert!(!cgroup.remove());
+        cgroup.freeze();
+        assert_eq!(cgroup.signal(Signal::TERM).unwrap(), 1);
+        kill_process(pid, Signal::KILL).unwrap();
+        let status = waitid(WaitId::PidFd(end.as_fd()), WaitIdOptions::EXITED).unwrap();
+        assert_eq!(status.unwrap().terminating_signal(), Some(9));
+        assert!(cgroup.remove());
+        assert_eq!(cgroup.signal(Signal::KILL).unwrap(), 0);
+    }
 
     #[test]
     fn an_empty_cgroup_is_known_by_its_events() {

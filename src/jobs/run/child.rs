@@ -108,7 +108,7 @@ impl Child {
         Ok(Child::InCgroup(end))
     }
 
-    /// Has our own program run the job and adopt whoever loses its parent.
+    /// Starts our own program as the supervisor of the job.
     pub(super) fn supervised(task: &Task, pipes: &Pipes) -> io::Result<(Self, Pid)> {
         let (ours, theirs) = Pair::pair()?;
         let [stdout, stderr] = streams(pipes)?;

@@ -31,7 +31,7 @@ pub(super) struct Homes {
 }
 
 impl Homes {
-    /// Those of this process; none where there is no file system of cgroups.
+    /// Finds the cgroup of this process and the root; neither without a cgroup2 mount.
     pub(super) fn find() -> &'static Self {
         static FOUND: OnceLock<Homes> = OnceLock::new();
         FOUND.get_or_init(|| {
@@ -103,7 +103,7 @@ impl Homes {
     /// The cgroups that a process has made.
     pub(super) fn made_by(&self, maker: Pid) -> Vec<Cgroup> {
         let maker = maker.as_raw_nonzero().get().cast_unsigned();
-        // One that cannot be opened is just being removed.
+        // A cgroup that cannot be opened is being removed.
         let made = self.all().flat_map(of_jobs);
         let made = made.filter(|(_, pid)| *pid == maker);
         let made = made.filter_map(|(path, _)| Cgroup::open(path).ok());
@@ -123,7 +123,7 @@ impl Homes {
 fn sweep(home: &Path) {
     for (path, maker) in of_jobs(home) {
         if !Path::new(&format!("/proc/{maker}")).exists() {
-            // One in which somebody lives is busy, and left to the next.
+            // A cgroup with processes is busy; a later agent removes it.
             let _ = remove(&path);
         }
     }

@@ -68,7 +68,7 @@ impl Kept {
 mod tests {
     use super::*;
 
-    /// What is kept of `bytes`, however they come apart.
+    /// Pushes `bytes` in chunks of every size; returns what is kept, which must be the same each time.
     fn kept(bytes: &[u8], max: usize) -> (String, bool) {
         let whole = {
             let mut kept = Kept::default();

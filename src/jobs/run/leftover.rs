@@ -1,11 +1,11 @@
-//! What a job leaves behind when its shell has ended, or when the agent ends before it.
+//! Processes of a job that outlive its shell or the agent.
 
 use super::cgroup::Cgroup;
 use super::output::Stream;
 use super::supervisor;
 
-/// Pipes that processes in the background still hold, and the cgroup they are in. They are left alone,
-/// so somebody has to go on reading: this while it is drained, another process when it is dropped.
+/// Pipes that background processes still hold, and their cgroup. The processes are left alone, so their
+/// output must be read on: by [`Leftover::drain`], or by another process once this is dropped.
 #[derive(Debug)]
 pub(in crate::jobs) struct Leftover {
     /// Of standard output and standard error those that are open.
@@ -14,7 +14,7 @@ pub(in crate::jobs) struct Leftover {
 }
 
 impl Leftover {
-    /// What is left of these, if anything. An empty cgroup is removed.
+    /// Open streams and a cgroup with processes; `None` without either. Removes an empty cgroup.
     pub(super) fn of(streams: [Stream; 2], cgroup: Option<Cgroup>) -> Option<Self> {
         let streams = streams.map(|stream| stream.is_open().then_some(stream));
         let cgroup = cgroup.filter(|cgroup| !cgroup.remove());

@@ -2,8 +2,8 @@
 //!
 //! A job's processes are its own: session and process group, and a cgroup ([`cgroup`]) in which its shell is
 //! born. Where there are no cgroups a [`supervisor`] stands between agent and shell, the
-//! subreaper of this one job. Either way a [`tree`] finds every process, whatever it did to its
-//! environment, session or parent, when the job has to end before its shell does. When the shell ends
+//! subreaper of this one job. Either way a [`tree`] finds every process when the job must end before its
+//! shell does, even those that changed their environment, session or parent. When the shell ends
 //! by itself, what it left in the background is left alone ([`leftover`]).
 //!
 //! A [`detached`] job outlives the agent: its supervisor keeps output and end in files, for the next
@@ -39,7 +39,7 @@ use homes::Homes;
 use shell::{Guard, Shell};
 use task::Task;
 
-/// What a command may use.
+/// Limits on a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) timeout: Duration,
@@ -65,7 +65,7 @@ pub(super) struct Work {
     pub(super) limits: Limits,
     /// Where its output stands meanwhile.
     pub(super) output: Output,
-    /// Who listens to it.
+    /// A listener to its output.
     pub(super) tap: Option<Tap>,
 }
 

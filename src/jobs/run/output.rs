@@ -184,7 +184,7 @@ impl Stream {
     pub(super) fn take(&mut self) -> (String, bool) {
         self.tap = None;
         let (text, dropped) = self.output.take(self.name, self.max);
-        // Nothing is kept in this one, whoever else holds the output.
+        // Later output is read and dropped.
         self.output = Output::new();
         self.max = 0;
         (text, dropped || self.broken)

@@ -36,8 +36,8 @@ impl Stat {
     }
 }
 
-/// Signals the living processes of a job: the children of `leader`, however deep, and whoever is in
-/// its session or process group; itself only if `and_itself`. Returns how many there were.
+/// Signals the living descendants of `leader` and the members of its session and process group; itself
+/// only if `and_itself`. Returns their number.
 ///
 /// Each gets the signal as soon as it is found, for one that forks and ends all the time has another
 /// number a moment later.

@@ -21,7 +21,7 @@ use crate::jobs::live::StreamName;
 use crate::jobs::outcome::{End, Outcome};
 use crate::kernel::SpawnError;
 
-/// How long a result waits for children that the shell left behind.
+/// Time a result waits for the output of background processes.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// A running shell.
@@ -35,7 +35,7 @@ pub(super) struct Shell {
     _script: Script,
 }
 
-/// What watches over a shell where there are no cgroups.
+/// The subreaper of a job without a cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Guard {
     /// A process beside us.
@@ -44,14 +44,14 @@ pub(super) enum Guard {
     Ourselves,
 }
 
-/// How a shell came to its end.
+/// The reason to stop waiting for a shell.
 enum Ended {
     ByItself(io::Result<Status>),
     TimedOut,
     Stopped(Stop),
 }
 
-/// What became of a shell.
+/// The end of a shell, with its output.
 #[derive(Debug)]
 pub(super) struct Finished {
     pub(super) end: End,
@@ -144,7 +144,7 @@ impl Shell {
             Ended::Stopped(Stop::Shutdown(grace)) => {
                 end = End::Interrupted;
                 self.tree.terminate();
-                // What ignores it is left alone: it may be about to start the next agent.
+                // A process that ignores it is left alone: it may be about to start the next agent.
                 let (_, nobody) = oneshot::channel();
                 let ended = self.wait(Instant::now() + grace, nobody).await;
                 let (words, status) = match ended {
@@ -221,7 +221,7 @@ impl Shell {
         }
         let status = match timeout(KILL_WITHIN, self.child.wait()).await {
             Ok(Ok(status)) => Some(status),
-            // What is wrong with a supervisor was said before, or is its answer to our kill.
+            // The supervisor failed earlier, or died from our kill.
             Ok(Err(_)) => None,
             Err(_) => {
                 note("the shell does not die".to_owned());

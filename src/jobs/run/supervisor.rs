@@ -56,7 +56,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     };
     Some(match ran {
         Ok(()) => ExitCode::SUCCESS,
-        // Who waits for it sees how it ended.
+        // The agent learns the reason from the report or its absence.
         Err(_) => ExitCode::FAILURE,
     })
 }
@@ -83,7 +83,7 @@ fn begin() {
     let _ = setsid();
 }
 
-/// How the shell ended, as the supervisor tells it: one line.
+/// The supervisor's one-line report on the end of the shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Report {
     Ended(Status),
@@ -145,7 +145,7 @@ fn adopt_and_run() -> io::Result<Status> {
     let script = Script::new(&task.command)?;
     // Its output goes where ours would.
     let shell = shell(&task, &script).process_group(0).spawn()?;
-    // Who reads it sees its end by the end of the job alone.
+    // Otherwise the agent would not see the end of the pipes before ours.
     let null = File::options().write(true).open("/dev/null")?;
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;

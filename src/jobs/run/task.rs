@@ -25,7 +25,7 @@ const ARGUMENT_MAX: usize = 124 * 1024;
 /// Longest [`Task`] as text, bytes: a job of 1 MiB, and what stands before its command.
 pub(super) const TASK_MAX: u64 = (1 << 20) + 4096;
 
-/// What a job is to do.
+/// A command, its id and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Task {
     /// Without control characters.

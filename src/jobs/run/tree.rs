@@ -9,7 +9,7 @@ use tokio::time::{sleep, Instant};
 use super::cgroup::Cgroup;
 use super::processes::signal_all;
 
-/// How long ending a tree may take.
+/// Time to kill a tree.
 pub(super) const KILL_WITHIN: Duration = Duration::from_secs(1);
 
 /// Wait between two looks, for nobody tells when the last process has ended.
@@ -24,7 +24,7 @@ const QUIET_LOOKS: u32 = 2;
 #[error("{0} processes could not be killed")]
 pub(super) struct Survivors(usize);
 
-/// The processes of one job, the shell and whatever came of it.
+/// The processes of one job: the shell and its descendants.
 #[derive(Debug)]
 pub(super) enum Tree {
     /// All that were born in this cgroup.

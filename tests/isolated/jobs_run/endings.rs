@@ -58,7 +58,7 @@ async fn a_job_that_restarts_the_agent_leaves_a_running_agent_and_one_interrupte
         assert!(lives(&new), "cgroups {cgroups}, {pause} s");
         let result = site.result(&mut ear, "restart").await;
         assert_eq!(result.event_type, "INTERRUPTED", "{result:?}");
-        // It is told once, before and after the restart.
+        // The result comes once, not again after the restart.
         site.send("last", "true", false).await;
         loop {
             let words = within("a result", ear.wait_for(|_| true)).await.unwrap();

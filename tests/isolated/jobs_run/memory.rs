@@ -1,4 +1,4 @@
-//! What jobs cost the agent.
+//! The memory that jobs cost the agent.
 
 use super::*;
 
@@ -20,7 +20,7 @@ async fn a_hundred_mebibytes_of_output_end_normally_and_cost_no_memory() {
         };
         let pid = site.lab.agent().unwrap().pid();
         let (mut before, mut most) = (0, 0);
-        // What the first ones need, and what is kept of each, is there afterwards.
+        // The first jobs fill caches and the list of outcomes.
         for mib in [2, 2, 50] {
             before = resident(pid);
             // Without an id it leaves nothing on flash, which would be another copy.

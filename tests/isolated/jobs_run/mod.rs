@@ -89,7 +89,7 @@ impl Site {
             .unwrap()
     }
 
-    /// What is known of a job when it has ended, without its output.
+    /// Waits for the end of a job; returns its row in the list, which has no output.
     async fn listed(&self, id: &str) -> Value {
         let none = json!({});
         let ended = async {
@@ -106,7 +106,7 @@ impl Site {
         within("a job ends", ended).await
     }
 
-    /// What is known of a job when it has ended.
+    /// Waits for the end of a job; returns its details.
     async fn ended(&self, id: &str) -> Value {
         self.listed(id).await;
         let which = json!({ "id": id });
@@ -149,7 +149,7 @@ async fn line_of(path: &Path) -> String {
     within(&format!("{}", path.display()), there).await
 }
 
-/// Whether a process with this number lives.
+/// Returns true if a process with this number is alive.
 fn lives(pid: &str) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat[stat.rfind(')').unwrap()..].starts_with(") Z"))

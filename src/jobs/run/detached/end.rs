@@ -24,7 +24,7 @@ pub(super) fn write(disk: &mut dyn Disk, finished: &Finished) -> io::Result<()> 
     replace(disk, END, to_text(finished).as_bytes())
 }
 
-/// The end, without what the streams had; `None` if there is none yet.
+/// Reads the end, without the streams; `None` while the job has not ended.
 pub(super) fn read(directory: &mut Directory) -> io::Result<Option<Finished>> {
     let text = match read_whole(directory, END, END_MAX) {
         Ok(text) => text,

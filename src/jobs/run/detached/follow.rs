@@ -27,7 +27,7 @@ impl Follow {
         let names = [StreamName::Stdout, StreamName::Stderr];
         for ((file, name), from) in STREAMS.into_iter().zip(names).zip(&mut self.read) {
             let mut bytes = [0; PIECE_MAX];
-            // One that is not there yet has said nothing.
+            // A file that does not exist yet has no output.
             while let Ok(len @ 1..) = directory.read(file, *from, &mut bytes) {
                 self.tap.heard(name, &bytes[..len]);
                 *from += len as u64;

@@ -47,7 +47,7 @@ pub(super) struct Job {
     limits: Option<Limits>,
 }
 
-/// A process that is certainly the supervisor, whatever its number may belong to later.
+/// The supervisor's process, by a pidfd: its number may be reused, this is not.
 #[derive(Debug)]
 struct Supervisor {
     pid: Pid,
@@ -264,7 +264,7 @@ impl Job {
         let max = self.limits.map_or(OUTPUT_MAX, |limits| limits.output_max);
         let mut cut = false;
         let texts = STREAMS.map(|name| {
-            // One that was never made has nothing in it.
+            // A file that was never created has no output.
             let bytes = read_whole(&mut self.directory, name, max as u64).unwrap_or_default();
             let mut kept = Kept::default();
             kept.push(&bytes, max);

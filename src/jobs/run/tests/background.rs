@@ -1,4 +1,4 @@
-//! What a job leaves in the background when its shell has ended.
+//! Background processes of a job whose shell has ended.
 
 use super::*;
 use crate::jobs::run::child::Status;

@@ -1,4 +1,4 @@
-//! How a job begins.
+//! The environment a job starts in.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -88,7 +88,7 @@ async fn a_command_stands_in_the_arguments_of_one_process() {
         for entry in fs::read_dir("/proc").unwrap() {
             let path = entry.unwrap().path();
             for file in ["cmdline", "environ"] {
-                // One that ends meanwhile has neither.
+                // A process that ends meanwhile has neither.
                 let text = fs::read(path.join(file)).unwrap_or_default();
                 seen += usize::from(String::from_utf8_lossy(&text).contains(secret));
             }

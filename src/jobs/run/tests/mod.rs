@@ -92,7 +92,7 @@ impl Running {
         }
     }
 
-    /// What it says so far, without what the program of the tests itself says as a supervisor.
+    /// Its output so far, without the lines that the test harness prints as a supervisor.
     fn said(&self) -> String {
         plain(&self.output.snapshot().0)
     }
@@ -137,7 +137,7 @@ fn plain(said: &str) -> String {
         .to_owned()
 }
 
-/// Whether a process with this number lives.
+/// Returns true if a process with this number is alive.
 fn lives(pid: &str) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat[stat.rfind(')').unwrap()..].starts_with(") Z"))
