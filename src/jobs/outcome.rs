@@ -1,5 +1,6 @@
 //! What became of a job.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a job ended, and so the `event_type` of its result.
@@ -63,6 +64,14 @@ impl Outcome {
     }
 
     /// A copy with at most `max` bytes of output.
+    /// The outcome itself if its output has at most `max` bytes, or one that does.
+    pub fn brief_of(self: &Arc<Self>, max: usize) -> Arc<Self> {
+        match self.output_len() <= max {
+            true => Arc::clone(self),
+            false => Arc::new(self.brief(max)),
+        }
+    }
+
     pub fn brief(&self, max: usize) -> Self {
         let mut brief = self.clone();
         brief.cut(max);

@@ -180,7 +180,11 @@ impl Table {
         let key = entry.key;
         self.outgoing.push(Record::Finished {
             key,
-            outcome,
+            outcome: match reported {
+                // No later agent is asked for more.
+                Some(_) => outcome.brief_of(BRIEF),
+                None => outcome,
+            },
             reported,
         });
         self.urgent = true;
@@ -215,10 +219,7 @@ impl Table {
         let Phase::Finished(outcome) = &entry.phase else {
             return;
         };
-        let brief = match outcome.output_len() {
-            0..=BRIEF => Arc::clone(outcome),
-            _ => Arc::new(outcome.brief(BRIEF)),
-        };
+        let brief = outcome.brief_of(BRIEF);
         self.kept_bytes += brief.output_len();
         entry.phase = Phase::Reported(brief, age);
         if !entry.recorded {

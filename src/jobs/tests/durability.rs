@@ -106,6 +106,9 @@ async fn a_waiting_job_runs_under_the_next_agent_unless_it_has_expired() {
     assert_eq!(results["3"]["meta"]["msg"], "late\n");
     assert_eq!(results["4"]["event_type"], "REJECTED");
     assert_eq!(results["4"]["meta"]["reason"], "job has expired");
+    // The interrupted commands still wait for somebody to write.
+    let mut both = std::fs::OpenOptions::new();
+    drop(both.read(true).write(true).open(&gate).unwrap());
 }
 
 #[tokio::test]
