@@ -41,8 +41,8 @@ impl Jobs {
 
     /// Starts what waits while workers are free.
     pub(super) fn start_queued(&mut self) {
-        while !self.closing && self.has_worker() && self.can_record() {
-            let Some(ready) = self.table.ready() else {
+        while !self.closing && self.has_worker() {
+            let Some(ready) = self.table.ready(self.can_record()) else {
                 return;
             };
             let number = ready.number;
@@ -55,7 +55,7 @@ impl Jobs {
                 self.finish(number, Outcome::without_command(End::Rejected, "", reason));
             } else {
                 let start = self.start_now();
-                self.table.start(start);
+                self.table.start(number, start);
             }
         }
     }

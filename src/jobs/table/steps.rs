@@ -86,18 +86,21 @@ impl Table {
         Ok(number)
     }
 
-    /// The job that waits longest.
-    pub fn ready(&self) -> Option<Ready<'_>> {
-        let number = *self.queue.front()?;
+    /// The job that waits longest; without a disk the first one that need not be recorded.
+    pub fn ready(&self, has_disk: bool) -> Option<Ready<'_>> {
+        let is_recorded = |number: &Number| self.jobs.get(number).is_some_and(|job| job.recorded);
+        let mut queue = self.queue.iter();
+        let number = *queue.find(|number| has_disk || !is_recorded(number))?;
         let job = self.jobs.get(&number)?.job.as_ref()?;
         Some(Ready { number, job })
     }
 
-    /// Starts the job that waits longest. [`Effect::Run`] follows when that is certain.
-    pub fn start(&mut self, start: Start) {
-        let Some(number) = self.queue.pop_front() else {
+    /// Starts a job that waits. [`Effect::Run`] follows when that is certain.
+    pub fn start(&mut self, number: Number, start: Start) {
+        let Some(at) = self.queue.iter().position(|queued| *queued == number) else {
             return;
         };
+        self.queue.remove(at);
         self.starts(number, start);
         let Some(entry) = self.jobs.get_mut(&number) else {
             return;

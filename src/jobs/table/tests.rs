@@ -83,7 +83,7 @@ impl Desk {
 
     fn run(&mut self, id: &str, bytes: usize) -> Number {
         let number = self.accept(id).unwrap();
-        self.table.start(START);
+        self.table.start(number, START);
         assert_eq!(self.write(), [Effect::Run(number)]);
         self.table.finish(number, printed(bytes), at(0));
         assert_eq!(self.write(), [Effect::Ended(number)]);
@@ -217,10 +217,10 @@ fn ten_thousand_outcomes_do_not_fill_the_memory() {
 fn a_disk_that_fails_refuses_jobs_defers_starts_and_publishes_outcomes() {
     let mut desk = Desk::new(Bounds::default());
     let (runs, waits) = (desk.accept("runs").unwrap(), desk.accept("waits").unwrap());
-    desk.table.start(START);
+    desk.table.start(runs, START);
     desk.write();
     desk.table.finish(runs, printed(1), at(0));
-    desk.table.start(START);
+    desk.table.start(waits, START);
     let new = desk
         .table
         .accept(Source::Mqtt, job("new"), true, None, at(0));
@@ -228,9 +228,27 @@ fn a_disk_that_fails_refuses_jobs_defers_starts_and_publishes_outcomes() {
     assert_eq!(desk.fail(), [Effect::Ended(runs), Effect::Refused(new)]);
     assert!(desk.table.is_failing());
     assert!(desk.table.known(Source::Mqtt, "new").is_none());
-    assert_eq!(desk.table.ready().map(|ready| ready.number), Some(waits));
+    let ready = |desk: &Desk, has_disk| desk.table.ready(has_disk).map(|ready| ready.number);
+    assert_eq!(
+        (ready(&desk, true), ready(&desk, false)),
+        (Some(waits), None)
+    );
+    // One that is not recorded passes those that wait for the disk.
+    let local = desk
+        .table
+        .accept(Source::Ubus, job("local"), false, None, at(0));
+    let local = local.unwrap();
+    assert_eq!(
+        (ready(&desk, true), ready(&desk, false)),
+        (Some(waits), Some(local))
+    );
+    desk.table.start(local, START);
+    let effects: Vec<_> = std::iter::from_fn(|| desk.table.poll()).collect();
+    assert_eq!(effects, [Effect::Accepted(local), Effect::Run(local)]);
+    desk.table.finish(local, printed(0), at(0));
+    assert_eq!(desk.table.poll(), Some(Effect::Ended(local)));
     // Everything is written again, and what was refused is not among it.
-    desk.table.start(START);
+    desk.table.start(waits, START);
     assert_eq!(desk.write(), [Effect::Run(waits)]);
     assert!(!desk.table.is_failing());
     let desk = desk.next([2; 16]);
@@ -302,7 +320,7 @@ fn a_table_written_as_a_whole_is_the_same_when_it_is_read() {
     }
     desk.run("finished", 100);
     let running = desk.accept("running").unwrap();
-    desk.table.start(START);
+    desk.table.start(running, START);
     desk.write();
     desk.table.take_command(running);
     desk.accept("queued").unwrap();
@@ -323,7 +341,7 @@ fn a_table_written_as_a_whole_is_the_same_when_it_is_read() {
     }
     again.go_on(BOOT, at(1000));
     assert_eq!((again.queued(), again.running()), (1, 0));
-    assert_eq!(again.ready().unwrap().job.msg, "echo queued");
+    assert_eq!(again.ready(true).unwrap().job.msg, "echo queued");
 }
 
 proptest::proptest! {

@@ -157,7 +157,7 @@ impl World {
                 None => self.broker.acknowledged(message.number),
             },
             None => {
-                let free = agent.table.running() < WORKERS && agent.table.ready().is_none();
+                let free = agent.table.running() < WORKERS && agent.table.ready(true).is_none();
                 let start = free.then_some(Start {
                     at: 1,
                     boot: [self.boot; 16],
@@ -177,8 +177,9 @@ impl World {
     pub(super) fn start_job(&mut self) {
         let boot = [self.boot; 16];
         if let Some(agent) = &mut self.agent {
-            if agent.table.running() < WORKERS && agent.table.ready().is_some() {
-                agent.table.start(Start { at: 1, boot });
+            let ready = agent.table.ready(true).map(|ready| ready.number);
+            if let Some(number) = ready.filter(|_| agent.table.running() < WORKERS) {
+                agent.table.start(number, Start { at: 1, boot });
             }
         }
         self.effects();
@@ -302,7 +303,7 @@ impl World {
         let quiet = agent.results.is_empty() && agent.running.is_empty();
         quiet
             && agent.table.is_settled()
-            && agent.table.ready().is_none()
+            && agent.table.ready(true).is_none()
             && self.broker.queue.is_empty()
             && self.broker.unacknowledged.is_empty()
     }
