@@ -103,7 +103,7 @@ impl Last {
 
 fn size(binary: &Path, last: &Last) -> Result<(), Box<dyn Error>> {
     let megabytes = fs::metadata(binary)?.len() as f64 / 1e6;
-    last.line("size, x86-64, stripped", megabytes, "MB", Some(3.3));
+    last.line("size, x86-64, stripped", megabytes, "MB", Some(3.5));
     let ratio = megabytes / BARE_LIBRARIES_MB;
     println!("{ratio:>48.2} times the bare libraries ({BARE_LIBRARIES_MB} MB)");
     Ok(())
@@ -121,7 +121,7 @@ fn package(binary: &Path, last: &Last) -> Result<(), Box<dyn Error>> {
     let agent = printed.lines().find(|path| path.contains("/socketman_"));
     let agent = agent.ok_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
     let megabytes = fs::metadata(agent)?.len() as f64 / 1e6;
-    last.line("size of the package, .ipk", megabytes, "MB", Some(1.75));
+    last.line("size of the package, .ipk", megabytes, "MB", Some(1.9));
     Ok(())
 }
 
