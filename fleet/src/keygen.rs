@@ -25,7 +25,7 @@ pub enum KeygenError {
 ///
 /// # Errors
 ///
-/// One of the files is there, or cannot be written. Then neither is made.
+/// A file of the pair is there already or cannot be written; neither is made.
 pub fn keygen(file: &Path) -> Result<String, KeygenError> {
     let mut seed = [0; SEED];
     let random = SystemRandom::new();

@@ -31,7 +31,7 @@ struct Cli {
     command: Command,
 }
 
-/// What to do.
+/// The task.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a key pair: the private key in FILE, the public one in FILE.pub

@@ -51,7 +51,7 @@ impl Gate {
         self.ask(|judge| judge.admit(job))
     }
 
-    /// Whether there is still time for a job.
+    /// True if there is still time for a job.
     pub(super) fn in_time(&mut self, job: &Job) -> Result<(), Refusal> {
         self.ask(|judge| judge.in_time(job))
     }
@@ -75,7 +75,7 @@ impl Gate {
         self.floor.persisted() > before
     }
 
-    /// Whether signatures are checked.
+    /// True if signatures are checked.
     pub(super) fn has_keys(&self) -> bool {
         matches!(Keys::of(&self.config.borrow()), Keys::Set(_))
     }

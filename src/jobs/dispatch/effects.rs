@@ -1,4 +1,4 @@
-//! What follows from steps that are certain.
+//! The effects of steps that are certain.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl Jobs {
         }
     }
 
-    /// Whether a worker is free.
+    /// True if a worker is free.
     pub(super) fn has_worker(&self) -> bool {
         self.table.running() < self.config.borrow().job_workers.max(1)
     }

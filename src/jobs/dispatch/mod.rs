@@ -34,7 +34,7 @@ use recording::Attempts;
 use rejections::Rejections;
 use workers::Workers;
 
-/// How often it is recorded that agents run on: ids may go after a time that is counted so.
+/// Time between two records of how long agents have run; ids may go after a time that is counted so.
 const COUNT_EVERY: Duration = Duration::from_secs(3600);
 
 /// Part of the time to end that the disk gets when everything else is done.

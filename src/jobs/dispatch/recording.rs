@@ -105,12 +105,12 @@ impl Jobs {
         }
     }
 
-    /// Whether a job can be recorded, as far as is known.
+    /// True if a job can be recorded, as far as is known.
     pub(super) fn can_record(&self) -> bool {
         self.ledger.is_some() && self.attempts.next().is_none()
     }
 
-    /// Whether jobs and their outcomes survive a power cut.
+    /// True if jobs and their outcomes survive a power cut.
     pub(super) fn is_durable(&self) -> bool {
         self.ledger.is_some() && self.persistent && !self.table.is_failing()
     }

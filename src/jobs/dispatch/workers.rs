@@ -15,7 +15,7 @@ const LEFTOVERS_MAX: usize = 64;
 /// The outcome, unless the job goes on without this agent, and what it left behind.
 type Finished = (Option<Outcome>, Option<Leftover>);
 
-/// How the worker of a job ended.
+/// The end of the worker of a job.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     With(Outcome),

@@ -10,7 +10,7 @@ const TMPFS: u64 = 0x0102_1994;
 const RAMFS: u64 = 0x8584_58f6;
 const OVERLAYFS: u64 = 0x794c_7630;
 
-/// Whether files of the directory `path` survive a power cut. OpenWrt's root is an overlay; until the flash
+/// True if files of the directory `path` survive a power cut. OpenWrt's root is an overlay; until the flash
 /// is ready, and in failsafe mode, its upper directory is in RAM. False if it cannot be found out.
 pub(in crate::jobs) fn is_persistent(path: &Path) -> bool {
     match kind(path) {

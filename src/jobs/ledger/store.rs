@@ -117,7 +117,7 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Whether most of the log is out of date.
+    /// True if most of the log is out of date.
     pub fn has_grown(&self) -> bool {
         self.log.size() > SMALL.max(2 * self.whole)
     }

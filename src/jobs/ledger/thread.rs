@@ -28,9 +28,9 @@ pub(in crate::jobs) enum OpenError {
 /// A batch that the disk has dealt with.
 #[derive(Debug)]
 pub(in crate::jobs) struct Wrote {
-    /// What went wrong, in words.
+    /// The failure, in words.
     pub(in crate::jobs) error: Option<String>,
-    /// Whether most of the log is out of date.
+    /// True if most of the log is out of date.
     pub(in crate::jobs) has_grown: bool,
 }
 

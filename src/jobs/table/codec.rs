@@ -34,7 +34,7 @@ impl Writer {
         self
     }
 
-    /// One byte that says whether there is a value, and the value.
+    /// A byte that says whether there is a value, and the value.
     pub(super) fn option<T>(
         &mut self,
         value: Option<T>,

@@ -133,7 +133,7 @@ impl Number {
 #[error("no space to record the job")]
 pub struct Full;
 
-/// What has to be done now that a step is certain.
+/// An effect of a step that is certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// The job is accepted: its sender can be told.
@@ -194,7 +194,7 @@ pub struct Table {
     /// Reported jobs that are in `jobs`, the one reported first at the front.
     kept: VecDeque<Number>,
     kept_bytes: usize,
-    /// How many at the front of `kept` have lost their output.
+    /// Number of those at the front of `kept` that have lost their output.
     stripped: usize,
     /// The latest floor that was recorded.
     floor: u64,
@@ -334,17 +334,17 @@ impl Table {
         }
     }
 
-    /// Whether the disk has failed and not worked since.
+    /// True if the disk has failed and not worked since.
     pub fn is_failing(&self) -> bool {
         self.rewrite
     }
 
-    /// Whether nothing is with the disk.
+    /// True if nothing is with the disk.
     pub fn is_written(&self) -> bool {
         self.under_way.is_none()
     }
 
-    /// Whether nothing waits for the disk.
+    /// True if nothing waits for the disk.
     pub fn is_settled(&self) -> bool {
         self.is_written() && self.steps.is_empty() && self.outgoing.is_empty()
     }

@@ -63,7 +63,7 @@ pub struct About {
     pub expires: u32,
 }
 
-/// One record.
+/// A record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     Accepted {

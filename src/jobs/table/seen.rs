@@ -6,7 +6,7 @@ use crate::jobs::outcome::{End, Outcome};
 /// Ids for which room is made at once.
 const GROWTH: usize = 512;
 
-/// How a job ended, in a byte.
+/// The end of a job, in a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Processed, and [`Id::exit`] is its exit code.
@@ -72,7 +72,7 @@ impl Id {
         }
     }
 
-    /// What can still be said of the job.
+    /// The rest of the outcome that is still known.
     pub(super) fn outcome(&self) -> Outcome {
         let end = match self.verdict {
             Verdict::Rejected => End::Rejected,
@@ -93,7 +93,7 @@ impl Id {
         }
     }
 
-    /// Whether it may go: 24 h after its report, and no signature can bring it back.
+    /// True if it may go: 24 h after its report, and no signature can bring it back.
     fn may_go(&self, age: u32, keep: u32, floor: u64) -> bool {
         age.saturating_sub(self.age) >= keep && floor >= u64::from(self.expires)
     }

@@ -13,7 +13,7 @@ use crate::jobs::message::Job;
 use crate::jobs::outcome::Outcome;
 
 impl Table {
-    /// What is known of an id; `None` if it was never seen, or is forgotten.
+    /// The knowledge of an id; `None` if it was never seen, or is forgotten.
     pub fn known(&self, source: Source, id: &str) -> Option<Known> {
         let key = Key::new(source, id);
         if let Some(number) = self.keys.get(&key) {

@@ -1,4 +1,4 @@
-//! What others see of the table.
+//! The table as others see it.
 
 use std::sync::Arc;
 

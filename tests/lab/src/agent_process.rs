@@ -42,7 +42,7 @@ pub struct AgentProgram {
     pub clock: PathBuf,
     /// How many times faster than on a router its intervals pass, 1 to 10,000.
     pub time_scale: u32,
-    /// How long each sync of its disk takes on top, see [`SlowSync`].
+    /// The delay of each sync of its disk, see [`SlowSync`].
     pub slow_sync: Option<SlowSync>,
 }
 

@@ -1,4 +1,4 @@
-//! What benchmarks of the agent share: its build, and what the kernel says of a process.
+//! The parts that benchmarks of the agent share: its build, and the kernel's word on a process.
 #![allow(dead_code)] // each benchmark uses some of it
 
 use std::error::Error;
