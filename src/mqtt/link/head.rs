@@ -100,11 +100,13 @@ impl Head {
         self.header.write(to);
         let from = to.len();
         if self.header.kind() == header::PUBLISH {
-            to.extend([(self.topic_len >> 8) as u8, self.topic_len as u8]);
+            // A packet may be too short for its topic and for the length of that.
+            let length = [(self.topic_len >> 8) as u8, self.topic_len as u8];
+            to.extend(&length[2 - self.read.min(2)..]);
             to.extend(&self.topic);
         }
-        // A packet may be too short for its id.
-        let id_len = (self.len() + from - to.len()).min(2);
+        // And for its id.
+        let id_len = self.len().saturating_sub(to.len() - from).min(2);
         to.extend(&self.id.to_be_bytes()[2 - id_len..]);
     }
 }

@@ -151,6 +151,30 @@ fn a_foreign_topic_is_told_if_it_can_be_unsubscribed_from() {
     assert_eq!(arrived[0].dropped, Some(Dropped::Foreign(None)));
 }
 
+#[test]
+fn a_publish_too_short_for_its_head_is_passed_on_as_it_came() {
+    for bytes in [
+        &[0x30, 0][..],
+        &[0x30, 1, 7],
+        &[0x30, 2, 0, 5],
+        &[0x30, 4, 0, 5, b'a', b'b'],
+        &[0x32, 0],
+        &[0x32, 1, 7],
+        &[0x32, 3, 0, 1, b'a'],
+        &[0x32, 4, 0, 1, b'a', 9],
+    ] {
+        let mut up = Vec::new();
+        // Before the CONNACK, when nothing is judged.
+        let mut incoming = Incoming::new(TOPIC, Refused::default());
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let fed = incoming.feed(rest, &mut up, &Awaited::default());
+            rest = &rest[fed.unwrap().0..];
+        }
+        assert_eq!(up, bytes);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_make_the_readers_panic(mut bytes: Vec<u8>, size in 1usize..9) {
