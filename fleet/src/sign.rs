@@ -53,7 +53,7 @@ pub fn sign(
     now: u64,
 ) -> Result<String, SignError> {
     let mut payload = Vec::new();
-    // One byte more than is allowed, so that the agent's own reading says so.
+    // A byte more than is allowed, so that the agent's own reading says so.
     let most = u64::try_from(PAYLOAD_MAX).unwrap_or(u64::MAX);
     input
         .take(most.saturating_add(1))

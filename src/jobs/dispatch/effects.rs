@@ -61,23 +61,29 @@ impl Jobs {
     }
 
     fn run_one(&mut self, number: Number) {
-        let Some(job) = self.table.job(number).cloned() else {
+        let Some(kind) = self.table.job(number).map(|job| job.kind) else {
             return;
         };
-        match job.kind {
+        match kind {
             Kind::Ping => self.finish(number, Outcome::without_command(End::Processed, "", None)),
             Kind::Cancel => {
                 let source = self.table.source(number).unwrap_or(Source::Mqtt);
-                let reason = self.cancel(source, &job.msg);
+                let target = self.table.take_command(number).unwrap_or_default();
+                let reason = self.cancel(source, &target);
                 let outcome = Outcome::without_command(End::Processed, "", reason);
                 self.finish(number, outcome);
             }
-            Kind::Shell => self.run_shell(number, &job),
+            Kind::Shell => self.run_shell(number),
             Kind::Reboot => self.run_reboot(number),
         }
     }
 
-    fn run_shell(&mut self, number: Number, job: &Job) {
+    fn run_shell(&mut self, number: Number) {
+        // Before the rest is copied: it may be long.
+        let msg = self.table.take_command(number).unwrap_or_default();
+        let Some(job) = self.table.job(number).cloned() else {
+            return;
+        };
         let id: Arc<str> = job.id.as_str().into();
         let tap = job.live.then(|| {
             let (tap, pieces) = Tap::new(PIECES);
@@ -87,9 +93,9 @@ impl Jobs {
         let output = Output::new();
         let work = Work {
             id,
-            msg: self.table.take_command(number).unwrap_or_default(),
+            msg,
             type_name: job.type_name.clone(),
-            limits: limits(job, &self.config.borrow()),
+            limits: limits(&job, &self.config.borrow()),
             output: output.clone(),
             tap,
         };
@@ -227,7 +233,7 @@ impl Jobs {
         self.forget_detached(number);
         let live = self.live.remove(&number);
         if live.is_some() {
-            // Those of an earlier agent are not counted here.
+            // Jobs of an earlier agent are not counted here.
             self.count(|facts| match state {
                 State::Done => facts.done += 1,
                 State::Rejected => facts.rejected += 1,

@@ -7,7 +7,7 @@
 //! Nobody relies on it: a result has everything. So nothing here waits for anybody. A worker that finds
 //! its channel full drops output and counts it; the newest [`waiting::WAITING_MAX`] bytes of a job wait
 //! here, and only while the link is up; a job has four messages a second and 256 KiB in all. What is
-//! dropped is told as `skipped` of the next message.
+//! dropped is counted in `skipped` of the next message.
 
 mod followed;
 mod piece;

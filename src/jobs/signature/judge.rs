@@ -57,7 +57,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether the job is meant for this device and, if keys are set, signed with one of them.
+    /// Checks that the job is meant for this device and, if keys are set, signed with one of them.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether there is still time for the job.
+    /// Checks that there is still time for the job.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Whether a signed job has an end, and one soon enough for its id to be remembered until then.
+/// Checks that a signed job has an end, soon enough for its id to be remembered until then.
 ///
 /// # Errors
 ///

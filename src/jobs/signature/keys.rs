@@ -51,7 +51,7 @@ pub enum Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// Those of `config`.
+    /// The keys of `config`.
     pub fn of(config: &'a Config) -> Self {
         match config.closed.jobs() {
             Some(reason) => Keys::Unusable(reason),

@@ -16,6 +16,8 @@
 mod floor;
 mod judge;
 mod keys;
+#[cfg(test)]
+pub(in crate::jobs) mod operator;
 mod text;
 
 #[cfg(test)]

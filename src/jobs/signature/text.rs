@@ -1,6 +1,6 @@
 //! The bytes that a signature is made over.
 //!
-//! One line says the version, then each field stands as its length in bytes, a colon and itself. No
+//! The first line says the version, then each field stands as its length in bytes, a colon and itself. No
 //! byte can move from one field to the next without changing a length.
 //!
 //! ```text

@@ -161,7 +161,6 @@ enum Step {
 /// Records to write, in order.
 #[derive(Debug)]
 pub struct Batch {
-    pub number: u64,
     pub records: Vec<Record>,
     /// In the place of everything that was written before.
     pub replaces: bool,
@@ -205,7 +204,6 @@ pub struct Table {
     steps: Vec<(Number, Step)>,
     /// The batch that is with the disk.
     under_way: Option<Vec<(Number, Step)>>,
-    batches: u64,
     /// The disk has failed: what it has is not certain before everything was written again.
     rewrite: bool,
     effects: VecDeque<Effect>,
@@ -237,7 +235,6 @@ impl Table {
             urgent: false,
             steps: Vec::new(),
             under_way: None,
-            batches: 0,
             rewrite: false,
             effects: VecDeque::new(),
         }
@@ -253,18 +250,11 @@ impl Table {
         if self.under_way.is_some() || self.outgoing.is_empty() && self.steps.is_empty() {
             return None;
         }
-        self.batches += 1;
+        if self.rewrite {
+            return self.take_snapshot(now);
+        }
         let records = std::mem::take(&mut self.outgoing);
-        self.under_way = Some(std::mem::take(&mut self.steps));
-        Some(Batch {
-            number: self.batches,
-            records: match self.rewrite {
-                true => self.snapshot(now),
-                false => records,
-            },
-            replaces: self.rewrite,
-            urgent: std::mem::take(&mut self.urgent),
-        })
+        Some(self.batch(records, false))
     }
 
     /// The whole table as a batch in the place of all records; `None` while a batch is with the disk.
@@ -272,16 +262,21 @@ impl Table {
         if self.under_way.is_some() {
             return None;
         }
-        self.batches += 1;
+        // All of it is in the snapshot.
         self.outgoing.clear();
-        self.urgent = false;
+        self.urgent = true;
+        let records = self.snapshot(now);
+        Some(self.batch(records, true))
+    }
+
+    /// Hands the steps that wait to the disk.
+    fn batch(&mut self, records: Vec<Record>, replaces: bool) -> Batch {
         self.under_way = Some(std::mem::take(&mut self.steps));
-        Some(Batch {
-            number: self.batches,
-            records: self.snapshot(now),
-            replaces: true,
-            urgent: true,
-        })
+        Batch {
+            records,
+            replaces,
+            urgent: std::mem::take(&mut self.urgent),
+        }
     }
 
     /// The batch is certain to survive.

@@ -101,7 +101,7 @@ impl Table {
         self.jobs.get(&number).map(Entry::detail)
     }
 
-    /// Jobs whose command runs, with their type.
+    /// Jobs that were started and have not finished.
     pub fn started(&self) -> impl Iterator<Item = Number> + '_ {
         let started = self.jobs.iter();
         started

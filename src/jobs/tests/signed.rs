@@ -1,38 +1,16 @@
 //! Jobs while keys are set.
 
-use base64::prelude::{Engine, BASE64_STANDARD};
-use ring::signature::{Ed25519KeyPair, KeyPair};
-
 use super::*;
 use crate::clock::{self, Clock, ServerDate};
-use crate::config::PublicKey;
-use crate::jobs::message;
-use crate::jobs::signature::signed_text;
-
-/// A key of an operator.
-struct Operator(Ed25519KeyPair);
+use crate::jobs::signature::operator::Operator;
 
 impl Operator {
-    fn new(seed: u8) -> Self {
-        Operator(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
-    }
-
-    fn public(&self) -> PublicKey {
-        PublicKey(self.0.public_key().as_ref().try_into().unwrap())
-    }
-
-    /// `job` with its signature.
-    fn sign(&self, mut job: Value) -> Value {
-        let read = message::parse(job.to_string().as_bytes()).unwrap();
-        let signature = self.0.sign(&signed_text(&read).unwrap());
-        job["sig"] = BASE64_STANDARD.encode(signature).into();
-        job
-    }
-
     /// A signed command that has a minute.
     fn job(&self, id: &str, msg: &str) -> Value {
         let now = clock::epoch_seconds();
-        self.sign(json!({"id": id, "timestamp": now, "expires": now + 60, "meta": {"msg": msg}}))
+        self.sign_json(
+            json!({"id": id, "timestamp": now, "expires": now + 60, "meta": {"msg": msg}}),
+        )
     }
 }
 
@@ -237,7 +215,7 @@ async fn where_nobody_keeps_the_clock_accepted_jobs_say_how_late_it_is() {
     let job = |id: &str, timestamp: u64, expires: u64| {
         let job = json!({"id": id, "timestamp": timestamp, "expires": expires,
             "meta": {"msg": format!("echo {id}")}});
-        operator.sign(job).to_string()
+        operator.sign_json(job).to_string()
     };
     assert_eq!(rig.submit(job("a", now, now + 60)).await, accepted("a"));
     assert_eq!(rig.result().await["meta"]["msg"], "a\n");
@@ -266,7 +244,9 @@ async fn what_verified_servers_said_of_the_time_outlives_the_restart() {
     let now = clock::epoch_seconds();
     let job = |id: &str, expires: u64| {
         operator
-            .sign(json!({"id": id, "timestamp": now, "expires": expires, "meta": {"msg": "true"}}))
+            .sign_json(
+                json!({"id": id, "timestamp": now, "expires": expires, "meta": {"msg": "true"}}),
+            )
             .to_string()
     };
     // In time by the program's own age alone, which is all that a device without a clock knows.
@@ -311,7 +291,7 @@ async fn a_job_that_ran_never_runs_again_wherever_clock_and_power_go() {
     let msg = format!("echo x >> {}", count.display());
     let week = 7 * 24 * 3600;
     let job = json!({"id": "a", "timestamp": now, "expires": now + week, "meta": {"msg": msg}});
-    let job = operator.sign(job).to_string();
+    let job = operator.sign_json(job).to_string();
     let flash = TempDir::new().unwrap();
     let mut rig = start(flash, "boot 0", "0 1", &[&operator]);
     assert_eq!(rig.submit(job.clone()).await, accepted("a"));

@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 
 use serde_json::json;
-use socketman::ubus;
 use socketman_lab::agent_binary;
 use socketman_lab::broker::Broker;
-use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
 use tokio::net::TcpListener;
 
 use super::lookups::{connected, relay};
 use super::site::Site;
-use super::{within, SCALE};
+use super::{bus_of, within, SCALE};
 
 #[tokio::test]
 async fn a_broker_with_a_link_local_address_is_reached_over_the_interface_that_is_named() {
@@ -36,13 +34,7 @@ async fn a_broker_with_a_link_local_address_is_reached_over_the_interface_that_i
         "web_url": "",
     });
     program.configure(&settings).unwrap();
-    let options = ubusd::Options {
-        peers: Peers::All(Credentials::root()),
-        ..ubusd::Options::default()
-    };
-    let _bus = Ubusd::start_with(&program.ubus_socket, options).unwrap();
-    let (client, connection) = ubus::connect(&program.ubus_socket);
-    tokio::spawn(connection.run());
+    let (_bus, client) = bus_of(&program);
     let _agent = program.start().unwrap();
     within("a session", connected(&client, true)).await;
 }

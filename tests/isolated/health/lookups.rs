@@ -6,11 +6,10 @@ use serde_json::json;
 use socketman::ubus;
 use socketman_lab::agent_binary;
 use socketman_lab::broker::Broker;
-use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::site::Site;
-use super::{ask, within, SCALE};
+use super::{ask, bus_of, within, SCALE};
 
 /// The contract for the end of the process.
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -66,13 +65,7 @@ async fn names_without_an_answer_delay_neither_the_broker_nor_the_end_of_the_pro
         "web_url": "http://web.silent.example/check",
     });
     program.configure(&settings).unwrap();
-    let options = ubusd::Options {
-        peers: Peers::All(Credentials::root()),
-        ..ubusd::Options::default()
-    };
-    let _bus = Ubusd::start_with(&program.ubus_socket, options).unwrap();
-    let (client, connection) = ubus::connect(&program.ubus_socket);
-    tokio::spawn(connection.run());
+    let (_bus, client) = bus_of(&program);
     let mut agent = program.start().unwrap();
 
     within("the first session", connected(&client, true)).await;

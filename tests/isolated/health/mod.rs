@@ -11,6 +11,7 @@ use serde_json::{json, Value};
 use site::{Site, CLOSED};
 use socketman::ubus::{self, blobmsg, Client, Events, Heard};
 use socketman_lab::agent_binary;
+use socketman_lab::agent_process::AgentProgram;
 use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
 use tokio::time::{interval, timeout};
 
@@ -25,6 +26,18 @@ async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
         Ok(done) => done,
         Err(_) => panic!("not in time: {what}"),
     }
+}
+
+/// The bus of an agent, and a client of it.
+fn bus_of(program: &AgentProgram) -> (Ubusd, Client) {
+    let options = ubusd::Options {
+        peers: Peers::All(Credentials::root()),
+        ..ubusd::Options::default()
+    };
+    let bus = Ubusd::start_with(&program.ubus_socket, options).unwrap();
+    let (client, connection) = ubus::connect(&program.ubus_socket);
+    tokio::spawn(connection.run());
+    (bus, client)
 }
 
 async fn ask(client: &Client, method: &str) -> Result<Value, ubus::Error> {
@@ -97,13 +110,7 @@ async fn each_fault_of_a_real_network_gets_its_verdict_and_its_end_is_seen() {
         })
     };
     program.configure(&settings("")).unwrap();
-    let options = ubusd::Options {
-        peers: Peers::All(Credentials::root()),
-        ..ubusd::Options::default()
-    };
-    let _bus = Ubusd::start_with(&program.ubus_socket, options).unwrap();
-    let (client, connection) = ubus::connect(&program.ubus_socket);
-    tokio::spawn(connection.run());
+    let (_bus, client) = bus_of(&program);
     let mut events = within("listening", client.listen("socketman.health"))
         .await
         .unwrap();

@@ -230,23 +230,6 @@ async fn presence_is_repeated_at_qos_1(server: Server) {
     presence_is_repeated(server, 1).await;
 }
 
-macro_rules! with_both_brokers {
-    ($($name:ident),* $(,)?) => {
-        mod with_the_labs_broker {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(super::super::server::Server::lab().await).await;
-            })*
-        }
-        mod with_mosquitto {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(super::super::server::Server::mosquitto().await).await;
-            })*
-        }
-    };
-}
-
 with_both_brokers!(
     a_job_is_delivered_run_and_answered,
     the_will_says_offline_when_the_agent_dies,

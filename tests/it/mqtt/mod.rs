@@ -1,5 +1,23 @@
 //! The agent's broker link and jobs, against the lab's broker and against mosquitto.
 
+/// Makes a test with the lab's broker and one with mosquitto of each function.
+macro_rules! with_both_brokers {
+    ($($name:ident),* $(,)?) => {
+        mod with_the_labs_broker {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::mqtt::server::Server::lab().await).await;
+            })*
+        }
+        mod with_mosquitto {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::mqtt::server::Server::mosquitto().await).await;
+            })*
+        }
+    };
+}
+
 mod agent;
 mod exchange;
 mod live;

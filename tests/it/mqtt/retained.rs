@@ -228,23 +228,6 @@ async fn a_job_that_the_broker_keeps_runs_once_and_is_answered_with_each_subscri
     agent.stop().await;
 }
 
-macro_rules! with_both_brokers {
-    ($($name:ident),* $(,)?) => {
-        mod with_the_labs_broker {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(super::super::server::Server::lab().await).await;
-            })*
-        }
-        mod with_mosquitto {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(super::super::server::Server::mosquitto().await).await;
-            })*
-        }
-    };
-}
-
 with_both_brokers!(
     one_subscription_shows_who_is_there_and_who_died_and_pings_are_not_kept,
     without_the_option_nothing_is_kept,

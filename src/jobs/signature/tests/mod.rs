@@ -4,9 +4,9 @@ mod cases;
 mod vectors;
 
 use base64::prelude::{Engine, BASE64_STANDARD};
-use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{json, Value};
 
+use super::operator::Operator;
 use super::*;
 use crate::clock::Reading;
 use crate::config::PublicKey;
@@ -18,28 +18,10 @@ const NOW: u64 = 1_790_000_000;
 
 const MAC: &str = "94:83:c4:a1:b2:00";
 
-/// A key of an operator.
-struct Operator(Ed25519KeyPair);
-
 impl Operator {
-    fn new(seed: u8) -> Self {
-        Operator(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
-    }
-
-    fn public(&self) -> PublicKey {
-        PublicKey(self.0.public_key().as_ref().try_into().unwrap())
-    }
-
-    /// Signs what the job says.
-    fn sign(&self, job: &Job) -> String {
-        BASE64_STANDARD.encode(self.0.sign(&signed_text(job).unwrap()))
-    }
-
     /// `job` with its signature.
-    fn signed(&self, mut job: Value) -> Job {
-        let sig = self.sign(&read(&job));
-        job["sig"] = json!(sig);
-        read(&job)
+    fn signed(&self, job: Value) -> Job {
+        read(&self.sign_json(job))
     }
 }
 
@@ -61,7 +43,7 @@ fn synced(epoch: u64) -> Reading {
     }
 }
 
-/// What a device with these keys says to `job` at [`NOW`].
+/// The judgement of a device with these keys on `job` at [`NOW`].
 fn judged(keys: &Keys<'_>, job: &Job) -> Result<(), Refusal> {
     let identity: Identity = MAC.parse().unwrap();
     let floor = Floor::new(0, 0);
