@@ -36,6 +36,7 @@
 //! * [`rest`] sends outcomes and presence to the API instead, if option `rest` says so.
 //! * [`health`] knows whether the device reaches the world, and if not, why: by what broker and API
 //!   prove, else by probes.
+//! * [`actions`] does to the device what the agent decides to do; [`boot`] knows why it booted.
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
@@ -43,9 +44,11 @@
 //! knows the lab may let time pass faster, [`logging`] where words go, [`terminal`] what of a peer's words is shown; [`file`] and [`mac`] read what
 //! others wrote.
 
+pub mod actions;
 pub mod agent;
 pub mod api;
 pub mod backoff;
+pub mod boot;
 pub mod cli;
 pub mod clock;
 #[cfg(test)]

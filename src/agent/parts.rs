@@ -89,12 +89,14 @@ impl Parts {
         let (reports, collected) = mpsc::channel(REPORTS);
         first.spawn(keep(collected, spool.clone()));
         let (code, code_known) = watch::channel(None);
+        let events = collect::DeviceEvents::default();
         let (facts, collect_known) = watch::channel(collect::Facts::default());
         let (newest, newest_known) = watch::channel(None);
         let every = now.loaded.config.pace.of(collect::history::EVERY);
         let (history, history_known) = watch::channel(collect::History::new(every));
         let (bus, health) = (client.clone(), code_known.clone());
         let (root, uci) = (device.root.clone(), device.uci);
+        let to_report = events.clone();
         let collecting: Start = Box::new(move |now, (), ends| {
             let part = collect::Part {
                 config: now.loaded.config.clone(),
@@ -103,6 +105,7 @@ impl Parts {
                 uci: uci.clone(),
                 mac: now.mac.clone(),
                 health: health.clone(),
+                events: to_report.clone(),
                 reports: reports.clone(),
                 facts: facts.clone(),
                 newest: newest.clone(),

@@ -14,6 +14,7 @@
 //! * `join`: all of it as one report
 //! * `dnsmasq`: where its lease file is
 //! * `events`: what hostapd and the DHCP servers tell by themselves
+//! * [`device_events`](DeviceEvents): what other parts of the agent have to say in the next report
 //! * `survey`: the networks of others
 //! * [`history`](History): the last day at a glance
 //! * `kernel`: what other parts ask the kernel about the way out
@@ -22,6 +23,7 @@
 //! Any source may be missing, late, or answer with nonsense: the report lacks what only that source
 //! knows, [`Facts`] say so, and the rest stands.
 
+mod device_events;
 mod dnsmasq;
 mod event_log;
 mod events;
@@ -76,6 +78,7 @@ use join::Local;
 use replies::Replies;
 use survey::Survey;
 
+pub use device_events::DeviceEvents;
 pub use history::History;
 pub use report::{
     Counters, Device, Event, Interface, Lease, Neighbour, Report, Source, Ssid, Stamp, Station,
@@ -121,6 +124,8 @@ pub struct Part {
     pub mac: Identity,
     /// The health code that goes into reports and the history, once it is known.
     pub health: watch::Receiver<Option<u8>>,
+    /// What other parts have to say in the next report.
+    pub events: DeviceEvents,
     /// Takes the reports; collecting waits while it is full.
     pub reports: mpsc::Sender<Arc<Report>>,
     pub facts: watch::Sender<Facts>,
@@ -227,11 +232,25 @@ impl Part {
         );
         join::complete(&mut report, &files);
         report.device.status = *self.health.borrow();
+        self.add_device_events(&mut report);
         if let Some((found, failed)) = memory.survey.as_mut().and_then(Survey::take) {
             report.survey = Some(found);
             facts.sources.missing.extend(failed);
         }
         (report, facts)
+    }
+
+    fn add_device_events(&self, report: &mut Report) {
+        let (events, lost) = self.events.take();
+        if lost > 0 {
+            report.events.push(Event {
+                at: report.device.created_at,
+                kind: "lost",
+                count: Some(lost),
+                ..Event::default()
+            });
+        }
+        report.events.extend(events);
     }
 
     fn publish(&self, report: &Arc<Report>, mut facts: Facts) {

@@ -78,6 +78,19 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// netifd's interface behind the default route.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Uplink {
+    /// Its name in UCI: the one that owns, or last owned, the default route.
+    pub interface: String,
+    /// The network device the route goes by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Others look after the way out as well: another default route works, or mwan3 is on the bus.
+    #[serde(skip_serializing_if = "is_false")]
+    pub shared: bool,
+}
+
 /// The health of the device.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Facts {
@@ -93,6 +106,12 @@ pub struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_probe: Option<u64>,
     pub evidence: Evidence,
+    /// `None` until netifd has told of a default route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Uplink>,
+    /// Our own resolver does not answer on loopback.
+    #[serde(skip_serializing_if = "is_false")]
+    pub own_resolver_dead: bool,
     /// Probes that have ended; wraps.
     #[serde(skip)]
     pub(super) probes: u32,

@@ -38,7 +38,7 @@ use belief::Belief;
 use probe::Prober;
 use verdict::Judgement;
 
-pub use facts::{Evidence, Facts, Proof, Verdict};
+pub use facts::{Evidence, Facts, Proof, Uplink, Verdict};
 pub use probe::{Connect, Findings, Lookup, Resolved, Route, Web, WebResult, LONGEST};
 
 /// How often a full probe is made while there is proof of life.

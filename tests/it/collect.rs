@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socketman::clock::Pace;
-use socketman::collect::{self, Event, Facts, History, Part, Report};
+use socketman::collect::{self, DeviceEvents, Event, Facts, History, Part, Report};
 use socketman::config::uci::Directories;
 use socketman::config::Config;
 use socketman::shutdown::{shutdown, Trigger};
@@ -66,6 +66,7 @@ async fn desk(stations: usize, survey: bool) -> Desk {
         newest,
         history,
         health,
+        events: DeviceEvents::default(),
     };
     tokio::spawn(collect::run(part, ends));
     Desk {

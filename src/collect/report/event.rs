@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use crate::mac::Mac;
 
-/// Something that happened, told by hostapd or by a DHCP server.
+/// Something that happened, told by hostapd, by a DHCP server, or by a part of the agent.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Event {
     /// Seconds since the epoch by the system clock.
     pub at: u64,
     /// `join`, `leave`, `key-mismatch`, `channel-switch`, `radar-detected`, `lease`, `release`,
-    /// `expire` or `lost`.
+    /// `expire` or `lost`; of the device itself `health`, `radio`, `recovery` or `boot`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The network of hostapd, or the network device of the DHCP server.
@@ -39,6 +39,27 @@ pub struct Event {
     /// MHz; of `channel-switch` and `radar-detected`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency: Option<u32>,
+    /// Of `health`: the health code, 0-9.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u8>,
+    /// Of `health` and `radio`: the new verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<&'static str>,
+    /// Of `radio`: its name in UCI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub radio: Option<String>,
+    /// Of `recovery`: the step that was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<&'static str>,
+    /// Of `health`, `radio` and `recovery`: the reason, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Of `boot`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'static str>,
+    /// Of `boot`: at most 4 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// Of `lost`: so many could not be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,

@@ -136,6 +136,13 @@ fn full() -> Report {
             ip,
             name: text(),
             frequency: Some(1),
+            code: Some(1),
+            verdict: Some("ok"),
+            radio: text(),
+            step: Some("renew"),
+            why: text(),
+            cause: Some("power"),
+            detail: text(),
             count: Some(1),
         }],
     }

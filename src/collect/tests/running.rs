@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::bus::Bus;
 use crate::clock::Pace;
-use crate::collect::{self, Facts, History, Part, Report};
+use crate::collect::{self, DeviceEvents, Facts, History, Part, Report};
 use crate::config::uci::Directories;
 use crate::config::Config;
 use crate::shutdown::{shutdown, Trigger};
@@ -73,6 +73,7 @@ fn run(root: tempfile::TempDir, socket: &Path, config: Config) -> Running {
         root: root.path().to_owned(),
         uci: Directories::of(root.path(), None),
         mac: "94-83-C4-A1-B2-00".parse().unwrap(),
+        events: DeviceEvents::default(),
         reports: sink,
         facts,
         newest,

@@ -10,7 +10,7 @@ use std::sync::{mpsc as threads, Arc};
 use std::time::Duration;
 
 use socketman::clock::Pace;
-use socketman::collect::{self, Facts, History, Part, Report, Stamp};
+use socketman::collect::{self, DeviceEvents, Facts, History, Part, Report, Stamp};
 use socketman::config::uci::Directories;
 use socketman::config::Config;
 use socketman::shutdown::shutdown;
@@ -111,6 +111,7 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
         uci: Directories::of(&root, None),
         root,
         mac: "94-83-C4-A1-B2-00".parse()?,
+        events: DeviceEvents::default(),
         reports: sink,
         facts,
         newest,
