@@ -68,5 +68,6 @@ pub(super) fn spool_place(config: &Config) -> spool::Place {
             max: config.archive_max,
             daily: config.archive_daily,
         }),
+        left: config.left_dirs.clone(),
     }
 }

@@ -28,12 +28,18 @@ impl Loading<'_> {
             _ => None,
         };
         let spool = overlap(spool, &state);
+        let mut left = Vec::new();
         if let Some(other) = other {
+            left.extend(self.config.archive_dir.take());
             self.refuse_directory("archive_dir", other);
         }
         if spool {
+            left.push(self.config.spool_dir.clone());
             self.refuse_directory("spool_dir", "state_dir");
         }
+        left.dedup();
+        left.retain(|dir| *dir != self.config.spool_dir);
+        self.config.left_dirs = left;
     }
 
     fn refuse_directory(&mut self, name: &str, other: &str) {

@@ -221,6 +221,9 @@ pub struct Config {
     pub archive_max: u64,
     /// Bytes.
     pub archive_daily: u64,
+    /// Directories of reports that overlap with others and take nothing more. The reports in them are
+    /// delivered.
+    pub left_dirs: Vec<PathBuf>,
     pub spread: Duration,
     pub no_ping: bool,
     pub ping_interval: Duration,
@@ -292,6 +295,7 @@ impl Config {
             archive_dir: None,
             archive_max: 0,
             archive_daily: 0,
+            left_dirs: Vec::new(),
             spread: Duration::ZERO,
             no_ping: false,
             ping_interval: Duration::ZERO,

@@ -33,6 +33,9 @@ pub struct Place {
     pub max: u64,
     /// None = nothing is kept on flash.
     pub flash: Option<Flash>,
+    /// Directories that take nothing more. What lies there is delivered first, one after the other; until
+    /// they are empty nothing is kept in `flash`.
+    pub left: Vec<PathBuf>,
 }
 
 /// Where on flash reports are kept in long outages.

@@ -1,13 +1,15 @@
 //! The spool with its clock, or what is kept until it opens.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::aside::ReportId;
 use super::batch::BatchId;
 use super::gap::{Gap, Reason};
 use super::handle::{Place, Settings, Settled};
 use super::moving::Moving;
+use super::name::Name;
 use super::queue::{Bounds, Builder, Spool};
 use super::{Batch, Facts, SpoolError};
 use crate::clock::Reading;
@@ -21,6 +23,8 @@ pub(super) type Build = Box<Builder<'static>>;
 pub(super) struct Keeper {
     settings: Settings,
     spool: Option<Spool>,
+    /// The directory that is in use in the place of flash until it is empty.
+    leaving: Option<PathBuf>,
     waiting: VecDeque<(Build, Reading)>,
     /// Reports that `waiting` had no room for, and when the first and the last were taken.
     overflown: u64,
@@ -33,6 +37,7 @@ impl Keeper {
         let mut keeper = Keeper {
             settings,
             spool: None,
+            leaving: None,
             waiting: VecDeque::new(),
             overflown: 0,
             between: None,
@@ -44,7 +49,7 @@ impl Keeper {
 
     /// True if the spool may wait for flash.
     pub(super) fn is_on_flash(&self) -> bool {
-        self.settings.place.flash.is_some()
+        self.settings.place.flash.is_some() || self.leaving.is_some()
     }
 
     fn on_disk(&mut self) -> Result<Spool, SpoolError> {
@@ -57,16 +62,54 @@ impl Keeper {
         let ram = open(&place.dir)?;
         // What is on flash has to be known before anything else is sent; but not at any price.
         let patient = self.waiting.len() < UNOPENED_MAX / 4;
-        let on_flash = place.flash.as_ref().filter(|_| patient);
-        let on_flash = match on_flash.map(|flash| open(&flash.dir)).transpose() {
-            Ok(on_flash) => on_flash,
+        let left = place.first_left().filter(|_| patient);
+        let (left, in_left) = match left.as_deref().map(open).transpose() {
+            Ok(directory) => (left, directory),
+            Err(error) => {
+                log::error!("{error}; the reports in it are not delivered");
+                self.error = Some(error.to_string());
+                (None, None)
+            }
+        };
+        let in_flash = place.flash_dir().filter(|_| patient && left.is_none());
+        let in_flash = match in_flash.map(open).transpose() {
+            Ok(directory) => directory,
             Err(error) => {
                 log::error!("{error}; reports are kept in RAM only");
                 self.error = Some(error.to_string());
                 None
             }
         };
-        Spool::after(crashes, ram, on_flash, boot_id, place.bounds())
+        self.leaving = left;
+        let on_flash = in_left.or(in_flash);
+        let bounds = place.bounds(self.leaving.is_some());
+        Spool::after(crashes, ram, on_flash, boot_id, bounds)
+    }
+
+    /// Turns to the next directory when nothing waits any more in the one that is left.
+    fn leave(&mut self) {
+        let is_empty = |spool: &Spool| {
+            let archive = spool.archive.as_ref();
+            archive.is_none_or(|archive| archive.store.segments.is_empty())
+        };
+        let (Some(dir), Some(spool)) = (&self.leaving, &mut self.spool) else {
+            return;
+        };
+        spool.flush();
+        if !is_empty(spool) || !spool.pending.is_empty() {
+            return;
+        }
+        log::info!("spool: everything in {} is delivered", dir.display());
+        match self.on_disk() {
+            Ok(mut next) => {
+                if let Some(old) = &mut self.spool {
+                    next.inherit(old, false, false);
+                }
+                self.spool = Some(next);
+            }
+            // The next batch that is delivered tries it again.
+            Err(error) => self.error = Some(error.to_string()),
+        }
     }
 
     /// The spool, if it can be opened; what waited for that goes in first.
@@ -130,14 +173,15 @@ impl Keeper {
             crashes,
             ..
         } = &self.settings;
-        let flash_dir = |place: &Place| place.flash.as_ref().map(|flash| flash.dir.clone());
-        let from = flash_dir(before);
+        let left = self.leaving.as_deref();
+        let from = left.or(before.flash_dir()).map(Path::to_owned);
         // What flash has is delivered, even if nothing more is to get there.
         let stays = || from.clone().filter(|_| old.archive.is_some());
-        let to = flash_dir(place).or_else(stays);
+        let to = left.or(place.flash_dir()).map(Path::to_owned);
+        let to = to.or_else(stays);
         let same_flash = from == to;
         if before.dir == place.dir && same_flash {
-            old.bound(place.bounds());
+            old.bound(place.bounds(left.is_some()));
             return Ok(None);
         }
         let mut ram = Moving::new(before.dir != place.dir, &place.dir)?;
@@ -147,7 +191,8 @@ impl Keeper {
         };
         let spool = old.copy_to(&mut ram, flash.as_mut()).and_then(|()| {
             let on_flash = flash.as_ref().map(|flash| flash.to.clone());
-            Spool::after(crashes, ram.to.clone(), on_flash, boot_id, place.bounds())
+            let bounds = place.bounds(left.is_some());
+            Spool::after(crashes, ram.to.clone(), on_flash, boot_id, bounds)
         });
         match spool {
             Ok(mut spool) => {
@@ -200,6 +245,7 @@ impl Keeper {
             Settled::GivenUp => spool.given_up(id),
             Settled::Refused => spool.refused(id),
         }
+        self.leave();
     }
 
     pub(super) fn take_back(&mut self, reports: &[ReportId]) {
@@ -250,11 +296,27 @@ impl Keeper {
 }
 
 impl Place {
-    fn bounds(&self) -> Bounds {
+    fn flash_dir(&self) -> Option<&Path> {
+        self.flash.as_ref().map(|flash| flash.dir.as_path())
+    }
+
+    /// The first directory that is left and has reports.
+    fn first_left(&self) -> Option<PathBuf> {
+        let has_reports = |dir: &&PathBuf| {
+            let names = fs::read_dir(dir).into_iter().flatten().flatten();
+            let mut names = names.filter_map(|entry| entry.file_name().into_string().ok());
+            names.any(|name| Name::parse(&name).is_some())
+        };
+        self.left.iter().find(has_reports).cloned()
+    }
+
+    /// The bounds here; a directory that is being left loses nothing and gets nothing.
+    fn bounds(&self, leaving: bool) -> Bounds {
+        let flash = self.flash.as_ref().filter(|_| !leaving);
         Bounds {
             ram: self.max,
-            flash: self.flash.as_ref().map_or(0, |flash| flash.max),
-            flash_daily: self.flash.as_ref().map_or(0, |flash| flash.daily),
+            flash: flash.map_or(if leaving { u64::MAX } else { 0 }, |flash| flash.max),
+            flash_daily: flash.map_or(0, |flash| flash.daily),
         }
     }
 }

@@ -51,6 +51,18 @@ impl Name {
             .is_some_and(|name| Name::parse(&format!("{name}.reports")).is_some())
     }
 
+    /// True for a file of ours that was being written when the agent or the power went.
+    pub(crate) fn is_unfinished(text: &str) -> bool {
+        let whole = match text.strip_suffix(".thin") {
+            Some(name) => format!("{name}.reports"),
+            None => match text.strip_suffix(".new") {
+                Some(name) => name.to_owned(),
+                None => return false,
+            },
+        };
+        Name::parse(&whole).is_some()
+    }
+
     /// The name of the file while it is rewritten.
     pub(crate) fn thin(&self) -> String {
         format!("{:016}.{}.thin", self.ordinal, self.boot)
@@ -73,6 +85,16 @@ mod tests {
         let name = Name::parse(NAME).unwrap();
         assert_eq!((name.ordinal, &*name.boot), (12, "6f1c-0a"));
         assert_eq!(name.to_string(), NAME);
+        for (text, unfinished) in [
+            ("0000000000000012.6f1c-0a.thin", true),
+            ("0000000000000012.6f1c-0a.reports.new", true),
+            (NAME, false),
+            // Of another store in the same directory.
+            ("floor.new", false),
+            ("jobs.thin", false),
+        ] {
+            assert_eq!(Name::is_unfinished(text), unfinished, "{text}");
+        }
         let highest = "9999999999999999.6f1c.reports";
         assert_eq!(Name::parse(highest).unwrap().to_string(), highest);
         for text in [

@@ -226,6 +226,7 @@ impl Device {
                 dir: self.dir.path().join("spool"),
                 max: 16 << 20,
                 flash: None,
+                left: Vec::new(),
             },
         };
         let (sender, facts) = watch::channel(Facts::default());

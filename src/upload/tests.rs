@@ -35,6 +35,7 @@ fn empty_spool(dir: &Path) -> spool::Handle {
             dir: dir.join("spool"),
             max: 1 << 20,
             flash: None,
+            left: Vec::new(),
         },
     };
     tokio::spawn(spool::run(settings, inbox));

@@ -126,6 +126,16 @@ fn directories_that_overlap_are_errors_and_come_apart() {
         let config = &loaded.config;
         let root = Path::new("/root-of-test");
         let path = |path: &str| under(root, Path::new(path));
+        let mut left: Vec<_> = refused
+            .iter()
+            .filter_map(|name| match *name {
+                "archive_dir" => Some(path(archive_dir)),
+                "spool_dir" => Some(path(spool_dir)),
+                _ => None,
+            })
+            .collect();
+        left.dedup();
+        assert_eq!(config.left_dirs, left, "{json}");
         let archive = Some(path(used[1])).filter(|_| !used[1].is_empty());
         assert_eq!(config.spool_dir, path(used[0]), "{json}");
         assert_eq!(config.archive_dir, archive, "{json}");

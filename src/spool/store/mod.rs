@@ -64,7 +64,7 @@ impl<D: Disk> Store<D> {
                 Some(name) => names.push(name),
                 None if Name::is_set_aside(&file) => earlier.push(file),
                 // It did not take its place. If it cannot go now, it is overwritten.
-                None if file.ends_with(".thin") || file.ends_with(".new") => {
+                None if Name::is_unfinished(&file) => {
                     drop(disk.remove(&file));
                 }
                 None => log::warn!("spool: ignoring {file:?}, which is not a segment"),

@@ -66,6 +66,57 @@ async fn a_spool_that_moves_takes_every_report_along_and_counts_on() {
 }
 
 #[tokio::test]
+async fn what_lies_in_directories_that_are_left_is_delivered_first_and_the_archive_follows() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = |name: &str| tmp.path().join(name);
+    for (boot, count) in [("one", 2), ("two", 1)] {
+        let mut spool = Spool::open(&dir(boot), &format!("boot-{boot}"), LARGE).unwrap();
+        for _ in 0..count {
+            spool.append(&report(10), after(1)).unwrap();
+        }
+    }
+    // Another store's, in the same directory.
+    fs::write(dir("one").join("floor.new"), "floor").unwrap();
+    let mut settings = settings(&dir("ram"));
+    settings.place.left = vec![dir("missing"), dir("one"), dir("two")];
+    settings.place.flash = Some(Flash {
+        dir: dir("archive"),
+        max: 1 << 20,
+        daily: 1 << 20,
+    });
+    let (handle, inbox) = Handle::new();
+    tokio::spawn(run(settings, inbox));
+    let mut delivered = Vec::new();
+    for _ in 0..2 {
+        handle.append(report(10)).await.unwrap().unwrap();
+        while let Some(batch) = handle.next_batch(1).await.unwrap() {
+            let arrived = arrived(&batch);
+            delivered.extend(arrived.iter().map(|one| (one.boot_id.clone(), one.seq)));
+            handle.delivered(batch.id).await.unwrap();
+        }
+    }
+    let ids: Vec<_> = delivered
+        .iter()
+        .map(|(boot, seq)| (boot.as_str(), *seq))
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            ("boot-one", 1),
+            ("boot-one", 2),
+            ("boot-two", 1),
+            (BOOT, 1),
+            (BOOT, 2)
+        ]
+    );
+    assert_eq!(handle.facts().borrow().last_error, None);
+    assert!(dir("archive").is_dir(), "the archive is in use now");
+    let names: Vec<_> = fs::read_dir(dir("one")).unwrap().flatten().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(fs::read(dir("one").join("floor.new")).unwrap(), b"floor");
+}
+
+#[tokio::test]
 async fn a_new_bound_holds_at_once_and_a_wrong_place_changes_nothing() {
     let tmp = tempfile::tempdir().unwrap();
     let in_the_way = tmp.path().join("file");

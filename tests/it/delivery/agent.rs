@@ -59,6 +59,7 @@ impl Agent {
                 dir: dir.join("spool"),
                 max: config.spool_max,
                 flash: None,
+                left: Vec::new(),
             },
         };
         let (spool, inbox) = spool::Handle::new();
