@@ -205,10 +205,89 @@ test('a part that the page knows nothing of gets a card of what it tells', async
 
 	await tab.change((method, answer) => {
 		if (method == 'status')
-			answer.result[1].recovery = { step: 'renew_interface', reboots_24h: 1 };
+			answer.result[1].sun_rise = { step: 'twilight', days_24h: 1 };
 	});
 	await tab.open(lab, 'status', 'overview');
-	await tab.says(/recovery.*step.*renew_interface.*reboots 24h.*1/s, '.sm-card');
+	await tab.says(/sun rise.*step.*twilight.*days 24h.*1/s, '.sm-card');
+	await tab.close();
+});
+
+/* A page that is shown a status with these members changed. */
+async function shown(change) {
+	const tab = await browser.tab();
+
+	await tab.change((method, answer) => {
+		if (method == 'status')
+			change(answer.result[1], answer.result[1].now);
+	});
+	await tab.open(lab, 'status', 'overview');
+
+	return tab;
+}
+
+test('an outage says what was tried, what comes next and when, and how many reboots are left', async () => {
+	const tab = await shown((status, now) => {
+		status.health = { code: 1, verdict: 'gateway_dead', since: now - 100, evidence: {} };
+		status.recovery = {
+			step: 'interface', since: now - 40, why: 'the gateway does not answer',
+			next: { step: 'network', at: now + 80 }, reboots_24h: 1, reboots_left: 2
+		};
+	});
+
+	await tab.says(/Not healthy: the gateway does not answer/, '.sm-title');
+	await tab.says(/tried: WAN interface down and up, 40 s ago/, '.sm-glance');
+	await tab.says(/Restart the modem/, '.sm-glance');
+	await tab.says(/Next: restart the network in 1 min/, '.sm-glance');
+	await tab.says(/Recovery.*WAN interface down and up.*Next\s*restart the network, in 1 min.*Reboots in 24 h\s*1.*Reboots left\s*2/s, '.sm-card');
+	await tab.picture('recovery');
+	await tab.close();
+});
+
+test('without an outage recovery has nothing to do, and says how many reboots there were', async () => {
+	const tab = await shown((status) => {
+		status.recovery = { reboots_24h: 0, reboots_left: 3 };
+	});
+
+	await tab.says(/Recovery.*Nothing to do.*Reboots in 24 h\s*0.*Reboots left\s*3/s, '.sm-card');
+	await tab.close();
+});
+
+test('a network change on trial says until when, and what happens then', async () => {
+	const tab = await shown((status, now) => {
+		status.guard = { armed: true, until: now + 90, job: 'vlan-7' };
+	});
+
+	await tab.says('Online, but not all is well', '.sm-title');
+	await tab.says(/a network change is on trial/, '.sm-glance');
+	await tab.says(/Next: .*the change is decided in 1 min/, '.sm-glance');
+	await tab.says(/Network change.*On trial.*Job\s*vlan-7.*Decided\s*in 1 min.*Otherwise\s*the old settings come back/s, '.sm-card');
+	await tab.picture('guard');
+	await tab.close();
+});
+
+test('a radio that is dead while the device is online is told', async () => {
+	const tab = await shown((status, now) => {
+		status.radios = [
+			{ name: 'radio0', up: true, verdict: 'ok', since: now - 500, restarts: 0 },
+			{ name: 'radio1', up: false, verdict: 'setup_failed', since: now - 300, restarts: 2 },
+			{ name: 'radio2', up: true, verdict: 'waiting', since: now - 50, restarts: 0 },
+			{ name: 'radio3', up: false, verdict: 'off', since: now - 5000, restarts: 0 }
+		];
+	});
+
+	await tab.says('Online, but not all is well', '.sm-title');
+	await tab.says(/radio radio1: cannot be set up/, '.sm-glance');
+	await tab.says(/Radios.*1 does not work.*radio0\s*on air.*radio1\s*cannot be set up, for 5 min, restarted 2 times.*radio2\s*waits for a free channel.*radio3\s*switched off/s, '.sm-card');
+	await tab.picture('radios');
+	await tab.close();
+});
+
+test('the page says why the device booted, and when', async () => {
+	const tab = await shown((status, now) => {
+		status.boot = { cause: 'watchdog', at: now - 7200 };
+	});
+
+	await tab.says(/Device.*Booted\s*2 h 0 min ago: the watchdog reset it/s, '.sm-card');
 	await tab.close();
 });
 

@@ -62,6 +62,39 @@ function jobs({ jobs }) {
 	]);
 }
 
+/* What was done about an outage, what comes next, and how many reboots are left. */
+function recovery({ recovery: { step, since, why, next, reboots_24h: reboots, reboots_left: left }, now }) {
+	return card(_('Recovery'), step || next ? 'warn' : 'none', step ? words.step(step) : next ? _('Waits') : _('Nothing to do'), [
+		[ _('Since'), since && words.ago(since, now) ],
+		[ _('Why'), why ],
+		[ _('Next'), next && '%s, %s'.format(words.step(next.step), words.ahead(next.at, now)) ],
+		[ _('Reboots in 24 h'), reboots ],
+		[ _('Reboots left'), left ]
+	]);
+}
+
+/* A network job that is undone unless the device is reached again in time. */
+function guard({ guard: { until, job }, now }) {
+	return card(_('Network change'), 'warn', _('On trial'), [
+		[ _('Job'), job ],
+		[ _('Decided'), until && words.ahead(until, now) ],
+		[ _('Otherwise'), _('the old settings come back') ]
+	]);
+}
+
+function radios({ radios, now }) {
+	const bad = radios.filter(({ verdict }) => words.isRadioBad(verdict));
+
+	return card(_('Radios'), bad.length ? 'bad' : 'good', bad.length
+		? N_(bad.length, '%d does not work', '%d do not work').format(bad.length)
+		: N_(radios.length, '%d radio', '%d radios').format(radios.length),
+	radios.map(({ name, verdict, since, restarts }) => [ name, [
+		words.radio(verdict),
+		since && words.isRadioBad(verdict) && _('for %s').format(words.span(now - since)),
+		restarts && N_(restarts, 'restarted %d time', 'restarted %d times').format(restarts)
+	].filter(Boolean).join(', ') ]));
+}
+
 /* A part this page knows nothing of: what it tells, as it tells it. */
 function part(name, facts) {
 	return card(words.plain(name), 'none', '', Object.entries(facts).map(([ key, value ]) => [ words.plain(key), value ]));
@@ -73,9 +106,10 @@ function device(status) {
 		[ _('Agent'), '%s, %s'.format(status.version, words.span(status.uptime)) ],
 		/* Before the first collection nobody knows. */
 		...(status.seq === 0 ? [] : [
-			[ _('Radios'), status.radios || _('none') ],
-			[ status.radios ? _('Stations') : _('Leases'), status.stations ]
+			[ _('Radios'), status.radios.length ? '' : _('none') ],
+			[ status.radios.length ? _('Stations') : _('Leases'), status.stations ]
 		]),
+		[ _('Booted'), status.boot && '%s: %s'.format(words.ago(status.boot.at, status.now), words.cause(status.boot.cause)) ],
 		[ _('Unexpected ends'), status.starts?.count || '' ],
 		[ _('Starts'), status.starts?.error ],
 		[ _('Not available'), status.sources?.missing.join(', ') ]
@@ -96,12 +130,15 @@ function settings({ config }) {
 return baseclass.extend({
 	/* A card for each part that status tells of. */
 	of(status) {
-		const { mqtt, api, rest, spool, jobs: done, config, health, sources, starts, ...others } = status;
+		const { mqtt, api, rest, spool, jobs: done, config, health, sources, starts, recovery: steps, guard: trial, radios: all, boot, ...others } = status;
 		const cards = [
 			mqtt && broker(status),
 			api && server(_('Delivery'), api, status.now),
 			rest && server(_('Results'), rest, status.now),
 			spool && queue(status),
+			trial?.armed && guard(status),
+			steps && recovery(status),
+			all?.length && radios(status),
 			done && jobs(status)
 		];
 

@@ -66,6 +66,12 @@ return baseclass.extend({
 			[ 'web_url', 'url', _('Web check'), 'http://connectivitycheck.gstatic.com/generate_204', '', _('204 is wanted, or 200 and a page that begins as below.') ],
 			[ 'web_body', 'text', _('Page begins with') ]
 		] ],
+		[ 'recovery', _('Recovery'), [
+			[ 'recover', 'choice', _('Recovery may'), 'full', [ 'full', 'interface', 'none' ], _('full: up to a reboot. interface: only the WAN interface.') ],
+			[ 'reboot', 'text', _('Reboot after, s offline'), '600', range(0, 604800), _('0: never; 1 to 299 become 300.') ],
+			[ 'rollback_timeout', 'text', _('A network job is undone after, s'), '120', range(30, 600), _('Unless the device is reached again by then.') ],
+			[ 'boot_log', 'flag', _('Keep the log for the next boot'), '0', '', _('Its last lines may hold secrets of other programs. Needs the archive.') ]
+		] ],
 		[ 'jobs', _('Jobs'), [
 			[ 'web_jobs', 'flag', _('Jobs from this page'), '1', '', _('Never while there are public keys.') ],
 			[ 'job_pubkey', 'list', _('Public keys'), '', '', _('With keys, only jobs signed with one of them run (Ed25519, base64).') ],

@@ -50,6 +50,13 @@ function troubles(status) {
 	if (spool?.last_error)
 		said.push(_('reports cannot be stored: %s').format(spool.last_error));
 
+	for (const { name, verdict } of status.radios ?? [])
+		if (words.isRadioBad(verdict))
+			said.push(_('radio %s: %s').format(name, words.radio(verdict)));
+
+	if (status.guard?.armed)
+		said.push(_('a network change is on trial'));
+
 	if (health.evidence?.doubt)
 		said.push(_('the newest check failed, the next one decides'));
 
@@ -62,9 +69,14 @@ function troubles(status) {
 	return said;
 }
 
+/* What was done about an outage so far. */
+function tried({ recovery, now }) {
+	return recovery?.step ? [ _('tried: %s, %s').format(words.step(recovery.step), words.ago(recovery.since ?? now, now)) ] : [];
+}
+
 /* What is tried next, and when. */
 function plans(status) {
-	const { health, mqtt, api, rest, now } = status;
+	const { health, mqtt, api, rest, recovery, guard, now } = status;
 	const said = [];
 
 	const plan = (at, text) => {
@@ -72,6 +84,11 @@ function plans(status) {
 			said.push(text.format(words.ahead(at, now)));
 	};
 
+	/* A step has no percent sign in its name. */
+	if (recovery?.next)
+		plan(recovery.next.at, '%s %%s'.format(words.step(recovery.next.step)));
+
+	plan(guard?.armed ? guard.until : null, _('the change is decided %s'));
 	plan(health.next_probe, _('check %s'));
 	plan(mqtt?.connected ? null : mqtt?.next_attempt, _('broker %s'));
 	plan(api?.next_attempt, _('delivery %s'));
@@ -120,7 +137,7 @@ return baseclass.extend({
 				level: 'bad',
 				title: _('Not healthy: %s').format(words.verdict(health.verdict)),
 				since,
-				why: health.verdict == 'server_unreachable' && evidence.server ? [ evidence.server ] : probe,
+				why: (health.verdict == 'server_unreachable' && evidence.server ? [ evidence.server ] : probe).concat(tried(status)),
 				next,
 				advice: words.advice(health.verdict)
 			};

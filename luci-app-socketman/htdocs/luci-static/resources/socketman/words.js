@@ -7,11 +7,41 @@ const VERDICTS = {
 	no_carrier: [ _('the uplink has no link'), _('Check the cable and what is at its other end.') ],
 	no_address: [ _('the uplink has no address'), _('Check protocol and password of the WAN interface.') ],
 	no_route: [ _('there is no default route'), _('Check the gateway of the WAN interface.') ],
+	gateway_dead: [ _('the gateway does not answer'), _('Restart the modem or router in front of this device.') ],
 	dns_dead: [ _('names cannot be resolved'), _('Check the DNS servers of the WAN interface.') ],
 	dns_hijacked: [ _('the resolver gives false addresses'), _('Use other DNS servers.') ],
 	captive_portal: [ _('a login page answers for the web'), _('Log in there.') ],
 	no_internet: [ _('nothing beyond the gateway answers'), _('Check the modem, or ask the provider.') ],
 	server_unreachable: [ _('the internet works, the server does not answer'), _('Check its address in the settings, or ask who runs it.') ]
+};
+
+/* What is done about an outage, and what each verdict on a radio means. */
+const STEPS = {
+	renew: _('renew the lease'),
+	dnsmasq: _('restart dnsmasq'),
+	interface: _('WAN interface down and up'),
+	network: _('restart the network'),
+	firewall: _('restart the firewall'),
+	reboot: _('reboot')
+};
+
+const RADIOS = {
+	ok: _('on air'),
+	off: _('switched off'),
+	waiting: _('waits for a free channel'),
+	setup_failed: _('cannot be set up'),
+	not_beaconing: _('silent'),
+	unknown: _('not known')
+};
+
+const CAUSES = {
+	panic: _('the kernel crashed'),
+	watchdog: _('the watchdog reset it'),
+	upgrade: _('new firmware'),
+	recovery: _('the agent, to recover'),
+	job: _('a job'),
+	command: _('a person or program asked for it'),
+	power: _('power, or not known')
 };
 
 const BANDS = { '2g': '2.4 GHz', '5g': '5 GHz', '6g': '6 GHz', '60g': '60 GHz' };
@@ -73,6 +103,20 @@ return baseclass.extend({
 
 	verdict(name) {
 		return VERDICTS[name]?.[0] ?? this.plain(name);
+	},
+
+	step(name) {
+		return STEPS[name] ?? this.plain(name);
+	},
+
+	radio(verdict) {
+		return RADIOS[verdict] ?? this.plain(verdict);
+	},
+
+	isRadioBad: (verdict) => verdict == 'setup_failed' || verdict == 'not_beaconing',
+
+	cause(name) {
+		return CAUSES[name] ?? this.plain(name);
 	},
 
 	/* A name of the agent's that nobody translated. */
