@@ -42,7 +42,7 @@ impl Backoff {
         MAX_WAIT.min(self.spread.max(doubled))
     }
 
-    /// How long to wait before the next attempt; counts it.
+    /// Counts an attempt and returns the wait before it.
     pub fn next_wait(&mut self) -> Duration {
         let bound = self.pace.of(self.bound());
         self.attempt = self.attempt.saturating_add(1);

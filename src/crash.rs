@@ -1,4 +1,4 @@
-//! What the agent was handling when it panicked, so that it does not do so for ever.
+//! Remembers the input that was handled when the agent panicked, so that it is skipped after two panics.
 //!
 //! A message whose handling ends the agent comes again with the next session, and ends the next agent.
 //! So it is noted before it is handled; a panic writes the note as a line into a file in RAM, and ends
@@ -43,7 +43,7 @@ pub struct Crashes {
     notes: Arc<Mutex<Notes>>,
 }
 
-/// What all threads handle, the innermost of each last.
+/// The inputs all threads handle, the innermost of each last.
 #[derive(Debug, Default)]
 struct Notes {
     next: usize,

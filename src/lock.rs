@@ -1,4 +1,4 @@
-//! One agent per device: a file lock that the kernel lets go of when its holder dies.
+//! Keeps the device to one agent: a file lock that the kernel lets go of when its holder dies.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -9,7 +9,7 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// How loud to log that an attempt failed for `reason`: a warning if that is news, for debugging
+    /// The level at which to log that an attempt failed for `reason`: a warning if that is news, for debugging
     /// if it was the last that was warned of.
     pub fn level(&mut self, reason: &str) -> Level {
         if self.told.as_deref() == Some(reason) {

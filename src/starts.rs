@@ -1,4 +1,4 @@
-//! How often the agent had to be started because it had ended by itself, and what follows from that.
+//! Counts starts that follow an unclean exit, and holds off broker and API after several.
 //!
 //! An agent that dies again and again must not beat on broker and API with every start. The count is a
 //! line in a file in RAM, written at a start and removed by an orderly end:
@@ -41,7 +41,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// Longest file that is read, bytes.
 const FILE_MAX: u64 = 256;
 
-/// What there is to tell of this start.
+/// The facts about this start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// Starts in a row, this one included, that followed an end without SIGTERM; 0 after 10 min.
@@ -107,7 +107,7 @@ impl Starts {
         starts
     }
 
-    /// How long broker and API wait from the start on.
+    /// Time for which broker and API wait from the start on.
     fn wait(&self) -> Duration {
         if self.count < FIRST_TO_WAIT {
             return Duration::ZERO;
@@ -116,7 +116,7 @@ impl Starts {
         self.pace.of(doubled.min(LONGEST_WAIT))
     }
 
-    /// What those who wait wait for.
+    /// A gate that opens when the start-up hold ends.
     pub fn hold(&self) -> Hold {
         let wait = self.wait();
         Hold {
@@ -172,7 +172,7 @@ fn read(dir: &mut Directory) -> io::Result<String> {
     }
 }
 
-/// What the count is now, after what was left behind.
+/// The new count, from the one the last agent left behind.
 fn next_count(left: &str, boot_id: &str, uptime: Duration, pace: Pace) -> u32 {
     if left.is_empty() {
         return 0;

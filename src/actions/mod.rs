@@ -48,7 +48,7 @@ impl Service {
     }
 }
 
-/// One thing that is done to the device.
+/// An action on the device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Asks for a new lease: `network.interface.NAME` `renew`.

@@ -1,4 +1,4 @@
-//! What the agents before this one left behind.
+//! Traces of the agents before this one.
 
 use std::path::Path;
 use std::sync::Arc;

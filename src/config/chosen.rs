@@ -1,4 +1,4 @@
-//! What an option came to: its value as a person would write it, and where it comes from.
+//! The effective value of an option: as a person would write it, and where it comes from.
 
 use std::fmt;
 

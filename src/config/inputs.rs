@@ -32,7 +32,7 @@ pub struct Inputs {
     pub crashes: Crashes,
 }
 
-/// What files of settings are in the record of crashes.
+/// The name of settings files in the record of crashes.
 pub(super) const KIND: &str = "config";
 
 impl Inputs {

@@ -57,7 +57,7 @@ impl DocumentError {
     }
 }
 
-/// One key of the file with its value as written.
+/// A key of the file with its value as written.
 #[derive(Debug)]
 pub struct Entry {
     pub key: String,

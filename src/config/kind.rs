@@ -33,7 +33,7 @@ pub enum Kind {
     Secret(fn(&mut Config) -> &mut Secret),
     /// Text without `+` and `#`.
     Topic(fn(&mut Config) -> &mut String),
-    /// One level of a topic: no `+`, `#`, `/`; never shown.
+    /// A level of a topic: no `+`, `#`, `/`; never shown.
     SecretLevel(fn(&mut Config) -> &mut Secret),
     /// Six bytes in hex, with `:`, `-` or nothing between; or empty. Kept as written.
     Mac(fn(&mut Config) -> &mut String),
@@ -53,7 +53,7 @@ pub enum Kind {
     SecretPath(fn(&mut Config) -> &mut Option<SecretPath>),
     /// Public keys in base64: a list, or one text with white space between them; or empty.
     Keys(fn(&mut Config) -> &mut Vec<PublicKey>),
-    /// One of some words; `set` gets the place of the word.
+    /// A word out of a list; `set` gets the place of the word.
     Choice {
         names: &'static [&'static str],
         set: fn(&mut Config, usize),
@@ -105,7 +105,7 @@ impl Kind {
         }
     }
 
-    /// What stands for the value in a usage text.
+    /// The placeholder of the value in a usage text.
     pub fn placeholder(&self) -> &'static str {
         match self {
             Kind::Text(_) | Kind::Secret(_) | Kind::Topic(_) | Kind::SecretLevel(_) => "TEXT",

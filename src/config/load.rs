@@ -1,4 +1,4 @@
-//! What the sources say, one over the other.
+//! Merges the sources, one over the other.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

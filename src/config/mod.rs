@@ -97,7 +97,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How the token goes to the API.
+/// The way the token goes to the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApiAuth {
     /// `?access_token=…&mac=…`, as in the original.
@@ -115,7 +115,7 @@ pub enum UploadFormat {
     Ndjson,
 }
 
-/// How far recovery may go.
+/// The limit of recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recover {
     /// Up to a reboot.

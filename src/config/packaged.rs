@@ -22,7 +22,7 @@ config socketman 'main'
 \t#option config '/etc/socketman/config.json'
 ";
 
-/// What the options are about, by the first one of each group.
+/// The heading of each group of options, by the first option in it.
 const GROUPS: [(&str, &str); 10] = [
     ("username", "MQTT broker"),
     ("api_url", "API"),
@@ -93,7 +93,7 @@ fn packaged_settings_show_every_option_with_an_effect_and_its_default() {
     }
 }
 
-/// What the agent makes of a package of settings.
+/// The configuration of a package of settings.
 fn load(text: &str) -> super::Loaded {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("socketman"), text).unwrap();

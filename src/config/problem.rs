@@ -1,10 +1,10 @@
-//! What is wrong with a configuration, as a person will read it.
+//! Problems of a configuration, in words for people.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// One thing that is wrong with the configuration, or that was changed in it. Never holds the value
+/// A fault of the configuration, or a value that was changed in it. Never holds the value
 /// of a secret option.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {

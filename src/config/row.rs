@@ -1,4 +1,4 @@
-//! One row of the table of options.
+//! A row of the table of options.
 
 use super::kind::Kind;
 use super::pem::Pem;
@@ -16,7 +16,7 @@ pub struct Flag {
     pub help: Option<&'static str>,
 }
 
-/// What holds when an option is set nowhere.
+/// The value of an option that is set nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// Written as a person would write it.
@@ -51,7 +51,7 @@ impl Guard {
     }
 }
 
-/// One option.
+/// An option.
 pub struct Row {
     /// Key in config.json.
     pub name: &'static str,

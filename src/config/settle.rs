@@ -1,4 +1,4 @@
-//! What follows from several options together.
+//! Rules that concern several options together.
 
 use std::time::Duration;
 

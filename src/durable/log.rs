@@ -30,7 +30,7 @@ pub struct Log {
     end: u64,
     /// The sequence of the next record.
     next: u64,
-    /// What every head in the file has.
+    /// The salt that every head in the file has.
     salt: u32,
     /// There is a file.
     exists: bool,

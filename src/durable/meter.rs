@@ -1,4 +1,4 @@
-//! What is written to flash, counted.
+//! Counts the bytes written to flash.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +47,7 @@ pub struct Daily {
 }
 
 impl Daily {
-    /// What of `total` was written on `day`, a number that changes at the turn of the day. Writes
+    /// The part of `total` that was written on `day`, a number that changes at the turn of the day. Writes
     /// between the last call of a day and the first of the next count for the next.
     pub fn of(&mut self, day: u64, total: Usage) -> Usage {
         if day != self.day {

@@ -1,4 +1,4 @@
-//! One record of a log, as bytes.
+//! A record of a log, as bytes.
 //!
 //! ```text
 //!  0         4            12      16        20        24
@@ -32,7 +32,7 @@ pub(super) const SEQUENCE_MAX: u64 = u64::MAX >> 1;
 /// A file cannot begin with more: what is appended to it has to stay below [`SEQUENCE_MAX`].
 pub(super) const FIRST_MAX: u64 = SEQUENCE_MAX - (1 << 32);
 
-/// What stands before a payload.
+/// The head in front of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     /// Bytes of the payload; 0 in the mark that begins a file.
@@ -63,7 +63,7 @@ impl Head {
         })
     }
 
-    /// Whether `payload` is the one this head was made for.
+    /// True if this head was made for `payload`.
     pub(super) fn fits(&self, payload: &[u8]) -> bool {
         crc32c(payload) == self.body
     }

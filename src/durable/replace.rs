@@ -20,7 +20,7 @@ pub fn replace(disk: &mut dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> 
     disk.sync_names()
 }
 
-/// What a file is called until it takes the place of `name`.
+/// The name of a file until it takes the place of `name`.
 pub(super) fn fresh(name: &str) -> String {
     format!("{name}.new")
 }

@@ -5,7 +5,7 @@ use std::io;
 use super::disk::Disk;
 use super::record::{Head, FIRST_MAX, HEAD, RECORD_MAX};
 
-/// What opening a log found.
+/// The findings of opening a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Opened {
     /// Whole records.
@@ -20,7 +20,7 @@ pub struct Opened {
     pub cut: u64,
 }
 
-/// What a look through a log found.
+/// The findings of a look through a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Scan {
     pub(super) opened: Opened,
@@ -28,7 +28,7 @@ pub(super) struct Scan {
     pub(super) end: u64,
     /// The sequence of the next record.
     pub(super) next: u64,
-    /// What all heads of the file have, if one was found.
+    /// The salt of all heads of the file, if one was found.
     pub(super) salt: Option<u32>,
 }
 
@@ -102,7 +102,7 @@ struct Window {
     bytes: Vec<u8>,
     /// Where in the file `bytes` begin.
     start: u64,
-    /// How many of `bytes` are the file's.
+    /// The number of `bytes` that are the file's.
     len: usize,
 }
 

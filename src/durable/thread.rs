@@ -21,7 +21,7 @@ use tokio::time::{timeout_at, Instant};
 /// Requests that may wait for a disk, and that share one sync at most.
 pub const QUEUE: usize = 64;
 
-/// What a thread serves.
+/// A store that a thread serves.
 pub trait Store: Send + 'static {
     type Request: Send + 'static;
     type Reply: Send + 'static;
@@ -41,7 +41,7 @@ pub trait Store: Send + 'static {
 #[derive(Debug)]
 pub struct Answer<R> {
     pub reply: R,
-    /// Whether what it changed is certain to survive.
+    /// `Ok` if the change is certain to survive.
     pub synced: Result<(), Arc<io::Error>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a test's thread logs.
+//! The log lines of a test's thread.
 
 use std::cell::RefCell;
 use std::sync::Once;

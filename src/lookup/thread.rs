@@ -18,7 +18,7 @@ const STACK: usize = 256 << 10;
 /// Time for which a late answer holds: the next attempt comes within 5 min.
 const LATE: Duration = Duration::from_secs(300);
 
-/// What the C library said; an error as its words.
+/// The answer of the C library; an error as its words.
 pub(super) type Answered = Result<Vec<Address>, String>;
 
 type Ask = fn(&str) -> io::Result<Vec<Address>>;

@@ -1,4 +1,4 @@
-//! How the client library is set up for one connection.
+//! Sets up the client library for one connection.
 
 use std::future::ready;
 use std::io;
@@ -25,7 +25,7 @@ const BATCH: usize = 4;
 /// Requests to the client library under way. Replies and acknowledgements are bounded below this.
 const REQUESTS: usize = 128;
 
-/// What the broker and we prove to each other, if it is to be TLS.
+/// The TLS settings, if the link is to use TLS.
 pub(super) type Tls = Option<Arc<rustls::ClientConfig>>;
 
 /// A client that has not connected yet and will use `link`, and the loop that drives it.

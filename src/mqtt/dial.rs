@@ -149,7 +149,7 @@ async fn connect(
     }
 }
 
-/// One after the other.
+/// Tries them one after the other.
 async fn one_of(
     addresses: &[Address],
     port: u16,

@@ -1,4 +1,4 @@
-//! What went wrong on the way to the broker or on a connection, in words for people.
+//! Failures on the way to the broker or on a connection, in words for people.
 //!
 //! No text of a library is shown: those name their own parts, and do not say what to do. It goes to the log
 //! for debugging.
@@ -147,7 +147,7 @@ fn no_connection(error: &io::Error) -> String {
     }
 }
 
-/// What the network says.
+/// A failure of the network.
 fn lost(error: &io::Error) -> String {
     use io::ErrorKind as Kind;
     log::debug!("broker: {error}");

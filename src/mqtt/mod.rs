@@ -73,7 +73,7 @@ pub const OPTIONS: &[&str] = &[
     "status_retain",
 ];
 
-/// What is known about the link to the broker.
+/// The facts about the link to the broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
     pub connected: bool,
@@ -98,7 +98,7 @@ pub struct Facts {
     /// When a connection or an attempt at one last ended; `None` for settings that allow no link.
     #[serde(skip)]
     pub failed: Option<Instant>,
-    /// Whether there was a session at all.
+    /// True once there was a session.
     #[serde(skip)]
     pub(crate) met: bool,
 }

@@ -1,4 +1,4 @@
-//! What goes to `status/<base>`.
+//! Messages on `status/<base>`.
 
 use serde::Serialize;
 

@@ -39,7 +39,7 @@ pub(super) enum Fault {
     IsCa,
 }
 
-/// How a certificate has to name a server.
+/// The way a certificate has to name a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AltName {
     Dns(String),

@@ -21,7 +21,7 @@ pub(super) struct Identity {
     certificate_file: PathBuf,
 }
 
-/// What `tls_cert` and `tls_key` name; `None` without them.
+/// The client certificate of `tls_cert` and `tls_key`; `None` without them.
 pub(super) fn read(config: &Config) -> Result<Option<Identity>, TlsError> {
     let (certificate_file, key) = match (&config.tls_cert, &config.tls_key) {
         (None, None) => return Ok(None),

@@ -132,7 +132,7 @@ pub fn for_nobody() -> Result<ClientConfig, TlsError> {
     Ok(frugal(builder.with_no_client_auth()))
 }
 
-/// What a person should know about these settings although they work.
+/// Warnings about settings that work.
 pub fn warnings(config: &Config) -> Vec<Problem> {
     let warning = |option: &str, reason: &str| Problem {
         option: Some(option.to_owned()),

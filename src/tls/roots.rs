@@ -53,7 +53,7 @@ pub(super) fn from_file(
     Verifier::of_a_file(roots, held, provider)
 }
 
-/// What stands between the BEGIN and END of each certificate in `path`; never empty.
+/// The bytes of each certificate in the PEM file `path`; never empty.
 pub(super) fn certificates(
     option: &'static str,
     path: &Path,

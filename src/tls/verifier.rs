@@ -24,7 +24,7 @@ use super::TlsError;
 #[derive(Debug)]
 pub(super) struct Verifier {
     webpki: Arc<WebPkiServerVerifier>,
-    /// What the file in `cacrt` holds; `None` = the system's roots are used.
+    /// The certificates in `cacrt`; `None` = the system's roots are used.
     pinned: Option<Vec<CertificateDer<'static>>>,
 }
 

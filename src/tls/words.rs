@@ -86,7 +86,7 @@ fn incompatible(why: &PeerIncompatible) -> &'static str {
     }
 }
 
-/// What is wrong, to be read after "the server's certificate".
+/// The fault, to be read after "the server's certificate".
 fn certificate(error: &CertificateError) -> String {
     use CertificateError as Why;
     let text = match error {
@@ -145,7 +145,7 @@ fn signature(algorithm: &[u8]) -> String {
     format!("or one above it is signed {with}; use SHA-256 or SHA-384 with RSA, P-256 or P-384, or Ed25519")
 }
 
-/// What our own check says, or the library that makes the rest of the checks.
+/// The finding of our own check, or of the library that makes the other checks.
 fn by_us(other: &OtherError) -> String {
     use webpki::Error;
     if let Some(fault) = other.0.downcast_ref::<Fault>() {
@@ -172,7 +172,7 @@ fn by_us(other: &OtherError) -> String {
     text.to_owned()
 }
 
-/// How long from `from` to `to`.
+/// The time from `from` to `to`, in words.
 fn days(from: UnixTime, to: UnixTime) -> String {
     let span = to.as_secs().saturating_sub(from.as_secs());
     match span / 86_400 {

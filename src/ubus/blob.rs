@@ -23,7 +23,7 @@ pub const fn padded(len: usize) -> usize {
     (len + 3) & !3
 }
 
-/// One attribute, borrowed from the frame it came in.
+/// An attribute, borrowed from the frame it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attr<'a> {
     /// 0-127; what it means depends on where the attribute stands.

@@ -26,7 +26,7 @@ pub const REQUESTS: usize = 64;
 /// Events and notices that may wait for a listener; the next are counted as lost.
 pub const EVENTS: usize = 256;
 
-/// Whether there is a bus.
+/// The state of the connection to the bus.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     pub connected: bool,
@@ -58,7 +58,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Whether there is a bus, to look at or to wait on.
+    /// The state of the connection, to look at or to wait on.
     pub fn state(&self) -> watch::Receiver<State> {
         self.state.clone()
     }
@@ -70,7 +70,7 @@ impl Client {
 
     /// Calls a method and reads the first DATA of its reply; [`Error::NoData`] if there is none.
     ///
-    /// One round trip (two when the object's id is not known yet). A callee that dies never
+    /// Takes one round trip (two when the object's id is not known yet). A callee that dies never
     /// answers: `timeout` ends the wait.
     pub async fn call<A, R>(
         &self,

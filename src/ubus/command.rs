@@ -1,4 +1,4 @@
-//! What handles ask of the connection.
+//! Requests of handles to the connection.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::protocol::{Incoming, Notice, Ticket, Token};
 /// A caller that waits for a reply: every DATA of it, and the status that ended it.
 pub(super) type ReplyTo = oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>;
 
-/// What is answered.
+/// The answer to a command.
 #[derive(Debug)]
 pub(super) enum Command {
     Call {
@@ -52,7 +52,7 @@ pub(super) enum Command {
     },
 }
 
-/// What is sent without waiting, also from destructors. Its number is bounded by the calls others
+/// A command sent without waiting, also from destructors. Its number is bounded by the calls others
 /// made of us and by what we declared.
 #[derive(Debug)]
 pub(super) enum Local {

@@ -1,4 +1,4 @@
-//! What others say on the bus.
+//! Events and notifications of others.
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::command::Declared;
 use super::protocol::Notice;
 
-/// What a listener hears.
+/// An event, or the number of those that were lost.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     Event {

@@ -19,7 +19,7 @@ pub const HEADER: usize = 8;
 /// check that the result still fits, so the caller has to.
 pub const FORWARD_RESERVE: usize = 128;
 
-/// What a message is.
+/// The type of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {

@@ -92,7 +92,7 @@ pub(super) fn write_signature(methods: &[Method]) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// Whether `name` is meant by `pattern`: the same text, or a prefix if `pattern` ends in `*`.
+/// True if `pattern` means `name`: the same text, or a prefix if `pattern` ends in `*`.
 pub fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),

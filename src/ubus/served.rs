@@ -52,7 +52,7 @@ impl Object {
             .map_err(|_| Error::Disconnected)
     }
 
-    /// Whether anybody subscribed, to look at or to wait on.
+    /// True while somebody subscribes; can be waited on.
     pub fn subscribers(&self) -> watch::Receiver<bool> {
         self.subscribers.clone()
     }
@@ -134,7 +134,7 @@ impl Responder {
         });
     }
 
-    /// One DATA and success; "system error" if `value` has no wire form.
+    /// Answers with one DATA and success; "system error" if `value` has no wire form.
     pub fn reply<T: Serialize + ?Sized>(self, value: &T) {
         match self.data(value) {
             Ok(()) => self.finish(Status::OK),

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::merge::{MAX_SECTIONS, MAX_VALUES};
 use crate::config::FileError;
 
-/// What is wrong with the bytes of a package; libuci's words where libuci refuses them too.
+/// A fault in the bytes of a package; libuci's words where libuci refuses them too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Reason {
     #[error("invalid command")]

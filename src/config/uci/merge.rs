@@ -1,4 +1,4 @@
-//! What commands add up to: sections that are opened again, options that are set again.
+//! The sum of all commands: sections that are opened again, options that are set again.
 
 use super::error::Reason;
 use super::{Entry, Package, Section, Value};

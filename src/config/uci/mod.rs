@@ -82,7 +82,7 @@ pub struct Entry {
     pub line: usize,
 }
 
-/// What an option is set to.
+/// The value of an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Set with `option`.

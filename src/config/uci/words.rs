@@ -8,7 +8,7 @@ use super::error::Reason;
 
 /// The file as lines, and the logical line at hand.
 pub(super) struct Words<'a> {
-    /// What has not been read.
+    /// The bytes not read yet.
     rest: &'a [u8],
     line: Vec<u8>,
     at: usize,

@@ -1,4 +1,4 @@
-//! What stands before one publisher.
+//! The queue of one publisher.
 //!
 //! Replies go in order, many at a time, until the broker closes a connection on some of them. Those are
 //! suspects then: they go one at a time, and alone, so that it shows which of them it was. Others come

@@ -29,14 +29,14 @@ use publisher::Fate;
 /// Rejections waiting to be sent; beyond it they are only counted.
 const REJECTIONS_MAX: usize = 64;
 
-/// Who publishes a reply.
+/// The publisher of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outlet {
     Broker,
     Api,
 }
 
-/// What a reply is about.
+/// The subject of a reply.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Item {
     Delivered(Arc<str>),
@@ -52,7 +52,7 @@ impl Item {
     }
 }
 
-/// What became of a reply that came back.
+/// The fate of a reply that came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Settled {
     /// It is offered again, or nobody waits for it.
@@ -68,7 +68,7 @@ pub(super) enum Settled {
 pub(super) struct Outbox {
     broker: Line,
     api: Line,
-    /// Who publishes results and rejections.
+    /// The publisher of results and rejections.
     results: Outlet,
     handed_out: HashMap<u64, (Outlet, Item)>,
     doubts: Doubts,
@@ -180,7 +180,7 @@ impl Outbox {
         self.broker.is_settled() && self.api.is_settled()
     }
 
-    /// Whether something may be handed out now.
+    /// True if a reply may be handed out now.
     pub(super) fn is_ready(&self, to: Outlet) -> bool {
         match to {
             Outlet::Broker => self.broker.is_ready(),

@@ -1,4 +1,4 @@
-//! What a publisher holds of the outbox.
+//! A publisher's side of the outbox.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub enum Channel {
     Result,
 }
 
-/// One reply to publish. Dropping it without [`Reply::acknowledged`] gives it back: it is offered
+/// A reply to publish. Dropping it without [`Reply::acknowledged`] gives it back: it is offered
 /// again.
 #[derive(Debug)]
 pub struct Reply {
@@ -29,7 +29,7 @@ pub struct Reply {
     returns: mpsc::Sender<Returned>,
 }
 
-/// What became of a reply.
+/// The fate of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It could not be sent.

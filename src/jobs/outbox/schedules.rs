@@ -17,7 +17,7 @@ const ROUND_TRIP: u64 = 50;
 /// Between two connections, ms.
 const AWAY: u64 = 1000;
 
-/// What the broker does with a reply.
+/// The broker's treatment of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taste {
     Takes,

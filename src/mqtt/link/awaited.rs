@@ -65,7 +65,7 @@ impl Waiting {
     }
 }
 
-/// What was sent and is not answered yet. The library bounds it: it has 100 packet ids in use at most.
+/// Packets that were sent and are not answered yet. The library bounds them: it has 100 packet ids in use at most.
 #[derive(Debug, Default)]
 pub(super) struct Awaited {
     waiting: Vec<Waiting>,

@@ -65,7 +65,7 @@ const TURN: usize = 16 * 1024;
 /// Time between two log lines about dropped packets.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// What a connection is made of: bytes both ways.
+/// A connection's bytes, both ways.
 pub(super) trait Bytes: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Bytes for T {}

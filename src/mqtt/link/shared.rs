@@ -1,4 +1,4 @@
-//! What the stream and the session that uses it tell each other.
+//! The state that the stream and its session share.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

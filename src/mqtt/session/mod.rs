@@ -1,4 +1,4 @@
-//! One connection to the broker, from CONNECT to its end.
+//! A connection to the broker, from CONNECT to its end.
 
 mod live;
 mod presence;
@@ -39,7 +39,7 @@ const TURN: u32 = 32;
 /// Longest time until the facts know of dropped messages: each change is looked at by other parts.
 const COUNT_WITHIN: Duration = Duration::from_secs(1);
 
-/// How a session ended.
+/// The end of a session.
 pub(super) enum Ended {
     Shutdown,
     Lost(Lost),
@@ -47,7 +47,7 @@ pub(super) enum Ended {
 
 pub(super) struct Lost {
     pub(super) error: String,
-    /// How long the broker had accepted us; zero if it never did.
+    /// Time since the broker accepted us; zero if it never did.
     pub(super) held: Duration,
     /// True if jobs reached us.
     pub(super) ready: bool,

@@ -14,7 +14,7 @@ pub use self::value::Value;
 use super::blob::{padded, Attr, Attrs, Open, Writer};
 use super::error::Malformed;
 
-/// How deep tables and arrays may nest, both ways; ubus itself has no limit.
+/// Deepest nesting of tables and arrays, both ways; ubus itself has no limit.
 pub const MAX_DEPTH: usize = 64;
 
 /// The types a member can have, numbered as on the wire.
@@ -50,7 +50,7 @@ impl Type {
     }
 }
 
-/// One member, borrowed; its frame is checked, the value inside only by [`Member::scalar`].
+/// A member, borrowed; its frame is checked, the value inside only by [`Member::scalar`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Member<'a> {
     /// Empty in arrays. UTF-8 in practice, but nothing guarantees it.

@@ -23,7 +23,7 @@ use super::protocol::{Protocol, Token};
 /// Bytes waiting for the daemon above which nothing new is taken on.
 pub const MAX_UNSENT: usize = 2 << 20;
 
-/// How long the daemon may take nothing of what waits for it before it counts as stuck.
+/// The daemon counts as stuck when it has taken nothing that waits for it for this long.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// First wait before connecting again; doubles up to [`RETRY_MAX`].

@@ -1,4 +1,4 @@
-//! What handles ask for goes to the protocol, and what that says is done.
+//! Hands the requests of handles to the protocol, and does what it answers.
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;

@@ -44,7 +44,7 @@ impl de::Error for Error {
     }
 }
 
-/// One value; consumed by reading it.
+/// A value; consumed by reading it.
 #[derive(Debug, Clone, Copy)]
 struct ValueDeserializer<'de> {
     scalar: Scalar<'de>,
@@ -263,7 +263,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         }
     }
 
-    /// What nobody asked for is not looked at.
+    /// Members nobody asked for are skipped unread.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_unit()
     }

@@ -96,7 +96,7 @@ impl Protocol {
         }
     }
 
-    /// Whether `target` is still the object to follow.
+    /// True while `target` is the object to follow.
     fn wants(&self, target: &Target) -> bool {
         self.watch
             .subscriptions

@@ -32,7 +32,7 @@ use super::blob::{Writer, MAX_BLOB};
 use super::error::{Error, Status};
 use super::message::{attr, Attributes, Frame, Kind};
 
-/// How long the daemon may take for its greeting and for what we ask of itself.
+/// Longest wait for the daemon's greeting and for answers of its own.
 pub const DAEMON_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests of users under way at once; further ones fail with [`Error::Busy`].
@@ -44,7 +44,7 @@ pub const MAX_REPLY: usize = 4 << 20;
 /// Objects one look-up may bring.
 pub const MAX_OBJECTS: usize = 4096;
 
-/// What an id of ours on this connection stands for.
+/// The meaning of an id of ours on this connection.
 #[derive(Debug, Clone, PartialEq)]
 enum Role {
     Object(Token),

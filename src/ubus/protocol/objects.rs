@@ -14,7 +14,7 @@ use crate::ubus::object::{write_signature, Method};
 /// Wait before an object that the daemon refused (its path is still taken) is offered again.
 pub const REGISTER_RETRY: Duration = Duration::from_secs(1);
 
-/// One of our objects on the bus.
+/// An object of ours on the bus.
 #[derive(Debug)]
 pub(super) struct Declared {
     path: String,

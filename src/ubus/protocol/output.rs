@@ -1,4 +1,4 @@
-//! What the state machine says to its owner.
+//! Messages of the state machine to its owner.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use crate::ubus::object::ObjectInfo;
 /// Names something the user asked for, chosen by the user.
 pub type Token = u64;
 
-/// What came of a request.
+/// The end of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// It is done, or will be as soon as there is a connection.
@@ -56,7 +56,7 @@ pub enum Notice {
     Lost { count: u32 },
 }
 
-/// What the owner of the state machine has to do.
+/// Work for the owner of the state machine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     Send(Frame),

@@ -26,7 +26,7 @@ pub(super) struct Call {
     pub(super) bytes: usize,
 }
 
-/// What of a call its INVOKE needs.
+/// The parts of a call that its INVOKE needs.
 pub(super) struct CallFrame {
     method: String,
     args: Bytes,
@@ -63,7 +63,7 @@ pub(super) struct Resolve {
     pub(super) id: Option<u32>,
 }
 
-/// What a request was for.
+/// The purpose of a request.
 #[derive(Debug)]
 pub(super) enum Pending {
     Call(Call),

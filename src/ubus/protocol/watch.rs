@@ -60,7 +60,7 @@ pub(super) struct Subscription {
     pub(super) targets: HashMap<String, u32>,
 }
 
-/// What is to be heard, and how far that is on this connection.
+/// A subscription, and how far it is on this connection.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     listeners: BTreeMap<Token, String>,
