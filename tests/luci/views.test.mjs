@@ -229,16 +229,18 @@ test('an outage says what was tried, what comes next and when, and how many rebo
 	const tab = await shown((status, now) => {
 		status.health = { code: 1, verdict: 'gateway_dead', since: now - 100, evidence: {} };
 		status.recovery = {
-			step: 'interface', since: now - 40, why: 'the gateway does not answer',
-			next: { step: 'network', at: now + 80 }, reboots_24h: 1, reboots_left: 2
+			step: 'down_up', since: now - 40, why: 'the gateway does not answer',
+			tried: [ { step: 'renew', at: now - 70, error: 'ubus call network.interface.wan renew: method not found' }, { step: 'down_up', at: now - 40 } ],
+			next: { step: 'network_restart', at: now + 80 }, reboots_24h: 1, reboots_left: 2
 		};
 	});
 
 	await tab.says(/Not healthy: the gateway does not answer/, '.sm-title');
-	await tab.says(/tried: WAN interface down and up, 40 s ago/, '.sm-glance');
+	await tab.says(/tried 1 min ago: renew the lease, ubus call .* method not found/, '.sm-glance');
+	await tab.says(/tried 40 s ago: WAN interface down and up/, '.sm-glance');
 	await tab.says(/Restart the modem/, '.sm-glance');
-	await tab.says(/Next: restart the network in 1 min/, '.sm-glance');
-	await tab.says(/Recovery.*WAN interface down and up.*Next\s*restart the network, in 1 min.*Reboots in 24 h\s*1.*Reboots left\s*2/s, '.sm-card');
+	await tab.says(/Next: restart network and firewall in 1 min/, '.sm-glance');
+	await tab.says(/Recovery.*WAN interface down and up.*Next\s*restart network and firewall, in 1 min.*Reboots in 24 h\s*1.*Reboots left\s*2/s, '.sm-card');
 	await tab.picture('recovery');
 	await tab.close();
 });

@@ -71,7 +71,8 @@ function troubles(status) {
 
 /* What was done about an outage so far. */
 function tried({ recovery, now }) {
-	return recovery?.step ? [ _('tried: %s, %s').format(words.step(recovery.step), words.ago(recovery.since ?? now, now)) ] : [];
+	return (recovery?.tried ?? []).map(({ step, at, error }) =>
+		'%s: %s'.format(_('tried %s').format(words.ago(at, now)), [ words.step(step), error ].filter(Boolean).join(', ')));
 }
 
 /* What is tried next, and when. */

@@ -18,10 +18,9 @@ const VERDICTS = {
 /* What is done about an outage, and what each verdict on a radio means. */
 const STEPS = {
 	renew: _('renew the lease'),
-	dnsmasq: _('restart dnsmasq'),
-	interface: _('WAN interface down and up'),
-	network: _('restart the network'),
-	firewall: _('restart the firewall'),
+	dnsmasq_restart: _('restart dnsmasq'),
+	down_up: _('WAN interface down and up'),
+	network_restart: _('restart network and firewall'),
 	reboot: _('reboot')
 };
 
