@@ -178,7 +178,7 @@ impl Parts {
         let facts = health_facts;
         let (health, asks) = health::asks(health_known.clone());
         let (mqtt, api) = (mqtt_known.clone(), upload_known.clone());
-        let names = resolver.clone();
+        let (names, bus) = (resolver.clone(), client.clone());
         let watching: Start = Box::new(move |now, (), ends| {
             let part = health::Part {
                 config: now.loaded.config.clone(),
@@ -188,6 +188,8 @@ impl Parts {
                 api: api.clone(),
                 facts: facts.clone(),
                 code: code.clone(),
+                events: events.clone(),
+                client: bus.clone(),
                 asks: asks.clone(),
             };
             Box::pin(health::run(part, ends))

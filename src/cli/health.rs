@@ -20,14 +20,26 @@ struct EvidenceView {
     proof: Option<String>,
     doubt: bool,
     degraded: bool,
+    lost: Option<String>,
+    broker: Option<ServerView>,
+    api: Option<ServerView>,
     server: Option<String>,
     probe: Option<ProbeView>,
+}
+
+/// A server of the operator's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ServerView {
+    error: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ProbeView {
     route: RouteView,
+    gateways: Vec<GatewayView>,
+    resolvers: Vec<ResolverView>,
     lookup: Option<CheckView>,
     connect: Option<CheckView>,
     web: Option<CheckView>,
@@ -38,6 +50,20 @@ struct ProbeView {
 struct RouteView {
     found: bool,
     device: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct GatewayView {
+    address: String,
+    answers: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ResolverView {
+    address: String,
+    error: Option<String>,
 }
 
 /// A check; each has a name of its own for its target.
@@ -74,23 +100,37 @@ impl HealthView {
                 Some("api") => ", the API accepts",
                 _ => ", by probes",
             };
-            let but = match (probe, self.evidence.doubt, self.evidence.degraded) {
-                (Some(probe), true, _) => format!("; in doubt: {probe}{next}"),
-                (Some(probe), _, true) => format!("; degraded: {probe}"),
-                (None, _, true) => "; degraded: slow".to_owned(),
+            let (doubt, degraded) = (self.evidence.doubt, self.evidence.degraded);
+            let but = match (&self.evidence.lost, probe) {
+                (Some(lost), _) => format!("; in doubt: {}{next}", safe(lost)),
+                (None, Some(probe)) if doubt => format!("; in doubt: {probe}{next}"),
+                (None, Some(probe)) if degraded => format!("; degraded: {probe}"),
+                (None, None) if degraded => "; degraded: slow".to_owned(),
                 _ => String::new(),
             };
-            return format!("ok{since}{by}{but}");
+            return format!("ok{since}{by}{but}{}", self.evidence.servers());
         }
         let server = self.evidence.server.as_deref().map(safe);
         let why = match verdict.as_str() {
             "server_unreachable" => server,
-            _ => probe,
+            _ => probe.or_else(|| self.evidence.lost.as_deref().map(safe)),
         };
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         // Its names are plain words.
         let verdict = safe(verdict).replace('_', " ");
         format!("NOT ok{since}: {verdict}{why}{next}")
+    }
+}
+
+impl EvidenceView {
+    /// Which of broker and API fails, though the device is healthy.
+    fn servers(&self) -> String {
+        let named = [("broker", &self.broker), ("API", &self.api)];
+        let failed = named.into_iter().filter_map(|(name, server)| {
+            let error = server.as_ref()?.error.as_deref()?;
+            Some(format!("; {name}: {}", safe(error)))
+        });
+        failed.collect()
     }
 }
 
@@ -108,8 +148,18 @@ impl ProbeView {
                 None => "no default route".to_owned(),
             });
         }
+        let dead = self.gateways.iter().filter(|one| one.answers == "no");
+        failures.extend(dead.map(|one| format!("gateway {}: no answer", safe(&one.address))));
         let checks = [&self.lookup, &self.connect, &self.web];
         failures.extend(checks.into_iter().flatten().filter_map(CheckView::failure));
+        failures.extend(self.resolvers.iter().filter_map(|one| {
+            let error = one.error.as_deref()?;
+            Some(format!(
+                "name server {}: {}",
+                safe(&one.address),
+                safe(error)
+            ))
+        }));
         failures.join(", ")
     }
 }
@@ -158,6 +208,15 @@ mod tests {
                 "ok, by probes; in doubt: no default route, the last went by wan; next probe now",
             ),
             (
+                json!({"lost": "wan has lost its link"}),
+                "ok, by probes; in doubt: wan has lost its link; next probe now",
+            ),
+            (
+                json!({"proof": "broker", "broker": {"reached": true},
+                    "api": {"reached": false, "error": "api.example answered 500"}}),
+                "ok, connected to the broker; API: api.example answered 500",
+            ),
+            (
                 json!({"degraded": true, "probe": {"route": {"found": false},
                     "connect": {"to": "9.9.9.9:53"},
                     "web": {"url": "http://w/", "result": "failed", "error": "refused"}}}),
@@ -192,6 +251,17 @@ mod tests {
                 json!({"server": "API: api.example answered 500"})
             ),
             "NOT ok: server unreachable: API: api.example answered 500; next probe now"
+        );
+        assert_eq!(
+            health(
+                "gateway_dead",
+                json!({"lost": "wan has lost its link", "probe": {"route": {"found": true},
+                    "gateways": [{"address": "192.0.2.1", "answers": "no"}],
+                    "resolvers": [{"address": "127.0.0.1"},
+                        {"address": "192.0.2.9", "error": "no answer within 5 s"}]}})
+            ),
+            "NOT ok: gateway dead: gateway 192.0.2.1: no answer, \
+             name server 192.0.2.9: no answer within 5 s; next probe now"
         );
         assert_eq!(words(json!({"verdict": null})), "not known yet");
     }

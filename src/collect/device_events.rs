@@ -30,7 +30,7 @@ impl DeviceEvents {
     }
 
     /// Hands the events over in their order, with the number of those that did not fit.
-    pub(super) fn take(&self) -> (Vec<Event>, u64) {
+    pub(crate) fn take(&self) -> (Vec<Event>, u64) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lost = std::mem::take(&mut waiting.lost);
         (waiting.events.drain(..).collect(), lost)

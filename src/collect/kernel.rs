@@ -6,29 +6,31 @@ use std::path::Path;
 use super::files::Files;
 use super::proc_net::Network;
 
-/// A default route, of IPv4 or else of IPv6; of any table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Uplink {
+/// A default route, of IPv4 or IPv6; of any table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Way {
     /// Absent for a route of IPv4 outside the main table: /proc does not tell its device.
     pub(crate) device: Option<String>,
     /// Absent on a point-to-point link, too.
     pub(crate) gateway: Option<IpAddr>,
 }
 
-/// Reads the routes below `root`; `None` without a default route.
-pub(crate) fn uplink(root: &Path) -> Option<Uplink> {
+/// Reads the default routes below `root`, the one that counts first: those of IPv4 before those of
+/// IPv6, each family by its metric.
+pub(crate) fn ways(root: &Path) -> Vec<Way> {
     let files = Files::below(root);
     let network = Network::of(&files);
-    match network.wan() {
-        Some(wan) => Some(Uplink {
-            device: Some(wan.device),
-            gateway: wan.gateway,
-        }),
-        None => network.has_default_v4().then_some(Uplink {
-            device: None,
-            gateway: None,
-        }),
+    let ways = network.ways().into_iter();
+    let mut ways: Vec<Way> = ways
+        .map(|(device, gateway)| Way {
+            device: Some(device),
+            gateway,
+        })
+        .collect();
+    if ways.is_empty() && network.has_default_v4() {
+        ways.push(Way::default());
     }
+    ways
 }
 
 /// Whether `device` has a link; `None` while it is down, and without such a device.
@@ -39,4 +41,9 @@ pub(crate) fn carrier(root: &Path, device: &str) -> Option<bool> {
 /// Whether `device` has an address of IPv4, or one of IPv6 that is not link-local.
 pub(crate) fn has_address(root: &Path, device: &str) -> bool {
     Network::of(&Files::below(root)).has_address(device)
+}
+
+/// The kernel's number of `device`.
+pub(crate) fn index(root: &Path, device: &str) -> Option<u32> {
+    Files::below(root).number(&format!("sys/class/net/{device}/ifindex"))
 }

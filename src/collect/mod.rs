@@ -39,6 +39,7 @@ pub(crate) mod kernel;
 mod lease_file;
 mod leases;
 mod netdevs;
+pub(crate) mod netifd;
 mod network;
 mod proc_net;
 mod question;

@@ -29,11 +29,13 @@ struct Logical {
 
 /// A default route.
 #[derive(Debug)]
-struct Route {
-    v6: bool,
+pub(super) struct Route {
+    pub(super) v6: bool,
     /// Absent on a point-to-point link.
     gateway: Option<IpAddr>,
-    metric: Option<u64>,
+    pub(super) metric: Option<u64>,
+    /// Of the main table.
+    main: bool,
 }
 
 /// The way to the world.
@@ -49,8 +51,13 @@ pub(super) struct Wan {
 impl Route {
     /// `None` for a route to some network, of a table of its own, or one that leads nowhere.
     fn read(route: Fields<'_>) -> Option<Self> {
+        Self::of_any_table(route).filter(|route| route.main)
+    }
+
+    /// `None` for a route to some network, or one that leads nowhere.
+    pub(super) fn of_any_table(route: Fields<'_>) -> Option<Self> {
         let (mut target, mut mask, mut hop) = (None::<IpAddr>, None, None::<IpAddr>);
-        let (mut metric, mut general) = (None, true);
+        let (mut metric, mut main, mut leads) = (None, true, true);
         for (name, field) in route {
             match name {
                 b"target" => target = field.parse(),
@@ -58,17 +65,18 @@ impl Route {
                 b"nexthop" => hop = field.parse(),
                 b"metric" => metric = field.u64(),
                 // Absent = the main one.
-                b"table" => general &= field.u64().is_none_or(|table| table == MAIN_TABLE),
+                b"table" => main &= field.u64().is_none_or(|table| table == MAIN_TABLE),
                 // "unreachable" and the like; absent = unicast.
-                b"type" => general &= field.str().is_none_or(|kind| kind == "unicast"),
+                b"type" => leads &= field.str().is_none_or(|kind| kind == "unicast"),
                 _ => {}
             }
         }
-        let target = target.filter(|target| target.is_unspecified() && general)?;
+        let target = target.filter(|target| target.is_unspecified() && leads)?;
         (mask == Some(0)).then(|| Route {
             v6: target.is_ipv6(),
             gateway: hop.filter(|hop| !hop.is_unspecified()),
             metric,
+            main,
         })
     }
 }

@@ -12,6 +12,9 @@ use crate::mac::Mac;
 /// Devices that are looked at.
 const MAX_DEVICES: usize = 256;
 
+/// Default routes that are looked at.
+const MAX_WAYS: usize = 8;
+
 /// Flags of a device and of a route, from the kernel's headers.
 const IFF_UP: u32 = 1;
 const RTF_UP: u32 = 1;
@@ -136,21 +139,32 @@ impl<'a> Network<'a> {
     /// IPv4 is looked for in the main table, the only one whose routes /proc tells in full; IPv6 in
     /// all of them.
     pub(super) fn wan(&self) -> Option<Wan> {
+        let (device, gateway) = self.ways().into_iter().next()?;
         let table = self.files.text("proc/net/route").unwrap_or_default();
-        let v6 = self.addresses_v6();
-        let (device, gateway) = match default_v4(&table) {
-            Some(route) => (route.device.to_owned(), IpAddr::V4(route.gateway)),
-            None => {
-                let (device, gateway) = self.default_v6()?;
-                (device, IpAddr::V6(gateway))
-            }
-        };
         Some(Wan {
-            gateway: Some(gateway).filter(|gateway| !gateway.is_unspecified()),
+            gateway,
             ip: address_on(&device, &table, &self.addresses_v4()),
-            ip6: v6.get(&device).copied(),
+            ip6: self.addresses_v6().get(&device).copied(),
             device,
         })
+    }
+
+    /// Device and gateway of each default route, those of IPv4 first, each family by its metric. A
+    /// point-to-point link has no gateway.
+    pub(super) fn ways(&self) -> Vec<(String, Option<IpAddr>)> {
+        let table = self.files.text("proc/net/route").unwrap_or_default();
+        let v4 = default_v4(&table);
+        let v4 = v4
+            .into_iter()
+            .map(|route| (route.device.to_owned(), IpAddr::V4(route.gateway)));
+        let mut ways = Vec::new();
+        for (device, gateway) in v4.chain(self.default_v6()) {
+            let way = (device, Some(gateway).filter(|one| !one.is_unspecified()));
+            if ways.len() < MAX_WAYS && !ways.contains(&way) {
+                ways.push(way);
+            }
+        }
+        ways
     }
 
     /// True if any table of IPv4 has a default route, or its two halves: policy routing keeps them
@@ -165,9 +179,9 @@ impl<'a> Network<'a> {
     ///
     /// A route that covers 2000::/3 leads to the whole of the world: `::/0`, that half of it, or
     /// just this, which some routers announce.
-    fn default_v6(&self) -> Option<(String, Ipv6Addr)> {
-        let table = self.files.text("proc/net/ipv6_route")?;
-        table
+    fn default_v6(&self) -> Vec<(String, IpAddr)> {
+        let table = self.files.text("proc/net/ipv6_route").unwrap_or_default();
+        let mut found: Vec<(u32, &str, Ipv6Addr)> = table
             .lines()
             .filter_map(|line| {
                 let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -179,8 +193,12 @@ impl<'a> Network<'a> {
                 let to_all = usable && covers_global_v6(hex_v6(target)?, number(length)?);
                 to_all.then_some((number(metric)?, device, hex_v6(hop)?))
             })
-            .min_by_key(|(metric, _, _)| *metric)
-            .map(|(_, device, hop)| (device.to_owned(), hop))
+            .collect();
+        found.sort_by_key(|(metric, _, _)| *metric);
+        let found = found.into_iter();
+        found
+            .map(|(_, device, hop)| (device.to_owned(), IpAddr::V6(hop)))
+            .collect()
     }
 
     /// The address of each device in /proc/net/if_inet6 that is no link-local one: address, index,
@@ -210,20 +228,22 @@ impl<'a> Network<'a> {
     }
 }
 
-/// The default route in the text of /proc/net/route, else the first of its two halves (0.0.0.0/1 and
-/// 128.0.0.0/1), which VPNs lay over it.
-fn default_v4(table: &str) -> Option<Route<'_>> {
-    let best = |target: Ipv4Addr, mask: Ipv4Addr| {
-        routes(table)
-            .filter(|route| route.target == target && route.mask == mask)
-            .min_by_key(|route| route.metric)
+/// The default routes in the text of /proc/net/route, by metric; else the first of the two halves
+/// (0.0.0.0/1 and 128.0.0.0/1), which VPNs lay over them.
+fn default_v4(table: &str) -> Vec<Route<'_>> {
+    let to = |target: Ipv4Addr, mask: Ipv4Addr| {
+        let to = routes(table).filter(|route| route.target == target && route.mask == mask);
+        let mut to: Vec<Route<'_>> = to.collect();
+        to.sort_by_key(|route| route.metric);
+        to
     };
     const HALF: Ipv4Addr = Ipv4Addr::new(128, 0, 0, 0);
     let any = Ipv4Addr::UNSPECIFIED;
-    best(any, any).or_else(|| {
-        best(HALF, HALF)?;
-        best(any, HALF)
-    })
+    let whole = to(any, any);
+    match whole.is_empty() && !to(HALF, HALF).is_empty() {
+        true => to(any, HALF),
+        false => whole,
+    }
 }
 
 /// True if every global unicast address (2000::/3) lies in this network.

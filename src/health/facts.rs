@@ -1,12 +1,11 @@
 //! What there is to tell of health, as `status.health` shows it.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::probe::Findings;
 
 /// What is wrong between the device and the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing that keeps the device from its work.
     Ok,
@@ -16,6 +15,8 @@ pub enum Verdict {
     NoAddress,
     /// There is no default route.
     NoRoute,
+    /// The gateway answers neither ARP nor ND.
+    GatewayDead,
     /// The resolver is silent or fails.
     DnsDead,
     /// The resolver answers with an address that nobody in the world has.
@@ -29,6 +30,22 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Its name in `status` and in events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::NoCarrier => "no_carrier",
+            Verdict::NoAddress => "no_address",
+            Verdict::NoRoute => "no_route",
+            Verdict::GatewayDead => "gateway_dead",
+            Verdict::DnsDead => "dns_dead",
+            Verdict::DnsHijacked => "dns_hijacked",
+            Verdict::CaptivePortal => "captive_portal",
+            Verdict::NoInternet => "no_internet",
+            Verdict::ServerUnreachable => "server_unreachable",
+        }
+    }
+
     /// The verdict in words.
     pub fn words(self) -> &'static str {
         match self {
@@ -36,12 +53,19 @@ impl Verdict {
             Verdict::NoCarrier => "the uplink has no carrier",
             Verdict::NoAddress => "the uplink has no address",
             Verdict::NoRoute => "there is no default route",
+            Verdict::GatewayDead => "the gateway does not answer",
             Verdict::DnsDead => "the resolver does not answer",
             Verdict::DnsHijacked => "the resolver gives false addresses",
             Verdict::CaptivePortal => "a captive portal answers for the web",
             Verdict::NoInternet => "nothing beyond the gateway answers",
             Verdict::ServerUnreachable => "the world answers, broker or API does not",
         }
+    }
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
@@ -55,6 +79,16 @@ pub enum Proof {
     Api,
 }
 
+/// A server of the operator's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Server {
+    /// `None` until that is known.
+    pub reached: Option<bool>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 /// Why the verdict is what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Evidence {
@@ -66,10 +100,19 @@ pub struct Evidence {
     /// A check failed or was slow, though the device works.
     #[serde(skip_serializing_if = "is_false")]
     pub degraded: bool,
+    /// What was lost of the way out; until a byte of broker or API arrives, their proof does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
+    /// The broker; absent if none is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broker: Option<Server>,
+    /// The API; absent if none is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<Server>,
     /// Why broker or API cannot be reached, while there is no proof.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// The newest probe; none since the proof came.
+    /// The newest probe; absent if there was none since the proof came, or went.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<Findings>,
 }

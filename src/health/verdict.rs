@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::facts::Verdict;
-use super::probe::{Connect, Findings, Resolved, WebResult};
+use super::probe::{Answers, Connect, Findings, Resolved, WebResult};
 
 /// A look-up, a connection or an answer that takes longer is slow, ms.
 const SLOW_MS: u64 = 2000;
@@ -117,6 +117,10 @@ fn verdict(found: &Findings, server_fails: bool) -> Verdict {
                 _ => Verdict::NoRoute,
             };
         }
+        // Whatever answers, but for what lies on loopback, comes by a gateway.
+        if !is_page_foreign && are_gateways_dead(found) {
+            return Verdict::GatewayDead;
+        }
     }
     // A page that is right comes from the world, whatever one resolver says of one name; and so does
     // a connection, unless the page is another's.
@@ -129,7 +133,7 @@ fn verdict(found: &Findings, server_fails: bool) -> Verdict {
     if is_page_foreign {
         return Verdict::CaptivePortal;
     }
-    if is_resolver_dead(found) {
+    if code < 6 && is_resolver_dead(found) {
         return Verdict::DnsDead;
     }
     match code {
@@ -144,13 +148,30 @@ fn is_web_foreign(found: &Findings) -> bool {
     web.is_some_and(|web| web.result == WebResult::Foreign)
 }
 
-/// A look-up failed, and none was answered.
+/// There are gateways, and none of them answers.
+fn are_gateways_dead(found: &Findings) -> bool {
+    let mut gateways = found.gateways.iter().peekable();
+    gateways.peek().is_some() && gateways.all(|gateway| gateway.answers == Answers::No)
+}
+
+/// A look-up failed, and none was answered. Of the name servers, those the C library asks count: what the
+/// others answer reaches nobody while our own resolver is dead.
 fn is_resolver_dead(found: &Findings) -> bool {
     let health = found.lookup.as_ref().map(|lookup| lookup.result);
     let web = found.web.as_ref().and_then(|web| web.lookup);
-    let results = [health, web];
-    let any = |result| results.contains(&Some(result));
+    let servers = found.resolvers.iter().filter(|server| server.system);
+    let servers = servers.map(|server| server.result);
+    let results: Vec<Resolved> = health.into_iter().chain(web).chain(servers).collect();
+    let any = |result| results.contains(&result);
     any(Resolved::Dead) && !any(Resolved::Found) && !any(Resolved::NoSuchName)
+}
+
+/// Our own resolver is configured on loopback and answers nothing, not even what it knows alone.
+pub(super) fn is_own_resolver_dead(found: &Findings) -> bool {
+    let own = found.resolvers.iter();
+    let own = own.filter(|server| server.address.is_loopback());
+    let mut own = own.filter(|server| server.system).peekable();
+    own.peek().is_some() && own.all(|server| server.own_dead)
 }
 
 /// The name of the health check has addresses that it cannot have.

@@ -51,6 +51,9 @@ use topic::Topics;
 
 pub use supply::Supply;
 
+/// Time between two changes of the facts for what arrives.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// The options a link is made from.
 pub const OPTIONS: &[&str] = &[
     "username",
@@ -98,12 +101,22 @@ pub struct Facts {
     /// When a connection or an attempt at one last ended; `None` for settings that allow no link.
     #[serde(skip)]
     pub failed: Option<Instant>,
+    /// When the broker last sent something; those who watch hear of it once a second at most.
+    #[serde(skip)]
+    pub arrived: Option<Instant>,
     /// True once there was a session.
     #[serde(skip)]
     pub(crate) met: bool,
 }
 
 impl Facts {
+    /// The broker sent something; true if those who watch are to hear of it.
+    fn arrives(&mut self) -> bool {
+        let now = Instant::now();
+        let before = self.arrived.replace(now);
+        before.is_none_or(|before| now - before > TOLD_EVERY)
+    }
+
     fn came_about(&mut self) {
         if std::mem::replace(&mut self.met, true) {
             self.reconnects += 1;

@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::super::kernel::{uplink, Uplink};
+use super::super::kernel::{ways, Way};
 
 const NONE: &str = "00000000000000000000000000000000";
 
@@ -31,12 +31,12 @@ fn v4(device: &str, target: [u8; 4], gateway: [u8; 4], metric: u32, mask: [u8; 4
     format!("{device}\t{target:08X}\t{gateway:08X}\t0003\t0\t0\t{metric}\t{mask:08X}\t0\t0\t0\n")
 }
 
-fn found(files: &[(&str, String)]) -> Option<Uplink> {
-    uplink(root(files).path())
+fn found(files: &[(&str, String)]) -> Option<Way> {
+    ways(root(files).path()).into_iter().next()
 }
 
-fn by(device: &str, gateway: Option<&str>) -> Option<Uplink> {
-    Some(Uplink {
+fn by(device: &str, gateway: Option<&str>) -> Option<Way> {
+    Some(Way {
         device: Some(device.to_owned()),
         gateway: gateway.map(|one| one.parse().unwrap()),
     })
@@ -82,7 +82,7 @@ fn under_a_vpn_the_default_route_itself_is_the_uplink() {
 fn a_default_route_of_ipv4_in_another_table_is_found_without_its_device() {
     let trie = "Id 10:\n  |-- 0.0.0.0\n     /0 universe UNICAST\nMain:\n  |-- 203.0.113.0\n     /24 link UNICAST\n";
     let found = found(&[("route", link()), ("fib_trie", trie.to_owned())]);
-    let expected = Uplink {
+    let expected = Way {
         device: None,
         gateway: None,
     };
@@ -124,4 +124,20 @@ fn routes_that_lead_nowhere_do_not_count() {
     let hostile = v6(NONE, 0x7f, NONE, 0, 3, "eth0") + "x y z\n" + &"0 ".repeat(10);
     assert_eq!(found(&[("ipv6_route", hostile)]), None);
     assert_eq!(found(&[]), None);
+}
+
+#[test]
+fn every_way_out_is_listed_each_once_and_those_of_ipv4_first() {
+    let v4 = link()
+        + &v4("wwan0", ANY, [10, 0, 0, 1], 20, ANY)
+        + &v4("eth0", ANY, [203, 0, 113, 1], 10, ANY)
+        + &v4("eth0", ANY, [203, 0, 113, 1], 11, ANY);
+    let v6 = v6(NONE, 0, "fe800000000000000000000000000001", 384, 3, "eth0");
+    let root = root(&[("route", v4), ("ipv6_route", v6)]);
+    let expected = [
+        by("eth0", Some("203.0.113.1")),
+        by("wwan0", Some("10.0.0.1")),
+        by("eth0", Some("fe80::1")),
+    ];
+    assert_eq!(ways(root.path()), expected.map(Option::unwrap));
 }

@@ -13,7 +13,7 @@ use crate::http::refused;
 use crate::lookup::Address;
 
 /// Time of the peer to accept.
-const WITHIN: Duration = Duration::from_secs(4);
+pub(super) const WITHIN: Duration = Duration::from_secs(4);
 
 /// Addresses of each family that are tried.
 const PER_FAMILY: usize = 2;
@@ -35,8 +35,8 @@ impl Connect {
     }
 
     /// Connects to all of them at once and takes the first that accepts: one family may be broken.
-    /// `None` without an address.
-    pub(super) async fn to(addresses: &[Address], port: u16) -> Option<Self> {
+    /// Each has `within` for that. `None` without an address.
+    pub(super) async fn to(addresses: &[Address], port: u16, within: Duration) -> Option<Self> {
         let start = Instant::now();
         let of = |v6: bool| addresses.iter().filter(move |one| one.is_ipv6() == v6);
         let tried = of(false).take(PER_FAMILY).chain(of(true).take(PER_FAMILY));
@@ -46,7 +46,7 @@ impl Connect {
             attempts.spawn(async move { (to, TcpStream::connect(to).await.err()) });
         }
         let mut failure = (*tried.first()?, "no attempt was made".to_owned());
-        let accepted = timeout(WITHIN, async {
+        let accepted = timeout(within, async {
             while let Some(attempt) = attempts.join_next().await {
                 match attempt {
                     Ok((to, None)) => return Some(to),
@@ -61,7 +61,7 @@ impl Connect {
             Ok(None) => (failure.0, Some(failure.1)),
             Err(_) => (
                 failure.0,
-                Some(format!("no answer within {} s", WITHIN.as_secs())),
+                Some(format!("no answer within {} s", within.as_secs())),
             ),
         };
         Some(Connect {
@@ -85,7 +85,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         // Nobody listens at the other two.
         let addresses = ["127.9.9.9", "::1", "127.0.0.1"].map(|one| one.parse().unwrap());
-        let connect = Connect::to(&addresses, port).await.unwrap();
+        let connect = Connect::to(&addresses, port, WITHIN).await.unwrap();
         assert!(connect.succeeded(), "{connect:?}");
         assert_eq!(connect.to, listener.local_addr().unwrap());
     }
@@ -94,10 +94,10 @@ mod tests {
     async fn a_refusal_is_told_and_no_address_is_no_attempt() {
         let closed = Closed::new();
         let (ip, port) = (closed.address().ip(), closed.address().port());
-        let connect = Connect::to(&[ip.into()], port).await.unwrap();
+        let connect = Connect::to(&[ip.into()], port, WITHIN).await.unwrap();
         assert!(!connect.succeeded());
         let error = connect.error.unwrap();
         assert!(error.starts_with("connection refused"), "{error}");
-        assert_eq!(Connect::to(&[], 53).await, None);
+        assert_eq!(Connect::to(&[], 53, WITHIN).await, None);
     }
 }

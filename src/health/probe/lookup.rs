@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::millis;
+use super::servers::Server;
 use crate::lookup::{Address, LookupError, Resolver};
 
 /// Deadline for a look-up.
@@ -49,10 +50,14 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Looks `name` up, within 5 s; with the addresses as a connection needs them.
-    pub(super) async fn of(name: &str, resolver: &Resolver) -> (Self, Vec<Address>) {
+    /// Looks `name` up, with the addresses as a connection needs them.
+    pub(super) async fn of(
+        name: &str,
+        resolver: &Resolver,
+        within: Duration,
+    ) -> (Self, Vec<Address>) {
         let start = Instant::now();
-        let (result, addresses, error) = match resolver.addresses(name, WITHIN).await {
+        let (result, addresses, error) = match resolver.addresses(name, within).await {
             Ok(addresses) => (Resolved::Found, addresses, None),
             Err(error) => (Resolved::from(&error), Vec::new(), Some(error.to_string())),
         };
@@ -64,6 +69,13 @@ impl Lookup {
             error,
         };
         (lookup, addresses)
+    }
+
+    /// One of the name servers answered our own question, though the C library had no answer yet.
+    pub(super) fn answered_by(&mut self, server: &Server) -> Vec<Address> {
+        self.result = Resolved::Found;
+        self.addresses.clone_from(&server.addresses);
+        self.addresses.iter().copied().map(Address::from).collect()
     }
 }
 
@@ -89,10 +101,10 @@ mod tests {
             "w.example" => Ok(vec!["192.0.2.1".parse().unwrap()]),
             _ => Err(std::io::Error::other("Try again")),
         });
-        let (found, _) = Lookup::of("w.example", &resolver).await;
+        let (found, _) = Lookup::of("w.example", &resolver, WITHIN).await;
         assert_eq!((found.result, found.error), (Resolved::Found, None));
         assert_eq!(found.addresses, [IpAddr::from([192, 0, 2, 1])]);
-        let (failed, _) = Lookup::of("x.example", &resolver).await;
+        let (failed, _) = Lookup::of("x.example", &resolver, WITHIN).await;
         assert_eq!((failed.result, failed.addresses), (Resolved::Dead, vec![]));
         assert_eq!(failed.error.unwrap(), "the resolver failed: Try again");
     }

@@ -1,9 +1,14 @@
-//! One probe: route, name look-up and connection, web check. Each has its deadline; together they
-//! take [`LONGEST`] at most.
+//! One probe: route and gateways, name look-up and connection, every name server, web check. Each has its
+//! deadline; together they take [`LONGEST`] at most.
+//!
+//! A quick probe, after a sign that the way is gone, gives each check 3 s and makes them all at once.
 
 mod connect;
+mod dns;
+mod gateway;
 mod lookup;
 mod route;
+mod servers;
 mod web;
 
 use std::net::IpAddr;
@@ -11,21 +16,42 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::epoch_seconds;
+use crate::collect::kernel;
 use crate::config::Config;
 use crate::lookup::Resolver;
 
 pub use connect::Connect;
+pub use gateway::{Answers, Gateway};
 pub use lookup::{Lookup, Resolved};
 pub use route::Route;
+pub use servers::Server;
 pub use web::{Web, WebResult};
+
+pub(super) use route::Last;
 
 use web::WebCheck;
 
 /// A probe has ended after this.
-pub const LONGEST: Duration = Duration::from_secs(16);
+pub const LONGEST: Duration = Duration::from_secs(12);
+
+/// Deadline of each check of a quick probe.
+const QUICK: Duration = Duration::from_secs(3);
+
+/// Gateways that are asked.
+const GATEWAYS_MAX: usize = 4;
+
+/// How a probe is made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Task {
+    /// The way out there was last.
+    pub(super) last: Last,
+    pub(super) quick: bool,
+}
 
 /// What one probe found. A check that is switched off is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,9 +61,15 @@ pub struct Findings {
     /// How long it took.
     pub ms: u64,
     pub route: Route,
+    /// Those of the default routes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<Gateway>,
     /// Absent for an address in place of a name, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup: Option<Lookup>,
+    /// Those that are configured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<Server>,
     /// Absent if the look-up gave no address, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect: Option<Connect>,
@@ -90,37 +122,93 @@ impl Prober {
     }
 
     /// Makes every check, whatever the others said: a table without a default route is no proof that
-    /// there is no way out. `uplink` is the device that had the default route last.
-    pub(super) async fn probe(&self, uplink: Option<&str>) -> Findings {
+    /// there is no way out.
+    pub(super) async fn probe(&self, task: &Task) -> Findings {
         let start = Instant::now();
-        let mut found = Findings {
-            at: 0,
-            ms: 0,
-            route: Route::look(&self.root, uplink),
-            lookup: None,
-            connect: None,
-            web: None,
-            public: self.public,
+        let of = |usual: Duration| if task.quick { QUICK } else { usual };
+        let mut gateways = JoinSet::new();
+        for way in kernel::ways(&self.root).into_iter().take(GATEWAYS_MAX) {
+            let (root, within) = (self.root.clone(), of(gateway::WITHIN));
+            gateways.spawn(async move { gateway::ask(&root, way, within).await });
+        }
+        let mut servers = JoinSet::new();
+        for server in servers::configured(&self.root) {
+            let name = self.name().map(str::to_owned);
+            servers.spawn(servers::ask(server, name, of(servers::WITHIN)));
+        }
+        let mut resolvers = Vec::new();
+        let (looked_up, web_may) = oneshot::channel::<()>();
+        // Look-ups are made one at a time: the second would take its time for that of the first.
+        let web_may = async {
+            if !task.quick {
+                // An error says the same.
+                let _ = web_may.await;
+            }
         };
-        if let Some((host, port)) = &self.health {
-            (found.lookup, found.connect) = self.reach(host, *port).await;
+        let health = async {
+            let Some((host, port)) = &self.health else {
+                drop(looked_up);
+                return (None, None);
+            };
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            let (mut lookup, mut addresses) = match bare.parse::<IpAddr>() {
+                Ok(address) => (None, vec![address.into()]),
+                Err(_) => {
+                    let within = of(lookup::WITHIN);
+                    let (lookup, addresses) = Lookup::of(bare, &self.resolver, within).await;
+                    (Some(lookup), addresses)
+                }
+            };
+            drop(looked_up);
+            if let Some(lookup) = lookup.as_mut().filter(|one| one.result != Resolved::Found) {
+                while let Some(asked) = servers.join_next().await {
+                    resolvers.extend(asked.ok());
+                }
+                let answered = |one: &&Server| one.system && one.result == Resolved::Found;
+                if let Some(server) = resolvers.iter().find(answered) {
+                    addresses = lookup.answered_by(server);
+                }
+            }
+            let connect = Connect::to(&addresses, *port, of(connect::WITHIN)).await;
+            (lookup, connect)
+        };
+        let web = async {
+            let web = self.web.as_ref()?;
+            web_may.await;
+            Some(web.ask(of(web::WITHIN)).await)
+        };
+        let ((lookup, connect), web) = tokio::join!(health, web);
+        while let Some(asked) = servers.join_next().await {
+            resolvers.extend(asked.ok());
         }
-        if let Some(web) = &self.web {
-            found.web = Some(web.ask().await);
+        resolvers.sort_by_key(|one: &Server| (!one.system, one.address));
+        let mut asked = Vec::new();
+        while let Some(gateway) = gateways.join_next().await {
+            asked.extend(gateway.ok().flatten());
         }
-        found.at = epoch_seconds();
-        found.ms = millis(start);
-        found
+        Findings {
+            at: epoch_seconds(),
+            ms: millis(start),
+            // The way may have come or gone meanwhile.
+            route: Route::look(&self.root, &task.last),
+            gateways: asked,
+            lookup,
+            resolvers,
+            connect,
+            web,
+            public: self.public,
+        }
     }
 
-    async fn reach(&self, host: &str, port: u16) -> (Option<Lookup>, Option<Connect>) {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        if let Ok(address) = bare.parse::<IpAddr>() {
-            return (None, Connect::to(&[address.into()], port).await);
-        }
-        let (lookup, addresses) = Lookup::of(bare, &self.resolver).await;
-        let connect = Connect::to(&addresses, port).await;
-        (Some(lookup), connect)
+    /// The name that the name servers are asked for.
+    fn name(&self) -> Option<&str> {
+        let health = self.health.as_ref().map(|(host, _)| host.as_str());
+        let is_name = |host: &&str| {
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            bare.parse::<IpAddr>().is_err()
+        };
+        let web = self.web.as_ref().and_then(WebCheck::name);
+        health.filter(is_name).or(web)
     }
 }
 
@@ -160,7 +248,8 @@ mod tests {
             socket.write_all(answer).await.unwrap();
             socket
         };
-        let (found, _) = tokio::join!(prober.probe(None), serve);
+        let task = Task::default();
+        let (found, _) = tokio::join!(prober.probe(&task), serve);
         assert!(!found.route.found);
         assert_eq!(found.lookup.unwrap().result, Resolved::Found);
         assert!(found.connect.unwrap().succeeded());

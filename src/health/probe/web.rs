@@ -21,7 +21,7 @@ use crate::lookup::{Address, Resolver};
 use crate::tls::{self, TlsError};
 
 /// Time of the server for everything, the look-up included.
-const WITHIN: Duration = Duration::from_secs(6);
+pub(super) const WITHIN: Duration = Duration::from_secs(6);
 
 const WAY: Within = Within {
     look_up: lookup::WITHIN,
@@ -100,8 +100,16 @@ impl WebCheck {
         })
     }
 
-    /// Asks for the page.
-    pub(super) async fn ask(&self) -> Web {
+    /// The name of the server; `None` for an address.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self.url.host()? {
+            Host::Domain(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Asks for the page, and waits `within` at most.
+    pub(super) async fn ask(&self, within: Duration) -> Web {
         let start = Instant::now();
         let mut web = Web {
             url: shown_url(self.url.as_str()),
@@ -113,29 +121,31 @@ impl WebCheck {
             addresses: Vec::new(),
             error: None,
         };
-        match timeout(WITHIN, self.answer(&mut web)).await {
+        match timeout(within, self.answer(&mut web)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => web.error = Some(error.to_string()),
             Err(_) => {
                 // The next check begins with another address.
                 self.addresses.failed();
-                web.error = Some(format!("no answer within {} s", WITHIN.as_secs()));
+                web.error = Some(format!("no answer within {} s", within.as_secs()));
             }
         }
         web.addresses = self.addresses.found().iter().map(Address::ip).collect();
+        if web.lookup == Some(Resolved::NotAsked) && !web.addresses.is_empty() {
+            web.lookup = Some(Resolved::Found);
+        }
         web.ms = millis(start);
         web
     }
 
     async fn answer(&self, web: &mut Web) -> Result<(), Failed> {
         let transport = self.transport()?;
-        let is_name = matches!(self.url.host(), Some(Host::Domain(_)));
-        // The look-up has a shorter deadline than the check.
-        web.lookup = is_name.then_some(Resolved::Found);
+        // Until it has ended; the check may end before.
+        web.lookup = self.name().map(|_| Resolved::NotAsked);
         let asked = Asked::page(self.url.clone());
         let sent = transport.send(&asked, WITHIN).await;
-        if let (Err(Trouble::Lookup(error)), true) = (&sent, is_name) {
-            web.lookup = Some(Resolved::from(error));
+        if let (Err(Trouble::Lookup(error)), Some(lookup)) = (&sent, &mut web.lookup) {
+            *lookup = Resolved::from(error);
         }
         let mut response = sent?;
         let status = response.status().as_u16();
@@ -222,7 +232,7 @@ mod tests {
             let _ = socket.shutdown().await;
             String::from_utf8(asked).unwrap()
         };
-        tokio::join!(check.ask(), serve)
+        tokio::join!(check.ask(WITHIN), serve)
     }
 
     async fn result(answer: &str, body: &str) -> WebResult {
@@ -292,7 +302,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        let (web, ()) = tokio::join!(check.ask(), serve);
+        let (web, ()) = tokio::join!(check.ask(WITHIN), serve);
         assert_eq!(web.error.as_deref(), Some("no answer within 6 s"));
         assert_eq!((web.result, web.ms / 1000), (WebResult::Failed, 6));
     }
@@ -321,7 +331,7 @@ mod tests {
     async fn a_resolver_that_is_silent_is_told_from_a_server_that_is() {
         let dead = Resolver::silent();
         let check = WebCheck::new("http://w.example/", "", &dead).unwrap();
-        let web = check.ask().await;
+        let web = check.ask(WITHIN).await;
         assert_eq!(
             (web.result, web.lookup),
             (WebResult::Failed, Some(Resolved::Dead))
@@ -345,7 +355,7 @@ mod tests {
             tokio::time::pause();
             while socket.read(&mut [0; 4096]).await.unwrap() > 0 {}
         };
-        let (web, ()) = tokio::join!(check.ask(), first);
+        let (web, ()) = tokio::join!(check.ask(WITHIN), first);
         assert_eq!(web.error.as_deref(), Some("no answer within 6 s"));
         assert_eq!(web.lookup, Some(Resolved::Found));
         tokio::time::resume();
@@ -355,7 +365,7 @@ mod tests {
             let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
             socket.write_all(answer).await.unwrap();
         };
-        let (web, ()) = tokio::join!(check.ask(), second);
+        let (web, ()) = tokio::join!(check.ask(WITHIN), second);
         assert_eq!(web.result, WebResult::Ok);
     }
 
@@ -364,7 +374,10 @@ mod tests {
         let closed = Closed::new();
         let url = format!("http://{}/", closed.address());
         let resolver = Resolver::system("lookup");
-        let web = WebCheck::new(&url, "", &resolver).unwrap().ask().await;
+        let web = WebCheck::new(&url, "", &resolver)
+            .unwrap()
+            .ask(WITHIN)
+            .await;
         assert_eq!(web.result, WebResult::Failed);
         assert!(web.error.unwrap().contains("refused"));
         assert!(WebCheck::new("", "", &resolver).is_none());

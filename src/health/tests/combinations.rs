@@ -41,7 +41,12 @@ fn all_findings() -> Vec<Findings> {
         |found| found.web_ends(WebResult::Failed, Dead),
         Findings::without_web_check,
     ];
-    let names: [Change; 2] = [|found| found, Findings::of_our_choice];
+    let names: [Change; 4] = [
+        |found| found,
+        Findings::of_our_choice,
+        |found| found.gateway_answers(Answers::No),
+        |found| found.name_servers(&[(true, Dead)]),
+    ];
     let mut all = Vec::new();
     for route in routes {
         for health in healths {
@@ -84,7 +89,14 @@ fn code_and_verdict_never_contradict_each_other() {
             assert!(judged.code != 0 || !found.route.found, "{context}");
             let expected: &[Verdict] = match judged.code {
                 0 => &[NoCarrier, NoAddress, NoRoute],
-                1 => &[NoCarrier, DnsDead, DnsHijacked, CaptivePortal, NoInternet],
+                1 => &[
+                    NoCarrier,
+                    GatewayDead,
+                    DnsDead,
+                    DnsHijacked,
+                    CaptivePortal,
+                    NoInternet,
+                ],
                 4 if server_fails => &[ServerUnreachable, DnsDead, DnsHijacked, CaptivePortal],
                 4 => &[Ok, DnsDead, DnsHijacked, CaptivePortal],
                 _ if server_fails => &[ServerUnreachable],

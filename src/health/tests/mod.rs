@@ -1,10 +1,14 @@
 //! The verdicts, row by row, and the task in simulated time.
 
 mod combinations;
+mod lost;
 mod table;
 mod task;
 
-use super::probe::{Connect, Findings, Lookup, PublicNames, Resolved, Route, Web, WebResult};
+use super::probe::{
+    Answers, Connect, Findings, Gateway, Lookup, PublicNames, Resolved, Route, Server, Web,
+    WebResult,
+};
 
 /// A device whose every check, each of the default name, succeeds.
 fn fine() -> Findings {
@@ -16,8 +20,14 @@ fn fine() -> Findings {
             device: Some("wan".into()),
             gateway: Some("8.8.4.4".parse().unwrap()),
             carrier: Some(true),
-            address: None,
+            address: Some(true),
         },
+        gateways: vec![Gateway {
+            address: "8.8.4.4".parse().unwrap(),
+            answers: Answers::Yes,
+            ms: 1,
+        }],
+        resolvers: Vec::new(),
         lookup: Some(Lookup {
             name: "one.one.one.one".into(),
             ms: 10,
@@ -122,6 +132,26 @@ impl Findings {
 
     fn web_fails(self) -> Self {
         self.web_ends(WebResult::Failed, Resolved::Found)
+    }
+
+    fn gateway_answers(self, answers: Answers) -> Self {
+        self.and(|found| found.gateways[0].answers = answers)
+    }
+
+    /// Name servers, whether the C library asks them, and what they answered.
+    fn name_servers(self, servers: &[(bool, Resolved)]) -> Self {
+        self.and(|found| {
+            let servers = servers.iter().map(|&(system, result)| Server {
+                address: "127.0.0.1".parse().unwrap(),
+                system,
+                ms: 10,
+                result,
+                addresses: Vec::new(),
+                error: None,
+                own_dead: false,
+            });
+            found.resolvers = servers.collect();
+        })
     }
 
     fn resolver_dies(self) -> Self {

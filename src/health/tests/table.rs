@@ -76,6 +76,80 @@ fn rows() -> Vec<Row> {
             Verdict::NoRoute,
         ),
         row(
+            "gateway silent",
+            fine().resolver_dies().gateway_answers(Answers::No),
+            1,
+            Verdict::GatewayDead,
+        ),
+        row(
+            "gateway silent, names come from a cache",
+            fine()
+                .connection_fails()
+                .web_fails()
+                .gateway_answers(Answers::No),
+            1,
+            Verdict::GatewayDead,
+        ),
+        row(
+            "gateway that answers nothing of ours, the world does",
+            fine().gateway_answers(Answers::No),
+            9,
+            Verdict::Ok,
+        ),
+        row(
+            "gateway of which nothing is known",
+            fine()
+                .connection_fails()
+                .web_fails()
+                .gateway_answers(Answers::Unknown),
+            1,
+            Verdict::NoInternet,
+        ),
+        row(
+            "one of two gateways silent, nothing answers",
+            fine()
+                .connection_fails()
+                .web_fails()
+                .gateway_answers(Answers::No)
+                .and(|found| found.gateways.extend(fine().gateways)),
+            1,
+            Verdict::NoInternet,
+        ),
+        row(
+            "gateway silent, a page of somebody comes",
+            fine()
+                .connection_fails()
+                .web_ends(Foreign, Found)
+                .web_resolves_to("8.8.4.4")
+                .gateway_answers(Answers::No),
+            1,
+            Verdict::DnsHijacked,
+        ),
+        row(
+            "every name server silent",
+            fine()
+                .resolver_dies()
+                .name_servers(&[(true, Dead), (false, Dead)]),
+            1,
+            Verdict::DnsDead,
+        ),
+        row(
+            "our own resolver silent, the provider's answers us alone",
+            fine()
+                .resolver_dies()
+                .name_servers(&[(true, Dead), (false, Found)]),
+            1,
+            Verdict::DnsDead,
+        ),
+        row(
+            "one of two name servers silent, the C library too slow for the other",
+            fine()
+                .resolver_dies()
+                .name_servers(&[(true, Dead), (true, NoSuchName)]),
+            1,
+            Verdict::NoInternet,
+        ),
+        row(
             "resolver silent",
             fine().resolver_dies(),
             1,

@@ -1,38 +1,73 @@
 //! When it is probed and what is told, in simulated time.
 
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout, Instant};
 
-use super::super::{asks, run, Facts, Handle, Part, Probe, Proof, Verdict};
+use super::super::probe::Task;
+use super::super::signs::Sign;
+use super::super::task::Probe;
+use super::super::{asks, run, Facts, Handle, Part, Proof, Verdict};
 use super::*;
 use crate::config::Config;
 use crate::shutdown::shutdown;
-use crate::{http, lookup, mqtt};
+use crate::{collect, http, lookup, mqtt, ubus};
 
 const MONITOR: Duration = Duration::from_secs(15);
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// What a probe takes here.
-const PROBE: Duration = Duration::from_secs(1);
+pub(super) const PROBE: Duration = Duration::from_secs(1);
 
 /// Longer than anything waited for, in simulated time.
 const LONG: Duration = Duration::from_secs(24 * 3600);
 
 /// The task among parts that only exist as their facts.
-struct Ward {
-    mqtt: watch::Sender<mqtt::Facts>,
+pub(super) struct Ward {
+    pub(super) mqtt: watch::Sender<mqtt::Facts>,
     api: watch::Sender<http::Facts>,
-    world: watch::Sender<Findings>,
-    /// When each probe began, and the last uplink it was told.
-    begun: mpsc::UnboundedReceiver<(Instant, Option<String>)>,
+    pub(super) world: watch::Sender<Findings>,
+    /// When each probe began, and how.
+    pub(super) begun: mpsc::UnboundedReceiver<(Instant, Task)>,
+    pub(super) signs: mpsc::Sender<Sign>,
+    pub(super) events: collect::DeviceEvents,
+    pub(super) tree: Tree,
     facts: watch::Receiver<Facts>,
     code: watch::Receiver<Option<u8>>,
-    handle: Handle,
+    pub(super) handle: Handle,
     task: JoinHandle<()>,
+}
+
+/// /proc and /sys of a device whose way out is by `wan`.
+pub(super) struct Tree(TempDir);
+
+impl Tree {
+    fn new() -> Self {
+        let tree = Tree(tempfile::tempdir().unwrap());
+        for dir in ["proc/net", "sys/class/net/wan"] {
+            fs::create_dir_all(tree.0.path().join(dir)).unwrap();
+        }
+        tree.route(true);
+        tree.carrier(true);
+        tree
+    }
+
+    pub(super) fn route(&self, there: bool) {
+        let gateway = u32::from_ne_bytes([8, 8, 4, 4]);
+        let line = format!("wan\t00000000\t{gateway:08X}\t0003\t0\t0\t0\t00000000\t0\t0\t0\n");
+        let table = if there { line.as_str() } else { "" };
+        fs::write(self.0.path().join("proc/net/route"), table).unwrap();
+    }
+
+    pub(super) fn carrier(&self, there: bool) {
+        let carrier = if there { "1\n" } else { "0\n" };
+        fs::write(self.0.path().join("sys/class/net/wan/carrier"), carrier).unwrap();
+    }
 }
 
 fn config() -> Arc<Config> {
@@ -44,7 +79,7 @@ fn config() -> Arc<Config> {
     })
 }
 
-fn start(world: Findings) -> Ward {
+pub(super) fn start(world: Findings) -> Ward {
     let (mqtt, mqtt_known) = watch::channel(mqtt::Facts::default());
     let (api, api_known) = watch::channel(http::Facts::default());
     let (facts_sender, facts) = watch::channel(Facts::default());
@@ -52,19 +87,24 @@ fn start(world: Findings) -> Ward {
     let (world, seen) = watch::channel(world);
     let (begins, begun) = mpsc::unbounded_channel();
     let (handle, asks) = asks(facts.clone());
+    let tree = Tree::new();
+    let events = collect::DeviceEvents::default();
+    let (signs, heard) = mpsc::channel(8);
     let part = Part {
         config: config(),
-        root: "/nonexistent".into(),
+        root: tree.0.path().to_owned(),
         resolver: lookup::Resolver::system("lookup"),
         mqtt: mqtt_known,
         api: api_known,
         facts: facts_sender,
         code: code_sender,
+        events: events.clone(),
+        client: ubus::connect("/nonexistent".as_ref()).0,
         asks,
     };
-    let begin = move |last| -> Probe {
+    let begin = move |task| -> Probe {
         // A test that has seen enough drops its end.
-        let _ = begins.send((Instant::now(), last));
+        let _ = begins.send((Instant::now(), task));
         let seen = seen.clone();
         Box::pin(async move {
             sleep(PROBE).await;
@@ -77,25 +117,45 @@ fn start(world: Findings) -> Ward {
         api,
         world,
         begun,
+        signs,
+        events,
+        tree,
         facts,
         code,
         handle,
-        task: tokio::spawn(part.watch(Box::new(begin))),
+        task: tokio::spawn(part.watch(Box::new(begin), heard, watch::channel(None).0)),
     }
 }
 
 impl Ward {
-    async fn begun(&mut self) -> Instant {
+    pub(super) async fn begun(&mut self) -> Instant {
         timeout(LONG, self.begun.recv()).await.unwrap().unwrap().0
     }
 
-    async fn facts_when(&mut self, wanted: impl FnMut(&Facts) -> bool) -> Facts {
+    pub(super) async fn facts_when(&mut self, wanted: impl FnMut(&Facts) -> bool) -> Facts {
         let found = timeout(LONG, self.facts.wait_for(wanted)).await;
         found.unwrap().unwrap().clone()
     }
 
+    /// Forgets the probes that have begun.
+    pub(super) fn drain(&mut self) {
+        while self.begun.try_recv().is_ok() {}
+    }
+
+    /// The broker has us, and said something just now.
+    pub(super) async fn connect(&mut self) {
+        self.mqtt.send_modify(|facts| {
+            (facts.connected, facts.host) = (true, "broker.example:1883".into());
+            facts.arrived = Some(Instant::now());
+        });
+        self.facts_when(|facts| facts.evidence.proof.is_some())
+            .await;
+        // The first probe may still be under way.
+        sleep(PROBE).await;
+    }
+
     /// The facts after the next probe to end.
-    async fn probed(&mut self) -> Facts {
+    pub(super) async fn probed(&mut self) -> Facts {
         let before = self.facts.borrow().probes;
         self.facts_when(|facts| facts.probes != before).await
     }
@@ -260,17 +320,15 @@ async fn calls_for_a_probe_share_one_and_get_its_outcome() {
 #[tokio::test(start_paused = true)]
 async fn the_device_that_had_the_route_is_remembered() {
     let mut ward = start(fine());
-    let lost = fine().without_route();
     ward.probed().await;
-    ward.world
-        .send_replace(lost.and(|found| found.route.device = None));
+    ward.world.send_replace(fine().without_route());
+    ward.tree.route(false);
     let mut told = Vec::new();
     for _ in 0..4 {
         let begun = timeout(LONG, ward.begun.recv()).await;
-        told.push(begun.unwrap().unwrap().1);
+        told.push(begun.unwrap().unwrap().1.last.device);
     }
-    let wan = || Some("wan".to_owned());
-    assert_eq!(told, [None, wan(), wan(), wan()]);
+    assert_eq!(told, [(); 4].map(|()| Some("wan".to_owned())));
 }
 
 #[tokio::test(start_paused = true)]
@@ -306,6 +364,8 @@ async fn it_ends_with_the_agent_and_whoever_asks_then_is_told() {
         api: watch::channel(http::Facts::default()).1,
         facts: facts_sender,
         code: watch::channel(None).0,
+        events: collect::DeviceEvents::default(),
+        client: ubus::connect("/nonexistent".as_ref()).0,
         asks,
     };
     let task = tokio::spawn(run(part, stopped));

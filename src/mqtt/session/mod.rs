@@ -173,7 +173,10 @@ impl<'a> Session<'a> {
                     Ok(())
                 }
                 // Something live may go now.
-                () = link.answered() => Ok(()),
+                () = link.answered() => {
+                    self.around.facts.send_if_modified(Facts::arrives);
+                    Ok(())
+                }
                 () = link.has_news() => {
                     self.news();
                     Ok(())
@@ -229,6 +232,7 @@ impl<'a> Session<'a> {
         let Event::Incoming(packet) = event else {
             return Ok(());
         };
+        self.around.facts.send_if_modified(Facts::arrives);
         match packet {
             Packet::ConnAck(_) => {
                 self.connected = Some(Instant::now());

@@ -1,11 +1,17 @@
 //! Health in a real network: namespaces, the C library's resolver, dnsmasq, and the agent as a process.
 
+mod dns;
+mod faults;
 mod link_local;
 mod lookups;
+mod lost;
+mod patient;
+mod servers;
 mod site;
+mod ways;
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 use site::{Site, CLOSED};
@@ -18,8 +24,8 @@ use tokio::time::{interval, timeout};
 /// A probe of a dead network takes up to 16 s, and two have to agree.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// A probe every 1.5 s, every second while offline.
-const SCALE: u32 = 10;
+/// A probe every 0.75 s, every half a second while offline.
+const SCALE: u32 = 20;
 
 async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
     match timeout(DEADLINE, step).await {
@@ -75,23 +81,12 @@ async fn verdict(client: &Client, wanted: &str) -> Value {
             }
         }
     };
+    let start = Instant::now();
     if timeout(DEADLINE, asked).await.is_err() {
         panic!("'{wanted}' was not found: {last:#}");
     }
+    println!("{wanted}: {:.1} s", start.elapsed().as_secs_f64());
     last
-}
-
-/// Waits for a probe that found this, and returns the health after it.
-async fn probed(client: &Client, wanted: impl Fn(&Value) -> bool) -> Value {
-    let asked = async {
-        loop {
-            let health = ask(client, "probe").await.unwrap();
-            if wanted(&health["evidence"]["probe"]) {
-                return health;
-            }
-        }
-    };
-    within("a probe that finds what was set up", asked).await
 }
 
 #[tokio::test]
@@ -99,6 +94,7 @@ async fn each_fault_of_a_real_network_gets_its_verdict_and_its_end_is_seen() {
     let binary = agent_binary::find().await.unwrap();
     let mut site = Site::new();
     site.resolver("5.5.5.5");
+    site.resolvers(&["192.0.2.1"]);
     let program = site.program(&binary, SCALE);
     let settings = |stats_url: &str| {
         json!({
@@ -138,16 +134,7 @@ async fn each_fault_of_a_real_network_gets_its_verdict_and_its_end_is_seen() {
     site.web_answers(204);
     verdict(&client, "ok").await;
 
-    // The resolver is silent, closed, alive again; and lies.
-    site.resolver_falls_silent();
-    let health = verdict(&client, "dns_dead").await;
-    assert_eq!(health["code"], 1, "{health:#}");
-    let asked = std::time::Instant::now();
-    let reply = within("probe", ask(&client, "probe")).await.unwrap();
-    assert_eq!(reply["verdict"], "dns_dead", "{reply:#}");
-    assert!(asked.elapsed() < Duration::from_secs(30));
-    site.resolver_speaks_again();
-    verdict(&client, "ok").await;
+    // The resolver is gone; another one lies.
     site.no_resolver();
     verdict(&client, "dns_dead").await;
     site.resolver("10.0.0.1");
@@ -157,40 +144,6 @@ async fn each_fault_of_a_real_network_gets_its_verdict_and_its_end_is_seen() {
     site.resolver("5.5.5.5");
     let health = verdict(&client, "ok").await;
     assert_eq!(health["evidence"]["proof"], Value::Null);
-
-    // Names resolve, nothing beyond answers.
-    site.world_ip("addr del 5.5.5.5/32 dev lo");
-    site.world_ip("addr del 6.6.6.6/32 dev lo");
-    let health = verdict(&client, "no_internet").await;
-    assert_eq!(health["code"], 1, "{health:#}");
-    site.world_ip("addr add 5.5.5.5/32 dev lo");
-    site.world_ip("addr add 6.6.6.6/32 dev lo");
-    verdict(&client, "ok").await;
-
-    // Other ways out than a default route in the main table.
-    site.device_ip("rule add from all lookup 10");
-    site.device_ip("route add default via 192.0.2.1 table 10");
-    site.device_ip("route del default");
-    let health = probed(&client, |probe| probe["route"]["device"].is_null()).await;
-    assert_eq!(health["verdict"], "ok", "{health:#}");
-    assert_eq!(health["code"], 9, "{health:#}");
-    assert_eq!(health["evidence"]["probe"]["route"]["found"], true);
-    site.device_ip("route add 0.0.0.0/1 via 192.0.2.1");
-    site.device_ip("route add 128.0.0.0/1 via 192.0.2.1");
-    site.device_ip("route del default table 10");
-    site.device_ip("rule del lookup 10");
-    let health = probed(&client, |probe| probe["route"]["device"] == "wan").await;
-    assert_eq!(health["verdict"], "ok", "{health:#}");
-    assert_eq!(health["evidence"]["probe"]["route"]["gateway"], "192.0.2.1");
-    // Not all of the world, but all that is asked for.
-    site.device_ip("route del 128.0.0.0/1");
-    let health = probed(&client, |probe| probe["route"]["found"] == false).await;
-    assert_eq!(health["verdict"], "ok", "{health:#}");
-    assert_eq!(health["code"], 9, "{health:#}");
-    site.device_ip("route del 0.0.0.0/1");
-    verdict(&client, "no_route").await;
-    site.device_ip("route add default via 192.0.2.1");
-    verdict(&client, "ok").await;
 
     // The route, the address, the link.
     site.device_ip("route del default");

@@ -1,0 +1,163 @@
+//! Signs that the way out has changed: netlink and the bus.
+//!
+//! ```text
+//!  kernel ─netlink─► hint ──────────────┐
+//!  netifd ─event, notification─► hint ──┼─► the task looks in /proc and /sys
+//!         ─dump, after each hint────────┘
+//! ```
+//!
+//! A storm of them costs little: after each hint the next is read a moment later, and what the kernel could
+//! not keep meanwhile counts as one.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use super::netlink::Changes;
+use super::uplink::Netifd;
+use crate::collect::netifd;
+use crate::ubus::{self, Client, Events, Heard, Notice, Status, Subscription};
+
+/// Time after a hint in which others are the same one.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// Longest wait for netifd.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
+
+const INTERFACES: &str = "network.interface";
+
+/// Something that may have to do with the way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// Something has changed.
+    Hint,
+    /// netifd took this interface down.
+    Down(String),
+    /// What netifd says now.
+    Netifd(Netifd),
+}
+
+pub(super) type Signs = mpsc::Sender<Sign>;
+
+/// Signs that may wait.
+pub(super) const WAITING: usize = 8;
+
+/// Hears the kernel; ends when nobody listens.
+pub(super) async fn hear_kernel(signs: Signs) {
+    let heard = async {
+        let changes = Changes::listen()?;
+        loop {
+            changes.next().await?;
+            if signs.send(Sign::Hint).await.is_err() {
+                return Ok(());
+            }
+            sleep(SETTLE).await;
+        }
+    };
+    let heard: std::io::Result<()> = heard.await;
+    if let Err(error) = heard {
+        log::warn!("health: no word of the kernel on changes of the network: {error}");
+    }
+    pending().await
+}
+
+/// Hears netifd, and asks it at the start, after each sign of its, and when `device`, of which the link is
+/// asked for, changes. Ends when nobody listens.
+pub(super) async fn hear_netifd(
+    client: Client,
+    mut device: watch::Receiver<Option<String>>,
+    signs: Signs,
+) {
+    let events = client.listen(INTERFACES).await;
+    let mut events = events.inspect_err(not_heard).ok();
+    let notices = client.subscribe(INTERFACES).await;
+    let mut notices = notices.inspect_err(not_heard).ok();
+    let mut mwan3 = false;
+    loop {
+        let of = device.borrow_and_update().clone();
+        if let Some(netifd) = ask(&client, of.as_deref(), &mut mwan3).await {
+            if signs.send(Sign::Netifd(netifd)).await.is_err() {
+                return;
+            }
+        }
+        let mut news = tokio::select! {
+            down = event(&mut events) => down.map_or(Sign::Hint, Sign::Down),
+            down = notice(&mut notices) => down.map_or(Sign::Hint, Sign::Down),
+            changed = device.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+        };
+        // One change makes several.
+        let settled = sleep(SETTLE);
+        tokio::pin!(settled);
+        loop {
+            if news != Sign::Hint && signs.send(news).await.is_err() {
+                return;
+            }
+            let down = tokio::select! {
+                down = event(&mut events) => down,
+                down = notice(&mut notices) => down,
+                () = &mut settled => break,
+            };
+            news = down.map_or(Sign::Hint, Sign::Down);
+        }
+    }
+}
+
+fn not_heard(error: &ubus::Error) {
+    log::warn!("{INTERFACES}: no word on changes: {error}");
+}
+
+/// The interface that the next event says is down; `None` for other news.
+async fn event(events: &mut Option<Events>) -> Option<String> {
+    if let Some(open) = events {
+        match open.next().await {
+            Some(Heard::Event { data, .. }) => return netifd::down(&data),
+            Some(Heard::Lost { .. }) => return None,
+            None => *events = None,
+        }
+    }
+    pending().await
+}
+
+/// The same of a notification.
+async fn notice(notices: &mut Option<Subscription>) -> Option<String> {
+    if let Some(open) = notices {
+        match open.next().await {
+            Some(Notice::Notification { kind, data, .. }) if kind == "interface.down" => {
+                return netifd::named(&data);
+            }
+            Some(_) => return None,
+            None => *notices = None,
+        }
+    }
+    pending().await
+}
+
+/// Asks netifd; `None` if it does not answer.
+async fn ask(client: &Client, device: Option<&str>, mwan3: &mut bool) -> Option<Netifd> {
+    let dump = client.call_raw(INTERFACES, "dump", Vec::new(), ASKED_WITHIN);
+    let dump = dump.await.ok()?;
+    let mut netifd = Netifd {
+        interfaces: netifd::interfaces(dump.first()?),
+        ..Netifd::default()
+    };
+    if let Some(device) = device {
+        let args = netifd::of_device(device);
+        let status = client.call_raw("network.device", "status", args, ASKED_WITHIN);
+        let status = status.await.ok();
+        let reply = status.as_ref().and_then(|replies| replies.first());
+        netifd.carrier = reply.and_then(|reply| netifd::carrier(reply));
+    }
+    match client.lookup("mwan3", ASKED_WITHIN).await {
+        Ok(found) => *mwan3 = !found.is_empty(),
+        Err(ubus::Error::Status(Status::NOT_FOUND)) => *mwan3 = false,
+        // As it was.
+        Err(_) => {}
+    }
+    netifd.mwan3 = *mwan3;
+    Some(netifd)
+}

@@ -1,0 +1,200 @@
+//! Which interface of netifd the way out goes by. Pure.
+
+use super::facts::Uplink;
+use super::probe::Last;
+use crate::collect::kernel::Way;
+use crate::collect::netifd::Interface;
+
+/// What netifd says, and who else looks after the way out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Netifd {
+    pub(super) interfaces: Vec<Interface>,
+    /// mwan3 is on the bus.
+    pub(super) mwan3: bool,
+    /// Whether the device of the way has a link.
+    pub(super) carrier: Option<bool>,
+}
+
+impl Netifd {
+    /// The interface that owns the kernel's default route: the first of `ways`. A VPN's device, and a route
+    /// of a table that /proc does not tell, have no owner in netifd; then it is that of netifd's best
+    /// default route.
+    pub(super) fn owner(&self, ways: &[Way]) -> Option<&Interface> {
+        let best = ways.first()?;
+        let is_v6 = best.gateway.is_some_and(|gateway| gateway.is_ipv6());
+        let owners = || {
+            let up = self.interfaces.iter().filter(|one| one.up);
+            up.filter(|one| one.v4.is_some() || one.v6.is_some())
+        };
+        let of_device =
+            || owners().filter(|one| one.l3_device.is_some() && one.l3_device == best.device);
+        let family = |one: &&Interface| if is_v6 { one.v6 } else { one.v4 };
+        let metric = |one: &&Interface| one.v4.or(one.v6);
+        let with_family = of_device().find(|one| family(one).is_some());
+        let owner = with_family.or_else(|| of_device().next());
+        owner.or_else(|| owners().min_by_key(metric))
+    }
+
+    /// The uplink, as it is told.
+    pub(super) fn uplink(&self, ways: &[Way]) -> Option<Uplink> {
+        let owner = self.owner(ways)?;
+        let by = owner.l3_device.as_ref();
+        // Two interfaces, one for each family, share a device and a fate.
+        let other = |device: Option<&String>| device.is_some() && device != by;
+        let in_kernel = ways.iter().any(|way| other(way.device.as_ref()));
+        let in_netifd = self.interfaces.iter().filter(|one| one.up);
+        let mut in_netifd = in_netifd.filter(|one| one.v4.is_some() || one.v6.is_some());
+        Some(Uplink {
+            interface: owner.name.clone(),
+            device: owner.l3_device.clone(),
+            shared: self.mwan3 || in_kernel || in_netifd.any(|one| other(one.l3_device.as_ref())),
+        })
+    }
+
+    /// Where to look while there is no default route: at the interface of `known`, the uplink there was, or
+    /// else at the one that netifd means to get it by.
+    pub(super) fn last(&self, known: Option<&Uplink>) -> Last {
+        let known_one = known.and_then(|known| {
+            let mut all = self.interfaces.iter();
+            all.find(|one| one.name == known.interface)
+        });
+        let meant = || {
+            let all = self.interfaces.iter().filter(|one| one.autostart);
+            let ranked = all.filter_map(|one| Some((rank(one)?, one)));
+            ranked.min_by_key(|(rank, _)| *rank).map(|(_, one)| one)
+        };
+        let interface = match known {
+            Some(_) => known_one,
+            None => meant(),
+        };
+        // An alias of another interface, such as `@wan`, is no device.
+        let base = interface.and_then(|one| one.device.clone());
+        let base = base.filter(|device| !device.starts_with('@'));
+        let device = interface.and_then(|one| one.l3_device.clone());
+        Last {
+            device: device
+                .or_else(|| known.and_then(|known| known.device.clone()))
+                .or_else(|| base.clone()),
+            base,
+            carrier: self.carrier,
+        }
+    }
+}
+
+/// How likely it is that netifd means to get the default route by this interface; `None` for a network of
+/// the device's own.
+fn rank(interface: &Interface) -> Option<u8> {
+    match interface.proto.as_str() {
+        "none" | "" => None,
+        // One with a network behind it is up without a link, too.
+        "static" => (!interface.up).then_some(2),
+        "dhcpv6" => Some(1),
+        _ => Some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(name: &str, proto: &str, device: &str) -> Interface {
+        Interface {
+            name: name.into(),
+            up: true,
+            autostart: true,
+            proto: proto.into(),
+            device: Some(device.into()),
+            l3_device: Some(device.into()),
+            ..Interface::default()
+        }
+    }
+
+    fn router() -> Netifd {
+        let mut wan = interface("wan", "pppoe", "eth1");
+        wan.l3_device = Some("pppoe-wan".into());
+        wan.v4 = Some(0);
+        let mut wan6 = interface("wan6", "dhcpv6", "pppoe-wan");
+        wan6.v6 = Some(512);
+        Netifd {
+            interfaces: vec![interface("lan", "static", "br-lan"), wan6, wan],
+            ..Netifd::default()
+        }
+    }
+
+    fn way(device: &str, gateway: &str) -> Way {
+        Way {
+            device: Some(device.into()),
+            gateway: gateway.parse().ok(),
+        }
+    }
+
+    fn told(netifd: &Netifd, ways: &[Way]) -> Option<(String, bool)> {
+        let uplink = netifd.uplink(ways)?;
+        Some((uplink.interface, uplink.shared))
+    }
+
+    #[test]
+    fn the_owner_is_the_interface_of_the_kernels_device_and_of_the_routes_family() {
+        let netifd = router();
+        let alone = |name: &str| Some((name.to_owned(), false));
+        let (v4, v6) = (way("pppoe-wan", ""), way("pppoe-wan", "fe80::1"));
+        assert_eq!(told(&netifd, &[v4.clone(), v6.clone()]), alone("wan"));
+        assert_eq!(told(&netifd, &[v6]), alone("wan6"));
+        // Policy routing, whose device /proc does not tell.
+        assert_eq!(told(&netifd, &[Way::default()]), alone("wan"));
+        // A VPN in front of it: netifd's own route is another way that works.
+        assert_eq!(
+            told(&netifd, &[way("wg0", ""), v4]),
+            Some(("wan".to_owned(), true))
+        );
+        assert_eq!(told(&netifd, &[]), None);
+        let lan = Netifd {
+            interfaces: vec![interface("lan", "static", "br-lan")],
+            ..Netifd::default()
+        };
+        assert_eq!(told(&lan, &[way("br-lan", "192.0.2.1")]), None);
+    }
+
+    #[test]
+    fn an_uplink_is_shared_with_another_default_route_and_with_mwan3() {
+        let mut netifd = router();
+        let ways = [way("pppoe-wan", ""), way("wwan0", "10.0.0.1")];
+        assert_eq!(told(&netifd, &ways), Some(("wan".to_owned(), true)));
+        netifd.mwan3 = true;
+        assert_eq!(told(&netifd, &ways[..1]), Some(("wan".to_owned(), true)));
+        let mut netifd = router();
+        let mut backup = interface("wwan", "dhcp", "wwan0");
+        backup.v4 = Some(20);
+        netifd.interfaces.push(backup);
+        assert_eq!(told(&netifd, &ways[..1]), Some(("wan".to_owned(), true)));
+    }
+
+    #[test]
+    fn without_a_route_the_device_of_the_last_owner_is_looked_at_and_the_one_below_it() {
+        let mut netifd = router();
+        let known = netifd.uplink(&[way("pppoe-wan", "")]).unwrap();
+        let wan = &mut netifd.interfaces[2];
+        (wan.up, wan.l3_device, wan.v4) = (false, None, None);
+        let last = netifd.last(Some(&known));
+        assert_eq!(last.device.as_deref(), Some("pppoe-wan"));
+        assert_eq!(last.base.as_deref(), Some("eth1"));
+    }
+
+    #[test]
+    fn a_device_that_never_had_a_route_looks_where_netifd_means_to_get_one() {
+        let mut netifd = router();
+        for one in &mut netifd.interfaces[1..] {
+            (one.up, one.l3_device, one.v4, one.v6) = (false, None, None, None);
+        }
+        netifd.interfaces[1].device = Some("@wan".into());
+        let last = netifd.last(None);
+        assert_eq!(
+            (last.device.as_deref(), last.base.as_deref()),
+            (Some("eth1"), Some("eth1"))
+        );
+        // Somebody switched it off; what is left is no device.
+        netifd.interfaces[2].autostart = false;
+        assert_eq!(netifd.last(None), Last::default());
+        assert_eq!(Netifd::default().last(None), Last::default());
+    }
+}
