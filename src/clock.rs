@@ -20,7 +20,7 @@ pub fn epoch_seconds() -> u64 {
 }
 
 /// Seconds since the boot, those in which the device slept included.
-fn since_boot() -> u64 {
+pub fn since_boot() -> u64 {
     u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0)
 }
 
@@ -165,6 +165,11 @@ impl Pace {
     /// The wait that stands for `wait` at this pace.
     pub fn of(self, wait: Duration) -> Duration {
         wait / self.0
+    }
+
+    /// The seconds that `seconds` of real time stand for at this pace.
+    pub fn passed(self, seconds: u64) -> u64 {
+        seconds.saturating_mul(self.0.into())
     }
 
     /// Ticks once every `every` at this pace, the first time after one of them; a tick that comes late

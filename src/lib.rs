@@ -7,6 +7,7 @@
 //!  device ─ubus,/proc─► collect ─Report─► spool ─batch─► upload ─HTTP─► API
 //!  broker ─► mqtt ─payload─► jobs ─outcome─► mqtt ─► broker
 //!  world ─probe─► health ─code─► collect
+//!                   └─verdict─► recovery ─► interface, network, reboot
 //!  every part ─fact─► status ─► api ─ubus─► shell
 //! ```
 //!
@@ -36,6 +37,7 @@
 //! * [`rest`] sends outcomes and presence to the API instead, if option `rest` says so.
 //! * [`health`] knows whether the device reaches the world, and if not, why: by what broker and API
 //!   prove, else by probes.
+//! * [`recovery`] mends what it may of that, step by step, up to a reboot.
 //! * [`actions`] does to the device what the agent decides to do; [`boot`] knows why it booted.
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
 //!
@@ -69,6 +71,7 @@ pub mod mac;
 pub mod mqtt;
 pub mod outage;
 pub mod provision;
+pub mod recovery;
 pub mod reload;
 pub mod rest;
 pub mod shutdown;

@@ -153,6 +153,22 @@ impl Starts {
 }
 
 impl Hold {
+    /// One that holds nobody back.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Hold { until: None }
+    }
+
+    /// True while broker and API, and with them recovery, wait.
+    pub fn is_held(self) -> bool {
+        self.until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// When the wait ends, if there is one.
+    pub fn until(self) -> Option<Instant> {
+        self.until
+    }
+
     /// Waits until broker and API may be reached; false if the agent ends before.
     pub async fn over(self, ends: &mut Shutdown) -> bool {
         let Some(until) = self.until else {

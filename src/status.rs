@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::clock::epoch_seconds;
 use crate::provision::{Identity, Source};
 use crate::starts::{self, Starts};
-use crate::{collect, health, http, jobs, mqtt, reload, spool};
+use crate::{boot, collect, health, http, jobs, mqtt, recovery, reload, spool};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct Board {
     pub rest: watch::Receiver<Option<http::Facts>>,
     pub spool: watch::Receiver<spool::Facts>,
     pub jobs: watch::Receiver<jobs::Facts>,
+    pub recovery: watch::Receiver<recovery::Facts>,
+    pub boot: watch::Receiver<boot::Facts>,
 }
 
 /// The answer of method `status`.
@@ -48,6 +50,8 @@ pub struct Status {
     pub rest: Option<http::Facts>,
     pub spool: spool::Facts,
     pub jobs: jobs::Facts,
+    pub recovery: recovery::Facts,
+    pub boot: boot::Facts,
     /// Of the device, as the last collection saw them; switched off ones included.
     pub radios: usize,
     /// Authorised stations seen by the last collection.
@@ -74,6 +78,8 @@ impl Board {
             rest: self.rest.borrow().clone(),
             spool: self.spool.borrow().clone(),
             jobs: *self.jobs.borrow(),
+            recovery: self.recovery.borrow().clone(),
+            boot: self.boot.borrow().now(),
             radios: collect.radios,
             stations: collect.stations,
             starts: self.starts.facts(),

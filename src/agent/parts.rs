@@ -9,24 +9,26 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{timeout_at, Instant as Deadline};
+use tokio::time::{timeout, timeout_at, Instant as Deadline};
 
 use super::past::Past;
 use super::reports::{keep, keep_spool_settled, spool_place};
 use super::END_WITHIN;
+use crate::actions::{self, Actions};
 use crate::clock::Clock;
 use crate::config::uci::Directories;
 use crate::reload::{self, renewed, Start, Work};
 use crate::shutdown::{shutdown, Shutdown, Trigger};
 use crate::starts::Hold;
 use crate::status::Board;
-use crate::{api, collect, health, http, jobs, logging, lookup, mqtt, rest, spool, ubus, upload};
+use crate::{api, boot, collect, health, http, jobs, logging, lookup, mqtt, recovery, rest, spool};
+use crate::{starts, ubus, upload};
 
 /// What running jobs get of [`END_WITHIN`] to end by themselves.
 const JOBS_GRACE: Duration = Duration::from_secs(2);
 
-/// Longest wait until procd has heard that the device is to reboot.
-const REBOOT_ASKED_WITHIN: Duration = Duration::from_secs(10);
+/// Longest wait of the first collection for the reason of the boot, which belongs into its report.
+const BOOT_KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Reports on their way from collection to the spool.
 const REPORTS: usize = 4;
@@ -51,6 +53,8 @@ pub(super) struct Parts {
     end_broker: Trigger,
     /// Ends when nobody has anything for it any more.
     spool: JoinHandle<()>,
+    /// Tells recovery that a network change is watched, which nothing does yet.
+    _armed: watch::Sender<bool>,
 }
 
 impl Parts {
@@ -87,7 +91,8 @@ impl Parts {
             keep_spool_settled(now.clone(), current.clone(), spool.clone(), ends.clone());
         first.spawn(settling);
         let (reports, collected) = mpsc::channel(REPORTS);
-        first.spawn(keep(collected, spool.clone()));
+        let (told, boot_told) = watch::channel(false);
+        first.spawn(keep(collected, spool.clone(), told));
         let (code, code_known) = watch::channel(None);
         let events = collect::DeviceEvents::default();
         let (facts, collect_known) = watch::channel(collect::Facts::default());
@@ -114,13 +119,35 @@ impl Parts {
             Box::pin(collect::run(part, ends))
         });
         let ending = ends.clone();
-        first.spawn(renewed(
-            current.clone(),
-            collect::OPTIONS,
-            ending,
-            (),
-            collecting,
-        ));
+        let collecting = renewed(current.clone(), collect::OPTIONS, ending, (), collecting);
+
+        // the boot before ─► boot ─► collect; whoever reboots ─► boot ─► procd
+        let state_dir = &now.loaded.config.state_dir;
+        let pace = now.loaded.config.pace;
+        let records = boot::Records::new(state_dir, &device.root, &boot_id, pace);
+        let system_log = boot::SystemLog {
+            client: client.clone(),
+            config: settings.config(),
+            records: records.clone(),
+        };
+        let (facts, boot_known) = watch::channel(boot::Facts::default());
+        let (ready, mut boot_ready) = watch::channel(false);
+        let booted = boot::Part {
+            log: system_log.clone(),
+            code: code_known.clone(),
+            events: events.clone(),
+            facts,
+            ready,
+            kept: boot_told,
+        };
+        first.spawn(boot::run(booted, ends.clone()));
+        first.spawn(async move {
+            // Known or not, reports are taken then.
+            let _ = timeout(BOOT_KNOWN_WITHIN, boot_ready.wait_for(|ready| *ready)).await;
+            collecting.await;
+        });
+        let acting: Arc<dyn Actions> = Arc::new(actions::Device::new(client.clone(), &device.root));
+        let reboot = || boot::reboot(records.clone(), Arc::clone(&acting), system_log.clone());
         // upload, rest ─what time it is─► jobs
         let (dates, dates_known) = watch::channel(None);
         let dates = http::Dates::new(dates);
@@ -153,7 +180,7 @@ impl Parts {
         let (jobs_part, jobs, outlets) = jobs::new(settings.config(), settings.mac());
         let mut jobs_end = ends.clone();
         let jobs_part = jobs_part
-            .on(jobs::Setting::new(&boot_id, reboot(client.clone())))
+            .on(jobs::Setting::new(&boot_id, reboot()))
             .with_crashes(past.crashes.clone())
             .with_time(job_clock, dates_known);
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
@@ -174,7 +201,24 @@ impl Parts {
             .remembering(&now.loaded.config.state_dir);
         broker.spawn(publishing.clone().run(mqtt::OPTIONS, supply, linking));
 
-        // mqtt, upload, world ─► health ─► collect, upload
+        // health, guard ─► recovery ─► the device
+        let (armed, armed_known) = watch::channel(false);
+        let (facts, recovery_known) = watch::channel(recovery::Facts::default());
+        let recovering = recovery::Part {
+            config: settings.config(),
+            health: health_known.clone(),
+            guarded: armed_known,
+            hold,
+            actions: Arc::clone(&acting),
+            reboot: reboot(),
+            records: records.clone(),
+            notes: starts::directory(&device.root),
+            events,
+            facts,
+        };
+        first.spawn(recovery::run(recovering, ends.clone()));
+
+        // mqtt, upload, world ─► health ─► collect, upload, recovery
         let facts = health_facts;
         let (health, asks) = health::asks(health_known.clone());
         let (mqtt, api) = (mqtt_known.clone(), upload_known.clone());
@@ -232,6 +276,8 @@ impl Parts {
                 rest: rest_known,
                 spool: spool.facts(),
                 jobs: jobs.facts(),
+                recovery: recovery_known,
+                boot: boot_known,
             },
             newest: newest_known,
             history: history_known,
@@ -247,6 +293,7 @@ impl Parts {
             broker,
             end_broker,
             spool: spool_task,
+            _armed: armed,
         }
     }
 
@@ -271,18 +318,6 @@ impl Parts {
             log::warn!("the spool did not end in time");
         }
     }
-}
-
-/// Asks procd for a reboot.
-fn reboot(client: ubus::Client) -> jobs::Reboot {
-    Box::new(move || {
-        let client = client.clone();
-        Box::pin(async move {
-            let asked = client.call_raw("system", "reboot", Vec::new(), REBOOT_ASKED_WITHIN);
-            let asked = asked.await.map(drop);
-            asked.map_err(|error| format!("ubus call system reboot: {error}"))
-        })
-    })
 }
 
 async fn ended(parts: &mut JoinSet<()>) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::boot;
 use crate::collect::{self, Report};
 use crate::config::Config;
 use crate::reload::{until_due, Current};
@@ -22,11 +23,17 @@ impl<'a> From<&spool::Stamp<'a>> for collect::Stamp<'a> {
     }
 }
 
-/// Gives each report its place in the spool.
-pub(super) async fn keep(mut collected: mpsc::Receiver<Arc<Report>>, spool: spool::Handle) {
+/// Gives each report its place in the spool. `told` is set when the one that tells of the boot has its.
+pub(super) async fn keep(
+    mut collected: mpsc::Receiver<Arc<Report>>,
+    spool: spool::Handle,
+    told: watch::Sender<bool>,
+) {
     while let Some(report) = collected.recv().await {
+        let tells = report.events.iter().any(|event| event.kind == "boot");
         let build = move |stamp: &spool::Stamp<'_>| report.to_line(&stamp.into(), stamp.gaps);
         match spool.append(build).await {
+            Ok(Ok(())) if tells => drop(told.send_replace(true)),
             Ok(Ok(())) => {}
             Ok(Err(error)) => log::error!("report not kept: {error}"),
             Err(stopped) => {
@@ -60,13 +67,17 @@ pub(super) async fn keep_spool_settled(
 
 /// Where reports are kept, and how many.
 pub(super) fn spool_place(config: &Config) -> spool::Place {
+    let logs = match config.boot_log {
+        true => config.archive_daily / boot::LOG_SHARE,
+        false => 0,
+    };
     spool::Place {
         dir: config.spool_dir.clone(),
         max: config.spool_max,
         flash: config.archive_dir.clone().map(|dir| spool::Flash {
             dir,
             max: config.archive_max,
-            daily: config.archive_daily,
+            daily: config.archive_daily - logs,
         }),
         left: config.left_dirs.clone(),
     }

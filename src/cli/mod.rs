@@ -6,6 +6,7 @@ mod health;
 pub mod import;
 pub mod jobs;
 mod options;
+mod recovery;
 pub mod run;
 mod starts;
 pub mod stats;

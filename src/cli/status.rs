@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
 use super::health::HealthView;
+use super::recovery::{BootView, GuardView, RadiosView, RecoveryView};
 use super::starts::StartsView;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
@@ -27,7 +28,10 @@ struct View {
     rest: Option<ApiView>,
     spool: SpoolView,
     jobs: JobsView,
-    radios: u64,
+    recovery: Option<RecoveryView>,
+    guard: GuardView,
+    boot: BootView,
+    radios: RadiosView,
     stations: u64,
     starts: StartsView,
 }
@@ -119,10 +123,15 @@ impl View {
                 span(self.uptime)
             ),
             format!("health    {}", self.health.words()),
+        ];
+        let recovery = self.recovery.as_ref().map(RecoveryView::words);
+        lines.extend(recovery.map(|words| format!("recovery  {words}")));
+        lines.extend(self.guard.words().map(|words| format!("guard     {words}")));
+        lines.extend([
             format!("broker    {}", self.starts.or_held(self.mqtt.words())),
             format!("delivery  {}", self.starts.or_held(self.api.words())),
             format!("queue     {}", self.spool.words()),
-            match (self.seq, self.radios) {
+            match (self.seq, self.radios.count()) {
                 (Some(0), _) => "wifi      not known yet".to_owned(),
                 (_, 0) => format!("clients   {}, no Wi-Fi", count(self.stations, "lease")),
                 (_, radios) => format!(
@@ -132,10 +141,16 @@ impl View {
                 ),
             },
             format!("jobs      {}", self.jobs.words()),
-        ];
+        ]);
+        lines.extend(
+            self.radios
+                .faults()
+                .map(|words| format!("radio     {words}")),
+        );
         if let Some(rest) = &self.rest {
             lines.push(format!("results   {}", rest.words()));
         }
+        lines.extend(self.boot.words().map(|words| format!("boot      {words}")));
         if !self.mac_source.is_empty() {
             lines.push(format!("identity  {}", safe(&self.mac_source)));
         }
@@ -310,7 +325,7 @@ mod tests {
                 ..ApiView::default()
             },
             stations: 1,
-            radios: 2,
+            radios: RadiosView::Count(2),
             ..View::default()
         };
         assert_eq!(

@@ -29,6 +29,12 @@ impl DeviceEvents {
         waiting.events.push_back(event);
     }
 
+    /// The events that wait, for tests of those who tell them.
+    #[cfg(test)]
+    pub(crate) fn take_all(&self) -> (Vec<Event>, u64) {
+        self.take()
+    }
+
     /// Hands the events over in their order, with the number of those that did not fit.
     pub(crate) fn take(&self) -> (Vec<Event>, u64) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);

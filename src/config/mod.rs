@@ -116,7 +116,7 @@ pub enum UploadFormat {
 }
 
 /// The limit of recovery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Recover {
     /// Up to a reboot.
     Full,
@@ -236,6 +236,8 @@ pub struct Config {
     pub recover: Recover,
     /// Time offline; zero = never.
     pub reboot: Duration,
+    /// The end of the system log survives a reboot.
+    pub boot_log: bool,
     pub boot_url: Secret,
     pub boot_cmd: Secret,
     pub init_url: Secret,
@@ -305,6 +307,7 @@ impl Config {
             web_body: String::new(),
             recover: Recover::Full,
             reboot: Duration::ZERO,
+            boot_log: false,
             boot_url: Secret::default(),
             boot_cmd: Secret::default(),
             init_url: Secret::default(),

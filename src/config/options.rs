@@ -333,16 +333,20 @@ pub static OPTIONS: &[Row] = &[
             set: |c, at| c.recover = [Recover::Full, Recover::Interface, Recover::Nothing][at],
         },
         "full",
-        "how far recovery may go",
-    )
-    .without_effect(),
+        "how far recovery may go: full = up to a reboot, interface = the WAN interface and the resolver, none = nothing (docs/recovery.md)",
+    ),
     Row::new(
         "reboot",
         seconds(0, 86400 * 7, |c, n| c.reboot = Duration::from_secs(n)),
         "600",
-        "reboot after this long offline; 0 = never; 1-299 become 300",
-    )
-    .without_effect(),
+        "reboot after this long offline, once in an outage and three times in 24 h at most; 0 = never; 1-299 become 300",
+    ),
+    Row::new(
+        "boot_log",
+        Kind::Bool(|c| &mut c.boot_log),
+        "0",
+        "1 = the last lines of the system log (16 KiB at most, which may hold secrets of other programs) go to flash when the device goes offline and before it is rebooted, and into the first report of the next boot; needs archive_dir",
+    ),
     Row::new(
         "boot_url",
         Kind::SecretUrl(|c| &mut c.boot_url),

@@ -15,7 +15,7 @@ pub enum Verdict {
     NoAddress,
     /// There is no default route.
     NoRoute,
-    /// The gateway answers neither ARP nor ND.
+    /// The gateway answers neither ARP nor neighbour discovery.
     GatewayDead,
     /// The resolver is silent or fails.
     DnsDead,

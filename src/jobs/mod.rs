@@ -31,6 +31,7 @@ use ring::digest::{digest, SHA256};
 use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::boot::{self, Reboot};
 use crate::config::Config;
 use crate::provision::Identity;
 
@@ -163,10 +164,6 @@ enum Command {
     },
 }
 
-/// Has the device rebooted; an error in words if it cannot be asked to.
-pub type Reboot =
-    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
-
 /// The device on which jobs run.
 pub struct Setting {
     boot: [u8; 16],
@@ -186,7 +183,7 @@ impl Setting {
 
     /// A device that cannot be rebooted, in the boot that the kernel names `boot_id`.
     pub fn without_reboot(boot_id: &str) -> Self {
-        let refused = || -> Pin<Box<dyn Future<Output = _> + Send>> {
+        let refused = |_why| -> boot::Asked {
             Box::pin(async { Err("this device does not reboot".to_owned()) })
         };
         Setting::new(boot_id, Box::new(refused))

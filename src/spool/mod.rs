@@ -64,6 +64,8 @@ pub const OPTIONS: &[&str] = &[
     "archive_dir",
     "archive_max",
     "archive_daily",
+    // It takes a share of archive_daily.
+    "boot_log",
 ];
 
 /// The identity of a report, and what it has to say about those before it.

@@ -8,4 +8,5 @@
 mod health;
 mod jobs_run;
 mod package;
+mod recovery;
 mod service;

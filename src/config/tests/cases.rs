@@ -457,6 +457,11 @@ pub(super) const CASES: &[Case] = &[
         wrong: &[(r##"-1"##, r##"-1 is out of range (0-604800 s)"##)],
     },
     Case {
+        option: "boot_log",
+        right: &[(r##"true"##, |c| c.boot_log), (r##""0""##, |c| !c.boot_log)],
+        wrong: &[(r##""perhaps""##, r##"'perhaps' is not true or false"##)],
+    },
+    Case {
         option: "boot_url",
         right: &[(r##""https://x.example/boot""##, |c| {
             c.boot_url.reveal() == "https://x.example/boot"

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::live::Live;
 use super::workers::Ended;
 use super::Jobs;
+use crate::boot::Why;
 use crate::config::Config;
 use crate::jobs::message::{Job, Kind};
 use crate::jobs::outcome::{End, Outcome};
@@ -150,7 +151,9 @@ impl Jobs {
 
     /// Asks for a reboot. The agent of the next boot reports it.
     fn run_reboot(&mut self, number: Number) {
-        let reboot = (self.setting.reboot)();
+        let id = self.table.job(number).map(|job| job.id.clone());
+        let id = id.unwrap_or_default();
+        let reboot = (self.setting.reboot)(Why::Job { id });
         let stopped = self.stoppable(number, None);
         let failed = |reason: String| Outcome {
             success: false,

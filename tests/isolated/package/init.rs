@@ -198,3 +198,45 @@ fn the_last_good_copy_of_settings_that_were_removed_starts_nothing() {
     device.try_sh("/etc/init.d/socketman start", &[]);
     assert!(!device.procd().iter().any(|call| call == "'instance'"));
 }
+
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// A device in this boot, with a state directory.
+fn booted(settings: &str, state: &str) -> Device {
+    let device = device(settings);
+    device.write(BOOT_ID, "3c1f7e0e-4a7e-4c56-9d0e-2f6f0b8f1a11\n");
+    device.sh(&format!("mkdir -p {state} && chmod 700 {state}"));
+    device
+}
+
+#[test]
+fn an_orderly_shutdown_ends_the_agent_and_is_noted_where_the_next_one_looks() {
+    let json = "\toption config '/mnt/agent.json'\n";
+    let own = "\toption state_dir '/mnt/state'\n";
+    for (options, state) in [
+        ("", "/etc/socketman/state"),
+        (own, "/mnt/state"),
+        (json, "/mnt/json state"),
+    ] {
+        let device = booted(&with_options(options), &format!("'{state}'"));
+        device.write(
+            "/mnt/agent.json",
+            "{\n  \"state_dir\": \"/mnt/json state\"\n}\n",
+        );
+        device.write("/etc/socketman/config.json", "{}");
+        device.sh("/etc/init.d/socketman shutdown");
+        assert_eq!(device.procd(), ["'stop' 'socketman'"]);
+        let note = format!("{state}/shutdown");
+        assert_eq!(device.read(&note), device.read(BOOT_ID), "{state}");
+        assert_eq!(device.mode(&note), 0o600, "{state}");
+    }
+}
+
+#[test]
+fn a_device_on_which_the_agent_never_ran_shuts_down_without_a_note() {
+    let device = device(&with_options(""));
+    device.write(BOOT_ID, "x\n");
+    device.sh("/etc/init.d/socketman shutdown");
+    assert_eq!(device.procd(), ["'stop' 'socketman'"]);
+    assert_eq!(device.read("/etc/socketman/state/shutdown"), None);
+}

@@ -1,0 +1,162 @@
+//! The memory from boot to boot. Pure.
+//!
+//! ```json
+//! {"told":{"boot":"…","cause":"power"}, "release":"24.10.1 r28739", "panics":["…"],
+//!  "asked":{"boot":"…","why":"recovery"}, "counters":{"ages":[3600,null,null],"outage":true,"pending":false},
+//!  "logged":null, "boot":"…", "uptime":3990}
+//! ```
+//!
+//! Its times are ages, seconds that have passed while an agent ran as far as flash knows. A power cut takes
+//! those since they were written last, and the time without power is not in them: a day by these ages is a
+//! day or longer, never shorter.
+
+use serde::{Deserialize, Serialize};
+
+use super::cause::Cause;
+use super::counters::{Counters, Refusal};
+use super::Why;
+
+/// Hashes of panics that are remembered.
+const PANICS: usize = 64;
+
+/// The boot and its age, read at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Now<'a> {
+    /// The kernel's id of this boot.
+    pub boot: &'a str,
+    /// Seconds since it began.
+    pub uptime: u64,
+}
+
+/// A boot that a report has told of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Told {
+    pub boot: String,
+    pub cause: Cause,
+}
+
+/// A reboot that was to end the boot `boot`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AskedFor {
+    pub boot: String,
+    pub why: Why,
+}
+
+/// Everything that is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    pub told: Option<Told>,
+    /// The firmware of the newest boot that was told.
+    pub release: Option<String>,
+    /// Hashes of pstore's records that were told, newest first.
+    pub panics: Vec<String>,
+    pub asked: Option<AskedFor>,
+    pub counters: Counters,
+    /// How long ago the system log was kept because the device was offline, s.
+    pub logged: Option<u32>,
+    boot: String,
+    uptime: u64,
+}
+
+/// A change that has to survive.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// The report that tells of this boot is kept.
+    Told {
+        cause: Cause,
+        release: Option<String>,
+        panics: Vec<String>,
+    },
+    /// The device is about to be rebooted.
+    Reboot(Why),
+    /// The reboot for this job was refused.
+    Refused,
+    /// The device is online: the outage is over.
+    Online,
+    /// Time has passed.
+    Hour,
+    /// The system log is kept because the device is offline.
+    Logged,
+}
+
+impl Memory {
+    /// The memory of a device whose own cannot be read: as if all reboots were used up just now.
+    pub fn lost() -> Self {
+        Memory {
+            counters: Counters::used_up(),
+            ..Memory::default()
+        }
+    }
+
+    /// Moves the ages on to `now`.
+    pub fn advance(&mut self, now: Now<'_>) {
+        if self.boot == now.boot {
+            let passed = now.uptime.saturating_sub(self.uptime);
+            let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+            self.counters.pass(passed);
+            self.logged = self.logged.map(|age| age.saturating_add(passed));
+        } else {
+            self.boot = now.boot.to_owned();
+            self.counters.booted();
+        }
+        self.uptime = now.uptime;
+    }
+
+    /// Applies a change.
+    ///
+    /// # Errors
+    ///
+    /// A reboot that may not be: nothing but the ages has changed.
+    pub fn apply(&mut self, change: Change, now: Now<'_>) -> Result<(), Refusal> {
+        self.advance(now);
+        match change {
+            Change::Told {
+                cause,
+                release,
+                panics,
+            } => self.told(cause, release, panics, now.boot),
+            Change::Reboot(why) => self.reboot(why, now.boot)?,
+            Change::Refused => {
+                self.asked.take_if(|asked| !asked.why.counts());
+            }
+            Change::Online => {
+                self.counters.online();
+                // The reboot was asked for and did not come.
+                self.asked
+                    .take_if(|asked| asked.boot == now.boot && asked.why.counts());
+            }
+            Change::Hour => {}
+            Change::Logged => self.logged = Some(0),
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, cause: Cause, release: Option<String>, panics: Vec<String>, boot: &str) {
+        let boot = boot.to_owned();
+        // What was asked for in this boot is for the next.
+        self.asked.take_if(|asked| asked.boot != boot);
+        self.told = Some(Told { boot, cause });
+        self.release = release.or(self.release.take());
+        let old = std::mem::replace(&mut self.panics, panics);
+        for hash in old {
+            if !self.panics.contains(&hash) {
+                self.panics.push(hash);
+            }
+        }
+        self.panics.truncate(PANICS);
+    }
+
+    fn reboot(&mut self, why: Why, boot: &str) -> Result<(), Refusal> {
+        match &why {
+            Why::Recovery => self.counters.reboot(true)?,
+            Why::Guard { .. } => self.counters.reboot(false)?,
+            // It is not the reason if recovery's reboot is on its way.
+            Why::Job { .. } if self.counters.is_pending() => return Ok(()),
+            Why::Job { .. } => {}
+        }
+        let boot = boot.to_owned();
+        self.asked = Some(AskedFor { boot, why });
+        Ok(())
+    }
+}

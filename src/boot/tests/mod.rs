@@ -1,0 +1,7 @@
+//! Tests of the reason of a boot.
+
+mod causes;
+mod device;
+mod kept_log;
+mod memory;
+mod traces;

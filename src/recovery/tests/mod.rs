@@ -1,0 +1,6 @@
+//! Tests of recovery.
+
+mod explore;
+mod ladder;
+mod permits;
+mod task;

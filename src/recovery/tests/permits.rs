@@ -1,0 +1,70 @@
+//! The table of the verdicts.
+
+use crate::boot::Budget;
+use crate::config::Config;
+use crate::health::{self, Verdict};
+use crate::recovery::ladder::{Permit, World};
+use crate::recovery::sight::{permit, sight};
+
+#[test]
+fn each_verdict_permits_what_the_table_says() {
+    for (verdict, expected) in [
+        (Verdict::Ok, Permit::Nothing),
+        (Verdict::NoCarrier, Permit::Nothing),
+        (Verdict::NoAddress, Permit::All),
+        (Verdict::NoRoute, Permit::All),
+        (Verdict::GatewayDead, Permit::All),
+        (Verdict::DnsDead, Permit::Names { own: false }),
+        (Verdict::DnsHijacked, Permit::Nothing),
+        (Verdict::CaptivePortal, Permit::Nothing),
+        (Verdict::NoInternet, Permit::Nothing),
+        (Verdict::ServerUnreachable, Permit::Nothing),
+    ] {
+        assert_eq!(permit(Some(verdict), false), expected, "{verdict:?}");
+    }
+    let own = permit(Some(Verdict::DnsDead), true);
+    assert_eq!(own, Permit::Names { own: true });
+    assert_eq!(permit(Some(Verdict::NoInternet), true), Permit::Nothing);
+    assert_eq!(permit(None, true), Permit::Nothing);
+}
+
+#[test]
+fn only_codes_0_and_1_are_offline_and_before_the_first_nobody_knows() {
+    let config = Config::default();
+    let world = |code| {
+        let mut health = health::Facts::default();
+        health.code = code;
+        sight(&health, &config, Budget::default(), false, false).world
+    };
+    assert_eq!(world(None), World::Unknown);
+    for (code, expected) in [
+        (0, World::Offline),
+        (1, World::Offline),
+        (4, World::Online),
+        (6, World::Online),
+        (9, World::Online),
+    ] {
+        assert_eq!(world(Some(code)), expected, "{code}");
+    }
+}
+
+/// Row 42 of what broke the original: with 95 % of the RAM free it dropped the kernel's caches.
+#[test]
+fn no_code_of_the_agent_drops_the_kernels_caches() {
+    let name = ["drop", "caches"].join("_");
+    let mut open = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut files = 0;
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(!text.contains(&name), "{}", path.display());
+                files += 1;
+            }
+        }
+    }
+    assert!(files > 200, "{files}");
+}
