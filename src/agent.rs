@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::Mode;
+use tokio::sync::watch;
 
 use crate::cli::AgentArgs;
 use crate::config::{self, Problem};
@@ -17,7 +18,7 @@ use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
 use crate::reload::Facts;
 use crate::shutdown::Signals;
-use crate::{kernel, logging, reload, starts, ubus};
+use crate::{guard, jobs, kernel, logging, reload, starts, ubus};
 
 use parts::{Device, Parts};
 use past::Past;
@@ -84,6 +85,15 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let (client, connection) = ubus::connect(&args.bus.socket());
     tokio::spawn(connection.run());
     log::info!("socketman {} starts", env!("CARGO_PKG_VERSION"));
+    let (state_dir, config) = (&loaded.config.state_dir, &inputs.uci.committed);
+    let found = guard::find(state_dir, config, &inputs.root, &boot_id);
+    if found.has_undone {
+        loaded = inputs.load(None);
+    }
+    let state_dir = &loaded.config.state_dir;
+    let is_left =
+        found.is_open() || loaded.differs_from_kept_copies() && jobs::has_started_jobs(state_dir);
+    let (held, holding) = watch::channel(is_left);
     let chosen = reload::identity(&loaded.config, &loaded.config.state_dir, &inputs.root);
     let device = Device {
         root: inputs.root.clone(),
@@ -92,8 +102,8 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         clock: args.clock(),
     };
     let (reloading, settings) =
-        reload::new(inputs, loaded, chosen, standing).map_err(AgentError::Signals)?;
-    let parts = Parts::start(reloading, settings, client, device, &past);
+        reload::new_held(inputs, loaded, chosen, standing, holding).map_err(AgentError::Signals)?;
+    let parts = Parts::start(reloading, settings, client, device, &past, (found, held));
     let signal = signals.next().await;
     log::info!("{signal}: ending");
     past.starts.ended();

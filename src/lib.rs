@@ -6,6 +6,7 @@
 //!        config, reload ────────────────────────────────────────────► every part
 //!  device ─ubus,/proc─► collect ─Report─► spool ─batch─► upload ─HTTP─► API
 //!  broker ─► mqtt ─payload─► jobs ─outcome─► mqtt ─► broker
+//!                             └─change─► guard ─► kept, or undone
 //!  world ─probe─► health ─code─► collect
 //!                   └─verdict─► recovery ─► interface, network, reboot
 //!  every part ─fact─► status ─► api ─ubus─► shell
@@ -34,6 +35,7 @@
 //! * [`mqtt`] keeps a session with the broker: presence, payloads in, replies out.
 //! * [`jobs`] decides what a payload means, runs each id at most once in a worker beside the loop, and
 //!   offers its outcome until somebody has taken it.
+//! * [`guard`] undoes what a job has changed if the device is worse off after it.
 //! * [`rest`] sends outcomes and presence to the API instead, if option `rest` says so.
 //! * [`health`] knows whether the device reaches the world, and if not, why: by what broker and API
 //!   prove, else by probes.
@@ -60,6 +62,7 @@ pub mod config;
 pub mod crash;
 pub mod durable;
 pub mod file;
+pub mod guard;
 pub mod health;
 pub mod http;
 pub mod jobs;

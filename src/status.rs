@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::clock::epoch_seconds;
 use crate::provision::{Identity, Source};
 use crate::starts::{self, Starts};
-use crate::{boot, collect, health, http, jobs, mqtt, recovery, reload, spool};
+use crate::{boot, collect, guard, health, http, jobs, mqtt, recovery, reload, spool};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ pub struct Board {
     pub jobs: watch::Receiver<jobs::Facts>,
     pub recovery: watch::Receiver<recovery::Facts>,
     pub boot: watch::Receiver<boot::Facts>,
+    pub guard: watch::Receiver<guard::Facts>,
 }
 
 /// The answer of method `status`.
@@ -52,6 +53,7 @@ pub struct Status {
     pub jobs: jobs::Facts,
     pub recovery: recovery::Facts,
     pub boot: boot::Facts,
+    pub guard: guard::Facts,
     /// Of the device, as the last collection saw them; switched off ones included.
     pub radios: usize,
     /// Authorised stations seen by the last collection.
@@ -80,6 +82,7 @@ impl Board {
             jobs: *self.jobs.borrow(),
             recovery: self.recovery.borrow().clone(),
             boot: self.boot.borrow().now(),
+            guard: self.guard.borrow().clone(),
             radios: collect.radios,
             stations: collect.stations,
             starts: self.starts.facts(),

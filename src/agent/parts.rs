@@ -21,8 +21,8 @@ use crate::reload::{self, renewed, Start, Work};
 use crate::shutdown::{shutdown, Shutdown, Trigger};
 use crate::starts::Hold;
 use crate::status::Board;
-use crate::{api, boot, collect, health, http, jobs, logging, lookup, mqtt, recovery, rest, spool};
-use crate::{starts, ubus, upload};
+use crate::{api, boot, collect, guard, health, http, jobs, logging, lookup, mqtt, recovery, rest};
+use crate::{spool, starts, ubus, upload};
 
 /// What running jobs get of [`END_WITHIN`] to end by themselves.
 const JOBS_GRACE: Duration = Duration::from_secs(2);
@@ -53,8 +53,6 @@ pub(super) struct Parts {
     end_broker: Trigger,
     /// Ends when nobody has anything for it any more.
     spool: JoinHandle<()>,
-    /// Tells recovery that a network change is watched, which nothing does yet.
-    _armed: watch::Sender<bool>,
 }
 
 impl Parts {
@@ -64,6 +62,7 @@ impl Parts {
         client: ubus::Client,
         device: Device,
         past: &Past,
+        (found, copies_held): (guard::Found, watch::Sender<bool>),
     ) -> Self {
         let (end_first, ends) = shutdown();
         let (end_broker, broker_ends) = shutdown();
@@ -100,7 +99,8 @@ impl Parts {
         let every = now.loaded.config.pace.of(collect::history::EVERY);
         let (history, history_known) = watch::channel(collect::History::new(every));
         let (bus, health) = (client.clone(), code_known.clone());
-        let (root, uci) = (device.root.clone(), device.uci);
+        let (root, uci) = (device.root.clone(), device.uci.clone());
+        let device_uci = device.uci.clone();
         let to_report = events.clone();
         let collecting: Start = Box::new(move |now, (), ends| {
             let part = collect::Part {
@@ -177,14 +177,25 @@ impl Parts {
         first.spawn(held(hold, ends.clone(), Box::pin(delivery)));
 
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
+        let (mqtt_facts, mqtt_known) = watch::channel(mqtt::Facts::default());
+        // True while a change is on trial or being undone: nobody else heals the network then.
+        let (armed, is_armed) = watch::channel(found.is_open());
+        let around = guard::Surroundings {
+            settings: settings.clone(),
+            mqtt: mqtt_known.clone(),
+            held: copies_held,
+            uci: device_uci,
+        };
+        let (guarding, inbox) = guard::new(found, around);
         let (jobs_part, jobs, outlets) = jobs::new(settings.config(), settings.mac());
         let mut jobs_end = ends.clone();
         let jobs_part = jobs_part
             .on(jobs::Setting::new(&boot_id, reboot()))
             .with_crashes(past.crashes.clone())
-            .with_time(job_clock, dates_known);
+            .with_time(job_clock, dates_known)
+            .watched_by(Arc::new(guarding));
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
-        let (facts, mqtt_known) = watch::channel(mqtt::Facts::default());
+        let facts = mqtt_facts;
         let taker = jobs.clone();
         let linking: Start<mqtt::Supply> = Box::new(move |now, supply, mut ends| {
             let (config, mac) = (now.loaded.config.clone(), now.mac.clone());
@@ -198,22 +209,22 @@ impl Parts {
             ends: broker_ends,
         };
         let supply = mqtt::Supply::new(outlets.broker, outlets.live)
-            .remembering(&now.loaded.config.state_dir);
+            .remembering(&now.loaded.config.state_dir)
+            .hurried_by(is_armed.clone());
         broker.spawn(publishing.clone().run(mqtt::OPTIONS, supply, linking));
 
         // health, guard ─► recovery ─► the device
-        let (armed, armed_known) = watch::channel(false);
         let (facts, recovery_known) = watch::channel(recovery::Facts::default());
         let recovering = recovery::Part {
             config: settings.config(),
             health: health_known.clone(),
-            guarded: armed_known,
+            guarded: is_armed,
             hold,
             actions: Arc::clone(&acting),
             reboot: reboot(),
             records: records.clone(),
             notes: starts::directory(&device.root),
-            events,
+            events: events.clone(),
             facts,
         };
         first.spawn(recovery::run(recovering, ends.clone()));
@@ -223,16 +234,17 @@ impl Parts {
         let (health, asks) = health::asks(health_known.clone());
         let (mqtt, api) = (mqtt_known.clone(), upload_known.clone());
         let (names, bus) = (resolver.clone(), client.clone());
+        let (root, to_report) = (device.root.clone(), events.clone());
         let watching: Start = Box::new(move |now, (), ends| {
             let part = health::Part {
                 config: now.loaded.config.clone(),
-                root: device.root.clone(),
+                root: root.clone(),
                 resolver: names.clone(),
                 mqtt: mqtt.clone(),
                 api: api.clone(),
                 facts: facts.clone(),
                 code: code.clone(),
-                events: events.clone(),
+                events: to_report.clone(),
                 client: bus.clone(),
                 asks: asks.clone(),
             };
@@ -246,6 +258,24 @@ impl Parts {
             (),
             watching,
         ));
+
+        // jobs ─► guard ◄─ mqtt, upload, health
+        let (facts, guard_known) = watch::channel(guard::Facts::default());
+        let part = guard::Part {
+            settings: settings.clone(),
+            mqtt: mqtt_known.clone(),
+            api: upload_known.clone(),
+            health: health.clone(),
+            deliveries: deliveries.clone(),
+            client: client.clone(),
+            reboot: reboot(),
+            actions: Arc::clone(&acting),
+            hold,
+            events,
+            facts,
+            armed,
+        };
+        first.spawn(guard::run(part, inbox, ends.clone()));
 
         // jobs ─► results ─► rest, instead of mqtt
         let (facts, rest_known) = watch::channel(None);
@@ -278,6 +308,7 @@ impl Parts {
                 jobs: jobs.facts(),
                 recovery: recovery_known,
                 boot: boot_known,
+                guard: guard_known,
             },
             newest: newest_known,
             history: history_known,
@@ -293,7 +324,6 @@ impl Parts {
             broker,
             end_broker,
             spool: spool_task,
-            _armed: armed,
         }
     }
 

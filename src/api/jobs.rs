@@ -84,6 +84,8 @@ struct Ended<'a> {
     stderr: &'a str,
     #[serde(skip_serializing_if = "is_false")]
     truncated: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    rolled_back: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,6 +175,7 @@ fn answer(request: Request, id: &str, outcome: Option<&Outcome>) {
             output: &outcome.stdout,
             stderr: &outcome.stderr,
             truncated: outcome.truncated,
+            rolled_back: outcome.rolled_back,
             reason: outcome.reason.as_deref(),
             duration_ms: outcome.duration.map(jobs::reply::millis),
         }),

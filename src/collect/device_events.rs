@@ -19,7 +19,7 @@ struct Waiting {
 }
 
 impl DeviceEvents {
-    /// Adds an event to the next report. `kind` is `health`, `radio`, `recovery` or `boot`.
+    /// Adds an event to the next report. `kind` is `health`, `radio`, `recovery`, `guard` or `boot`.
     pub fn tell(&self, event: Event) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.events.len() == MAX {

@@ -63,7 +63,7 @@ impl Loading<'_> {
     }
 
     /// Brings the option of `row` to its strictest.
-    fn close(&mut self, row: &'static Row, guard: Guard, why: &str) {
+    pub(super) fn close(&mut self, row: &'static Row, guard: Guard, why: &str) {
         let value = match guard {
             Guard::Value(strictest) => Some(strictest),
             Guard::Link(_) | Guard::Jobs => None,

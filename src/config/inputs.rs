@@ -76,14 +76,17 @@ impl Inputs {
         if json.is_lost {
             lost.push(files.json.display().to_string());
         }
+        let (uci, uci_is_usable) = uci.take(&mut loading, &uci_kept);
         let good = Good {
             json: json.good,
-            uci: uci.take(&mut loading, &uci_kept),
+            uci,
+            is_usable: json.is_usable && uci_is_usable,
         };
         loading.take_command_line(&self.command_line);
         for file in &lost {
             loading.close_all(file);
         }
+        loading.tighten(&files);
         loading.finish(good, files.clone())
     }
 

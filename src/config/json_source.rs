@@ -17,6 +17,8 @@ pub(super) struct JsonSource {
     pub(super) good: Option<Copy>,
     /// It is there, and neither it nor its copy can be read.
     pub(super) is_lost: bool,
+    /// It can be read, and everything in it that guards can be used.
+    pub(super) is_usable: bool,
 }
 
 impl Inputs {
@@ -39,6 +41,7 @@ impl Inputs {
                 return JsonSource {
                     good: kept.next(file.bytes, is_usable),
                     is_lost: false,
+                    is_usable,
                 };
             }
             Err(error) => error,
@@ -49,7 +52,10 @@ impl Inputs {
             if !optional {
                 loading.refuse_file(None, at, error.to_string());
             }
-            return JsonSource::default();
+            return JsonSource {
+                is_usable: optional,
+                ..JsonSource::default()
+            };
         }
         let good = kept.copy();
         let is_taken = |copy: &Copy| self.take_document(loading, &copy.bytes).is_ok();
@@ -60,7 +66,11 @@ impl Inputs {
         };
         loading.refuse_file(None, at, format!("{error}; {effect}"));
         loading.hold(|| Earlier::json(good.clone()));
-        JsonSource { good, is_lost }
+        JsonSource {
+            good,
+            is_lost,
+            is_usable: false,
+        }
     }
 
     fn take_document(&self, loading: &mut Loading<'_>, bytes: &[u8]) -> Result<(), DocumentError> {

@@ -47,6 +47,8 @@ pub(super) struct Loading<'a> {
     named: Vec<SecretPath>,
     /// Sources in which a secret stands.
     secrets: Vec<Source>,
+    /// Options that are held stricter than written, since a job's change was undone.
+    pub(super) tightened: Vec<&'static str>,
 }
 
 impl<'a> Loading<'a> {
@@ -64,6 +66,7 @@ impl<'a> Loading<'a> {
             closed: Closed::default(),
             named: Vec::new(),
             secrets: Vec::new(),
+            tightened: Vec::new(),
         }
     }
 
@@ -140,6 +143,7 @@ impl<'a> Loading<'a> {
             warnings: self.warnings.finish(&file),
             options: self.options,
             named: self.named,
+            tightened: self.tightened,
             files,
             good,
         }

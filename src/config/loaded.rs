@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::last_good::{self, Copy};
-use super::{Chosen, Config, Problem, SecretPath, Source};
+use super::{read_small, Chosen, Config, Problem, SecretPath, Source};
 
 /// A configuration together with what was found wrong on the way to it.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Loaded {
     /// Files that options name and that have to be usable: when one changes, settings are to be read
     /// again.
     pub named: Vec<SecretPath>,
+    /// Options that are held stricter than written, since a job's change was undone.
+    pub tightened: Vec<&'static str>,
     pub files: Files,
     pub(super) good: Good,
 }
@@ -61,6 +63,29 @@ const COMMAND_LINE: &str = "command line";
 pub(super) struct Good {
     pub(super) json: Option<Copy>,
     pub(super) uci: Option<Copy>,
+    /// Both files are as good as these.
+    pub(super) is_usable: bool,
+}
+
+/// The last good bytes of a settings file. `Debug` says nothing of them.
+#[derive(Clone)]
+pub struct GoodCopy {
+    pub of: PathBuf,
+    pub bytes: Arc<[u8]>,
+}
+
+impl GoodCopy {
+    /// Does the file say something else now?
+    pub fn differs(&self) -> bool {
+        let now = read_small(&self.of, self.bytes.len() as u64);
+        now.map_or(true, |now| now[..] != self.bytes[..])
+    }
+}
+
+impl fmt::Debug for GoodCopy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "copy of {}", self.of.display())
+    }
 }
 
 impl fmt::Debug for Good {
@@ -84,6 +109,54 @@ impl Loaded {
         let chosen = self.options.iter().find(|chosen| chosen.row.name == name);
         self.files
             .name_of(chosen.map_or(Source::Default, |chosen| chosen.source))
+    }
+
+    /// Can both files be read, and everything in them that guards be used?
+    pub fn is_usable(&self) -> bool {
+        self.good.is_usable && self.config.closed.link().is_none()
+    }
+
+    /// The last good copies of the UCI package and of config.json.
+    pub fn good_copies(&self) -> [Option<GoodCopy>; 2] {
+        [&self.good.uci, &self.good.json].map(|copy| {
+            let copy = copy.as_ref()?;
+            Some(GoodCopy {
+                of: copy.of.clone(),
+                bytes: Arc::clone(&copy.bytes),
+            })
+        })
+    }
+
+    /// Goes on with the copies that are on the disk, in place of what the files say now.
+    pub fn with_kept_copies(mut self) -> Self {
+        let read = |dir: &PathBuf, name, of: &PathBuf| {
+            let kept = last_good::Kept {
+                remembered: None,
+                state_dir: dir,
+                name,
+                of,
+            };
+            kept.copy()
+        };
+        self.good.uci = read(&self.files.home, last_good::UCI, &self.files.uci);
+        self.good.json = read(&self.files.copy_dir, last_good::JSON, &self.files.json);
+        self
+    }
+
+    /// Goes on with the copies that `before` had.
+    pub fn with_copies_of(mut self, before: &Loaded) -> Self {
+        let is_usable = self.good.is_usable;
+        self.good = Good {
+            is_usable,
+            ..before.good.clone()
+        };
+        self
+    }
+
+    /// Does a file differ from its copy on the disk? A file without one does not.
+    pub fn differs_from_kept_copies(&self) -> bool {
+        let copies = self.clone().with_kept_copies().good_copies();
+        copies.iter().flatten().any(GoodCopy::differs)
     }
 
     /// Keeps a copy of each settings file for the day it cannot be read. Says what kept it from that.

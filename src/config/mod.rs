@@ -37,6 +37,7 @@ mod reference;
 mod row;
 mod settings;
 mod settle;
+pub mod strict;
 #[cfg(test)]
 mod tests;
 pub mod uci;
@@ -58,7 +59,7 @@ pub use inputs::Inputs;
 pub use keys::PublicKey;
 pub use kind::{Kind, Unit};
 pub use load::under;
-pub use loaded::{Files, Loaded};
+pub use loaded::{Files, GoodCopy, Loaded};
 pub use main_section::PACKAGE;
 pub use options::OPTIONS;
 pub use pem::{Look, Pem};

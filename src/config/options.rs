@@ -421,8 +421,7 @@ pub static OPTIONS: &[Row] = &[
         seconds(30, 600, |c, n| c.rollback_timeout = Duration::from_secs(n)),
         "120",
         "time after a network job in which the device has to be reachable again, else the change is undone",
-    )
-    .without_effect(),
+    ),
     Row::new(
         "state_dir",
         Kind::Path(|c| &mut c.state_dir),

@@ -116,17 +116,22 @@ impl UciSource {
         lost
     }
 
-    /// Takes the options, and returns the last good copy from now on.
-    pub(super) fn take(self, loading: &mut Loading<'_>, kept: &Kept<'_>) -> Option<Copy> {
-        loading.take_uci(self.package.as_ref()?);
+    /// Takes the options, and returns the last good copy from now on. The file is usable if it is not there, or
+    /// everything in it that guards can be used.
+    pub(super) fn take(self, loading: &mut Loading<'_>, kept: &Kept<'_>) -> (Option<Copy>, bool) {
+        let Some(package) = &self.package else {
+            return (None, self.error.is_none());
+        };
+        loading.take_uci(package);
         let is_usable = loading.hold(|| Earlier::uci(kept.copy()));
         match self.file {
             Some(file) => {
                 loading.warn_of_readers(Source::Uci, &file);
                 let is_named = !matches!(self.named, Some(Err(_)));
-                kept.next(file.bytes, is_usable && is_named)
+                let is_usable = is_usable && is_named;
+                (kept.next(file.bytes, is_usable), is_usable)
             }
-            None => kept.copy(),
+            None => (kept.copy(), false),
         }
     }
 }

@@ -134,6 +134,13 @@ pub struct Uplink {
     pub shared: bool,
 }
 
+impl Facts {
+    /// The code of the newest probe alone, whatever else proves that the device is alive.
+    pub fn probed_code(&self) -> Option<u8> {
+        self.evidence.probe.as_ref().map(super::verdict::code)
+    }
+}
+
 /// The health of the device.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Facts {

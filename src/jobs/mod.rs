@@ -7,6 +7,7 @@
 
 mod dispatch;
 mod gate;
+mod guarded;
 pub mod ledger;
 mod live;
 pub mod message;
@@ -36,6 +37,8 @@ use crate::config::Config;
 use crate::provision::Identity;
 
 pub use dispatch::Jobs;
+pub use guarded::{is_guarded, Doing, Guard, Judged, Ran, Ticket};
+pub use ledger::has_started_jobs;
 pub use live::{Live, LiveOutput, Piece, StreamName, MESSAGE_MAX as LIVE_MESSAGE_MAX};
 pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};

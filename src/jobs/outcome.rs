@@ -32,6 +32,8 @@ pub struct Outcome {
     pub stderr: String,
     /// Output was dropped.
     pub truncated: bool,
+    /// What it changed was undone.
+    pub rolled_back: bool,
     /// Why it did not end by itself.
     pub reason: Option<String>,
 }
@@ -49,6 +51,7 @@ impl Outcome {
             stdout: String::new(),
             stderr: String::new(),
             truncated: false,
+            rolled_back: false,
             reason,
         }
     }

@@ -75,6 +75,13 @@ pub struct Detail {
     pub output: String,
     pub stderr: String,
     pub truncated: bool,
+    /// What it changed was undone.
+    #[serde(skip_serializing_if = "is_false")]
+    pub rolled_back: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Detail {

@@ -49,6 +49,8 @@ struct Meta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rolled_back: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
 
@@ -79,6 +81,7 @@ pub fn rejected(id: &str, timestamp: u64, reason: &str) -> Vec<u8> {
             signal: None,
             duration_ms: None,
             truncated: None,
+            rolled_back: None,
             reason: Some(cut(reason, REASON_MAX)),
         },
     })
@@ -158,6 +161,7 @@ fn encode_result(
             signal: outcome.signal,
             duration_ms: outcome.duration.map(millis),
             truncated: (outcome.truncated || cut_here).then_some(true),
+            rolled_back: outcome.rolled_back.then_some(true),
             reason: outcome.reason.as_deref().map(|r| cut(r, REASON_MAX)),
         },
     })
@@ -220,8 +224,20 @@ mod tests {
             stdout: stdout.into(),
             stderr: stderr.into(),
             truncated: false,
+            rolled_back: false,
             reason: None,
         }
+    }
+
+    #[test]
+    fn a_change_that_was_undone_is_told_before_the_reason() {
+        let mut outcome = ran("out", "");
+        outcome.rolled_back = true;
+        outcome.reason = Some("not back within 120 s".into());
+        assert_eq!(
+            String::from_utf8(result("a", 7, &outcome)).unwrap(),
+            r#"{"id":"a","timestamp":7,"app":"socketman","event_type":"PROCESSED","meta":{"msg":"out","type":"x","stderr":"","success":false,"exit_code":3,"duration_ms":12,"rolled_back":true,"reason":"not back within 120 s"}}"#
+        );
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub const OPTIONS: &[&str] = &[
     "status_retain",
 ];
 
+/// Between two attempts, and between two questions to a broker that is connected, while somebody waits for it.
+const IN_A_HURRY: Duration = Duration::from_secs(5);
+
 /// The facts about the link to the broker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
@@ -104,6 +107,10 @@ pub struct Facts {
     /// When the broker last sent something; those who watch hear of it once a second at most.
     #[serde(skip)]
     pub arrived: Option<Instant>,
+    /// When the newest question was sent that the broker has answered; followed only while somebody waits for
+    /// the broker.
+    #[serde(skip)]
+    pub answered: Option<Instant>,
     /// True once there was a session.
     #[serde(skip)]
     pub(crate) met: bool,
@@ -201,8 +208,12 @@ pub async fn run(
         let wait = backoff.next_wait();
         let at = clock::epoch_seconds().saturating_add(wait.as_secs());
         facts.send_modify(|facts| facts.next_attempt = Some(at));
+        let mut hurry = supply.hurry.clone();
         let dialed = async {
-            sleep(wait).await;
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = hurried(&mut hurry, config.pace.of(IN_A_HURRY)) => {}
+            }
             let tls = believed(&config, &mut tls).map_err(|error| error.to_string())?;
             let dialed = dialer.dial(&config, tls).await;
             dialed.map_err(|error| error::undialed(&error))
@@ -269,6 +280,15 @@ pub async fn run(
         facts.next_attempt = None;
     });
     supply
+}
+
+/// Completes when somebody has waited for the broker for so long.
+async fn hurried(hurry: &mut watch::Receiver<bool>, within: Duration) {
+    if hurry.wait_for(|hurry| *hurry).await.is_err() {
+        // Nobody will.
+        std::future::pending::<()>().await;
+    }
+    sleep(within).await;
 }
 
 /// The settings of TLS, if it is to be TLS: those of `known`, or else read now.

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::path::Path;
 
+use tokio::sync::watch;
+
 use crate::jobs;
 
 use super::notes::Notes;
@@ -17,6 +19,8 @@ pub struct Supply {
     pub(super) live: jobs::LiveOutput,
     pub(super) trust: Trust,
     pub(super) retained: Retained,
+    /// Somebody waits for the broker: it is tried, and asked, every 5 s.
+    pub(super) hurry: watch::Receiver<bool>,
 }
 
 impl Supply {
@@ -27,7 +31,14 @@ impl Supply {
             live,
             trust: Trust::default(),
             retained: Retained::default(),
+            hurry: watch::channel(false).1,
         }
+    }
+
+    /// Tries the broker, and asks it for a sign of life, every 5 s while `hurry` is true.
+    pub fn hurried_by(mut self, hurry: watch::Receiver<bool>) -> Self {
+        self.hurry = hurry;
+        self
     }
 
     /// Remembers in `state_dir` where a broker keeps a presence of ours, and begins with what earlier agents

@@ -14,3 +14,9 @@ mod tests;
 
 pub use choose::{choose, Chosen, Source};
 pub use identity::{Identity, NotMac};
+
+/// The permanent MAC addresses of the hardware below `root`, sorted; none where it has none, or they cannot be
+/// read.
+pub fn hardware_macs(root: &std::path::Path) -> Vec<crate::mac::Mac> {
+    hardware::Hardware::look(root).macs()
+}

@@ -22,7 +22,7 @@ use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-use crate::config::{Config, Inputs, Loaded, Problem, PACKAGE};
+use crate::config::{strict, Config, Inputs, Loaded, Problem, PACKAGE};
 use crate::provision::{self, Chosen, Identity, Source};
 use crate::shutdown::Shutdown;
 
@@ -67,10 +67,18 @@ pub struct Outcome {
 #[error("settings are not read any more")]
 pub struct Gone;
 
+/// Somebody who waits for a reload.
+#[derive(Debug)]
+struct Request {
+    /// What is read is good, whoever holds the copies.
+    accept: bool,
+    answer: oneshot::Sender<Outcome>,
+}
+
 /// A way to the settings; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    requests: mpsc::Sender<oneshot::Sender<Outcome>>,
+    requests: mpsc::Sender<Request>,
     current: watch::Receiver<Arc<Current>>,
     config: watch::Receiver<Arc<Config>>,
     mac: watch::Receiver<Identity>,
@@ -79,8 +87,21 @@ pub struct Handle {
 impl Handle {
     /// Reads everything again, and returns the outcome. Parts whose options changed restart soon after.
     pub async fn reload(&self) -> Result<Outcome, Gone> {
+        self.ask(false).await
+    }
+
+    /// The same, and what can be used of it is the last good copy from now on.
+    pub async fn accept(&self) -> Result<Outcome, Gone> {
+        self.ask(true).await
+    }
+
+    async fn ask(&self, accept: bool) -> Result<Outcome, Gone> {
         let (sender, answer) = oneshot::channel();
-        self.requests.send(sender).await.map_err(|_| Gone)?;
+        let request = Request {
+            accept,
+            answer: sender,
+        };
+        self.requests.send(request).await.map_err(|_| Gone)?;
         answer.await.map_err(|_| Gone)
     }
 
@@ -113,7 +134,11 @@ pub struct Part {
     next_lock: NextLock,
     orphans: Orphans,
     hangup: Signal,
-    requests: mpsc::Receiver<oneshot::Sender<Outcome>>,
+    requests: mpsc::Receiver<Request>,
+    /// Last good copies stay as they are while this is true: what files say now is on trial.
+    held: watch::Receiver<bool>,
+    /// A copy was not kept because of that.
+    is_behind: bool,
     current: watch::Sender<Arc<Current>>,
     config: watch::Sender<Arc<Config>>,
     mac: watch::Sender<Identity>,
@@ -130,6 +155,21 @@ pub fn new(
     chosen: Chosen,
     standing: Facts,
 ) -> io::Result<(Part, Handle)> {
+    new_held(inputs, loaded, chosen, standing, watch::channel(false).1)
+}
+
+/// The same, with last good copies that stay as they are while `held` is true.
+pub fn new_held(
+    inputs: Inputs,
+    mut loaded: Loaded,
+    chosen: Chosen,
+    standing: Facts,
+    held: watch::Receiver<bool>,
+) -> io::Result<(Part, Handle)> {
+    let is_held = *held.borrow();
+    if is_held {
+        loaded = loaded.with_kept_copies();
+    }
     let Chosen {
         identity: mac,
         source: mac_source,
@@ -139,7 +179,11 @@ pub fn new(
     let state_dir = loaded.config.state_dir.clone();
     let (config, config_known) = watch::channel(loaded.config.clone());
     let (mac_sender, mac_known) = watch::channel(mac.clone());
-    let mut facts = Facts::of(&loaded, &standing, loaded.keep_good_copies(), &state_dir);
+    let errors = match is_held {
+        true => Vec::new(),
+        false => loaded.keep_good_copies(),
+    };
+    let mut facts = Facts::of(&loaded, &standing, errors, &state_dir);
     facts.warnings.extend_from_slice(&about_identity);
     facts.tell();
     let (current, current_known) = watch::channel(Arc::new(Current {
@@ -158,6 +202,8 @@ pub fn new(
         orphans: Orphans::new(between_looks),
         hangup: signal(SignalKind::hangup())?,
         requests,
+        held,
+        is_behind: is_held,
         current,
         config,
         mac: mac_sender,
@@ -183,41 +229,48 @@ impl Part {
     pub async fn run(mut self, mut shutdown: Shutdown) {
         let mut files = FileWatch::default();
         // They may have changed before they were watched.
-        self.reload(&mut files).await;
+        self.reload(&mut files, false).await;
+        let mut held_lives = true;
         loop {
             tokio::select! {
                 () = shutdown.requested() => return,
+                changed = self.held.changed(), if held_lives => {
+                    held_lives = changed.is_ok();
+                    if self.is_behind && !*self.held.borrow() {
+                        self.reload(&mut files, false).await;
+                    }
+                }
                 _ = self.hangup.recv() => {
                     log::info!("SIGHUP: reading settings again");
-                    self.reload(&mut files).await;
+                    self.reload(&mut files, false).await;
                 }
-                () = self.orphans.due() => {
+                () = self.orphans.due(), if !*self.held.borrow() => {
                     let current = self.current.borrow().clone();
                     self.orphans.look(&current.loaded.files);
                 }
                 () = settled(&mut files) => {
                     log::debug!("a file of the settings may have changed");
-                    self.reload(&mut files).await;
+                    self.reload(&mut files, false).await;
                 }
-                Some(asker) = self.requests.recv() => {
-                    let outcome = self.reload(&mut files).await;
+                Some(Request { accept, answer }) = self.requests.recv() => {
+                    let outcome = self.reload(&mut files, accept).await;
                     // An asker that went away needs no answer.
-                    let _gone = asker.send(outcome);
+                    let _gone = answer.send(outcome);
                 }
             }
         }
     }
 
     /// Watches the files, then reads them, so that no change is missed.
-    async fn reload(&mut self, files: &mut FileWatch) -> Outcome {
+    async fn reload(&mut self, files: &mut FileWatch, accept: bool) -> Outcome {
         let watched = self.files();
         files.look_at(&watched);
-        let mut outcome = self.read().await;
+        let mut outcome = self.read(accept).await;
         let now = self.files();
         if now != watched {
             // Another file counts, which may have changed before it was watched.
             files.look_at(&now);
-            let again = self.read().await;
+            let again = self.read(accept).await;
             outcome.facts = again.facts;
             outcome.changed.extend(again.changed);
         }
@@ -236,13 +289,21 @@ impl Part {
         files
     }
 
-    async fn read(&mut self) -> Outcome {
+    async fn read(&mut self, accept: bool) -> Outcome {
         let before = self.current.borrow().clone();
-        let loaded = self.inputs.load(Some(&before.loaded));
+        let mut loaded = self.inputs.load(Some(&before.loaded));
         let changed = loaded.changed_since(&before.loaded);
         let (mac, mac_source) = self.identity(&loaded, &before, &changed);
-        let mut errors = loaded.keep_good_copies();
-        self.orphans.look(&loaded.files);
+        let mut errors = Vec::new();
+        self.is_behind = *self.held.borrow() && !accept;
+        match self.is_behind {
+            true => loaded = loaded.with_copies_of(&before.loaded),
+            false => {
+                errors = loaded.keep_good_copies();
+                self.orphans.look(&loaded.files);
+                strict::forget_if_changed(&loaded.files);
+            }
+        }
         errors.extend(self.next_lock.follow(&loaded, &self.state_dir));
         let mut facts = Facts::of(&loaded, &self.standing, errors, &self.state_dir);
         facts.warnings.extend_from_slice(&self.about_identity);

@@ -11,6 +11,7 @@ mod dependencies;
 mod durable;
 mod executables;
 mod flapping;
+mod guard;
 mod jobs;
 mod jobs_flow;
 mod lints;

@@ -12,7 +12,7 @@ pub struct Event {
     /// Seconds since the epoch by the system clock.
     pub at: u64,
     /// `join`, `leave`, `key-mismatch`, `channel-switch`, `radar-detected`, `lease`, `release`,
-    /// `expire` or `lost`; of the device itself `health`, `radio`, `recovery` or `boot`.
+    /// `expire` or `lost`; of the device itself `health`, `radio`, `recovery`, `guard` or `boot`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The network of hostapd, or the network device of the DHCP server.
@@ -51,7 +51,7 @@ pub struct Event {
     /// Of `recovery`: the step that was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<&'static str>,
-    /// Of `health`, `radio` and `recovery`: the reason, in words.
+    /// Of `health`, `radio`, `recovery` and `guard`: the reason, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Of `boot`.

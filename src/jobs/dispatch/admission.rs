@@ -125,7 +125,7 @@ impl Jobs {
         let at_once = match job.kind {
             Kind::Ping | Kind::Cancel => true,
             Kind::Shell | Kind::Reboot => {
-                self.has_worker() && self.table.ready(self.can_record()).is_none()
+                self.may_start(&job.type_name) && self.table.ready(self.can_record()).is_none()
             }
         };
         let start = at_once.then(|| self.start_now());

@@ -11,6 +11,7 @@ use super::workers::Ended;
 use super::Jobs;
 use crate::boot::Why;
 use crate::config::Config;
+use crate::jobs::guarded::is_guarded;
 use crate::jobs::message::{Job, Kind};
 use crate::jobs::outcome::{End, Outcome};
 use crate::jobs::recent::State;
@@ -31,21 +32,29 @@ impl Jobs {
             Effect::Refused(number) => self.refused(number),
             Effect::Run(number) => self.run_one(number),
             Effect::Adopt(number) => self.adopt(number),
+            Effect::Judge(number) => self.judge(number),
             Effect::Ended(number) => self.ended(number),
         }
     }
 
-    /// True if a worker is free.
-    pub(super) fn has_worker(&self) -> bool {
-        self.table.running() < self.config.borrow().job_workers.max(1)
+    /// True if a job of this type may start: a worker is free, or no job runs if it has to be alone.
+    pub(super) fn may_start(&self, type_name: &str) -> bool {
+        let running = self.table.running();
+        match is_guarded(type_name) {
+            true => running == 0,
+            false => !self.table.runs_alone() && running < self.config.borrow().job_workers.max(1),
+        }
     }
 
     /// Starts what waits while workers are free.
     pub(super) fn start_queued(&mut self) {
-        while !self.closing && self.has_worker() {
+        while !self.closing {
             let Some(ready) = self.table.ready(self.can_record()) else {
                 return;
             };
+            if !self.may_start(&ready.job.type_name) {
+                return;
+            }
             let number = ready.number;
             let judged = match self.table.source(number) {
                 Some(Source::Mqtt) => self.gate.again(ready.job),
@@ -101,15 +110,24 @@ impl Jobs {
             tap,
         };
         let stopped = self.stoppable(number, Some(output));
+        let Some(watched) = self.watched(number) else {
+            return;
+        };
         match self.detached_in(number).filter(|_| job.detach) {
-            None => self.workers.start(number, async move {
-                let (outcome, leftover) = run::run(work, stopped).await;
-                (Some(outcome), leftover)
-            }),
-            Some((dir, name)) => self.workers.start(number, async move {
-                let outcome = detached::start(&dir, &name, work, stopped).await;
-                (outcome, None)
-            }),
+            None => {
+                let run = watched.run(stopped, move |stopped| async move {
+                    let (outcome, leftover) = run::run(work, stopped).await;
+                    (Some(outcome), leftover)
+                });
+                self.workers.start(number, run);
+            }
+            Some((dir, name)) => {
+                let run = watched.run(stopped, move |stopped| async move {
+                    let outcome = detached::start(&dir, &name, work, stopped).await;
+                    (outcome, None)
+                });
+                self.workers.start(number, run);
+            }
         }
         self.tell(number, State::Running);
     }
@@ -123,9 +141,12 @@ impl Jobs {
         let stopped = self.stoppable(number, Some(output));
         let job = self.table.job(number);
         let type_name = job.map(|job| job.type_name.clone()).unwrap_or_default();
+        let Some(watched) = self.watched(number) else {
+            return;
+        };
         self.workers.start(number, async move {
             let outcome = detached::adopt(&dir, &name, &type_name, stopped).await;
-            (outcome, None)
+            (watched.judged(outcome).await, None)
         });
     }
 
@@ -234,6 +255,7 @@ impl Jobs {
         };
         let state = State::of(&outcome);
         self.forget_detached(number);
+        self.settled(number, &outcome);
         let live = self.live.remove(&number);
         if live.is_some() {
             // Jobs of an earlier agent are not counted here.

@@ -7,6 +7,7 @@ mod live;
 mod outgoing;
 mod recording;
 mod rejections;
+mod watched;
 mod workers;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{sleep_until, Instant};
 
 use super::gate::Gate;
+use super::guarded::Guard;
 use super::ledger::Ledger;
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::recent::State;
@@ -63,6 +65,8 @@ pub struct Jobs {
     rejections: Rejections,
     crashes: Crashes,
     gate: Gate,
+    /// Without it no change is undone.
+    guard: Option<Arc<dyn Guard>>,
     closing: bool,
 }
 
@@ -76,6 +80,12 @@ impl Jobs {
     /// Runs jobs on this device; on one that cannot be rebooted if this is not called.
     pub fn on(mut self, setting: Setting) -> Self {
         self.setting = setting;
+        self
+    }
+
+    /// Has `guard` watch over jobs.
+    pub fn watched_by(mut self, guard: Arc<dyn Guard>) -> Self {
+        self.guard = Some(guard);
         self
     }
 
@@ -113,6 +123,7 @@ impl Jobs {
             returns,
             rejections: Rejections::default(),
             crashes: Crashes::default(),
+            guard: None,
             closing: false,
         };
         (jobs, outlets)

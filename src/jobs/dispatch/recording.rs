@@ -10,7 +10,7 @@ use crate::backoff::Backoff;
 use crate::clock::Pace;
 use crate::jobs::ledger::{is_persistent, Ledger, Wrote};
 use crate::jobs::run::detached;
-use crate::jobs::table::{Bounds, Table};
+use crate::jobs::table::{Bounds, Key, Table};
 
 /// The first wait before a disk that failed is tried again is drawn from this; later ones double.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -80,7 +80,28 @@ impl Jobs {
         }
         self.forget_unknown_detached();
         let now = self.now();
-        self.table.go_on(self.setting.boot, now);
+        let guard = self.guard.clone();
+        let is_more = move |key: Key| {
+            let guard = guard.as_ref();
+            guard.is_some_and(|guard| guard.concerns(&key.to_string()))
+        };
+        self.table.go_on(self.setting.boot, now, &is_more);
+        self.forget_unknown_trial();
+    }
+
+    /// Has the trial of a job forgotten when it is decided, if the ledger does not wait for that.
+    fn forget_unknown_trial(&self) {
+        let Some(guard) = &self.guard else {
+            return;
+        };
+        let mut started = self.table.started();
+        let mut is_it = |left: &String| {
+            let known = |number| Some(self.table.recorded_key(number)?.to_string());
+            started.any(|number| known(number).as_ref() == Some(left))
+        };
+        if let Some(left) = guard.left().filter(|left| !is_it(left)) {
+            guard.settled(left);
+        }
     }
 
     /// Removes the files of detached jobs that are reported or whose start was never recorded.

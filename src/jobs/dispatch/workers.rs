@@ -13,7 +13,7 @@ use crate::jobs::table::Number;
 const LEFTOVERS_MAX: usize = 64;
 
 /// The outcome, unless the job goes on without this agent, and what it left behind.
-type Finished = (Option<Outcome>, Option<Leftover>);
+pub(super) type Finished = (Option<Outcome>, Option<Leftover>);
 
 /// The end of the worker of a job.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,7 +7,31 @@ mod medium;
 mod store;
 mod thread;
 
+use std::path::Path;
+
+use crate::durable::Directory;
+use crate::jobs::message::Kind;
+use crate::jobs::table::{Bounds, Table};
+
 pub use store::{Found, Store};
 
 pub(super) use medium::is_persistent;
 pub(super) use thread::{Ledger, Wrote};
+
+/// Has an earlier agent left a command started, whose end it did not record? Waits for the disk; false if
+/// there is no ledger in `state_dir`.
+pub fn has_started_jobs(state_dir: &Path) -> bool {
+    if !state_dir.join(store::FILE).exists() {
+        return false;
+    }
+    let opened = Directory::open(state_dir).and_then(Store::open);
+    let Ok((_, found)) = opened else {
+        // The jobs part says why.
+        return false;
+    };
+    let table = Table::read(Bounds::default(), found.records);
+    let mut kinds = table
+        .started()
+        .filter_map(|number| Some(table.job(number)?.kind));
+    kinds.any(|kind| kind == Kind::Shell)
+}

@@ -14,7 +14,7 @@ use crate::jobs::message;
 use crate::jobs::table::{Batch, Record};
 
 /// Name of the log.
-const FILE: &str = "jobs";
+pub(super) const FILE: &str = "jobs";
 
 /// Longest record, bytes: a job of the longest command, or an outcome of two streams.
 const RECORD_MAX: usize = 2 * message::PAYLOAD_MAX + (64 << 10);

@@ -77,6 +77,7 @@ impl Finished {
             stdout: self.stdout,
             stderr: self.stderr,
             truncated: self.truncated,
+            rolled_back: false,
             reason: self.reason,
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::key::Key;
 use super::record::{About, Record, Start};
+use crate::jobs::guarded::is_guarded;
 use crate::jobs::message::Job;
 use crate::jobs::outcome::Outcome;
 use crate::jobs::recent::beginning;
@@ -64,6 +65,11 @@ impl Entry {
             start,
             job: self.job.clone()?,
         })
+    }
+
+    /// True if it runs with no other job.
+    pub(super) fn is_guarded(&self) -> bool {
+        is_guarded(&self.about.type_name)
     }
 
     /// Bytes that the waiting job holds.

@@ -144,6 +144,8 @@ pub enum Effect {
     Run(Number),
     /// The job runs since an earlier agent, which it has outlived.
     Adopt(Number),
+    /// An earlier agent started the job, and what it changed is yet to be judged.
+    Judge(Number),
     /// The job has ended: its outcome can be published.
     Ended(Number),
 }
@@ -185,6 +187,8 @@ pub struct Table {
     waiting: usize,
     /// Jobs that were started and have not finished.
     running: usize,
+    /// Those of them that run alone.
+    alone: usize,
     /// Jobs in `jobs` that are recorded, of the broker and of the bus.
     recorded: [usize; 2],
     /// Jobs that are not recorded and not reported.
@@ -223,6 +227,7 @@ impl Table {
             queued_bytes: 0,
             waiting: 0,
             running: 0,
+            alone: 0,
             recorded: [0; 2],
             loose: 0,
             unreported_bytes: 0,

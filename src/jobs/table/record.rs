@@ -12,7 +12,7 @@
 //!  start     at u64, boot 16 bytes
 //!  job       id, msg, type, timeout u64?, timestamp u64?, expires u64?, device?, detach u8, live u8, sig?
 //!  about     id, type, command, started u64?, expires u32
-//!  outcome   end u8, success u8, exit i32?, signal i32?, ms u64?, truncated u8, reason?, stdout, stderr
+//!  outcome   end u8 (0 processed, 1 rejected, 2 interrupted; + 16 undone), success u8, exit i32?, signal i32?, ms u64?, truncated u8, reason?, stdout, stderr
 //! ```
 //!
 //! `x?` is a byte that is 1 if `x` follows. Ages are seconds for which agents have run on this device, all
@@ -37,6 +37,9 @@ const NAME_MAX: usize = 256;
 
 /// Longest reason and shown command, bytes.
 const WORDS_MAX: usize = 4096;
+
+/// The bit of an outcome's end that says that what the job changed was undone.
+const UNDONE: u8 = 16;
 
 /// Ids in one record.
 const IDS_MAX: usize = 1024;
@@ -298,11 +301,12 @@ fn read_about(from: &mut Reader<'_>) -> Option<About> {
 }
 
 fn write_outcome(to: &mut Writer, outcome: &Outcome) {
-    to.u8(match outcome.end {
+    let end = match outcome.end {
         End::Processed => 0,
         End::Rejected => 1,
         End::Interrupted => 2,
-    });
+    };
+    to.u8(end | if outcome.rolled_back { UNDONE } else { 0 });
     to.bool(outcome.success);
     for code in [outcome.exit_code, outcome.signal] {
         to.option(code, |to, code| {
@@ -322,9 +326,11 @@ fn write_outcome(to: &mut Writer, outcome: &Outcome) {
 
 /// Reads an outcome. Its type is that of the job, which is not repeated.
 fn read_outcome(from: &mut Reader<'_>) -> Option<Outcome> {
+    let end = from.u8()?;
     Some(Outcome {
         type_name: String::new(),
-        end: match from.u8()? {
+        rolled_back: end & UNDONE != 0,
+        end: match end & !UNDONE {
             0 => End::Processed,
             1 => End::Rejected,
             2 => End::Interrupted,

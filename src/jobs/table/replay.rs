@@ -171,8 +171,9 @@ impl Table {
     }
 
     /// Goes on where the agent before left off: waiting jobs wait, those that it had started are
-    /// interrupted, results nobody has are published. Called once, before anything else.
-    pub fn go_on(&mut self, boot: [u8; 16], now: Now) {
+    /// interrupted unless there `is_more` to be decided about them, results nobody has are published. Called once,
+    /// before anything else.
+    pub fn go_on(&mut self, boot: [u8; 16], now: Now, is_more: &dyn Fn(Key) -> bool) {
         let numbers: Vec<Number> = self.jobs.keys().copied().collect();
         self.queued_bytes = 0;
         for number in numbers {
@@ -187,11 +188,15 @@ impl Table {
                 }
                 Phase::Started(start) => {
                     self.running += 1;
+                    self.alone += usize::from(entry.is_guarded());
                     let rebooted = start.boot != boot;
                     let kind = entry.job.as_ref().map(|job| (job.kind, job.detach));
                     match kind {
                         Some((Kind::Shell, true)) => {
                             self.effects.push_back(Effect::Adopt(number));
+                        }
+                        Some((Kind::Shell, false)) if is_more(entry.key) => {
+                            self.effects.push_back(Effect::Judge(number));
                         }
                         Some((Kind::Reboot, _)) if rebooted => {
                             let done = Outcome::without_command(End::Processed, "", None);

@@ -58,6 +58,7 @@ impl Id {
         let (verdict, exit) = match (outcome.end, outcome.exit_code, outcome.signal) {
             (End::Rejected, ..) => (Verdict::Rejected, 0),
             (End::Interrupted, ..) => (Verdict::Interrupted, 0),
+            (End::Processed, Some(0), _) if !outcome.success => (Verdict::Failed, 0),
             (End::Processed, Some(code), _) => (Verdict::Exited, code),
             (End::Processed, None, Some(signal)) => (Verdict::Killed, signal),
             (End::Processed, None, None) if outcome.success => (Verdict::Succeeded, 0),

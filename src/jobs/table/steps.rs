@@ -124,6 +124,7 @@ impl Table {
             self.queued_bytes -= entry.held();
             self.waiting -= 1;
             self.running += 1;
+            self.alone += usize::from(entry.is_guarded());
             entry.about.started = Some(start.at);
             entry.phase = Phase::Started(start);
         }
@@ -136,6 +137,7 @@ impl Table {
         };
         if let Phase::Started(_) = entry.phase {
             self.running -= 1;
+            self.alone -= usize::from(entry.is_guarded());
             self.waiting += 1;
             self.queued_bytes += entry.held();
             entry.about.started = None;
@@ -162,7 +164,10 @@ impl Table {
                 self.waiting -= 1;
                 self.queue.retain(|queued| *queued != number);
             }
-            Phase::Started(_) => self.running -= 1,
+            Phase::Started(_) => {
+                self.running -= 1;
+                self.alone -= usize::from(entry.is_guarded());
+            }
             Phase::Finished(_) | Phase::Reported(..) => return,
         }
         entry.job = None;
@@ -280,7 +285,10 @@ impl Table {
                 self.waiting -= 1;
                 self.queued_bytes -= entry.held();
             }
-            Phase::Started(_) => self.running -= 1,
+            Phase::Started(_) => {
+                self.running -= 1;
+                self.alone -= usize::from(entry.is_guarded());
+            }
             Phase::Finished(outcome) if entry.source == Source::Mqtt => {
                 self.unreported_bytes -= outcome.output_len();
             }

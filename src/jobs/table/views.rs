@@ -37,6 +37,11 @@ impl Table {
         self.running
     }
 
+    /// True if a job runs that runs alone.
+    pub fn runs_alone(&self) -> bool {
+        self.alone > 0
+    }
+
     /// The latest floor that was recorded, seconds since the epoch.
     pub fn floor(&self) -> u64 {
         self.floor
@@ -143,6 +148,7 @@ impl Entry {
             output: outcome.map_or_else(String::new, |outcome| outcome.stdout.clone()),
             stderr: outcome.map_or_else(String::new, |outcome| outcome.stderr.clone()),
             truncated: outcome.is_some_and(|outcome| outcome.truncated),
+            rolled_back: outcome.is_some_and(|outcome| outcome.rolled_back),
         }
     }
 }

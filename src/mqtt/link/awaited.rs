@@ -69,10 +69,12 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Awaited {
     waiting: Vec<Waiting>,
-    /// Bytes sent up to the end of each PINGREQ that is not answered.
-    pings: VecDeque<u64>,
+    /// Bytes sent up to the end of each PINGREQ that is not answered, and when.
+    pings: VecDeque<(u64, Instant)>,
     sent: u64,
     acknowledged: u64,
+    /// When the newest question was sent that is answered.
+    proof: Option<Instant>,
 }
 
 impl Awaited {
@@ -107,14 +109,15 @@ impl Awaited {
     }
 
     /// A PINGREQ ended with the last byte sent.
-    pub(super) fn pinged(&mut self) {
-        self.pings.push_back(self.sent);
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.pings.push_back((self.sent, now));
     }
 
     /// The broker answered a PINGREQ.
     pub(super) fn ponged(&mut self) {
-        if let Some(end) = self.pings.pop_front() {
+        if let Some((end, at)) = self.pings.pop_front() {
             self.acknowledged = self.acknowledged.max(end);
+            self.proof = self.proof.max(Some(at));
         }
     }
 
@@ -124,7 +127,13 @@ impl Awaited {
         if let Some(at) = self.waiting.iter().position(answers) {
             let waiting = self.waiting.swap_remove(at);
             self.acknowledged = self.acknowledged.max(waiting.end);
+            self.proof = self.proof.max(Some(waiting.due - waiting.within));
         }
+    }
+
+    /// When the newest question was sent that is answered.
+    pub(super) fn proof(&self) -> Option<Instant> {
+        self.proof
     }
 
     /// True if a packet of type `kind` is an answer to one that was sent.
@@ -137,7 +146,7 @@ impl Awaited {
     /// passed, and nothing shows that the broker read on. So it shows in the end if it was silent or passed
     /// one packet over.
     pub(super) fn doubt_due(&self) -> Option<Instant> {
-        let asked = self.pings.back().copied().unwrap_or(0);
+        let asked = self.pings.back().map_or(0, |(end, _)| *end);
         let known = self.acknowledged.max(asked);
         let mut open = self.waiting.iter().filter(|waiting| waiting.end > known);
         let first = open.next()?.half();
@@ -161,7 +170,7 @@ impl Awaited {
 
     /// True if a PINGREQ behind everything that was sent has no answer yet.
     pub(super) fn is_asking(&self) -> bool {
-        self.pings.back() == Some(&self.sent)
+        self.pings.back().is_some_and(|(end, _)| *end == self.sent)
     }
 
     /// True if the byte before `end` and all before it have an answer.
@@ -298,7 +307,7 @@ mod tests {
         assert_eq!(awaited.passed_over(now), 0);
         assert_eq!(awaited.passed_over(late), 1);
         awaited.sent_bytes(2);
-        awaited.pinged();
+        awaited.pinged(now);
         assert_eq!(awaited.doubt_due(), None);
         awaited.ponged();
         assert_eq!(awaited.passed_over(late), 2);
@@ -317,16 +326,31 @@ mod tests {
         let mut awaited = Awaited::default();
         assert!(awaited.is_quiet() && !awaited.is_asking());
         awaited.sent_bytes(2);
-        awaited.pinged();
+        awaited.pinged(Instant::now());
         assert!(!awaited.is_quiet() && awaited.is_asking());
         awaited.sent_bytes(4);
         assert!(!awaited.is_asking());
         awaited.ponged();
         assert!(!awaited.is_quiet());
         awaited.sent_bytes(2);
-        awaited.pinged();
+        awaited.pinged(Instant::now());
         awaited.ponged();
         assert!(awaited.is_quiet() && !awaited.is_asking());
+    }
+
+    #[test]
+    fn an_answer_proves_the_way_at_the_time_of_its_question() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let mut awaited = Awaited::default();
+        awaited.sent(&publish("pub/a", 1), at(1));
+        awaited.pinged(at(2));
+        awaited.sent(&publish("pub/a", 2), at(3));
+        assert_eq!(awaited.proof(), None);
+        awaited.answered(header::PUBACK, Some(2));
+        assert_eq!(awaited.proof(), Some(at(3)));
+        awaited.ponged();
+        assert_eq!(awaited.proof(), Some(at(3)), "an older one proves nothing");
     }
 
     #[test]
@@ -351,7 +375,7 @@ mod tests {
         awaited.sent(&publish("pub/a", 1), now);
         assert_eq!(seconds(&awaited, now), Some((130, Asked::Result)));
         awaited.sent_bytes(2);
-        awaited.pinged();
+        awaited.pinged(Instant::now());
         awaited.sent_bytes(5120);
         awaited.sent(&publish("pub/a", 2), now);
         assert_eq!(awaited.allowance(), Duration::from_secs(110));

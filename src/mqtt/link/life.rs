@@ -66,7 +66,7 @@ impl Link {
     fn ping(&mut self, now: Instant) {
         (self.sent, self.pinged) = (now, now);
         self.owe(&PINGREQ);
-        self.awaited.pinged();
+        self.awaited.pinged(now);
         self.count();
     }
 
@@ -84,6 +84,7 @@ impl Link {
         }
         state.unacknowledged = self.awaited.messages();
         state.room = self.room.bytes();
+        state.proof = self.awaited.proof();
         state.asking = self.awaited.is_asking();
         state.quiet = quiet && state.wanted.is_empty();
     }

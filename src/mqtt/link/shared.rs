@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::awaited::Asked;
 use super::header;
@@ -66,6 +67,8 @@ pub(super) struct State {
     pub(super) ask: bool,
     /// A message of the session is not answered yet.
     pub(super) said: bool,
+    /// When the newest question was sent that is answered.
+    pub(super) proof: Option<Instant>,
 }
 
 /// The stream, as the session sees it. Clones are the same one.
@@ -126,6 +129,11 @@ impl Watch {
     /// Asks the broker whether it has everything. The stream does so when it is polled next.
     pub(in crate::mqtt) fn ask(&self) {
         self.state().ask = true;
+    }
+
+    /// When the newest question was sent that the broker has answered: both ways worked after that.
+    pub(in crate::mqtt) fn proof(&self) -> Option<Instant> {
+        self.state().proof
     }
 
     /// Bytes that a message may have which must not hold up others.

@@ -23,7 +23,7 @@ use super::retained::Removals;
 use super::supply::Supply;
 use super::topic::Topics;
 use super::undecided::Undecided;
-use super::{address, Facts};
+use super::{address, Facts, IN_A_HURRY};
 use crate::config::Config;
 use crate::jobs::{self, Channel, Decision, Reply, Source};
 
@@ -126,11 +126,14 @@ impl<'a> Session<'a> {
         let mut ping = config.pace.interval(config.ping_interval);
         let mut replies_end = false;
         let mut events = 0;
+        let mut hurry = self.around.supply.hurry.clone();
+        let mut ask = config.pace.interval(IN_A_HURRY);
         let (error, closed) = loop {
             self.link.pause(self.undecided.is_full());
             let ready = self.ready;
             let count_at = self.count_at;
             let (live, live_from) = self.may_go_live();
+            let in_a_hurry = ready && *hurry.borrow_and_update();
             let step = tokio::select! {
                 () = &mut shutdown => {
                     if self.connected.is_some() {
@@ -172,9 +175,18 @@ impl<'a> Session<'a> {
                     self.go_live();
                     Ok(())
                 }
+                _ = ask.tick(), if in_a_hurry => {
+                    self.link.ask();
+                    Ok(())
+                }
+                Ok(()) = hurry.changed() => Ok(()),
                 // Something live may go now.
                 () = link.answered() => {
                     self.around.facts.send_if_modified(Facts::arrives);
+                    if in_a_hurry {
+                        let answered = link.proof();
+                        self.around.facts.send_modify(|facts| facts.answered = answered);
+                    }
                     Ok(())
                 }
                 () = link.has_news() => {
@@ -274,7 +286,11 @@ impl<'a> Session<'a> {
         self.around.supply.replies.give_back();
         self.remove_stale_presence()?;
         self.say_presence(true)?;
-        self.around.facts.send_modify(Facts::came_about);
+        let answered = self.link.proof();
+        self.around.facts.send_modify(|facts| {
+            facts.came_about();
+            facts.answered = answered;
+        });
         Ok(())
     }
 

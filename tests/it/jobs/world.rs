@@ -104,7 +104,7 @@ impl World {
         assert_eq!(found.damaged, 0, "{}", self.context);
         let mut table = Table::read(Bounds::default(), found.records);
         let age = table.began();
-        table.go_on([self.boot; 16], Now { age, floor: 0 });
+        table.go_on([self.boot; 16], Now { age, floor: 0 }, &|_| false);
         self.agent = Some(Agent {
             table,
             store,
@@ -270,7 +270,7 @@ impl World {
                     *self.runs.entry(id).or_default() += 1;
                     agent.running.push(number);
                 }
-                Effect::Adopt(_) => panic!("{}: no job is detached", self.context),
+                Effect::Adopt(_) | Effect::Judge(_) => panic!("{}: no such job", self.context),
                 Effect::Ended(number) => {
                     let id = agent.table.id(number).unwrap();
                     agent.results.push_back(id.to_string());

@@ -1,0 +1,96 @@
+//! The way of the jobs part to the guard.
+
+use std::future::{pending, ready};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::own::Own;
+use crate::jobs::{Doing, Guard, Judged, Ran, Ticket};
+use crate::{mqtt, reload};
+
+/// What the jobs part wants.
+pub(super) enum Ask {
+    Arm {
+        ticket: Ticket,
+        answer: oneshot::Sender<Result<(), String>>,
+    },
+    Ended {
+        ticket: Ticket,
+        is_guarded: bool,
+        ran: Option<Ran>,
+        answer: oneshot::Sender<Judged>,
+    },
+    Settled(String),
+}
+
+/// See [`Guard`]. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) asks: mpsc::Sender<Ask>,
+    pub(super) own: Arc<Own>,
+    pub(super) settings: reload::Handle,
+    pub(super) mqtt: watch::Receiver<mqtt::Facts>,
+    /// The job of an earlier agent that is decided here.
+    pub(super) left: Option<String>,
+}
+
+impl Guard for Handle {
+    fn starts(&self) {
+        let current = self.settings.current();
+        let connected = self.mqtt.borrow().connected;
+        self.own.starts(&current.borrow().loaded.files, connected);
+    }
+
+    fn abandoned(&self) {
+        self.own.ends();
+    }
+
+    fn arm(&self, ticket: Ticket) -> Doing<Result<(), String>> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.asks.try_send(Ask::Arm { ticket, answer });
+        Box::pin(async move {
+            match (asked, answered.await) {
+                (Ok(()), Ok(armed)) => armed,
+                // The agent ends, and says so to the job.
+                _ => pending().await,
+            }
+        })
+    }
+
+    fn ended(&self, ticket: Ticket, is_guarded: bool, ran: Option<Ran>) -> Doing<Option<Judged>> {
+        let current = self.settings.current();
+        let loaded = &current.borrow().loaded;
+        if !is_guarded && !self.own.have_changed(loaded) {
+            if self.left.is_none() && self.own.is_inherited() {
+                self.own.is_decided(&loaded.files);
+            }
+            self.own.ends();
+            return Box::pin(ready(Some(Judged::default())));
+        }
+        let (answer, answered) = oneshot::channel();
+        let asked = self.asks.try_send(Ask::Ended {
+            ticket,
+            is_guarded,
+            ran,
+            answer,
+        });
+        Box::pin(async move {
+            asked.ok()?;
+            answered.await.ok()
+        })
+    }
+
+    fn settled(&self, key: String) {
+        // The agent ends; the next one finds the journal decided.
+        drop(self.asks.try_send(Ask::Settled(key)));
+    }
+
+    fn concerns(&self, key: &str) -> bool {
+        self.own.is_inherited() || self.left.as_deref() == Some(key)
+    }
+
+    fn left(&self) -> Option<String> {
+        self.left.clone()
+    }
+}

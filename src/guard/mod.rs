@@ -1,0 +1,75 @@
+//! Guard: a job that cuts the device off is undone.
+//!
+//! A network job changes files in /etc/config and has services take them up. If the device is worse off
+//! afterwards nobody can reach it to mend that. So the files are saved before the command begins, and put
+//! back if the device does not reach what it reached before.
+//!
+//! ```text
+//!  jobs ─arm─► LuCI free? ─► test ─► snapshot ─► armed ─► the command runs
+//!                 │ 90 s                                        │
+//!                 └─► REJECTED                                ended
+//!                                                               │ rollback_timeout
+//!                        kept ◄─ reached what it did before ◄─ test ─► undoing ─► undone
+//!                                                                                  │ services are told
+//!                                       reverted ◄─ back ◄─ 30 s ◄─────────────────┤
+//!                                           ▲                                      │ network, firewall, dnsmasq
+//!                                           └────── back ◄─ 60 s ◄─────────────────┤ restart
+//!                                                                                  └─► one reboot
+//! ```
+//!
+//! * [`desk`]: the durable steps, plain code over disks: [`journal`], [`snapshot`], [`picture`], [`folder`]
+//! * [`decide`]: keep or undo, from evidence and time alone
+//! * `own`: our own settings, which jobs of every type are watched for
+//! * `luci`: the undo of LuCI, which goes first
+//! * [`place`]: the firmware that a journal belongs to
+//! * `task`: what drives all of it
+//!
+//! Whatever dies at whatever moment, the next agent finds the journal before it does anything else: a trial
+//! under way begins again, an undo that has begun is finished. A job that restarts the device is therefore a
+//! change as any other. The outcome of the job is told by the agent that decides. The journal goes when
+//! the outcome is recorded.
+
+pub mod decide;
+pub mod desk;
+mod facts;
+pub mod folder;
+mod handle;
+pub mod journal;
+mod luci;
+mod own;
+pub mod picture;
+pub mod place;
+mod places;
+pub mod snapshot;
+mod task;
+mod trial;
+
+use desk::Undone;
+use journal::Journal;
+
+pub use facts::Facts;
+pub use handle::Handle;
+pub use places::{find, Found};
+pub use task::{new, run, Part, Surroundings};
+
+/// Adds what an undo could not do in silence to the words for the result.
+fn add_undone(journal: &mut Journal, undone: &Undone) {
+    if !undone.conflicts.is_empty() {
+        let names = undone.conflicts.join(", ");
+        add_reason(
+            journal,
+            &format!("changed by others meanwhile and kept in conflict/: {names}"),
+        );
+    }
+    if !undone.failed.is_empty() {
+        let failed = undone.failed.join(", ");
+        add_reason(journal, &format!("could not be put back: {failed}"));
+    }
+}
+
+fn add_reason(journal: &mut Journal, words: &str) {
+    journal.reason = Some(match journal.reason.take() {
+        Some(reason) => format!("{reason}; {words}"),
+        None => words.to_owned(),
+    });
+}

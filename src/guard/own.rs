@@ -1,0 +1,216 @@
+//! Our own settings, which a job of any type may change.
+//!
+//! While a job runs the last good copies stay as they are. A job that has left the two files as they were is
+//! done with a look at their times. Otherwise what they say now is on trial: it stays if everything in it that
+//! guards can be used and the broker is still there, and becomes the last good copy; or the copies are put back.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::desk::put;
+use super::folder::{Access, ConfigDir};
+use super::snapshot::Saved;
+use crate::config::strict::Strict;
+use crate::config::{Files, GoodCopy, Loaded};
+use crate::durable::Disk;
+
+/// What tells a file from one that was written since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+    access: Access,
+}
+
+impl Stamp {
+    fn of(found: &Metadata) -> Self {
+        Stamp {
+            inode: found.ino(),
+            size: found.len(),
+            changed: (found.ctime(), found.ctime_nsec()),
+            access: Access {
+                mode: found.mode() & 0o7777,
+                uid: found.uid(),
+                gid: found.gid(),
+            },
+        }
+    }
+}
+
+/// A settings file at the start of a job; `None` if it was not there.
+type Seen = (PathBuf, Option<Stamp>);
+
+fn look(path: &Path) -> Seen {
+    let found = path.metadata().ok();
+    (path.to_owned(), found.as_ref().map(Stamp::of))
+}
+
+/// What the files are compared with.
+#[derive(Debug)]
+enum Base {
+    /// As they were: the UCI package, config.json, and the file that replaces the package.
+    Files([Seen; 3]),
+    /// The last good copies: an earlier agent has seen the start.
+    Copies,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Jobs that run.
+    jobs: u32,
+    base: Base,
+    /// The broker was connected when a job started.
+    connected: bool,
+}
+
+/// The settings under the jobs that run.
+#[derive(Debug)]
+pub(super) struct Own {
+    state: Mutex<State>,
+    /// Where a file in place of the UCI package would be.
+    replacing: PathBuf,
+    held: watch::Sender<bool>,
+}
+
+impl Own {
+    /// With `held` true, a job of an earlier agent may have changed the settings.
+    pub(super) fn new(held: watch::Sender<bool>, replacing: PathBuf) -> Self {
+        let jobs = u32::from(*held.borrow());
+        Own {
+            state: Mutex::new(State {
+                jobs,
+                base: Base::Copies,
+                connected: jobs > 0,
+            }),
+            replacing,
+            held,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self, files: &Files) -> [Seen; 3] {
+        [&files.uci, &files.json, &self.replacing].map(|path| look(path))
+    }
+
+    /// A job starts, while the broker is `connected` or not.
+    pub(super) fn starts(&self, files: &Files, connected: bool) {
+        let mut state = self.state();
+        if state.jobs == 0 {
+            state.base = Base::Files(self.seen(files));
+            state.connected = false;
+        }
+        state.jobs += 1;
+        state.connected |= connected;
+        drop(state);
+        self.held
+            .send_if_modified(|held| !std::mem::replace(held, true));
+    }
+
+    /// A job has ended, and what it did is decided.
+    pub(super) fn ends(&self) {
+        let mut state = self.state();
+        state.jobs = state.jobs.saturating_sub(1);
+        let is_free = state.jobs == 0;
+        drop(state);
+        if is_free {
+            self.held
+                .send_if_modified(|held| std::mem::replace(held, false));
+        }
+    }
+
+    /// True if a job of an earlier agent may have changed the settings.
+    pub(super) fn is_inherited(&self) -> bool {
+        let state = self.state();
+        state.jobs > 0 && matches!(state.base, Base::Copies)
+    }
+
+    /// What the settings are is decided: later jobs are judged by what they change from here on.
+    pub(super) fn is_decided(&self, files: &Files) {
+        let inherited = self.is_inherited();
+        self.state().base = Base::Files(self.seen(files));
+        if inherited {
+            self.ends();
+        }
+    }
+
+    /// True if the broker was connected before.
+    pub(super) fn was_connected(&self) -> bool {
+        self.state().connected
+    }
+
+    /// Have the settings changed since the job started?
+    pub(super) fn have_changed(&self, loaded: &Loaded) -> bool {
+        let copies = loaded.good_copies();
+        let state = self.state();
+        if let Base::Files(before) = &state.base {
+            if before.iter().all(|seen| look(&seen.0) == *seen) {
+                return false;
+            }
+            let replaced = &before[2];
+            if replaced.1.is_some() != replaced.0.exists() {
+                return true;
+            }
+            if copies.iter().any(Option::is_none) && look(&before[1].0) != before[1] {
+                return true;
+            }
+        }
+        copies.iter().flatten().any(GoodCopy::differs) || !loaded.is_usable()
+    }
+
+    /// Puts the last good copies back. Options that `loaded`, which the job has left, holds stricter stay so.
+    pub(super) fn put_back(&self, loaded: &Loaded) -> io::Result<()> {
+        let copies = loaded.good_copies();
+        let bytes = |copy: &Option<GoodCopy>| copy.as_ref().map(|copy| copy.bytes.clone());
+        let (uci, json) = (bytes(&copies[0]), bytes(&copies[1]));
+        // Before it could be looser.
+        let strict = Strict::of(&loaded.config);
+        strict.keep(&loaded.files.home, uci.as_deref(), json.as_deref())?;
+        let before = match &self.state().base {
+            Base::Files(before) => before.to_vec(),
+            Base::Copies => Vec::new(),
+        };
+        for copy in copies.iter().flatten() {
+            let seen = before.iter().find(|(path, _)| *path == copy.of);
+            let access = seen.and_then(|(_, stamp)| Some((*stamp)?.access));
+            write(copy, access)?;
+        }
+        // Files that were not there have no copy.
+        for (path, stamp) in &before {
+            let is_copied = copies.iter().flatten().any(|copy| copy.of == *path);
+            if stamp.is_none() && !is_copied && path.exists() {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts a copy in the place of its file.
+fn write(copy: &GoodCopy, access: Option<Access>) -> io::Result<()> {
+    let (Some(dir), Some(name)) = (copy.of.parent(), copy.of.file_name()) else {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    };
+    let name = name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+    let access = access.unwrap_or(Access {
+        mode: 0o600,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+    });
+    let saved = Saved {
+        access,
+        bytes: copy.bytes.to_vec(),
+    };
+    std::fs::create_dir_all(dir)?;
+    let mut dir = ConfigDir::open(dir)?;
+    put(&mut dir, name, &saved)?;
+    dir.sync_names()
+}

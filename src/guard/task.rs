@@ -1,0 +1,599 @@
+//! The task that drives trials: one at a time, from the snapshot to the verdict.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{timeout, Instant};
+
+use super::decide::{Needs, Next, Trial};
+use super::desk::{ArmError, Desk};
+use super::facts::Facts;
+use super::handle::{Ask, Handle};
+use super::journal::{Journal, Phase};
+use super::own::Own;
+use super::picture::Digest;
+use super::places::{Found, FIRMWARE_CHANGED};
+use super::trial::Witnesses;
+use super::{add_reason, add_undone, luci};
+use crate::actions::{Action, Actions, Service};
+use crate::boot::{Reboot, Why};
+use crate::clock::{epoch_seconds, Pace};
+use crate::collect::{DeviceEvents, Event};
+use crate::config::uci::Directories;
+use crate::config::{Config, PACKAGE};
+use crate::jobs::{Judged, Ran, Ticket};
+use crate::shutdown::Shutdown;
+use crate::starts::Hold;
+use crate::ubus::Client;
+use crate::{health, http, mqtt, reload, upload};
+
+/// Asks that wait for the task: those of running jobs, and one for each that is settled.
+const ASKS: usize = 256;
+
+/// How long a detached job of an earlier agent may go on beyond its own time.
+const DETACHED_MORE: Duration = Duration::from_secs(60);
+
+/// What the task works with.
+pub struct Part {
+    pub settings: reload::Handle,
+    pub mqtt: watch::Receiver<mqtt::Facts>,
+    pub api: watch::Receiver<http::Facts>,
+    pub health: health::Handle,
+    pub deliveries: upload::Handle,
+    pub client: Client,
+    pub actions: Arc<dyn Actions>,
+    pub reboot: Reboot,
+    /// Nothing is expected of the broker before it is over.
+    pub hold: Hold,
+    pub events: DeviceEvents,
+    pub facts: watch::Sender<Facts>,
+    /// True while a change is on trial or being undone.
+    pub armed: watch::Sender<bool>,
+}
+
+/// The surroundings that the handle needs before the task is made.
+pub struct Surroundings {
+    pub settings: reload::Handle,
+    pub mqtt: watch::Receiver<mqtt::Facts>,
+    /// True while the last good copies of the settings stay as they are.
+    pub held: watch::Sender<bool>,
+    pub uci: Directories,
+}
+
+/// What the task owns beside its part.
+pub struct Inbox {
+    found: Found,
+    asks: mpsc::Receiver<Ask>,
+    own: Arc<Own>,
+}
+
+/// The handle for the jobs part, and what the task needs to hear it.
+pub fn new(found: Found, around: Surroundings) -> (Handle, Inbox) {
+    let (sender, asks) = mpsc::channel(ASKS);
+    let own = Arc::new(Own::new(around.held, around.uci.replacing.join(PACKAGE)));
+    let handle = Handle {
+        asks: sender,
+        own: Arc::clone(&own),
+        settings: around.settings,
+        mqtt: around.mqtt,
+        left: found.journal.as_ref().map(|journal| journal.key.clone()),
+    };
+    (handle, Inbox { found, asks, own })
+}
+
+/// Watches over jobs until `shutdown`. What is on trial then is left to the next agent.
+pub async fn run(part: Part, inbox: Inbox, mut shutdown: Shutdown) {
+    let task = Task::new(part, inbox, shutdown.clone());
+    tokio::select! {
+        () = task.work() => {}
+        () = shutdown.requested() => {}
+    }
+}
+
+struct Task {
+    found: Found,
+    asks: mpsc::Receiver<Ask>,
+    own: Arc<Own>,
+    settings: reload::Handle,
+    witnesses: Witnesses,
+    client: Client,
+    actions: Arc<dyn Actions>,
+    reboot: Reboot,
+    hold: Hold,
+    ends: Shutdown,
+    events: DeviceEvents,
+    facts: watch::Sender<Facts>,
+    armed: watch::Sender<bool>,
+    /// The change on trial, or one that is decided and not settled.
+    journal: Option<Journal>,
+    /// The verdict on it.
+    judged: Option<Judged>,
+    /// Nobody waits for it.
+    is_settled: bool,
+}
+
+impl Task {
+    fn new(part: Part, inbox: Inbox, ends: Shutdown) -> Self {
+        Task {
+            found: inbox.found,
+            asks: inbox.asks,
+            own: inbox.own,
+            settings: part.settings,
+            witnesses: Witnesses {
+                mqtt: part.mqtt,
+                api: part.api,
+                health: part.health,
+                deliveries: part.deliveries,
+            },
+            client: part.client,
+            actions: part.actions,
+            reboot: part.reboot,
+            hold: part.hold,
+            ends,
+            events: part.events,
+            facts: part.facts,
+            armed: part.armed,
+            journal: None,
+            judged: None,
+            is_settled: false,
+        }
+    }
+
+    fn config(&self) -> Arc<Config> {
+        self.settings.config().borrow().clone()
+    }
+
+    fn pace(&self) -> Pace {
+        self.config().pace
+    }
+
+    async fn work(mut self) {
+        if let Some(journal) = self.found.journal.take() {
+            self.go_on(journal).await;
+        }
+        while let Some(ask) = self.asks.recv().await {
+            self.answer(ask).await;
+        }
+    }
+
+    async fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Arm { ticket, answer } => {
+                let armed = self.arm(ticket).await;
+                let is_armed = armed.is_ok();
+                if answer.send(armed).is_err() && is_armed {
+                    // It was cancelled meanwhile.
+                    self.forget().await;
+                }
+            }
+            Ask::Ended {
+                ticket,
+                is_guarded,
+                ran,
+                answer,
+            } => {
+                let judged = match is_guarded {
+                    true => self.ended(&ticket.key, ran).await,
+                    false => self.own_ended(&ticket.id).await,
+                };
+                self.own.ends();
+                // The jobs part ends; the next agent finds the journal.
+                drop(answer.send(judged));
+            }
+            Ask::Settled(key) => self.settled(&key).await,
+        }
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Desk) -> T + Send + 'static,
+    ) -> io::Result<T> {
+        self.found.places.on_disk(work).await
+    }
+
+    /// Does `work` with a copy of the journal, and takes the copy over.
+    async fn with_journal<T: Send + 'static>(
+        &self,
+        journal: &mut Journal,
+        work: impl FnOnce(&mut Desk, &mut Journal) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let mut copy = journal.clone();
+        let done = self.on_disk(move |desk| {
+            let done = work(desk, &mut copy);
+            (copy, done)
+        });
+        let (copy, done) = done.await?;
+        *journal = copy;
+        done
+    }
+
+    fn tell(&self, armed: bool, until: Option<Instant>, job: &str) {
+        let until = until.map(|until| {
+            let left = until.saturating_duration_since(Instant::now());
+            epoch_seconds() + left.as_secs()
+        });
+        self.facts.send_replace(Facts {
+            armed,
+            until: until.filter(|_| armed),
+            job: armed.then(|| job.to_owned()),
+        });
+        let set = |known: &mut bool| std::mem::replace(known, armed) != armed;
+        self.armed.send_if_modified(set);
+    }
+
+    fn event(&self, why: String) {
+        log::warn!("guard: {}", why.escape_debug());
+        self.events.tell(Event {
+            at: epoch_seconds(),
+            kind: "guard",
+            why: Some(why),
+            ..Event::default()
+        });
+    }
+
+    /// Everything that has to be there before the command of a network job begins.
+    async fn arm(&mut self, ticket: Ticket) -> Result<(), String> {
+        if !luci::is_free(&self.client, self.pace()).await {
+            return Err("a LuCI change waits for confirmation".to_owned());
+        }
+        let needs = self.witnesses.reached().await;
+        let journal = Journal {
+            phase: Phase::Armed,
+            key: ticket.key,
+            id: ticket.id,
+            detach: ticket.detach,
+            place: self.found.place.clone(),
+            needs,
+            snapshot: Digest::default(),
+            ran: None,
+            changes: None,
+            reason: None,
+        };
+        let mut copy = journal.clone();
+        let armed = self.on_disk(move |desk| desk.arm(&mut copy).map(|()| copy));
+        let armed = armed
+            .await
+            .map_err(|error| ArmError::Disk(error.to_string()));
+        let journal = armed
+            .and_then(|armed| armed)
+            .map_err(|error| error.to_string())?;
+        self.tell(true, None, &journal.id);
+        self.journal = Some(journal);
+        (self.judged, self.is_settled) = (None, false);
+        Ok(())
+    }
+
+    /// The command of a network job has ended.
+    async fn ended(&mut self, key: &str, ran: Option<Ran>) -> Judged {
+        let Some(mut journal) = self.journal.take_if(|journal| journal.key == key) else {
+            return Judged::default();
+        };
+        if let Some(judged) = self.judged.clone() {
+            self.journal = Some(journal);
+            return judged;
+        }
+        let noted = self
+            .with_journal(&mut journal, move |desk, journal| desk.ended(journal, ran))
+            .await;
+        if let Err(error) = noted {
+            log::error!("guard: {error}");
+        }
+        let timeout = self.config().rollback_timeout;
+        self.try_out(journal, timeout).await
+    }
+
+    /// Goes on with what an earlier agent has left.
+    async fn go_on(&mut self, mut journal: Journal) {
+        let id = journal.id.clone();
+        self.tell(!journal.is_decided(), None, &id);
+        let rebooted = journal.place.boot != self.found.place.boot;
+        match journal.phase {
+            Phase::Kept | Phase::Reverted => {
+                self.decided(journal, rebooted);
+                return;
+            }
+            Phase::Armed if journal.detach && !rebooted => {
+                self.journal = Some(journal);
+                return self.wait_for_detached().await;
+            }
+            _ => {}
+        }
+        self.held_off().await;
+        let timeout = self.config().rollback_timeout;
+        match journal.phase {
+            Phase::Armed | Phase::Ended => {
+                drop(self.try_out(journal, timeout).await);
+            }
+            Phase::Rebooting if !rebooted => {
+                add_reason(&mut journal, "the reboot did not happen");
+                drop(self.decide(journal, true).await);
+            }
+            Phase::Undoing | Phase::Undone if !rebooted => {
+                self.bring_back(&mut journal).await;
+                drop(self.decide(journal, true).await);
+            }
+            // The device has started with the files that were put back.
+            _ => drop(self.decide(journal, true).await),
+        }
+    }
+
+    /// Waits until the broker is tried, after starts that failed.
+    async fn held_off(&mut self) {
+        // False at the end of the agent, which ends this too.
+        let _over: bool = self.hold.clone().over(&mut self.ends).await;
+    }
+
+    /// A detached job goes on without the agent that started it: the jobs part says when it has ended.
+    async fn wait_for_detached(&mut self) {
+        let longest = self.config().job_timeout + DETACHED_MORE;
+        let end = Instant::now() + longest;
+        while self.judged.is_none() {
+            let left = end.saturating_duration_since(Instant::now());
+            match timeout(left, self.asks.recv()).await {
+                Ok(Some(ask)) => self.answer(ask).await,
+                Ok(None) => return,
+                Err(_elapsed) => {
+                    if let Some(key) = self.journal.as_ref().map(|journal| journal.key.clone()) {
+                        drop(self.ended(&key, None).await);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Tests the way out, and keeps or undoes the change.
+    async fn try_out(&mut self, mut journal: Journal, timeout: Duration) -> Judged {
+        let Err(lost) = self.is_good(&journal, timeout).await else {
+            self.own_keep().await;
+            return self.decide(journal, false).await;
+        };
+        self.event(format!("job '{}' is undone: {lost}", journal.id));
+        add_reason(&mut journal, &format!("{lost}: undone"));
+        if self.own_changed() {
+            let put_back = self.own_put_back("").await;
+            add_reason(&mut journal, &put_back);
+        }
+        let undone = self
+            .with_journal(&mut journal, |desk, journal| desk.undo(journal))
+            .await;
+        match undone {
+            Ok(undone) => add_undone(&mut journal, &undone),
+            Err(error) => {
+                log::error!("guard: {error}");
+                add_reason(&mut journal, &format!("not put back: {error}"));
+            }
+        }
+        self.bring_back(&mut journal).await;
+        self.decide(journal, true).await
+    }
+
+    /// Can our settings be used, and does the device reach what it reached before? Why not, if not.
+    async fn is_good(&mut self, journal: &Journal, timeout: Duration) -> Result<(), String> {
+        self.own_usable().await?;
+        let (needs, pace) = (journal.needs, self.pace());
+        let trial = Trial::verify(needs, timeout, pace, Instant::now());
+        self.tell(true, Some(trial.until()), &journal.id);
+        if self.witnesses.next(&trial, needs, pace).await == Next::Keep {
+            return Ok(());
+        }
+        let s = timeout.as_secs();
+        Err(match needs.broker {
+            true => format!("the broker was not reached within {s} s"),
+            false => format!("the device was worse off for {s} s"),
+        })
+    }
+
+    /// The files are back; so is the device soon, or services are restarted, or it reboots once.
+    async fn bring_back(&mut self, journal: &mut Journal) {
+        let pace = self.pace();
+        // The settings may be among them; an agent that ends reads nothing more.
+        drop(self.settings.reload().await);
+        for package in journal.changes.iter().flat_map(|changes| changes.keys()) {
+            self.perform(Action::ConfigChanged(package.clone())).await;
+        }
+        let needs = journal.needs;
+        let mut trial = Trial::told(needs, pace, Instant::now());
+        loop {
+            self.tell(true, Some(trial.until()), &journal.id);
+            match self.witnesses.next(&trial, needs, pace).await {
+                Next::Restart => {
+                    self.event(format!("undo of job '{}': restarting services", journal.id));
+                    for service in [Service::Network, Service::Firewall, Service::Dnsmasq] {
+                        self.perform(Action::Restart(service)).await;
+                    }
+                    trial.restarted(Instant::now());
+                }
+                Next::Reboot => {
+                    self.event(format!("undo of job '{}': rebooting", journal.id));
+                    journal.phase = Phase::Rebooting;
+                    add_reason(journal, "the device was rebooted");
+                    let noted = self
+                        .with_journal(journal, |desk, journal| desk.note(journal))
+                        .await;
+                    if let Err(error) = noted {
+                        log::error!("guard: {error}");
+                    }
+                    let why = Why::Guard {
+                        job: journal.id.clone(),
+                    };
+                    if let Err(error) = (self.reboot)(why).await {
+                        add_reason(journal, &format!("the reboot failed: {error}"));
+                        return;
+                    }
+                    trial.rebooting(Instant::now());
+                }
+                Next::Lost => return add_reason(journal, "the reboot did not happen"),
+                Next::Back | Next::Keep | Next::Undo | Next::Wait(_) => return,
+            }
+        }
+    }
+
+    async fn perform(&self, action: Action) {
+        if let Err(error) = self.actions.perform(&action).await {
+            log::warn!("guard: {error}");
+        }
+    }
+
+    /// Notes the verdict, and returns it.
+    async fn decide(&mut self, mut journal: Journal, undone: bool) -> Judged {
+        let noted = self
+            .with_journal(&mut journal, move |desk, journal| {
+                desk.decide(journal, undone)
+            })
+            .await;
+        if let Err(error) = noted {
+            log::error!("guard: {error}");
+        }
+        let id = journal.id.clone();
+        if !undone {
+            log::info!("guard: job '{}' keeps its change", id.escape_debug());
+        }
+        let rebooted = journal.place.boot != self.found.place.boot;
+        let judged = self.decided(journal, rebooted);
+        self.tell(false, None, &id);
+        if self.is_settled {
+            self.forget().await;
+        }
+        judged
+    }
+
+    /// Takes a verdict over from a journal.
+    fn decided(&mut self, journal: Journal, rebooted: bool) -> Judged {
+        let judged = Judged {
+            undone: journal.phase == Phase::Reverted,
+            reason: journal.reason.clone(),
+            ran: journal.ran,
+            rebooted,
+            dropped: journal.reason.as_deref() == Some(FIRMWARE_CHANGED),
+        };
+        let current = self.settings.current();
+        self.own.is_decided(&current.borrow().loaded.files);
+        self.judged = Some(judged.clone());
+        self.journal = Some(journal);
+        judged
+    }
+
+    /// The outcome of a job is recorded.
+    async fn settled(&mut self, key: &str) {
+        if self
+            .journal
+            .as_ref()
+            .is_none_or(|journal| journal.key != key)
+        {
+            return;
+        }
+        self.is_settled = true;
+        if self.judged.is_some() {
+            self.forget().await;
+        } else {
+            // Nobody asks for the verdict: the worker of the job failed.
+            drop(self.ended(key, None).await);
+        }
+    }
+
+    async fn forget(&mut self) {
+        self.journal = None;
+        self.tell(false, None, "");
+        let forgotten = self.on_disk(Desk::forget).await;
+        if let Err(error) = forgotten.and_then(|forgotten| forgotten) {
+            log::error!("guard: the journal cannot be removed: {error}");
+        }
+    }
+
+    fn own_changed(&self) -> bool {
+        let current = self.settings.current();
+        let current = current.borrow();
+        self.own.have_changed(&current.loaded)
+    }
+
+    /// Reads our settings if they have changed; says what is wrong with them.
+    async fn own_usable(&self) -> Result<(), String> {
+        if !self.own_changed() || self.settings.reload().await.is_err() {
+            return Ok(());
+        }
+        let current = self.settings.current();
+        let loaded = &current.borrow().loaded;
+        match loaded.is_usable() {
+            true => Ok(()),
+            false => Err(match loaded.errors.first() {
+                Some(error) => error.to_string(),
+                None => "the settings cannot be used".to_owned(),
+            }),
+        }
+    }
+
+    /// A job of any other type has ended, and our settings are others than before.
+    async fn own_ended(&mut self, id: &str) -> Judged {
+        let config = self.config();
+        let (pace, timeout) = (config.pace, config.rollback_timeout);
+        let broken = match self.own_usable().await {
+            Err(reason) => Some(reason),
+            Ok(()) if !self.own_changed() || !self.own.was_connected() => None,
+            Ok(()) => {
+                let needs = Needs {
+                    code: 0,
+                    broker: true,
+                };
+                self.held_off().await;
+                let trial = Trial::verify(needs, timeout, pace, Instant::now());
+                self.tell(true, Some(trial.until()), id);
+                let next = self.witnesses.next(&trial, needs, pace).await;
+                self.tell(false, None, id);
+                let s = timeout.as_secs();
+                let lost = || format!("the broker was not reached within {s} s");
+                (next != Next::Keep).then(lost)
+            }
+        };
+        let judged = match broken {
+            None => {
+                self.own_keep().await;
+                Judged::default()
+            }
+            Some(reason) => Judged {
+                undone: true,
+                reason: Some(self.own_put_back(&reason).await),
+                ..Judged::default()
+            },
+        };
+        let current = self.settings.current();
+        self.own.is_decided(&current.borrow().loaded.files);
+        judged
+    }
+
+    /// The settings as they are become the last good copy.
+    async fn own_keep(&self) {
+        if self.own_changed() {
+            // An agent that ends reads nothing more.
+            drop(self.settings.accept().await);
+        }
+    }
+
+    /// Puts the last good copies of our settings back, and says so.
+    async fn own_put_back(&self, why: &str) -> String {
+        let loaded = self.settings.current().borrow().loaded.clone();
+        let own = Arc::clone(&self.own);
+        let put = self.on_disk(move |_| own.put_back(&loaded)).await;
+        let mut words = match why.is_empty() {
+            true => String::new(),
+            false => format!("{why}; "),
+        };
+        if let Err(error) = put.and_then(|put| put) {
+            words.push_str(&format!(
+                "the settings of the agent could not be put back: {error}"
+            ));
+            self.event(words.clone());
+            return words;
+        }
+        words.push_str("the settings of the agent were put back");
+        drop(self.settings.reload().await);
+        let held = self.settings.current().borrow().loaded.tightened.join(", ");
+        if !held.is_empty() {
+            words.push_str(&format!("; {held} stay as strict as the job had set them"));
+        }
+        self.event(words.clone());
+        words
+    }
+}

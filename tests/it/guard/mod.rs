@@ -1,0 +1,8 @@
+//! Changes that undo themselves: their durable steps under power cuts, and jobs of the real agent.
+
+mod desk;
+mod jobs;
+mod power;
+mod schedules;
+mod settings;
+mod world;
