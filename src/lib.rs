@@ -39,7 +39,7 @@
 //! * [`rest`] sends outcomes and presence to the API instead, if option `rest` says so.
 //! * [`health`] knows whether the device reaches the world, and if not, why: by what broker and API
 //!   prove, else by probes.
-//! * [`recovery`] mends what it may of that, step by step, up to a reboot.
+//! * [`recovery`] mends what it may of that, step by step, up to a reboot, and restarts a dead radio.
 //! * [`actions`] does to the device what the agent decides to do; [`boot`] knows why it booted.
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
 //!

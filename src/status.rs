@@ -28,6 +28,7 @@ pub struct Board {
     pub recovery: watch::Receiver<recovery::Facts>,
     pub boot: watch::Receiver<boot::Facts>,
     pub guard: watch::Receiver<guard::Facts>,
+    pub radios: watch::Receiver<health::radio::Facts>,
 }
 
 /// The answer of method `status`.
@@ -54,8 +55,8 @@ pub struct Status {
     pub recovery: recovery::Facts,
     pub boot: boot::Facts,
     pub guard: guard::Facts,
-    /// Of the device, as the last collection saw them; switched off ones included.
-    pub radios: usize,
+    /// Switched off ones included.
+    pub radios: Vec<health::radio::RadioFacts>,
     /// Authorised stations seen by the last collection.
     pub stations: usize,
     pub starts: starts::Facts,
@@ -83,7 +84,7 @@ impl Board {
             recovery: self.recovery.borrow().clone(),
             boot: self.boot.borrow().now(),
             guard: self.guard.borrow().clone(),
-            radios: collect.radios,
+            radios: self.radios.borrow().radios.clone(),
             stations: collect.stations,
             starts: self.starts.facts(),
         }

@@ -95,6 +95,7 @@ impl Parts {
         let (code, code_known) = watch::channel(None);
         let events = collect::DeviceEvents::default();
         let (facts, collect_known) = watch::channel(collect::Facts::default());
+        let (reported, radios_reported) = watch::channel(None);
         let (newest, newest_known) = watch::channel(None);
         let every = now.loaded.config.pace.of(collect::history::EVERY);
         let (history, history_known) = watch::channel(collect::History::new(every));
@@ -110,6 +111,7 @@ impl Parts {
                 uci: uci.clone(),
                 mac: now.mac.clone(),
                 health: health.clone(),
+                radios: radios_reported.clone(),
                 events: to_report.clone(),
                 reports: reports.clone(),
                 facts: facts.clone(),
@@ -152,6 +154,8 @@ impl Parts {
         let (dates, dates_known) = watch::channel(None);
         let dates = http::Dates::new(dates);
         let job_clock = device.clock.clone();
+        let clock_of_radios = device.clock.clone();
+        let root_of_radios = device.root.clone();
         // For everything but the broker link, which has a resolver of its own.
         let resolver = lookup::Resolver::system("lookup");
         let (facts, upload_known) = watch::channel(http::Facts::default());
@@ -218,7 +222,7 @@ impl Parts {
         let recovering = recovery::Part {
             config: settings.config(),
             health: health_known.clone(),
-            guarded: is_armed,
+            guarded: is_armed.clone(),
             hold,
             actions: Arc::clone(&acting),
             reboot: reboot(),
@@ -271,11 +275,40 @@ impl Parts {
             reboot: reboot(),
             actions: Arc::clone(&acting),
             hold,
-            events,
+            events: events.clone(),
             facts,
             armed,
         };
         first.spawn(guard::run(part, inbox, ends.clone()));
+
+        // device ─► health::radio ─► recovery::radio ─► device
+        let (facts, radios_known) = watch::channel(health::radio::Facts::default());
+        let (radios, radio_asks) = health::radio::asks(radios_known.clone());
+        let (restarts, restarts_known) = watch::channel(Vec::new());
+        let part = health::radio::Part {
+            config: settings.config(),
+            client: client.clone(),
+            root: root_of_radios.clone(),
+            restarts: restarts_known,
+            facts,
+            reported,
+            events: events.clone(),
+            asks: radio_asks,
+        };
+        first.spawn(health::radio::run(part, ends.clone()));
+        let part = recovery::radio::Part {
+            config: settings.config(),
+            actions: acting,
+            root: root_of_radios,
+            boot_id: boot_id.clone(),
+            clock: clock_of_radios,
+            radios,
+            health: health_known.clone(),
+            armed: is_armed,
+            events,
+            restarts,
+        };
+        first.spawn(recovery::radio::run(part, ends.clone()));
 
         // jobs ─► results ─► rest, instead of mqtt
         let (facts, rest_known) = watch::channel(None);
@@ -309,6 +342,7 @@ impl Parts {
                 recovery: recovery_known,
                 boot: boot_known,
                 guard: guard_known,
+                radios: radios_known,
             },
             newest: newest_known,
             history: history_known,

@@ -8,7 +8,9 @@ use tokio::time::Instant;
 
 use super::REPLY_MAX;
 use crate::clock;
-use crate::collect::{Device, Event, History, Interface, Lease, Neighbour, Report, Ssid, Station};
+use crate::collect::{
+    Device, Event, History, Interface, Lease, Neighbour, Radio, Report, Ssid, Station,
+};
 use crate::ubus::{to_members, Request, Status};
 
 /// Stations and leases in a reply unless asked otherwise, and at most: they fit with room to spare.
@@ -35,6 +37,8 @@ struct Page<'a> {
     device: &'a Device,
     #[serde(skip_serializing_if = "Option::is_none")]
     interfaces: Option<&'a [Interface]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    radios: Option<&'a [Radio]>,
     #[serde(skip_serializing_if = "<[Event]>::is_empty")]
     events: &'a [Event],
     /// There are stations or leases behind this page.
@@ -62,6 +66,7 @@ impl<'a> Page<'a> {
             dhcp: report.dhcp.as_deref().map(|l| cut(l, offset, limit)),
             device: &report.device,
             interfaces: report.interfaces.as_deref(),
+            radios: report.radios.as_deref(),
             events: &report.events,
             more: offset.saturating_add(limit) < longest,
         }

@@ -1,8 +1,8 @@
-//! Recovery, guard, radios and the last boot in a line each.
+//! Recovery, guard and the last boot in a line each.
 
 use serde::Deserialize;
 
-use super::words::{ago, ahead, count, lasting, safe};
+use super::words::{ago, ahead, count, safe};
 
 /// The part of `status.recovery` that a person is shown.
 #[derive(Debug, Default, Deserialize)]
@@ -103,61 +103,6 @@ impl BootView {
     }
 }
 
-/// `status.radios`: each of them, or how many there are.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum RadiosView {
-    Each(Vec<RadioView>),
-    Count(u64),
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RadioView {
-    name: String,
-    verdict: Option<String>,
-    since: Option<u64>,
-    restarts: u64,
-}
-
-impl Default for RadiosView {
-    fn default() -> Self {
-        RadiosView::Count(0)
-    }
-}
-
-impl RadiosView {
-    pub(super) fn count(&self) -> u64 {
-        match self {
-            RadiosView::Each(radios) => radios.len() as u64,
-            RadiosView::Count(count) => *count,
-        }
-    }
-
-    /// A line for each that is not as it should be.
-    pub(super) fn faults(&self) -> impl Iterator<Item = String> + '_ {
-        let radios = match self {
-            RadiosView::Each(radios) => radios.as_slice(),
-            RadiosView::Count(_) => &[],
-        };
-        radios.iter().filter_map(RadioView::fault)
-    }
-}
-
-impl RadioView {
-    fn fault(&self) -> Option<String> {
-        let verdict = self.verdict.as_deref().filter(|verdict| *verdict != "ok")?;
-        let since = self.since.map(|at| format!(" for {}", lasting(at)));
-        let restarts = match self.restarts {
-            0 => String::new(),
-            n => format!(", restarted {}", count(n, "time")),
-        };
-        let radio = safe(&self.name);
-        let since = since.unwrap_or_default();
-        Some(format!("{radio}: {}{since}{restarts}", name(verdict)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{from_value, json, Value};
@@ -198,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_a_boot_and_radios_are_told_only_if_there_is_something_to_tell() {
+    fn a_guard_and_a_boot_are_told_only_if_there_is_something_to_tell() {
         let guard = |view| from_value::<GuardView>(view).unwrap().words();
         assert_eq!(guard(json!({"armed": false, "until": 5})), None);
         assert_eq!(
@@ -210,22 +155,6 @@ mod tests {
         let at = epoch_seconds() - 7500;
         let told = boot(json!({"cause": "recovery", "at": at}));
         assert_eq!(told.unwrap(), "recovery, 2 h 5 min ago");
-        let radios = |view: Value| -> (u64, Vec<String>) {
-            let view: RadiosView = from_value(view).unwrap();
-            (view.count(), view.faults().collect())
-        };
-        assert_eq!(radios(json!(2)), (2, vec![]));
-        let since = epoch_seconds() - 185;
-        let (count, faults) = radios(json!([
-            {"name": "radio0", "up": true, "verdict": "ok", "since": 1, "restarts": 0},
-            {"name": "radio1", "up": false, "verdict": "not_beaconing", "since": since, "restarts": 2},
-            {"name": "radio2"},
-        ]));
-        assert_eq!(count, 3);
-        assert_eq!(
-            faults,
-            ["radio1: not beaconing for 3 min, restarted 2 times"]
-        );
     }
 
     #[test]
@@ -235,8 +164,5 @@ mod tests {
         assert_harmless(&recovery(view), 4);
         let boot: BootView = from_value(json!({"cause": HOSTILE})).unwrap();
         assert_harmless(&boot.words().unwrap(), 1);
-        let radios: RadiosView =
-            from_value(json!([{"name": HOSTILE, "verdict": HOSTILE}])).unwrap();
-        assert_harmless(&radios.faults().next().unwrap(), 2);
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
 use super::health::HealthView;
-use super::recovery::{BootView, GuardView, RadiosView, RecoveryView};
+use super::recovery::{BootView, GuardView, RecoveryView};
 use super::starts::StartsView;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
@@ -31,7 +31,7 @@ struct View {
     recovery: Option<RecoveryView>,
     guard: GuardView,
     boot: BootView,
-    radios: RadiosView,
+    radios: Vec<RadioView>,
     stations: u64,
     starts: StartsView,
 }
@@ -92,6 +92,15 @@ struct SpoolView {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+struct RadioView {
+    name: String,
+    verdict: String,
+    since: Option<u64>,
+    restarts: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct JobsView {
     queued: u64,
     running: u64,
@@ -131,7 +140,7 @@ impl View {
             format!("broker    {}", self.starts.or_held(self.mqtt.words())),
             format!("delivery  {}", self.starts.or_held(self.api.words())),
             format!("queue     {}", self.spool.words()),
-            match (self.seq, self.radios.count()) {
+            match (self.seq, self.radios.len() as u64) {
                 (Some(0), _) => "wifi      not known yet".to_owned(),
                 (_, 0) => format!("clients   {}, no Wi-Fi", count(self.stations, "lease")),
                 (_, radios) => format!(
@@ -140,13 +149,9 @@ impl View {
                     count(self.stations, "station")
                 ),
             },
-            format!("jobs      {}", self.jobs.words()),
         ]);
-        lines.extend(
-            self.radios
-                .faults()
-                .map(|words| format!("radio     {words}")),
-        );
+        lines.extend(self.radios.iter().filter_map(RadioView::words));
+        lines.push(format!("jobs      {}", self.jobs.words()));
         if let Some(rest) = &self.rest {
             lines.push(format!("results   {}", rest.words()));
         }
@@ -247,6 +252,31 @@ impl SpoolView {
     }
 }
 
+impl RadioView {
+    /// A line for a radio that is not as it should be, or has been restarted.
+    fn words(&self) -> Option<String> {
+        let fault = match self.verdict.as_str() {
+            "setup_failed" => "NOT set up",
+            "not_beaconing" => "NOT beaconing",
+            "waiting" => "waiting",
+            _ if self.restarts > 0 => "on the air",
+            _ => return None,
+        };
+        let lasting = self
+            .since
+            .map(|at| format!(" for {}", lasting(at)))
+            .unwrap_or_default();
+        let restarts = match self.restarts {
+            0 => String::new(),
+            restarts => format!(", {} in 24 h", count(restarts, "restart")),
+        };
+        Some(format!(
+            "radio     {} {fault}{lasting}{restarts}",
+            safe(&self.name)
+        ))
+    }
+}
+
 impl JobsView {
     fn words(&self) -> String {
         let kept = match self.durable {
@@ -302,10 +332,15 @@ mod tests {
         view.api.last_error = error();
         view.spool.last_error = error();
         view.starts = serde_json::from_value(serde_json::json!({ "error": HOSTILE })).unwrap();
+        view.radios = vec![RadioView {
+            name: HOSTILE.into(),
+            verdict: "waiting".into(),
+            ..RadioView::default()
+        }];
         view.sources.missing = vec![HOSTILE.into(), HOSTILE.into()];
         view.config.errors = vec![problem()];
         view.config.warnings = vec![problem()];
-        assert_harmless(&view.text(), 16);
+        assert_harmless(&view.text(), 17);
     }
 
     #[test]
@@ -325,7 +360,19 @@ mod tests {
                 ..ApiView::default()
             },
             stations: 1,
-            radios: RadiosView::Count(2),
+            radios: vec![
+                RadioView {
+                    name: "radio0".into(),
+                    verdict: "ok".into(),
+                    ..RadioView::default()
+                },
+                RadioView {
+                    name: "radio1".into(),
+                    verdict: "not_beaconing".into(),
+                    restarts: 2,
+                    ..RadioView::default()
+                },
+            ],
             ..View::default()
         };
         assert_eq!(
@@ -336,6 +383,7 @@ mod tests {
              delivery  FAILING, never accepted: api.example: 500 \\u{1b}[2J\n\
              queue     empty, 0 dropped\n\
              wifi      2 radios, 1 station\n\
+             radio     radio1 NOT beaconing, 2 restarts in 24 h\n\
              jobs      0 running, 0 waiting, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n\
              identity  the board's label\n"
         );

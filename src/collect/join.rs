@@ -48,7 +48,6 @@ pub(super) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts) {
             let most = stations::MAX_STATIONS;
             missing.push(format!("{} stations beyond {most}", joined.beyond));
         }
-        facts.radios = air.radios();
         let listed = joined.stations.as_ref().map_or(0, Vec::len);
         facts.stations = joined.connected.unwrap_or(listed);
         report.ssids = joined.ssids;

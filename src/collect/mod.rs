@@ -45,7 +45,7 @@ mod proc_net;
 mod question;
 mod radio;
 mod replies;
-mod reply;
+pub(crate) mod reply;
 mod report;
 mod stations;
 mod survey;
@@ -82,7 +82,8 @@ use survey::Survey;
 pub use device_events::DeviceEvents;
 pub use history::History;
 pub use report::{
-    Counters, Device, Event, Interface, Lease, Neighbour, Report, Source, Ssid, Stamp, Station,
+    Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Radio, Report, Source, Ssid, Stamp,
+    Station,
 };
 
 /// How often rpcd is asked for names: it looks them up in the DNS.
@@ -97,8 +98,6 @@ pub struct Facts {
     /// Collections since the agent started: there is a newer report when it has moved.
     pub seq: u64,
     pub sources: Sources,
-    /// Radios of the device, switched off ones included.
-    pub radios: usize,
     /// Authorized stations, or as many as have a lease if nobody knows of Wi-Fi.
     pub stations: usize,
 }
@@ -125,6 +124,8 @@ pub struct Part {
     pub mac: Identity,
     /// The health code that goes into reports and the history, once it is known.
     pub health: watch::Receiver<Option<u8>>,
+    /// The radios as they stand in reports; `None` until they were looked at.
+    pub radios: watch::Receiver<Option<Vec<Radio>>>,
     /// What other parts have to say in the next report.
     pub events: DeviceEvents,
     /// Takes the reports; collecting waits while it is full.
@@ -233,6 +234,7 @@ impl Part {
         );
         join::complete(&mut report, &files);
         report.device.status = *self.health.borrow();
+        report.radios.clone_from(&self.radios.borrow());
         self.add_device_events(&mut report);
         if let Some((found, failed)) = memory.survey.as_mut().and_then(Survey::take) {
             report.survey = Some(found);

@@ -14,13 +14,13 @@
 use crate::ubus::blobmsg::{Members, Scalar};
 
 /// Elements kept of one list or table of a reply.
-pub(super) const MAX_ENTRIES: usize = 4096;
+pub(crate) const MAX_ENTRIES: usize = 4096;
 
 /// Characters kept of one text.
-pub(super) const MAX_TEXT: usize = 256;
+pub(crate) const MAX_TEXT: usize = 256;
 
 /// Cuts `text` after [`MAX_TEXT`] characters.
-pub(super) fn cut(mut text: String) -> String {
+pub(crate) fn cut(mut text: String) -> String {
     if text.len() > MAX_TEXT {
         if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
             text.truncate(end);
@@ -30,7 +30,7 @@ pub(super) fn cut(mut text: String) -> String {
 }
 
 /// A power in dBm, where 0 means unknown; a driver's unsigned byte gets its sign back.
-pub(super) fn dbm(value: Option<i32>) -> Option<i32> {
+pub(crate) fn dbm(value: Option<i32>) -> Option<i32> {
     match value? {
         0 => None,
         byte @ 128..=255 => Some(byte - 256),
@@ -42,22 +42,22 @@ pub(super) fn dbm(value: Option<i32>) -> Option<i32> {
 /// The members of a table, with their names, or the elements of an array, without; ends where they
 /// stop being well formed, for what follows cannot be found.
 #[derive(Debug, Clone)]
-pub(super) struct Fields<'a>(Members<'a>);
+pub(crate) struct Fields<'a>(Members<'a>);
 
 impl<'a> Fields<'a> {
     /// The members of a whole reply.
-    pub(super) fn of(reply: &'a [u8]) -> Self {
+    pub(crate) fn of(reply: &'a [u8]) -> Self {
         Fields(Members::new(reply))
     }
 
     /// The first member of that name.
-    pub(super) fn named(mut self, wanted: &[u8]) -> Option<Field<'a>> {
+    pub(crate) fn named(mut self, wanted: &[u8]) -> Option<Field<'a>> {
         self.find(|(name, _)| *name == wanted)
             .map(|(_, field)| field)
     }
 
     /// What `element` makes of each; what it makes nothing of is skipped.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         self,
         mut element: impl FnMut(&'a [u8], Field<'a>) -> Option<T>,
     ) -> List<T> {
@@ -84,10 +84,10 @@ impl<'a> Iterator for Fields<'a> {
 
 /// So much of a list or a table as is kept, in order.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct List<T> {
-    pub(super) items: Vec<T>,
+pub(crate) struct List<T> {
+    pub(crate) items: Vec<T>,
     /// Elements beyond [`MAX_ENTRIES`].
-    pub(super) beyond: usize,
+    pub(crate) beyond: usize,
 }
 
 impl<T> Default for List<T> {
@@ -101,25 +101,25 @@ impl<T> Default for List<T> {
 
 /// One value; `None` from all of its readers if it is of another type.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a>(Scalar<'a>);
+pub(crate) struct Field<'a>(Scalar<'a>);
 
 impl<'a> Field<'a> {
     /// The members of this table, or the elements of this array; none of anything else.
-    pub(super) fn fields(self) -> Fields<'a> {
+    pub(crate) fn fields(self) -> Fields<'a> {
         match self.0 {
             Scalar::Table(inner) | Scalar::Array(inner) => Fields::of(inner),
             _ => Fields::of(&[]),
         }
     }
 
-    pub(super) fn table(self) -> Option<Fields<'a>> {
+    pub(crate) fn table(self) -> Option<Fields<'a>> {
         match self.0 {
             Scalar::Table(inner) => Some(Fields::of(inner)),
             _ => None,
         }
     }
 
-    pub(super) fn array(self) -> Option<Fields<'a>> {
+    pub(crate) fn array(self) -> Option<Fields<'a>> {
         match self.0 {
             Scalar::Array(inner) => Some(Fields::of(inner)),
             _ => None,
@@ -127,7 +127,7 @@ impl<'a> Field<'a> {
     }
 
     /// A text as it stands there, if it is UTF-8.
-    pub(super) fn str(self) -> Option<&'a str> {
+    pub(crate) fn str(self) -> Option<&'a str> {
         match self.0 {
             Scalar::String(text) => std::str::from_utf8(text).ok(),
             _ => None,
@@ -135,7 +135,7 @@ impl<'a> Field<'a> {
     }
 
     /// A text of bounded length that is not empty; what is not UTF-8 gets replacement characters.
-    pub(super) fn text(self) -> Option<String> {
+    pub(crate) fn text(self) -> Option<String> {
         match self.0 {
             Scalar::String(text) if !text.is_empty() => {
                 // More bytes than these are not looked at; no character has more than four.
@@ -147,11 +147,11 @@ impl<'a> Field<'a> {
     }
 
     /// A text that says something else, such as an address.
-    pub(super) fn parse<T: std::str::FromStr>(self) -> Option<T> {
+    pub(crate) fn parse<T: std::str::FromStr>(self) -> Option<T> {
         self.str()?.parse().ok()
     }
 
-    pub(super) fn bool(self) -> Option<bool> {
+    pub(crate) fn bool(self) -> Option<bool> {
         match self.0 {
             Scalar::Int8(n) => Some(n != 0),
             _ => None,
@@ -159,7 +159,7 @@ impl<'a> Field<'a> {
     }
 
     /// The bits of an integer, without a sign: the bus has none.
-    pub(super) fn u64(self) -> Option<u64> {
+    pub(crate) fn u64(self) -> Option<u64> {
         Some(match self.0 {
             Scalar::Int64(n) => n as u64,
             Scalar::Int32(n) => u64::from(n as u32),
@@ -169,12 +169,12 @@ impl<'a> Field<'a> {
         })
     }
 
-    pub(super) fn u32(self) -> Option<u32> {
+    pub(crate) fn u32(self) -> Option<u32> {
         self.u64()?.try_into().ok()
     }
 
     /// An integer that may be below zero.
-    pub(super) fn i32(self) -> Option<i32> {
+    pub(crate) fn i32(self) -> Option<i32> {
         match self.0 {
             Scalar::Int64(n) => n.try_into().ok(),
             Scalar::Int32(n) => Some(n),
@@ -185,7 +185,7 @@ impl<'a> Field<'a> {
     }
 
     /// A number, also one written as text (as options that no schema types are).
-    pub(super) fn digits(self) -> Option<u32> {
+    pub(crate) fn digits(self) -> Option<u32> {
         match self.0 {
             Scalar::String(_) => self.parse(),
             Scalar::Int8(_) => None,

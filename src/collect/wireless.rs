@@ -118,28 +118,6 @@ impl Air {
         let known = |aps: &Vec<Ap>| aps.iter().all(|ap| ap.gone || !ap.is_silent());
         self.aps.as_ref().is_some_and(known)
     }
-
-    /// How many radios there are.
-    pub(super) fn radios(&self) -> usize {
-        if let Some(radios) = &self.radios {
-            // A link of several radios (MLO) is listed like a radio, without a band of its own.
-            return match radios.iter().filter(|radio| radio.band.is_some()).count() {
-                0 => radios.len(),
-                real => real,
-            };
-        }
-        let statuses = self
-            .aps
-            .iter()
-            .flatten()
-            .filter_map(|ap| ap.status.as_ref());
-        let mut phys: Vec<&str> = statuses
-            .filter_map(|status| status.phy.as_deref())
-            .collect();
-        phys.sort_unstable();
-        phys.dedup();
-        phys.len()
-    }
 }
 
 impl<'a> Cell<'a> {

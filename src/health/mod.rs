@@ -16,12 +16,14 @@
 //! * `belief`: two probes have to agree before a bad verdict is believed
 //! * `state`, `task`: what is known, and when what is done
 //! * [`facts`](Facts): what comes of it
+//! * [`radio`]: the radios, each with a verdict of its own
 
 mod belief;
 mod facts;
 mod netlink;
 mod probe;
 mod proof;
+pub mod radio;
 mod signs;
 mod state;
 mod task;

@@ -10,11 +10,13 @@
 //! * [`ladder`]: from how long the device is offline, and why, to the next step; pure
 //! * `sight`: what it looks at
 //! * `lowered`: the interface that has to come up again
+//! * [`radio`]: restarts a radio that is dead, alone; no step of the ladder
 //! * [`facts`](Facts): what there is to tell
 
 mod facts;
 pub mod ladder;
 mod lowered;
+pub mod radio;
 mod sight;
 #[cfg(test)]
 mod tests;

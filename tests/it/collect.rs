@@ -66,6 +66,7 @@ async fn desk(stations: usize, survey: bool) -> Desk {
         newest,
         history,
         health,
+        radios: watch::channel(None).1,
         events: DeviceEvents::default(),
     };
     tokio::spawn(collect::run(part, ends));

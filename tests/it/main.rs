@@ -19,6 +19,7 @@ mod live_run;
 mod mqtt;
 mod once;
 mod processors;
+mod radios;
 #[path = "../recording/mod.rs"]
 #[allow(dead_code)] // tests/wire uses the rest
 mod recording;

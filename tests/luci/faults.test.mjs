@@ -187,7 +187,7 @@ test('an agent that has just started says so', async () => {
 	await young.change((method, { result }) => {
 		if (method == 'status')
 			Object.assign(result[1], {
-				uptime: 1, seq: 0, mac: '94:83:c4:a1:b2:00', radios: 0, stations: 0,
+				uptime: 1, seq: 0, mac: '94:83:c4:a1:b2:00', radios: [], stations: 0,
 				health: { code: null, verdict: null, since: null, next_probe: null, evidence: {} },
 				mqtt: { connected: false, host: 'broker.example', since: null, reconnects: 0, last_error: null, next_attempt: null },
 				api: { last_ok: null, host: '', last_error: null, next_attempt: null }

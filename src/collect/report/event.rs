@@ -45,7 +45,7 @@ pub struct Event {
     /// Of `health` and `radio`: the new verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<&'static str>,
-    /// Of `radio`: its name in UCI.
+    /// Of `radio`, and of `recovery` with step `radio`: its name in UCI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub radio: Option<String>,
     /// Of `recovery`: the step that was taken.

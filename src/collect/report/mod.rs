@@ -7,6 +7,7 @@ mod device;
 mod event;
 mod interface;
 mod network;
+mod radio;
 mod station;
 
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -18,6 +19,7 @@ pub use device::Device;
 pub use event::Event;
 pub use interface::{Counters, Interface};
 pub use network::{Neighbour, Ssid};
+pub use radio::{Dfs, Radio};
 pub use station::{Lease, Source, Station};
 
 /// What one collection found.
@@ -32,6 +34,8 @@ pub struct Report {
     pub dhcp: Option<Vec<Lease>>,
     pub device: Device,
     pub interfaces: Option<Vec<Interface>>,
+    /// `None` until the radios were looked at.
+    pub radios: Option<Vec<Radio>>,
     /// What happened since the report before.
     pub events: Vec<Event>,
 }
@@ -50,11 +54,12 @@ pub struct Stamp<'a> {
 }
 
 /// The parts of a line, in their order.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part::Ssids,
     Part::Survey,
     Part::Device,
     Part::Interfaces,
+    Part::Radios,
     Part::Events,
     Part::Gaps,
     Part::Dhcp,
@@ -67,6 +72,7 @@ enum Part {
     Survey,
     Device,
     Interfaces,
+    Radios,
     Events,
     Gaps,
     Dhcp,
@@ -113,6 +119,7 @@ impl Report {
                 Part::Survey => known(&mut map, "survey", &self.survey)?,
                 Part::Device => map.serialize_entry("device", &Stamped(&self.device, stamp))?,
                 Part::Interfaces => known(&mut map, "interfaces", &self.interfaces)?,
+                Part::Radios => known(&mut map, "radios", &self.radios)?,
                 Part::Events => some(&mut map, "events", &self.events)?,
                 Part::Gaps => some(&mut map, "gaps", gaps)?,
                 Part::Dhcp => known(&mut map, "dhcp", &List::of(&self.dhcp, back))?,

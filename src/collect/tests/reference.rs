@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::samples::{data, NOW};
 use super::stamp;
 use crate::collect::{
-    Counters, Device, Event, Interface, Lease, Neighbour, Report, Source, Ssid, Station,
+    Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Radio, Report, Source, Ssid, Station,
 };
 use crate::mac::Mac;
 use crate::spool::{Gap, Reason};
@@ -124,6 +124,17 @@ fn full() -> Report {
             },
             ip,
             ip6,
+        }]),
+        radios: Some(vec![Radio {
+            name: "radio0".into(),
+            band: text(),
+            channel: Some(1),
+            up: Some(true),
+            verdict: "ok",
+            dfs: Some(Dfs {
+                cac_active: true,
+                cac_seconds_left: 1,
+            }),
         }]),
         events: vec![Event {
             at: NOW,

@@ -15,6 +15,7 @@ use crate::lab::{Lab, LabError};
 use crate::mqtt_side::{Deaf, Said, Words};
 use crate::order::{self, Order};
 use crate::report_tail::ReportTail;
+use crate::router::{RadioFault, RADIOS};
 
 /// How long the agent's object is waited for after the bus was restarted.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -232,6 +233,19 @@ async fn carry_out(lab: &mut Lab, order: Order, printer: &Printer) -> Result<(),
             printer.line(match full {
                 true => "disk: the agent can write nothing",
                 false => "disk: ok",
+            })
+        }
+        Order::Radio(radio, fault) => {
+            lab.router
+                .set_radio(radio, fault)
+                .await
+                .map_err(LabError::from)?;
+            let name = RADIOS[radio];
+            printer.line(&match fault {
+                None => format!("{name}: ok"),
+                Some(RadioFault::Cac) => format!("{name}: listens for radar for a minute"),
+                Some(RadioFault::Fail) => format!("{name}: netifd has given up setting it up"),
+                Some(RadioFault::Silent) => format!("{name}: hostapd does not beacon"),
             })
         }
         Order::UbusRestart => restart_bus(lab, printer).await,

@@ -1,6 +1,6 @@
 //! An access point whose stations move: reports as the agent collects them, without a device.
 
-use socketman::collect::{Counters, Device, Interface, Report, Source, Ssid, Station};
+use socketman::collect::{Counters, Device, Dfs, Interface, Radio, Report, Source, Ssid, Station};
 use socketman::mac::Mac;
 
 /// Rates a station is told, kbit/s: what 802.11ac and ax give at 80 MHz, a few of them.
@@ -84,6 +84,7 @@ impl MovingAp {
             dhcp: None,
             device: self.device(),
             interfaces: Some(vec![self.interface("br-lan"), self.interface("wan")]),
+            radios: Some(vec![radio("radio0", "2g", 6), radio("radio1", "5g", 36)]),
             events: Vec::new(),
         }
     }
@@ -136,6 +137,17 @@ impl MovingAp {
 fn mac(rng: &mut fastrand::Rng) -> Mac {
     let [a, b, c] = [rng.u8(..), rng.u8(..), rng.u8(..)];
     Mac::parse(&format!("8c:85:90:{a:02x}:{b:02x}:{c:02x}")).expect("it is a MAC")
+}
+
+fn radio(name: &str, band: &str, channel: u32) -> Radio {
+    Radio {
+        name: name.into(),
+        band: Some(band.into()),
+        channel: Some(channel),
+        up: Some(true),
+        verdict: "ok",
+        dfs: Some(Dfs::default()),
+    }
 }
 
 fn ssid(at: usize, clients: usize) -> Ssid {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::collector::Mode;
 use crate::options;
+use crate::router::{RadioFault, RADIOS};
 
 /// How late the API answers when it is slow. The agent waits longer.
 pub const SLOW: Duration = Duration::from_secs(8);
@@ -22,6 +23,9 @@ pub const HELP: &str = "  status                  what the agent says of itself
   clock +10y|-10y|sync    let the agent's clock be wrong and not known to be right, or right
   disk full|ok            let every write of the agent fail, or work
   mqtt down|up            take the broker away, give it back
+  radio cac|fail|silent|ok [radio0|radio1]
+                          let a radio (radio1) listen for radar for a minute, fail to be set up or
+                          say nothing, both until it is restarted, or work
   agent stop|start        end the agent, start it
   ubus restart            end the bus daemon and start another
   job COMMAND             send a shell command as a job by the broker
@@ -43,6 +47,8 @@ pub enum Order {
     Mqtt(bool),
     Wan(bool),
     Agent(bool),
+    /// Which radio, and what is wrong with it.
+    Radio(usize, Option<RadioFault>),
     UbusRestart,
     Job(String),
 }
@@ -80,6 +86,7 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ("mqtt", "down") => Ok(Order::Mqtt(false)),
         ("mqtt", "up") => Ok(Order::Mqtt(true)),
         ("mqtt", _) => Err("mqtt down or up?".to_owned()),
+        ("radio", what) => radio(what),
         ("ubus", "restart") => Ok(Order::UbusRestart),
         ("ubus", _) => Err("ubus restart?".to_owned()),
         ("job", "") => Err("job COMMAND: which command? For example: job uptime".to_owned()),
@@ -87,9 +94,28 @@ pub fn parse(line: &str) -> Result<Order, String> {
         _ => Err(format!(
             "'{}' is no command; there are: help, status, stations N, wan down|up, \
              api down|up|500|413|429|400|slow|reset|html|portal|redirect, clock +10y|-10y|sync, \
-             disk full|ok, mqtt down|up, agent stop|start, ubus restart, job COMMAND",
+             disk full|ok, mqtt down|up, agent stop|start, radio cac|fail|silent|ok, ubus restart, \
+             job COMMAND",
             line.escape_debug()
         )),
+    }
+}
+
+fn radio(what: &str) -> Result<Order, String> {
+    let (fault, name) = what
+        .split_once(char::is_whitespace)
+        .unwrap_or((what, RADIOS[1]));
+    let radio = RADIOS.iter().position(|known| *known == name.trim());
+    let fault = match fault {
+        "cac" => Some(RadioFault::Cac),
+        "fail" => Some(RadioFault::Fail),
+        "silent" => Some(RadioFault::Silent),
+        "ok" => None,
+        _ => return Err("radio cac, fail, silent or ok?".to_owned()),
+    };
+    match radio {
+        Some(radio) => Ok(Order::Radio(radio, fault)),
+        None => Err(format!("which radio? There are {}", RADIOS.join(", "))),
     }
 }
 
@@ -148,6 +174,13 @@ mod tests {
             ("agent start", Order::Agent(true)),
             ("mqtt down", Order::Mqtt(false)),
             ("mqtt up", Order::Mqtt(true)),
+            ("radio fail", Order::Radio(1, Some(RadioFault::Fail))),
+            (
+                "radio silent radio0",
+                Order::Radio(0, Some(RadioFault::Silent)),
+            ),
+            ("radio cac", Order::Radio(1, Some(RadioFault::Cac))),
+            ("radio ok", Order::Radio(1, None)),
             ("ubus restart", Order::UbusRestart),
             (
                 "job echo a  b; exit 3",
@@ -171,6 +204,8 @@ mod tests {
             ("wan", "down or up"),
             ("agent", "stop or start"),
             ("mqtt", "down or up"),
+            ("radio", "cac, fail, silent or ok"),
+            ("radio fail radio7", "radio0, radio1"),
             ("ubus", "ubus restart"),
             ("job", "which command"),
             ("\u{1b}[2J", "'\\u{1b}[2J' is no command"),

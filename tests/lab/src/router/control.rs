@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::facts::Facts;
 use super::fault::{self, Fault};
+use super::radio::RadioFault;
 
 /// What can be ordered of the router.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) enum Order {
     Churn(u32),
     Advance(Duration),
     Freeze(bool),
+    /// The radio of this index, and what is wrong with it.
+    Radio(usize, Option<RadioFault>),
     Break(Vec<Fault>),
     Heal,
 }
@@ -72,6 +75,11 @@ impl Control {
     /// Lets the world's time follow the clock again.
     pub async fn thaw(&self) -> Result<(), Gone> {
         self.order(Order::Freeze(false)).await
+    }
+
+    /// Makes a radio sick, by its index; `None` makes it well.
+    pub async fn set_radio(&self, radio: usize, fault: Option<RadioFault>) -> Result<(), Gone> {
+        self.order(Order::Radio(radio, fault)).await
     }
 
     /// Takes objects off the bus; a `*` at the end means all that begin so, here and below.

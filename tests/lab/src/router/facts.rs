@@ -17,6 +17,17 @@ pub struct Facts {
     /// Everyone associated, the unauthorized included.
     pub stations: Vec<StationFacts>,
     pub devices: Vec<NetdevFacts>,
+    pub radios: Vec<RadioFacts>,
+}
+
+/// One radio.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RadioFacts {
+    pub name: &'static str,
+    pub beacons: bool,
+    /// How often it was taken down, and brought up, by calls of `network.wireless`.
+    pub downs: u32,
+    pub ups: u32,
 }
 
 /// One associated station.

@@ -68,7 +68,9 @@ pub(super) fn without_rpcd() -> Vec<Fault> {
 
 /// A box without Wi-Fi, or one whose hostapd is down.
 pub(super) fn without_hostapd() -> Vec<Fault> {
-    vec![Fault::Absent("hostapd.*".to_owned())]
+    ["hostapd", "hostapd.*"]
+        .map(|path| Fault::Absent(path.to_owned()))
+        .into()
 }
 
 /// The same names, but text for numbers, numbers for text, tables for arrays.

@@ -20,6 +20,7 @@ mod members;
 mod netdev;
 mod objects;
 mod offers;
+mod radio;
 mod station;
 mod tree;
 mod world;
@@ -36,10 +37,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 pub use ap::{Ap, Band, Network, APS};
 pub use control::{Control, Gone};
-pub use facts::{Facts, NetdevFacts, StationFacts};
+pub use facts::{Facts, NetdevFacts, RadioFacts, StationFacts};
 pub use fault::{distort, Fault, Faults};
 pub use lease::Lease;
 pub use objects::{answer, catalogue, Reply, SECRETS};
+pub use radio::{Radio, RadioFault, RADIOS};
 pub use station::{Mac, Standard, Station, Traffic};
 pub use tree::Tree;
 pub use world::{News, World, HOSTNAME, ROUTER_MAC};
@@ -135,7 +137,7 @@ impl Router {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let mut offers = Offers::new(client);
-        offers.adjust(&self.faults).await?;
+        offers.adjust(&self.faults, &self.world).await?;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = Instant::now();
@@ -145,7 +147,10 @@ impl Router {
                 () = &mut shutdown => return Ok(()),
                 call = offers.next() => {
                     let (path, request) = call.ok_or(Error::Ended)?;
-                    self.answer(path, request);
+                    if let Some(news) = self.answer(path, request) {
+                        self.moved(news, &offers)?;
+                        offers.adjust(&self.faults, &self.world).await?;
+                    }
                 }
                 Some((order, done)) = self.orders.recv() => {
                     self.obey(order, &mut offers).await?;
@@ -156,6 +161,7 @@ impl Router {
                     if !self.frozen {
                         let news = self.world.advance(now.saturating_duration_since(last));
                         self.moved(news, &offers)?;
+                        offers.adjust(&self.faults, &self.world).await?;
                     }
                     last = now;
                 }
@@ -172,17 +178,23 @@ impl Router {
             Order::Advance(time) => {
                 let news = self.world.advance(time);
                 self.moved(news, offers)?;
+                offers.adjust(&self.faults, &self.world).await?;
+            }
+            Order::Radio(radio, fault) => {
+                let news = self.world.suffer(radio, fault);
+                self.moved(news, offers)?;
+                offers.adjust(&self.faults, &self.world).await?;
             }
             Order::Churn(per_minute) => self.world.set_churn(per_minute),
             Order::Freeze(frozen) => self.frozen = frozen,
             Order::Break(faults) => {
                 faults.into_iter().for_each(|fault| self.faults.add(fault));
-                offers.adjust(&self.faults).await?;
+                offers.adjust(&self.faults, &self.world).await?;
             }
             Order::Heal => {
                 self.faults.clear();
                 self.unanswered.clear();
-                offers.adjust(&self.faults).await?;
+                offers.adjust(&self.faults, &self.world).await?;
             }
         }
         Ok(())
@@ -200,9 +212,20 @@ impl Router {
         Ok(news.iter().try_for_each(|news| offers.notify(news))?)
     }
 
-    fn answer(&mut self, path: String, request: Request) {
+    /// Answers a call; the news if it was an order that changed the world.
+    fn answer(&mut self, path: String, request: Request) -> Option<Vec<News>> {
+        let mut news = None;
         let reply = match Value::from_members(request.data()) {
-            Ok(args) => answer(&self.world, &path, &request.method, &args),
+            Ok(args) => {
+                let ordered = self.world.order(&path, &request.method, &args);
+                match ordered {
+                    Some(ordered) => ordered.map(|told| {
+                        news = Some(told);
+                        None
+                    }),
+                    None => answer(&self.world, &path, &request.method, &args),
+                }
+            }
             Err(_) => Err(Status::INVALID_ARGUMENT),
         };
         let reply = match reply {
@@ -223,6 +246,7 @@ impl Router {
         } else {
             give(responder, reply);
         }
+        news
     }
 }
 

@@ -8,7 +8,7 @@ use socketman::ubus::{Client, Error, Object, Request};
 
 use super::fault::Faults;
 use super::objects::catalogue;
-use super::world::News;
+use super::world::{News, World};
 
 /// The objects that are offered at the moment.
 #[derive(Debug)]
@@ -28,11 +28,15 @@ impl Offers {
         }
     }
 
-    /// Offers what is there and withdraws what is absent by these faults.
-    pub(super) async fn adjust(&mut self, faults: &Faults) -> Result<(), Error> {
-        self.objects.retain(|(path, _)| !faults.absent(path));
+    /// Offers what is there and withdraws what is absent by these faults, or not there in the world.
+    pub(super) async fn adjust(&mut self, faults: &Faults, world: &World) -> Result<(), Error> {
+        let is_there = |path: &str| !faults.absent(path) && world.shows(path);
+        self.objects.retain(|(path, _)| is_there(path));
+        if self.objects.len() == catalogue().len() {
+            return Ok(());
+        }
         for (path, methods) in catalogue() {
-            if !faults.absent(&path) && !self.objects.iter().any(|(have, _)| *have == path) {
+            if is_there(&path) && !self.objects.iter().any(|(have, _)| *have == path) {
                 let object = self.client.offer(&path, methods).await?;
                 self.objects.push((path, object));
             }

@@ -2,6 +2,7 @@
 //! the same seed and the same steps always give the same world.
 
 mod comings;
+mod radios;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use super::ap::{Network, APS, VLAN_ID};
 use super::facts::{Facts, NetdevFacts, StationFacts};
 use super::lease::{Lease, LEASE_TIME};
 use super::netdev::Netdevs;
+use super::radio::{Radio, RADIOS};
 use super::station::{Mac, Station};
 
 /// The router's own address, that of its device towards the internet.
@@ -59,6 +61,7 @@ pub struct World {
     churn: u32,
     pub leases: Vec<Lease>,
     pub devices: Netdevs,
+    pub radios: [Radio; RADIOS.len()],
     pub boot_id: String,
     /// DHCP acknowledgements since boot.
     pub acks: u32,
@@ -91,6 +94,7 @@ impl World {
                 wired([0x00, 0x11, 0x32, 0x9c, 0x4d, 0x5e], 10, "nas", 0),
             ],
             devices: Netdevs::default(),
+            radios: Default::default(),
             boot_id,
             acks: 412,
             joins: 0,
@@ -201,6 +205,7 @@ impl World {
                 .map(|s| self.station_facts(s))
                 .collect(),
             devices: self.devices.iter().map(NetdevFacts::of).collect(),
+            radios: self.radio_facts(),
         }
     }
 
@@ -244,11 +249,10 @@ impl World {
         }
         self.devices.murmur(STEP, &mut self.rng);
         self.renew(news);
-        while let Some(at) = self
-            .away
-            .iter()
-            .position(|(_, back)| back.is_some_and(|back| back <= self.elapsed))
-        {
+        self.step_radios(news);
+        while let Some(at) = self.away.iter().position(|(station, back)| {
+            back.is_some_and(|back| back <= self.elapsed) && self.is_on_air(station.ap)
+        }) {
             let (station, _) = self.away.remove(at);
             self.join(station, news);
         }

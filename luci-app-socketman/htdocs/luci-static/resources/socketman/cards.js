@@ -106,8 +106,8 @@ function device(status) {
 		[ _('Agent'), '%s, %s'.format(status.version, words.span(status.uptime)) ],
 		/* Before the first collection nobody knows. */
 		...(status.seq === 0 ? [] : [
-			[ _('Radios'), status.radios.length ? '' : _('none') ],
-			[ status.radios.length ? _('Stations') : _('Leases'), status.stations ]
+			[ _('Radios'), status.radios?.length ? '' : _('none') ],
+			[ status.radios?.length ? _('Stations') : _('Leases'), status.stations ]
 		]),
 		[ _('Booted'), status.boot && '%s: %s'.format(words.ago(status.boot.at, status.now), words.cause(status.boot.cause)) ],
 		[ _('Unexpected ends'), status.starts?.count || '' ],

@@ -4,7 +4,7 @@ use socketman::ubus::blobmsg::Value;
 use socketman::ubus::{Method, Status};
 
 use super::Reply;
-use crate::router::ap::{Ap, Band, APS};
+use crate::router::ap::{Band, APS};
 use crate::router::members::{push, table};
 use crate::router::station::{Standard, Station};
 use crate::router::world::World;
@@ -18,7 +18,7 @@ pub(super) fn methods() -> Vec<Method> {
 pub(super) fn answer(world: &World, ap: usize, method: &str) -> Reply {
     Ok(Some(match method {
         "get_clients" => clients(world, ap),
-        "get_status" => status(world, &APS[ap]),
+        "get_status" => status(world, ap),
         "get_features" => table! {
             "ht_supported": true, "vht_supported": APS[ap].band == Band::Five,
         },
@@ -102,14 +102,17 @@ fn mcs_map() -> Value {
     }
 }
 
-fn status(world: &World, ap: &Ap) -> Value {
+fn status(world: &World, ap: usize) -> Value {
+    let radio = world.radio_of(ap);
+    let left = radio.cac_left(world.elapsed());
+    let ap = &APS[ap];
     let time = world.uptime_ms() - 400_000;
     let (busy, utilization) = match ap.band {
         Band::Two => (time / 100 * 42, 108u16),
         Band::Five => (time / 100 * 8, 21),
     };
     table! {
-        "status": "ENABLED",
+        "status": radio.word(),
         "bssid": ap.bssid,
         "ssid": ap.ssid,
         "freq": ap.freq,
@@ -125,6 +128,10 @@ fn status(world: &World, ap: &Ap) -> Value {
             "bss_transition_response_rx": 0u64,
         },
         "airtime": table! { "time": time, "time_busy": busy, "utilization": utilization },
-        "dfs": table! { "cac_seconds": 0u32, "cac_active": false, "cac_seconds_left": 0u32 },
+        "dfs": table! {
+            "cac_seconds": if left > 0 { 60u32 } else { 0 },
+            "cac_active": left > 0,
+            "cac_seconds_left": left,
+        },
     }
 }

@@ -13,6 +13,7 @@ use socketman::ubus::{Method, Status};
 use super::ap::APS;
 use super::world::World;
 
+pub(super) use network::radio_status;
 pub use network::SECRETS;
 pub(crate) use uci::DHCP_FILE;
 
@@ -27,6 +28,8 @@ pub fn catalogue() -> Vec<(String, Vec<Method>)> {
     let mut objects: Vec<(String, Vec<Method>)> = vec![
         ("dhcp".into(), dhcp::odhcpd_methods()),
         ("dnsmasq".into(), dhcp::dnsmasq_methods()),
+        // As far as the agent is concerned, it only has to be there.
+        ("hostapd".into(), Vec::new()),
         ("iwinfo".into(), iwinfo::methods()),
         ("luci-rpc".into(), dhcp::luci_methods()),
         ("network.device".into(), network::device_methods()),
@@ -58,7 +61,8 @@ pub fn answer(world: &World, path: &str, method: &str, args: &Value) -> Reply {
         "luci-rpc" => dhcp::luci(world, method, args),
         "network.device" => network::device(world, method, args),
         "network.interface" => network::interface(world, method, args),
-        "network.wireless" => network::wireless(method),
+        "hostapd" => Err(Status::METHOD_NOT_FOUND),
+        "network.wireless" => network::wireless(world, method),
         "system" => system::answer(world, method),
         "uci" => uci::answer(world, method, args),
         _ => {

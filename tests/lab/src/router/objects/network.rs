@@ -7,6 +7,7 @@ use super::{text, Reply};
 use crate::router::ap::{Ap, Network, APS};
 use crate::router::members::{get_mut, items_mut, push, remove, sample, set, table};
 use crate::router::netdev::vlan_section;
+use crate::router::radio::{Radio, RADIOS};
 use crate::router::world::World;
 
 const DUMP: &str = include_str!("../../../../data/samples/network.interface__dump.json");
@@ -34,7 +35,10 @@ pub(super) fn one_interface_methods() -> Vec<Method> {
 }
 
 pub(super) fn wireless_methods() -> Vec<Method> {
-    vec![Method::new("status", &[])]
+    let device = [("device", Type::String)];
+    ["up", "down", "status"]
+        .map(|name| Method::new(name, &device))
+        .into()
 }
 
 pub(super) fn device(world: &World, method: &str, args: &Value) -> Reply {
@@ -97,10 +101,30 @@ pub(super) fn one_interface(world: &World, name: &str, method: &str) -> Reply {
         .ok_or(Status::NOT_FOUND)
 }
 
-pub(super) fn wireless(method: &str) -> Reply {
+/// `network.wireless status` of one radio.
+pub(in crate::router) fn radio_status(name: &str, radio: &Radio) -> Value {
+    let mut status = configured();
+    let mut table = remove(&mut status, name).unwrap_or(Value::Table(Vec::new()));
+    radio.show(&mut table);
+    Value::Table(vec![(name.as_bytes().to_vec(), table)])
+}
+
+pub(super) fn wireless(world: &World, method: &str) -> Reply {
+    // `up` and `down` change the world, which does it by itself.
     if method != "status" {
         return Err(Status::METHOD_NOT_FOUND);
     }
+    let mut status = configured();
+    for (name, radio) in RADIOS.iter().zip(&world.radios) {
+        if let Some(table) = get_mut(&mut status, name) {
+            radio.show(table);
+        }
+    }
+    Ok(Some(status))
+}
+
+/// The radios while all of them are up.
+fn configured() -> Value {
     let mut status = sample(WIRELESS);
     for ap in &APS {
         let Some(list) =
@@ -124,7 +148,7 @@ pub(super) fn wireless(method: &str) -> Reply {
             }
         }
     }
-    Ok(Some(status))
+    status
 }
 
 /// The section of an access point that the sample does not have.

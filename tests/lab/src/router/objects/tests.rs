@@ -312,6 +312,10 @@ fn the_secrets_are_in_the_wireless_status_and_nowhere_else() {
     let world = world();
     for (path, methods) in catalogue() {
         for method in methods {
+            // Orders, which are not answered here.
+            if ["up", "down"].contains(&method.name.as_str()) {
+                continue;
+            }
             let args = table! { "device": "phy0-ap0", "config": "dhcp", "interface": "lan" };
             let reply = call(&world, &path, &method.name, args);
             let text = serde_json::to_string(&reply).unwrap();

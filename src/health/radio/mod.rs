@@ -1,0 +1,173 @@
+//! Radios: is each of them on the air, and if not, why?
+//!
+//! ```text
+//!  network.wireless status ──┐
+//!  hostapd.* get_status      ├─ Sight ─► Tracker: how long already? ─► Evidence ─► judge ─► Facts
+//!  which objects there are ──┘            ▲                                                  │
+//!  notifications: radar ──────────────────┘      status, reports, events, recovery ◄─────────┘
+//! ```
+//!
+//! * [`sight`](Sight): what one look shows; `look` asks for it and `read` understands the replies
+//! * [`tracker`](Tracker): remembers since when, and when radar was heard. Pure
+//! * [`verdict`](judge): from evidence with ages to a verdict. Pure
+//!
+//! A look is made every `monitor`, every 20 s at most, and a second after hostapd or netifd said that
+//! something changed. A source that does not answer makes the verdict `unknown`.
+//!
+//! What netifd does, in 24.10 (C) and 25.12 (ucode) alike: `down` of a radio clears `autostart` and
+//! `retry_setup_failed` and tears it down; `up` sets `autostart` and starts what is down. `up` of a radio that
+//! is up, or is being set up, changes nothing; in 24.10 `up` of one that has failed does not either. A radio
+//! fails after four attempts.
+
+mod facts;
+mod look;
+mod read;
+mod sight;
+#[cfg(test)]
+mod tests;
+mod tracker;
+mod verdict;
+mod watcher;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::{sleep_until, Instant};
+
+use crate::collect::{self, DeviceEvents};
+use crate::config::Config;
+use crate::reload::{self, Asker, Asks};
+use crate::shutdown::Shutdown;
+use crate::ubus::{Client, Notice, Subscription};
+use look::Eye;
+use watcher::Watcher;
+
+pub use facts::{Facts, RadioFacts, Restarted};
+pub use sight::{Ap, Configured, Mode, Sight, Status, Vif};
+pub use tracker::{Change, Radio, Tracker};
+pub use verdict::{judge, Evidence, Hostapd, Judgement, Limits, Netifd, Silence, State, Verdict};
+
+/// What the task that watches over radios owns.
+#[derive(Debug)]
+pub struct Part {
+    pub config: watch::Receiver<Arc<Config>>,
+    pub client: Client,
+    /// Prefix of /sys.
+    pub root: PathBuf,
+    /// What recovery has restarted.
+    pub restarts: watch::Receiver<Vec<Restarted>>,
+    pub facts: watch::Sender<Facts>,
+    /// For the reports.
+    pub reported: watch::Sender<Option<Vec<collect::Radio>>>,
+    pub events: DeviceEvents,
+    /// From [`asks`].
+    pub asks: Asks,
+}
+
+/// Asks for a look.
+#[derive(Debug, Clone)]
+pub struct Handle(Asker<Facts>);
+
+/// A handle and what the task that sends `facts` needs to hear it.
+pub fn asks(facts: watch::Receiver<Facts>) -> (Handle, Asks) {
+    let (asker, asks) = reload::asks(facts);
+    (Handle(asker), asks)
+}
+
+impl Handle {
+    /// Has a look made now and returns the facts after it. `None` if the task has ended.
+    pub async fn look(&self) -> Option<Facts> {
+        // The first answer may be that of a look that was under way.
+        self.0.ask(|facts| facts.looks).await?;
+        self.0.ask(|facts| facts.looks).await
+    }
+
+    /// The newest facts, and all that follow.
+    pub fn facts(&self) -> watch::Receiver<Facts> {
+        self.0.facts()
+    }
+}
+
+/// Watches over the radios until `shutdown`.
+pub async fn run(part: Part, mut shutdown: Shutdown) {
+    tokio::select! {
+        () = part.watch() => {}
+        () = shutdown.requested() => {}
+    }
+}
+
+impl Part {
+    /// Watches while option `scan` has the agent look at Wi-Fi at all.
+    async fn watch(mut self) {
+        let mut wifi = self.config.clone();
+        loop {
+            if wifi.wait_for(|config| config.scan).await.is_err() {
+                return;
+            }
+            tokio::select! {
+                () = self.watch_wifi() => return,
+                _ = wifi.wait_for(|config| !config.scan) => {}
+            }
+            self.reported.send_replace(None);
+            self.facts.send_modify(|facts| {
+                facts.radios.clear();
+                facts.complete = false;
+            });
+        }
+    }
+
+    async fn watch_wifi(&mut self) {
+        let mut hostapd = subscribe(&self.client, "hostapd.*").await;
+        let mut netifd = subscribe(&self.client, "network.wireless").await;
+        let mut watcher = Watcher::new(self);
+        let eye = Eye {
+            client: self.client.clone(),
+            root: self.root.clone(),
+        };
+        // A look without a bus says nothing of radios.
+        drop(eye.client.connected(look::ALL_WITHIN).await);
+        loop {
+            tokio::select! {
+                () = sleep_until(watcher.due) => {
+                    let sight = eye.look().await;
+                    watcher.restarted(&self.restarts.borrow_and_update());
+                    let monitor = self.config.borrow().monitor;
+                    watcher.see(&sight, monitor);
+                }
+                () = self.asks.asked() => watcher.due = Instant::now(),
+                notice = next(&mut hostapd) => watcher.hear(&notice),
+                notice = next(&mut netifd) => watcher.hear(&notice),
+                () = changed(&mut self.restarts) => {
+                    watcher.restarted(&self.restarts.borrow_and_update());
+                    watcher.due = Instant::now();
+                }
+            }
+        }
+    }
+}
+
+async fn subscribe(client: &Client, pattern: &str) -> Option<Subscription> {
+    let subscribed = client.subscribe(pattern).await;
+    subscribed
+        .inspect_err(|error| log::warn!("{pattern}: no notifications: {error}"))
+        .ok()
+}
+
+/// The next notice; never, once there will be none.
+async fn next(subscription: &mut Option<Subscription>) -> Notice {
+    if let Some(open) = subscription {
+        if let Some(notice) = open.next().await {
+            return notice;
+        }
+        *subscription = None;
+    }
+    std::future::pending().await
+}
+
+/// Waits for a change; for ever if the other part has ended.
+async fn changed<T>(facts: &mut watch::Receiver<T>) {
+    if facts.changed().await.is_err() {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,113 @@
+//! The cell of the ledger, on a thread of its own that starts with the first write: most devices never
+//! have one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::ledger::{Boot, Ledger};
+use crate::durable::{Cell, CellError, Directory, Handle, RealDisk, Store};
+
+/// The cell, a file of `state_dir`.
+pub const NAME: &str = "radios";
+
+/// Longest wait for the disk.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// Where the ledger is kept.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    directory: PathBuf,
+    thread: Option<Handle<Written>>,
+}
+
+/// The thread's side.
+#[derive(Debug)]
+struct Written {
+    directory: PathBuf,
+    next: Option<Vec<u8>>,
+}
+
+impl Keeper {
+    pub(super) fn of(state_dir: &Path) -> Self {
+        Keeper {
+            directory: state_dir.to_owned(),
+            thread: None,
+        }
+    }
+
+    /// The ledger that was kept, and how long agents have run; an empty one if there is none that can be
+    /// read.
+    pub(super) fn read(&self, boot: Boot<'_>) -> (Ledger, Duration) {
+        let path = self.directory.join(NAME);
+        if !path.exists() {
+            return (Ledger::default(), Duration::ZERO);
+        }
+        let read = Directory::open(&self.directory)
+            .map_err(|error| error.to_string())
+            .and_then(|mut directory| {
+                let read = Cell::new(NAME).read(&mut directory);
+                read.map_err(|error| error.to_string())
+            })
+            .and_then(|bytes| {
+                let ledger = Ledger::decode(&bytes.unwrap_or_default(), boot);
+                ledger.ok_or("is no ledger".to_owned())
+            });
+        read.unwrap_or_else(|error| {
+            log::warn!(
+                "{}: {error}; restarts of radios are counted from 0",
+                path.display()
+            );
+            (Ledger::default(), Duration::ZERO)
+        })
+    }
+
+    /// Replaces the ledger; true when it is certain to survive a power cut.
+    pub(super) async fn write(&mut self, bytes: Vec<u8>) -> bool {
+        let path = self.directory.join(NAME);
+        let failed = match self.thread() {
+            Ok(thread) => match thread.ask(bytes, WITHIN).await {
+                Ok(answer) => answer.synced.err().map(|error| error.to_string()),
+                Err(error) => Some(error.to_string()),
+            },
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = &failed {
+            log::warn!("{}: not written: {error}", path.display());
+        }
+        failed.is_none()
+    }
+
+    fn thread(&mut self) -> io::Result<Handle<Written>> {
+        if let Some(thread) = &self.thread {
+            return Ok(thread.clone());
+        }
+        let written = Written {
+            directory: self.directory.clone(),
+            next: None,
+        };
+        let (_, thread) = RealDisk::start(NAME, written)?;
+        Ok(self.thread.insert(thread).clone())
+    }
+}
+
+impl Store for Written {
+    type Request = Vec<u8>;
+    type Reply = ();
+
+    fn handle(&mut self, bytes: Vec<u8>) {
+        self.next = Some(bytes);
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        let Some(bytes) = self.next.take() else {
+            return Ok(());
+        };
+        let mut directory = Directory::open(&self.directory)?;
+        let written = Cell::new(NAME).write(&mut directory, &bytes);
+        written.map_err(|error| match error {
+            CellError::Disk { source, .. } => source,
+            damaged @ CellError::Damaged(_) => io::Error::other(damaged.to_string()),
+        })
+    }
+}
