@@ -5,6 +5,7 @@
 //! can run it.
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy knows #[test] functions only
 
+mod desk;
 mod health;
 mod jobs_run;
 mod package;

@@ -16,7 +16,7 @@ export class Lab {
 		const lab = new Lab();
 
 		lab.said = '';
-		lab.process = spawn(BINARY, args.includes('--time-scale') ? args : [ '--time-scale', '30', ...args ], { stdio: [ 'pipe', 'pipe', 'inherit' ] });
+		lab.process = spawn(BINARY, [ '--no-namespaces', ...(args.includes('--time-scale') ? args : [ '--time-scale', '30', ...args ]) ], { stdio: [ 'pipe', 'pipe', 'inherit' ] });
 		lab.process.stdout.on('data', (data) => { lab.said += data; });
 
 		try {

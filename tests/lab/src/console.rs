@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::collector::{Mode, Record};
-use crate::lab::{Lab, LabError};
+use crate::lab::{Happening, Lab, LabError};
 use crate::mqtt_side::{Deaf, Said, Words};
 use crate::order::{self, Order};
 use crate::report_tail::ReportTail;
@@ -107,9 +107,13 @@ pub async fn run(lab: &mut Lab, signals: &mut Signals) -> Result<(), ConsoleErro
                     ))?;
                 }
             }
-            ended = lab.agent_ended() => {
-                printer.line(&agent_ended(ended?, lab))?;
-            }
+            happening = lab.happening() => match happening? {
+                Happening::AgentEnded(status) => printer.line(&agent_ended(status, lab))?,
+                Happening::RebootAsked => {
+                    printer.line("router: was asked to reboot")?;
+                    reboot(lab, &printer).await?;
+                }
+            },
         }
     }
 }
@@ -219,6 +223,19 @@ async fn carry_out(lab: &mut Lab, order: Order, printer: &Printer) -> Result<(),
             set_api(lab, mode, printer).await?;
             set_broker(lab, up, printer).await
         }
+        Order::WanFault(None) => {
+            lab.heal_wan().await?;
+            printer.line("WAN: ok")
+        }
+        Order::WanFault(Some(fault)) => {
+            lab.fail_wan(fault).await?;
+            printer.line(&format!("WAN: {}", fault.meaning()))
+        }
+        Order::Reboot => reboot(lab, printer).await,
+        Order::Power => {
+            lab.power_cut().await?;
+            booted(lab, printer)
+        }
         Order::Agent(true) => {
             let pid = lab.start_agent()?.pid();
             printer.line(&format!("agent: pid {pid}"))
@@ -254,6 +271,20 @@ async fn carry_out(lab: &mut Lab, order: Order, printer: &Printer) -> Result<(),
             printer.line(&format!("job {id} sent: {}", first_line(&command)))
         }
     }
+}
+
+async fn reboot(lab: &mut Lab, printer: &Printer) -> Result<(), ConsoleError> {
+    lab.reboot().await?;
+    booted(lab, printer)
+}
+
+fn booted(lab: &mut Lab, printer: &Printer) -> Result<(), ConsoleError> {
+    let boot = lab.router.facts().boot_id;
+    let agent = match lab.agent() {
+        Some(agent) => format!("the agent has pid {}", agent.pid()),
+        None => "there is no agent".to_owned(),
+    };
+    printer.line(&format!("router: boot {boot}; {agent}"))
 }
 
 async fn set_api(lab: &Lab, mode: Mode, printer: &Printer) -> Result<(), ConsoleError> {

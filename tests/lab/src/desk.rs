@@ -15,6 +15,8 @@ use crate::console::{self, ConsoleError};
 use crate::lab::{Ended, Lab, LabError};
 use crate::options::{Options, INTERACTIVE_SCALE, ONCE_SCALE};
 use crate::play::{play, Outcome, Step};
+use crate::router::ROUTER_MAC;
+use crate::site::Site;
 use crate::ubus_cli::{self, UbusArgs};
 use crate::uci_view::{self, UciArgs};
 use crate::web::{Web, WebError};
@@ -64,6 +66,9 @@ struct LabArgs {
         conflicts_with = "once"
     )]
     page: u16,
+    /// Do without network namespaces, even as root: no wan carrier, dhcp and so on
+    #[arg(long)]
+    no_namespaces: bool,
     /// Do not start the agent; how to start it is printed
     #[arg(long, conflicts_with = "once")]
     no_agent: bool,
@@ -123,14 +128,15 @@ async fn interactive(
     mut signals: Signals,
 ) -> Result<ExitCode, DeskError> {
     let scale = args.options.time_scale.unwrap_or(INTERACTIVE_SCALE);
-    let mut lab = Lab::start(&args.options, binary, scale).await?;
+    let site = site(&args);
+    let mut lab = Lab::start_on(&args.options, binary, scale, site).await?;
     let agent = match args.no_agent {
         true => format!("start it with: {}", lab.program().command_line()),
         false => format!("pid {}", lab.start_agent()?.pid()),
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.page));
     let web = Web::start(address, lab.client().clone(), &lab.place().root()).await?;
-    introduce(&lab, &agent, &web)?;
+    introduce(&mut lab, &agent, &web)?;
     let ran = console::run(&mut lab, &mut signals).await;
     let place = lab.place().path().display().to_string();
     let fate = match lab.place().is_temporary() {
@@ -149,8 +155,24 @@ async fn interactive(
     })
 }
 
+/// The network around the router, where it can be had.
+fn site(args: &LabArgs) -> Result<Site, String> {
+    match args.no_namespaces {
+        true => Err("they were not wanted".to_owned()),
+        false => Site::make(ROUTER_MAC).map_err(|error| error.to_string()),
+    }
+}
+
 /// Says where everything is.
-fn introduce(lab: &Lab, agent: &str, web: &Web) -> io::Result<()> {
+fn introduce(lab: &mut Lab, agent: &str, web: &Web) -> io::Result<()> {
+    let network = match lab.site() {
+        Ok(site) => format!(
+            "ip netns exec {} sh (the router), {} (beyond)",
+            site.device().name(),
+            site.world().name()
+        ),
+        Err(error) => error.to_string(),
+    };
     let program = lab.program();
     let own = std::env::current_exe()?;
     let socket = program.ubus_socket.display();
@@ -171,6 +193,7 @@ fn introduce(lab: &Lab, agent: &str, web: &Web) -> io::Result<()> {
     writeln!(out, "  API        {}", lab.api.url("/stats"))?;
     writeln!(out, "  accepted   {}", lab.place().reports().display())?;
     writeln!(out, "  broker     {}", lab.mqtt.description())?;
+    writeln!(out, "  network    {network}")?;
     writeln!(out, "  ask it     {}", program.question("status"))?;
     writeln!(out, "  the bus    {} ubus -s {socket} list", own.display())?;
     if program.time_scale == 1 {

@@ -1,15 +1,19 @@
 //! The lab: everything around the agent, and the agent.
 
+use std::fs::{self, Permissions};
+use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{json, Value};
 use socketman::ubus::{self, blobmsg, Client, ObjectInfo};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout, MissedTickBehavior};
 
@@ -18,7 +22,9 @@ use crate::collector::{Collector, Mode, WEB_CHECK};
 use crate::mqtt_side::{MqttError, MqttSide};
 use crate::options::Options;
 use crate::place::{Place, PlaceError};
-use crate::router::{self, Control, Router, ROUTER_MAC};
+use crate::router::netifd::Uplink;
+use crate::router::{self, Boot, Control, Router, ROUTER_MAC};
+use crate::site::{Namespace, NamespaceError, Site, WanFault, API_NAME, BROKER_NAME, BROKER_PORT};
 use crate::slow_sync::SlowSync;
 use crate::ubusd::{self, Credentials, Peers, Ubusd};
 
@@ -45,6 +51,10 @@ pub const AGENT_ENDS_WITHIN: Duration = Duration::from_secs(5);
 pub enum LabError {
     #[error(transparent)]
     Place(#[from] PlaceError),
+    #[error("no network namespaces: {0}")]
+    NoSite(String),
+    #[error(transparent)]
+    Site(#[from] NamespaceError),
     #[error("bus {path}: {error}")]
     Bus { path: PathBuf, error: io::Error },
     #[error(transparent)]
@@ -75,9 +85,17 @@ pub struct Lab {
     pub router: Control,
     router_task: JoinHandle<Result<(), router::Error>>,
     /// Dropped, it ends the router.
-    _router_end: oneshot::Sender<()>,
+    router_end: oneshot::Sender<()>,
+    /// Asked for a reboot, and who asks.
+    reboots: mpsc::Receiver<()>,
+    reboot: mpsc::Sender<()>,
+    /// How often the router has booted since the lab was started.
+    boots: u32,
+    seed: u64,
     bus: Option<Ubusd>,
     client: Client,
+    /// The network around the router, or why it has none.
+    site: Result<Site, String>,
     place: Place,
     jobs: u32,
 }
@@ -90,20 +108,41 @@ impl Lab {
     ///
     /// A port is taken, the broker is not there, the directory does not serve.
     pub async fn start(options: &Options, binary: PathBuf, scale: u32) -> Result<Self, LabError> {
+        let without = Err("this lab was started without".to_owned());
+        Self::start_on(options, binary, scale, without).await
+    }
+
+    /// The same, with agent and router in the network of `site`; or without, for the reason it gives.
+    ///
+    /// # Errors
+    ///
+    /// A port is taken, the broker is not there, the directory does not serve.
+    pub async fn start_on(
+        options: &Options,
+        binary: PathBuf,
+        scale: u32,
+        mut site: Result<Site, String>,
+    ) -> Result<Self, LabError> {
         let place = Place::open(options.dir.as_deref())?;
+        if let Some(size) = options.etc_size {
+            place.limit_etc(size)?;
+        }
         let bus = open_bus(&place.socket())?;
         let (client, connection) = ubus::connect(&place.socket());
         tokio::spawn(connection.run());
 
-        let router = Router::at(&place.root(), options.stations, options.seed)?;
+        let (reboot, reboots) = mpsc::channel(1);
+        let router = Router::boot(Boot {
+            root: &place.root(),
+            stations: options.stations,
+            seed: options.seed,
+            number: 0,
+            ground: site.as_ref().ok().map(ground),
+            pace: scale,
+            reboots: reboot.clone(),
+        })?;
         let control = router.control();
-        let (router_client, connection) = ubus::connect(&place.socket());
-        tokio::spawn(connection.run());
-        let (router_end, ended) = oneshot::channel::<()>();
-        let router_task = tokio::spawn(router.serve(router_client, async {
-            // Sent or dropped, it is the end.
-            let _ = ended.await;
-        }));
+        let (router_task, router_end) = serve(router, &place);
 
         let base = format!("{TOPIC}/{ROUTER_MAC}");
         let mqtt = match &options.broker {
@@ -115,7 +154,13 @@ impl Lab {
         let api = api.map_err(|error| LabError::Api { address, error })?;
 
         let program = AgentProgram {
-            binary,
+            binary: match &mut site {
+                Ok(site) => {
+                    site.lead_to(mqtt.address(), api.addr())?;
+                    inside(site, &binary, &place)?
+                }
+                Err(_) => binary,
+            },
             root: place.root(),
             ubus_socket: place.socket(),
             log: place.log(),
@@ -125,20 +170,34 @@ impl Lab {
         };
         program.set_clock(0, true)?;
         let (topic, key) = TOPIC.split_once('/').expect("it has two levels");
-        program.configure(&json!({
+        let mut settings = json!({
             "mac": ROUTER_MAC,
-            "mqtt_host": mqtt.address().ip().to_string(),
-            "port": mqtt.address().port(),
             "topic": topic,
             "key": key,
-            "stats_url": api.url("/stats"),
-            // The lab is a world of its own.
-            "health_url": api.addr().ip().to_string(),
-            "health_port": api.addr().port(),
-            "web_url": api.url(WEB_CHECK),
             "token": TOKEN,
             "ping-interval": 30,
-        }))?;
+        });
+        // The lab is a world of its own.
+        let servers = match &site {
+            // Its checks are those of the defaults.
+            Ok(_) => json!({
+                "mqtt_host": BROKER_NAME,
+                "port": BROKER_PORT,
+                "stats_url": format!("http://{API_NAME}/stats"),
+            }),
+            Err(_) => json!({
+                "mqtt_host": mqtt.address().ip().to_string(),
+                "port": mqtt.address().port(),
+                "stats_url": api.url("/stats"),
+                "health_url": api.addr().ip().to_string(),
+                "health_port": api.addr().port(),
+                "web_url": api.url(WEB_CHECK),
+            }),
+        };
+        if let (Value::Object(settings), Value::Object(servers)) = (&mut settings, servers) {
+            settings.extend(servers);
+        }
+        program.configure(&settings)?;
         let mut lab = Lab {
             agent: None,
             program,
@@ -146,7 +205,12 @@ impl Lab {
             api,
             router: control,
             router_task,
-            _router_end: router_end,
+            router_end,
+            reboots,
+            reboot,
+            boots: 0,
+            seed: options.seed,
+            site,
             bus: Some(bus),
             client,
             place,
@@ -165,6 +229,124 @@ impl Lab {
                 Ok(Ok(())) | Err(_) => Err(router::Error::Ended.into()),
             },
         }
+    }
+
+    /// The network around the router.
+    ///
+    /// # Errors
+    ///
+    /// It has none, for the reason given.
+    pub fn site(&mut self) -> Result<&mut Site, LabError> {
+        match &mut self.site {
+            Ok(site) => Ok(site),
+            Err(why) => Err(LabError::NoSite(why.clone())),
+        }
+    }
+
+    /// Brings a fault of the WAN about, and has netifd see it.
+    ///
+    /// # Errors
+    ///
+    /// The lab has no network namespaces.
+    pub async fn fail_wan(&mut self, fault: WanFault) -> Result<(), LabError> {
+        let site = self.site()?;
+        site.fail(fault).await?;
+        let uplink = site.uplink();
+        Ok(self.router.set_uplink(uplink).await?)
+    }
+
+    /// Ends all faults of the WAN.
+    ///
+    /// # Errors
+    ///
+    /// The lab has no network namespaces.
+    pub async fn heal_wan(&mut self) -> Result<(), LabError> {
+        let site = self.site()?;
+        site.heal()?;
+        let uplink = site.uplink();
+        Ok(self.router.set_uplink(uplink).await?)
+    }
+
+    /// Waits until the router is asked to reboot: on the bus, or by its script. Safe to drop and call
+    /// again until it has answered.
+    pub async fn reboot_asked(&mut self) {
+        // One end is ours: it never closes.
+        self.reboots.recv().await;
+    }
+
+    /// Waits for something that is not the lab's. Meanwhile the router reboots when it is asked to, and an
+    /// agent that ends is started again, as procd does it.
+    ///
+    /// # Errors
+    ///
+    /// One of them does not come back.
+    pub async fn during<T>(&mut self, happens: impl Future<Output = T>) -> Result<T, LabError> {
+        tokio::pin!(happens);
+        loop {
+            let happening = tokio::select! {
+                happened = &mut happens => return Ok(happened),
+                happening = self.happening() => happening?,
+            };
+            match happening {
+                Happening::RebootAsked => self.reboot().await?,
+                Happening::AgentEnded(_) => {
+                    self.start_agent()?;
+                }
+            }
+        }
+    }
+
+    /// Reboots the router: the agent has its time to end, then this is [`Lab::power_cut`].
+    ///
+    /// # Errors
+    ///
+    /// The router does not come back.
+    pub async fn reboot(&mut self) -> Result<(), LabError> {
+        if let Some(agent) = &mut self.agent {
+            // One that does not end in time is killed.
+            let _ = agent.terminate(AGENT_ENDS_WITHIN).await;
+        }
+        self.power_cut().await
+    }
+
+    /// Cuts the power of the router and gives it back: the agent and whatever runs beside it is killed,
+    /// files in RAM go, those in /etc stay, and the boot has another id. An agent that was there is
+    /// started again.
+    ///
+    /// # Errors
+    ///
+    /// The router does not come back.
+    pub async fn power_cut(&mut self) -> Result<(), LabError> {
+        let had_agent = self.agent.is_some();
+        if let Some(mut agent) = self.agent.take() {
+            agent.kill().await?;
+        }
+        let stations = self.router.facts().authorized();
+        let (gone, _) = oneshot::channel();
+        drop(std::mem::replace(&mut self.router_end, gone));
+        if let Ok(Ok(Err(error))) = timeout(ANSWER_WITHIN, &mut self.router_task).await {
+            return Err(error.into());
+        }
+        if let Ok(site) = &self.site {
+            site.power_cycle()?;
+        }
+        self.boots += 1;
+        let router = Router::boot(Boot {
+            root: &self.place.root(),
+            stations,
+            seed: self.seed,
+            number: self.boots,
+            ground: self.site.as_ref().ok().map(ground),
+            pace: self.program.time_scale,
+            reboots: self.reboot.clone(),
+        })?;
+        self.router = router.control();
+        (self.router_task, self.router_end) = serve(router, &self.place);
+        self.router_is_there().await?;
+        if had_agent {
+            self.start_agent()?;
+        }
+        Ok(())
     }
 
     /// How the agent is started, configured and asked.
@@ -234,6 +416,27 @@ impl Lab {
         let status = agent.ended().await;
         self.agent = None;
         Ok(status?)
+    }
+
+    /// Waits until the agent ends or the router is asked to reboot. Safe to drop and call again until it
+    /// has answered.
+    ///
+    /// # Errors
+    ///
+    /// The system does not say how the agent ended.
+    pub async fn happening(&mut self) -> Result<Happening, LabError> {
+        let ended = async {
+            match &mut self.agent {
+                Some(agent) => agent.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        let status = tokio::select! {
+            status = ended => status,
+            Some(()) = self.reboots.recv() => return Ok(Happening::RebootAsked),
+        };
+        self.agent = None;
+        Ok(Happening::AgentEnded(status?))
     }
 
     /// Sets how many stations there are.
@@ -361,7 +564,7 @@ impl Lab {
     pub async fn end(mut self) -> Result<Ended, LabError> {
         let agent = self.stop_agent().await?;
         self.mqtt.end().await?;
-        drop(self._router_end);
+        drop(self.router_end);
         let ended = timeout(ANSWER_WITHIN, &mut self.router_task).await;
         if let Ok(Ok(Err(error))) = ended {
             return Err(error.into());
@@ -373,11 +576,63 @@ impl Lab {
     }
 }
 
+/// What happens in a lab by itself.
+#[derive(Debug)]
+pub enum Happening {
+    AgentEnded(ExitStatus),
+    /// By the bus, or by the router's script; [`Lab::reboot`] does it.
+    RebootAsked,
+}
+
 /// How the lab ended.
 #[derive(Debug)]
 pub struct Ended {
     /// Exit status of the agent; None without one.
     pub agent: Option<ExitStatus>,
+}
+
+/// Puts a router on the bus; dropped, the sender ends it.
+fn serve(
+    router: Router,
+    place: &Place,
+) -> (JoinHandle<Result<(), router::Error>>, oneshot::Sender<()>) {
+    let (client, connection) = ubus::connect(&place.socket());
+    tokio::spawn(connection.run());
+    let (end, ended) = oneshot::channel::<()>();
+    let task = tokio::spawn(router.serve(client, async {
+        // Sent or dropped, it is the end.
+        let _ = ended.await;
+    }));
+    (task, end)
+}
+
+/// What a router stands on at this site.
+fn ground(site: &Site) -> (Arc<Namespace>, Uplink) {
+    (Arc::clone(site.device()), site.uplink())
+}
+
+/// Writes a program that starts the agent in the device's namespace, where names are asked of the router's
+/// own resolver.
+fn inside(site: &Site, agent: &Path, place: &Place) -> Result<PathBuf, LabError> {
+    let path = place.agent();
+    let resolv = place.path().join("resolv.conf");
+    let failed = |error| {
+        LabError::Place(PlaceError::Io {
+            path: path.clone(),
+            error,
+        })
+    };
+    // A file of its own: what is mounted stays the same file when a boot makes another.
+    fs::write(&resolv, "nameserver 127.0.0.1\n").map_err(failed)?;
+    let script = format!(
+        "#!/bin/sh\nexec ip netns exec {} sh -c 'mount --bind {} /etc/resolv.conf && exec \"$0\" \"$@\"' {} \"$@\"\n",
+        site.device().name(),
+        resolv.display(),
+        agent.display()
+    );
+    fs::write(&path, script).map_err(failed)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(failed)?;
+    Ok(path)
 }
 
 fn open_bus(path: &Path) -> Result<Ubusd, LabError> {

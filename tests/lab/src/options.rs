@@ -43,6 +43,9 @@ pub struct Options {
     /// so that it can be taken away
     #[arg(long, value_name = "HOST:PORT")]
     pub broker: Option<String>,
+    /// Bytes of the file system that holds the router's /etc; None for that of the lab's directory
+    #[arg(skip)]
+    pub etc_size: Option<u64>,
     /// How many times faster than on a router the agent's intervals pass [default: 1, with --once 30]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub time_scale: Option<u32>,
@@ -58,6 +61,7 @@ impl Default for Options {
             http: 0,
             mqtt: 0,
             broker: None,
+            etc_size: None,
             time_scale: None,
         }
     }

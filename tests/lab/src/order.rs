@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::collector::Mode;
 use crate::options;
 use crate::router::{RadioFault, RADIOS};
+use crate::site::WanFault;
 
 /// How late the API answers when it is slow. The agent waits longer.
 pub const SLOW: Duration = Duration::from_secs(8);
@@ -15,7 +16,13 @@ const TEN_YEARS: i64 = 3652 * 86_400;
 /// What `help` prints.
 pub const HELP: &str = "  status                  what the agent says of itself
   stations N              set how many stations there are (0 to 1000)
-  wan down|up             take everything beyond the router away, give it back
+  wan down|up             take broker and API away, give them back
+  wan carrier|dhcp|gateway|dns|hijack|portal|dark|ok
+                          (root) let the other end of the cable be dead, the lease be taken back, the
+                          gateway or the resolver be silent, the resolver or the web check lie, nothing
+                          beyond the gateway answer; end all of these
+  reboot                  let the router reboot: the agent gets SIGTERM, what is in RAM goes
+  power                   pull its plug and put it back in: nobody gets a signal
   api down|up|500|413|429|400|slow|reset|html|portal|redirect
                           let the API refuse connections, work, answer with a status (429 with
                           Retry-After: 60), answer after 8 s, cut connections, answer with a web
@@ -46,6 +53,10 @@ pub enum Order {
     DiskFull(bool),
     Mqtt(bool),
     Wan(bool),
+    /// A fault of the WAN, or the end of all.
+    WanFault(Option<WanFault>),
+    Reboot,
+    Power,
     Agent(bool),
     /// Which radio, and what is wrong with it.
     Radio(usize, Option<RadioFault>),
@@ -79,7 +90,15 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ("disk", _) => Err("disk full or ok?".to_owned()),
         ("wan", "down") => Ok(Order::Wan(false)),
         ("wan", "up") => Ok(Order::Wan(true)),
-        ("wan", _) => Err("wan down or up?".to_owned()),
+        ("wan", "ok") => Ok(Order::WanFault(None)),
+        ("wan", fault) => match WanFault::named(fault) {
+            Some(fault) => Ok(Order::WanFault(Some(fault))),
+            None => Err(
+                "wan down, up, carrier, dhcp, gateway, dns, hijack, portal, dark or ok?".to_owned(),
+            ),
+        },
+        ("reboot", "") => Ok(Order::Reboot),
+        ("power", "") => Ok(Order::Power),
         ("agent", "stop") => Ok(Order::Agent(false)),
         ("agent", "start") => Ok(Order::Agent(true)),
         ("agent", _) => Err("agent stop or start?".to_owned()),
@@ -92,7 +111,8 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ("job", "") => Err("job COMMAND: which command? For example: job uptime".to_owned()),
         ("job", command) => Ok(Order::Job(command.to_owned())),
         _ => Err(format!(
-            "'{}' is no command; there are: help, status, stations N, wan down|up, \
+            "'{}' is no command; there are: help, status, stations N, \
+             wan down|up|carrier|dhcp|gateway|dns|hijack|portal|dark|ok, reboot, power, \
              api down|up|500|413|429|400|slow|reset|html|portal|redirect, clock +10y|-10y|sync, \
              disk full|ok, mqtt down|up, agent stop|start, radio cac|fail|silent|ok, ubus restart, \
              job COMMAND",
@@ -170,6 +190,16 @@ mod tests {
             ("disk ok", Order::DiskFull(false)),
             ("wan down", Order::Wan(false)),
             ("wan up", Order::Wan(true)),
+            ("wan carrier", Order::WanFault(Some(WanFault::Carrier))),
+            ("wan dhcp", Order::WanFault(Some(WanFault::Dhcp))),
+            ("wan gateway", Order::WanFault(Some(WanFault::Gateway))),
+            ("wan dns", Order::WanFault(Some(WanFault::Dns))),
+            ("wan hijack", Order::WanFault(Some(WanFault::Hijack))),
+            ("wan portal", Order::WanFault(Some(WanFault::Portal))),
+            ("wan dark", Order::WanFault(Some(WanFault::Dark))),
+            ("wan ok", Order::WanFault(None)),
+            ("reboot", Order::Reboot),
+            ("power", Order::Power),
             ("agent stop", Order::Agent(false)),
             ("agent start", Order::Agent(true)),
             ("mqtt down", Order::Mqtt(false)),
@@ -201,7 +231,9 @@ mod tests {
             ("api sideways", "down, up, 500, 413"),
             ("clock", "+10y, -10y or sync"),
             ("disk", "full or ok"),
-            ("wan", "down or up"),
+            ("wan", "down, up, carrier"),
+            ("wan sideways", "dark or ok"),
+            ("reboot now", "is no command"),
             ("agent", "stop or start"),
             ("mqtt", "down or up"),
             ("radio", "cac, fail, silent or ok"),

@@ -2,8 +2,9 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::fs::{flock, FlockOperation};
 use rustix::io::Errno;
@@ -16,7 +17,15 @@ const SOCKET_PATH_MAX: usize = 107;
 const MARK: &str = ".socketman-lab";
 
 /// What an earlier lab left behind.
-const OURS: [&str; 5] = ["root", "collector", "agent.log", "ubus.sock", "clock"];
+const OURS: [&str; 7] = [
+    "root",
+    "collector",
+    "agent.log",
+    "ubus.sock",
+    "clock",
+    "agent",
+    "resolv.conf",
+];
 
 /// Why a directory does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +123,45 @@ impl Place {
         self.path.join("root")
     }
 
+    /// Has /etc of the router on a file system of its own with so many bytes, until this is dropped. Needs
+    /// root.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be mounted.
+    pub fn limit_etc(&self, size: u64) -> Result<(), PlaceError> {
+        let path = self.root().join("etc");
+        let failed = |error| PlaceError::Io {
+            path: path.clone(),
+            error,
+        };
+        fs::create_dir_all(&path).map_err(failed)?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size},mode=755"), "etc"])
+            .arg(&path)
+            .status()
+            .map_err(failed)?;
+        match mounted.success() {
+            true => Ok(()),
+            false => Err(failed(io::Error::other(format!("mount: {mounted}")))),
+        }
+    }
+
+    /// Unmounts what [`Place::limit_etc`] mounted.
+    fn unlimit_etc(&self) {
+        let etc = self.root().join("etc");
+        let outer = etc.parent().and_then(|outer| outer.metadata().ok());
+        let (Some(outer), Ok(inner)) = (outer, etc.metadata()) else {
+            return;
+        };
+        if outer.dev() != inner.dev() {
+            let unmounted = Command::new("umount").arg("-l").arg(&etc).status();
+            if !unmounted.is_ok_and(|status| status.success()) {
+                eprintln!("{} stays mounted", etc.display());
+            }
+        }
+    }
+
     /// Socket of the bus.
     pub fn socket(&self) -> PathBuf {
         self.path.join("ubus.sock")
@@ -124,6 +172,11 @@ impl Place {
         self.path.join("clock")
     }
 
+    /// The program that starts the agent in a network namespace.
+    pub fn agent(&self) -> PathBuf {
+        self.path.join("agent")
+    }
+
     /// What the agent logs.
     pub fn log(&self) -> PathBuf {
         self.path.join("agent.log")
@@ -132,6 +185,12 @@ impl Place {
     /// What the API accepted, one report a line.
     pub fn reports(&self) -> PathBuf {
         self.path.join("collector/reports.ndjson")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.unlimit_etc();
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Meta {
     pub msg: String,
     pub stderr: String,
     pub success: Option<bool>,
+    /// A guarded change was undone.
+    pub rolled_back: Option<bool>,
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,
     pub reason: String,

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::facts::Facts;
 use super::fault::{self, Fault};
+use super::netifd::Uplink;
 use super::radio::RadioFault;
 
 /// What can be ordered of the router.
@@ -20,6 +21,7 @@ pub(super) enum Order {
     Radio(usize, Option<RadioFault>),
     Break(Vec<Fault>),
     Heal,
+    Uplink(Uplink),
 }
 
 /// The router is not served any more.
@@ -115,6 +117,11 @@ impl Control {
     /// Ends all faults. Calls that were never answered end in "unknown error".
     pub async fn heal(&self) -> Result<(), Gone> {
         self.order(Order::Heal).await
+    }
+
+    /// Tells netifd what the other end of its cable does; without a ground nobody listens.
+    pub async fn set_uplink(&self, uplink: Uplink) -> Result<(), Gone> {
+        self.order(Order::Uplink(uplink)).await
     }
 
     async fn fail(&self, faults: Vec<Fault>) -> Result<(), Gone> {

@@ -9,18 +9,27 @@
 //!                                                            Control: orders
 //! ```
 //!
+//! With a [`Site`](crate::site::Site) the router stands in a network namespace: netifd does there what
+//! `/etc/config/network` says, and dnsmasq and the firewall run ([`netifd`], `ground`, `machine`). Its
+//! scripts (`/etc/init.d/network` and others below its root) reach it through `scripts`.
+//!
 //! Shapes and wire types are those of OpenWrt 24.10, with `tests/data/samples` as the base.
 
 mod ap;
 mod control;
 mod facts;
 mod fault;
+mod ground;
 mod lease;
-mod members;
+mod machine;
+pub(crate) mod members;
 mod netdev;
+pub mod netifd;
 mod objects;
 mod offers;
 mod radio;
+mod rpcd;
+mod scripts;
 mod station;
 mod tree;
 mod world;
@@ -28,6 +37,7 @@ mod world;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use socketman::ubus::blobmsg::Value;
@@ -47,7 +57,13 @@ pub use tree::Tree;
 pub use world::{News, World, HOSTNAME, ROUTER_MAC};
 
 use control::Order;
+use ground::Ground;
+use machine::{Machine, Out};
+use netifd::Uplink;
 use offers::Offers;
+use scripts::Scripts;
+
+use crate::site::{Namespace, NamespaceError};
 
 /// How often the world moves, the counters with it.
 const TICK: Duration = Duration::from_secs(1);
@@ -63,10 +79,31 @@ const UNANSWERED: usize = 1024;
 pub enum Error {
     #[error("files of the router in {path}: {source}")]
     Tree { path: PathBuf, source: io::Error },
+    #[error("network of the router: {0}")]
+    Network(#[from] NamespaceError),
+    #[error("scripts of the router: {0}")]
+    Scripts(io::Error),
     #[error("objects of the router: {0}")]
     Bus(#[from] ubus::Error),
     #[error("the connection of the router's objects ended")]
     Ended,
+}
+
+/// What a router starts from.
+#[derive(Debug)]
+pub struct Boot<'a> {
+    /// Where its files are.
+    pub root: &'a Path,
+    pub stations: usize,
+    pub seed: u64,
+    /// How many times it has booted before.
+    pub number: u32,
+    /// The namespace it stands in, and what the other end of its cable does.
+    pub ground: Option<(Arc<Namespace>, Uplink)>,
+    /// How many times faster than on a router its services' times pass.
+    pub pace: u32,
+    /// Where it says that it is to reboot.
+    pub reboots: mpsc::Sender<()>,
 }
 
 /// The router, to be put on a bus with [`Router::serve`].
@@ -80,6 +117,9 @@ pub struct Router {
     facts: watch::Sender<Facts>,
     control: Control,
     unanswered: Vec<Responder>,
+    machine: Machine,
+    scripts: Option<Scripts>,
+    reboots: Option<mpsc::Sender<()>>,
 }
 
 impl Router {
@@ -104,6 +144,29 @@ impl Router {
         Ok(Self::with(world, tree))
     }
 
+    /// A router that boots: files in /etc are as the last boot left them, those in RAM are new. With a
+    /// ground its network comes up. Needs a tokio runtime.
+    pub fn boot(boot: Boot<'_>) -> Result<Self, Error> {
+        let at = |source| Error::Tree {
+            path: boot.root.to_owned(),
+            source,
+        };
+        let world = World::booted(boot.stations, boot.seed, epoch(), boot.number);
+        let on_cable = boot.ground.is_some();
+        let tree = Tree::booted(boot.root, &world, on_cable).map_err(at)?;
+        Scripts::plant(boot.root).map_err(at)?;
+        let scripts = Scripts::open(boot.root).map_err(Error::Scripts)?;
+        let ground = match boot.ground {
+            Some((device, uplink)) => Some(Ground::boot(boot.root, device, uplink)?),
+            None => None,
+        };
+        let mut router = Self::with(world, tree);
+        router.machine = Machine::new(boot.root, ground, boot.pace);
+        router.scripts = Some(scripts);
+        router.reboots = Some(boot.reboots);
+        Ok(router)
+    }
+
     fn with(world: World, tree: Tree) -> Self {
         let (orders_tx, orders) = mpsc::channel(ORDERS);
         let (facts, facts_rx) = watch::channel(world.facts());
@@ -113,6 +176,9 @@ impl Router {
             root: tree.root().to_owned(),
         };
         Router {
+            machine: Machine::new(tree.root(), None, 1),
+            scripts: None,
+            reboots: None,
             world,
             tree,
             faults: Faults::default(),
@@ -137,7 +203,7 @@ impl Router {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let mut offers = Offers::new(client);
-        offers.adjust(&self.faults, &self.world).await?;
+        self.adjust(&mut offers).await?;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = Instant::now();
@@ -149,11 +215,23 @@ impl Router {
                     let (path, request) = call.ok_or(Error::Ended)?;
                     if let Some(news) = self.answer(path, request) {
                         self.moved(news, &offers)?;
-                        offers.adjust(&self.faults, &self.world).await?;
+                        self.adjust(&mut offers).await?;
                     }
+                    self.speak(&mut offers).await?;
+                }
+                asked = next_order(&mut self.scripts) => {
+                    let asked = asked.map_err(Error::Scripts)?;
+                    let code = self.machine.order(&asked.words).await;
+                    asked.answer(code);
+                    self.speak(&mut offers).await?;
+                }
+                () = self.machine.due() => {
+                    self.machine.catch_up();
+                    self.speak(&mut offers).await?;
                 }
                 Some((order, done)) = self.orders.recv() => {
                     self.obey(order, &mut offers).await?;
+                    self.speak(&mut offers).await?;
                     // Whoever does not wait for it does not need to know.
                     let _ = done.send(());
                 }
@@ -161,7 +239,7 @@ impl Router {
                     if !self.frozen {
                         let news = self.world.advance(now.saturating_duration_since(last));
                         self.moved(news, &offers)?;
-                        offers.adjust(&self.faults, &self.world).await?;
+                        self.adjust(&mut offers).await?;
                     }
                     last = now;
                 }
@@ -178,24 +256,57 @@ impl Router {
             Order::Advance(time) => {
                 let news = self.world.advance(time);
                 self.moved(news, offers)?;
-                offers.adjust(&self.faults, &self.world).await?;
+                self.adjust(offers).await?;
             }
             Order::Radio(radio, fault) => {
                 let news = self.world.suffer(radio, fault);
                 self.moved(news, offers)?;
-                offers.adjust(&self.faults, &self.world).await?;
+                self.adjust(offers).await?;
             }
             Order::Churn(per_minute) => self.world.set_churn(per_minute),
             Order::Freeze(frozen) => self.frozen = frozen,
             Order::Break(faults) => {
                 faults.into_iter().for_each(|fault| self.faults.add(fault));
-                offers.adjust(&self.faults, &self.world).await?;
+                self.adjust(offers).await?;
             }
             Order::Heal => {
                 self.faults.clear();
                 self.unanswered.clear();
-                offers.adjust(&self.faults, &self.world).await?;
+                self.adjust(offers).await?;
             }
+            Order::Uplink(uplink) => self.machine.uplink(uplink),
+        }
+        Ok(())
+    }
+
+    /// Offers what is there, the interfaces that netifd knows among it.
+    async fn adjust(&self, offers: &mut Offers) -> Result<(), ubus::Error> {
+        let ground = self.machine.ground.as_ref();
+        let interfaces = ground.map(|ground| ground.netifd.names().map(str::to_owned).collect());
+        offers.adjust(&self.faults, &self.world, interfaces).await
+    }
+
+    /// Sends what the machine has to say.
+    async fn speak(&mut self, offers: &mut Offers) -> Result<(), Error> {
+        let mut interfaces_changed = false;
+        while let Some(out) = self.machine.next_out() {
+            match out {
+                Out::Event(name, data) => {
+                    interfaces_changed = true;
+                    offers.send_event(name, &data).await;
+                }
+                Out::Notice(news) => offers.notify(&news)?,
+                Out::ReloadAgent => offers.reload_agent(),
+                Out::Reboot => {
+                    if let Some(reboots) = &self.reboots {
+                        // One that waits already is enough.
+                        let _ = reboots.try_send(());
+                    }
+                }
+            }
+        }
+        if interfaces_changed {
+            self.adjust(offers).await?;
         }
         Ok(())
     }
@@ -212,19 +323,28 @@ impl Router {
         Ok(news.iter().try_for_each(|news| offers.notify(news))?)
     }
 
+    /// The reply to a call, and the news if it was an order that changed the world.
+    fn reply(&mut self, path: &str, method: &str, args: &Value) -> (Reply, Option<Vec<News>>) {
+        match self.world.order(path, method, args) {
+            Some(Ok(news)) => return (Ok(None), Some(news)),
+            Some(Err(status)) => return (Err(status), None),
+            None => {}
+        }
+        let uptime = self.world.uptime();
+        let done = self.machine.answer(path, method, args, uptime);
+        self.world.downs.clone_from(&self.machine.downs);
+        let reply = done.unwrap_or_else(|| answer(&self.world, path, method, args));
+        (reply, None)
+    }
+
     /// Answers a call; the news if it was an order that changed the world.
     fn answer(&mut self, path: String, request: Request) -> Option<Vec<News>> {
         let mut news = None;
         let reply = match Value::from_members(request.data()) {
             Ok(args) => {
-                let ordered = self.world.order(&path, &request.method, &args);
-                match ordered {
-                    Some(ordered) => ordered.map(|told| {
-                        news = Some(told);
-                        None
-                    }),
-                    None => answer(&self.world, &path, &request.method, &args),
-                }
+                let (reply, told) = self.reply(&path, &request.method, &args);
+                news = told;
+                reply
             }
             Err(_) => Err(Status::INVALID_ARGUMENT),
         };
@@ -247,6 +367,14 @@ impl Router {
             give(responder, reply);
         }
         news
+    }
+}
+
+/// The next order of a script; for ever where there are none.
+async fn next_order(scripts: &mut Option<Scripts>) -> io::Result<scripts::Asked> {
+    match scripts {
+        Some(scripts) => scripts.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,12 +3,17 @@
 use std::future::{poll_fn, Future as _};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
+use socketman::ubus::blobmsg::Value;
 use socketman::ubus::{Client, Error, Object, Request};
 
 use super::fault::Faults;
-use super::objects::catalogue;
+use super::objects::catalogue_of;
 use super::world::{News, World};
+
+/// The agent has taken up a reload after this time, or is not there.
+const RELOADED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The objects that are offered at the moment.
 #[derive(Debug)]
@@ -28,15 +33,20 @@ impl Offers {
         }
     }
 
-    /// Offers what is there and withdraws what is absent by these faults, or not there in the world.
-    pub(super) async fn adjust(&mut self, faults: &Faults, world: &World) -> Result<(), Error> {
-        let is_there = |path: &str| !faults.absent(path) && world.shows(path);
-        self.objects.retain(|(path, _)| is_there(path));
-        if self.objects.len() == catalogue().len() {
-            return Ok(());
-        }
-        for (path, methods) in catalogue() {
-            if is_there(&path) && !self.objects.iter().any(|(have, _)| *have == path) {
+    /// Offers what is there and withdraws what is absent by these faults or in this world, or is an
+    /// interface that is none of these; `None` stands for those of the sample.
+    pub(super) async fn adjust(
+        &mut self,
+        faults: &Faults,
+        world: &World,
+        interfaces: Option<Vec<String>>,
+    ) -> Result<(), Error> {
+        let mut catalogue = catalogue_of(interfaces);
+        catalogue.retain(|(path, _)| !faults.absent(path) && world.shows(path));
+        self.objects
+            .retain(|(path, _)| catalogue.iter().any(|(there, _)| there == path));
+        for (path, methods) in catalogue {
+            if !self.objects.iter().any(|(have, _)| *have == path) {
                 let object = self.client.offer(&path, methods).await?;
                 self.objects.push((path, object));
             }
@@ -61,6 +71,27 @@ impl Offers {
             Poll::Pending
         })
         .await
+    }
+
+    /// Sends an event to whoever listens; without a bus nobody does.
+    pub(super) async fn send_event(&self, name: &str, data: &Value) {
+        let sent = self.client.send_event_raw(name, data.to_members()).await;
+        match sent {
+            // As with netifd, nobody hears what is said while the bus is gone.
+            Ok(()) | Err(Error::Disconnected) => {}
+            Err(error) => eprintln!("event {name} of the lab's router: {error}"),
+        }
+    }
+
+    /// Has the agent read its configuration again, if it is there.
+    pub(super) fn reload_agent(&self) {
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let none = Vec::new();
+            let _ = client
+                .call_raw("socketman", "reload", none, RELOADED_WITHIN)
+                .await;
+        });
     }
 
     /// Notifies the subscribers of an object; nothing if it is absent.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::lease;
@@ -22,6 +23,18 @@ const OPENWRT_RELEASE: &str = "DISTRIB_ID='OpenWrt'\nDISTRIB_RELEASE='24.10.2'\n
     DISTRIB_ARCH='aarch64_cortex-a53'\n\
     DISTRIB_DESCRIPTION='OpenWrt 24.10.2 r28739-d9340319c6'\nDISTRIB_TAINTS=''\n";
 
+/// What netifd does, where there is a cable.
+const NETWORK_FILE: &str = "config interface 'loopback'\n\toption device 'lo'\n\toption proto 'static'\n\t\
+    list ipaddr '127.0.0.1/8'\n\nconfig device\n\toption name 'br-lan'\n\toption type 'bridge'\n\n\
+    config interface 'lan'\n\toption device 'br-lan'\n\toption proto 'static'\n\t\
+    list ipaddr '192.168.8.1/24'\n\nconfig interface 'wan'\n\toption device 'eth0'\n\toption proto 'dhcp'\n";
+
+const FIREWALL_FILE: &str =
+    "config zone\n\toption name 'wan'\n\tlist network 'wan'\n\toption input 'REJECT'\n";
+
+/// The kernel's tables that tell of the namespace whoever reads them is in.
+const KERNEL_TABLES: [&str; 5] = ["route", "ipv6_route", "if_inet6", "fib_trie", "rt6_stats"];
+
 /// As the package installs it.
 const SOCKETMAN_FILE: &str = include_str!("../../../../files/socketman.config");
 
@@ -40,6 +53,8 @@ pub struct Tree {
     root: PathBuf,
     /// What the lease file holds: dnsmasq rewrites it only when something changed.
     leases: String,
+    /// The device at the cable is one of the kernel's, and so are routes and addresses.
+    on_cable: bool,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -54,11 +69,24 @@ impl Tree {
 
     /// Plants it below `root`, which is made if it is missing.
     pub fn at(root: &Path, world: &World) -> io::Result<Self> {
+        Self::booted(root, world, false)
+    }
+
+    /// Plants it for a boot: what is in /etc stays as it is, everything in RAM is new. `on_cable` says that
+    /// the router stands in a network namespace.
+    pub fn booted(root: &Path, world: &World, on_cable: bool) -> io::Result<Self> {
         let mut tree = Tree {
             root: root.to_owned(),
             leases: String::new(),
+            on_cable,
             _temporary: None,
         };
+        for volatile in ["tmp", "var", "proc", "sys"] {
+            match fs::remove_dir_all(root.join(volatile)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
         tree.plant(world)?;
         tree.refresh(world)?;
         Ok(tree)
@@ -66,6 +94,14 @@ impl Tree {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Writes a file that survives a boot, if it is not there.
+    fn install(&self, path: &str, text: &str) -> io::Result<()> {
+        match self.root.join(path).symlink_metadata() {
+            Ok(_) => Ok(()),
+            Err(_) => self.write(path, text),
+        }
     }
 
     fn write(&self, path: &str, text: &str) -> io::Result<()> {
@@ -85,17 +121,36 @@ impl Tree {
             ("proc/sys/kernel/hostname", HOSTNAME),
             ("proc/sys/kernel/osrelease", fact("kernel")),
             ("tmp/sysinfo/model", fact("model")),
-            ("tmp/sysinfo/board_name", fact("board_name")),
-            ("etc/mac", ROUTER_MAC),
-            ("etc/openwrt_version", "r28739-d9340319c6"),
+            (
+                "tmp/sysinfo/board_name",
+                self.board_name().as_deref().unwrap_or(fact("board_name")),
+            ),
         ] {
             self.write(path, &format!("{text}\n"))?;
         }
-        self.write("etc/os-release", OS_RELEASE)?;
-        self.write("etc/openwrt_release", OPENWRT_RELEASE)?;
-        self.write("etc/config/dhcp", DHCP_FILE)?;
-        self.write("etc/config/socketman", SOCKETMAN_FILE)?;
-        self.write("proc/net/route", ROUTES)?;
+        for (path, text) in [
+            ("etc/mac", &*format!("{ROUTER_MAC}\n")),
+            ("etc/openwrt_version", "r28739-d9340319c6\n"),
+            ("etc/os-release", OS_RELEASE),
+            ("etc/openwrt_release", OPENWRT_RELEASE),
+            ("etc/config/dhcp", DHCP_FILE),
+            ("etc/config/socketman", SOCKETMAN_FILE),
+        ] {
+            self.install(path, text)?;
+        }
+        match self.on_cable {
+            true => {
+                self.install("etc/config/network", NETWORK_FILE)?;
+                self.install("etc/config/firewall", FIREWALL_FILE)?;
+                self.write("tmp/resolv.conf", "search lan\nnameserver 127.0.0.1\n")?;
+                fs::create_dir_all(self.root.join("proc/net"))?;
+                for table in KERNEL_TABLES {
+                    let link = self.root.join("proc/net").join(table);
+                    symlink(Path::new("/proc/net").join(table), link)?;
+                }
+            }
+            false => self.write("proc/net/route", ROUTES)?,
+        }
         for dir in ["etc/socketman", "var/run", "var/lock"] {
             fs::create_dir_all(self.root.join(dir))?;
         }
@@ -105,8 +160,19 @@ impl Tree {
             .try_for_each(|dev| self.plant_device(dev))
     }
 
+    /// The hardware, if /etc/board.json says which it is.
+    fn board_name(&self) -> Option<String> {
+        let text = fs::read(self.root.join("etc/board.json")).ok()?;
+        let board: serde_json::Value = serde_json::from_slice(&text).ok()?;
+        Some(board["model"]["id"].as_str()?.to_owned())
+    }
+
     fn plant_device(&self, device: &Netdev) -> io::Result<()> {
         let sys = format!("sys/class/net/{}", device.name);
+        if self.is_kernels(device) {
+            fs::create_dir_all(self.root.join("sys/class/net"))?;
+            return symlink(Path::new("/").join(&sys), self.root.join(sys));
+        }
         let speed = device.shown("speed");
         let speed = speed.as_deref().map(|s| s.trim_end_matches(['F', 'H']));
         for (file, text) in [
@@ -132,6 +198,10 @@ impl Tree {
         Ok(())
     }
 
+    fn is_kernels(&self, device: &Netdev) -> bool {
+        self.on_cable && matches!(device.name.as_str(), WAN | "lo")
+    }
+
     /// Brings what moves up to date.
     pub fn refresh(&mut self, world: &World) -> io::Result<()> {
         let uptime = world.uptime_ms() as f64 / 1000.0;
@@ -145,7 +215,8 @@ impl Tree {
         self.write("proc/meminfo", &meminfo(total, free))?;
         self.write("proc/net/dev", &net_dev(world))?;
         self.write("proc/net/arp", &arp(world))?;
-        for device in world.devices.iter() {
+        let planted = world.devices.iter().filter(|dev| !self.is_kernels(dev));
+        for device in planted {
             for (name, n) in &device.counters {
                 if name.starts_with("rx_") || name.starts_with("tx_") {
                     let path = format!("sys/class/net/{}/statistics/{name}", device.name);

@@ -6,6 +6,7 @@ mod radios;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use socketman::ubus::blobmsg::Value;
@@ -22,6 +23,9 @@ pub const ROUTER_MAC: &str = "94:83:c4:a1:b2:00";
 
 /// The router's name.
 pub const HOSTNAME: &str = "harbour-gw";
+
+/// Uptime when the story begins with a boot, s.
+const JUST_BOOTED: u64 = 20;
 
 /// Uptime when the story begins, s.
 const UPTIME: u64 = 356_412;
@@ -47,6 +51,8 @@ pub struct World {
     rng: fastrand::Rng,
     /// Seconds since the epoch when the story began.
     epoch: u64,
+    /// Uptime then, s.
+    uptime_before: u64,
     /// Since then, ms.
     elapsed: u64,
     /// What is left of the last step, ms.
@@ -67,6 +73,8 @@ pub struct World {
     pub acks: u32,
     joins: u32,
     leaves: u32,
+    /// Logical interfaces that somebody took down.
+    pub downs: BTreeSet<String>,
 }
 
 impl World {
@@ -77,6 +85,7 @@ impl World {
         let mut world = World {
             rng,
             epoch,
+            uptime_before: UPTIME,
             elapsed: 0,
             rest: 0,
             stations: Vec::new(),
@@ -99,6 +108,7 @@ impl World {
             acks: 412,
             joins: 0,
             leaves: 0,
+            downs: BTreeSet::new(),
         };
         for _ in 0..stations {
             world.born_station();
@@ -119,6 +129,22 @@ impl World {
         world
     }
 
+    /// The router of this seed after `number` boots: with 0 it runs for days already.
+    pub fn booted(stations: usize, seed: u64, epoch: u64, number: u32) -> Self {
+        let mut world = World::new(stations, seed, epoch);
+        if number == 0 {
+            return world;
+        }
+        let seed = seed ^ (u64::from(number) << 32);
+        world.boot_id = uuid(&mut fastrand::Rng::with_seed(seed));
+        world.uptime_before = JUST_BOOTED;
+        world.acks = 0;
+        for station in &mut world.stations {
+            station.connected = station.connected.min(JUST_BOOTED * 1000);
+        }
+        world
+    }
+
     /// Seconds since the epoch.
     pub fn now(&self) -> u64 {
         self.epoch + self.elapsed / 1000
@@ -126,7 +152,7 @@ impl World {
 
     /// ms since boot.
     pub fn uptime_ms(&self) -> u64 {
-        UPTIME * 1000 + self.elapsed
+        self.uptime_before * 1000 + self.elapsed
     }
 
     /// Seconds since boot.

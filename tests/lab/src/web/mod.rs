@@ -15,7 +15,7 @@ mod files;
 mod rpc;
 mod server;
 mod session;
-mod uci;
+pub(crate) mod uci;
 
 use std::fmt::Write as _;
 use std::fs::File;

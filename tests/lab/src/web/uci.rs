@@ -18,7 +18,7 @@ type Sections = Map<String, Value>;
 
 /// What a call came to.
 #[derive(Debug, PartialEq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Data(Value),
     /// These packages have other values now.
     Committed(Vec<String>),
@@ -26,7 +26,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) fn into_reply(self) -> Option<Value> {
+    pub(crate) fn into_reply(self) -> Option<Value> {
         match self {
             Answer::Data(data) => Some(data),
             Answer::Committed(_) | Answer::Done => None,
@@ -36,14 +36,14 @@ impl Answer {
 
 /// The packages.
 #[derive(Debug)]
-pub(super) struct Uci {
+pub(crate) struct Uci {
     directory: PathBuf,
     /// By session and package: the sections as they are to be. Never held while something is waited for.
     pending: Mutex<BTreeMap<(String, String), Sections>>,
 }
 
 impl Uci {
-    pub(super) fn new(directory: PathBuf) -> Self {
+    pub(crate) fn new(directory: PathBuf) -> Self {
         Uci {
             directory,
             pending: Mutex::default(),
@@ -51,7 +51,7 @@ impl Uci {
     }
 
     /// Answers a call of `session`, which may do with a package what `may` says (`read`, `write`).
-    pub(super) fn answer(
+    pub(crate) fn answer(
         &self,
         session: &str,
         method: &str,
@@ -126,6 +126,13 @@ impl Uci {
         }
         pending.insert(key, sections);
         Ok(Answer::Done)
+    }
+
+    /// The packages that the session changed and has not applied.
+    pub(crate) fn staged(&self, session: &str) -> Vec<String> {
+        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let staged = pending.keys().filter(|(of, _)| of == session);
+        staged.map(|(_, package)| package.clone()).collect()
     }
 
     /// Commits what the session changed. The way back that LuCI asks for first (`rollback`) is not here.

@@ -106,7 +106,7 @@ fn status(world: &World, ap: usize) -> Value {
     let radio = world.radio_of(ap);
     let left = radio.cac_left(world.elapsed());
     let ap = &APS[ap];
-    let time = world.uptime_ms() - 400_000;
+    let time = world.uptime_ms().saturating_sub(400_000);
     let (busy, utilization) = match ap.band {
         Band::Two => (time / 100 * 42, 108u16),
         Band::Five => (time / 100 * 8, 21),

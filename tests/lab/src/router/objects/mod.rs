@@ -15,6 +15,7 @@ use super::world::World;
 
 pub(super) use network::radio_status;
 pub use network::SECRETS;
+pub(super) use system::board;
 pub(crate) use uci::DHCP_FILE;
 
 /// What a method answers: data and success, success alone, or a status.
@@ -23,8 +24,13 @@ pub type Reply = Result<Option<Value>, Status>;
 /// The objects that exist only where rpcd runs.
 pub(super) const RPCD: [&str; 3] = ["iwinfo", "luci-rpc", "uci"];
 
-/// Path and methods of every object.
+/// Path and methods of every object, with the interfaces of the sample.
 pub fn catalogue() -> Vec<(String, Vec<Method>)> {
+    catalogue_of(None)
+}
+
+/// The same with these interfaces, if they are known.
+pub(super) fn catalogue_of(interfaces: Option<Vec<String>>) -> Vec<(String, Vec<Method>)> {
     let mut objects: Vec<(String, Vec<Method>)> = vec![
         ("dhcp".into(), dhcp::odhcpd_methods()),
         ("dnsmasq".into(), dhcp::dnsmasq_methods()),
@@ -32,9 +38,11 @@ pub fn catalogue() -> Vec<(String, Vec<Method>)> {
         ("hostapd".into(), Vec::new()),
         ("iwinfo".into(), iwinfo::methods()),
         ("luci-rpc".into(), dhcp::luci_methods()),
+        ("network".into(), network::methods()),
         ("network.device".into(), network::device_methods()),
         ("network.interface".into(), network::interface_methods()),
         ("network.wireless".into(), network::wireless_methods()),
+        ("service".into(), system::service_methods()),
         ("system".into(), system::methods()),
         ("uci".into(), uci::methods()),
     ];
@@ -42,7 +50,8 @@ pub fn catalogue() -> Vec<(String, Vec<Method>)> {
         APS.iter()
             .map(|ap| (format!("hostapd.{}", ap.ifname), hostapd::methods())),
     );
-    objects.extend(network::interfaces().map(|name| {
+    let interfaces = interfaces.unwrap_or_else(|| network::interfaces().collect());
+    objects.extend(interfaces.into_iter().map(|name| {
         (
             format!("network.interface.{name}"),
             network::one_interface_methods(),
@@ -52,6 +61,11 @@ pub fn catalogue() -> Vec<(String, Vec<Method>)> {
     objects
 }
 
+/// An interface of the sample.
+pub(super) fn is_sampled(interface: &str) -> bool {
+    network::interfaces().any(|name| name == interface)
+}
+
 /// Answers one call. `args` is the table the caller sent.
 pub fn answer(world: &World, path: &str, method: &str, args: &Value) -> Reply {
     match path {
@@ -59,10 +73,12 @@ pub fn answer(world: &World, path: &str, method: &str, args: &Value) -> Reply {
         "dnsmasq" => dhcp::dnsmasq(world, method),
         "iwinfo" => iwinfo::answer(world, method, args),
         "luci-rpc" => dhcp::luci(world, method, args),
+        "network" => network::daemon(method),
         "network.device" => network::device(world, method, args),
         "network.interface" => network::interface(world, method, args),
         "hostapd" => Err(Status::METHOD_NOT_FOUND),
         "network.wireless" => network::wireless(world, method),
+        "service" => system::service(method),
         "system" => system::answer(world, method),
         "uci" => uci::answer(world, method, args),
         _ => {

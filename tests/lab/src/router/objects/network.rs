@@ -16,22 +16,52 @@ const WIRELESS: &str = include_str!("../../../../data/samples/network.wireless__
 /// The passwords that `network.wireless status` shows: none of them may ever leave the agent.
 pub const SECRETS: [&str; 3] = ["example-psk-1", "example-psk-guest", "example-psk-iot"];
 
+/// What `dump` says of an interface whether it is up or not.
+const OF_ALL: [&str; 9] = [
+    "interface",
+    "up",
+    "pending",
+    "available",
+    "autostart",
+    "dynamic",
+    "proto",
+    "device",
+    "data",
+];
+
 /// How long after boot the interfaces of the sample came up, s.
 const SAMPLE_UPTIME: i64 = 356_412;
+
+pub(super) fn methods() -> Vec<Method> {
+    ["restart", "reload"]
+        .map(|name| Method::new(name, &[]))
+        .into()
+}
+
+/// What a machine does; where there is none it is done as soon as it is asked for.
+pub(super) fn daemon(method: &str) -> Reply {
+    match method {
+        "restart" | "reload" => Ok(None),
+        _ => Err(Status::METHOD_NOT_FOUND),
+    }
+}
 
 pub(super) fn device_methods() -> Vec<Method> {
     vec![Method::new("status", &[("name", Type::String)])]
 }
 
 pub(super) fn interface_methods() -> Vec<Method> {
-    vec![
-        Method::new("status", &[("interface", Type::String)]),
-        Method::new("dump", &[]),
-    ]
+    let mut methods: Vec<Method> = ["up", "down", "renew", "status"]
+        .map(|name| Method::new(name, &[("interface", Type::String)]))
+        .into();
+    methods.push(Method::new("dump", &[]));
+    methods
 }
 
 pub(super) fn one_interface_methods() -> Vec<Method> {
-    vec![Method::new("status", &[])]
+    ["up", "down", "renew", "status"]
+        .map(|name| Method::new(name, &[]))
+        .into()
 }
 
 pub(super) fn wireless_methods() -> Vec<Method> {
@@ -56,13 +86,30 @@ pub(super) fn device(world: &World, method: &str, args: &Value) -> Reply {
 
 /// The names of all logical interfaces.
 pub(super) fn interfaces() -> impl Iterator<Item = String> {
-    entries(0)
+    sampled(0)
         .into_iter()
         .filter_map(|entry| Some(entry.get("interface")?.as_str()?.to_owned()))
 }
 
-/// The entries of `dump`, that many seconds after boot.
-fn entries(uptime: i64) -> Vec<Value> {
+/// The entries of `dump`. Of an interface that was taken down netifd tells little.
+fn entries(world: &World) -> Vec<Value> {
+    let mut entries = sampled(world.uptime().into());
+    for entry in &mut entries {
+        let name = entry.get("interface").and_then(Value::as_str);
+        if name.is_some_and(|name| world.downs.contains(name)) {
+            for (name, value) in [("up", false), ("autostart", false)] {
+                set(entry, name, value);
+            }
+            if let Value::Table(members) = entry {
+                members.retain(|(name, _)| OF_ALL.iter().any(|all| all.as_bytes() == &name[..]));
+            }
+        }
+    }
+    entries
+}
+
+/// The entries of the sample, that many seconds after boot.
+fn sampled(uptime: i64) -> Vec<Value> {
     let mut dump = sample(DUMP);
     let Some(Value::Array(mut entries)) = remove(&mut dump, "interface") else {
         return Vec::new();
@@ -78,27 +125,29 @@ fn entries(uptime: i64) -> Vec<Value> {
 
 pub(super) fn interface(world: &World, method: &str, args: &Value) -> Reply {
     match method {
-        "dump" => Ok(Some(table! { "interface": entries(world.uptime().into()) })),
+        "dump" => Ok(Some(table! { "interface": entries(world) })),
         "status" => {
             let name = text(args, "interface").ok_or(Status::INVALID_ARGUMENT)?;
             one_interface(world, name, method)
         }
+        "up" | "down" | "renew" => match text(args, "interface") {
+            Some(name) => one_interface(world, name, method),
+            None => Err(Status::INVALID_ARGUMENT),
+        },
         _ => Err(Status::METHOD_NOT_FOUND),
     }
 }
 
 pub(super) fn one_interface(world: &World, name: &str, method: &str) -> Reply {
-    if method != "status" {
-        return Err(Status::METHOD_NOT_FOUND);
+    let found = entries(world).into_iter().find_map(|mut entry| {
+        let this = remove(&mut entry, "interface")?;
+        (this.as_str() == Some(name)).then_some(entry)
+    });
+    match method {
+        "status" => found.map(Some).ok_or(Status::NOT_FOUND),
+        "up" | "down" | "renew" => found.map(|_| None).ok_or(Status::NOT_FOUND),
+        _ => Err(Status::METHOD_NOT_FOUND),
     }
-    entries(world.uptime().into())
-        .into_iter()
-        .find_map(|mut entry| {
-            let this = remove(&mut entry, "interface")?;
-            (this.as_str() == Some(name)).then_some(entry)
-        })
-        .map(Some)
-        .ok_or(Status::NOT_FOUND)
 }
 
 /// `network.wireless status` of one radio.

@@ -1,5 +1,6 @@
-//! `system`: procd.
+//! `system` and `service`: procd.
 
+use socketman::ubus::blobmsg::{Type, Value};
 use socketman::ubus::{Method, Status};
 
 use super::Reply;
@@ -12,7 +13,26 @@ const BOARD: &str = include_str!("../../../../data/samples/system__board.json");
 const UTC_OFFSET: u64 = 3600;
 
 pub(super) fn methods() -> Vec<Method> {
-    ["board", "info"].map(|name| Method::new(name, &[])).into()
+    ["board", "info", "reboot"]
+        .map(|name| Method::new(name, &[]))
+        .into()
+}
+
+pub(in crate::router) fn board() -> Value {
+    sample(BOARD)
+}
+
+pub(super) fn service_methods() -> Vec<Method> {
+    let event = [("type", Type::String), ("data", Type::Table)];
+    vec![Method::new("event", &event)]
+}
+
+/// What a machine makes of events; without one nobody follows them.
+pub(super) fn service(method: &str) -> Reply {
+    match method {
+        "event" => Ok(None),
+        _ => Err(Status::METHOD_NOT_FOUND),
+    }
 }
 
 pub(super) fn answer(world: &World, method: &str) -> Reply {
@@ -23,7 +43,8 @@ pub(super) fn answer(world: &World, method: &str) -> Reply {
         }
     };
     Ok(Some(match method {
-        "board" => sample(BOARD),
+        "reboot" => return Ok(None),
+        "board" => board(),
         "info" => table! {
             // Not an epoch: procd adds the offset.
             "localtime": (world.now() + UTC_OFFSET) as u32,

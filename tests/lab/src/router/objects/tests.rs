@@ -317,7 +317,10 @@ fn the_secrets_are_in_the_wireless_status_and_nowhere_else() {
                 continue;
             }
             let args = table! { "device": "phy0-ap0", "config": "dhcp", "interface": "lan" };
-            let reply = call(&world, &path, &method.name, args);
+            // What only does something says nothing.
+            let Ok(Some(reply)) = answer(&world, &path, &method.name, &args) else {
+                continue;
+            };
             let text = serde_json::to_string(&reply).unwrap();
             for secret in SECRETS {
                 assert_eq!(text.contains(secret), path == "network.wireless", "{path}");

@@ -14,12 +14,33 @@ pub(crate) const DHCP_FILE: &str = "config dnsmasq\n\toption domain 'lan'\n\topt
 
 pub(super) fn methods() -> Vec<Method> {
     let names = ["config", "section", "option", "type", "ubus_rpc_session"];
-    vec![Method::new("get", &names.map(|name| (name, Type::String)))]
+    let mut methods = vec![Method::new("get", &names.map(|name| (name, Type::String)))];
+    let session = ("ubus_rpc_session", Type::String);
+    let [config, section, ..] = names.map(|name| (name, Type::String));
+    let values = ("values", Type::Table);
+    let options = ("options", Type::Array);
+    let kind = [("type", Type::String), ("name", Type::String)];
+    let apply = [("rollback", Type::Int8), ("timeout", Type::Int32)];
+    methods.extend([
+        Method::new("add", &[config, kind[0], kind[1], session]),
+        Method::new("set", &[config, section, values, session]),
+        Method::new("delete", &[config, section, options, session]),
+        Method::new("revert", &[config, session]),
+        Method::new("apply", &[apply[0], apply[1], session]),
+        Method::new("confirm", &[session]),
+        Method::new("rollback", &[session]),
+    ]);
+    methods
 }
 
 pub(super) fn answer(_: &World, method: &str, args: &Value) -> Reply {
-    if method != "get" {
-        return Err(Status::METHOD_NOT_FOUND);
+    match method {
+        "get" => {}
+        // What a machine does; without one nothing is ever staged.
+        "add" | "set" | "delete" | "revert" | "apply" | "confirm" | "rollback" => {
+            return Err(Status::NO_DATA)
+        }
+        _ => return Err(Status::METHOD_NOT_FOUND),
     }
     match text(args, "config") {
         None => return Err(Status::INVALID_ARGUMENT),
