@@ -15,6 +15,9 @@ use crate::ubus::Client;
 /// Longest wait for logd.
 const WITHIN: Duration = Duration::from_secs(5);
 
+/// Longest wait for the bus, which an agent that has just started does not have yet.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(2);
+
 /// Lines that are asked for; their text is cut to what may be kept.
 const LINES: i32 = 200;
 
@@ -71,7 +74,11 @@ impl SystemLog {
             stream: false,
             oneshot: true,
         };
-        let answer = self.client.call("log", "read", &ask, WITHIN).await;
+        let asked = async {
+            self.client.connected(CONNECTED_WITHIN).await?;
+            self.client.call("log", "read", &ask, WITHIN).await
+        };
+        let answer = asked.await;
         let answer: Answer = answer
             .map_err(|error| log::debug!("ubus call log read: {error}"))
             .ok()?;

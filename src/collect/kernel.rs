@@ -13,6 +13,7 @@ pub(crate) struct Way {
     pub(crate) device: Option<String>,
     /// Absent on a point-to-point link, too.
     pub(crate) gateway: Option<IpAddr>,
+    pub(crate) v6: bool,
 }
 
 /// Reads the default routes below `root`, the one that counts first: those of IPv4 before those of
@@ -24,7 +25,8 @@ pub(crate) fn ways(root: &Path) -> Vec<Way> {
     let mut ways: Vec<Way> = ways
         .map(|(device, gateway)| Way {
             device: Some(device),
-            gateway,
+            gateway: Some(gateway).filter(|one| !one.is_unspecified()),
+            v6: gateway.is_ipv6(),
         })
         .collect();
     if ways.is_empty() && network.has_default_v4() {

@@ -99,7 +99,10 @@ mod tests {
         let dump = include_str!("../../tests/data/samples/network.interface__dump.json");
         let found = interfaces(&members(dump));
         let names: Vec<&str> = found.iter().map(|one| one.name.as_str()).collect();
-        assert_eq!(names, ["guest", "iot", "lan", "loopback", "wan", "wan6"]);
+        assert_eq!(
+            names,
+            ["guest", "iot", "lan", "loopback", "wan", "wan6", "wwan"]
+        );
         let owners = found.iter().filter(|one| one.v4.is_some());
         let owners: Vec<&str> = owners.map(|one| one.name.as_str()).collect();
         assert_eq!(owners, ["wan"]);

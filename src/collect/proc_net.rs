@@ -142,24 +142,23 @@ impl<'a> Network<'a> {
         let (device, gateway) = self.ways().into_iter().next()?;
         let table = self.files.text("proc/net/route").unwrap_or_default();
         Some(Wan {
-            gateway,
+            gateway: Some(gateway).filter(|gateway| !gateway.is_unspecified()),
             ip: address_on(&device, &table, &self.addresses_v4()),
             ip6: self.addresses_v6().get(&device).copied(),
             device,
         })
     }
 
-    /// Device and gateway of each default route, those of IPv4 first, each family by its metric. A
-    /// point-to-point link has no gateway.
-    pub(super) fn ways(&self) -> Vec<(String, Option<IpAddr>)> {
+    /// Device and gateway of each default route, those of IPv4 first, each family by its metric. On a
+    /// point-to-point link the gateway is unspecified.
+    pub(super) fn ways(&self) -> Vec<(String, IpAddr)> {
         let table = self.files.text("proc/net/route").unwrap_or_default();
         let v4 = default_v4(&table);
         let v4 = v4
             .into_iter()
             .map(|route| (route.device.to_owned(), IpAddr::V4(route.gateway)));
         let mut ways = Vec::new();
-        for (device, gateway) in v4.chain(self.default_v6()) {
-            let way = (device, Some(gateway).filter(|one| !one.is_unspecified()));
+        for way in v4.chain(self.default_v6()) {
             if ways.len() < MAX_WAYS && !ways.contains(&way) {
                 ways.push(way);
             }

@@ -131,7 +131,7 @@ impl Strict {
     }
 }
 
-/// What is kept for files with these digests; what is kept for others has no effect.
+/// The values kept for files with these digests; those for other files have no effect.
 fn read(home: &Path, files: &[String; 2]) -> Option<Strict> {
     let mut directory = Directory::open(home).ok()?;
     match Cell::new(NAME).read(&mut directory) {
@@ -143,7 +143,7 @@ fn read(home: &Path, files: &[String; 2]) -> Option<Strict> {
     }
 }
 
-/// What is kept for these files as they are.
+/// The values kept for these files as they are.
 fn in_force(files: &Files) -> Option<Strict> {
     if !files.home.join(NAME).exists() {
         return None;

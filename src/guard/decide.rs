@@ -26,7 +26,7 @@ const RESTARTED: Duration = Duration::from_secs(60);
 /// Longest wait for a reboot that was asked for.
 const REBOOTED: Duration = Duration::from_secs(180);
 
-/// What the device reached before, and has to reach again.
+/// The reach of the device before the command, which it has to regain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The code of health.
@@ -34,7 +34,7 @@ pub struct Needs {
     pub broker: bool,
 }
 
-/// What is known of the way out.
+/// Signs that the device reaches others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// When the newest question was sent that the broker has answered, in a session that lives.
@@ -61,7 +61,7 @@ impl Needs {
     }
 }
 
-/// What to do now.
+/// The next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Look again when there is new evidence, at this time at the latest.
@@ -85,7 +85,7 @@ enum Stage {
     Rebooting,
 }
 
-/// One change on trial.
+/// A change on trial.
 #[derive(Debug, Clone, Copy)]
 pub struct Trial {
     needs: Needs,

@@ -30,7 +30,7 @@ const JOURNAL: &str = "journal";
 /// Bytes that an undo has on a full disk.
 const RESERVE_BYTES: u64 = 64 << 10;
 
-/// What a file is called until it is whole.
+/// Name of a file until it is whole.
 const FRESH: &str = ".socketman-undo";
 
 /// Largest file that is kept as a conflict, bytes.
@@ -55,7 +55,7 @@ pub struct Undone {
     pub files: Vec<String>,
     /// Files that somebody else had changed meanwhile.
     pub conflicts: Vec<String>,
-    /// What could not be put back, with the reason.
+    /// Files that could not be put back, each with the reason.
     pub failed: Vec<String>,
 }
 

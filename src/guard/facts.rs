@@ -1,4 +1,4 @@
-//! What there is to tell of the guard, as `status.guard` shows it.
+//! The state of the guard, as `status.guard` shows it.
 
 use serde::Serialize;
 

@@ -9,7 +9,7 @@ use super::own::Own;
 use crate::jobs::{Doing, Guard, Judged, Ran, Ticket};
 use crate::{mqtt, reload};
 
-/// What the jobs part wants.
+/// A request of the jobs part.
 pub(super) enum Ask {
     Arm {
         ticket: Ticket,

@@ -27,7 +27,7 @@ use crate::durable::VALUE_MAX;
 
 pub use crate::jobs::Ran;
 
-/// How far it has come.
+/// The stage of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// The command may run.
@@ -56,7 +56,7 @@ const PHASES: [(Phase, &str); 7] = [
     (Phase::Reverted, "reverted"),
 ];
 
-/// What is being tried. See the module's description.
+/// A trial, as it is on flash. See the module's description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     pub phase: Phase,

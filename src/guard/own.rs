@@ -19,7 +19,7 @@ use crate::config::strict::Strict;
 use crate::config::{Files, GoodCopy, Loaded};
 use crate::durable::Disk;
 
-/// What tells a file from one that was written since.
+/// Marks of a file that change whenever it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -51,20 +51,13 @@ fn look(path: &Path) -> Seen {
     (path.to_owned(), found.as_ref().map(Stamp::of))
 }
 
-/// What the files are compared with.
-#[derive(Debug)]
-enum Base {
-    /// As they were: the UCI package, config.json, and the file that replaces the package.
-    Files([Seen; 3]),
-    /// The last good copies: an earlier agent has seen the start.
-    Copies,
-}
-
 #[derive(Debug)]
 struct State {
     /// Jobs that run.
     jobs: u32,
-    base: Base,
+    /// As they were: the UCI package, config.json, and the file that replaces the package. `None` if an earlier
+    /// agent has seen the start; then they are compared with the last good copies.
+    before: Option<Vec<Seen>>,
     /// The broker was connected when a job started.
     connected: bool,
 }
@@ -85,7 +78,7 @@ impl Own {
         Own {
             state: Mutex::new(State {
                 jobs,
-                base: Base::Copies,
+                before: None,
                 connected: jobs > 0,
             }),
             replacing,
@@ -97,15 +90,16 @@ impl Own {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn seen(&self, files: &Files) -> [Seen; 3] {
-        [&files.uci, &files.json, &self.replacing].map(|path| look(path))
+    fn seen(&self, files: &Files) -> Vec<Seen> {
+        let files = [&files.uci, &files.json, &self.replacing];
+        files.map(|path| look(path)).into()
     }
 
     /// A job starts, while the broker is `connected` or not.
     pub(super) fn starts(&self, files: &Files, connected: bool) {
         let mut state = self.state();
         if state.jobs == 0 {
-            state.base = Base::Files(self.seen(files));
+            state.before = Some(self.seen(files));
             state.connected = false;
         }
         state.jobs += 1;
@@ -130,13 +124,13 @@ impl Own {
     /// True if a job of an earlier agent may have changed the settings.
     pub(super) fn is_inherited(&self) -> bool {
         let state = self.state();
-        state.jobs > 0 && matches!(state.base, Base::Copies)
+        state.jobs > 0 && state.before.is_none()
     }
 
-    /// What the settings are is decided: later jobs are judged by what they change from here on.
+    /// The settings are decided: later jobs are judged by their changes from here on.
     pub(super) fn is_decided(&self, files: &Files) {
         let inherited = self.is_inherited();
-        self.state().base = Base::Files(self.seen(files));
+        self.state().before = Some(self.seen(files));
         if inherited {
             self.ends();
         }
@@ -149,17 +143,20 @@ impl Own {
 
     /// Have the settings changed since the job started?
     pub(super) fn have_changed(&self, loaded: &Loaded) -> bool {
-        let copies = loaded.good_copies();
         let state = self.state();
-        if let Base::Files(before) = &state.base {
-            if before.iter().all(|seen| look(&seen.0) == *seen) {
-                return false;
-            }
-            let replaced = &before[2];
-            if replaced.1.is_some() != replaced.0.exists() {
-                return true;
-            }
-            if copies.iter().any(Option::is_none) && look(&before[1].0) != before[1] {
+        let same = |before: &Vec<Seen>| before.iter().all(|seen| look(&seen.0) == *seen);
+        if state.before.as_ref().is_some_and(same) {
+            return false;
+        }
+        let copies = loaded.good_copies();
+        if let Some(before) = &state.before {
+            // A file that has no copy, or that came or went, is another one.
+            let is_copied = |path: &Path| copies.iter().flatten().any(|copy| copy.of == path);
+            let is_other = |(path, stamp): &Seen| match is_copied(path) {
+                true => false,
+                false => look(path).1 != *stamp,
+            };
+            if before.iter().any(is_other) {
                 return true;
             }
         }
@@ -174,10 +171,7 @@ impl Own {
         // Before it could be looser.
         let strict = Strict::of(&loaded.config);
         strict.keep(&loaded.files.home, uci.as_deref(), json.as_deref())?;
-        let before = match &self.state().base {
-            Base::Files(before) => before.to_vec(),
-            Base::Copies => Vec::new(),
-        };
+        let before = self.state().before.clone().unwrap_or_default();
         for copy in copies.iter().flatten() {
             let seen = before.iter().find(|(path, _)| *path == copy.of);
             let access = seen.and_then(|(_, stamp)| Some((*stamp)?.access));

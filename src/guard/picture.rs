@@ -1,4 +1,4 @@
-//! Which files there are in /etc/config, and what tells each from any other.
+//! The files in /etc/config by name, each with a digest.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,7 +42,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// What tells a file from any other; `None` for what is not a regular file.
+/// Access and digest of a file; `None` for anything but a regular file.
 pub type Print = Option<(Access, Digest)>;
 
 /// The files of a folder by name.
@@ -91,7 +91,7 @@ pub fn print(folder: &mut dyn Folder, name: &str) -> io::Result<Option<Print>> {
     }
 }
 
-/// What differs in `after`.
+/// The files that differ in `after`.
 pub fn changes(before: &Picture, after: &Picture) -> Changes {
     let names = before.keys().chain(after.keys());
     let differs = names.filter(|name| before.get(*name) != after.get(*name));

@@ -62,13 +62,13 @@ impl Places {
     }
 }
 
-/// What an earlier agent has left, looked at before anything else.
+/// A trial that an earlier agent may have left, looked for before anything else.
 #[derive(Debug)]
 pub struct Found {
     pub(super) places: Places,
     /// This device now.
     pub(super) place: Place,
-    /// What is to be decided, or told.
+    /// The trial to decide, or to report.
     pub(super) journal: Option<Journal>,
     /// An undo was finished: the settings are others than before.
     pub has_undone: bool,

@@ -32,10 +32,10 @@ use crate::{health, http, mqtt, reload, upload};
 /// Asks that wait for the task: those of running jobs, and one for each that is settled.
 const ASKS: usize = 256;
 
-/// How long a detached job of an earlier agent may go on beyond its own time.
+/// Extra time for a detached job of an earlier agent, beyond `job_timeout`.
 const DETACHED_MORE: Duration = Duration::from_secs(60);
 
-/// What the task works with.
+/// The parts and handles that the task works with.
 pub struct Part {
     pub settings: reload::Handle,
     pub mqtt: watch::Receiver<mqtt::Facts>,
@@ -62,7 +62,7 @@ pub struct Surroundings {
     pub uci: Directories,
 }
 
-/// What the task owns beside its part.
+/// The requests to the task, and the trial it goes on with.
 pub struct Inbox {
     found: Found,
     asks: mpsc::Receiver<Ask>,
@@ -322,7 +322,7 @@ impl Task {
     /// Waits until the broker is tried, after starts that failed.
     async fn held_off(&mut self) {
         // False at the end of the agent, which ends this too.
-        let _over: bool = self.hold.clone().over(&mut self.ends).await;
+        let _over: bool = self.hold.over(&mut self.ends).await;
     }
 
     /// A detached job goes on without the agent that started it: the jobs part says when it has ended.

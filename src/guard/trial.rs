@@ -29,7 +29,7 @@ pub(super) struct Witnesses {
 type Probing = Pin<Box<dyn Future<Output = (Option<Instant>, Option<u8>)> + Send>>;
 
 impl Witnesses {
-    /// What is reached now.
+    /// The reach of the device now.
     pub(super) async fn reached(&self) -> Needs {
         let broker = self.mqtt.borrow().connected;
         let known = self.health.facts().borrow().code;

@@ -15,7 +15,8 @@ use super::uplink::Netifd;
 use super::verdict::{self, Judgement};
 use super::Part;
 use crate::clock::{epoch_seconds, Pace};
-use crate::collect::{kernel, DeviceEvents, Event};
+use crate::collect::kernel::{self, Way};
+use crate::collect::{DeviceEvents, Event};
 
 /// How often a full probe is made while there is proof of life.
 const WITH_PROOF: Duration = Duration::from_secs(15 * 60);
@@ -36,7 +37,7 @@ pub(super) struct Health {
     facts: watch::Sender<Facts>,
     code: watch::Sender<Option<u8>>,
     events: DeviceEvents,
-    /// The device whose link netifd is to tell.
+    /// The device whose link netifd is to tell; each change has it asked.
     device: watch::Sender<Option<String>>,
     belief: Belief,
     proof: Option<Proof>,
@@ -45,8 +46,9 @@ pub(super) struct Health {
     /// The way out there was last, and whether it was one of the kernel's.
     last: Last,
     had_way: bool,
-    /// The way out at the last look.
+    /// The way out at the last look, and its default route.
     route: Route,
+    way: Option<Way>,
     /// When the way was lost, until something of broker or API arrives; and what was lost of it, until a
     /// probe succeeds.
     lost: Option<Instant>,
@@ -78,6 +80,7 @@ impl Health {
             last: Last::default(),
             had_way: false,
             route: Route::default(),
+            way: None,
             lost: None,
             lost_words: None,
             quick: 0,
@@ -105,9 +108,10 @@ impl Health {
         self.due = at;
     }
 
-    /// The next probe.
+    /// The next probe; netifd is asked, too.
     pub(super) fn task(&mut self) -> Task {
         self.look();
+        self.device.send_modify(|_| {});
         Task {
             last: self.last.clone(),
             quick: self.quick > 0,
@@ -209,8 +213,12 @@ impl Health {
             let soon = Instant::now() + self.pace.of(SOON);
             self.due = self.due.min(soon);
         }
-        let remains = |device: &str| ways.iter().any(|way| way.device.as_deref() == Some(device));
-        self.route.lost(&before, remains)
+        let was = std::mem::replace(&mut self.way, ways.first().cloned());
+        let is_it = |way: &Way| {
+            was.as_ref()
+                .is_some_and(|was| (&was.device, was.v6) == (&way.device, way.v6))
+        };
+        self.route.lost(&before, ways.iter().any(is_it))
     }
 
     /// Takes what a probe found.

@@ -21,14 +21,13 @@ impl Netifd {
     /// default route.
     pub(super) fn owner(&self, ways: &[Way]) -> Option<&Interface> {
         let best = ways.first()?;
-        let is_v6 = best.gateway.is_some_and(|gateway| gateway.is_ipv6());
         let owners = || {
             let up = self.interfaces.iter().filter(|one| one.up);
             up.filter(|one| one.v4.is_some() || one.v6.is_some())
         };
         let of_device =
             || owners().filter(|one| one.l3_device.is_some() && one.l3_device == best.device);
-        let family = |one: &&Interface| if is_v6 { one.v6 } else { one.v4 };
+        let family = |one: &&Interface| if best.v6 { one.v6 } else { one.v4 };
         let metric = |one: &&Interface| one.v4.or(one.v6);
         let with_family = of_device().find(|one| family(one).is_some());
         let owner = with_family.or_else(|| of_device().next());
@@ -125,6 +124,7 @@ mod tests {
         Way {
             device: Some(device.into()),
             gateway: gateway.parse().ok(),
+            v6: gateway.contains(':'),
         }
     }
 

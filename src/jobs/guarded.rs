@@ -52,7 +52,7 @@ impl Ran {
     }
 }
 
-/// What became of a job's change.
+/// The verdict on a job's change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Judged {
     pub undone: bool,

@@ -166,6 +166,8 @@ fn bytes_from_outside_have_an_order_that_is_said() {
     found.retain(|(file, line)| {
         file != "collect/proc_net.rs" || !line.contains("number.to_ne_bytes()")
     });
+    // Netlink is spoken in the order of the machine.
+    found.retain(|(file, _)| file != "health/netlink.rs");
     assert_eq!(found, []);
 }
 

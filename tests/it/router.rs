@@ -291,15 +291,16 @@ async fn a_base_image_has_no_rpcd_and_a_wired_box_no_hostapd() {
     let mut removed = desk.client.listen("ubus.object.remove").await.unwrap();
     within(desk.control.without_rpcd()).await.unwrap();
     within(desk.control.without_hostapd()).await.unwrap();
-    for _ in 0..3 + APS.len() {
+    for _ in 0..4 + APS.len() {
         within(removed.next()).await.unwrap();
     }
     let left = desk.paths().await;
     let missing: Vec<_> = all.difference(&left).collect();
-    assert_eq!(missing.len(), 3 + APS.len());
-    assert!(missing.iter().all(|path| {
-        path.starts_with("hostapd.") || ["iwinfo", "luci-rpc", "uci"].contains(&path.as_str())
-    }));
+    assert_eq!(missing.len(), 4 + APS.len());
+    let others = ["hostapd", "iwinfo", "luci-rpc", "uci"];
+    assert!(missing
+        .iter()
+        .all(|path| path.starts_with("hostapd.") || others.contains(&path.as_str())));
 }
 
 #[tokio::test]

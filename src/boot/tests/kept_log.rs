@@ -13,7 +13,7 @@ fn eight_logs_a_day_are_within_their_share() {
             ..Config::default()
         };
         let size = size(&config);
-        assert!(size <= KEPT_MAX && size >= 1024, "{size}");
+        assert!((1024..=KEPT_MAX).contains(&size), "{size}");
         // A cell has a head, and the memory is written before each.
         assert!(8 * size as u64 <= daily / LOG_SHARE, "{size} of {daily}");
     }

@@ -57,7 +57,7 @@ pub struct Event {
     /// Of `boot`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'static str>,
-    /// Of `boot`: at most 4 KiB.
+    /// Of `boot`: at most 4 KiB, and 16 KiB more with option `boot_log`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Of `lost`: so many could not be kept.

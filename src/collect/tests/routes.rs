@@ -39,6 +39,7 @@ fn by(device: &str, gateway: Option<&str>) -> Option<Way> {
     Some(Way {
         device: Some(device.to_owned()),
         gateway: gateway.map(|one| one.parse().unwrap()),
+        v6: gateway.is_some_and(|one| one.contains(':')),
     })
 }
 
@@ -85,6 +86,7 @@ fn a_default_route_of_ipv4_in_another_table_is_found_without_its_device() {
     let expected = Way {
         device: None,
         gateway: None,
+        v6: false,
     };
     assert_eq!(found, Some(expected));
 }

@@ -459,7 +459,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "boot_log",
         right: &[(r##"true"##, |c| c.boot_log), (r##""0""##, |c| !c.boot_log)],
-        wrong: &[(r##""perhaps""##, r##"'perhaps' is not true or false"##)],
+        wrong: &[(r##""perhaps""##, r##"'perhaps' is neither 0 nor 1"##)],
     },
     Case {
         option: "boot_url",

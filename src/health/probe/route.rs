@@ -72,15 +72,17 @@ impl Route {
     }
 
     /// What is lost of the way there was; `None` if nothing is. `remains` says whether the kernel still
-    /// has a default route by a device.
-    pub(crate) fn lost(&self, before: &Route, remains: impl Fn(&str) -> bool) -> Option<String> {
+    /// has its default route.
+    pub(crate) fn lost(&self, before: &Route, remains: bool) -> Option<String> {
         if before.found && !self.found {
             return Some("the default route is gone".to_owned());
         }
         let device = before.device.as_deref()?;
+        if before.found && !remains {
+            return Some(format!("{device} has lost its default route"));
+        }
         if self.device.as_deref() != Some(device) {
-            let gone = before.found && !remains(device);
-            return gone.then(|| format!("{device} has lost its default route"));
+            return None;
         }
         if before.carrier == Some(true) && self.carrier != Some(true) {
             return Some(match self.carrier {
@@ -115,26 +117,29 @@ mod tests {
         }
     }
 
-    fn lost(change: impl FnOnce(&mut Route), remaining: &str) -> Option<String> {
+    fn lost(change: impl FnOnce(&mut Route), remains: bool) -> Option<String> {
         let mut now = route();
         change(&mut now);
-        now.lost(&route(), |device| device == remaining)
+        now.lost(&route(), remains)
     }
 
     #[test]
     fn link_address_and_route_are_each_missed_and_another_way_that_comes_is_no_loss() {
-        assert_eq!(lost(|_| {}, ""), None);
-        let told = lost(|now| now.found = false, "").unwrap();
+        assert_eq!(lost(|_| {}, true), None);
+        let told = lost(|now| now.found = false, false).unwrap();
         assert_eq!(told, "the default route is gone");
-        let told = lost(|now| now.carrier = Some(false), "wan").unwrap();
+        let told = lost(|now| now.carrier = Some(false), true).unwrap();
         assert_eq!(told, "wan has lost its link");
-        let told = lost(|now| now.carrier = None, "wan").unwrap();
+        let told = lost(|now| now.carrier = None, true).unwrap();
         assert_eq!(told, "wan is down");
-        let told = lost(|now| now.address = Some(false), "wan").unwrap();
+        let told = lost(|now| now.address = Some(false), true).unwrap();
         assert_eq!(told, "wan has lost its address");
         let other = |now: &mut Route| now.device = Some("wwan0".into());
-        assert_eq!(lost(other, "wan"), None);
-        let told = lost(other, "").unwrap();
+        assert_eq!(lost(other, true), None);
+        let told = lost(other, false).unwrap();
+        assert_eq!(told, "wan has lost its default route");
+        // That of IPv4; the one of IPv6 is left.
+        let told = lost(|_| {}, false).unwrap();
         assert_eq!(told, "wan has lost its default route");
     }
 
@@ -143,7 +148,7 @@ mod tests {
         let none = Route::default();
         assert!(route().is_better_than(&none) && !none.is_better_than(&route()));
         assert!(!route().is_better_than(&route()));
-        assert_eq!(none.lost(&none, |_| false), None);
-        assert_eq!(route().lost(&none, |_| false), None);
+        assert_eq!(none.lost(&none, false), None);
+        assert_eq!(route().lost(&none, false), None);
     }
 }

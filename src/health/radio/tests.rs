@@ -1,6 +1,9 @@
 //! Verdicts row by row, and the ages they depend on.
 
+use std::time::Duration;
+
 use super::*;
+use crate::clock::Pace;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);

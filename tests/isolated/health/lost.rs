@@ -15,7 +15,8 @@ const SOON: Duration = Duration::from_secs(10);
 /// What it gives every other verdict.
 const LATER: Duration = Duration::from_secs(25);
 
-const BROKER: &str = "192.0.2.1:1883";
+/// Beyond the gateway: once the way is gone, nothing arrives from there.
+const BROKER: &str = "5.5.5.5:1883";
 
 async fn with_session() -> (Patient, socketman_lab::broker::Broker) {
     Patient::with_broker(BROKER, json!({})).await
@@ -131,7 +132,7 @@ async fn the_uplink_is_netifds_interface_and_its_ifdown_is_a_sign() {
     let broker = socketman_lab::broker::Broker::new();
     let target = broker.start("127.0.0.1:0".parse().unwrap()).await.unwrap();
     pass_on(&site, BROKER, target);
-    let settings = json!({"mqtt_host": "broker.example", "topic": "t", "key": "k", "spread": 1, "keepalive": 5});
+    let settings = json!({"mqtt_host": "broker.example", "topic": "t", "key": "k", "spread": 1});
     let patient = Patient::started(site, names, settings, Some(UP)).await;
     let health = patient
         .health(|health| health["evidence"]["proof"] == "broker")
@@ -149,17 +150,12 @@ async fn the_uplink_is_netifds_interface_and_its_ifdown_is_a_sign() {
             .client
             .send_event_raw("network.interface", data.to_members())
     };
-    let before = health["evidence"]["probe"]["at"].clone();
     event("ifdown").await.unwrap();
     let health = patient
         .health(|health| health["evidence"]["proof"] == Value::Null)
         .await;
     assert_eq!(health["verdict"], "ok", "{health:#}");
-    let health = patient
-        .health(|health| health["evidence"]["probe"]["connect"] != Value::Null)
-        .await;
-    assert_ne!(health["evidence"]["probe"]["at"], before, "{health:#}");
     patient
-        .health(|health| health["evidence"]["proof"] == "broker")
+        .health(|health| health["evidence"]["probe"]["connect"] != Value::Null)
         .await;
 }

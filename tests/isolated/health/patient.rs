@@ -20,7 +20,7 @@ use super::{ask, bus_of, verdict, within, DEADLINE, SCALE};
 pub(crate) const NAMES: [(&str, &str); 3] = [
     ("health.example", "5.5.5.5"),
     ("web.example", "6.6.6.6"),
-    ("broker.example", "192.0.2.1"),
+    ("broker.example", "5.5.5.5"),
 ];
 
 /// A device with its agent.
@@ -71,8 +71,7 @@ impl Patient {
         }
     }
 
-    /// The same, with a session with a broker in the world at `at`, at its name `broker.example` if that is
-    /// 192.0.2.1.
+    /// The same, with a session with a broker in the world at `at`, an address of `broker.example`.
     pub(crate) async fn with_broker(at: &'static str, settings: Value) -> (Self, Broker) {
         let site = Site::new();
         let names = site.name_server(&["192.0.2.1"], &NAMES);

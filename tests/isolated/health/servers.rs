@@ -49,7 +49,7 @@ async fn broker_refused_and_api_5xx_together_are_a_fault_and_each_alone_is_a_fac
     // The broker alone.
     let broker = Broker::new();
     let target = broker.start("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    pass_on(&patient.site, "192.0.2.1:1883", target);
+    pass_on(&patient.site, "5.5.5.5:1883", target);
     patient.site.api_answers(500);
     patient.restart(with(json!({"stats_url": CLOSED}))).await;
     let failed = |health: &Value| {
@@ -94,7 +94,7 @@ async fn a_certificate_that_is_not_yet_valid_is_the_servers_fault() {
     let any = "127.0.0.1:0".parse().unwrap();
     let target = broker.start(any).await.unwrap();
     let front = TlsFront::start(any, config, target).await.unwrap();
-    pass_on(&site, "192.0.2.1:8883", front.addr());
+    pass_on(&site, "5.5.5.5:8883", front.addr());
     site.file("ca.pem", &authority);
     let settings = with(json!({"tls": true, "cacrt": "/etc/ca.pem"}));
     let patient = Patient::at(site, names, settings).await;
@@ -109,7 +109,7 @@ async fn a_hole_for_large_packets_on_the_way_to_the_broker_is_the_servers_fault(
     let names = site.name_server(&["192.0.2.1"], &NAMES);
     let broker = Broker::new();
     let target = broker.start("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    pass_on(&site, "192.0.2.1:1883", target);
+    pass_on(&site, "5.5.5.5:1883", target);
     // The world takes small packets alone and does not say so.
     site.world_ip("link set lan mtu 600");
     site.world_ip("route replace 192.0.2.0/24 dev lan src 192.0.2.1 advmss 1460");

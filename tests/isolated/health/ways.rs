@@ -83,6 +83,16 @@ async fn a_policy_table_two_halves_and_the_whole_of_ipv6_are_ways_out() {
         "{health:#}"
     );
     assert_eq!(health["verdict"], "ok", "{health:#}");
+    // Not all of the world, but all that is asked for.
+    site.device_ip("route del 128.0.0.0/1");
+    let health = patient.probe().await;
+    let route = &health["evidence"]["probe"]["route"];
+    assert_eq!(
+        (&health["code"], &route["found"]),
+        (&json!(9), &json!(false)),
+        "{health:#}"
+    );
+    assert_eq!(health["verdict"], "ok", "{health:#}");
     drop(patient);
 
     let site = site_v6();

@@ -111,7 +111,7 @@ impl Desk {
             .unwrap();
     }
 
-    /// What `job` says of a job when it has ended.
+    /// The answer of `job` once the job has ended.
     pub(super) async fn outcome(&self, id: &str) -> Value {
         self.job_when(id, |job| ENDED.iter().any(|state| job["state"] == *state))
             .await

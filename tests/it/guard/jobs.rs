@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 use socketman::ubus;
+use socketman_lab::collector::Mode;
 
 use super::desk::{within, Desk};
 
@@ -281,4 +282,32 @@ async fn a_job_that_restarts_the_device_is_a_change_as_any_other() {
         assert_eq!(network, if is_good { NEW } else { OLD });
         desk.is_over().await;
     }
+}
+
+#[tokio::test]
+async fn a_device_without_a_broker_is_judged_by_api_and_probes() {
+    let mut desk = Desk::new().await;
+    desk.lab.stop_agent().await.unwrap();
+    desk.edit(&[("disable_mqtt", json!(1))]);
+    desk.start().await;
+    desk.status(|status| status["health"]["code"] == 9).await;
+    desk.run("good", "network", "true").await;
+    let outcome = desk.outcome("good").await;
+    assert_eq!(outcome["success"], true, "{outcome:#}");
+
+    let go = desk.lab.place().path().join("go");
+    let waits = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
+    let msg = format!("{}; {waits}", desk.changes_network());
+    desk.run("bad", "network", &msg).await;
+    desk.until("etc/config/network", NEW).await;
+    desk.lab.set_api(Mode::Down).await.unwrap();
+    fs::write(go, "").unwrap();
+    let outcome = desk.outcome("bad").await;
+    assert_eq!(outcome["rolled_back"], true, "{outcome:#}");
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("the device was worse off for 60 s: undone"),
+        "{reason}"
+    );
+    assert_eq!(desk.text("etc/config/network"), OLD);
 }

@@ -21,7 +21,7 @@ fn access(mode: u32, gid: u32) -> Access {
     Access { mode, uid: 0, gid }
 }
 
-/// What the job does to the settings, and what becomes of that.
+/// The changes of the job, and their verdict.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
     /// Written in place, as a shell does; otherwise beside it and renamed, as uci does.
@@ -33,7 +33,7 @@ pub(super) struct Plan {
     pub(super) edited: bool,
     /// The same of a file that the job has left alone.
     pub(super) edited_beside: bool,
-    /// Whether the device reaches what it has to reach.
+    /// The device reaches everything it has to.
     pub(super) good: bool,
     /// There is no room left after the command.
     pub(super) full: bool,
@@ -49,7 +49,7 @@ pub(super) struct World {
     old: Files,
     /// The command may have begun.
     begun: bool,
-    /// What the files have to be if the change stays; `None` where the power went before they were certain.
+    /// The files if the change stays; `None` where the power went before they were certain.
     new: Option<Files>,
     /// Edits of other people, which are certain.
     edits: Files,
@@ -110,7 +110,7 @@ impl World {
         Desk::new(own, Box::new(self.folder()), Box::new(conflicts))
     }
 
-    /// What an agent does from its start on, until it is done or the power goes.
+    /// The life of an agent, until it is done or the power goes.
     pub(super) fn live(&mut self) -> io::Result<()> {
         let mut desk = self.desk();
         let journal = desk.open()?;
@@ -175,7 +175,7 @@ impl World {
         desk.forget()
     }
 
-    /// What the job does, certain or not.
+    /// The command of the job; nothing of it is synced.
     fn command(&self) -> io::Result<()> {
         let mut folder = self.folder();
         let bytes = b"config interface 'wan'\n\toption proto 'none'\n";

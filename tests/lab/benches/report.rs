@@ -111,6 +111,7 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
         uci: Directories::of(&root, None),
         root,
         mac: "94-83-C4-A1-B2-00".parse()?,
+        radios: watch::channel(None).1,
         events: DeviceEvents::default(),
         reports: sink,
         facts,

@@ -1,13 +1,12 @@
 //! The lab: everything around the agent, and the agent.
 
-use std::fs::{self, Permissions};
-use std::future::Future;
+mod boots;
+mod network;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -22,9 +21,8 @@ use crate::collector::{Collector, Mode, WEB_CHECK};
 use crate::mqtt_side::{MqttError, MqttSide};
 use crate::options::Options;
 use crate::place::{Place, PlaceError};
-use crate::router::netifd::Uplink;
 use crate::router::{self, Boot, Control, Router, ROUTER_MAC};
-use crate::site::{Namespace, NamespaceError, Site, WanFault, API_NAME, BROKER_NAME, BROKER_PORT};
+use crate::site::{NamespaceError, Site, API_NAME, BROKER_NAME, BROKER_PORT};
 use crate::slow_sync::SlowSync;
 use crate::ubusd::{self, Credentials, Peers, Ubusd};
 
@@ -45,6 +43,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The agent has ended this long after SIGTERM, it promises.
 pub const AGENT_ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+pub use boots::Happening;
+
+use boots::serve;
+use network::{ground, inside};
 
 /// Why the lab does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -231,124 +234,6 @@ impl Lab {
         }
     }
 
-    /// The network around the router.
-    ///
-    /// # Errors
-    ///
-    /// It has none, for the reason given.
-    pub fn site(&mut self) -> Result<&mut Site, LabError> {
-        match &mut self.site {
-            Ok(site) => Ok(site),
-            Err(why) => Err(LabError::NoSite(why.clone())),
-        }
-    }
-
-    /// Brings a fault of the WAN about, and has netifd see it.
-    ///
-    /// # Errors
-    ///
-    /// The lab has no network namespaces.
-    pub async fn fail_wan(&mut self, fault: WanFault) -> Result<(), LabError> {
-        let site = self.site()?;
-        site.fail(fault).await?;
-        let uplink = site.uplink();
-        Ok(self.router.set_uplink(uplink).await?)
-    }
-
-    /// Ends all faults of the WAN.
-    ///
-    /// # Errors
-    ///
-    /// The lab has no network namespaces.
-    pub async fn heal_wan(&mut self) -> Result<(), LabError> {
-        let site = self.site()?;
-        site.heal()?;
-        let uplink = site.uplink();
-        Ok(self.router.set_uplink(uplink).await?)
-    }
-
-    /// Waits until the router is asked to reboot: on the bus, or by its script. Safe to drop and call
-    /// again until it has answered.
-    pub async fn reboot_asked(&mut self) {
-        // One end is ours: it never closes.
-        self.reboots.recv().await;
-    }
-
-    /// Waits for something that is not the lab's. Meanwhile the router reboots when it is asked to, and an
-    /// agent that ends is started again, as procd does it.
-    ///
-    /// # Errors
-    ///
-    /// One of them does not come back.
-    pub async fn during<T>(&mut self, happens: impl Future<Output = T>) -> Result<T, LabError> {
-        tokio::pin!(happens);
-        loop {
-            let happening = tokio::select! {
-                happened = &mut happens => return Ok(happened),
-                happening = self.happening() => happening?,
-            };
-            match happening {
-                Happening::RebootAsked => self.reboot().await?,
-                Happening::AgentEnded(_) => {
-                    self.start_agent()?;
-                }
-            }
-        }
-    }
-
-    /// Reboots the router: the agent has its time to end, then this is [`Lab::power_cut`].
-    ///
-    /// # Errors
-    ///
-    /// The router does not come back.
-    pub async fn reboot(&mut self) -> Result<(), LabError> {
-        if let Some(agent) = &mut self.agent {
-            // One that does not end in time is killed.
-            let _ = agent.terminate(AGENT_ENDS_WITHIN).await;
-        }
-        self.power_cut().await
-    }
-
-    /// Cuts the power of the router and gives it back: the agent and whatever runs beside it is killed,
-    /// files in RAM go, those in /etc stay, and the boot has another id. An agent that was there is
-    /// started again.
-    ///
-    /// # Errors
-    ///
-    /// The router does not come back.
-    pub async fn power_cut(&mut self) -> Result<(), LabError> {
-        let had_agent = self.agent.is_some();
-        if let Some(mut agent) = self.agent.take() {
-            agent.kill().await?;
-        }
-        let stations = self.router.facts().authorized();
-        let (gone, _) = oneshot::channel();
-        drop(std::mem::replace(&mut self.router_end, gone));
-        if let Ok(Ok(Err(error))) = timeout(ANSWER_WITHIN, &mut self.router_task).await {
-            return Err(error.into());
-        }
-        if let Ok(site) = &self.site {
-            site.power_cycle()?;
-        }
-        self.boots += 1;
-        let router = Router::boot(Boot {
-            root: &self.place.root(),
-            stations,
-            seed: self.seed,
-            number: self.boots,
-            ground: self.site.as_ref().ok().map(ground),
-            pace: self.program.time_scale,
-            reboots: self.reboot.clone(),
-        })?;
-        self.router = router.control();
-        (self.router_task, self.router_end) = serve(router, &self.place);
-        self.router_is_there().await?;
-        if had_agent {
-            self.start_agent()?;
-        }
-        Ok(())
-    }
-
     /// How the agent is started, configured and asked.
     pub fn program(&self) -> &AgentProgram {
         &self.program
@@ -416,27 +301,6 @@ impl Lab {
         let status = agent.ended().await;
         self.agent = None;
         Ok(status?)
-    }
-
-    /// Waits until the agent ends or the router is asked to reboot. Safe to drop and call again until it
-    /// has answered.
-    ///
-    /// # Errors
-    ///
-    /// The system does not say how the agent ended.
-    pub async fn happening(&mut self) -> Result<Happening, LabError> {
-        let ended = async {
-            match &mut self.agent {
-                Some(agent) => agent.ended().await,
-                None => std::future::pending().await,
-            }
-        };
-        let status = tokio::select! {
-            status = ended => status,
-            Some(()) = self.reboots.recv() => return Ok(Happening::RebootAsked),
-        };
-        self.agent = None;
-        Ok(Happening::AgentEnded(status?))
     }
 
     /// Sets how many stations there are.
@@ -576,63 +440,11 @@ impl Lab {
     }
 }
 
-/// What happens in a lab by itself.
-#[derive(Debug)]
-pub enum Happening {
-    AgentEnded(ExitStatus),
-    /// By the bus, or by the router's script; [`Lab::reboot`] does it.
-    RebootAsked,
-}
-
 /// How the lab ended.
 #[derive(Debug)]
 pub struct Ended {
     /// Exit status of the agent; None without one.
     pub agent: Option<ExitStatus>,
-}
-
-/// Puts a router on the bus; dropped, the sender ends it.
-fn serve(
-    router: Router,
-    place: &Place,
-) -> (JoinHandle<Result<(), router::Error>>, oneshot::Sender<()>) {
-    let (client, connection) = ubus::connect(&place.socket());
-    tokio::spawn(connection.run());
-    let (end, ended) = oneshot::channel::<()>();
-    let task = tokio::spawn(router.serve(client, async {
-        // Sent or dropped, it is the end.
-        let _ = ended.await;
-    }));
-    (task, end)
-}
-
-/// What a router stands on at this site.
-fn ground(site: &Site) -> (Arc<Namespace>, Uplink) {
-    (Arc::clone(site.device()), site.uplink())
-}
-
-/// Writes a program that starts the agent in the device's namespace, where names are asked of the router's
-/// own resolver.
-fn inside(site: &Site, agent: &Path, place: &Place) -> Result<PathBuf, LabError> {
-    let path = place.agent();
-    let resolv = place.path().join("resolv.conf");
-    let failed = |error| {
-        LabError::Place(PlaceError::Io {
-            path: path.clone(),
-            error,
-        })
-    };
-    // A file of its own: what is mounted stays the same file when a boot makes another.
-    fs::write(&resolv, "nameserver 127.0.0.1\n").map_err(failed)?;
-    let script = format!(
-        "#!/bin/sh\nexec ip netns exec {} sh -c 'mount --bind {} /etc/resolv.conf && exec \"$0\" \"$@\"' {} \"$@\"\n",
-        site.device().name(),
-        resolv.display(),
-        agent.display()
-    );
-    fs::write(&path, script).map_err(failed)?;
-    fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(failed)?;
-    Ok(path)
 }
 
 fn open_bus(path: &Path) -> Result<Ubusd, LabError> {

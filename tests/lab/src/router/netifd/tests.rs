@@ -1,6 +1,9 @@
+use std::net::IpAddr;
+
 use socketman::ubus::blobmsg::Value;
 
 use super::*;
+use crate::site::GATEWAY;
 
 const FINE: Uplink = Uplink {
     carrier: true,
