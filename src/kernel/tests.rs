@@ -1,7 +1,12 @@
 //! The calls against the kernel that runs.
 
+use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::process::{waitid, Pid, WaitId, WaitIdOptions};
+
+use super::spawn::{spawn_in, Memory, MEMORIES};
 use super::*;
 use crate::clock::epoch_seconds;
 
@@ -37,24 +42,27 @@ fn a_clock_is_kept_without_unsync_or_while_somebody_steers_it() {
     }
 }
 
-fn run(path: &CStr, cgroup: &File) -> Result<(Pid, OwnedFd), SpawnError> {
+fn run(memory: Memory, path: &CStr, cgroup: &File) -> Result<(Pid, OwnedFd), SpawnError> {
     let null = File::open("/dev/null").unwrap();
     let arguments = [c"sh", c"-c", c"exit 3"].map(CString::from);
-    spawn(&Program {
+    let program = Program {
         path,
         arguments: &arguments,
         environment: &[],
         streams: [null.as_fd(), null.as_fd(), null.as_fd()],
         cgroup: cgroup.as_fd(),
-    })
+    };
+    spawn_in(memory, &program)
 }
 
 #[test]
 fn a_process_that_cannot_be_made_in_a_cgroup_is_not_made() {
     // Not a cgroup, or a kernel that does not know how.
     let directory = File::open("/tmp").unwrap();
-    let error = run(c"/bin/sh", &directory).unwrap_err();
-    assert!(matches!(error, SpawnError::Clone(_)), "{error}");
+    for memory in MEMORIES {
+        let error = run(*memory, c"/bin/sh", &directory).unwrap_err();
+        assert!(matches!(error, SpawnError::Clone(_)), "{error} {memory:?}");
+    }
 }
 
 #[test]
@@ -68,13 +76,15 @@ fn the_reason_why_a_program_does_not_start_comes_back() {
         return;
     };
     let cgroup = File::open(root).unwrap();
-    match run(c"/nowhere/sh", &cgroup) {
-        Err(SpawnError::Exec(error)) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
-        // Not root, or an old kernel.
-        Err(SpawnError::Clone(_)) => return,
-        Ok(_) => panic!("it was started"),
+    for memory in MEMORIES {
+        match run(*memory, c"/nowhere/sh", &cgroup) {
+            Err(SpawnError::Exec(error)) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+            // Not root, or an old kernel.
+            Err(SpawnError::Clone(_)) => return,
+            Ok(_) => panic!("it was started"),
+        }
+        let (_, pidfd) = run(*memory, c"/bin/sh", &cgroup).unwrap();
+        let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).unwrap();
+        assert_eq!(status.unwrap().exit_status(), Some(3), "{memory:?}");
     }
-    let (_, pidfd) = run(c"/bin/sh", &cgroup).unwrap();
-    let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).unwrap();
-    assert_eq!(status.unwrap().exit_status(), Some(3));
 }

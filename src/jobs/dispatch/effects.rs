@@ -114,14 +114,23 @@ impl Jobs {
             return;
         };
         match self.detached_in(number).filter(|_| job.detach) {
-            None => {
+            // Nothing begins before the undo is prepared.
+            None if watched.is_guarded() => {
                 let run = watched.run(stopped, move |stopped| async move {
                     let (outcome, leftover) = run::run(work, stopped).await;
                     (Some(outcome), leftover)
                 });
                 self.workers.start(number, run);
             }
+            None => {
+                let ended = run::run(work, stopped);
+                self.workers.start(number, async move {
+                    let (outcome, leftover) = ended.await;
+                    (watched.judged(Some(outcome)).await, leftover)
+                });
+            }
             Some((dir, name)) => {
+                self.is_detached(number);
                 let run = watched.run(stopped, move |stopped| async move {
                     let outcome = detached::start(&dir, &name, work, stopped).await;
                     (outcome, None)
@@ -139,6 +148,7 @@ impl Jobs {
         };
         let output = detached::output(&dir, &name);
         let stopped = self.stoppable(number, Some(output));
+        self.is_detached(number);
         let job = self.table.job(number);
         let type_name = job.map(|job| job.type_name.clone()).unwrap_or_default();
         let Some(watched) = self.watched(number) else {
@@ -155,6 +165,12 @@ impl Jobs {
         let dir = self.ledger.as_ref()?.path().clone();
         let key = self.table.recorded_key(number)?;
         Some((dir, key.to_string()))
+    }
+
+    fn is_detached(&mut self, number: Number) {
+        if let Some(live) = self.live.get_mut(&number) {
+            live.detached = true;
+        }
     }
 
     /// Removes what a detached job has left in files, now that its outcome is recorded. If it could not be,
@@ -254,9 +270,11 @@ impl Jobs {
             return;
         };
         let state = State::of(&outcome);
-        self.forget_detached(number);
         self.settled(number, &outcome);
         let live = self.live.remove(&number);
+        if live.as_ref().is_some_and(|live| live.detached) {
+            self.forget_detached(number);
+        }
         if live.is_some() {
             // Jobs of an earlier agent are not counted here.
             self.count(|facts| match state {

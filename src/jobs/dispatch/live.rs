@@ -26,6 +26,8 @@ pub(super) struct Live {
     pub(super) stop: Option<oneshot::Sender<Stop>>,
     /// Its output so far, while it runs.
     pub(super) output: Option<Output>,
+    /// Its output and its end are in files.
+    pub(super) detached: bool,
 }
 
 impl Live {
@@ -37,6 +39,7 @@ impl Live {
             outcome: watch::channel(None).0,
             stop: None,
             output: None,
+            detached: false,
         }
     }
 

@@ -58,7 +58,8 @@ impl Jobs {
 }
 
 impl Watched {
-    fn is_guarded(&self) -> bool {
+    /// True for a job whose change is undone if the device is worse off after it.
+    pub(super) fn is_guarded(&self) -> bool {
         is_guarded(&self.type_name)
     }
 

@@ -25,7 +25,7 @@ pub(super) enum Ended {
     Failed,
 }
 
-/// One task per running job, and one per job that ended but left its pipes open.
+/// One task per running job, and one per job that ended but left its pipes open or its cgroup.
 #[derive(Default)]
 pub(super) struct Workers {
     running: JoinSet<Finished>,
@@ -80,6 +80,8 @@ impl Workers {
         let Some(leftover) = leftover else {
             return;
         };
+        // Most of them had no more than an empty cgroup to remove.
+        while self.leftovers.try_join_next().is_some() {}
         if self.leftovers.len() < LEFTOVERS_MAX {
             self.leftovers.spawn(leftover.drain());
         } else {

@@ -13,18 +13,22 @@ const OVERLAYFS: u64 = 0x794c_7630;
 /// True if files of the directory `path` survive a power cut. OpenWrt's root is an overlay; until the flash
 /// is ready, and in failsafe mode, its upper directory is in RAM. False if it cannot be found out.
 pub(in crate::jobs) fn is_persistent(path: &Path) -> bool {
-    match kind(path) {
-        Some(OVERLAYFS) => {
-            let mounts = fs::read_to_string("/proc/self/mountinfo");
-            let upper = mounts.ok().and_then(|mounts| upper(&mounts, path));
-            upper.and_then(|upper| kind(&upper)).is_some_and(is_disk)
-        }
-        kind => kind.is_some_and(is_disk),
-    }
+    kind_below(path).is_some_and(|kind| !matches!(kind, TMPFS | RAMFS | OVERLAYFS))
 }
 
-fn is_disk(kind: u64) -> bool {
-    !matches!(kind, TMPFS | RAMFS | OVERLAYFS)
+/// True if the directory `path` is in RAM for certain: no call has to wait for its medium.
+pub(super) fn is_in_ram(path: &Path) -> bool {
+    kind_below(path).is_some_and(|kind| matches!(kind, TMPFS | RAMFS))
+}
+
+/// The type of the file system that takes what is written to the directory `path`.
+fn kind_below(path: &Path) -> Option<u64> {
+    let kind = kind(path)?;
+    if kind != OVERLAYFS {
+        return Some(kind);
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    self::kind(&upper(&mounts, path)?)
 }
 
 /// The type of the file system, as 32 bits: its width and sign differ between processors.
@@ -73,7 +77,11 @@ mod tests {
 
     #[test]
     fn memory_is_no_disk() {
-        assert!(!is_persistent(Path::new("/dev/shm")));
-        assert!(!is_persistent(Path::new("/does/not/exist")));
+        let shm = Path::new("/dev/shm");
+        assert!(!is_persistent(shm) && is_in_ram(shm));
+        let nothing = Path::new("/does/not/exist");
+        assert!(!is_persistent(nothing) && !is_in_ram(nothing));
+        let proc = Path::new("/proc");
+        assert!(!is_in_ram(proc));
     }
 }

@@ -1,4 +1,5 @@
-//! The disk thread of the ledger.
+//! The disk thread of the ledger. In RAM, where nothing waits for a medium, there is none: the way to a thread and
+//! back is longer than what it would do.
 
 use std::future::{self, Future};
 use std::io;
@@ -6,6 +7,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::medium::is_in_ram;
 use super::store::{Found, Store};
 use crate::durable::{self, Answer, AskError, Directory, Handle, RealDisk};
 use crate::jobs::table::Batch;
@@ -18,11 +20,10 @@ const WRITE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Why there is no ledger.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::jobs) enum OpenError {
-    #[error("{path}: {error}", path = .path.display())]
-    Disk { path: PathBuf, error: io::Error },
-    #[error("{path}: {error}", path = .path.display())]
-    Ask { path: PathBuf, error: AskError },
+#[error("{path}: {error}", path = .path.display())]
+pub(in crate::jobs) struct OpenError {
+    path: PathBuf,
+    error: io::Error,
 }
 
 /// A batch that the disk has dealt with.
@@ -40,7 +41,8 @@ enum Request {
 }
 
 enum Reply {
-    Opened(io::Result<Found>),
+    /// With the store, if it is in RAM.
+    Opened(io::Result<(Option<Store<Directory>>, Found)>),
     Wrote {
         result: io::Result<()>,
         has_grown: bool,
@@ -59,8 +61,12 @@ impl durable::Store for Desk {
         match request {
             Request::Open(path) => Reply::Opened(Directory::open(&path).and_then(|dir| {
                 let (store, found) = Store::open(dir)?;
-                self.0 = Some(store);
-                Ok(found)
+                let store = Some(store);
+                if is_in_ram(&path) {
+                    return Ok((store, found));
+                }
+                self.0 = store;
+                Ok((None, found))
             })),
             Request::Write(batch) => {
                 let result = match &mut self.0 {
@@ -80,10 +86,20 @@ impl durable::Store for Desk {
 
 type Writing = Pin<Box<dyn Future<Output = Result<Answer<Reply>, AskError>> + Send>>;
 
-/// The jobs part's end of the disk thread.
+/// The place of the store.
+enum Place {
+    /// On a thread of its own.
+    Thread {
+        disk: RealDisk<Desk>,
+        handle: Handle<Desk>,
+    },
+    /// Here. A sync would change nothing.
+    Ram(Box<Store<Directory>>),
+}
+
+/// The jobs part's end of the ledger.
 pub(in crate::jobs) struct Ledger {
-    disk: RealDisk<Desk>,
-    handle: Handle<Desk>,
+    place: Place,
     path: PathBuf,
     writing: Option<Writing>,
 }
@@ -91,29 +107,27 @@ pub(in crate::jobs) struct Ledger {
 impl Ledger {
     /// Opens the ledger in the directory `path`.
     pub(in crate::jobs) async fn open(path: PathBuf) -> Result<(Self, Found), OpenError> {
-        let disk_error = |error| OpenError::Disk {
+        let failed = |error| OpenError {
             path: path.clone(),
             error,
         };
-        let (disk, handle) = RealDisk::start("jobs", Desk::default()).map_err(disk_error)?;
+        let (disk, handle) = RealDisk::start("jobs", Desk::default()).map_err(failed)?;
         let asked = handle.ask(Request::Open(path.clone()), OPEN_WITHIN).await;
-        let answer = asked.map_err(|error| OpenError::Ask {
-            path: path.clone(),
-            error,
-        })?;
-        match answer.reply {
-            Reply::Opened(Ok(found)) => Ok((
-                Ledger {
-                    disk,
-                    handle,
-                    path,
-                    writing: None,
-                },
-                found,
-            )),
-            Reply::Opened(Err(error)) => Err(disk_error(error)),
-            Reply::Wrote { .. } => Err(disk_error(io::Error::other("answered something else"))),
-        }
+        let (store, found) = match asked.map_err(io::Error::other).map_err(failed)?.reply {
+            Reply::Opened(opened) => opened.map_err(failed)?,
+            Reply::Wrote { .. } => return Err(failed(io::Error::other("answered something else"))),
+        };
+        let place = match store {
+            None => Place::Thread { disk, handle },
+            // The thread ends: nobody is left to ask it.
+            Some(store) => Place::Ram(Box::new(store)),
+        };
+        let ledger = Ledger {
+            place,
+            path,
+            writing: None,
+        };
+        Ok((ledger, found))
     }
 
     pub(in crate::jobs) fn path(&self) -> &PathBuf {
@@ -122,10 +136,20 @@ impl Ledger {
 
     /// Hands a batch to the disk. The one before has to be [`Ledger::wrote`].
     pub(in crate::jobs) fn write(&mut self, batch: Batch) {
-        let handle = self.handle.clone();
-        self.writing = Some(Box::pin(async move {
-            handle.ask(Request::Write(batch), WRITE_WITHIN).await
-        }));
+        self.writing = Some(match &mut self.place {
+            Place::Thread { handle, .. } => {
+                let handle = handle.clone();
+                Box::pin(async move { handle.ask(Request::Write(batch), WRITE_WITHIN).await })
+            }
+            Place::Ram(store) => {
+                let result = store.write(&batch);
+                let has_grown = store.has_grown();
+                Box::pin(future::ready(Ok(Answer {
+                    reply: Reply::Wrote { result, has_grown },
+                    synced: Ok(()),
+                })))
+            }
+        });
     }
 
     /// Completes when the disk has dealt with the batch it has; never, if it has none. Cancel safe.
@@ -152,6 +176,9 @@ impl Ledger {
 
     /// Has everything written that was handed over, waiting no longer than `within`.
     pub(in crate::jobs) async fn end(self, within: Duration) -> bool {
-        self.disk.end(within).await
+        match self.place {
+            Place::Thread { disk, .. } => disk.end(within).await,
+            Place::Ram(_) => true,
+        }
     }
 }

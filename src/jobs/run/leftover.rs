@@ -1,5 +1,7 @@
 //! Processes of a job that outlive its shell or the agent.
 
+use tokio::task::yield_now;
+
 use super::cgroup::Cgroup;
 use super::output::Stream;
 use super::supervisor;
@@ -14,25 +16,26 @@ pub(in crate::jobs) struct Leftover {
 }
 
 impl Leftover {
-    /// Open streams and a cgroup with processes; `None` without either. Removes an empty cgroup.
+    /// Open streams and a cgroup, which may be empty; `None` without either.
     pub(super) fn of(streams: [Stream; 2], cgroup: Option<Cgroup>) -> Option<Self> {
         let streams = streams.map(|stream| stream.is_open().then_some(stream));
-        let cgroup = cgroup.filter(|cgroup| !cgroup.remove());
         let any = cgroup.is_some() || streams.iter().any(Option::is_some);
         any.then_some(Leftover { streams, cgroup })
     }
 
     /// Reads and drops until the last writer is gone, and removes the cgroup when the last process is.
     pub(in crate::jobs) async fn drain(mut self) {
+        // The job's result goes first.
+        yield_now().await;
+        self.cgroup = self.cgroup.take().filter(|cgroup| !cgroup.remove());
         let [stdout, stderr] = &mut self.streams;
         tokio::join!(to_end(stdout), to_end(stderr));
         let Some(cgroup) = &self.cgroup else {
             return;
         };
         match cgroup.emptied().await {
-            Ok(()) => {
-                cgroup.remove();
-            }
+            // By being dropped.
+            Ok(()) => {}
             Err(error) => log::warn!("the cgroup of a job cannot be watched: {error}"),
         }
     }
@@ -44,8 +47,20 @@ async fn to_end(stream: &mut Option<Stream>) {
     }
 }
 
+#[cfg(test)]
+impl Leftover {
+    /// True if no process is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.streams.iter().all(Option::is_none) && self.cgroup.as_ref().is_none_or(Cgroup::remove)
+    }
+}
+
 impl Drop for Leftover {
     fn drop(&mut self) {
+        if let Some(cgroup) = &self.cgroup {
+            // With processes in it, it is left to the next agent.
+            cgroup.remove();
+        }
         let pipes = [0, 1].map(|at| self.streams[at].take().and_then(Stream::into_pipe));
         if pipes.iter().all(Option::is_none) {
             return;

@@ -24,6 +24,7 @@ mod task;
 mod tree;
 mod watched;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,25 +80,35 @@ impl Work {
     }
 }
 
-/// Runs a job with `/bin/sh` until it ends, its time is over or it is stopped.
+/// Starts a job with `/bin/sh`. The future waits until it ends, its time is over or it is stopped; dropping
+/// the future leaves the processes alone.
 ///
-/// Dropping the future leaves the processes alone.
-pub(super) async fn run(
+/// The shell begins before this returns, so that it works while its acceptance is told.
+pub(super) fn run(
     mut work: Work,
     stop: oneshot::Receiver<Stop>,
-) -> (Outcome, Option<Leftover>) {
+) -> impl Future<Output = (Outcome, Option<Leftover>)> + Send {
     let task = work.task();
-    let (output, tap) = (work.output, work.tap);
-    match Shell::start(&task, Homes::find(), Guard::Supervisor, output, tap) {
-        Ok(shell) => {
-            drop(task);
-            let ended = shell.finish(work.limits.timeout, stop).await;
-            (ended.0.into_outcome(&work.type_name), ended.1)
-        }
-        Err(error) => {
-            let reason = format!("/bin/sh cannot be started: {error}");
-            let outcome = Outcome::without_command(End::Processed, &work.type_name, Some(reason));
-            (outcome, None)
+    let started = Shell::start(
+        &task,
+        Homes::find(),
+        Guard::Supervisor,
+        work.output,
+        work.tap,
+    );
+    let (type_name, limit) = (work.type_name, work.limits.timeout);
+    async move {
+        match started {
+            Ok(shell) => {
+                let (finished, leftover) = shell.finish(limit, stop).await;
+                (finished.into_outcome(&type_name), leftover)
+            }
+            Err(error) => {
+                let reason = format!("/bin/sh cannot be started: {error}");
+                let reason = Some(reason);
+                let outcome = Outcome::without_command(End::Processed, &type_name, reason);
+                (outcome, None)
+            }
         }
     }
 }

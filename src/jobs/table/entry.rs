@@ -31,8 +31,8 @@ pub(super) struct Entry {
     /// Its id takes a place in the ledger.
     pub(super) recorded: bool,
     pub(super) about: About,
-    /// Until it has finished; its command is gone once it has started.
-    pub(super) job: Option<Job>,
+    /// Until it has finished; its command is gone once it has started. Most jobs have finished.
+    pub(super) job: Option<Box<Job>>,
     pub(super) phase: Phase,
     /// Steps that are on their way to the disk.
     pub(super) unwritten: u32,
@@ -51,7 +51,7 @@ impl Entry {
                 started: None,
                 expires: expires(&job),
             },
-            job: Some(job),
+            job: Some(Box::new(job)),
             phase: Phase::Accepted,
             unwritten: 0,
         }
@@ -63,7 +63,7 @@ impl Entry {
             key: self.key,
             source: self.source,
             start,
-            job: self.job.clone()?,
+            job: Job::clone(self.job.as_ref()?),
         })
     }
 
@@ -74,7 +74,7 @@ impl Entry {
 
     /// Bytes that the waiting job holds.
     pub(super) fn held(&self) -> usize {
-        self.job.as_ref().map_or(0, Job::held)
+        self.job.as_ref().map_or(0, |job| job.held())
     }
 
     pub(super) fn outcome(&self) -> Option<&Arc<Outcome>> {

@@ -25,8 +25,8 @@
 //! done: acknowledge, start, publish ([`Effect`]). The disk being slow holds up nothing else.
 //!
 //! Pings, cancels and jobs of the bus without an id of their own are not recorded: they live in RAM from
-//! acceptance to report. Reported jobs keep 4 KiB of output each, the newest 256 of them; of older ones an
-//! [`Id`] of 24 bytes is left, which still tells how they ended.
+//! acceptance to report. Reported jobs keep 4 KiB of output each, the newest 128 of them; of older ones an
+//! [`Id`] of 18 bytes is left, which still tells how they ended.
 //!
 //! # What a crash leaves
 //!
@@ -64,7 +64,7 @@ use super::source::Source;
 
 pub use key::Key;
 pub use record::{About, Record, Start};
-pub use seen::{Id, Verdict};
+pub use seen::{Id, Ids, Verdict};
 
 use entry::{Entry, Phase};
 use seen::Seen;
@@ -79,7 +79,7 @@ pub const BRIEF: usize = 4096;
 const QUEUE_MAX: usize = 4 << 20;
 
 /// Reported jobs that are kept with their outcome.
-const KEPT: usize = 256;
+const KEPT: usize = 128;
 
 /// Output kept of all of them, bytes; beyond it the oldest lose theirs.
 const KEPT_BYTES: usize = 256 << 10;
@@ -221,8 +221,8 @@ impl Table {
             next: 0,
             jobs: BTreeMap::new(),
             keys: HashMap::new(),
-            broker: Seen::default(),
-            bus: Seen::default(),
+            broker: Seen::of_at_most(bounds.broker),
+            bus: Seen::of_at_most(bounds.bus),
             queue: VecDeque::new(),
             queued_bytes: 0,
             waiting: 0,

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::codec::{Reader, Writer};
 use super::key::Key;
-use super::seen::{Id, Verdict};
+use super::seen::{Id, Ids, Verdict};
 use crate::jobs::message::{self, Job, Kind};
 use crate::jobs::outcome::{End, Outcome};
 use crate::jobs::source::Source;
@@ -95,7 +95,7 @@ pub enum Record {
         outcome: Arc<Outcome>,
         reported: Option<u32>,
     },
-    Ids(Source, Vec<Id>),
+    Ids(Source, Ids),
     Time {
         age: u32,
         floor: u64,
@@ -154,7 +154,7 @@ impl Record {
             }
             Record::Ids(source, ids) => {
                 to.u8(b'i').u8(source.number());
-                for id in ids {
+                for id in ids.iter() {
                     to.u64(id.key.0).u32(id.age).u32(id.expires);
                     to.u8(id.verdict.number()).u32(id.exit.cast_unsigned());
                 }
@@ -198,19 +198,14 @@ impl Record {
             },
             b'i' => {
                 let source = Source::of_number(from.u8()?)?;
-                let mut ids = Vec::new();
-                while !from.is_empty() {
-                    if ids.len() >= IDS_MAX {
-                        return None;
-                    }
-                    ids.push(Id {
-                        key: read_key(&mut from)?,
-                        age: from.u32()?,
-                        expires: from.u32()?,
-                        verdict: Verdict::of_number(from.u8()?)?,
-                        exit: from.i32()?,
-                    });
-                }
+                let mut room = IDS_MAX;
+                let ids = Ids::read(|| match from.is_empty() {
+                    true => None,
+                    false => Some(room.checked_sub(1).and_then(|left| {
+                        room = left;
+                        read_id(&mut from)
+                    })),
+                })?;
                 Record::Ids(source, ids)
             }
             b't' => Record::Time {
@@ -225,6 +220,16 @@ impl Record {
 
 fn read_key(from: &mut Reader<'_>) -> Option<Key> {
     from.u64().map(Key)
+}
+
+fn read_id(from: &mut Reader<'_>) -> Option<Id> {
+    Some(Id {
+        key: read_key(from)?,
+        age: from.u32()?,
+        expires: from.u32()?,
+        verdict: Verdict::of_number(from.u8()?)?,
+        exit: from.i32()?,
+    })
 }
 
 fn write_start(to: &mut Writer, start: Start) {

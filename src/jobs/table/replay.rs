@@ -71,7 +71,7 @@ impl Table {
                 }
             }
             Record::Ids(source, ids) => {
-                for id in ids {
+                for id in ids.iter() {
                     self.lived(id.age);
                     self.seen(source).insert(id);
                 }
@@ -161,9 +161,11 @@ impl Table {
             }
         }
         for (source, seen) in [(Source::Mqtt, other.broker), (Source::Ubus, other.bus)] {
-            for id in seen.chunks(Record::IDS).flatten() {
-                if !self.keys.contains_key(&id.key) {
-                    self.seen(source).insert(*id);
+            for ids in seen.pieces(Record::IDS) {
+                for id in ids.iter() {
+                    if !self.keys.contains_key(&id.key) {
+                        self.seen(source).insert(id);
+                    }
                 }
             }
         }
@@ -231,8 +233,8 @@ impl Table {
             floor: self.floor,
         }];
         for (source, seen) in [(Source::Mqtt, &self.broker), (Source::Ubus, &self.bus)] {
-            let ids = seen.chunks(Record::IDS);
-            records.extend(ids.map(|ids| Record::Ids(source, ids.to_vec())));
+            let ids = seen.pieces(Record::IDS);
+            records.extend(ids.map(|ids| Record::Ids(source, ids)));
         }
         // Those reported first come first, and are the first to go again.
         let kept = self.kept.iter().filter_map(|number| self.jobs.get(number));

@@ -1,10 +1,10 @@
-//! Ids of jobs that were reported some time ago: 24 bytes each, so that 10,000 of them fit in 240 KB.
+//! Ids of jobs that were reported some time ago: 18 bytes each, so that 10,000 of them fit in 180 KB.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::key::Key;
 use crate::jobs::outcome::{End, Outcome};
-
-/// Ids for which room is made at once.
-const GROWTH: usize = 512;
 
 /// The end of a job, in a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,49 +100,144 @@ impl Id {
     }
 }
 
+/// An [`Id`] without gaps.
+#[repr(C, packed(2))]
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    key: Key,
+    age: u32,
+    expires: u32,
+    verdict: Verdict,
+    /// Exit codes and signals of processes are below 256.
+    exit: u8,
+}
+
+impl Kept {
+    fn of(id: &Id) -> Self {
+        Kept {
+            key: id.key,
+            age: id.age,
+            expires: id.expires,
+            verdict: id.verdict,
+            exit: u8::try_from(id.exit).unwrap_or(u8::MAX),
+        }
+    }
+
+    fn id(self) -> Id {
+        Id {
+            key: self.key,
+            age: self.age,
+            expires: self.expires,
+            verdict: self.verdict,
+            exit: i32::from(self.exit),
+        }
+    }
+}
+
+/// Some of the ids of a [`Seen`], as they were. They cost no memory of their own until it changes.
+#[derive(Debug, Clone)]
+pub struct Ids {
+    all: Arc<Vec<Kept>>,
+    range: Range<usize>,
+}
+
+impl Ids {
+    /// Reads ids until there are none.
+    pub(super) fn read(mut next: impl FnMut() -> Option<Option<Id>>) -> Option<Self> {
+        let mut all = Vec::new();
+        while let Some(id) = next() {
+            all.push(Kept::of(&id?));
+        }
+        let range = 0..all.len();
+        let all = Arc::new(all);
+        Some(Ids { all, range })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Id> + '_ {
+        self.all[self.range.clone()].iter().map(|id| id.id())
+    }
+}
+
+impl PartialEq for Ids {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
 /// Ids by key.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Seen {
-    /// Sorted by key.
-    ids: Vec<Id>,
+    /// Sorted by key. Room for all of them is taken with the first one, so that they never move; what is not
+    /// used of it is not in memory. [`Ids`] share it.
+    ids: Arc<Vec<Kept>>,
+    max: usize,
 }
 
 impl Seen {
+    /// None yet, with room for `max`.
+    pub(super) fn of_at_most(max: usize) -> Self {
+        Seen {
+            ids: Arc::default(),
+            max,
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<&Id> {
-        let at = self.ids.binary_search_by_key(&key, |id| id.key).ok()?;
-        self.ids.get(at)
+    fn find(&self, key: Key) -> Result<usize, usize> {
+        self.ids.binary_search_by_key(&key, |id| id.key)
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<Id> {
+        let at = self.find(key).ok()?;
+        self.ids.get(at).map(|id| id.id())
+    }
+
+    /// The ids, to be changed: a copy of them while others share them.
+    fn own(&mut self) -> &mut Vec<Kept> {
+        if Arc::get_mut(&mut self.ids).is_none() {
+            let mut copy = Vec::with_capacity(self.max.max(self.ids.len()));
+            copy.extend_from_slice(&self.ids);
+            self.ids = Arc::new(copy);
+        }
+        Arc::make_mut(&mut self.ids)
     }
 
     /// Adds an id; one that is there already stays as it is.
     pub(super) fn insert(&mut self, id: Id) {
-        if let Err(at) = self.ids.binary_search_by_key(&id.key, |id| id.key) {
-            if self.ids.len() == self.ids.capacity() {
-                self.ids.reserve_exact(GROWTH);
+        if let Err(at) = self.find(id.key) {
+            let max = self.max;
+            let ids = self.own();
+            if ids.capacity() == 0 {
+                ids.reserve_exact(max);
             }
-            self.ids.insert(at, id);
+            ids.insert(at, Kept::of(&id));
         }
     }
 
     /// Forgets the id that was reported first of those that may go; false if none may.
     pub(super) fn forget_one(&mut self, age: u32, keep: u32, floor: u64) -> bool {
         let may_go = self.ids.iter().enumerate();
-        let may_go = may_go.filter(|(_, id)| id.may_go(age, keep, floor));
+        let may_go = may_go.filter(|(_, id)| id.id().may_go(age, keep, floor));
         let oldest = may_go.min_by_key(|(_, id)| id.age).map(|(at, _)| at);
         match oldest {
             Some(at) => {
-                self.ids.remove(at);
+                self.own().remove(at);
                 true
             }
             None => false,
         }
     }
 
-    pub(super) fn chunks(&self, of: usize) -> impl Iterator<Item = &[Id]> {
-        self.ids.chunks(of)
+    /// All of them, in pieces of so many.
+    pub(super) fn pieces(&self, of: usize) -> impl Iterator<Item = Ids> + '_ {
+        let starts = (0..self.ids.len()).step_by(of);
+        starts.map(move |from| Ids {
+            all: Arc::clone(&self.ids),
+            range: from..self.ids.len().min(from + of),
+        })
     }
 }
 
@@ -157,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_first_and_none_before_its_time() {
-        let mut seen = Seen::default();
+        let mut seen = Seen::of_at_most(3);
         for (key, age, expires) in [(3, 10, 0), (1, 5, 500), (2, 7, 0)] {
             seen.insert(id(key, age, expires));
         }
@@ -172,13 +267,34 @@ mod tests {
     }
 
     #[test]
-    fn an_id_takes_24_bytes_and_still_tells_how_its_job_ended() {
-        assert_eq!(size_of::<Id>(), 24);
+    fn ids_stay_as_they_were_while_others_come_and_go() {
+        let mut seen = Seen::of_at_most(3);
+        for key in [1, 3, 5] {
+            seen.insert(id(key, 0, 0));
+        }
+        let pieces: Vec<_> = seen.pieces(2).collect();
+        assert!(seen.forget_one(0, 0, 0));
+        seen.insert(id(4, 0, 0));
+        let keys = |ids: &Ids| ids.iter().map(|id| id.key.0).collect::<Vec<_>>();
+        assert_eq!(
+            pieces.iter().map(keys).collect::<Vec<_>>(),
+            [vec![1, 3], vec![5]]
+        );
+        drop(pieces);
+        let now: Vec<_> = seen.pieces(9).map(|ids| keys(&ids)).collect();
+        assert_eq!(now, [[3, 4, 5]]);
+        assert!(seen.ids.capacity() >= 3);
+    }
+
+    #[test]
+    fn an_id_takes_18_bytes_and_still_tells_how_its_job_ended() {
+        assert_eq!(size_of::<Kept>(), 18);
         let mut outcome = Outcome::without_command(End::Processed, "", None);
         outcome.success = false;
         for (exit_code, signal) in [(Some(7), None), (None, Some(9)), (None, None)] {
             (outcome.exit_code, outcome.signal) = (exit_code, signal);
-            let told = Id::new(Key(1), 0, 0, &outcome).outcome();
+            let id = Id::new(Key(1), 0, 0, &outcome);
+            let told = Kept::of(&id).id().outcome();
             assert_eq!((told.exit_code, told.signal), (exit_code, signal));
             assert!(!told.success && told.truncated && told.duration.is_none());
         }

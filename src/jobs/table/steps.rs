@@ -91,7 +91,7 @@ impl Table {
         let is_recorded = |number: &Number| self.jobs.get(number).is_some_and(|job| job.recorded);
         let mut queue = self.queue.iter();
         let number = *queue.find(|number| has_disk || !is_recorded(number))?;
-        let job = self.jobs.get(&number)?.job.as_ref()?;
+        let job = self.jobs.get(&number)?.job.as_deref()?;
         Some(Ready { number, job })
     }
 

@@ -333,7 +333,7 @@ fn a_table_written_as_a_whole_is_the_same_when_it_is_read() {
     let mut again = Table::read(Bounds::default(), read);
     assert_eq!((again.began(), again.floor()), (1000, 99));
     assert_eq!(again.all_ids(), desk.table.all_ids());
-    for id in ["0", "99", "100", "350", "finished"] {
+    for id in ["0", "99", "100", "220", "finished"] {
         let Some(Known::Finished(outcome)) = again.known(Source::Mqtt, id) else {
             panic!("{id}");
         };

@@ -64,7 +64,7 @@ impl Table {
 
     /// The job that waits or runs.
     pub fn job(&self, number: Number) -> Option<&Job> {
-        self.jobs.get(&number)?.job.as_ref()
+        self.jobs.get(&number)?.job.as_deref()
     }
 
     pub fn id(&self, number: Number) -> Option<&Arc<str>> {
