@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy knows #[test] functions only
 
 mod desk;
+mod guarded;
 mod health;
 mod jobs_run;
 mod package;

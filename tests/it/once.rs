@@ -22,7 +22,17 @@ const DYING: &str = "#!/bin/sh\necho no heart to go on >&2\nexit 5\n";
 fn play(options: &[&str]) -> (Output, Value) {
     let dir = tempfile::tempdir().unwrap();
     let json = dir.path().join("once.json");
-    let arguments = [&["--once", "--json", json.to_str().unwrap()], options].concat();
+    // Those that need a network are played by tests/isolated.
+    let arguments = [
+        &[
+            "--once",
+            "--no-namespaces",
+            "--json",
+            json.to_str().unwrap(),
+        ],
+        options,
+    ]
+    .concat();
     let output = lab(&arguments);
     let written = fs::read(&json).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     (output, serde_json::from_slice(&written).unwrap())

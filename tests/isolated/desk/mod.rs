@@ -3,6 +3,7 @@
 mod boots;
 mod faults;
 mod netifd;
+mod play;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -152,7 +153,12 @@ impl Inside {
 }
 
 /// A call that has no answer but its status.
-async fn order(client: &Client, path: &str, method: &str, args: Value) -> Result<(), Status> {
+pub(crate) async fn order(
+    client: &Client,
+    path: &str,
+    method: &str,
+    args: Value,
+) -> Result<(), Status> {
     let args = ubus::to_members(&args).unwrap();
     let call = client.call_raw(path, method, args, Duration::from_secs(20));
     match call.await {
@@ -165,6 +171,14 @@ async fn order(client: &Client, path: &str, method: &str, args: Value) -> Result
 /// What netifd says of an interface.
 async fn status(client: &Client, name: &str) -> Value {
     ask(client, &format!("network.interface.{name}"), "status").await
+}
+
+/// The same, from somebody who may not be there.
+pub(crate) async fn asked(client: &Client, path: &str, method: &str) -> Result<Value, ubus::Error> {
+    let call = client.call_raw(path, method, Vec::new(), Duration::from_secs(5));
+    let replies = call.await?;
+    let reply = replies.first().ok_or(ubus::Error::NoData)?;
+    Ok(serde_json::to_value(blobmsg::Value::from_members(reply)?).unwrap())
 }
 
 /// The answer to a call without arguments.

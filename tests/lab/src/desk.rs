@@ -206,7 +206,8 @@ fn introduce(lab: &mut Lab, agent: &str, web: &Web) -> io::Result<()> {
 async fn once(args: LabArgs, binary: PathBuf, mut signals: Signals) -> Result<ExitCode, DeskError> {
     let scale = args.options.time_scale.unwrap_or(ONCE_SCALE);
     let start = Instant::now();
-    let mut lab = Lab::start(&args.options, binary, scale).await?;
+    let site = site(&args);
+    let mut lab = Lab::start_on(&args.options, binary, scale, site).await?;
     say(&format!(
         "A router with {} stations, its bus, a broker ({}) and an API; the agent's intervals pass {} \
          times faster than on a router.",

@@ -346,6 +346,15 @@ impl Lab {
         Ok(())
     }
 
+    /// The same with a job of a type.
+    pub async fn send_typed_job(&mut self, kind: &str, command: &str) -> Result<String, LabError> {
+        self.jobs += 1;
+        let id = format!("lab-{}", self.jobs);
+        let job = json!({ "id": id, "meta": { "msg": command, "type": kind } });
+        self.mqtt.send(job.to_string()).await?;
+        Ok(id)
+    }
+
     /// Sends a job by the broker and says its id; returns when the broker has it.
     pub async fn send_job(&mut self, command: &str) -> Result<String, LabError> {
         self.jobs += 1;

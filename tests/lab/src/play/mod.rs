@@ -1,6 +1,7 @@
 //! The whole story as a script: everything the agent is for, then everything that can go away and
 //! come back. Each step waits for what is to happen, with a deadline.
 
+mod network;
 mod scenes;
 
 use std::future::Future;
@@ -52,6 +53,8 @@ pub enum Scene {
     ApiReturns,
     BrokerReturns,
     BusReturns,
+    Recovers,
+    Undoes,
 }
 
 impl Scene {
@@ -67,6 +70,9 @@ impl Scene {
         Scene::BusReturns,
     ];
 
+    /// What follows where the lab has a network.
+    pub const WITH_NETWORK: [Scene; 2] = [Scene::Recovers, Scene::Undoes];
+
     /// What is to happen, in words.
     pub fn name(self) -> &'static str {
         match self {
@@ -78,6 +84,8 @@ impl Scene {
             Scene::ApiReturns => "API down and up again, nothing lost",
             Scene::BrokerReturns => "broker down and up again, job answered",
             Scene::BusReturns => "bus restarted, object back",
+            Scene::Recovers => "default route lost, brought back by the ladder",
+            Scene::Undoes => "network job that cuts the device off undone",
         }
     }
 }
@@ -138,7 +146,11 @@ pub async fn play(
         },
     };
     let mut steps = Vec::new();
-    for scene in Scene::ALL {
+    let network: &[Scene] = match play.lab.site() {
+        Ok(_) => &Scene::WITH_NETWORK,
+        Err(_) => &[],
+    };
+    for scene in Scene::ALL.iter().chain(network).copied() {
         let start = Instant::now();
         let (ok, detail) = match play.scene(scene).await {
             Ok(detail) => (true, detail),

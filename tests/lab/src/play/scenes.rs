@@ -34,6 +34,8 @@ impl Play<'_> {
             Scene::ApiReturns => self.api_returns().await,
             Scene::BrokerReturns => self.broker_returns().await,
             Scene::BusReturns => self.bus_returns().await,
+            Scene::Recovers => self.recovers().await,
+            Scene::Undoes => self.undoes().await,
         }
     }
 
@@ -284,7 +286,7 @@ impl Play<'_> {
     }
 
     /// Waits for a message of the device.
-    async fn hear(
+    pub(super) async fn hear(
         &mut self,
         what: &str,
         wanted: impl Fn(&Words) -> bool,
