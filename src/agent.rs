@@ -1,6 +1,8 @@
 //! The agent: takes the lock, finds out who the device is, starts the parts, waits for a signal, and
 //! drains.
 
+mod commands;
+mod contact;
 mod parts;
 mod past;
 mod reports;

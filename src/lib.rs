@@ -40,6 +40,7 @@
 //! * [`health`] knows whether the device reaches the world, and if not, why: by what broker and API
 //!   prove, else by probes.
 //! * [`recovery`] mends what it may of that, step by step, up to a reboot, and restarts a dead radio.
+//! * [`provision`] also asks an init server for the settings of a device that has none, and sees whether they work.
 //! * [`actions`] does to the device what the agent decides to do; [`boot`] knows why it booted.
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
 //!

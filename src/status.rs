@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::clock::epoch_seconds;
-use crate::provision::{Identity, Source};
+use crate::provision::{self, Identity, Source};
 use crate::starts::{self, Starts};
 use crate::{boot, collect, guard, health, http, jobs, mqtt, recovery, reload, spool};
 
@@ -29,6 +29,7 @@ pub struct Board {
     pub boot: watch::Receiver<boot::Facts>,
     pub guard: watch::Receiver<guard::Facts>,
     pub radios: watch::Receiver<health::radio::Facts>,
+    pub provision: watch::Receiver<provision::Facts>,
 }
 
 /// The answer of method `status`.
@@ -55,6 +56,8 @@ pub struct Status {
     pub recovery: recovery::Facts,
     pub boot: boot::Facts,
     pub guard: guard::Facts,
+    /// First contact.
+    pub provision: provision::Facts,
     /// Switched off ones included.
     pub radios: Vec<health::radio::RadioFacts>,
     /// Authorised stations seen by the last collection.
@@ -81,6 +84,7 @@ impl Board {
             rest: self.rest.borrow().clone(),
             spool: self.spool.borrow().clone(),
             jobs: *self.jobs.borrow(),
+            provision: self.provision.borrow().clone(),
             recovery: self.recovery.borrow().clone(),
             boot: self.boot.borrow().now(),
             guard: self.guard.borrow().clone(),

@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{timeout, timeout_at, Instant as Deadline};
 
+use super::commands;
+use super::contact;
 use super::past::Past;
 use super::reports::{keep, keep_spool_settled, spool_place};
 use super::END_WITHIN;
@@ -21,8 +23,8 @@ use crate::reload::{self, renewed, Start, Work};
 use crate::shutdown::{shutdown, Shutdown, Trigger};
 use crate::starts::Hold;
 use crate::status::Board;
-use crate::{api, boot, collect, guard, health, http, jobs, logging, lookup, mqtt, recovery, rest};
-use crate::{spool, starts, ubus, upload};
+use crate::{api, boot, collect, guard, health, http, jobs, logging, lookup, mqtt, provision};
+use crate::{recovery, rest, spool, starts, ubus, upload};
 
 /// What running jobs get of [`END_WITHIN`] to end by themselves.
 const JOBS_GRACE: Duration = Duration::from_secs(2);
@@ -150,9 +152,11 @@ impl Parts {
         });
         let acting: Arc<dyn Actions> = Arc::new(actions::Device::new(client.clone(), &device.root));
         let reboot = || boot::reboot(records.clone(), Arc::clone(&acting), system_log.clone());
-        // upload, rest ─what time it is─► jobs
+        // upload, rest ─what time it is, commands─► jobs
         let (dates, dates_known) = watch::channel(None);
         let dates = http::Dates::new(dates);
+        let (commands, commanded) = mpsc::channel(commands::WAITING);
+        let commands = http::Commands::new(commands);
         let job_clock = device.clock.clone();
         let clock_of_radios = device.clock.clone();
         let root_of_radios = device.root.clone();
@@ -163,6 +167,7 @@ impl Parts {
         let (deliveries, asks) = upload::asks(upload_known.clone());
         let (queue, health) = (spool.clone(), health_known.clone());
         let (names, times) = (resolver.clone(), dates.clone());
+        let to_run = commands.clone();
         let uploading: Start = Box::new(move |now, (), ends| {
             let part = upload::Part {
                 config: now.loaded.config.clone(),
@@ -171,6 +176,7 @@ impl Parts {
                 resolver: names.clone(),
                 health: health.clone(),
                 dates: times.clone(),
+                commands: to_run.clone(),
                 facts: facts.clone(),
                 asks: asks.clone(),
             };
@@ -200,6 +206,8 @@ impl Parts {
             .watched_by(Arc::new(guarding));
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
         let facts = mqtt_facts;
+        let (running, config) = (jobs.clone(), settings.config());
+        first.spawn(commands::run(commanded, running, config, ends.clone()));
         let taker = jobs.clone();
         let linking: Start<mqtt::Supply> = Box::new(move |now, supply, mut ends| {
             let (config, mac) = (now.loaded.config.clone(), now.mac.clone());
@@ -212,9 +220,14 @@ impl Parts {
             hold,
             ends: broker_ends,
         };
+        let (trial, on_trial) = watch::channel(false);
         let supply = mqtt::Supply::new(outlets.broker, outlets.live)
             .remembering(&now.loaded.config.state_dir)
-            .hurried_by(is_armed.clone());
+            .hurried_by(contact::either(
+                is_armed.clone(),
+                on_trial.clone(),
+                ends.clone(),
+            ));
         broker.spawn(publishing.clone().run(mqtt::OPTIONS, supply, linking));
 
         // health, guard ─► recovery ─► the device
@@ -311,7 +324,9 @@ impl Parts {
         first.spawn(recovery::radio::run(part, ends.clone()));
 
         // jobs ─► results ─► rest, instead of mqtt
+        let (names, root) = (resolver.clone(), device.root.clone());
         let (facts, rest_known) = watch::channel(None);
+        let names = resolver.clone();
         let reporting: Start<jobs::Replies> = Box::new(move |now, replies, mut ends| {
             let part = rest::Part {
                 config: now.loaded.config.clone(),
@@ -319,12 +334,51 @@ impl Parts {
                 resolver: resolver.clone(),
                 replies,
                 dates: dates.clone(),
+                commands: commands.clone(),
                 facts: facts.clone(),
                 health: code_known.clone(),
             };
             Box::pin(rest::run(part, async move { ends.requested().await }))
         });
         broker.spawn(publishing.run(rest::OPTIONS, outlets.api, reporting));
+
+        // settings, mqtt, upload, rest ─► first contact ─► settings, mqtt, upload, jobs
+        let (told, heard) = contact::way(&current);
+        let known = contact::Known {
+            current: current.clone(),
+            mqtt: mqtt_known.clone(),
+            api: upload_known.clone(),
+            rest: rest_known.clone(),
+            newest: newest_known.clone(),
+        };
+        first.spawn(contact::tell(known, told, ends.clone()));
+        let pace = now.loaded.config.pace;
+        let hurry = contact::hurry(on_trial, deliveries.clone(), pace, ends.clone());
+        first.spawn(hurry);
+        let (facts, provision_known) = watch::channel(provision::Facts::default());
+        let state_dir = now.loaded.config.state_dir.clone();
+        let part = provision::once::Part {
+            settings: heard.settings.clone(),
+            facts: provision_known.clone(),
+            resolver: names.clone(),
+            state_dir: state_dir.clone(),
+            run: contact::running(jobs.clone(), &boot_id),
+            boot_id,
+        };
+        first.spawn(provision::once::run(part, ends.clone()));
+        let part = provision::Part {
+            settings: heard.settings,
+            reload: contact::reading(settings.clone()),
+            state_dir,
+            root,
+            resolver: names,
+            about: heard.about,
+            reach: heard.reach,
+            trial,
+            facts,
+        };
+        let provisioning = Box::pin(provision::run(part, ends.clone()));
+        first.spawn(held(hold, ends.clone(), provisioning));
 
         // every part ─► board ─► bus
         let sources = api::Sources {
@@ -343,6 +397,7 @@ impl Parts {
                 boot: boot_known,
                 guard: guard_known,
                 radios: radios_known,
+                provision: provision_known,
             },
             newest: newest_known,
             history: history_known,

@@ -6,6 +6,7 @@ mod health;
 pub mod import;
 pub mod jobs;
 mod options;
+mod provision;
 mod recovery;
 pub mod run;
 mod starts;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::ask::{Agent, AskError};
 use super::health::HealthView;
+use super::provision::ProvisionView;
 use super::recovery::{BootView, GuardView, RecoveryView};
 use super::starts::StartsView;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
@@ -32,6 +33,7 @@ struct View {
     guard: GuardView,
     boot: BootView,
     radios: Vec<RadioView>,
+    provision: ProvisionView,
     stations: u64,
     starts: StartsView,
 }
@@ -156,6 +158,7 @@ impl View {
             lines.push(format!("results   {}", rest.words()));
         }
         lines.extend(self.boot.words().map(|words| format!("boot      {words}")));
+        lines.extend(self.provision.line());
         if !self.mac_source.is_empty() {
             lines.push(format!("identity  {}", safe(&self.mac_source)));
         }

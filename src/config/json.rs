@@ -67,6 +67,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The value as it is written, which may be secret.
+    pub fn raw(&self) -> &str {
+        self.raw.get()
+    }
+
     /// Hands the value to `read`; an object or a list of anything but texts is an error.
     pub fn with<T>(
         &self,

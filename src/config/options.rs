@@ -348,42 +348,37 @@ pub static OPTIONS: &[Row] = &[
         "1 = the last lines of the system log (16 KiB at most, which may hold secrets of other programs) go to flash when the device goes offline and before it is rebooted, and into the first report of the next boot; needs archive_dir",
     ),
     Row::new(
-        "boot_url",
-        Kind::SecretUrl(|c| &mut c.boot_url),
-        "",
-        "called once after start",
-    )
-    .without_effect(),
-    Row::new(
-        "boot_cmd",
-        Kind::Secret(|c| &mut c.boot_cmd),
-        "",
-        "command that is run once after start",
-    )
-    .without_effect(),
-    Row::new(
         "init_url",
         Kind::SecretUrl(|c| &mut c.init_url),
         "",
-        "provisioning server",
+        "init server, asked for settings while there is neither username nor password nor token; https, or with insecure http (docs/provisioning.md)",
     )
-    .flag("init", 'b')
-    .without_effect(),
+    .flag("init", 'b'),
     Row::new(
         "init_token",
         Kind::Secret(|c| &mut c.init_token),
         "",
-        "token for the provisioning server",
-    )
-    .without_effect(),
+        "Authorization header of the requests to init_url",
+    ),
+    Row::new(
+        "boot_url",
+        Kind::SecretUrl(|c| &mut c.boot_url),
+        "",
+        "called with token and mac once after each start of the device, until it answers 2xx",
+    ),
+    Row::new(
+        "boot_cmd",
+        Kind::Secret(|c| &mut c.boot_cmd),
+        "",
+        "command that runs once after each start of the device, as a job",
+    ),
     Row::new(
         "api_commands",
         Kind::Bool(|c| &mut c.api_commands),
         "0",
-        "1 = run commands found in answers of the API; off while job_pubkey is set",
+        "1 = run commands found in answers of the API, over https that is verified or with insecure; off while job_pubkey is set (docs/jobs.md)",
     )
-    .guards(Guard::Value("0"))
-    .without_effect(),
+    .guards(Guard::Value("0")),
     Row::new(
         "job_timeout",
         seconds(1, 86400, |c, n| c.job_timeout = Duration::from_secs(n)),

@@ -31,7 +31,7 @@ const GROUPS: [(&str, &str); 10] = [
     ("no-cache", "Delivery"),
     ("no-ping", "Presence and health"),
     ("recover", "Recovery"),
-    ("boot_url", "Start"),
+    ("init_url", "First contact"),
     ("api_commands", "Jobs"),
     ("state_dir", "The agent"),
 ];

@@ -18,6 +18,8 @@ use super::disk::Disk;
 pub struct Directory {
     fd: Arc<OwnedFd>,
     path: PathBuf,
+    /// Others may look into it, and read what lies there already.
+    is_public: bool,
 }
 
 impl Directory {
@@ -52,6 +54,26 @@ impl Directory {
         Ok(Directory {
             fd: Arc::new(fd),
             path: path.to_path_buf(),
+            is_public: false,
+        })
+    }
+
+    /// Opens `path`, a directory of the system in which a file of ours lies among others, such as /etc; made with
+    /// mode 0700 if it is not there. Links to it are followed. New files have mode 0600; those that are there may be
+    /// root's, and readable for others.
+    ///
+    /// # Errors
+    ///
+    /// Refused is a directory that is neither root's nor ours, or that others may write without the sticky bit.
+    pub fn of_system(path: &Path) -> io::Result<Self> {
+        make(path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty())?;
+        check_parent(&rustix::fs::fstat(&fd)?)?;
+        Ok(Directory {
+            fd: Arc::new(fd),
+            path: path.to_path_buf(),
+            is_public: true,
         })
     }
 
@@ -78,7 +100,10 @@ impl Directory {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(refused("is not a regular file"));
         }
-        check_own(&stat, "is open to others: chmod 600 it")?;
+        match self.is_public {
+            true => check_settings(&stat)?,
+            false => check_own(&stat, "is open to others: chmod 600 it")?,
+        }
         Ok(File::from(fd))
     }
 }
@@ -182,6 +207,16 @@ fn check_own(stat: &Stat, open: &'static str) -> io::Result<()> {
     Ok(())
 }
 
+fn check_settings(stat: &Stat) -> io::Result<()> {
+    if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(refused("belongs to another user"));
+    }
+    if Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
+        return Err(refused("can be written by others: chmod 600 it"));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{symlink, PermissionsExt};
@@ -240,6 +275,27 @@ mod tests {
         chmod(&own, 0o1777);
         Directory::open(&below).unwrap();
         assert_eq!(refusal(Path::new("/")), "is not a path of a directory");
+    }
+
+    #[test]
+    fn in_a_directory_of_the_system_others_may_read_and_not_write() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = tmp.path().join("etc");
+        let mut dir = Directory::of_system(&path).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        chmod(&path, 0o755);
+        let file = path.join("config.json");
+        fs::write(&file, "old").unwrap();
+        chmod(&file, 0o644);
+        assert_eq!(dir.size("config.json").unwrap(), 3);
+        replace(&mut dir, "config.json", b"new").unwrap();
+        assert_eq!(mode(&file), 0o600);
+        chmod(&file, 0o622);
+        let error = dir.size("config.json").unwrap_err().to_string();
+        assert_eq!(error, "can be written by others: chmod 600 it");
+        chmod(&path, 0o777);
+        let error = Directory::of_system(&path).unwrap_err().to_string();
+        assert_eq!(error, "is in a directory that others may write");
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl Answer {
         }
     }
 
+    /// True if it says that our credentials are not valid.
+    pub fn is_denial(&self) -> bool {
+        matches!(self, Answer::Refused { status: 401 | 403 })
+    }
+
     /// True if the request is too large.
     pub fn is_about_the_size(&self) -> bool {
         matches!(self, Answer::Refused { status: 413 })

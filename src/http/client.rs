@@ -13,9 +13,11 @@ use tokio::time::{timeout_at, Instant};
 use super::addresses::{Addresses, Within};
 use super::answer::{Answer, Head};
 use super::body::Body;
+use super::commands::Commands;
 use super::date;
 use super::dates::Dates;
 use super::endpoint::Endpoint;
+use super::page::{whole, BodyError, Page};
 use super::transport::{Asked, Transport};
 use super::trouble::Trouble;
 use super::SHORTEST;
@@ -45,12 +47,14 @@ pub enum HttpError {
     Unset(&'static str),
     #[error("'{0}' is not an http or https URL")]
     Url(&'static str),
-    #[error("option 'token' cannot stand in an HTTP header")]
-    Token,
+    #[error("option '{0}' cannot stand in an HTTP header")]
+    Token(&'static str),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("{host}: {trouble}")]
     Request { host: String, trouble: Trouble },
+    #[error("{host}: {error}")]
+    Body { host: String, error: BodyError },
 }
 
 impl HttpError {
@@ -83,6 +87,7 @@ pub struct Client {
     config: Arc<Config>,
     addresses: Arc<Addresses>,
     dates: Dates,
+    commands: Commands,
     http: Option<Transport>,
     /// None until it is needed, and after a failure of TLS: the next request reads the roots again.
     https: Option<Transport>,
@@ -94,6 +99,7 @@ impl Client {
             config,
             addresses: Addresses::new(resolver, WAY),
             dates: Dates::default(),
+            commands: Commands::default(),
             http: None,
             https: None,
         }
@@ -102,6 +108,12 @@ impl Client {
     /// Passes on what verified servers say of the time.
     pub fn with_dates(mut self, dates: Dates) -> Self {
         self.dates = dates;
+        self
+    }
+
+    /// Passes on the commands in answers that may have some.
+    pub fn with_commands(mut self, commands: Commands) -> Self {
+        self.commands = commands;
         self
     }
 
@@ -135,6 +147,44 @@ impl Client {
         self.ask(of, asked, SHORTEST).await
     }
 
+    /// Sends a GET and judges the answer, as [`Client::send`] does.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::send`].
+    pub async fn call(&mut self, to: &Endpoint) -> Result<Reply, HttpError> {
+        self.ask(to, page(to), SHORTEST).await
+    }
+
+    /// Gets a page of at most `max` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::send`]; or the page is longer, or does not come to its end.
+    pub async fn get(&mut self, from: &Endpoint, max: usize) -> Result<Page, HttpError> {
+        let response = match self.transport(from)? {
+            Ok(transport) => transport.send(&page(from), SHORTEST).await,
+            Err(trouble) => Err(trouble),
+        };
+        let mut response = response.map_err(|trouble| self.failed(from, trouble))?;
+        let failed = |error| HttpError::Body {
+            host: from.host().to_owned(),
+            error,
+        };
+        let status = response.status().as_u16();
+        let body = match status {
+            200..=299 => whole(&mut response, max).await.map_err(failed)?,
+            _ => Vec::new(),
+        };
+        let Reply { answer, date } = reply(&response, &body);
+        self.dates.answered(from, date);
+        Ok(Page {
+            status,
+            answer,
+            body,
+        })
+    }
+
     async fn ask(
         &mut self,
         to: &Endpoint,
@@ -145,15 +195,21 @@ impl Client {
             Ok(transport) => exchange(transport, asked, within).await,
             Err(trouble) => Err(trouble),
         };
-        match &sent {
-            Ok(reply) => self.dates.answered(to, reply.date),
-            Err(Trouble::Tls(_)) => self.https = None,
-            Err(_) => {}
+        let (reply, body) = sent.map_err(|trouble| self.failed(to, trouble))?;
+        self.dates.answered(to, reply.date);
+        self.commands
+            .answered(&self.config, to, reply.answer, &body);
+        Ok(reply)
+    }
+
+    fn failed(&mut self, to: &Endpoint, trouble: Trouble) -> HttpError {
+        if matches!(trouble, Trouble::Tls(_)) {
+            self.https = None;
         }
-        sent.map_err(|trouble| HttpError::Request {
+        HttpError::Request {
             host: to.host().to_owned(),
             trouble,
-        })
+        }
     }
 
     fn transport(&mut self, to: &Endpoint) -> Result<Result<&Transport, Trouble>, TlsError> {
@@ -175,6 +231,13 @@ impl Client {
     }
 }
 
+fn page(of: &Endpoint) -> Asked {
+    let mut asked = Asked::page(of.url());
+    let bearer = of.bearer().map(|bearer| (AUTHORIZATION, bearer));
+    asked.headers.extend(bearer);
+    asked
+}
+
 fn asked(method: Method, to: &Endpoint, body: Body) -> Asked {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, body.content_type);
@@ -192,9 +255,18 @@ fn asked(method: Method, to: &Endpoint, body: Body) -> Asked {
     }
 }
 
-async fn exchange(transport: &Transport, asked: Asked, within: Duration) -> Result<Reply, Trouble> {
+/// The judged answer, and the beginning of its body.
+async fn exchange(
+    transport: &Transport,
+    asked: Asked,
+    within: Duration,
+) -> Result<(Reply, Vec<u8>), Trouble> {
     let mut response = transport.send(&asked, within).await?;
     let body = beginning(&mut response).await;
+    Ok((reply(&response, &body), body))
+}
+
+fn reply(response: &Response, body: &[u8]) -> Reply {
     let headers = response.headers();
     let text = |name: HeaderName| {
         let value = headers.get(name)?.as_bytes();
@@ -207,10 +279,10 @@ async fn exchange(transport: &Transport, asked: Asked, within: Duration) -> Resu
         retry_after: text(RETRY_AFTER),
         date,
     };
-    Ok(Reply {
-        answer: Answer::judge(&head, &body),
+    Reply {
+        answer: Answer::judge(&head, body),
         date,
-    })
+    }
 }
 
 /// The beginning of the body. How it ends is nobody's business: a body that is cut, too long or never

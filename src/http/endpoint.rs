@@ -54,7 +54,7 @@ impl Endpoint {
                 ApiAuth::Query => query.push(("access_token", token.to_owned())),
                 ApiAuth::Bearer => {
                     let value = HeaderValue::from_str(&format!("Bearer {token}"));
-                    let mut value = value.map_err(|_| HttpError::Token)?;
+                    let mut value = value.map_err(|_| HttpError::Token("token"))?;
                     value.set_sensitive(true);
                     bearer = Some(value);
                 }
@@ -68,6 +68,35 @@ impl Endpoint {
             bearer,
             insecure: config.insecure,
         })
+    }
+
+    /// The same place, and `pairs` at the end of its query. Those without a value are left out.
+    #[must_use]
+    pub fn asking(mut self, pairs: &[(&'static str, &str)]) -> Self {
+        let said = pairs.iter().filter(|(_, value)| !value.is_empty());
+        self.query
+            .extend(said.map(|(name, value)| (*name, (*value).to_owned())));
+        self
+    }
+
+    /// The same place with `value`, that of option `option`, as the whole Authorization header in place of the API's
+    /// credentials.
+    ///
+    /// # Errors
+    ///
+    /// A value that cannot stand in a header.
+    pub fn authorized_by(mut self, option: &'static str, value: &str) -> Result<Self, HttpError> {
+        self.query.clear();
+        self.bearer = match value {
+            "" => None,
+            value => {
+                let value = HeaderValue::from_str(value);
+                let mut value = value.map_err(|_| HttpError::Token(option))?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        Ok(self)
     }
 
     /// Host, and port if it is not the usual one.

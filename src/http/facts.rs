@@ -38,6 +38,9 @@ pub struct Facts {
     /// with.
     #[serde(skip)]
     pub failed: Option<Instant>,
+    /// Answers 401 and 403 that nobody but the API can have given; wraps.
+    #[serde(skip)]
+    pub denied: u32,
     /// Of the newest request, and how many there were; wraps.
     #[serde(skip)]
     pub outcome: Outcome,
@@ -75,6 +78,17 @@ impl Facts {
             error: None,
         });
         self.accepted(host);
+    }
+
+    /// Nobody took what was sent; `is_denial` if the API itself does not know us any more.
+    pub(crate) fn not_delivered(&mut self, why: String, is_denial: bool) {
+        self.denied(is_denial);
+        self.refused(why);
+    }
+
+    /// Counts an answer that may be a denial of the API itself.
+    pub(crate) fn denied(&mut self, is_denial: bool) {
+        self.denied = self.denied.wrapping_add(u32::from(is_denial));
     }
 
     /// Nobody took what was sent.

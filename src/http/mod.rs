@@ -14,7 +14,7 @@
 //! * [`Addresses`] looks the name up in the resolver that the parts share, remembers which addresses
 //!   failed, and hands out the next one when one does not answer.
 //! * [`Trouble`] says in words for operators why there is no answer.
-//! * [`Dates`] passes on what time it is by servers that were verified.
+//! * [`Dates`] passes on what time it is by servers that were verified, [`Commands`] what they have the device run.
 //! * [`Attempts`] is the course of retries, [`Facts`] what `status` tells of them.
 //!
 //! Three deadlines bound a request: 20 s for the look-up, 30 s for TCP and TLS over all addresses, and
@@ -25,11 +25,13 @@ mod answer;
 mod attempts;
 mod body;
 mod client;
+mod commands;
 mod connector;
 mod date;
 mod dates;
 mod endpoint;
 mod facts;
+mod page;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -44,9 +46,11 @@ pub use answer::Answer;
 pub use attempts::Attempts;
 pub use body::Body;
 pub use client::{Client, HttpError, Reply};
+pub use commands::{ApiCommand, Commands};
 pub use dates::Dates;
 pub use endpoint::{fits_path, path_part, Endpoint};
 pub use facts::{Facts, Outcome};
+pub use page::{BodyError, Page};
 pub(crate) use trouble::refused;
 pub use trouble::Trouble;
 

@@ -21,7 +21,8 @@ use tokio::time::{sleep_until, Instant};
 use crate::clock;
 use crate::config::Config;
 use crate::http::{
-    deadline, path_part, Answer, Attempts, Body, Client, Dates, Endpoint, Facts, HttpError, Method,
+    deadline, path_part, Answer, Attempts, Body, Client, Commands, Dates, Endpoint, Facts,
+    HttpError, Method,
 };
 use crate::jobs::{Replies, Reply};
 use crate::lookup::Resolver;
@@ -35,6 +36,7 @@ pub const OPTIONS: &[&str] = &[
     "token",
     "api_auth",
     "insecure",
+    "api_commands",
     "no-ping",
     "ping-interval",
     "spread",
@@ -49,6 +51,7 @@ pub struct Part {
     pub resolver: Resolver,
     pub replies: Replies,
     pub dates: Dates,
+    pub commands: Commands,
     /// `None` while `rest` is not set.
     pub facts: watch::Sender<Option<Facts>>,
     /// Health code, once it is known.
@@ -89,6 +92,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
         resolver,
         mut replies,
         dates,
+        commands,
         facts,
         health,
     } = part;
@@ -103,7 +107,9 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
         match Endpoint::new("api_url", &config.api_url, &config, mac.as_str()) {
             Ok(api) => {
                 let rest = Rest {
-                    client: Client::new(Arc::clone(&config), resolver).with_dates(dates),
+                    client: Client::new(Arc::clone(&config), resolver)
+                        .with_dates(dates)
+                        .with_commands(commands),
                     attempts: Attempts::new(&config),
                     refusals: Outage::default(),
                     pings: Outage::default(),
@@ -241,10 +247,14 @@ impl Rest<'_> {
         let within = deadline(body.bytes.len());
         match self.client.send(method, to, body, within).await?.answer {
             Answer::Accepted => Ok(()),
-            answer => Err(RestError::NotAccepted {
-                host: to.host().to_owned(),
-                answer,
-            }),
+            answer => {
+                let is_denial = self.api.is_verified() && answer.is_denial();
+                self.change(|facts| facts.denied(is_denial));
+                Err(RestError::NotAccepted {
+                    host: to.host().to_owned(),
+                    answer,
+                })
+            }
         }
     }
 

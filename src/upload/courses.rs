@@ -174,6 +174,7 @@ impl Way for Server {
                 answer: Answer::Refused {
                     status: status.unwrap(),
                 },
+                verified: true,
             }),
         }
     }
@@ -241,6 +242,7 @@ impl Device {
             resolver: lookup::Resolver::system("lookup"),
             health: watch::channel(health::Facts::default()).1,
             dates: Default::default(),
+            commands: Default::default(),
             facts: sender,
             asks,
         };

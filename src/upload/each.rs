@@ -33,9 +33,9 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
                 Ok(false) => {}
                 Err(DeliveryError::Spool(stopped)) => return Err(stopped),
                 Err(error) => {
-                    let text = error.to_string();
+                    let (text, is_denial) = (error.to_string(), error.is_denial());
                     attempts.failed("report not sent", &text, error.asked_wait());
-                    facts.send_modify(|facts| facts.refused(text));
+                    facts.send_modify(|facts| facts.not_delivered(text, is_denial));
                 }
             }
             tokio::select! {
@@ -59,10 +59,10 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
                 facts.send_modify(|facts| facts.delivered(host, batch.reports));
             }
             Err(error) => {
-                let text = error.to_string();
+                let (text, is_denial) = (error.to_string(), error.is_denial());
                 attempts.failed("report not sent", &text, error.asked_wait());
                 not_before = Instant::now() + config.pace.of(error.asked_wait());
-                facts.send_modify(|facts| facts.refused(text));
+                facts.send_modify(|facts| facts.not_delivered(text, is_denial));
                 spool.given_up(batch.id).await?;
                 // Giving up is a change as well; if the disk refuses even that, the next report is.
                 appended.changed().await.map_err(|_| spool::Stopped)?;

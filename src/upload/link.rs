@@ -16,7 +16,12 @@ pub(super) enum LinkError {
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error("{host} {answer}")]
-    NotAccepted { host: String, answer: Answer },
+    NotAccepted {
+        host: String,
+        answer: Answer,
+        /// Nobody but the server can have given it.
+        verified: bool,
+    },
     #[error("{main}; backup: {backup}")]
     Both {
         main: Box<LinkError>,
@@ -50,10 +55,21 @@ impl LinkError {
         }
     }
 
+    /// True if a verified server does not take our credentials.
+    pub(super) fn is_denial(&self) -> bool {
+        match self {
+            LinkError::NotAccepted {
+                answer, verified, ..
+            } => *verified && answer.is_denial(),
+            LinkError::Both { main, backup } => main.is_denial() || backup.is_denial(),
+            LinkError::Http(_) => false,
+        }
+    }
+
     /// The server that refused what was sent for what is in it, and the status of its answer.
     pub(super) fn refusal(&self) -> Option<(&str, u16)> {
         match self {
-            LinkError::NotAccepted { host, answer } => match answer {
+            LinkError::NotAccepted { host, answer, .. } => match answer {
                 Answer::Refused { status } if answer.is_about_the_batch() => Some((host, *status)),
                 _ => None,
             },
@@ -110,6 +126,7 @@ impl Link {
             resolver,
             health,
             dates,
+            commands,
             ..
         } = part;
         let main = Endpoint::new("stats_url", &config.stats_url, config, mac.as_str())?;
@@ -124,8 +141,11 @@ impl Link {
             },
         };
         let has_https = main.is_https() || backup.as_ref().is_some_and(Endpoint::is_https);
+        let client = Client::new(Arc::clone(config), resolver.clone());
         Ok(Link {
-            client: Client::new(Arc::clone(config), resolver.clone()).with_dates(dates.clone()),
+            client: client
+                .with_dates(dates.clone())
+                .with_commands(commands.clone()),
             health: health.clone(),
             date: None,
             has_https,
@@ -147,7 +167,11 @@ impl Link {
         let reply = sent.await?;
         match self.judge(to, reply) {
             Answer::Accepted => Ok(host),
-            answer => Err(LinkError::NotAccepted { host, answer }),
+            answer => Err(LinkError::NotAccepted {
+                host,
+                answer,
+                verified: to.is_verified(),
+            }),
         }
     }
 

@@ -46,6 +46,7 @@ pub struct Part {
     /// To know a captive portal.
     pub health: watch::Receiver<health::Facts>,
     pub dates: http::Dates,
+    pub commands: http::Commands,
     pub facts: watch::Sender<Facts>,
     /// From [`asks`].
     pub asks: Asks,
@@ -77,6 +78,7 @@ pub const OPTIONS: &[&str] = &[
     "token",
     "api_auth",
     "insecure",
+    "api_commands",
     "heartbeat",
     "no-cache",
     "upload_format",
@@ -103,6 +105,11 @@ impl DeliveryError {
             DeliveryError::Link(error) => error.refusal(),
             _ => None,
         }
+    }
+
+    /// True if a verified server does not take our credentials.
+    fn is_denial(&self) -> bool {
+        matches!(self, DeliveryError::Link(error) if error.is_denial())
     }
 
     /// True if a server was connected and did not answer in time.

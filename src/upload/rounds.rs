@@ -119,10 +119,10 @@ impl<'a, W: Way> Rounds<'a, W> {
                 Ok(()) => phase::until_next(start.elapsed(), phase, self.heartbeat),
                 Err(DeliveryError::Spool(_)) => return,
                 Err(error) => {
-                    let text = error.to_string();
+                    let (text, is_denial) = (error.to_string(), error.is_denial());
                     let asked = error.asked_wait();
                     let wait = self.attempts.failed("delivery", &text, asked);
-                    facts.send_modify(|facts| facts.refused(text));
+                    facts.send_modify(|facts| facts.not_delivered(text, is_denial));
                     wait
                 }
             };

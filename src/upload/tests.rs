@@ -51,6 +51,7 @@ fn part(config: Arc<Config>, spool: spool::Handle, facts: watch::Sender<Facts>) 
         resolver: lookup::Resolver::system("lookup"),
         health: watch::channel(health::Facts::default()).1,
         dates: Default::default(),
+        commands: Default::default(),
         facts,
         asks,
     }

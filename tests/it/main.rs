@@ -20,6 +20,7 @@ mod live_run;
 mod mqtt;
 mod once;
 mod processors;
+mod provision;
 mod radios;
 #[path = "../recording/mod.rs"]
 #[allow(dead_code)] // tests/wire uses the rest

@@ -82,6 +82,7 @@ impl Site {
             resolver: Resolver::system("lookup"),
             replies: outlets.api,
             dates: Dates::default(),
+            commands: Default::default(),
             facts: facts_sender,
             health: health_known,
         };
@@ -399,6 +400,7 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
         resolver: Resolver::system("lookup"),
         replies,
         dates: Dates::default(),
+        commands: Default::default(),
         facts,
         health: site.health.subscribe(),
     };

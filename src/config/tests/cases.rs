@@ -462,6 +462,21 @@ pub(super) const CASES: &[Case] = &[
         wrong: &[(r##""perhaps""##, r##"'perhaps' is neither 0 nor 1"##)],
     },
     Case {
+        option: "init_url",
+        right: &[(r##""https://x.example/init""##, |c| {
+            c.init_url.reveal() == "https://x.example/init"
+        })],
+        wrong: &[(
+            r##""file:///hunter2""##,
+            r##"begins neither with http:// nor with https://"##,
+        )],
+    },
+    Case {
+        option: "init_token",
+        right: &[(r##""t""##, |c| c.init_token.reveal() == "t")],
+        wrong: &[(r##"null"##, r##"is null"##)],
+    },
+    Case {
         option: "boot_url",
         right: &[(r##""https://x.example/boot""##, |c| {
             c.boot_url.reveal() == "https://x.example/boot"
@@ -477,21 +492,6 @@ pub(super) const CASES: &[Case] = &[
             c.boot_cmd.reveal() == "touch /tmp/x"
         })],
         wrong: &[(r##"["hunter2"]"##, r##"is a list, one value is wanted"##)],
-    },
-    Case {
-        option: "init_url",
-        right: &[(r##""https://x.example/init""##, |c| {
-            c.init_url.reveal() == "https://x.example/init"
-        })],
-        wrong: &[(
-            r##""file:///hunter2""##,
-            r##"begins neither with http:// nor with https://"##,
-        )],
-    },
-    Case {
-        option: "init_token",
-        right: &[(r##""t""##, |c| c.init_token.reveal() == "t")],
-        wrong: &[(r##"null"##, r##"is null"##)],
     },
     Case {
         option: "api_commands",

@@ -75,6 +75,7 @@ impl Agent {
             resolver: Resolver::system("lookup"),
             health: health_known,
             dates: Default::default(),
+            commands: Default::default(),
             facts: sender,
             asks,
         };

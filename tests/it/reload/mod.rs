@@ -1,6 +1,6 @@
 //! The agent as a process while its settings change.
 
-mod desk;
+pub(crate) mod desk;
 mod files;
 mod guards;
 mod parts;

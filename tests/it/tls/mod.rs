@@ -1,6 +1,6 @@
 //! TLS to broker and API: certificates that are right, and each way in which they are not.
 
-mod authority;
+pub(crate) mod authority;
 mod broker;
 mod client_certificate;
 mod clock;

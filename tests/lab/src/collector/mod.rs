@@ -1,5 +1,6 @@
 //! The API's side: an HTTP server that takes statistics, results of jobs (`…/operations/<id>`) and pings
-//! (`…/ping`), and fails on command.
+//! (`…/ping`), and fails on command. It is the init server as well: a GET of [`INIT`] is answered with what
+//! [`Collector::offer`] says, one of [`BOOT`] is noted.
 //!
 //! The reports it accepts are appended to `DIR/collector/reports.ndjson`, line by line as it came.
 
@@ -23,6 +24,21 @@ pub use record::{Record, ReportId, Request};
 
 /// Path of the page that answers 204, for the web check of health; it is not in the record.
 pub const WEB_CHECK: &str = "/generate_204";
+
+/// Path at which devices ask for settings.
+pub const INIT: &str = "/init";
+
+/// Path that devices call after a start.
+pub const BOOT: &str = "/boot";
+
+/// What the server says, where it takes a request.
+#[derive(Debug, Clone)]
+struct Words {
+    /// The status and the settings for devices that ask; without, it knows none of them.
+    offer: Option<(u16, String)>,
+    /// The body of an answer that accepts.
+    accepted: String,
+}
 
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +83,7 @@ pub struct Collector {
     file: PathBuf,
     mode: watch::Sender<Mode>,
     record: watch::Sender<Record>,
+    words: watch::Sender<Words>,
     task: JoinHandle<()>,
 }
 
@@ -84,12 +101,22 @@ impl Collector {
         let addr = socket.local_addr()?;
         let (mode, modes) = watch::channel(Mode::Up);
         let (record, _) = watch::channel(Record::default());
-        let task = tokio::spawn(server::run(socket, modes, file.clone(), record.clone()));
+        let (words, said) = watch::channel(Words {
+            offer: None,
+            accepted: "{}".to_owned(),
+        });
+        let shelf = server::Shelf {
+            file: file.clone(),
+            record: record.clone(),
+            words: said,
+        };
+        let task = tokio::spawn(server::run(socket, modes, shelf));
         Ok(Collector {
             addr,
             file,
             mode,
             record,
+            words,
             task,
         })
     }
@@ -117,6 +144,18 @@ impl Collector {
             Err(_) => Some("the collector has ended".to_owned()),
         };
         failure.map_or(Ok(()), |failure| Err(io::Error::other(failure)))
+    }
+
+    /// Has devices that ask for settings answered with this status and body from now on.
+    pub fn offer(&self, status: u16, settings: &str) {
+        let offer = Some((status, settings.to_owned()));
+        self.words.send_modify(|words| words.offer = offer);
+    }
+
+    /// Has answers that accept something say this from now on, JSON.
+    pub fn say(&self, body: &str) {
+        self.words
+            .send_modify(|words| words.accepted = body.to_owned());
     }
 
     /// What came so far.

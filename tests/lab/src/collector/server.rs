@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -21,20 +21,24 @@ use tokio::task::JoinSet;
 use super::body::{self, Reports};
 use super::raw::Raw;
 use super::record::{Record, Request};
-use super::Mode;
+use super::{Mode, Words, BOOT, INIT};
 use crate::address::fall_silent;
 
 /// What a captive portal answers.
 const PAGE: &str = "<!DOCTYPE html><title>Log in</title>";
 
+/// What all connections share.
+#[derive(Clone)]
+pub(super) struct Shelf {
+    pub(super) file: PathBuf,
+    pub(super) record: watch::Sender<Record>,
+    pub(super) words: watch::Receiver<Words>,
+}
+
 /// Serves in the newest of `modes` until their sender is gone.
-pub(super) async fn run(
-    socket: TcpSocket,
-    modes: watch::Receiver<Mode>,
-    file: PathBuf,
-    record: watch::Sender<Record>,
-) {
-    if let Err(error) = serve(socket, modes, file, &record).await {
+pub(super) async fn run(socket: TcpSocket, modes: watch::Receiver<Mode>, shelf: Shelf) {
+    let record = shelf.record.clone();
+    if let Err(error) = serve(socket, modes, &shelf).await {
         record.send_modify(|record| record.failure = Some(error.to_string()));
     }
 }
@@ -42,9 +46,9 @@ pub(super) async fn run(
 async fn serve(
     mut socket: TcpSocket,
     mut modes: watch::Receiver<Mode>,
-    file: PathBuf,
-    record: &watch::Sender<Record>,
+    shelf: &Shelf,
 ) -> io::Result<()> {
+    let record = &shelf.record;
     loop {
         let mode = *modes.borrow_and_update();
         if mode == Mode::Down {
@@ -55,7 +59,7 @@ async fn serve(
             continue;
         }
         let listener = socket.listen(1024)?;
-        let more = listen(&listener, &mut modes, &file, record).await?;
+        let more = listen(&listener, &mut modes, shelf).await?;
         // Bound again at once, so that nobody else gets the address while we are down.
         socket = fall_silent(listener)?;
         if !more {
@@ -68,9 +72,9 @@ async fn serve(
 async fn listen(
     listener: &TcpListener,
     modes: &mut watch::Receiver<Mode>,
-    file: &Path,
-    record: &watch::Sender<Record>,
+    shelf: &Shelf,
 ) -> io::Result<bool> {
+    let record = &shelf.record;
     let mut connections = JoinSet::new();
     loop {
         let mode = *modes.borrow_and_update();
@@ -84,7 +88,7 @@ async fn listen(
             tokio::select! {
                 accepted = listener.accept() => {
                     let (stream, _) = accepted?;
-                    let api = Api { mode, file: file.to_path_buf(), record: record.clone() };
+                    let api = Api { mode, shelf: shelf.clone() };
                     connections.spawn(api.converse(stream));
                 }
                 Some(_) = connections.join_next() => {}
@@ -100,8 +104,7 @@ async fn listen(
 /// One connection's view of the server.
 struct Api {
     mode: Mode,
-    file: PathBuf,
-    record: watch::Sender<Record>,
+    shelf: Shelf,
 }
 
 impl Api {
@@ -112,7 +115,7 @@ impl Api {
         ) {
             let raw = Raw {
                 mode: self.mode,
-                record: &self.record,
+                record: &self.shelf.record,
             };
             return raw.converse(stream).await;
         }
@@ -141,6 +144,22 @@ impl Api {
             headers: texts(&head.headers),
             ..Request::default()
         };
+        let words = self.shelf.words.borrow().clone();
+        let got = match (&head.method, &*seen.path) {
+            (&Method::GET, INIT) => words.offer.or(Some((404, String::new()))),
+            (&Method::GET, BOOT) => Some((200, "{}".to_owned())),
+            _ => None,
+        };
+        if let Some((status, text)) = got {
+            let (status, text) = match self.mode {
+                Mode::Status(status, _) => (status, String::new()),
+                Mode::Page => (200, PAGE.to_owned()),
+                _ => (status, text),
+            };
+            seen.status = Some(status);
+            self.shelf.record.send_modify(|record| record.add(seen));
+            return Ok(self.response(status, text));
+        }
         let (status, text) = match self
             .take(&head.method, &head.headers, body, &mut seen)
             .await
@@ -154,7 +173,7 @@ impl Api {
                     (400, "{}".to_owned())
                 }
                 _ => match self.store(&reports.lines) {
-                    Ok(()) => (200, "{}".to_owned()),
+                    Ok(()) => (200, words.accepted),
                     Err(error) => (500, error.to_string()),
                 },
             },
@@ -162,7 +181,7 @@ impl Api {
         };
         let stored = status == 200 && self.mode != Mode::Page;
         seen.status = Some(status);
-        self.record.send_modify(|record| {
+        self.shelf.record.send_modify(|record| {
             if stored {
                 record.reports.extend(seen.reports.iter().cloned());
             }
@@ -220,7 +239,7 @@ impl Api {
         let mut file = OpenOptions::new()
             .create(true)
             .append(true)
-            .open(&self.file)?;
+            .open(&self.shelf.file)?;
         file.write_all(lines)
     }
 

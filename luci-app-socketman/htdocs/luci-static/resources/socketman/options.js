@@ -72,8 +72,15 @@ return baseclass.extend({
 			[ 'rollback_timeout', 'text', _('A network job is undone after, s'), '120', range(30, 600), _('Unless the device is reached again by then.') ],
 			[ 'boot_log', 'flag', _('Keep the log for the next boot'), '0', '', _('Its last lines may hold secrets of other programs. Needs the archive.') ]
 		] ],
+		[ 'contact', _('First contact'), [
+			[ 'init_url', 'secret', _('Init server URL'), '', 'url', _('Asked for settings while there is neither user name nor password nor token.') ],
+			[ 'init_token', 'secret', _('Token of the init server') ],
+			[ 'boot_url', 'secret', _('URL called after a start'), '', 'url', _('Once after each start of the device, until it answers.') ],
+			[ 'boot_cmd', 'secret', _('Command run after a start'), '', '', _('Once after each start of the device, as root.') ]
+		] ],
 		[ 'jobs', _('Jobs'), [
 			[ 'web_jobs', 'flag', _('Jobs from this page'), '1', '', _('Never while there are public keys.') ],
+			[ 'api_commands', 'flag', _('Commands in answers of the API'), '0', '', _('Never while there are public keys.') ],
 			[ 'job_pubkey', 'list', _('Public keys'), '', '', _('With keys, only jobs signed with one of them run (Ed25519, base64).') ],
 			[ 'job_timeout', 'text', _('Time a job has, s'), '300', range(1, 86400) ],
 			[ 'job_output_max', 'text', _('Output kept of a job, bytes'), '65536', range(0, 1048576) ],

@@ -1,0 +1,187 @@
+//! The disk's side of first contact, on a thread of its own: nobody else waits for flash.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::merge::merged;
+use super::offer::Offer;
+use super::reach::Reached;
+use super::record::{Hash, Phase, Record};
+use super::store::{Store, StoreError};
+use crate::config::json::DocumentError;
+use crate::config::Pem;
+use crate::durable::Directory;
+use crate::tls;
+
+/// Directory in `state_dir`.
+const DIRECTORY: &str = "provision";
+
+/// Longest wait for the disk.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// Why the disk did not do what it was asked.
+#[derive(Debug, Error)]
+pub(super) enum DeskError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0} {1}")]
+    Document(String, DocumentError),
+    #[error("the answer's 'cacrt' {0}")]
+    Certificates(String),
+    #[error("the answer has neither username nor password nor token")]
+    NoCredentials,
+    #[error("the disk does not answer in time")]
+    Late,
+    #[error("no thread for the disk: {0}")]
+    Thread(io::Error),
+}
+
+/// Settings to be taken.
+pub(super) struct Taking {
+    pub(super) offer: Offer,
+    pub(super) server: String,
+    /// Seconds since the epoch.
+    pub(super) at: u64,
+    pub(super) reached: Reached,
+    /// The device has credentials, so that the offer needs none.
+    pub(super) has_credentials: bool,
+}
+
+/// A request to the disk.
+pub(super) enum Order {
+    Resume,
+    Take(Taking),
+    Restore(Record),
+    Settle(Record),
+}
+
+/// What came of it.
+pub(super) enum Done {
+    /// The newest record.
+    Resumed(Option<Record>),
+    /// The record of a trial; `None` if the settings are those there are.
+    Taken(Option<Record>),
+    /// Whether config.json is as it was before.
+    Restored(bool),
+    Settled,
+}
+
+/// Does `work` on a thread of its own, which ends with it.
+///
+/// # Errors
+///
+/// There is no thread, or it does not end in time; then the work may be done later.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, DeskError> {
+    let (sender, answer) = oneshot::channel();
+    let work = move || {
+        // An asker that went away finds out from the disk.
+        let _gone = sender.send(work());
+    };
+    let thread = std::thread::Builder::new().name(DIRECTORY.to_owned());
+    thread.spawn(work).map_err(DeskError::Thread)?;
+    match timeout(WITHIN, answer).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) | Err(_) => Err(DeskError::Late),
+    }
+}
+
+/// The places of the files.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    pub(super) state_dir: PathBuf,
+    /// config.json
+    pub(super) file: PathBuf,
+    pub(super) root: PathBuf,
+}
+
+impl Desk {
+    /// Has `order` done. Dropped before that, it is done all the same.
+    pub(super) async fn ask(&self, order: Order) -> Result<Done, DeskError> {
+        let desk = self.clone();
+        aside(move || desk.obey(order)).await?
+    }
+
+    fn obey(&self, order: Order) -> Result<Done, DeskError> {
+        let directory = self.state_dir.join(DIRECTORY);
+        if matches!(order, Order::Resume) && !directory.exists() {
+            return Ok(Done::Resumed(None));
+        }
+        let mut state = Directory::open(&directory).map_err(StoreError::State)?;
+        // A link may lead elsewhere; what it leads to is replaced.
+        let file = std::fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone());
+        let parent = file.parent().unwrap_or(Path::new("/"));
+        let mut settings = Directory::of_system(parent).map_err(StoreError::Settings)?;
+        let name = file.file_name().map(|name| name.to_string_lossy());
+        let mut store = Store {
+            state: &mut state,
+            settings: &mut settings,
+            file: name.as_deref().unwrap_or_default(),
+        };
+        Ok(match order {
+            Order::Resume => Done::Resumed(store.resume()?),
+            Order::Take(taking) => Done::Taken(self.take(&mut store, taking)?),
+            Order::Restore(record) => Done::Restored(store.restore(&record)?),
+            Order::Settle(record) => {
+                store.settle(&record)?;
+                Done::Settled
+            }
+        })
+    }
+
+    fn take(&self, store: &mut Store<'_>, taking: Taking) -> Result<Option<Record>, DeskError> {
+        let Taking {
+            offer,
+            server,
+            at,
+            reached,
+            has_credentials,
+        } = taking;
+        if !has_credentials && !offer.has_credentials() {
+            return Err(DeskError::NoCredentials);
+        }
+        let before = store.current()?;
+        let cacrt = match offer.cacrt.as_deref() {
+            None | Some("") => offer.cacrt.clone(),
+            Some(pem) => Some(self.keep_ca(store, pem)?),
+        };
+        let merged = merged(before.as_deref(), &offer, cacrt.as_deref());
+        let unreadable = |error| DeskError::Document(self.file.display().to_string(), error);
+        let after = merged.map_err(unreadable)?;
+        if before.as_deref() == Some(&*after) {
+            return Ok(None);
+        }
+        let record = Record {
+            phase: Phase::Trial,
+            server,
+            at,
+            before: before.as_deref().map(Hash::of),
+            after: Hash::of(&after),
+            reached,
+            refused: offer.refused,
+            error: None,
+        };
+        store.begin(&record, before.as_deref(), &after)?;
+        Ok(Some(record))
+    }
+
+    /// Keeps certificates that can be used; returns their path as config.json names it.
+    fn keep_ca(&self, store: &mut Store<'_>, pem: &str) -> Result<String, DeskError> {
+        let name = store.keep_ca(format!("{pem}\n").as_bytes())?;
+        let path = self.state_dir.join(DIRECTORY).join(name);
+        if let Err(error) = tls::usable(Pem::Authorities, &path) {
+            store.tidy()?;
+            let place = path.display().to_string();
+            let error = error.strip_prefix(&place).unwrap_or(&error).trim_start();
+            return Err(DeskError::Certificates(error.to_owned()));
+        }
+        let below = path.strip_prefix(&self.root).unwrap_or(&path);
+        Ok(Path::new("/").join(below).display().to_string())
+    }
+}

@@ -1,0 +1,82 @@
+//! The servers that the device reaches, as others tell of them.
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::config::Config;
+
+/// What broker link and deliveries say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The session with the broker, by a number that no other one has; `None` while there is none.
+    pub session: Option<u64>,
+    /// When the API last accepted something, if nothing has failed since.
+    pub accepted: Option<Instant>,
+    /// Answers 401 and 403 of a verified API; wraps.
+    pub denied: u32,
+}
+
+/// The servers that are configured, or that were reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// The MQTT broker.
+    pub broker: bool,
+    /// The API, for statistics or for results.
+    pub api: bool,
+}
+
+impl Reached {
+    /// The servers that `config` names.
+    pub(super) fn configured(config: &Config) -> Self {
+        let has_broker = !config.mqtt_host.is_empty() && !config.disable_mqtt;
+        let has_results = config.rest && !config.api_url.is_empty();
+        Reached {
+            broker: has_broker && config.closed.link().is_none(),
+            api: !config.stats_url.is_empty() || has_results,
+        }
+    }
+
+    /// Is there one?
+    pub fn any(self) -> bool {
+        self.broker || self.api
+    }
+
+    /// True if every one of these is among `others`.
+    pub(super) fn is_within(self, others: Reached) -> bool {
+        (!self.broker || others.broker) && (!self.api || others.api)
+    }
+
+    pub(super) fn and(self, others: Reached) -> Self {
+        Reached {
+            broker: self.broker && others.broker,
+            api: self.api && others.api,
+        }
+    }
+
+    /// The servers in words.
+    pub(super) fn words(self) -> &'static str {
+        match (self.broker, self.api) {
+            (true, true) => "broker and API",
+            (true, false) => "the broker",
+            (false, true) => "the API",
+            (false, false) => "no server",
+        }
+    }
+}
+
+/// True if the settings make the same link to the broker, which then lasts through the change. The same of what an
+/// init server may set.
+pub(super) fn is_same_link(one: &Config, other: &Config) -> bool {
+    let of = |config: &Config| {
+        let text = [
+            config.username.clone(),
+            config.topic.clone(),
+            config.mqtt_host.clone(),
+            config.password.reveal().to_owned(),
+            config.key.reveal().to_owned(),
+        ];
+        let ca = config.cacrt.clone();
+        (text, ca, config.port, config.tls, config.qos, config.rest)
+    };
+    of(one) == of(other)
+}

@@ -1,0 +1,73 @@
+//! The record of the settings that an init server gave.
+
+use ring::digest::{digest, SHA256};
+use serde::{Deserialize, Serialize};
+
+use super::reach::Reached;
+
+/// How far the settings have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// They are in config.json, or about to be, and have to prove themselves.
+    Trial,
+    /// They hold.
+    Done,
+    /// Those before them hold again.
+    Undone,
+}
+
+/// The newest settings that were taken; JSON in a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub phase: Phase,
+    /// Host of the init server.
+    pub server: String,
+    /// When they were taken, seconds since the epoch.
+    pub at: u64,
+    /// config.json before; `None` if there was none.
+    pub before: Option<Hash>,
+    /// config.json with them.
+    pub after: Hash,
+    /// The servers that were reached with the settings before.
+    pub reached: Reached,
+    /// Keys that were not taken.
+    pub refused: Vec<String>,
+    /// Why the settings before hold again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// SHA-256 of a file, in hex.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hash(String);
+
+impl Hash {
+    /// Of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        let hash = digest(&SHA256, bytes);
+        Hash(
+            hash.as_ref()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
+    }
+
+    /// Its first 16 digits.
+    pub fn short(&self) -> &str {
+        self.0.get(..16).unwrap_or(&self.0)
+    }
+}
+
+impl Record {
+    /// For the cell.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers always encode")
+    }
+
+    /// From the cell; `None` if it is not what was encoded.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}

@@ -1,0 +1,93 @@
+//! The init server: `GET <init_url>?mac=&machine=&firmware=`, with `init_token` as the Authorization header.
+
+use std::sync::Arc;
+
+use super::offer::{Offer, OfferError};
+use super::Identity;
+use crate::config::Config;
+use crate::http::{Answer, Client, Endpoint, HttpError};
+use crate::lookup::Resolver;
+
+/// The option that names it.
+const INIT_URL: &str = "init_url";
+
+/// Longest answer, bytes.
+const ANSWER_MAX: usize = 64 << 10;
+
+/// Statuses of an answer that has settings in it.
+const SETTINGS: [u16; 2] = [200, 201];
+
+/// The device as the init server is told of it; empty = not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    pub machine: String,
+    pub firmware: String,
+}
+
+/// Why an init server gave no settings.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("{host} {answer}")]
+    Answer { host: String, answer: Answer },
+    #[error("{host}: {error}")]
+    Offer { host: String, error: OfferError },
+}
+
+/// The init server of `config`.
+fn endpoint(config: &Config, mac: &str) -> Result<Endpoint, HttpError> {
+    let url = config.init_url.reveal();
+    Endpoint::new(INIT_URL, url, config, mac)?
+        .authorized_by("init_token", config.init_token.reveal())
+}
+
+/// Host of the init server of `config`, if that names one.
+pub(super) fn host(config: &Config) -> Option<String> {
+    let endpoint = endpoint(config, "").ok()?;
+    Some(endpoint.host().to_owned())
+}
+
+/// Why the init server of `config` is not asked, if it is not.
+pub(super) fn hindrance(config: &Config) -> Option<String> {
+    if let Some(closed) = config.closed.provisioning() {
+        return Some(closed);
+    }
+    match endpoint(config, "") {
+        Ok(endpoint) if endpoint.is_https() || config.insecure => None,
+        Ok(_) => Some("init_url is not https, and insecure is not set".to_owned()),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Asks for the settings of the device.
+///
+/// # Errors
+///
+/// The server does not answer with settings that can be used.
+pub(super) async fn ask(
+    config: &Arc<Config>,
+    resolver: &Resolver,
+    mac: &Identity,
+    about: &About,
+) -> Result<Offer, AskError> {
+    let endpoint = endpoint(config, mac.as_str())?.asking(&[
+        ("mac", mac.as_str()),
+        ("machine", &about.machine),
+        ("firmware", &about.firmware),
+    ]);
+    let mut client = Client::new(Arc::clone(config), resolver.clone());
+    let page = client.get(&endpoint, ANSWER_MAX).await?;
+    let host = endpoint.host().to_owned();
+    if page.answer != Answer::Accepted || !SETTINGS.contains(&page.status) {
+        // One that accepts has no settings in it.
+        let answer = match page.answer {
+            Answer::Accepted => Answer::Refused {
+                status: page.status,
+            },
+            other => other,
+        };
+        return Err(AskError::Answer { host, answer });
+    }
+    Offer::read(&page.body).map_err(|error| AskError::Offer { host, error })
+}
