@@ -324,7 +324,6 @@ impl Parts {
         first.spawn(recovery::radio::run(part, ends.clone()));
 
         // jobs ─► results ─► rest, instead of mqtt
-        let (names, root) = (resolver.clone(), device.root.clone());
         let (facts, rest_known) = watch::channel(None);
         let names = resolver.clone();
         let reporting: Start<jobs::Replies> = Box::new(move |now, replies, mut ends| {
@@ -344,6 +343,7 @@ impl Parts {
 
         // settings, mqtt, upload, rest ─► first contact ─► settings, mqtt, upload, jobs
         let (told, heard) = contact::way(&current);
+        let root = device.root.clone();
         let known = contact::Known {
             current: current.clone(),
             mqtt: mqtt_known.clone(),

@@ -47,10 +47,6 @@ fn argument(row: &'static Row) -> Option<Arg> {
         None => arg,
     };
     let help = capital(flag.help.unwrap_or(row.help));
-    let help = match row.without_effect {
-        true => format!("{help} (no effect in this version)"),
-        false => help,
-    };
     Some(match flag.means {
         Some(_) => arg.action(ArgAction::SetTrue).help(help),
         None => arg

@@ -42,20 +42,12 @@ fn packaged() -> String {
     for row in OPTIONS {
         let group = GROUPS.iter().find(|(first, _)| *first == row.name);
         heading = group.map(|(_, group)| group).or(heading);
-        if !is_offered(row) {
-            continue;
-        }
         if let Some(group) = heading.take() {
             write!(text, "\n\t### {group}\n").expect("a String takes everything");
         }
         write_row(&mut text, row).expect("a String takes everything");
     }
     text
-}
-
-/// Options that this version can do nothing with, or not what they are for, are not offered.
-fn is_offered(row: &Row) -> bool {
-    !row.without_effect && !row.help.contains("this version")
 }
 
 fn write_row(text: &mut String, row: &Row) -> std::fmt::Result {

@@ -165,11 +165,7 @@ fn write_row(text: &mut String, row: &Row) -> std::fmt::Result {
         }
     }
     let help = row.help.replace('|', "\\|").replace('<', "&lt;");
-    let effect = match row.without_effect {
-        true => " (no effect in this version)",
-        false => "",
-    };
-    writeln!(text, " | {help}{effect} |")
+    writeln!(text, " | {help} |")
 }
 
 #[test]

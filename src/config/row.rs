@@ -63,9 +63,6 @@ pub struct Row {
     pub flag: Option<Flag>,
     /// Set if it guards a way into the device; other options fall back to their default.
     pub guard: Option<Guard>,
-    /// The part it is for is not there yet: it is read, checked and kept, and a warning says that it
-    /// has no effect.
-    pub without_effect: bool,
 }
 
 impl Row {
@@ -83,7 +80,6 @@ impl Row {
             help,
             flag: None,
             guard: None,
-            without_effect: false,
         }
     }
 
@@ -136,11 +132,6 @@ impl Row {
     /// A value that cannot be used closes the way the option guards.
     pub(super) const fn guards(mut self, guard: Guard) -> Row {
         self.guard = Some(guard);
-        self
-    }
-
-    pub(super) const fn without_effect(mut self) -> Row {
-        self.without_effect = true;
         self
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::chosen::{flag, Chosen, Source};
 use super::load::{position, At, Loading};
-use super::options::{find, OPTIONS};
+use super::options::find;
 use super::{Config, Guard, Pem};
 
 /// Shortest time offline before a reboot.
@@ -37,11 +37,6 @@ impl Loading<'_> {
         if !self.config.job_pubkey.is_empty() || self.closed.jobs().is_some() {
             self.switch_off("web_jobs", |config| &mut config.web_jobs);
             self.switch_off("api_commands", |config| &mut config.api_commands);
-        }
-        for row in OPTIONS.iter().filter(|row| row.without_effect) {
-            if self.source(row.name) != Source::Default {
-                self.warn_settled(row.name, "has no effect in this version");
-            }
         }
         let settled = [
             ("port", self.config.port.to_string()),

@@ -1,5 +1,8 @@
 //! The task that drives trials: one at a time, from the snapshot to the verdict.
 
+mod settings;
+mod undo;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{timeout, Instant};
 
-use super::decide::{Needs, Next, Trial};
 use super::desk::{ArmError, Desk};
 use super::facts::Facts;
 use super::handle::{Ask, Handle};
@@ -16,9 +18,9 @@ use super::own::Own;
 use super::picture::Digest;
 use super::places::{Found, FIRMWARE_CHANGED};
 use super::trial::Witnesses;
-use super::{add_reason, add_undone, luci};
-use crate::actions::{Action, Actions, Service};
-use crate::boot::{Reboot, Why};
+use super::{add_reason, luci};
+use crate::actions::Actions;
+use crate::boot::Reboot;
 use crate::clock::{epoch_seconds, Pace};
 use crate::collect::{DeviceEvents, Event};
 use crate::config::uci::Directories;
@@ -344,99 +346,6 @@ impl Task {
         }
     }
 
-    /// Tests the way out, and keeps or undoes the change.
-    async fn try_out(&mut self, mut journal: Journal, timeout: Duration) -> Judged {
-        let Err(lost) = self.is_good(&journal, timeout).await else {
-            self.own_keep().await;
-            return self.decide(journal, false).await;
-        };
-        self.event(format!("job '{}' is undone: {lost}", journal.id));
-        add_reason(&mut journal, &format!("{lost}: undone"));
-        if self.own_changed() {
-            let put_back = self.own_put_back("").await;
-            add_reason(&mut journal, &put_back);
-        }
-        let undone = self
-            .with_journal(&mut journal, |desk, journal| desk.undo(journal))
-            .await;
-        match undone {
-            Ok(undone) => add_undone(&mut journal, &undone),
-            Err(error) => {
-                log::error!("guard: {error}");
-                add_reason(&mut journal, &format!("not put back: {error}"));
-            }
-        }
-        self.bring_back(&mut journal).await;
-        self.decide(journal, true).await
-    }
-
-    /// Can our settings be used, and does the device reach what it reached before? Why not, if not.
-    async fn is_good(&mut self, journal: &Journal, timeout: Duration) -> Result<(), String> {
-        self.own_usable().await?;
-        let (needs, pace) = (journal.needs, self.pace());
-        let trial = Trial::verify(needs, timeout, pace, Instant::now());
-        self.tell(true, Some(trial.until()), &journal.id);
-        if self.witnesses.next(&trial, needs, pace).await == Next::Keep {
-            return Ok(());
-        }
-        let s = timeout.as_secs();
-        Err(match needs.broker {
-            true => format!("the broker was not reached within {s} s"),
-            false => format!("the device was worse off for {s} s"),
-        })
-    }
-
-    /// The files are back; so is the device soon, or services are restarted, or it reboots once.
-    async fn bring_back(&mut self, journal: &mut Journal) {
-        let pace = self.pace();
-        // The settings may be among them; an agent that ends reads nothing more.
-        drop(self.settings.reload().await);
-        for package in journal.changes.iter().flat_map(|changes| changes.keys()) {
-            self.perform(Action::ConfigChanged(package.clone())).await;
-        }
-        let needs = journal.needs;
-        let mut trial = Trial::told(needs, pace, Instant::now());
-        loop {
-            self.tell(true, Some(trial.until()), &journal.id);
-            match self.witnesses.next(&trial, needs, pace).await {
-                Next::Restart => {
-                    self.event(format!("undo of job '{}': restarting services", journal.id));
-                    for service in [Service::Network, Service::Firewall, Service::Dnsmasq] {
-                        self.perform(Action::Restart(service)).await;
-                    }
-                    trial.restarted(Instant::now());
-                }
-                Next::Reboot => {
-                    self.event(format!("undo of job '{}': rebooting", journal.id));
-                    journal.phase = Phase::Rebooting;
-                    add_reason(journal, "the device was rebooted");
-                    let noted = self
-                        .with_journal(journal, |desk, journal| desk.note(journal))
-                        .await;
-                    if let Err(error) = noted {
-                        log::error!("guard: {error}");
-                    }
-                    let why = Why::Guard {
-                        job: journal.id.clone(),
-                    };
-                    if let Err(error) = (self.reboot)(why).await {
-                        add_reason(journal, &format!("the reboot failed: {error}"));
-                        return;
-                    }
-                    trial.rebooting(Instant::now());
-                }
-                Next::Lost => return add_reason(journal, "the reboot did not happen"),
-                Next::Back | Next::Keep | Next::Undo | Next::Wait(_) => return,
-            }
-        }
-    }
-
-    async fn perform(&self, action: Action) {
-        if let Err(error) = self.actions.perform(&action).await {
-            log::warn!("guard: {error}");
-        }
-    }
-
     /// Notes the verdict, and returns it.
     async fn decide(&mut self, mut journal: Journal, undone: bool) -> Judged {
         let noted = self
@@ -501,99 +410,5 @@ impl Task {
         if let Err(error) = forgotten.and_then(|forgotten| forgotten) {
             log::error!("guard: the journal cannot be removed: {error}");
         }
-    }
-
-    fn own_changed(&self) -> bool {
-        let current = self.settings.current();
-        let current = current.borrow();
-        self.own.have_changed(&current.loaded)
-    }
-
-    /// Reads our settings if they have changed; says what is wrong with them.
-    async fn own_usable(&self) -> Result<(), String> {
-        if !self.own_changed() || self.settings.reload().await.is_err() {
-            return Ok(());
-        }
-        let current = self.settings.current();
-        let loaded = &current.borrow().loaded;
-        match loaded.is_usable() {
-            true => Ok(()),
-            false => Err(match loaded.errors.first() {
-                Some(error) => error.to_string(),
-                None => "the settings cannot be used".to_owned(),
-            }),
-        }
-    }
-
-    /// A job of any other type has ended, and our settings are others than before.
-    async fn own_ended(&mut self, id: &str) -> Judged {
-        let config = self.config();
-        let (pace, timeout) = (config.pace, config.rollback_timeout);
-        let broken = match self.own_usable().await {
-            Err(reason) => Some(reason),
-            Ok(()) if !self.own_changed() || !self.own.was_connected() => None,
-            Ok(()) => {
-                let needs = Needs {
-                    code: 0,
-                    broker: true,
-                };
-                self.held_off().await;
-                let trial = Trial::verify(needs, timeout, pace, Instant::now());
-                self.tell(true, Some(trial.until()), id);
-                let next = self.witnesses.next(&trial, needs, pace).await;
-                self.tell(false, None, id);
-                let s = timeout.as_secs();
-                let lost = || format!("the broker was not reached within {s} s");
-                (next != Next::Keep).then(lost)
-            }
-        };
-        let judged = match broken {
-            None => {
-                self.own_keep().await;
-                Judged::default()
-            }
-            Some(reason) => Judged {
-                undone: true,
-                reason: Some(self.own_put_back(&reason).await),
-                ..Judged::default()
-            },
-        };
-        let current = self.settings.current();
-        self.own.is_decided(&current.borrow().loaded.files);
-        judged
-    }
-
-    /// The settings as they are become the last good copy.
-    async fn own_keep(&self) {
-        if self.own_changed() {
-            // An agent that ends reads nothing more.
-            drop(self.settings.accept().await);
-        }
-    }
-
-    /// Puts the last good copies of our settings back, and says so.
-    async fn own_put_back(&self, why: &str) -> String {
-        let loaded = self.settings.current().borrow().loaded.clone();
-        let own = Arc::clone(&self.own);
-        let put = self.on_disk(move |_| own.put_back(&loaded)).await;
-        let mut words = match why.is_empty() {
-            true => String::new(),
-            false => format!("{why}; "),
-        };
-        if let Err(error) = put.and_then(|put| put) {
-            words.push_str(&format!(
-                "the settings of the agent could not be put back: {error}"
-            ));
-            self.event(words.clone());
-            return words;
-        }
-        words.push_str("the settings of the agent were put back");
-        drop(self.settings.reload().await);
-        let held = self.settings.current().borrow().loaded.tightened.join(", ");
-        if !held.is_empty() {
-            words.push_str(&format!("; {held} stay as strict as the job had set them"));
-        }
-        self.event(words.clone());
-        words
     }
 }

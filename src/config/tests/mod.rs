@@ -138,8 +138,7 @@ fn a_file_of_the_original_is_accepted() {
             "boot_url": "https://boot.example/", "boot_cmd": "logger hello"}"#,
     );
     assert_eq!(loaded.errors, []);
-    let without_effect = "has no effect in this version";
-    assert!(loaded.warnings.iter().all(|w| w.reason == without_effect));
+    assert_eq!(loaded.warnings, []);
     let config = &loaded.config;
     assert_eq!(config.heartbeat, Duration::from_secs(90));
     assert_eq!((config.port, config.key.reveal()), (8443, "12"));

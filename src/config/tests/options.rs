@@ -38,14 +38,7 @@ fn a_right_value_reaches_its_field_alone() {
             let mut config = (*loaded.config).clone();
             let row = find(name).unwrap();
             let warnings: Vec<_> = loaded.warnings.iter().map(|w| w.reason.as_str()).collect();
-            match row.without_effect {
-                true => assert_eq!(
-                    warnings,
-                    ["has no effect in this version"],
-                    "{name}: {json}"
-                ),
-                false => assert!(warnings.is_empty(), "{name}: {json}: {warnings:?}"),
-            }
+            assert!(warnings.is_empty(), "{name}: {json}: {warnings:?}");
             config.reset(row, Path::new("/root-of-test"));
             config.heartbeat = defaults().heartbeat;
             config.port = defaults().port;

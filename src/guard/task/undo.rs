@@ -1,0 +1,112 @@
+//! The verdict on a network job, and the way back.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Task;
+use crate::actions::{Action, Service};
+use crate::boot::Why;
+use crate::guard::decide::{Next, Trial};
+use crate::guard::journal::{Journal, Phase};
+use crate::guard::{add_reason, add_undone};
+use crate::jobs::Judged;
+
+impl Task {
+    /// Tests the way out, and keeps or undoes the change.
+    pub(super) async fn try_out(&mut self, mut journal: Journal, timeout: Duration) -> Judged {
+        let Err(lost) = self.is_good(&journal, timeout).await else {
+            self.own_keep().await;
+            return self.decide(journal, false).await;
+        };
+        self.event(format!("job '{}' is undone: {lost}", journal.id));
+        add_reason(&mut journal, &format!("{lost}: undone"));
+        if self.own_changed() {
+            let put_back = self.own_put_back("").await;
+            add_reason(&mut journal, &put_back);
+        }
+        let undone = self
+            .with_journal(&mut journal, |desk, journal| desk.undo(journal))
+            .await;
+        match undone {
+            Ok(undone) => add_undone(&mut journal, &undone),
+            Err(error) => {
+                log::error!("guard: {error}");
+                add_reason(&mut journal, &format!("not put back: {error}"));
+            }
+        }
+        self.bring_back(&mut journal).await;
+        self.decide(journal, true).await
+    }
+
+    /// Can our settings be used, and does the device reach what it reached before? Why not, if not.
+    pub(super) async fn is_good(
+        &mut self,
+        journal: &Journal,
+        timeout: Duration,
+    ) -> Result<(), String> {
+        self.own_usable().await?;
+        let (needs, pace) = (journal.needs, self.pace());
+        let trial = Trial::verify(needs, timeout, pace, Instant::now());
+        self.tell(true, Some(trial.until()), &journal.id);
+        if self.witnesses.next(&trial, needs, pace).await == Next::Keep {
+            return Ok(());
+        }
+        let s = timeout.as_secs();
+        Err(match needs.broker {
+            true => format!("the broker was not reached within {s} s"),
+            false => format!("the device was worse off for {s} s"),
+        })
+    }
+
+    /// The files are back; so is the device soon, or services are restarted, or it reboots once.
+    pub(super) async fn bring_back(&mut self, journal: &mut Journal) {
+        let pace = self.pace();
+        // The settings may be among them; an agent that ends reads nothing more.
+        drop(self.settings.reload().await);
+        for package in journal.changes.iter().flat_map(|changes| changes.keys()) {
+            self.perform(Action::ConfigChanged(package.clone())).await;
+        }
+        let needs = journal.needs;
+        let mut trial = Trial::told(needs, pace, Instant::now());
+        loop {
+            self.tell(true, Some(trial.until()), &journal.id);
+            match self.witnesses.next(&trial, needs, pace).await {
+                Next::Restart => {
+                    self.event(format!("undo of job '{}': restarting services", journal.id));
+                    for service in [Service::Network, Service::Firewall, Service::Dnsmasq] {
+                        self.perform(Action::Restart(service)).await;
+                    }
+                    trial.restarted(Instant::now());
+                }
+                Next::Reboot => {
+                    self.event(format!("undo of job '{}': rebooting", journal.id));
+                    journal.phase = Phase::Rebooting;
+                    add_reason(journal, "the device was rebooted");
+                    let noted = self
+                        .with_journal(journal, |desk, journal| desk.note(journal))
+                        .await;
+                    if let Err(error) = noted {
+                        log::error!("guard: {error}");
+                    }
+                    let why = Why::Guard {
+                        job: journal.id.clone(),
+                    };
+                    if let Err(error) = (self.reboot)(why).await {
+                        add_reason(journal, &format!("the reboot failed: {error}"));
+                        return;
+                    }
+                    trial.rebooting(Instant::now());
+                }
+                Next::Lost => return add_reason(journal, "the reboot did not happen"),
+                Next::Back | Next::Keep | Next::Undo | Next::Wait(_) => return,
+            }
+        }
+    }
+
+    pub(super) async fn perform(&self, action: Action) {
+        if let Err(error) = self.actions.perform(&action).await {
+            log::warn!("guard: {error}");
+        }
+    }
+}
