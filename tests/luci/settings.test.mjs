@@ -15,10 +15,7 @@ const OF_UCI_ALONE = [ 'enabled', 'config' ];
 const TABLE = read('docs/options.md').split('## Options that guard')[0].split('\n')
 	.filter((line) => line.startsWith('| `'))
 	.map((line) => line.split(/ *\| */))
-	.map(([ , name, , type, preset, , help ]) => ({ name: name.match(/`(.*?)`/)[1].replace(/-/g, '_'), type, preset, help }));
-
-/* What this version of the agent does not do is not offered: its help says so. */
-const OFFERED = TABLE.filter(({ help }) => !/\bthis version\b/.test(help));
+	.map(([ , name, , type, preset ]) => ({ name: name.match(/`(.*?)`/)[1].replace(/-/g, '_'), type, preset }));
 
 let lab, browser, form;
 
@@ -43,20 +40,20 @@ after(async () => {
 	await lab?.end();
 });
 
-test('the form has every option of the table that has an effect, and no other', () => {
-	assert.ok(OFFERED.length > 45, 'docs/options.md has another form');
-	assert.deepEqual(form.map(({ option }) => option).sort(), [ ...OFFERED.map(({ name }) => name), ...OF_UCI_ALONE ].sort());
+test('the form has every option of the table, and no other', () => {
+	assert.ok(TABLE.length > 45, 'docs/options.md has another form');
+	assert.deepEqual(form.map(({ option }) => option).sort(), [ ...TABLE.map(({ name }) => name), ...OF_UCI_ALONE ].sort());
 });
 
-test('the default settings have every option of the table that has an effect, and no other', () => {
+test('the default settings have every option of the table, and no other', () => {
 	const text = read('files/socketman.config');
 	const named = Array.from(text.matchAll(/^\s*#?\s*(?:option|list) (\w+)\b/gm), ([ , name ]) => name);
 
-	assert.deepEqual([ ...new Set(named) ].sort(), [ ...OFFERED.map(({ name }) => name), ...OF_UCI_ALONE ].sort());
+	assert.deepEqual([ ...new Set(named) ].sort(), [ ...TABLE.map(({ name }) => name), ...OF_UCI_ALONE ].sort());
 });
 
 test('secrets are password fields, and nothing else is', () => {
-	for (const { name, type } of OFFERED) {
+	for (const { name, type } of TABLE) {
 		const { password } = form.find(({ option }) => option == name);
 
 		assert.equal(!!password, type.startsWith('secret'), name);
@@ -64,7 +61,7 @@ test('secrets are password fields, and nothing else is', () => {
 });
 
 test('ranges, choices and switches are those of the table', () => {
-	for (const { name, type } of OFFERED) {
+	for (const { name, type } of TABLE) {
 		const { datatype, keylist, widget } = form.find(({ option }) => option == name);
 		const range = type.match(/^(\d+)-(\d+)/);
 
@@ -86,7 +83,7 @@ test('ranges, choices and switches are those of the table', () => {
 });
 
 test('what holds while nothing is set is shown', () => {
-	for (const { name, preset } of OFFERED) {
+	for (const { name, preset } of TABLE) {
 		const { placeholder, vallist, keylist } = form.find(({ option }) => option == name);
 		const written = preset.match(/^`(.*)`$/)?.[1];
 

@@ -284,6 +284,16 @@ test('a radio that is dead while the device is online is told', async () => {
 	await tab.close();
 });
 
+test('a device that waits for its first settings says where it asks, why it has none, and when it asks again', async () => {
+	const tab = await shown((status, now) => {
+		status.provision = { state: 'waiting', since: now - 3600, server: 'init.example', last_error: 'init.example answered 404', next_attempt: now + 90, refused_keys: [ 'job_pubkey' ] };
+	});
+
+	await tab.says(/First contact.*Waits for its settings.*Init server\s*init\.example.*For\s*1 h 0 min.*Why\s*init\.example answered 404.*Next\s*in 1 min.*Keys refused\s*job_pubkey/s, '.sm-card');
+	await tab.picture('first-contact');
+	await tab.close();
+});
+
 test('the page says why the device booted, and when', async () => {
 	const tab = await shown((status, now) => {
 		status.boot = { cause: 'watchdog', at: now - 7200 };

@@ -95,6 +95,18 @@ function radios({ radios, now }) {
 	].filter(Boolean).join(', ') ]));
 }
 
+/* Where the settings of a device without credentials come from. */
+function contact({ provision: { state, since, server, at, last_error: why, next_attempt: next, refused_keys: refused }, now }) {
+	return card(_('First contact'), { waiting: 'warn', trial: 'warn', refused: 'bad' }[state] ?? 'good', words.contact(state), [
+		[ _('Init server'), server ],
+		[ _('For'), since && words.span(now - since) ],
+		[ _('Settings taken'), at && words.ago(at, now) ],
+		[ _('Why'), why ],
+		[ _('Next'), next && words.ahead(next, now) ],
+		[ _('Keys refused'), refused?.join(', ') ]
+	]);
+}
+
 /* A part this page knows nothing of: what it tells, as it tells it. */
 function part(name, facts) {
 	return card(words.plain(name), 'none', '', Object.entries(facts).map(([ key, value ]) => [ words.plain(key), value ]));
@@ -130,13 +142,14 @@ function settings({ config }) {
 return baseclass.extend({
 	/* A card for each part that status tells of. */
 	of(status) {
-		const { mqtt, api, rest, spool, jobs: done, config, health, sources, starts, recovery: steps, guard: trial, radios: all, boot, ...others } = status;
+		const { mqtt, api, rest, spool, jobs: done, config, health, sources, starts, recovery: steps, guard: trial, radios: all, boot, provision, ...others } = status;
 		const cards = [
 			mqtt && broker(status),
 			api && server(_('Delivery'), api, status.now),
 			rest && server(_('Results'), rest, status.now),
 			spool && queue(status),
 			trial?.armed && guard(status),
+			provision && provision.state != 'not_needed' && contact(status),
 			steps && recovery(status),
 			all?.length && radios(status),
 			done && jobs(status)

@@ -84,8 +84,7 @@ return baseclass.extend({
 			[ 'job_pubkey', 'list', _('Public keys'), '', '', _('With keys, only jobs signed with one of them run (Ed25519, base64).') ],
 			[ 'job_timeout', 'text', _('Time a job has, s'), '300', range(1, 86400) ],
 			[ 'job_output_max', 'text', _('Output kept of a job, bytes'), '65536', range(0, 1048576) ],
-			[ 'job_workers', 'text', _('Jobs at once'), '2', range(1, 8) ],
-			[ 'rollback_timeout', 'text', _('Time to come back after a network job, s'), '120', range(30, 600), _('Then its change is undone.') ]
+			[ 'job_workers', 'text', _('Jobs at once'), '2', range(1, 8) ]
 		] ]
 	]
 });

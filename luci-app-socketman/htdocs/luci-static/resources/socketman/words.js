@@ -43,6 +43,13 @@ const CAUSES = {
 	power: _('power, or not known')
 };
 
+const CONTACT = {
+	waiting: _('Waits for its settings'),
+	trial: _('New settings on trial'),
+	done: _('Settings hold'),
+	refused: _('Settings refused')
+};
+
 const BANDS = { '2g': '2.4 GHz', '5g': '5 GHz', '6g': '6 GHz', '60g': '60 GHz' };
 
 const scaled = (n, step, units) => {
@@ -113,6 +120,10 @@ return baseclass.extend({
 	},
 
 	isRadioBad: (verdict) => verdict == 'setup_failed' || verdict == 'not_beaconing',
+
+	contact(state) {
+		return CONTACT[state] ?? this.plain(state);
+	},
 
 	cause(name) {
 		return CAUSES[name] ?? this.plain(name);
