@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::REPLY_MAX;
 use crate::clock;
 use crate::collect::{
-    Device, Event, History, Interface, Lease, Neighbour, Radio, Report, Ssid, Station,
+    Device, Event, History, Interface, Lease, Neighbour, Peer, Radio, Report, Ssid, Station,
 };
 use crate::ubus::{to_members, Request, Status};
 
@@ -39,6 +39,8 @@ struct Page<'a> {
     interfaces: Option<&'a [Interface]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     radios: Option<&'a [Radio]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mesh: Option<&'a [Peer]>,
     #[serde(skip_serializing_if = "<[Event]>::is_empty")]
     events: &'a [Event],
     /// There are stations or leases behind this page.
@@ -67,6 +69,7 @@ impl<'a> Page<'a> {
             device: &report.device,
             interfaces: report.interfaces.as_deref(),
             radios: report.radios.as_deref(),
+            mesh: report.mesh.as_deref(),
             events: &report.events,
             more: offset.saturating_add(limit) < longest,
         }

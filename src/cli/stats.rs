@@ -17,6 +17,7 @@ struct Args {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct View {
+    radios: Vec<RadioView>,
     ssids: Vec<SsidView>,
     stations: Vec<StationView>,
     device: DeviceView,
@@ -46,6 +47,24 @@ struct DeviceView {
     created_at: Option<u64>,
     #[serde(deserialize_with = "lenient")]
     load_1: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RadioView {
+    name: String,
+    #[serde(deserialize_with = "lenient")]
+    band: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    channel: Option<u32>,
+    airtime: AirtimeView,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct AirtimeView {
+    #[serde(deserialize_with = "lenient")]
+    utilization: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -120,6 +139,21 @@ impl View {
             counted(device.rx_bytes),
             counted(device.tx_bytes),
         );
+        for radio in &self.radios {
+            let used = radio
+                .airtime
+                .utilization
+                .map(|of| of.saturating_mul(100) / 255);
+            text += &format!(
+                "{:<14} {}, channel {}, {} in use\n",
+                safe(&radio.name),
+                known(&radio.band),
+                radio
+                    .channel
+                    .map_or_else(|| "?".into(), |channel| channel.to_string()),
+                used.map_or_else(|| "?".into(), |percent| format!("{percent} %")),
+            );
+        }
         for ssid in &self.ssids {
             text += &format!(
                 "{:<14} {}, channel {}, {}\n",
@@ -173,6 +207,11 @@ mod tests {
                 wan_ip: hostile(),
                 ..DeviceView::default()
             },
+            radios: vec![RadioView {
+                name: HOSTILE.into(),
+                band: hostile(),
+                ..RadioView::default()
+            }],
             ssids: vec![SsidView {
                 interface: HOSTILE.into(),
                 ssid: hostile(),
@@ -187,12 +226,20 @@ mod tests {
             }],
             ..View::default()
         };
-        assert_harmless(&view.text(), 11);
+        assert_harmless(&view.text(), 13);
     }
 
     #[test]
     fn a_report_is_a_table_of_stations_and_unknowns_are_marked() {
         let view = View {
+            radios: vec![RadioView {
+                name: "radio0".into(),
+                band: Some("2g".into()),
+                channel: Some(6),
+                airtime: AirtimeView {
+                    utilization: Some(108),
+                },
+            }],
             stations: vec![StationView {
                 mac: "3C:22:FB:10:20:31".into(),
                 interface: Some("phy1-ap0".into()),
@@ -206,6 +253,7 @@ mod tests {
             view.text(),
             "? (?, ?), up ?, load ?, collected ?\n\
              wan ? ?, received ?, sent ?\n\
+             radio0         2g, channel 6, 42 % in use\n\
              \n\
              station            interface       signal    received        sent  ip               name\n\
              3C:22:FB:10:20:31  phy1-ap0           -48           -           -  -                anna\\u{1b}\n"

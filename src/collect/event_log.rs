@@ -3,6 +3,8 @@
 //! ```text
 //! hostapd  sta-authorized ─► join            disassoc, deauth, … ─► leave
 //!          assoc, then authorized in the next report ─► join     (before 23.05)
+//! hostapd  bss-transition-query, -response ─► btm_query, btm_response    beacon-report ─► beacon_report
+//! hostapd  radar-detected ─► radar           channel-switch ─► channel_switch
 //! dnsmasq, odhcpd  dhcp.ack with a new address ─► lease    dhcp.release ─► release
 //! ```
 //!
@@ -12,6 +14,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
 
+use super::leases::host_name;
 use super::reply::Fields;
 use super::report::{Event, Station};
 use crate::mac::Mac;
@@ -36,8 +39,10 @@ pub(super) struct Log {
     joined: HashMap<(Mac, String), bool>,
     /// Associations that may still be refused, and since when.
     undecided: HashMap<(Mac, String), u64>,
-    leased: HashMap<Mac, Ipv4Addr>,
-    vlans: HashMap<Mac, u32>,
+    /// The addresses of stations, by the network device of the DHCP server.
+    leased: HashMap<(Mac, Option<String>), Ipv4Addr>,
+    /// The VLANs that hostapd said it put stations of a network into.
+    vlans: HashMap<(Mac, String), u32>,
 }
 
 /// The members of a notification that any of them has a use for.
@@ -50,6 +55,13 @@ struct Told {
     vlan: Option<u32>,
     auth: Option<String>,
     frequency: Option<u32>,
+    /// What an access point heard of or moved to is called.
+    bssid: Option<Mac>,
+    target: Option<Mac>,
+    channel: Option<u32>,
+    rcpi: Option<u32>,
+    reason: Option<u32>,
+    status: Option<u32>,
 }
 
 impl Told {
@@ -57,19 +69,31 @@ impl Told {
         let mut told = Told::default();
         for (name, field) in fields {
             match name {
-                b"address" | b"mac" => told.mac = field.str().and_then(Mac::parse),
+                b"address" | b"mac" => told.mac = field.mac(),
                 // The second names are those of odhcpd from 25.12 on.
                 b"ip" | b"ipv4" => told.ip = field.parse(),
-                b"name" | b"hostname" => told.name = field.text(),
+                b"name" | b"hostname" => told.name = host_name(field),
                 b"interface" => told.interface = field.text(),
                 b"vlan" => told.vlan = field.u32(),
                 b"auth-alg" => told.auth = field.text(),
                 b"freq" | b"frequency" => told.frequency = field.u32(),
+                b"bssid" => told.bssid = field.mac(),
+                b"target-bssid" => told.target = field.mac(),
+                b"channel" => told.channel = field.u32().filter(|channel| *channel > 0),
+                b"rcpi" => told.rcpi = field.u32(),
+                b"reason" => told.reason = field.u32(),
+                b"status-code" => told.status = field.u32(),
                 _ => {}
             }
         }
         told
     }
+}
+
+/// A received channel power, in half dB above -110 dBm; the highest numbers mean unknown.
+fn dbm_of_rcpi(rcpi: u32) -> Option<i32> {
+    let half_db = i32::try_from(rcpi).ok().filter(|rcpi| *rcpi <= 220)?;
+    Some(half_db / 2 - 110)
 }
 
 impl Log {
@@ -89,6 +113,7 @@ impl Log {
                 if let Some(gone) = path.strip_prefix("hostapd.") {
                     self.joined.retain(|(_, network), _| network != gone);
                     self.undecided.retain(|(_, network), _| network != gone);
+                    self.vlans.retain(|(_, network), _| network != gone);
                 }
             }
             Notice::Lost { count } => {
@@ -113,8 +138,13 @@ impl Log {
             }
             ("sta-authorized", Some(of)) => {
                 match told.vlan {
-                    Some(vlan) if self.vlans.len() < MAX_KNOWN => self.vlans.insert(of.0, vlan),
-                    _ => self.vlans.remove(&of.0),
+                    Some(vlan) => {
+                        if self.vlans.len() >= MAX_KNOWN && !self.vlans.contains_key(&of) {
+                            self.vlans.clear();
+                        }
+                        self.vlans.insert(of.clone(), vlan)
+                    }
+                    None => self.vlans.remove(&of),
                 };
                 self.join(
                     of,
@@ -130,8 +160,38 @@ impl Log {
             ("local-deauth", Some(of)) => self.leave(of, "local-deauth", event),
             ("inactive-deauth", Some(of)) => self.leave(of, "inactive-deauth", event),
             ("key-mismatch", Some(_)) => self.add("key-mismatch", event),
-            ("channel-switch", _) => self.add_frequency("channel-switch", told.frequency, event),
-            ("radar-detected", _) => self.add_frequency("radar-detected", told.frequency, event),
+            ("channel-switch", _) => self.add_frequency("channel_switch", told.frequency, event),
+            ("radar-detected", _) => self.add_frequency("radar", told.frequency, event),
+            ("bss-transition-query", Some(_)) => {
+                let query_reason = told.reason;
+                self.add(
+                    "btm_query",
+                    Event {
+                        query_reason,
+                        ..event
+                    },
+                );
+            }
+            ("bss-transition-response", Some(_)) => {
+                let (status, bssid) = (told.status, told.target);
+                self.add(
+                    "btm_response",
+                    Event {
+                        status,
+                        bssid,
+                        ..event
+                    },
+                );
+            }
+            ("beacon-report", Some(_)) => self.add(
+                "beacon_report",
+                Event {
+                    bssid: told.bssid,
+                    channel: told.channel,
+                    signal: told.rcpi.and_then(dbm_of_rcpi),
+                    ..event
+                },
+            ),
             // Probes and other frames of whoever is in range.
             _ => {}
         }
@@ -147,18 +207,19 @@ impl Log {
             "dhcp.expire4" => "expire",
             _ => return,
         };
+        let of = (mac, told.interface.clone());
         match (kind, told.ip) {
             ("lease", Some(ip)) => {
                 // Renewed.
-                if self.leased.get(&mac) == Some(&ip) {
+                if self.leased.get(&of) == Some(&ip) {
                     return;
                 }
                 if self.leased.len() >= MAX_KNOWN {
                     self.leased.clear();
                 }
-                self.leased.insert(mac, ip);
+                self.leased.insert(of, ip);
             }
-            _ => drop(self.leased.remove(&mac)),
+            _ => drop(self.leased.remove(&of)),
         }
         self.add(
             kind,
@@ -181,7 +242,8 @@ impl Log {
     }
 
     fn leave(&mut self, of: (Mac, String), reason: &'static str, event: Event) {
-        self.vlans.remove(&of.0);
+        // hostapd prunes the association of a station that roamed, after it has come elsewhere.
+        self.vlans.remove(&of);
         // Whoever was not let in does not leave.
         let refused = self.undecided.remove(&of).is_some();
         match self.changed(of, false) {
@@ -214,9 +276,12 @@ impl Log {
         self.events.push_back(Event { kind, ..event });
     }
 
-    /// The VLANs that hostapd said it put stations into.
-    pub(super) fn vlans(&self) -> &HashMap<Mac, u32> {
-        &self.vlans
+    /// The VLAN that hostapd said it put a station of a network into.
+    pub(super) fn vlan(&self, mac: Mac, network: &str) -> Option<u32> {
+        if self.vlans.is_empty() {
+            return None;
+        }
+        self.vlans.get(&(mac, network.to_owned())).copied()
     }
 
     /// Lets associations count whose stations are authorized by now; releases before 23.05 do not

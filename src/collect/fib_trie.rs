@@ -10,9 +10,12 @@
 
 use std::net::Ipv4Addr;
 
+/// Own addresses that are kept, and tables with half a default route.
+const MAX_ADDRESSES: usize = 1024;
+const MAX_TABLES: usize = 64;
+
 /// A route as the file has it.
 struct Leaf<'a> {
-    table: &'a str,
     network: Ipv4Addr,
     /// `/0 universe UNICAST`
     words: &'a str,
@@ -25,62 +28,75 @@ impl Leaf<'_> {
     }
 }
 
-fn leaves(trie: &str) -> impl Iterator<Item = Leaf<'_>> {
-    let (mut table, mut leaf) = ("", None);
-    trie.lines().filter_map(move |line| {
+/// What the lines of the file came to so far.
+#[derive(Debug, Default)]
+pub(super) struct Trie {
+    table: String,
+    leaf: Option<Ipv4Addr>,
+    local: Vec<Ipv4Addr>,
+    default: bool,
+    /// The tables that have one half of a default route or the other.
+    halves: [Vec<String>; 2],
+}
+
+impl Trie {
+    pub(super) fn line(&mut self, line: &str) {
         let words = line.trim_start();
         if let Some(network) = words.strip_prefix("|-- ") {
-            leaf = network.trim().parse().ok();
+            self.leaf = network.trim().parse().ok();
         } else if words.starts_with('/') {
-            let network = leaf?;
-            return Some(Leaf {
-                table,
-                network,
-                words,
-            });
+            if let Some(network) = self.leaf {
+                self.route(network, words);
+            }
         } else if !words.starts_with("+--") {
-            table = words;
-        }
-        None
-    })
-}
-
-/// This device's own addresses: those marked "host LOCAL".
-pub(super) fn local(trie: &str) -> Vec<Ipv4Addr> {
-    let mut local = Vec::new();
-    for leaf in leaves(trie) {
-        if leaf.words.starts_with("/32 host LOCAL") && !local.contains(&leaf.network) {
-            local.push(leaf.network);
+            self.table.clear();
+            self.table.push_str(words);
         }
     }
-    local
-}
 
-/// True if one of the tables has a default route, or both halves of it, that leads somewhere.
-pub(super) fn has_default(trie: &str) -> bool {
-    const UPPER: Ipv4Addr = Ipv4Addr::new(128, 0, 0, 0);
-    let lower = Ipv4Addr::UNSPECIFIED;
-    let mut halves = (None, None);
-    for leaf in leaves(trie) {
-        if leaf.is(lower, "/0", "UNICAST") {
-            return true;
+    fn route(&mut self, network: Ipv4Addr, words: &str) {
+        const UPPER: Ipv4Addr = Ipv4Addr::new(128, 0, 0, 0);
+        const LOWER: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+        let leaf = Leaf { network, words };
+        if words.starts_with("/32 host LOCAL") {
+            // Each stands there twice.
+            if self.local.len() < MAX_ADDRESSES && !self.local.contains(&network) {
+                self.local.push(network);
+            }
         }
-        if leaf.is(lower, "/1", "UNICAST") {
-            halves.0 = Some(leaf.table);
-        }
-        if leaf.is(UPPER, "/1", "UNICAST") {
-            halves.1 = Some(leaf.table);
-        }
-        if halves.0.is_some() && halves.0 == halves.1 {
-            return true;
+        self.default |= leaf.is(LOWER, "/0", "UNICAST");
+        for (half, of) in self.halves.iter_mut().zip([LOWER, UPPER]) {
+            if leaf.is(of, "/1", "UNICAST") && half.len() < MAX_TABLES {
+                half.push(self.table.clone());
+            }
         }
     }
-    false
+
+    /// This device's own addresses: those marked "host LOCAL".
+    pub(super) fn local(&self) -> &[Ipv4Addr] {
+        &self.local
+    }
+
+    /// True if one of the tables has a default route, or both halves of it, that leads somewhere.
+    pub(super) fn has_default(&self) -> bool {
+        let [lower, upper] = &self.halves;
+        self.default || lower.iter().any(|table| upper.contains(table))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(trie: &str) -> Trie {
+        let mut read = Trie::default();
+        trie.lines().for_each(|line| read.line(line));
+        read
+    }
+
+    fn has_default(trie: &str) -> bool {
+        read(trie).has_default()
+    }
 
     const LOCAL: &str = "Local:\n  +-- 0.0.0.0/0 2 0 2\n     +-- 127.0.0.0/8 2 0 2\n        |-- 127.0.0.0\n           \
                          /8 host LOCAL\n        |-- 127.0.0.1\n           /32 host LOCAL\n     +-- 192.0.2.0/24 2 0 2\n        \
@@ -122,7 +138,7 @@ mod tests {
     fn our_own_addresses_are_listed_once() {
         let trie = format!("{LOCAL}{LOCAL}");
         let expected: [Ipv4Addr; 2] = [[127, 0, 0, 1].into(), [192, 0, 2, 2].into()];
-        assert_eq!(local(&trie), expected);
+        assert_eq!(read(&trie).local(), expected);
     }
 
     #[test]

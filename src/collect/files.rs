@@ -1,20 +1,27 @@
 //! Files below the root directory, read bounded and without ever waiting for somebody to write.
 
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use log::debug;
 
 use super::hosts::Hint;
 use super::leases::Leases;
+use super::netlink;
 use crate::config::under;
-use crate::file::read_up_to;
+use crate::file::{open_regular, read_up_to};
 
 /// Largest of the kernel's small files that is read whole.
 const SMALL: u64 = 64 << 10;
 
 /// Bytes of a table with a line for each station that are looked at.
 const MAX_TABLE: u64 = 1 << 20;
+
+/// Bytes of one of the kernel's tables that are looked at: some 100,000 routes.
+const MAX_LINES_BYTES: u64 = 16 << 20;
+
+/// Bytes of a line of such a table.
+const MAX_LINE: u64 = 1024;
 
 /// The tree that holds `/proc`, `/sys`, `/etc` and `/tmp`.
 #[derive(Debug, Clone)]
@@ -45,6 +52,32 @@ impl Files {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// Calls `line` for each line of a table of the kernel, which may be long: of 65,000 routes no more is
+    /// kept than a line. False if it cannot be read to its end.
+    pub(super) fn lines(&self, path: &str, mut line: impl FnMut(&str)) -> bool {
+        let Ok(file) = open_regular(&self.root.join(path)) else {
+            return false;
+        };
+        let mut table = BufReader::with_capacity(16 << 10, file.take(MAX_LINES_BYTES));
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            match table.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes) {
+                Ok(0) => return table.get_ref().limit() > 0,
+                Ok(_) => line(String::from_utf8_lossy(&bytes).trim_end()),
+                Err(error) => {
+                    debug!("{path}: {error}");
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// True if there is something at `path`.
+    pub(super) fn exists(&self, path: &str) -> bool {
+        self.root.join(path).exists()
+    }
+
     /// What dnsmasq has given out, by its lease file at `path`, which is absolute; `now` in seconds
     /// since the epoch.
     pub(super) fn leases(&self, path: &Path, now: u64) -> Option<Leases> {
@@ -53,15 +86,29 @@ impl Files {
             .inspect_err(|error| debug!("{}: {error}", path.display()))
             .ok()?;
         let mut leases = Leases::of_file(&bytes, now);
-        leases.cut_short |= more;
+        // How many they are, nobody has counted.
+        leases.left_out += usize::from(more);
         Some(leases)
     }
 
-    /// The kernel's neighbour table of IPv4; that of IPv6 is in no file.
+    /// The kernel's neighbours, those of IPv6 as far as the tree is this machine's own: they are in no
+    /// file.
     pub(super) fn neighbours(&self) -> Vec<Hint> {
         let read = self.read("proc/net/arp", MAX_TABLE);
         let table = read.map(|(bytes, _)| bytes).unwrap_or_default();
-        Hint::read_neighbours(&String::from_utf8_lossy(&table))
+        let mut neighbours = Hint::read_neighbours(&String::from_utf8_lossy(&table));
+        if self.is_this_machine() {
+            match netlink::neighbours() {
+                Ok(found) => neighbours.extend(Hint::of_neighbours(found)),
+                Err(error) => debug!("neighbours of IPv6: {error}"),
+            }
+        }
+        neighbours
+    }
+
+    /// True if the tree is that of the running kernel, which may be asked then.
+    pub(super) fn is_this_machine(&self) -> bool {
+        self.root == Path::new("/")
     }
 
     /// A small file that holds one number.

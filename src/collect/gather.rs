@@ -47,10 +47,12 @@ impl Gatherer {
 
     /// Asks every source once; `hints` if what rpcd makes of names is wanted too.
     pub(super) async fn gather(&mut self, client: &Client, wifi: bool, hints: bool) -> Replies {
-        use Question::{Aps, Board, Devices, Dump, Info, Leases4, Leases6, LuciLeases, Netdevs};
+        use Question::{
+            Aps, Board, Devices, Dump, Info, Leases4, Leases6, LuciLeases, Netdevs, Radios,
+        };
         let mut questions = VecDeque::from([Board, Info, Dump, Devices, Leases4]);
         if wifi {
-            questions.extend([Question::Radios, Aps, Netdevs, Leases6, LuciLeases]);
+            questions.extend([Radios, Aps, Netdevs, Leases6, LuciLeases]);
         }
         if wifi && hints {
             questions.push_back(Question::Hints);
@@ -76,7 +78,8 @@ impl Gatherer {
                 self.largest = self.largest.max(data.len());
             }
             match question {
-                Aps | Netdevs => {
+                // What is asked next depends on these.
+                Aps | Netdevs | Radios => {
                     questions.extend(replies.take(question, reply, clock::epoch_seconds()));
                 }
                 // Read when all are here, for nothing is taken from the bus meanwhile.

@@ -1,7 +1,7 @@
 //! hostapd: its networks, and who is connected to them.
 
 use super::reply::{dbm, Fields, List};
-use super::system::Version;
+use super::report::{ChannelUse, Dfs, OnAir};
 use crate::mac::Mac;
 
 /// One object `hostapd.<name>`.
@@ -19,11 +19,14 @@ pub(super) struct Ap {
 pub(super) struct Status {
     /// 802.1X on Ethernet, which has the same objects; told in newer releases.
     pub(super) wired: bool,
+    /// It is set up and not on the air.
+    pub(super) off: bool,
     pub(super) bssid: Option<Mac>,
     pub(super) ssid: Option<String>,
     pub(super) freq: Option<u32>,
     pub(super) channel: Option<u32>,
     pub(super) phy: Option<String>,
+    pub(super) on_air: OnAir,
 }
 
 /// No rate of 802.11be is above this, kbit/s.
@@ -47,9 +50,15 @@ pub(super) struct Client {
     pub(super) authorized: Option<bool>,
     pub(super) wmm: Option<bool>,
     pub(super) mfp: Option<bool>,
+    /// Enabled capabilities of radio measurement (802.11k), five bytes.
+    pub(super) rrm: Option<[u8; 5]>,
+    /// It understands BSS transition requests (802.11v).
+    pub(super) wnm: Option<bool>,
     // From here on: from the driver, and absent while it does not know the station.
     pub(super) bytes: Both,
     pub(super) packets: Both,
+    /// us on the air.
+    pub(super) airtime: Both,
     /// kbit/s, or a hundred times that; see [`Clients::rate_unit`].
     pub(super) rate: Both,
     pub(super) signal: Option<i32>,
@@ -92,12 +101,17 @@ impl Status {
         for (name, field) in reply {
             match name {
                 b"driver" => status.wired = field.str() == Some("wired"),
-                b"status" => known |= field.str().is_some(),
-                b"bssid" => status.bssid = field.str().and_then(Mac::parse),
+                b"status" => {
+                    known |= field.str().is_some();
+                    status.off = matches!(field.str(), Some("DISABLED" | "UNINITIALIZED"));
+                }
+                b"bssid" => status.bssid = field.mac(),
                 b"ssid" => status.ssid = field.text(),
                 b"freq" => status.freq = field.u32(),
                 b"channel" => status.channel = field.u32(),
                 b"phy" => status.phy = field.text(),
+                b"airtime" => status.on_air.channel_use = channel_use(field.fields()),
+                b"dfs" => status.on_air.dfs = dfs(field.fields()),
                 _ => {}
             }
         }
@@ -118,6 +132,7 @@ impl Clients {
                     clients = field.table().map(|clients| {
                         clients.list(|mac, client| {
                             let mac = Mac::parse(std::str::from_utf8(mac).ok()?)?;
+                            mac.is_individual().then_some(())?;
                             Some((mac, Client::read(client.table()?)))
                         })
                     });
@@ -134,12 +149,12 @@ impl Clients {
 
     /// What the rates of this reply are divided by to have kbit/s: 1, or 100 from 23.05 on.
     ///
-    /// It is one for the whole reply, so a rate that is impossible in one unit decides; else the
-    /// release does, and an unknown release counts as a recent one.
-    pub(super) fn rate_unit(&self, version: Option<Version>) -> u64 {
-        let mut by_release = match version {
-            Some(version) if version < Version::V23_05 => 1,
-            _ => 100,
+    /// It is one for the whole reply, so a rate that is impossible in one unit decides; else
+    /// `multiplied` does, which is what the system's release is known for.
+    pub(super) fn rate_unit(&self, multiplied: bool) -> u64 {
+        let mut by_release = match multiplied {
+            true => 100,
+            false => 1,
         };
         for (_, client) in &self.clients.items {
             for rate in [client.rate.rx, client.rate.tx] {
@@ -164,6 +179,12 @@ impl Client {
                 b"authorized" => client.authorized = field.bool(),
                 b"wmm" => client.wmm = field.bool(),
                 b"mfp" => client.mfp = field.bool(),
+                b"rrm" => {
+                    let bytes = field.fields().list(|_, byte| byte.u32()?.try_into().ok());
+                    client.rrm = bytes.items.try_into().ok();
+                }
+                b"extended_capabilities" => client.wnm = bss_transition(field.fields()),
+                b"airtime" => client.airtime = Both::read(field.fields()),
                 b"bytes" => client.bytes = Both::read(field.fields()),
                 b"packets" => client.packets = Both::read(field.fields()),
                 b"rate" => client.rate = Both::read(field.fields()),
@@ -173,6 +194,47 @@ impl Client {
         }
         client
     }
+}
+
+/// `None` without both of its times.
+fn channel_use(airtime: Fields<'_>) -> Option<ChannelUse> {
+    let (mut time, mut busy, mut utilization) = (None, None, None);
+    for (name, field) in airtime {
+        match name {
+            b"time" => time = field.u64(),
+            b"time_busy" => busy = field.u64(),
+            b"utilization" => utilization = field.u32().and_then(|of| of.try_into().ok()),
+            _ => {}
+        }
+    }
+    Some(ChannelUse {
+        utilization,
+        busy: busy?,
+        time: time?,
+    })
+}
+
+fn dfs(dfs: Fields<'_>) -> Option<Dfs> {
+    let (mut active, mut left) = (None, None);
+    for (name, field) in dfs {
+        match name {
+            b"cac_active" => active = field.bool(),
+            b"cac_seconds_left" => left = field.u32(),
+            _ => {}
+        }
+    }
+    Some(Dfs {
+        cac_active: active?,
+        cac_seconds_left: left?,
+    })
+}
+
+/// Bit 19 of the extended capabilities; `None` if the station told none.
+fn bss_transition(mut bytes: Fields<'_>) -> Option<bool> {
+    let (_, first) = bytes.next()?;
+    first.u32()?;
+    let third = bytes.nth(1).and_then(|(_, byte)| byte.u32());
+    Some(third.is_some_and(|byte| byte & 0b1000 != 0))
 }
 
 impl Both {

@@ -1,16 +1,23 @@
 //! Names and addresses of stations, from whoever knows them.
+//!
+//! A station may have leases in several networks, and others guess: rpcd lists for a host that answers ARP for
+//! its neighbours all their addresses. So all that is said is kept, and an address is chosen when it is
+//! known which network the station is in.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::leases::Leases;
-use super::network::better_v6;
+use super::leases::{host_name, Leases};
+use super::network::{better_v6, Dump, Subnet};
 use super::reply::{Fields, List};
 use super::report::Lease;
 use crate::mac::Mac;
 
-/// What is known of one station.
+/// Addresses that are kept of one station.
+const MAX_CLAIMS: usize = 32;
+
+/// What is known of one station in the network it is in.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Host {
     pub(super) ip: Option<Ipv4Addr>,
@@ -19,79 +26,223 @@ pub(super) struct Host {
     pub(super) name: Option<String>,
 }
 
+/// Everything said of one station.
+#[derive(Debug, Default)]
+struct Known {
+    v4: Vec<Claim>,
+    v6: Vec<Ipv6Addr>,
+    name: Option<String>,
+}
+
+/// An address that a station is said to have.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    ip: Ipv4Addr,
+    leased: bool,
+    /// It is in the kernel's neighbour table.
+    heard: bool,
+}
+
 /// A host as one source has it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Hint {
     mac: Mac,
-    host: Host,
+    v4: Vec<Ipv4Addr>,
+    v6: Vec<Ipv6Addr>,
+    name: Option<String>,
+}
+
+/// This device itself, which others take for its stations.
+pub(super) struct Ours<'a> {
+    pub(super) dump: &'a Dump,
+    pub(super) name: Option<&'a str>,
+}
+
+/// Where a station is.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// The networks it may have addresses of, if that is known.
+    pub(super) own: Vec<Subnet>,
+    /// The other networks of this device, unless it may be in one of them.
+    pub(super) elsewhere: Vec<Subnet>,
 }
 
 /// All hosts by address. Whoever is asked first decides; the next fills in what is still missing.
 #[derive(Debug, Default)]
-pub(super) struct Hosts(HashMap<Mac, Host>);
+pub(super) struct Hosts {
+    hosts: HashMap<Mac, Known>,
+    /// Who has a lease of an address.
+    leased: HashMap<IpAddr, Mac>,
+}
 
-impl Hosts {
-    pub(super) fn get(&self, mac: Mac) -> Option<&Host> {
-        self.0.get(&mac)
+impl Place {
+    fn is_inside(&self, ip: IpAddr) -> bool {
+        self.own.iter().any(|subnet| subnet.contains(ip))
     }
 
-    /// Takes leases in; of several of one station that which lasts longest.
+    /// The address belongs to a network that the station is not in.
+    fn has_left(&self, ip: IpAddr) -> bool {
+        let known = self.own.iter().any(|subnet| subnet.is_of(ip));
+        known && !self.is_inside(ip) && self.elsewhere.iter().any(|subnet| subnet.contains(ip))
+    }
+}
+
+impl Hosts {
+    /// What is known of a station in that place.
+    pub(super) fn host(&self, mac: Mac, place: &Place) -> Host {
+        let Some(known) = self.hosts.get(&mac) else {
+            return Host::default();
+        };
+        let possible = known.v4.iter().rev();
+        let possible = possible.filter(|claim| claim.heard || !place.has_left(claim.ip.into()));
+        // Of equals the last counts, which is the first that was told.
+        let best = possible
+            .max_by_key(|claim| (place.is_inside(claim.ip.into()), claim.leased, claim.heard));
+        let (mut inside, mut other) = (None, None);
+        for ip in &known.v6 {
+            match place.is_inside((*ip).into()) {
+                true => better_v6(&mut inside, *ip),
+                false if place.has_left((*ip).into()) => {}
+                false => better_v6(&mut other, *ip),
+            }
+        }
+        Host {
+            ip: best.map(|claim| claim.ip),
+            ip6: inside.or(other),
+            name: known.name.clone(),
+        }
+    }
+
+    /// Takes leases in; of several of one station that which lasts longest comes first.
     pub(super) fn add_leases(&mut self, leases: &Leases) {
         let mut v4: Vec<&Lease> = leases.v4.iter().rev().collect();
         v4.sort_by_key(|lease| Reverse(lease.expires.unwrap_or(u64::MAX)));
         for lease in v4 {
-            self.add(lease.mac, Some(lease.ip), None, lease.name.as_ref());
+            self.leased.entry(lease.ip.into()).or_insert(lease.mac);
+            self.known(lease.mac, lease.name.as_ref())
+                .claim(lease.ip, true);
         }
         for lease in &leases.v6 {
-            self.add(lease.mac, None, Some(lease.ip), lease.name.as_ref());
+            self.leased.entry(lease.ip.into()).or_insert(lease.mac);
+            self.known(lease.mac, lease.name.as_ref()).add_v6(lease.ip);
         }
     }
 
-    pub(super) fn add_hints(&mut self, hints: &[Hint]) {
-        for Hint { mac, host } in hints {
-            self.add(*mac, host.ip, host.ip6, host.name.as_ref());
+    /// Takes in what rpcd makes of the neighbour table and of the DNS: a guess, so nothing that
+    /// belongs to this device or to the holder of a lease is believed of others.
+    pub(super) fn add_hints(&mut self, hints: &[Hint], ours: &Ours<'_>) {
+        for hint in hints {
+            let belongs = |ip: &IpAddr| self.may_have(hint.mac, *ip, ours);
+            let (all, v4, v6) = hint.of(belongs);
+            // Named after the first of its addresses, whosever it is.
+            let name = hint.name.as_ref();
+            let name = name.filter(|name| all && !ours.is_called(name));
+            let known = self.known(hint.mac, name);
+            v4.into_iter().for_each(|ip| known.claim(ip, false));
+            v6.into_iter().for_each(|ip| known.add_v6(ip));
         }
     }
 
-    fn add(
-        &mut self,
-        mac: Mac,
-        ip: Option<Ipv4Addr>,
-        ip6: Option<Ipv6Addr>,
-        name: Option<&String>,
-    ) {
-        let host = self.0.entry(mac).or_default();
-        host.ip = host.ip.or(ip);
-        if let Some(ip6) = ip6 {
-            better_v6(&mut host.ip6, ip6);
+    /// Takes in the kernel's neighbour table: who answered for an address lately.
+    pub(super) fn add_neighbours(&mut self, neighbours: &[Hint], ours: &Ours<'_>) {
+        for hint in neighbours {
+            let (_, v4, v6) = hint.of(|ip| self.may_have(hint.mac, *ip, ours));
+            let known = self.known(hint.mac, None);
+            for ip in v4 {
+                known.claim(ip, false);
+                let claims = known.v4.iter_mut().filter(|claim| claim.ip == ip);
+                claims.for_each(|claim| claim.heard = true);
+            }
+            v6.into_iter().for_each(|ip| known.add_v6(ip));
         }
-        if host.name.is_none() {
-            host.name = name.cloned();
+    }
+
+    fn may_have(&self, mac: Mac, ip: IpAddr, ours: &Ours<'_>) -> bool {
+        !ours.dump.is_ours(ip) && self.leased.get(&ip).is_none_or(|of| *of == mac)
+    }
+
+    fn known(&mut self, mac: Mac, name: Option<&String>) -> &mut Known {
+        let known = self.hosts.entry(mac).or_default();
+        if known.name.is_none() {
+            known.name = name.cloned();
+        }
+        known
+    }
+}
+
+impl Known {
+    fn claim(&mut self, ip: Ipv4Addr, leased: bool) {
+        let known = self.v4.iter().any(|claim| claim.ip == ip);
+        if !known && self.v4.len() < MAX_CLAIMS {
+            let heard = false;
+            self.v4.push(Claim { ip, leased, heard });
+        }
+    }
+
+    fn add_v6(&mut self, ip: Ipv6Addr) {
+        if !self.v6.contains(&ip) && self.v6.len() < MAX_CLAIMS {
+            self.v6.push(ip);
         }
     }
 }
 
+impl Ours<'_> {
+    /// Is this our name, with a domain or without?
+    fn is_called(&self, name: &str) -> bool {
+        let first = name.split('.').next();
+        let ours = self.name.and_then(|ours| ours.split('.').next());
+        ours.zip(first)
+            .is_some_and(|(ours, first)| ours.eq_ignore_ascii_case(first))
+    }
+}
+
 impl Hint {
+    /// The addresses that belong to the host, and whether these are all of them.
+    fn of(&self, belongs: impl Fn(&IpAddr) -> bool) -> (bool, Vec<Ipv4Addr>, Vec<Ipv6Addr>) {
+        let v4 = self.v4.iter().copied();
+        let v4: Vec<Ipv4Addr> = v4.filter(|ip| belongs(&(*ip).into())).collect();
+        let v6 = self.v6.iter().copied();
+        let v6: Vec<Ipv6Addr> = v6.filter(|ip| belongs(&(*ip).into())).collect();
+        let all = v4.len() + v6.len() == self.v4.len() + self.v6.len();
+        (all, v4, v6)
+    }
+
     /// The hosts of `luci-rpc getHostHints`.
-    pub(super) fn read_all(reply: Fields<'_>) -> Vec<Self> {
-        let hints: List<Hint> = reply.list(|mac, hint| {
-            let mac = Mac::parse(std::str::from_utf8(mac).ok()?)?;
-            let mut host = Host::default();
+    pub(super) fn read_all(reply: Fields<'_>) -> List<Self> {
+        reply.list(|mac, hint| {
+            let mut host = Hint {
+                mac: Mac::parse(std::str::from_utf8(mac).ok()?)?,
+                v4: Vec::new(),
+                v6: Vec::new(),
+                name: None,
+            };
             for (name, field) in hint.table()? {
                 match name {
-                    b"ipaddrs" => host.ip = field.fields().find_map(|(_, ip)| ip.parse()),
+                    b"ipaddrs" => host.v4 = field.each().filter_map(|ip| ip.parse()).collect(),
                     b"ip6addrs" => {
-                        let addresses = field.fields().filter_map(|(_, ip)| ip.parse());
+                        let addresses = field.each().filter_map(|ip| ip.parse());
                         let routed = addresses.filter(|ip: &Ipv6Addr| !ip.is_unicast_link_local());
-                        routed.for_each(|ip| better_v6(&mut host.ip6, ip));
+                        host.v6 = routed.collect();
                     }
-                    b"name" => host.name = field.text(),
+                    b"name" => host.name = host_name(field),
                     _ => {}
                 }
             }
-            Some(Hint { mac, host })
-        });
-        hints.items
+            Some(host)
+        })
+    }
+
+    /// Neighbours of IPv6, the likeliest address of each first.
+    pub(super) fn of_neighbours(found: Vec<(Mac, Ipv6Addr)>) -> impl Iterator<Item = Self> {
+        found
+            .into_iter()
+            .take(MAX_NEIGHBOURS)
+            .map(|(mac, ip)| Hint {
+                mac,
+                v4: Vec::new(),
+                v6: vec![ip],
+                name: None,
+            })
     }
 
     /// The neighbours in /proc/net/arp: address, type of hardware, flags, MAC, mask, device.
@@ -103,10 +254,9 @@ impl Hint {
             let mac = Mac::parse(words.next()?)?;
             (flags & ATF_COM != 0 && mac.is_individual()).then(|| Hint {
                 mac,
-                host: Host {
-                    ip: Some(ip),
-                    ..Host::default()
-                },
+                v4: vec![ip],
+                v6: Vec::new(),
+                name: None,
             })
         });
         neighbours.take(MAX_NEIGHBOURS).collect()
@@ -121,8 +271,19 @@ const MAX_NEIGHBOURS: usize = 4096;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::collect::tests::samples::value;
+
+    static NOTHING: LazyLock<Dump> = LazyLock::new(Dump::default);
+
+    fn ours() -> Ours<'static> {
+        Ours {
+            dump: &NOTHING,
+            name: None,
+        }
+    }
 
     fn mac(text: &str) -> Mac {
         Mac::parse(text).unwrap()
@@ -134,7 +295,7 @@ mod tests {
             0 00:11:32:9c:4d:5e 10.0.0.2 b *\n1751489121 00:11:32:9c:4d:5e 10.0.0.3 c *\n";
         let mut hosts = Hosts::default();
         hosts.add_leases(&Leases::of_file(file, 1_751_450_000));
-        let host = hosts.get(mac("00:11:32:9c:4d:5e")).unwrap();
+        let host = hosts.host(mac("00:11:32:9c:4d:5e"), &Place::default());
         assert_eq!(host.ip, "10.0.0.2".parse().ok());
         assert_eq!(host.name.as_deref(), Some("b"));
     }
@@ -155,17 +316,17 @@ mod tests {
         let mut hosts = Hosts::default();
         hosts.add_leases(&first);
         hosts.add_leases(&second);
-        hosts.add_hints(&Hint::read_neighbours(neighbours));
+        hosts.add_neighbours(&Hint::read_neighbours(neighbours), &ours());
         let ip = |last: &str| {
-            let host = hosts.get(mac(&format!("00:11:32:9c:4d:{last}")));
-            host.and_then(|host| host.ip).map(|ip| ip.to_string())
+            let host = hosts.host(mac(&format!("00:11:32:9c:4d:{last}")), &Place::default());
+            host.ip.map(|ip| ip.to_string())
         };
         assert_eq!(ip("5e").as_deref(), Some("10.0.0.1"));
         assert_eq!(ip("5f").as_deref(), Some("10.0.0.3"));
         assert_eq!(ip("60").as_deref(), Some("10.0.0.4"));
         assert_eq!(ip("61"), None);
-        assert_eq!(hosts.0.len(), 3);
-        let nas = hosts.get(mac("00:11:32:9c:4d:5e")).unwrap();
+        assert_eq!(hosts.hosts.len(), 3);
+        let nas = hosts.host(mac("00:11:32:9c:4d:5e"), &Place::default());
         assert_eq!(nas.name.as_deref(), Some("nas"));
     }
 
@@ -173,11 +334,11 @@ mod tests {
     fn hints_name_hosts_and_an_address_of_the_link_alone_is_none() {
         let reply = value("luci-rpc__getHostHints.json").to_members();
         let mut hosts = Hosts::default();
-        hosts.add_hints(&Hint::read_all(Fields::of(&reply)));
-        let laptop = hosts.get(mac("3c:22:fb:10:20:31")).unwrap();
+        hosts.add_hints(&Hint::read_all(Fields::of(&reply)).items, &ours());
+        let laptop = hosts.host(mac("3c:22:fb:10:20:31"), &Place::default());
         assert_eq!(laptop.name.as_deref(), Some("anna-macbook"));
         assert_eq!(laptop.ip6, "2001:db8:100::c4e".parse().ok());
-        let phone = hosts.get(mac("da:5b:0e:4c:99:17")).unwrap();
+        let phone = hosts.host(mac("da:5b:0e:4c:99:17"), &Place::default());
         assert_eq!((phone.ip6, &phone.name), (None, &None));
         assert_eq!(phone.ip, "192.168.8.174".parse().ok());
     }

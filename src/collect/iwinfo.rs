@@ -1,6 +1,7 @@
 //! iwinfo: what the driver knows of each network device and of the stations on it.
 
 use super::reply::{dbm, Fields, List};
+use super::report::ChannelUse;
 use crate::mac::Mac;
 
 /// One network device, as iwinfo knows it.
@@ -9,6 +10,15 @@ pub(super) struct Netdev {
     pub(super) name: String,
     pub(super) info: Option<Info>,
     pub(super) stations: Option<Assoclist>,
+    /// How busy channels are; asked only where hostapd does not tell.
+    pub(super) survey: Vec<Channel>,
+}
+
+/// A channel of `iwinfo survey`.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) mhz: u32,
+    pub(super) channel_use: ChannelUse,
 }
 
 /// Reply of `iwinfo info`.
@@ -51,6 +61,8 @@ pub(super) struct Assoc {
     pub(super) wme: Option<bool>,
     pub(super) mfp: Option<bool>,
     pub(super) tdls: Option<bool>,
+    /// State of the link to a peer of a mesh.
+    pub(super) plink: Option<String>,
     pub(super) rx: Direction,
     pub(super) tx: Direction,
 }
@@ -77,6 +89,15 @@ impl Netdev {
     pub(super) fn mode(&self) -> Option<&str> {
         self.info.as_ref()?.mode.as_deref()
     }
+
+    /// It lists stations, and nothing says that they are no clients of ours.
+    pub(super) fn may_have_clients(&self) -> bool {
+        let listed = self
+            .stations
+            .as_ref()
+            .is_some_and(|list| !list.0.items.is_empty());
+        listed && self.mode().is_none_or(|mode| mode.starts_with("Master"))
+    }
 }
 
 impl Info {
@@ -87,7 +108,7 @@ impl Info {
             match name {
                 b"phy" => info.phy = field.text(),
                 b"ssid" => info.ssid = field.text(),
-                b"bssid" => info.bssid = field.str().and_then(Mac::parse),
+                b"bssid" => info.bssid = field.mac(),
                 b"mode" => info.mode = field.text(),
                 b"channel" => info.channel = field.u32(),
                 b"frequency" => info.frequency = field.u32(),
@@ -102,6 +123,34 @@ impl Info {
         }
         let known = info.phy.is_some() || info.mode.is_some() || info.ssid.is_some();
         known.then_some(info)
+    }
+}
+
+impl Channel {
+    /// The channels with both times; others were listened to for a scan only.
+    pub(super) fn read_all(reply: Fields<'_>) -> Option<Vec<Self>> {
+        let results = reply.named(b"results")?.array()?;
+        let channels = results.list(|_, channel| {
+            let (mut mhz, mut busy, mut time) = (None, None, None);
+            for (name, field) in channel.table()? {
+                match name {
+                    b"mhz" => mhz = field.u32(),
+                    b"busy_time" => busy = field.u64(),
+                    b"active_time" => time = field.u64(),
+                    _ => {}
+                }
+            }
+            let channel_use = ChannelUse {
+                utilization: None,
+                busy: busy?,
+                time: time?,
+            };
+            Some(Channel {
+                mhz: mhz?,
+                channel_use,
+            })
+        });
+        Some(channels.items)
     }
 }
 
@@ -121,7 +170,7 @@ impl Assoc {
         let mut mac = None;
         for (name, field) in fields {
             match name {
-                b"mac" => mac = field.str().and_then(Mac::parse),
+                b"mac" => mac = field.mac(),
                 b"signal" => assoc.signal = dbm(field.i32()),
                 b"signal_avg" => assoc.signal_avg = dbm(field.i32()),
                 b"inactive" => assoc.inactive = field.u64(),
@@ -139,6 +188,7 @@ impl Assoc {
                 b"wme" => assoc.wme = field.bool(),
                 b"mfp" => assoc.mfp = field.bool(),
                 b"tdls" => assoc.tdls = field.bool(),
+                b"mesh plink" => assoc.plink = field.text(),
                 b"rx" => assoc.rx = Direction::read(field.fields()),
                 b"tx" => assoc.tx = Direction::read(field.fields()),
                 _ => {}

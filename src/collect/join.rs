@@ -1,18 +1,25 @@
 //! What the bus, the files and the notifications say, as one report. Pure but for the files that
 //! fill in what nobody on the bus said.
 
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+
+use super::airtime::Airtimes;
+use super::dnsmasq::LeaseFile;
 use super::event_log::Log;
 use super::files::Files;
-use super::hosts::{Hint, Hosts};
+use super::hosts::{Hint, Hosts, Ours};
 use super::leases::Leases;
+use super::network::Dump;
 use super::proc_net::Network;
 use super::replies::Replies;
-use super::report::{Lease, Report};
-use super::{network, stations, system, Facts, Sources};
+use super::report::{Counters, Interface, Lease, Report};
+use super::{airtime, network, stations, system, Facts, Sources};
+use crate::mac::Mac;
 use crate::provision::Identity;
 
-/// What dnsmasq's lease file is called where missing sources are told.
-const LEASE_FILE: &str = "dhcp.leases";
+/// Network devices in one report.
+const MAX_INTERFACES: usize = 256;
 
 /// What the collector knows without the bus.
 pub(super) struct Local<'a> {
@@ -20,30 +27,37 @@ pub(super) struct Local<'a> {
     pub(super) mac: &'a Identity,
     /// Seconds since the epoch.
     pub(super) created_at: u64,
-    /// dnsmasq's leases, if its file could be read.
-    pub(super) file: Option<Leases>,
+    /// The lease files of all instances of dnsmasq.
+    pub(super) files: Vec<LeaseFile>,
     /// What rpcd said of hosts, a while ago.
     pub(super) hints: &'a [Hint],
     /// The kernel's neighbour table.
     pub(super) neighbours: &'a [Hint],
     pub(super) log: &'a mut Log,
+    /// How busy the radios were at the report before.
+    pub(super) airtimes: &'a mut Airtimes,
 }
 
-/// The report that the answers of the bus and local knowledge come to, and what it lacks.
-pub(super) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts) {
+/// The report that the answers of the bus and local knowledge come to, what it lacks, and how netifd
+/// set up the network.
+pub(super) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts, Dump) {
     let mut missing = replies.missing();
-    let hosts = hosts(&replies, &local);
+    let dump = replies.dump.take().unwrap_or_default();
+    let hosts = hosts(&replies, &local, &dump);
     let board = replies.board.unwrap_or_default();
-    let leases = leases(replies.odhcpd, replies.luci, local.file, &mut missing);
+    let leases = leases(replies.odhcpd, replies.luci, local.files, &mut missing);
     let mut report = Report::default();
     let mut facts = Facts::default();
     if let Some(air) = &replies.air {
         let known = stations::Known {
             hosts: &hosts,
-            vlans: local.log.vlans(),
-            version: board.version(),
+            log: local.log,
+            dump: &dump,
+            multiplied: board.multiplies_rates(),
         };
-        let joined = stations::join(air, leases.as_deref(), &known);
+        let cells = air.cells();
+        report.radios = airtime::radios(air, &cells.cells, local.airtimes);
+        let joined = stations::join(air, cells, leases.as_deref(), &known);
         if joined.beyond > 0 {
             let most = stations::MAX_STATIONS;
             missing.push(format!("{} stations beyond {most}", joined.beyond));
@@ -52,6 +66,7 @@ pub(super) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts) {
         facts.stations = joined.connected.unwrap_or(listed);
         report.ssids = joined.ssids;
         report.stations = joined.stations;
+        report.mesh = joined.mesh;
         report.device.connected = joined.connected;
     }
     let device = &mut report.device;
@@ -59,10 +74,9 @@ pub(super) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts) {
     device.mac = local.mac.to_string();
     device.created_at = local.created_at;
     system::from_bus(device, board, replies.info.unwrap_or_default());
-    let dump = replies.dump.unwrap_or_default();
     let devices = replies.devices;
     report.interfaces = devices.map(|devices| devices.into_interfaces(&dump));
-    if let Some(wan) = dump.wan() {
+    if let Some(wan) = dump.wan(true) {
         let interfaces = report.interfaces.as_deref().unwrap_or_default();
         network::fill(device, wan, interfaces);
     }
@@ -71,66 +85,115 @@ pub(super) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts) {
     local.log.settle(there, local.created_at);
     report.events = local.log.take(local.created_at);
     facts.sources = Sources { missing };
-    (report, facts)
+    (report, facts, dump)
 }
 
-/// Names and addresses: odhcpd comes first, then rpcd, the lease file, and the neighbour table.
-fn hosts(replies: &Replies, local: &Local<'_>) -> Hosts {
+/// Names and addresses: odhcpd comes first, then rpcd, the lease files, and the neighbour table.
+fn hosts(replies: &Replies, local: &Local<'_>, dump: &Dump) -> Hosts {
     let mut hosts = Hosts::default();
-    for leases in [&replies.odhcpd, &replies.luci].into_iter().flatten() {
+    let files = local.files.iter().filter_map(|file| file.leases.as_ref());
+    let told = [&replies.odhcpd, &replies.luci].into_iter().flatten();
+    for leases in told.chain(files) {
         hosts.add_leases(leases);
     }
-    if let Some(file) = &local.file {
-        hosts.add_leases(file);
-    }
     // Names that others gave the hosts, where they gave themselves none.
-    hosts.add_hints(local.hints);
-    hosts.add_hints(local.neighbours);
+    let board = replies.board.as_ref();
+    let ours = Ours {
+        dump,
+        name: board.and_then(|board| board.hostname()),
+    };
+    hosts.add_hints(local.hints, &ours);
+    hosts.add_neighbours(local.neighbours, &ours);
     hosts
 }
 
-/// The leases of IPv4 as the report lists them: dnsmasq's by its file and odhcpd's, or, where there
-/// is no such file, those that rpcd knows of either.
+/// The leases of IPv4 as the report lists them: dnsmasq's by its files and odhcpd's, then those that
+/// only rpcd knows of.
 fn leases(
     odhcpd: Option<Leases>,
     luci: Option<Leases>,
-    file: Option<Leases>,
+    files: Vec<LeaseFile>,
     missing: &mut Vec<String>,
 ) -> Option<Vec<Lease>> {
     let odhcpd = odhcpd.map(|leases| leases.v4).unwrap_or_default();
-    let Some(file) = file else {
-        // Where odhcpd serves IPv4, there is no such file.
-        if odhcpd.is_empty() {
-            missing.push(LEASE_FILE.to_owned());
-            return luci.map(|leases| leases.v4);
+    let mut known = luci.is_some() || !odhcpd.is_empty();
+    let mut leases = Vec::new();
+    for LeaseFile { source, leases: of } in files {
+        match of {
+            Some(of) => {
+                known = true;
+                if of.left_out > 0 {
+                    missing.push(format!("{} rows of {source}", of.left_out));
+                }
+                leases.extend(of.v4);
+            }
+            // Where odhcpd serves IPv4, there is no such file.
+            None if odhcpd.is_empty() => missing.push(source),
+            None => {}
         }
-        return Some(odhcpd);
-    };
-    if file.cut_short {
-        missing.push(format!("{LEASE_FILE} beyond its first part"));
     }
-    let mut leases = file.v4;
     leases.extend(odhcpd);
-    Some(leases)
+    if let Some(luci) = luci {
+        let told: HashSet<(Mac, Ipv4Addr)> = leases.iter().map(|of| (of.mac, of.ip)).collect();
+        let news = luci.v4.into_iter();
+        leases.extend(news.filter(|of| !told.contains(&(of.mac, of.ip))));
+    }
+    known.then_some(leases)
 }
 
-/// Fills in from the kernel and from files what nobody on the bus said.
-pub(super) fn complete(report: &mut Report, files: &Files) {
+/// Fills in from the kernel and from files what nobody on the bus said, and lets the kernel decide
+/// which way out is in force.
+pub(super) fn complete(report: &mut Report, facts: &mut Facts, dump: &Dump, files: &Files) {
     let kernel = Network::of(files);
+    let mut addresses = kernel.addresses();
+    // netifd knows where these are.
+    addresses.forget(|ip| dump.is_ours(ip.into()));
+    let devices = kernel.devices();
     let device = &mut report.device;
     system::from_files(device, files);
-    if report.interfaces.is_none() {
-        report.interfaces = kernel.interfaces();
+    let known = report.interfaces.is_some() || !devices.is_empty();
+    let mut interfaces = report.interfaces.take().unwrap_or_default();
+    add_devices(&mut interfaces, &devices);
+    network::clear(device);
+    if let Some(wan) = dump.way(&kernel, &addresses) {
+        network::fill(device, wan, &interfaces);
     }
-    if device.wan_name.is_none() {
-        if let Some(wan) = kernel.wan() {
-            let interfaces = report.interfaces.as_deref().unwrap_or_default();
-            network::fill(device, wan, interfaces);
+    if interfaces.len() > MAX_INTERFACES {
+        let wan = device.wan_name.as_deref();
+        // Sorting keeps the order of equals.
+        interfaces.sort_by_cached_key(|one| {
+            let is_wan = Some(one.name.as_str()) == wan;
+            (!is_wan, !kernel.is_hardware(&one.name), one.ip.is_none())
+        });
+        let beyond = interfaces.len() - MAX_INTERFACES;
+        let cut = format!("{beyond} interfaces beyond {MAX_INTERFACES}");
+        facts.sources.missing.push(cut);
+        interfaces.truncate(MAX_INTERFACES);
+    }
+    for interface in &mut interfaces {
+        kernel.complete(interface, &addresses);
+    }
+    report.interfaces = known.then_some(interfaces);
+}
+
+/// Adds the devices that netifd does not list, and the counters that it does not tell.
+fn add_devices(interfaces: &mut Vec<Interface>, devices: &[(String, Counters)]) {
+    let names = interfaces.iter().enumerate();
+    let known: HashMap<String, usize> = names.map(|(at, one)| (one.name.clone(), at)).collect();
+    for (name, counters) in devices {
+        match known.get(name) {
+            Some(at) => {
+                let told = &mut interfaces[*at].counters;
+                if *told == Counters::default() {
+                    *told = *counters;
+                }
+            }
+            None if name == "lo" => {}
+            None => interfaces.push(Interface {
+                name: name.clone(),
+                counters: *counters,
+                ..Interface::default()
+            }),
         }
-    }
-    if let (Some(wan), None) = (&device.wan_name, device.rx_bytes.and(device.tx_bytes)) {
-        let counters = kernel.counters(wan).unwrap_or_default();
-        device.tx_bytes = device.tx_bytes.or(counters.tx_bytes);
-        device.rx_bytes = device.rx_bytes.or(counters.rx_bytes);
     }
 }

@@ -1,65 +1,84 @@
 //! dnsmasq's lease file.
 //!
 //! ```text
-//! <expiry, seconds since the epoch; 0 = never> <mac> <ip> <name or *> <client id or *>
+//! <end, seconds since the epoch; 0 = never> <mac> <ip> <name or *> <client id or *>
 //! duid <the server's own>                      from here on leases of IPv6:
-//! <expiry> <iaid, T in front = temporary> <ip6> <name or *> <client's duid or *>
+//! <end> <iaid, T in front = temporary> <ip6> <name or *> <client's duid or *>
 //! ```
 //!
 //! The file is rewritten in place, so a reader may find it half written, and clients choose their
-//! names: a line that is not as above is skipped.
+//! names: a line that is not as above is skipped and counted, unless it begins with a word, as lines of other
+//! kinds do. A dnsmasq built for devices without a clock (HAVE_BROKEN_RTC) writes how long a lease lasts instead
+//! of its end; when it began nobody knows.
 
-use super::leases::{mac_of_duid, Lease6, Leases};
-use super::reply::cut;
+use super::leases::{mac_of_duid, name_of, Lease6, Leases, Row};
 use super::report::Lease;
 use crate::mac::Mac;
 
 /// Lines of the file that are looked at.
 const MAX_LINES: usize = 4096;
 
+/// A number below this one, the year 2000, is no time of a lease's end but its length.
+const CENTURY: u64 = 946_684_800;
+
 impl Leases {
     /// Reads the content of dnsmasq's file; `now` in seconds since the epoch.
     pub(super) fn of_file(file: &[u8], now: u64) -> Self {
         let mut leases = Leases::default();
         for (at, line) in file.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            if at == MAX_LINES {
-                leases.cut_short = true;
-                break;
+            match at < MAX_LINES {
+                true => leases.take(row(line, now).unwrap_or(Row::Unread)),
+                false => leases.left_out += 1,
             }
-            leases.line(line, now);
         }
         leases
     }
+}
 
-    /// Takes one line in; skips what is none of ours.
-    fn line(&mut self, line: &[u8], now: u64) -> Option<()> {
-        let mut words = line
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty());
-        let expires: u64 = ascii(words.next()?)?.parse().ok()?;
-        let (client, ip, name) = (ascii(words.next()?)?, ascii(words.next()?)?, words.next()?);
-        let id = words.next();
-        // The last line may be half written; only what stands before another word is whole.
-        if !line.ends_with(b"\n") && id.is_none() {
-            return None;
-        }
-        if expires != 0 && expires <= now {
-            return None;
-        }
-        let name = (name != b"*").then(|| cut(String::from_utf8_lossy(name).into_owned()));
-        if let Ok(ip) = ip.parse() {
-            self.v4.push(Lease {
-                mac: Mac::parse(hardware(client))?,
+/// One line; `None` if it is not as expected.
+fn row(line: &[u8], now: u64) -> Option<Row> {
+    let mut words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    let Some(first) = words.next() else {
+        return Some(Row::Over);
+    };
+    // `duid`, `agent-info`, `vendorclass`.
+    if first
+        .iter()
+        .all(|byte| byte.is_ascii_lowercase() || *byte == b'-')
+        && first.len() > 2
+    {
+        return Some(Row::Over);
+    }
+    let end: u64 = ascii(first)?.parse().ok()?;
+    let (client, ip, name) = (ascii(words.next()?)?, ascii(words.next()?)?, words.next()?);
+    let id = words.next();
+    // The last line may be half written; only what stands before another word is whole.
+    if !line.ends_with(b"\n") && id.is_none() {
+        return None;
+    }
+    let expires = (end >= CENTURY).then_some(end);
+    let over = expires.is_some_and(|end| end <= now);
+    let name = name_of(&String::from_utf8_lossy(name));
+    if let Ok(ip) = ip.parse() {
+        let mac = Mac::parse(hardware(client)).filter(Mac::is_individual)?;
+        return Some(match over {
+            true => Row::Over,
+            false => Row::V4(Lease {
+                mac,
                 ip,
                 name,
-                expires: (expires != 0).then_some(expires),
-            });
-        } else if let Ok(ip) = ip.parse() {
-            let mac = mac_of_duid(ascii(id?)?)?;
-            self.v6.push(Lease6 { mac, ip, name });
-        }
-        Some(())
+                expires,
+            }),
+        });
     }
+    let ip = ip.parse().ok()?;
+    Some(match mac_of_duid(ascii(id?)?) {
+        Some(mac) if !over => Row::V6(vec![Lease6 { mac, ip, name }]),
+        // A client that names itself by something else than an address is nobody's station.
+        _ => Row::Over,
+    })
 }
 
 fn ascii(word: &[u8]) -> Option<&str> {
@@ -179,7 +198,7 @@ mod tests {
     fn a_huge_file_is_read_in_part_and_says_so() {
         let line = b"0 00:11:32:9c:4d:5e 10.0.0.1 a *\n";
         let leases = Leases::of_file(&line.repeat(5000), NOW);
-        assert!(leases.cut_short);
+        assert_eq!(leases.left_out, 904);
         assert_eq!(leases.v4.len(), 4096);
     }
 }

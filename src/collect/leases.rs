@@ -1,9 +1,9 @@
 //! Who has which address and calls itself what, as odhcpd and rpcd (which reads the files of all
 //! DHCP servers) tell it.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::reply::{Field, Fields, MAX_ENTRIES};
+use super::reply::{cut, Field, Fields, MAX_ENTRIES};
 use super::report::Lease;
 use crate::mac::Mac;
 
@@ -12,8 +12,20 @@ use crate::mac::Mac;
 pub(super) struct Leases {
     pub(super) v4: Vec<Lease>,
     pub(super) v6: Vec<Lease6>,
-    /// There were more than are looked at.
-    pub(super) cut_short: bool,
+    /// Rows that are understood, those of expired leases among them.
+    pub(super) rows: usize,
+    /// Rows that are no lease of anybody, and rows beyond those that are looked at.
+    pub(super) left_out: usize,
+}
+
+/// What a row of a list of leases turned out to be.
+pub(super) enum Row {
+    V4(Lease),
+    /// One or several addresses of a station, or only prefixes.
+    V6(Vec<Lease6>),
+    /// Expired, reserved, or about something else than a station.
+    Over,
+    Unread,
 }
 
 /// An address of IPv6 of a station.
@@ -25,15 +37,39 @@ pub(super) struct Lease6 {
 }
 
 impl Leases {
+    pub(super) fn take(&mut self, row: Row) {
+        self.rows += usize::from(!matches!(row, Row::Unread));
+        match row {
+            Row::V4(lease) => self.v4.push(lease),
+            Row::V6(leases) => self.v6.extend(leases),
+            Row::Over => {}
+            Row::Unread => self.left_out += 1,
+        }
+    }
+
+    /// Reads each of `rows` with `read`, as far as there is room.
+    fn read_all<'a>(
+        &mut self,
+        rows: impl Iterator<Item = Field<'a>>,
+        read: impl Fn(Fields<'a>) -> Row,
+    ) {
+        for (at, row) in rows.enumerate() {
+            match row.table() {
+                Some(fields) if at < MAX_ENTRIES => self.take(read(fields)),
+                _ => self.left_out += 1,
+            }
+        }
+    }
+
     /// `dhcp ipv4leases`; `None` if it is something else.
     pub(super) fn of_odhcpd_v4(reply: Fields<'_>, now: u64) -> Option<Self> {
         let mut leases = Leases::default();
-        for lease in of_odhcpd(reply)? {
+        leases.read_all(of_odhcpd(reply)?, |lease| {
             let mut read = Read::default();
-            for (name, field) in lease.fields() {
+            for (name, field) in lease {
                 match name {
-                    b"mac" => read.mac = field.str().and_then(Mac::parse),
-                    b"hostname" => read.name = field.text(),
+                    b"mac" => read.mac = field.mac(),
+                    b"hostname" => read.name = host_name(field),
                     b"address" => read.v4 = field.parse(),
                     b"flags" => {
                         read.unbound = !field.fields().any(|(_, flag)| flag.str() == Some("bound"))
@@ -42,20 +78,21 @@ impl Leases {
                     _ => {}
                 }
             }
-            leases.v4.extend(read.lease(now));
-        }
+            read.lease(now)
+        });
         Some(leases)
     }
 
     /// `dhcp ipv6leases`; `None` if it is something else. Delegated prefixes are no addresses.
     pub(super) fn of_odhcpd_v6(reply: Fields<'_>) -> Option<Self> {
         let mut leases = Leases::default();
-        for lease in of_odhcpd(reply)? {
+        leases.read_all(of_odhcpd(reply)?, |lease| {
             let mut read = Read::default();
-            for (name, field) in lease.fields() {
+            for (name, field) in lease {
                 match name {
-                    b"duid" => read.mac = field.str().and_then(mac_of_duid),
-                    b"hostname" => read.name = field.text(),
+                    b"duid" => read.duid(field),
+                    b"hostname" => read.name = host_name(field),
+                    b"ipv6-prefix" => read.prefix = true,
                     b"ipv6-addr" => {
                         let list = field.fields();
                         read.v6 = list
@@ -66,8 +103,8 @@ impl Leases {
                     _ => {}
                 }
             }
-            leases.v6.extend(read.leases6());
-        }
+            read.leases6()
+        });
         Some(leases)
     }
 
@@ -83,17 +120,13 @@ impl Leases {
             };
             let Some(list) = list.array() else { continue };
             known = true;
-            for (at, (_, lease)) in list.enumerate() {
-                if at == MAX_ENTRIES {
-                    leases.cut_short = true;
-                    break;
-                }
-                let read = Read::of_luci(lease.fields());
+            leases.read_all(list.map(|(_, lease)| lease), |lease| {
+                let read = Read::of_luci(lease);
                 match v4 {
-                    true => leases.v4.extend(read.lease(now)),
-                    false => leases.v6.extend(read.leases6()),
+                    true => read.lease(now),
+                    false => read.leases6(),
                 }
-            }
+            });
         }
         known.then_some(leases)
     }
@@ -104,7 +137,7 @@ fn of_odhcpd<'a>(reply: Fields<'a>) -> Option<impl Iterator<Item = Field<'a>>> {
     let interfaces = reply.named(b"device")?.table()?;
     let leases = interfaces.flat_map(|(_, of)| of.fields().named(b"leases"));
     let leases = leases.flat_map(|leases| leases.fields());
-    Some(leases.map(|(_, lease)| lease).take(MAX_ENTRIES))
+    Some(leases.map(|(_, lease)| lease))
 }
 
 /// A lease of a reply, before it is clear whether it is one.
@@ -114,6 +147,10 @@ struct Read {
     name: Option<String>,
     v4: Option<Ipv4Addr>,
     v6: Vec<Ipv6Addr>,
+    /// A prefix was delegated, which is no address.
+    prefix: bool,
+    /// Its client names itself by something else than a link-layer address.
+    opaque: bool,
     /// Reserved, not given out.
     unbound: bool,
     /// Seconds; below 0 = for ever.
@@ -123,17 +160,20 @@ struct Read {
 impl Read {
     fn of_luci(lease: Fields<'_>) -> Self {
         let mut read = Read::default();
-        let mut first: Option<Ipv6Addr> = None;
+        let (mut first, mut told) = (None::<Ipv6Addr>, None);
         for (name, field) in lease {
             match name {
-                b"macaddr" => read.mac = field.str().and_then(Mac::parse),
-                b"hostname" => read.name = field.text(),
+                b"macaddr" => told = field.mac(),
+                // Up to 24.10 that of IPv4 is the client's id instead.
+                b"duid" => read.duid(field),
+                b"hostname" => read.name = host_name(field),
                 b"ipaddr" => read.v4 = field.parse(),
                 b"ip6addr" => first = field.parse(),
                 // Those of other lengths are prefixes.
                 b"ip6addrs" => {
                     let whole = |field: Field<'_>| field.str()?.strip_suffix("/128")?.parse().ok();
                     read.v6 = field.fields().list(|_, one| whole(one)).items;
+                    read.prefix = read.v6.is_empty();
                     first = None;
                 }
                 // "false" is for ever.
@@ -142,37 +182,71 @@ impl Read {
             }
         }
         read.v6.extend(first);
+        // rpcd reads the time in some DUIDs as an address.
+        read.mac = match read.v4 {
+            Some(_) => told.or(read.mac),
+            None => read.mac.or(told),
+        };
         read
+    }
+
+    fn duid(&mut self, duid: Field<'_>) {
+        self.mac = duid.str().and_then(mac_of_duid);
+        self.opaque = self.mac.is_none();
     }
 
     fn has_expired(&self) -> bool {
         self.left == Some(0) || self.unbound
     }
 
-    fn lease(self, now: u64) -> Option<Lease> {
-        if self.has_expired() {
-            return None;
+    fn lease(self, now: u64) -> Row {
+        let over = self.has_expired();
+        match (self.mac, self.v4) {
+            (Some(_), Some(_)) if over => Row::Over,
+            (Some(mac), Some(ip)) => Row::V4(Lease {
+                mac,
+                ip,
+                name: self.name,
+                expires: self
+                    .left
+                    .and_then(|left| now.checked_add(left.try_into().ok()?)),
+            }),
+            _ => Row::Unread,
         }
-        Some(Lease {
-            mac: self.mac?,
-            ip: self.v4?,
-            name: self.name,
-            expires: self
-                .left
-                .and_then(|left| now.checked_add(left.try_into().ok()?)),
-        })
     }
 
-    fn leases6(self) -> impl Iterator<Item = Lease6> {
-        let mac = self.mac.filter(|_| !self.has_expired());
-        self.v6.into_iter().filter_map(move |ip| {
-            Some(Lease6 {
-                mac: mac?,
-                ip,
-                name: self.name.clone(),
-            })
-        })
+    fn leases6(self) -> Row {
+        let over = self.has_expired() || self.prefix || (self.opaque && self.mac.is_none());
+        match self.mac {
+            _ if over => Row::Over,
+            Some(mac) if !self.v6.is_empty() => {
+                let leases = self.v6.into_iter().map(|ip| Lease6 {
+                    mac,
+                    ip,
+                    name: self.name.clone(),
+                });
+                Row::V6(leases.collect())
+            }
+            _ => Row::Unread,
+        }
     }
+}
+
+/// What a host calls itself, without the marks by which programs say that they know no name, or
+/// that they do not like it.
+pub(super) fn name_of(text: &str) -> Option<String> {
+    // odhcpd's, of a name it does not put into its file of hosts.
+    let text = text.trim();
+    let marks = ["broken\\x20", "broken "];
+    let stripped = marks.iter().find_map(|mark| text.strip_prefix(mark));
+    let name = stripped.unwrap_or(text).trim();
+    let known = !matches!(name, "" | "*" | "-" | "?") && name.parse::<IpAddr>().is_err();
+    known.then(|| cut(name.to_owned()))
+}
+
+/// [`name_of`] a field of a reply.
+pub(super) fn host_name(field: Field<'_>) -> Option<String> {
+    name_of(&field.text()?)
 }
 
 /// The Ethernet address in a DUID of type 1 (link-layer address and time) or 3 (link-layer
@@ -184,7 +258,7 @@ pub(super) fn mac_of_duid(duid: &str) -> Option<Mac> {
         "00030001" => duid.get(8..)?,
         _ => return None,
     };
-    Mac::parse(mac)
+    Mac::parse(mac).filter(Mac::is_individual)
 }
 
 #[cfg(test)]

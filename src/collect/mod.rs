@@ -12,17 +12,20 @@
 //!   come to; `reply`: what they are read with
 //! * `hosts`: names and addresses of stations, from whoever knows them
 //! * `join`: all of it as one report
-//! * `dnsmasq`: where its lease file is
+//! * `dnsmasq`: where its lease files are
 //! * `events`: what hostapd and the DHCP servers tell by themselves
 //! * [`device_events`](DeviceEvents): what other parts of the agent have to say in the next report
+//! * `airtime`: how busy the channels are
 //! * `survey`: the networks of others
 //! * [`history`](History): the last day at a glance
 //! * `kernel`: what other parts ask the kernel about the way out
-//! * `proc_net`, `files`: what the kernel says, for what nobody on the bus does
+//! * `proc_net`, `routes`, `fib_trie`, `netlink`, `files`: what the kernel says: which way out is in force, and what nobody
+//!   on the bus knows
 //!
 //! Any source may be missing, late, or answer with nonsense: the report lacks what only that source
 //! knows, [`Facts`] say so, and the rest stands.
 
+mod airtime;
 mod device_events;
 mod dnsmasq;
 mod event_log;
@@ -40,6 +43,7 @@ mod lease_file;
 mod leases;
 mod netdevs;
 pub(crate) mod netifd;
+pub(crate) mod netlink;
 mod network;
 mod proc_net;
 mod question;
@@ -47,6 +51,7 @@ mod radio;
 mod replies;
 pub(crate) mod reply;
 mod report;
+mod routes;
 mod stations;
 mod survey;
 mod system;
@@ -69,7 +74,8 @@ use crate::config::Config;
 use crate::provision::Identity;
 use crate::shutdown::Shutdown;
 use crate::ubus::Client;
-use dnsmasq::LeaseFile;
+use airtime::Airtimes;
+use dnsmasq::LeaseFiles;
 use event_log::Log;
 use events::Events;
 use files::Files;
@@ -82,8 +88,8 @@ use survey::Survey;
 pub use device_events::DeviceEvents;
 pub use history::History;
 pub use report::{
-    Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Radio, Report, Source, Ssid, Stamp,
-    Station,
+    Airtime, ChannelUse, Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Peer, Radio,
+    Report, Source, Ssid, Stamp, Station,
 };
 
 /// How often rpcd is asked for names: it looks them up in the DNS.
@@ -150,7 +156,8 @@ struct Memory {
     /// Before the first connection, and when a bus was there a moment ago, it is worth a wait.
     bus_expected: bool,
     gatherer: Gatherer,
-    lease_file: LeaseFile,
+    lease_files: LeaseFiles,
+    airtimes: Airtimes,
     hints: Vec<Hint>,
     hints_due: Instant,
     survey: Option<Survey>,
@@ -166,7 +173,8 @@ impl Part {
         let mut memory = Memory {
             bus_expected: true,
             gatherer: Gatherer::new(),
-            lease_file: LeaseFile::configured_in(self.uci.clone()),
+            lease_files: LeaseFiles::configured_in(self.uci.clone()),
+            airtimes: Airtimes::default(),
             hints: Vec::new(),
             hints_due: Instant::now(),
             survey: surveying.then(|| Survey::every(config.pace.of(config.survey_interval))),
@@ -221,20 +229,21 @@ impl Part {
         if let Some(hints) = replies.hints.take() {
             memory.hints = hints;
         }
-        let (mut report, mut facts) = join::join(
+        let (mut report, mut facts, dump) = join::join(
             replies,
             Local {
                 mac: &self.mac,
                 created_at,
-                file: files.leases(memory.lease_file.path(), created_at),
+                files: memory.lease_files.read(&files, created_at),
                 hints: &memory.hints,
                 neighbours: &files.neighbours(),
                 log,
+                airtimes: &mut memory.airtimes,
             },
         );
-        join::complete(&mut report, &files);
+        join::complete(&mut report, &mut facts, &dump, &files);
         report.device.status = *self.health.borrow();
-        report.radios.clone_from(&self.radios.borrow());
+        report.radios = airtime::join(report.radios.take(), self.radios.borrow().as_deref());
         self.add_device_events(&mut report);
         if let Some((found, failed)) = memory.survey.as_mut().and_then(Survey::take) {
             report.survey = Some(found);

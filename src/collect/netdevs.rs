@@ -1,13 +1,16 @@
 //! Network devices, as netifd knows them.
 
 use super::network::Dump;
-use super::reply::{cut, Fields};
+use super::reply::{cut, mbits, Fields};
 use super::report::{Counters, Interface};
-use crate::mac::Mac;
 
 /// Reply of `network.device status` without a name.
 #[derive(Debug, Default)]
-pub(super) struct Devices(Vec<Interface>);
+pub(super) struct Devices {
+    interfaces: Vec<Interface>,
+    /// Rows that are not among them.
+    pub(super) left_out: usize,
+}
 
 impl Devices {
     /// `None` if none of the devices is a table.
@@ -19,12 +22,15 @@ impl Devices {
             Some(device_of(name, device.table()?))
         });
         let readable = empty || !devices.items.is_empty();
-        readable.then(|| Devices(devices.items.into_iter().flatten().collect()))
+        readable.then(|| Devices {
+            left_out: devices.unread + devices.beyond,
+            interfaces: devices.items.into_iter().flatten().collect(),
+        })
     }
 
     /// The devices of the report: those present but the loopback, with their addresses.
     pub(super) fn into_interfaces(self, dump: &Dump) -> Vec<Interface> {
-        let mut interfaces = self.0;
+        let mut interfaces = self.interfaces;
         for interface in &mut interfaces {
             (interface.ip, interface.ip6) = dump.addresses(&interface.name);
         }
@@ -45,7 +51,7 @@ pub(super) fn device_of(name: String, status: Fields<'_>) -> Option<Interface> {
             b"carrier" => device.carrier = field.bool(),
             b"speed" => device.speed = field.str().and_then(speed),
             b"mtu" => device.mtu = field.u32(),
-            b"macaddr" => device.mac = field.str().and_then(Mac::parse),
+            b"macaddr" => device.mac = field.mac(),
             b"statistics" => device.counters = counters(field.fields()),
             _ => {}
         }
@@ -75,7 +81,7 @@ fn counters(statistics: Fields<'_>) -> Counters {
 /// Mbit/s of "1000F"; `None` for the "-1F" that older releases give without a link.
 fn speed(text: &str) -> Option<u32> {
     let digits = text.trim_end_matches(['F', 'H']);
-    digits.parse().ok().filter(|speed| *speed > 0)
+    mbits(digits.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -88,6 +94,7 @@ mod tests {
         assert_eq!(speed("10H"), Some(10));
         assert_eq!(speed("-1F"), None);
         assert_eq!(speed("0F"), None);
+        assert_eq!(speed("65535F"), None);
         assert_eq!(speed("F"), None);
         assert_eq!(speed("fast"), None);
     }

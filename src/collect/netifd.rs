@@ -38,7 +38,7 @@ impl Interface {
                 b"l3_device" => interface.l3_device = field.text(),
                 b"metric" => metric = field.u64().unwrap_or(0),
                 b"route" => {
-                    let read = |_, route: Field<'_>| Route::of_any_table(route.fields());
+                    let read = |_, route: Field<'_>| Route::read(route.fields());
                     routes = field.fields().list(read).items;
                 }
                 _ => {}

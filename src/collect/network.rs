@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::reply::{Field, Fields, MAX_ENTRIES};
+use super::proc_net::{Addresses, Network};
+use super::reply::{Field, Fields};
 use super::report::{Device, Interface};
 
 /// The kernel's main routing table.
@@ -17,25 +18,35 @@ pub(super) struct Dump {
 /// One logical interface; most of it is there only while it is up.
 #[derive(Debug, Default)]
 struct Logical {
+    name: Option<String>,
     up: Option<bool>,
     l3_device: Option<String>,
     metric: Option<u64>,
-    v4: Option<Ipv4Addr>,
-    /// Of the interface itself, then those it took in prefixes delegated to it.
-    v6: Vec<Ipv6Addr>,
-    /// Default routes for traffic in general.
+    /// Its addresses; of IPv6 first those of the interface itself, then those it took in prefixes
+    /// delegated to it.
+    subnets: Vec<Subnet>,
+    /// Default routes.
     routes: Vec<Route>,
+}
+
+/// A network this device is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Subnet {
+    /// Our address in it.
+    ip: IpAddr,
+    /// Of its prefix, bits.
+    length: u32,
 }
 
 /// A default route.
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) v6: bool,
+    /// It is in the main table, where traffic in general looks first.
+    main: bool,
     /// Absent on a point-to-point link.
     gateway: Option<IpAddr>,
     pub(super) metric: Option<u64>,
-    /// Of the main table.
-    main: bool,
 }
 
 /// The way to the world.
@@ -49,13 +60,8 @@ pub(super) struct Wan {
 }
 
 impl Route {
-    /// `None` for a route to some network, of a table of its own, or one that leads nowhere.
-    fn read(route: Fields<'_>) -> Option<Self> {
-        Self::of_any_table(route).filter(|route| route.main)
-    }
-
     /// `None` for a route to some network, or one that leads nowhere.
-    pub(super) fn of_any_table(route: Fields<'_>) -> Option<Self> {
+    pub(super) fn read(route: Fields<'_>) -> Option<Self> {
         let (mut target, mut mask, mut hop) = (None::<IpAddr>, None, None::<IpAddr>);
         let (mut metric, mut main, mut leads) = (None, true, true);
         for (name, field) in route {
@@ -65,27 +71,80 @@ impl Route {
                 b"nexthop" => hop = field.parse(),
                 b"metric" => metric = field.u64(),
                 // Absent = the main one.
-                b"table" => main &= field.u64().is_none_or(|table| table == MAIN_TABLE),
+                b"table" => main = field.u64().is_none_or(|table| table == MAIN_TABLE),
                 // "unreachable" and the like; absent = unicast.
-                b"type" => leads &= field.str().is_none_or(|kind| kind == "unicast"),
+                b"type" => leads = field.str().is_none_or(|kind| kind == "unicast"),
                 _ => {}
             }
         }
         let target = target.filter(|target| target.is_unspecified() && leads)?;
         (mask == Some(0)).then(|| Route {
             v6: target.is_ipv6(),
+            main,
             gateway: hop.filter(|hop| !hop.is_unspecified()),
             metric,
-            main,
         })
     }
 }
 
+impl Subnet {
+    /// `None` if there is no address in it.
+    fn read(address: Fields<'_>) -> Option<Self> {
+        let (mut ip, mut mask) = (None::<IpAddr>, None);
+        for (name, field) in address {
+            match name {
+                b"address" => ip = field.parse(),
+                b"mask" => mask = field.u32(),
+                _ => {}
+            }
+        }
+        let (ip, whole) = match ip? {
+            ip @ IpAddr::V4(_) => (ip, 32),
+            ip @ IpAddr::V6(_) => (ip, 128),
+        };
+        let length = mask.filter(|mask| *mask <= whole).unwrap_or(whole);
+        Some(Subnet { ip, length })
+    }
+
+    /// Is it a network of the address's family that others can be in?
+    pub(super) fn is_of(&self, ip: IpAddr) -> bool {
+        match self.ip {
+            IpAddr::V4(_) => ip.is_ipv4() && self.length < 32,
+            IpAddr::V6(ours) => ip.is_ipv6() && self.length < 128 && !ours.is_unicast_link_local(),
+        }
+    }
+
+    pub(super) fn contains(&self, other: IpAddr) -> bool {
+        match (self.ip, other) {
+            (IpAddr::V4(ip), IpAddr::V4(other)) => {
+                (ip.to_bits() ^ other.to_bits()).leading_zeros() >= self.length
+            }
+            (IpAddr::V6(ip), IpAddr::V6(other)) => {
+                (ip.to_bits() ^ other.to_bits()).leading_zeros() >= self.length
+            }
+            _ => false,
+        }
+    }
+
+    fn v4(&self) -> Option<Ipv4Addr> {
+        match self.ip {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    fn v6(&self) -> Option<Ipv6Addr> {
+        match self.ip {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(ip) => Some(ip),
+        }
+    }
+}
+
 /// The addresses in a list of tables.
-fn addresses<T: std::str::FromStr>(list: Field<'_>) -> impl Iterator<Item = T> + '_ {
-    list.fields()
-        .take(MAX_ENTRIES)
-        .filter_map(|(_, one)| one.fields().named(b"address")?.parse())
+fn subnets(list: Field<'_>) -> Vec<Subnet> {
+    let list = list.fields();
+    list.list(|_, one| Subnet::read(one.fields())).items
 }
 
 impl Logical {
@@ -94,17 +153,17 @@ impl Logical {
         let mut assigned = Vec::new();
         for (name, field) in interface {
             match name {
+                b"interface" => logical.name = field.text(),
                 b"up" => logical.up = field.bool(),
                 b"l3_device" => logical.l3_device = field.text(),
                 b"metric" => logical.metric = field.u64(),
-                b"ipv4-address" => logical.v4 = addresses(field).next(),
-                b"ipv6-address" => logical.v6 = addresses(field).collect(),
+                b"ipv4-address" | b"ipv6-address" => logical.subnets.extend(subnets(field)),
                 b"ipv6-prefix-assignment" => {
-                    let parts = field.fields().take(MAX_ENTRIES);
-                    let local = parts.filter_map(|(_, part)| part.fields().named(b"local-address"));
-                    assigned = local
-                        .filter_map(|local| local.fields().named(b"address")?.parse())
-                        .collect();
+                    let parts = field.fields().list(|_, part| {
+                        let local = part.fields().named(b"local-address")?;
+                        Subnet::read(local.fields())
+                    });
+                    assigned = parts.items;
                 }
                 b"route" => {
                     let routes = field.fields();
@@ -113,12 +172,16 @@ impl Logical {
                 _ => {}
             }
         }
-        logical.v6.append(&mut assigned);
+        logical.subnets.append(&mut assigned);
         logical
     }
 
     fn is_up(&self) -> bool {
         self.up != Some(false)
+    }
+
+    fn v4(&self) -> Option<Ipv4Addr> {
+        self.subnets.iter().find_map(Subnet::v4)
     }
 }
 
@@ -141,13 +204,15 @@ impl Dump {
         })
     }
 
-    /// Who owns the default route of a family, with the lowest metric.
-    fn owner(&self, v6: bool) -> Option<(&Logical, &str, Option<IpAddr>)> {
+    /// Who is to own the default route of a family, with the lowest metric; in the main table or in
+    /// others.
+    fn owner(&self, v6: bool, main: bool) -> Option<(&Logical, &str, Option<IpAddr>)> {
         let up = self.interface.iter().filter(|logical| logical.is_up());
         up.filter_map(|logical| {
             let device = logical.l3_device.as_deref()?;
             let metric = |route: &Route| route.metric.or(logical.metric).unwrap_or(0);
-            let routes = logical.routes.iter().filter(|route| route.v6 == v6);
+            let routes = logical.routes.iter();
+            let routes = routes.filter(|route| (route.v6, route.main) == (v6, main));
             let best = routes.min_by_key(|route| metric(route))?;
             Some((metric(best), (logical, device, best.gateway)))
         })
@@ -155,17 +220,65 @@ impl Dump {
         .map(|(_, owner)| owner)
     }
 
-    /// The interface that owns the default route of IPv4, else that of IPv6.
-    pub(super) fn wan(&self) -> Option<Wan> {
-        let v6 = self.owner(true);
-        let (logical, device, gateway) = self.owner(false).or(v6)?;
+    /// The interface that is to own the default route of IPv4, else that of IPv6; the main table
+    /// comes before others, and does not count if it is known to have none in force.
+    pub(super) fn wan(&self, main_in_force: bool) -> Option<Wan> {
+        let v6 = self.owner(true, true).or_else(|| self.owner(true, false));
+        let main = self.owner(false, true).filter(|_| main_in_force);
+        let v4 = main.or_else(|| self.owner(false, false));
+        let (logical, device, gateway) = v4.or(v6)?;
         let (ip, ip6) = self.addresses(device);
         Some(Wan {
             device: device.to_owned(),
             gateway,
-            ip: logical.v4.or(ip),
+            ip: logical.v4().or(ip),
             ip6: ip6.or_else(|| self.addresses(v6?.1).1),
         })
+    }
+
+    /// The way to the world that is in force.
+    ///
+    /// netifd tells what it set up. Of several default routes with one metric the kernel keeps the last,
+    /// and others change routes as well, so a route that the kernel has decides.
+    pub(super) fn way(&self, kernel: &Network<'_>, addresses: &Addresses) -> Option<Wan> {
+        let routes = addresses.routes();
+        if routes.ways().best().is_none() {
+            return self.wan(!routes.whole).or_else(|| kernel.wan(addresses));
+        }
+        let wan = kernel.wan(addresses)?;
+        let (ip, ip6) = self.addresses(&wan.device);
+        let v6 = || self.owner(true, true).or_else(|| self.owner(true, false));
+        Some(Wan {
+            ip: ip.or(wan.ip),
+            ip6: ip6.or(wan.ip6).or_else(|| self.addresses(v6()?.1).1),
+            ..wan
+        })
+    }
+
+    /// The networks of logical interfaces, with those of others on the same network device.
+    pub(super) fn subnets<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = Subnet> + 'a {
+        let up = || self.interface.iter().filter(|one| one.is_up());
+        let named = move |of: &Logical| of.name.as_ref().is_some_and(|name| names.contains(name));
+        let devices: Vec<&str> = up()
+            .filter(|one| named(one))
+            .filter_map(|one| one.l3_device.as_deref())
+            .collect();
+        let on = up().filter(move |one| {
+            let device = one.l3_device.as_deref();
+            device.is_some_and(|device| devices.contains(&device))
+        });
+        on.flat_map(|one| one.subnets.iter().copied())
+    }
+
+    /// Every network of this device.
+    pub(super) fn all_subnets(&self) -> impl Iterator<Item = Subnet> + '_ {
+        let up = self.interface.iter().filter(|one| one.is_up());
+        up.flat_map(|one| one.subnets.iter().copied())
+    }
+
+    /// Is this an address of this device?
+    pub(super) fn is_ours(&self, ip: IpAddr) -> bool {
+        self.all_subnets().any(|subnet| subnet.ip == ip)
     }
 
     /// The addresses of a network device, over all its logical interfaces.
@@ -173,13 +286,20 @@ impl Dump {
         let mut known = (None, None);
         for logical in self.interface.iter().filter(|one| one.is_up()) {
             if logical.l3_device.as_deref() == Some(device) {
-                known.0 = known.0.or(logical.v4);
-                let v6 = logical.v6.iter();
-                v6.for_each(|ip6| better_v6(&mut known.1, *ip6));
+                known.0 = known.0.or(logical.v4());
+                let v6 = logical.subnets.iter().filter_map(Subnet::v6);
+                v6.for_each(|ip6| better_v6(&mut known.1, ip6));
             }
         }
         known
     }
+}
+
+/// Takes back what is said of the way to the world.
+pub(super) fn clear(device: &mut Device) {
+    (device.wan_name, device.wan_gateway) = (None, None);
+    (device.wan_ip, device.wan_ip6) = (None, None);
+    (device.tx_bytes, device.rx_bytes) = (None, None);
 }
 
 /// Fills in the way to the world, and the counters of its device as far as `interfaces` has them.
@@ -205,7 +325,7 @@ mod tests {
     }
 
     fn wan(interfaces: &str) -> Option<Wan> {
-        dump(&format!(r#"{{"interface":[{interfaces}]}}"#)).wan()
+        dump(&format!(r#"{{"interface":[{interfaces}]}}"#)).wan(true)
     }
 
     #[test]

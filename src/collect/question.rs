@@ -18,6 +18,8 @@ pub(super) enum Question {
     Netdevs,
     IwInfo(String),
     Assoclist(String),
+    /// How busy the driver found channels.
+    ChannelUse(String),
     /// odhcpd.
     Leases4,
     Leases6,
@@ -42,6 +44,7 @@ impl Question {
             Question::Netdevs => ("iwinfo", "devices"),
             Question::IwInfo(name) => return ("iwinfo".to_owned(), "info", Some(name)),
             Question::Assoclist(name) => return ("iwinfo".to_owned(), "assoclist", Some(name)),
+            Question::ChannelUse(name) => return ("iwinfo".to_owned(), "survey", Some(name)),
             Question::Leases4 => ("dhcp", "ipv4leases"),
             Question::Leases6 => ("dhcp", "ipv6leases"),
             Question::LuciLeases => ("luci-rpc", "getDHCPLeases"),
@@ -78,7 +81,10 @@ impl Question {
 
     /// Is this about something that was listed a moment ago?
     pub(super) fn is_about_one(&self) -> bool {
-        use Question::{Assoclist, Clients, IwInfo, Status};
-        matches!(self, Status(_) | Clients(_) | IwInfo(_) | Assoclist(_))
+        use Question::{Assoclist, ChannelUse, Clients, IwInfo, Status};
+        matches!(
+            self,
+            Status(_) | Clients(_) | IwInfo(_) | Assoclist(_) | ChannelUse(_)
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! Radios and their networks, as netifd has them configured.
 
-use super::reply::{cut, Field, Fields};
+use super::reply::{cut, Field, Fields, List};
 use crate::mac::Mac;
 
 /// One radio of `network.wireless status`.
@@ -18,25 +18,36 @@ pub(super) struct Radio {
 /// A network of a radio, as configured.
 #[derive(Debug, Default)]
 pub(super) struct Vif {
-    /// Absent until it is set up.
+    /// Absent until it is set up; old releases tell it of the first network of a radio only.
     pub(super) ifname: Option<String>,
     pub(super) ssid: Option<String>,
-    /// Its VLANs, each with a network device of its own and a number.
-    pub(super) vlans: Vec<(String, Option<u32>)>,
+    /// The logical interfaces its stations are in.
+    pub(super) networks: Vec<String>,
+    pub(super) vlans: Vec<Vlan>,
     /// The stations that the configuration puts into a VLAN.
     pub(super) assigned: Vec<(Mac, u32)>,
 }
 
+/// A VLAN of a network, as configured.
+#[derive(Debug, Default)]
+pub(super) struct Vlan {
+    /// Its network device.
+    pub(super) ifname: Option<String>,
+    pub(super) vid: Option<u32>,
+    /// The logical interfaces its stations are in.
+    pub(super) networks: Vec<String>,
+}
+
 impl Radio {
     /// The radios of `network.wireless status`; `None` if none of them is a table.
-    pub(super) fn read_all(reply: Fields<'_>) -> Option<Vec<Self>> {
+    pub(super) fn read_all(reply: Fields<'_>) -> Option<List<Self>> {
         let mut empty = true;
         let radios = reply.list(|name, radio| {
             empty = false;
             let name = cut(String::from_utf8_lossy(name).into_owned());
             Some(Radio::read(name, radio.table()?))
         });
-        (empty || !radios.items.is_empty()).then_some(radios.items)
+        (empty || !radios.items.is_empty()).then_some(radios)
     }
 
     fn read(name: String, fields: Fields<'_>) -> Self {
@@ -68,34 +79,76 @@ impl Radio {
 
 impl Vif {
     fn read(fields: Fields<'_>) -> Self {
-        fn config(of: Field<'_>) -> Option<Fields<'_>> {
-            of.fields().named(b"config").map(Field::fields)
-        }
-
         let mut vif = Vif::default();
         for (name, field) in fields {
             match name {
                 b"ifname" => vif.ifname = field.text(),
-                b"config" => vif.ssid = field.fields().named(b"ssid").and_then(Field::text),
+                b"config" => {
+                    for (name, field) in field.fields() {
+                        match name {
+                            b"ssid" => vif.ssid = field.text(),
+                            b"network" => vif.networks = owned(field),
+                            _ => {}
+                        }
+                    }
+                }
                 b"vlans" => {
-                    let vlans = field.fields().list(|_, vlan| {
-                        let ifname = vlan.fields().named(b"ifname")?.text()?;
-                        let vid = config(vlan).and_then(|config| config.named(b"vid")?.digits());
-                        Some((ifname, vid))
-                    });
-                    vif.vlans = vlans.items;
+                    let vlans = field.fields();
+                    vif.vlans = vlans.list(|_, vlan| Some(Vlan::read(vlan.fields()))).items;
                 }
                 b"stations" => {
-                    let assigned = field.fields().list(|_, station| {
-                        let config = config(station)?;
-                        let mac = config.clone().named(b"mac")?.str().and_then(Mac::parse)?;
-                        Some((mac, config.named(b"vid")?.digits()?))
-                    });
-                    vif.assigned = assigned.items;
+                    let stations = field.fields().list(|_, station| Some(assigned(station)));
+                    vif.assigned = stations.items.into_iter().flatten().collect();
                 }
                 _ => {}
             }
         }
         vif
     }
+}
+
+impl Vlan {
+    fn read(fields: Fields<'_>) -> Self {
+        let mut vlan = Vlan::default();
+        for (name, field) in fields {
+            match name {
+                b"ifname" => vlan.ifname = field.text(),
+                b"config" => {
+                    for (name, field) in field.fields() {
+                        match name {
+                            b"vid" => vlan.vid = number(field),
+                            b"network" => vlan.networks = owned(field),
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        vlan
+    }
+}
+
+/// The stations that one section `wifi-station` names, with their VLAN.
+fn assigned(station: Field<'_>) -> Vec<(Mac, u32)> {
+    let (mut macs, mut vid) = (Vec::new(), None);
+    let config = station.fields().named(b"config").map(Field::fields);
+    for (name, field) in config.into_iter().flatten() {
+        match name {
+            b"mac" => macs = field.words().filter_map(Mac::parse).collect(),
+            b"vid" => vid = number(field),
+            _ => {}
+        }
+    }
+    let vid = vid.into_iter().cycle();
+    macs.into_iter().zip(vid).collect()
+}
+
+fn owned(list: Field<'_>) -> Vec<String> {
+    list.words().map(|word| cut(word.to_owned())).collect()
+}
+
+/// The one number of an option that may be a list.
+fn number(field: Field<'_>) -> Option<u32> {
+    field.each().next()?.digits()
 }

@@ -1,17 +1,19 @@
 //! What the answers of the bus come to.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use log::debug;
 
 use super::hostapd::{self, Ap, Clients};
 use super::hosts::Hint;
-use super::iwinfo::{self, Assoclist, Netdev};
+use super::iwinfo::{self, Assoclist, Channel, Netdev};
 use super::leases::Leases;
 use super::netdevs::Devices;
 use super::network::Dump;
 use super::question::Question;
 use super::radio::Radio;
-use super::reply::{Fields, MAX_TEXT};
+use super::reply::{Fields, List, MAX_TEXT};
 use super::system::{Board, Info};
 use super::wireless::Air;
 use crate::ubus::{Error, Status};
@@ -48,6 +50,10 @@ pub(super) struct Replies {
     unanswered: Vec<Question>,
     /// Beside those, what is missing in other ways.
     cut: Vec<String>,
+    /// iwinfo's devices, until it is known which of them are networks.
+    devices_listed: Option<Vec<String>>,
+    /// Which of the lists of networks have been answered: hostapd's, netifd's.
+    listed: [bool; 2],
 }
 
 impl Replies {
@@ -77,16 +83,23 @@ impl Replies {
     ) -> Vec<Question> {
         let mut further = Vec::new();
         let understood = match reply {
-            Ok(Reply::Data(data)) => self.data(&question, &data, now, &mut further),
+            Ok(Reply::Data(data)) => self.data(&question, &data, now),
             Ok(Reply::Paths(paths)) => self.paths(&paths, &mut further),
             Err(error) => {
                 debug!("{}: {error}", question.source());
-                if self.is_no_loss(&question, &error) {
-                    return further;
-                }
-                false
+                self.is_no_loss(&question, &error)
             }
         };
+        match question {
+            Question::Aps => self.listed[0] = true,
+            Question::Radios => self.listed[1] = true,
+            _ => {}
+        }
+        if self.listed == [true; 2] {
+            if let Some(names) = self.devices_listed.take() {
+                self.netdevs(names, &mut further);
+            }
+        }
         if !understood {
             self.unanswered.push(question);
         }
@@ -106,6 +119,8 @@ impl Replies {
             (question, &NOT_FOUND) if question.is_about_one() => true,
             // An odhcpd that was built for IPv6 alone.
             (Question::Leases4, Error::Status(Status::METHOD_NOT_FOUND)) => true,
+            // Many drivers know nothing of it.
+            (Question::ChannelUse(_), _) => true,
             // The leases are missing with it.
             (Question::Hints, _) => true,
             _ => false,
@@ -113,41 +128,56 @@ impl Replies {
     }
 
     /// False if the reply is not what was asked for.
-    fn data(
-        &mut self,
-        question: &Question,
-        reply: &[u8],
-        now: u64,
-        further: &mut Vec<Question>,
-    ) -> bool {
+    fn data(&mut self, question: &Question, reply: &[u8], now: u64) -> bool {
         let reply = Fields::of(reply);
         fn keep<T>(into: &mut Option<T>, value: Option<T>) -> bool {
             *into = value;
             into.is_some()
         }
-        match question {
+        let mut left_out = 0;
+        let understood = match question {
             Question::Board => keep(&mut self.board, Board::read(reply)),
             Question::Info => keep(&mut self.info, Info::read(reply)),
             Question::Dump => keep(&mut self.dump, Dump::read(reply)),
-            Question::Devices => keep(&mut self.devices, Devices::read(reply)),
+            Question::Devices => {
+                let devices = Devices::read(reply);
+                left_out = devices.as_ref().map_or(0, |of| of.left_out);
+                keep(&mut self.devices, devices)
+            }
             Question::Leases4 => Leases::of_odhcpd_v4(reply, now)
-                .map(|read| self.odhcpd.get_or_insert_default().v4 = read.v4)
+                .map(|read| {
+                    left_out = read.left_out;
+                    self.odhcpd.get_or_insert_default().v4 = read.v4;
+                })
                 .is_some(),
             Question::Leases6 => Leases::of_odhcpd_v6(reply)
-                .map(|read| self.odhcpd.get_or_insert_default().v6 = read.v6)
+                .map(|read| {
+                    left_out = read.left_out;
+                    self.odhcpd.get_or_insert_default().v6 = read.v6;
+                })
                 .is_some(),
-            Question::LuciLeases => keep(&mut self.luci, Leases::of_luci(reply, now)),
-            Question::Hints => keep(&mut self.hints, Some(Hint::read_all(reply))),
+            Question::LuciLeases => {
+                let leases = Leases::of_luci(reply, now);
+                left_out = leases.as_ref().map_or(0, |of| of.left_out);
+                keep(&mut self.luci, leases)
+            }
+            Question::Hints => {
+                let hints = Hint::read_all(reply);
+                left_out = hints.left_out();
+                keep(&mut self.hints, Some(hints.items))
+            }
             Question::Radios => {
                 let radios = Radio::read_all(reply);
+                left_out = radios.as_ref().map_or(0, List::left_out);
                 let known = radios.is_some();
-                self.air().radios = radios;
+                self.air().radios = radios.map(|radios| radios.items);
                 known
             }
             Question::Netdevs => match reply.named(b"devices").and_then(|list| list.array()) {
                 Some(list) => {
-                    let names = list.list(|_, name| name.text()).items;
-                    self.netdevs(names, further);
+                    let names = list.list(|_, name| name.text());
+                    left_out = names.left_out();
+                    self.devices_listed = Some(names.items);
                     true
                 }
                 None => false,
@@ -158,18 +188,37 @@ impl Replies {
                 None => true,
             },
             Question::Clients(name) => match self.ap(name) {
-                Some(ap) => keep(&mut ap.clients, Clients::read(reply)),
+                Some(ap) => {
+                    let clients = Clients::read(reply);
+                    left_out = clients.as_ref().map_or(0, |of| of.clients.unread);
+                    keep(&mut ap.clients, clients)
+                }
                 None => true,
             },
             Question::IwInfo(name) => match self.netdev(name) {
                 Some(netdev) => keep(&mut netdev.info, iwinfo::Info::read(reply)),
                 None => true,
             },
+            Question::ChannelUse(name) => {
+                if let Some(netdev) = self.netdev(name) {
+                    netdev.survey = Channel::read_all(reply).unwrap_or_default();
+                }
+                true
+            }
             Question::Assoclist(name) => match self.netdev(name) {
-                Some(netdev) => keep(&mut netdev.stations, Assoclist::read(reply)),
+                Some(netdev) => {
+                    let stations = Assoclist::read(reply);
+                    left_out = stations.as_ref().map_or(0, |of| of.0.unread);
+                    keep(&mut netdev.stations, stations)
+                }
                 None => true,
             },
+        };
+        if left_out > 0 {
+            self.cut
+                .push(format!("{left_out} rows of {}", question.source()));
         }
+        understood
     }
 
     /// False if there is no access point.
@@ -179,7 +228,7 @@ impl Replies {
             .filter_map(|path| path.strip_prefix("hostapd."));
         let mut names: Vec<String> = names.map(str::to_owned).collect();
         names.sort_unstable();
-        self.bound(&mut names, "hostapd");
+        self.bound(&mut names, "networks of hostapd", |_| true);
         for name in &names {
             further.push(Question::Status(name.clone()));
             further.push(Question::Clients(name.clone()));
@@ -190,22 +239,65 @@ impl Replies {
         exist
     }
 
+    /// Asks about the devices of iwinfo. A device of a single station costs as many questions as a
+    /// network, so networks come first.
     fn netdevs(&mut self, mut names: Vec<String>, further: &mut Vec<Question>) {
-        self.bound(&mut names, "iwinfo");
+        let air = self.air.as_ref();
+        let radios = air
+            .and_then(|air| air.radios.as_deref())
+            .into_iter()
+            .flatten();
+        let vifs = radios.flat_map(|radio| &radio.vifs);
+        let configured = vifs.flat_map(|vif| {
+            let vlans = vif.vlans.iter().filter_map(|vlan| vlan.ifname.as_deref());
+            vif.ifname.as_deref().into_iter().chain(vlans)
+        });
+        let aps = air.and_then(|air| air.aps.as_deref()).into_iter().flatten();
+        let networks: HashSet<String> = configured
+            .chain(aps.map(|ap| ap.name.as_str()))
+            .map(str::to_owned)
+            .collect();
+        let aps = air.and_then(|air| air.aps.as_deref());
+        let heard_by_hostapd = aps.is_some_and(|aps| !aps.is_empty());
+        self.bound(&mut names, "devices of iwinfo", |name| {
+            networks.contains(name)
+        });
         for name in &names {
             further.push(Question::IwInfo(name.clone()));
             further.push(Question::Assoclist(name.clone()));
+            // hostapd tells it of its networks.
+            if !heard_by_hostapd {
+                further.push(Question::ChannelUse(name.clone()));
+            }
         }
         self.air().netdevs = names.into_iter().map(Netdev::named).collect();
     }
 
-    /// Nobody can make the list of what is asked long, or its names.
-    fn bound(&mut self, names: &mut Vec<String>, source: &str) {
+    /// Nobody can make the list of what is asked long, or its names. The names that come `first` are
+    /// kept first; those that are kept stay in their order.
+    fn bound(&mut self, names: &mut Vec<String>, what: &str, first: impl Fn(&str) -> bool) {
+        let all = names.len();
         names.retain(|name| !name.is_empty() && name.len() <= MAX_TEXT);
         if names.len() > MAX_NETDEVS {
+            let preferred = names.iter().filter(|name| first(name)).count();
+            let (mut room, mut others) = (
+                preferred.min(MAX_NETDEVS),
+                MAX_NETDEVS.saturating_sub(preferred),
+            );
+            names.retain(|name| {
+                let room = match first(name) {
+                    true => &mut room,
+                    false => &mut others,
+                };
+                let kept = *room > 0;
+                *room = room.saturating_sub(1);
+                kept
+            });
+        }
+        if all > names.len() {
+            let beyond = all - names.len();
             self.cut
-                .push(format!("{source} beyond {MAX_NETDEVS} networks"));
-            names.truncate(MAX_NETDEVS);
+                .push(format!("{beyond} {what} beyond {MAX_NETDEVS}"));
         }
     }
 

@@ -11,6 +11,7 @@
 //!
 //! No serde: a type for each shape, each with its visitor, would be most of what the agent weighs.
 
+use crate::mac::Mac;
 use crate::ubus::blobmsg::{Members, Scalar};
 
 /// Elements kept of one list or table of a reply.
@@ -27,6 +28,18 @@ pub(crate) fn cut(mut text: String) -> String {
         }
     }
     text
+}
+
+/// A speed in Mbit/s, as long as it is none of the numbers that mean unknown: those without a sign
+/// are -1 in 16 bits and in 32.
+pub(super) fn mbits(value: i64) -> Option<u32> {
+    const UNKNOWN: i64 = u16::MAX as i64;
+    const MOST: i64 = 10_000_000;
+    match value {
+        UNKNOWN => None,
+        1..=MOST => value.try_into().ok(),
+        _ => None,
+    }
 }
 
 /// A power in dBm, where 0 means unknown; a driver's unsigned byte gets its sign back.
@@ -65,7 +78,10 @@ impl<'a> Fields<'a> {
         for (name, field) in self {
             match list.items.len() {
                 MAX_ENTRIES => list.beyond += 1,
-                _ => list.items.extend(element(name, field)),
+                _ => match element(name, field) {
+                    Some(item) => list.items.push(item),
+                    None => list.unread += 1,
+                },
             }
         }
         list
@@ -88,6 +104,15 @@ pub(crate) struct List<T> {
     pub(crate) items: Vec<T>,
     /// Elements beyond [`MAX_ENTRIES`].
     pub(crate) beyond: usize,
+    /// Elements that are not as expected.
+    pub(crate) unread: usize,
+}
+
+impl<T> List<T> {
+    /// How many elements are not among the items.
+    pub(super) fn left_out(&self) -> usize {
+        self.beyond + self.unread
+    }
 }
 
 impl<T> Default for List<T> {
@@ -95,6 +120,7 @@ impl<T> Default for List<T> {
         List {
             items: Vec::new(),
             beyond: 0,
+            unread: 0,
         }
     }
 }
@@ -124,6 +150,24 @@ impl<'a> Field<'a> {
             Scalar::Array(inner) => Some(Fields::of(inner)),
             _ => None,
         }
+    }
+
+    /// The elements of this array, or this value alone: options of UCI that may be lists are either.
+    pub(super) fn each(self) -> impl Iterator<Item = Field<'a>> {
+        let list = self.array();
+        let alone = list.is_none().then_some(self);
+        list.into_iter().flatten().map(|(_, one)| one).chain(alone)
+    }
+
+    /// The words of a text, or of each text of an array.
+    pub(super) fn words(self) -> impl Iterator<Item = &'a str> {
+        let texts = self.each().take(MAX_ENTRIES).filter_map(Field::str);
+        texts.flat_map(str::split_ascii_whitespace)
+    }
+
+    /// The address of one device; zeros and the addresses of groups stand for none.
+    pub(super) fn mac(self) -> Option<Mac> {
+        Mac::parse(self.str()?.trim()).filter(Mac::is_individual)
     }
 
     /// A text as it stands there, if it is UTF-8.
@@ -198,6 +242,15 @@ impl<'a> Field<'a> {
 mod tests {
     use super::*;
     use crate::ubus::blobmsg::Value;
+
+    #[test]
+    fn numbers_that_mean_an_unknown_speed_are_none() {
+        for unknown in [-1, 0, 65_535, 4_294_967_295, i64::MAX, i64::MIN] {
+            assert_eq!(mbits(unknown), None, "{unknown}");
+        }
+        assert_eq!(mbits(10), Some(10));
+        assert_eq!(mbits(400_000), Some(400_000));
+    }
 
     fn members(json: &str) -> Vec<u8> {
         serde_json::from_str::<Value>(json).unwrap().to_members()

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::hostapd::Client;
-use super::hosts::{Host, Hosts};
-use super::iwinfo::{Assoc, Direction};
-use super::report::{Lease, Source, Ssid, Station};
-use super::system::Version;
-use super::wireless::{Air, Cell};
+use super::event_log::Log;
+use super::hostapd::{Both, Client};
+use super::hosts::{Host, Hosts, Place};
+use super::iwinfo::{Assoc, Assoclist, Direction, Netdev};
+use super::network::{Dump, Subnet};
+use super::report::{Airtime, Lease, Peer, Source, Ssid, Station};
+use super::wireless::{Air, Cell, Cells, Part};
 use crate::mac::Mac;
 
 /// Stations in one report.
@@ -16,9 +17,11 @@ pub(super) const MAX_STATIONS: usize = 4096;
 /// What is known of stations beside Wi-Fi itself.
 pub(super) struct Known<'a> {
     pub(super) hosts: &'a Hosts,
-    /// The VLANs that hostapd said it put stations into.
-    pub(super) vlans: &'a HashMap<Mac, u32>,
-    pub(super) version: Option<Version>,
+    /// Knows the VLANs that hostapd said it put stations into.
+    pub(super) log: &'a Log,
+    pub(super) dump: &'a Dump,
+    /// hostapd counts rates in hundreds.
+    pub(super) multiplied: bool,
 }
 
 /// What the replies about Wi-Fi come to.
@@ -26,6 +29,8 @@ pub(super) struct Known<'a> {
 pub(super) struct Joined {
     pub(super) ssids: Option<Vec<Ssid>>,
     pub(super) stations: Option<Vec<Station>>,
+    /// `None` if there is no mesh.
+    pub(super) mesh: Option<Vec<Peer>>,
     /// Authorized stations; `None` if nobody could say.
     pub(super) connected: Option<usize>,
     /// Stations beyond [`MAX_STATIONS`] and beyond what is kept of one reply.
@@ -33,26 +38,42 @@ pub(super) struct Joined {
 }
 
 /// Joins everything known about Wi-Fi; without any list of stations the leases stand in.
-pub(super) fn join(air: &Air, leases: Option<&[Lease]>, known: &Known<'_>) -> Joined {
-    let cells = air.cells();
+pub(super) fn join(
+    air: &Air,
+    Cells { cells, strays }: Cells<'_>,
+    leases: Option<&[Lease]>,
+    known: &Known<'_>,
+) -> Joined {
     let mut joined = Joined::default();
-    let mut stations = Vec::new();
+    let mut found = Found {
+        known,
+        stations: Vec::new(),
+        beyond: 0,
+    };
     let mut ssids = Vec::with_capacity(cells.len());
     for cell in &cells {
-        let before = stations.len();
-        let listed = cell.is_ap() && append(cell, known, &mut stations, &mut joined.beyond);
-        let clients = listed.then(|| {
-            let new = &stations[before..];
-            new.iter().filter(|of| of.authorized == Some(true)).count()
-        });
+        let before = found.stations.len();
+        let listed = cell.is_ap() && found.append(cell);
+        let clients = listed.then(|| found.authorized(before));
         if let Some(clients) = clients {
             joined.connected = Some(joined.connected.unwrap_or(0) + clients);
         }
+        if cell.is_of_peers() {
+            let peers = joined.mesh.get_or_insert_default();
+            found.beyond += append_peers(cell, peers);
+        }
         ssids.push(cell.report(clients));
     }
+    for netdev in strays {
+        let before = found.stations.len();
+        if found.append_stray(netdev) {
+            joined.connected = Some(joined.connected.unwrap_or(0) + found.authorized(before));
+        }
+    }
+    joined.beyond = found.beyond;
     joined.ssids = (air.is_complete() || !ssids.is_empty()).then_some(ssids);
     joined.stations = match leases {
-        _ if joined.connected.is_some() => Some(stations),
+        _ if joined.connected.is_some() => Some(found.stations),
         Some(leases) => {
             let mut seen = HashSet::with_capacity(leases.len());
             let macs = leases.iter().map(|lease| lease.mac);
@@ -64,63 +85,182 @@ pub(super) fn join(air: &Air, leases: Option<&[Lease]>, known: &Known<'_>) -> Jo
     joined
 }
 
-/// Appends the stations of one network; false if nobody lists them.
-fn append(
-    cell: &Cell<'_>,
-    known: &Known<'_>,
-    stations: &mut Vec<Station>,
-    beyond: &mut usize,
-) -> bool {
-    let mut listed = false;
-    let mut assocs: HashMap<Mac, (&Assoc, Option<u32>)> = HashMap::new();
-    let mut order = Vec::new();
-    for (list, vlan) in cell.assoclists() {
-        listed = true;
-        *beyond += list.0.beyond * usize::from(cell.clients().is_none());
-        for (mac, assoc) in &list.0.items {
-            if assocs.insert(*mac, (assoc, vlan)).is_none() {
-                order.push(*mac);
+/// The stations found so far.
+struct Found<'a> {
+    known: &'a Known<'a>,
+    stations: Vec<Station>,
+    beyond: usize,
+}
+
+impl Found<'_> {
+    /// How many of the stations from `first` on may use their network.
+    fn authorized(&self, first: usize) -> usize {
+        let new = self.stations[first..].iter();
+        new.filter(|of| of.authorized == Some(true)).count()
+    }
+
+    /// Appends the stations of one network; false if nobody lists them.
+    fn append(&mut self, cell: &Cell<'_>) -> bool {
+        let mut listed = false;
+        let mut assocs: HashMap<Mac, (&Assoc, Part<'_>)> = HashMap::new();
+        let mut order = Vec::new();
+        for (list, part) in cell.assoclists() {
+            listed = true;
+            self.beyond += list.0.beyond * usize::from(cell.clients().is_none());
+            for (mac, assoc) in &list.0.items {
+                if assocs.insert(*mac, (assoc, part)).is_none() {
+                    order.push(*mac);
+                }
             }
         }
-    }
-    let assigned = cell.assigned_vlans();
-    let mut push = |mac: Mac, client: Option<(&Client, u64)>| {
-        if stations.len() == MAX_STATIONS {
-            *beyond += 1;
-            return;
-        }
-        let (assoc, vlan) = match assocs.get(&mac) {
-            Some((assoc, vlan)) => (Some(*assoc), *vlan),
-            None => (None, None),
+        let known = self.known;
+        let places = Places::of(cell, known);
+        let mut push = |mac: Mac, client: Option<(&Client, u64)>| {
+            let (assoc, part) = assocs.get(&mac).copied().unzip();
+            let (vlan, place) = places.of_station(mac, part);
+            let host = known.hosts.host(mac, place);
+            self.push(Station {
+                interface: Some(cell.name.to_owned()),
+                ssid: cell.ssid().map(str::to_owned),
+                vlan,
+                ..station(mac, client, assoc, host)
+            });
         };
-        let told = || known.vlans.get(&mac).copied();
-        stations.push(Station {
-            interface: Some(cell.name.to_owned()),
-            ssid: cell.ssid().map(str::to_owned),
-            vlan: vlan.or_else(|| assigned.get(&mac).copied()).or_else(told),
-            ..station(mac, client, assoc, known.hosts.get(mac))
-        });
-    };
-    let Some(clients) = cell.clients() else {
-        order.into_iter().for_each(|mac| push(mac, None));
-        return listed;
-    };
-    let unit = clients.rate_unit(known.version);
-    for (mac, client) in &clients.clients.items {
-        push(*mac, Some((client, unit)));
+        let Some(clients) = cell.clients() else {
+            order.into_iter().for_each(|mac| push(mac, None));
+            return listed;
+        };
+        let unit = clients.rate_unit(known.multiplied);
+        for (mac, client) in &clients.clients.items {
+            push(*mac, Some((client, unit)));
+        }
+        self.beyond += clients.clients.beyond;
+        true
     }
-    *beyond += clients.clients.beyond;
-    true
+
+    /// Appends the stations of a device that belongs to no network that is known; false if it has
+    /// none.
+    fn append_stray(&mut self, netdev: &Netdev) -> bool {
+        let Some(Assoclist(list)) = &netdev.stations else {
+            return false;
+        };
+        self.beyond += list.beyond;
+        let info = netdev.info.as_ref();
+        for (mac, assoc) in &list.items {
+            let host = self.known.hosts.host(*mac, &Place::default());
+            self.push(Station {
+                interface: Some(netdev.name.clone()),
+                ssid: info.and_then(|info| info.ssid.clone()),
+                ..station(*mac, None, Some(assoc), host)
+            });
+        }
+        !list.items.is_empty()
+    }
+
+    fn push(&mut self, station: Station) {
+        match self.stations.len() < MAX_STATIONS {
+            true => self.stations.push(station),
+            false => self.beyond += 1,
+        }
+    }
+}
+
+/// The networks of IP that the stations of one network are in, by VLAN.
+struct Places<'a> {
+    cell: &'a Cell<'a>,
+    known: &'a Known<'a>,
+    assigned: HashMap<Mac, u32>,
+    main: Place,
+    vlans: Vec<(u32, Place)>,
+    anywhere: Place,
+}
+
+impl<'a> Places<'a> {
+    fn of(cell: &'a Cell<'a>, known: &'a Known<'a>) -> Self {
+        let all: Vec<Subnet> = known.dump.all_subnets().collect();
+        let place = |networks: &[String]| Place {
+            own: known.dump.subnets(networks).collect(),
+            elsewhere: all.clone(),
+        };
+        let vif = cell.vif();
+        let vlans = vif.iter().flat_map(|vif| &vif.vlans);
+        Places {
+            main: vif.map_or_else(Place::default, |vif| place(&vif.networks)),
+            vlans: vlans
+                .filter_map(|vlan| Some((vlan.vid?, place(&vlan.networks))))
+                .collect(),
+            assigned: vif
+                .iter()
+                .flat_map(|vif| vif.assigned.iter().copied())
+                .collect(),
+            anywhere: Place::default(),
+            cell,
+            known,
+        }
+    }
+
+    /// The VLAN of a station, and the networks it may have addresses of; `part` is where iwinfo lists
+    /// it.
+    fn of_station(&self, mac: Mac, part: Option<Part<'_>>) -> (Option<u32>, &Place) {
+        let listed = match part {
+            Some(Part::Vlan(vlan)) => vlan.vid,
+            _ => None,
+        };
+        let told = || self.known.log.vlan(mac, self.cell.name);
+        let vlan = listed
+            .or_else(|| self.assigned.get(&mac).copied())
+            .or_else(told);
+        let place = match (vlan, part) {
+            (Some(vid), _) => {
+                let mut configured = self.vlans.iter().filter(|(of, _)| *of == vid);
+                configured.next().map_or(&self.anywhere, |(_, place)| place)
+            }
+            // RADIUS may have put it anywhere.
+            (None, Some(Part::Unknown | Part::Vlan(_))) => &self.anywhere,
+            (None, _) => &self.main,
+        };
+        (vlan, place)
+    }
+}
+
+/// Appends the peers of a mesh; returns how many are beyond what is kept.
+fn append_peers(cell: &Cell<'_>, peers: &mut Vec<Peer>) -> usize {
+    let mut beyond = 0;
+    for (Assoclist(list), _) in cell.assoclists() {
+        beyond += list.beyond;
+        for (mac, assoc) in &list.items {
+            if peers.len() == MAX_STATIONS {
+                beyond += 1;
+                continue;
+            }
+            let positive = |number: &u32| *number > 0;
+            let (rx, tx) = (&assoc.rx, &assoc.tx);
+            peers.push(Peer {
+                interface: cell.name.to_owned(),
+                mac: *mac,
+                plink: assoc.plink.clone(),
+                inactive_time: assoc.inactive,
+                conn_time: assoc.connected_time,
+                signal: assoc.signal,
+                signal_avg: assoc.signal_avg,
+                rx_packets: rx.packets,
+                tx_packets: tx.packets,
+                rx_bytes: rx.bytes,
+                tx_bytes: tx.bytes,
+                tx_retries: tx.retries,
+                tx_failed: tx.failed,
+                rx_bitrate: rx.rate.filter(positive),
+                tx_bitrate: tx.rate.filter(positive),
+                expected_tput: assoc.thr.filter(positive),
+            });
+        }
+    }
+    beyond
 }
 
 /// Puts together what hostapd (with the unit of its rates), iwinfo and the leases know of one
 /// station.
-fn station(
-    mac: Mac,
-    client: Option<(&Client, u64)>,
-    assoc: Option<&Assoc>,
-    host: Option<&Host>,
-) -> Station {
+fn station(mac: Mac, client: Option<(&Client, u64)>, assoc: Option<&Assoc>, host: Host) -> Station {
     let unit = client.map_or(1, |(_, unit)| unit);
     let client = client.map(|(client, _)| client);
     let (rx, tx) = (assoc.map(|assoc| &assoc.rx), assoc.map(|assoc| &assoc.tx));
@@ -155,9 +295,12 @@ fn station(
         conn_time: assoc.and_then(|a| a.connected_time),
         expected_tput: assoc.and_then(|a| a.thr).filter(positive),
         mcs: tx.and_then(|tx| tx.mcs),
-        ip: host.and_then(|host| host.ip),
-        ip6: host.and_then(|host| host.ip6),
-        name: host.and_then(|host| host.name.clone()),
+        airtime: client.and_then(|client| airtime(&client.airtime)),
+        rrm: client.and_then(|client| client.rrm),
+        wnm: client.and_then(|client| client.wnm),
+        ip: host.ip,
+        ip6: host.ip6,
+        name: host.name,
         vlan: None,
         source: match client {
             Some(_) => Source::Hostapd,
@@ -170,6 +313,15 @@ fn station(
 fn leased(mac: Mac, hosts: &Hosts) -> Station {
     Station {
         source: Source::Dhcp,
-        ..station(mac, None, None, hosts.get(mac))
+        ..station(mac, None, None, hosts.host(mac, &Place::default()))
     }
+}
+
+/// Airtime in ms of hostapd's us; 0 in both directions is what drivers say that do not count it.
+fn airtime(us: &Both) -> Option<Airtime> {
+    let (rx, tx) = (us.rx?, us.tx?);
+    ((rx, tx) != (0, 0)).then_some(Airtime {
+        rx: rx / 1000,
+        tx: tx / 1000,
+    })
 }

@@ -4,14 +4,14 @@
 //! meanwhile. So a radio scans between two reports, one radio at a time, and the result stands in
 //! one report, the next after the last radio.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use log::debug;
 use tokio::time::Instant;
 
-use super::reply::{dbm, Field, Fields};
+use super::reply::{dbm, Field, Fields, List};
 use super::report::{Neighbour, Ssid};
-use crate::mac::Mac;
 use crate::ubus::blob::Writer;
 use crate::ubus::{Client, Error};
 
@@ -21,13 +21,21 @@ const SCAN_WITHIN: Duration = Duration::from_secs(10);
 /// Networks kept of one survey.
 const MAX_NEIGHBOURS: usize = 512;
 
+/// A radio that scans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// One of its network devices.
+    pub(super) device: String,
+    pub(super) band: Option<String>,
+}
+
 /// A survey under way, or the wait for the next.
 #[derive(Debug)]
 pub(super) struct Survey {
     interval: Duration,
     due: Instant,
-    /// The network device of each radio that has still to scan.
-    radios: Vec<String>,
+    /// The radios that have still to scan.
+    radios: Vec<Place>,
     found: Vec<(Instant, Neighbour)>,
     /// Scans that failed.
     failed: Vec<String>,
@@ -52,19 +60,26 @@ impl Survey {
         if !self.under_way && self.due <= Instant::now() {
             self.begin(ssids);
         }
-        let Some(device) = self.radios.pop() else {
+        let Some(Place { device, band }) = self.radios.pop() else {
             return;
         };
         let mut args = Writer::new();
         args.string(b"device", device.as_bytes());
         let args = args.into_bytes();
         let reply = client.call_raw("iwinfo", "scan", args, SCAN_WITHIN).await;
-        let read = reply.and_then(|data| read(data.first().ok_or(Error::NoData)?));
+        let read = reply.and_then(|data| read(data.first().ok_or(Error::NoData)?, band.as_deref()));
         match read {
-            Ok(found) => {
+            Ok(mut found) => {
                 let room = MAX_NEIGHBOURS.saturating_sub(self.found.len());
+                let left_out = found.left_out() + found.items.len().saturating_sub(room);
+                if left_out > 0 {
+                    // The nearest are of most use.
+                    found.items.sort_by_key(|one| Reverse(one.signal));
+                    self.failed
+                        .push(format!("{left_out} rows of iwinfo scan {device}"));
+                }
                 let now = Instant::now();
-                let found = found.into_iter().map(|one| (now, one));
+                let found = found.items.into_iter().map(|one| (now, one));
                 self.found.extend(found.take(room));
             }
             Err(error) => {
@@ -75,15 +90,7 @@ impl Survey {
     }
 
     fn begin(&mut self, ssids: &[Ssid]) {
-        let mut seen = Vec::new();
-        for ssid in ssids {
-            // Without a radio's name each network counts as one.
-            let radio = ssid.radio.as_deref().unwrap_or(&ssid.interface);
-            if !seen.contains(&radio) {
-                seen.push(radio);
-                self.radios.push(ssid.interface.clone());
-            }
-        }
+        self.radios = places(ssids);
         // They are taken from the end.
         self.radios.reverse();
         self.under_way = !self.radios.is_empty();
@@ -108,21 +115,38 @@ impl Survey {
     }
 }
 
-/// Reply of `iwinfo scan`.
-pub(super) fn read(reply: &[u8]) -> Result<Vec<Neighbour>, Error> {
+/// One network of each radio.
+pub(super) fn places(ssids: &[Ssid]) -> Vec<Place> {
+    let (mut seen, mut places) = (Vec::new(), Vec::new());
+    for ssid in ssids {
+        // Without a radio's name each network counts as one.
+        let radio = ssid.radio.as_deref().unwrap_or(&ssid.interface);
+        if !seen.contains(&radio) {
+            seen.push(radio);
+            places.push(Place {
+                device: ssid.interface.clone(),
+                band: ssid.band.clone(),
+            });
+        }
+    }
+    places
+}
+
+/// Reply of `iwinfo scan` by a radio of that band.
+pub(super) fn read(reply: &[u8], band: Option<&str>) -> Result<List<Neighbour>, Error> {
     let results = Fields::of(reply).named(b"results");
     let results = results.and_then(Field::array);
     let results = results.ok_or_else(|| Error::Decode("no list of results".to_owned()))?;
-    Ok(results.list(|_, one| neighbour(one.table()?)).items)
+    Ok(results.list(|_, one| neighbour(one.table()?, band)))
 }
 
-fn neighbour(result: Fields<'_>) -> Option<Neighbour> {
+fn neighbour(result: Fields<'_>, of_radio: Option<&str>) -> Option<Neighbour> {
     let (mut mac, mut channel, mut ssid, mut encryption) = (None, None, None, None);
     let (mut signal, mut quality, mut quality_max) = (None, None, None);
     let (mut frequency, mut band) = (None, None);
     for (name, field) in result {
         match name {
-            b"bssid" => mac = field.str().and_then(Mac::parse),
+            b"bssid" => mac = field.mac(),
             b"channel" => channel = field.u32(),
             b"ssid" => ssid = field.text(),
             b"encryption" => encryption = field.table().map(words),
@@ -143,9 +167,23 @@ fn neighbour(result: Fields<'_>) -> Option<Neighbour> {
         // They say how good the signal is, and nothing without one.
         quality: quality.filter(|_| signal.is_some()),
         quality_max: quality_max.filter(|_| signal.is_some()),
-        frequency: frequency.or_else(|| mhz(band, channel?)),
+        frequency: frequency
+            .filter(|mhz| *mhz > 0)
+            .or_else(|| mhz(band.or_else(|| likely_band(of_radio?, channel?)), channel?)),
         last_seen: 0,
     })
+}
+
+/// The band of a channel that is not told with it: where the numbers of two bands are the same, that
+/// of the radio that scanned.
+fn likely_band(of_radio: &str, channel: u32) -> Option<u32> {
+    match of_radio {
+        // Of those of 5 GHz, the lower ones are never numbers of 6 GHz.
+        "6g" if (36..=144).contains(&channel) && channel.is_multiple_of(4) => Some(5),
+        "6g" => Some(6),
+        "60g" => Some(60),
+        _ => None,
+    }
 }
 
 /// The frequency of a channel; releases before 23.05 tell only that, some of them with the band.
@@ -262,7 +300,8 @@ mod tests {
 
     #[test]
     fn a_scan_is_read_with_hidden_and_open_networks() {
-        let found = read(&value("iwinfo__scan.phy0-ap0.json").to_members()).unwrap();
+        let found = read(&value("iwinfo__scan.phy0-ap0.json").to_members(), None).unwrap();
+        let found = found.items;
         let shown = serde_json::to_string(&found[2]).unwrap();
         assert_eq!(
             shown,
@@ -273,8 +312,9 @@ mod tests {
             found[3].encryption.as_deref(),
             Some("WEP Open System (WEP-40, WEP-104)")
         );
-        assert!(read(&json(r#"{"results":7}"#).to_members()).is_err());
+        assert!(read(&json(r#"{"results":7}"#).to_members(), None).is_err());
         let strange = json(r#"{"results":[5,{},{"bssid":"x"},{"bssid":"12:56:8E:90:AA:01"}]}"#);
-        assert_eq!(read(&strange.to_members()).unwrap().len(), 1);
+        let strange = read(&strange.to_members(), None).unwrap();
+        assert_eq!((strange.items.len(), strange.unread), (1, 3));
     }
 }

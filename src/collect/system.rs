@@ -35,28 +35,31 @@ pub(super) struct Info {
 
 /// The release of OpenWrt, as far as shapes of replies depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version {
+struct Version {
     year: u32,
     month: u32,
 }
 
 impl Version {
     /// hostapd's glue multiplies rates by 100 from here on.
-    pub(super) const V23_05: Version = Version { year: 23, month: 5 };
+    const V23_05: Version = Version { year: 23, month: 5 };
 
     fn parse(version: &str) -> Option<Self> {
-        let number = |part: &str| {
-            let end = part.find(|c: char| !c.is_ascii_digit());
-            part[..end.unwrap_or(part.len())].parse().ok()
-        };
-        let mut parts = version.split('.');
-        let version = Version {
-            year: number(parts.next()?)?,
-            month: number(parts.next()?)?,
-        };
+        let (year, month) = numbers(version)?;
+        let version = Version { year, month };
         // Vendors count their own versions; only the years there were releases say anything.
         (17..=99).contains(&version.year).then_some(version)
     }
+}
+
+/// The first two numbers of a version.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let number = |part: &str| {
+        let end = part.find(|c: char| !c.is_ascii_digit());
+        part[..end.unwrap_or(part.len())].parse().ok()
+    };
+    let mut parts = version.split('.');
+    Some((number(parts.next()?)?, number(parts.next()?)?))
 }
 
 impl Board {
@@ -86,8 +89,21 @@ impl Board {
         (known || release.version.is_some() || release.revision.is_some()).then_some(board)
     }
 
-    pub(super) fn version(&self) -> Option<Version> {
-        Version::parse(self.release.version.as_deref()?)
+    /// Whether hostapd's glue multiplies rates by 100.
+    ///
+    /// Forks count their own versions; their kernel is older than 5.15 where their hostapd is older
+    /// than that of 23.05. Where neither says anything, the system counts as a recent one.
+    pub(super) fn multiplies_rates(&self) -> bool {
+        let version = self.release.version.as_deref().and_then(Version::parse);
+        if let Some(version) = version {
+            return version >= Version::V23_05;
+        }
+        let kernel = self.kernel.as_deref().and_then(numbers);
+        kernel.is_none_or(|kernel| kernel >= (5, 15))
+    }
+
+    pub(super) fn hostname(&self) -> Option<&str> {
+        self.hostname.as_deref()
     }
 }
 

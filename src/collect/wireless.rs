@@ -1,13 +1,16 @@
-//! Radios and networks: hostapd, iwinfo and netifd's wireless status, joined by the name of the
-//! network device.
+//! Radios and networks: hostapd, iwinfo and netifd's wireless status.
+//!
+//! All of them name a network by its network device. What they do not agree on the name of (the devices of
+//! VLANs and of single stations, networks that netifd tells no device of) is joined by MAC, BSSID and phy; names
+//! say nothing, for users and drivers choose them.
 
 use std::collections::HashMap;
 
 use super::hostapd::{Ap, Clients, Status};
 use super::iwinfo::{Assoclist, Info, Netdev};
-use super::radio::{Radio, Vif};
+use super::radio::{Radio, Vif, Vlan};
 use super::reply::dbm;
-use super::report::Ssid;
+use super::report::{self, OnAir, Ssid};
 use crate::mac::Mac;
 
 /// Everything that was asked about Wi-Fi.
@@ -28,13 +31,30 @@ pub(super) struct Cell<'a> {
     netdev: Option<&'a Netdev>,
     radio: Option<&'a Radio>,
     vif: Option<&'a Vif>,
-    /// The devices of its VLANs.
-    vlans: Vec<(&'a Netdev, Option<u32>)>,
+    /// The devices of its VLANs and of single stations.
+    parts: Vec<(&'a Netdev, Option<&'a Vlan>)>,
+}
+
+/// The part of a network that a list of stations is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part<'a> {
+    Network,
+    /// A VLAN that is configured.
+    Vlan(&'a Vlan),
+    /// A VLAN that RADIUS assigned, or a single station.
+    Unknown,
+}
+
+/// The networks, and the devices with stations that belong to none of them.
+#[derive(Debug, Default)]
+pub(super) struct Cells<'a> {
+    pub(super) cells: Vec<Cell<'a>>,
+    pub(super) strays: Vec<&'a Netdev>,
 }
 
 impl Air {
     /// The networks: those of hostapd, then what else iwinfo knows the network name of.
-    pub(super) fn cells(&self) -> Vec<Cell<'_>> {
+    pub(super) fn cells(&self) -> Cells<'_> {
         let netdevs: HashMap<&str, &Netdev> = self
             .netdevs
             .iter()
@@ -53,7 +73,7 @@ impl Air {
             })
             .collect();
 
-        let mut parents: HashMap<&str, (&str, Option<u32>)> = HashMap::new();
+        let mut parents: HashMap<&str, (&str, &Vlan)> = HashMap::new();
         let mut vifs: HashMap<&str, (&Radio, &Vif)> = HashMap::new();
         for radio in self.radios.iter().flatten() {
             for vif in &radio.vifs {
@@ -61,8 +81,10 @@ impl Air {
                     continue;
                 };
                 vifs.entry(ifname).or_insert((radio, vif));
-                for (vlan, vid) in &vif.vlans {
-                    parents.entry(vlan).or_insert((ifname, *vid));
+                for vlan in &vif.vlans {
+                    if let Some(device) = vlan.ifname.as_deref() {
+                        parents.entry(device).or_insert((ifname, vlan));
+                    }
                 }
             }
         }
@@ -71,24 +93,28 @@ impl Air {
         for (at, cell) in cells.iter().enumerate() {
             known.insert(cell.name, at);
         }
-        let is_vlan = |netdev: &Netdev| {
-            parents.contains_key(netdev.name.as_str()) || netdev.mode() == Some("Master (VLAN)")
+        let wired = |name: &str| {
+            let mut aps = self.aps.iter().flatten();
+            aps.any(|ap| ap.name == name && ap.is_wired())
         };
+        let mut parts = Vec::new();
         for netdev in &self.netdevs {
             let named = netdev.info.as_ref().is_some_and(|info| info.ssid.is_some());
             let name = netdev.name.as_str();
-            let wired = |ap: &Ap| ap.name == name && ap.is_wired();
-            if named
-                && !known.contains_key(name)
-                && !is_vlan(netdev)
-                && !self.aps.iter().flatten().any(wired)
-            {
+            if known.contains_key(name) || wired(name) {
+                continue;
+            }
+            if parents.contains_key(name) || netdev.mode() == Some("Master (VLAN)") {
+                parts.push(netdev);
+            } else if named {
                 known.insert(name, cells.len());
                 cells.push(Cell {
                     name,
                     netdev: Some(netdev),
                     ..Cell::default()
                 });
+            } else if netdev.may_have_clients() {
+                parts.push(netdev);
             }
         }
         for cell in &mut cells {
@@ -96,27 +122,109 @@ impl Air {
                 (cell.radio, cell.vif) = (Some(radio), Some(vif));
             }
         }
-        for netdev in self.netdevs.iter().filter(|netdev| is_vlan(netdev)) {
-            let name = netdev.name.as_str();
-            let (parent, vid) = match parents.get(name) {
-                Some((parent, vid)) => (known.get(parent), *vid),
-                // Made for a VLAN that RADIUS assigned: named after its network.
-                None => {
-                    let mut dashes = name.rmatch_indices('-').map(|(at, _)| &name[..at]);
-                    (dashes.find_map(|parent| known.get(parent)), None)
-                }
-            };
-            if let Some(at) = parent.filter(|at| cells[**at].name != name) {
-                cells[*at].vlans.push((netdev, vid));
+        self.complete(&mut cells);
+        let mut strays = Vec::new();
+        let owners = Owners::of(&cells);
+        let mut found = Vec::new();
+        for netdev in parts {
+            let configured = parents.get(netdev.name.as_str());
+            let parent = configured.and_then(|(parent, _)| known.get(parent).copied());
+            match parent.or_else(|| owners.of_part(&cells, netdev)) {
+                Some(at) => found.push((at, (netdev, configured.map(|(_, vlan)| *vlan)))),
+                None => strays.push(netdev),
             }
         }
-        cells
+        for (at, part) in found {
+            cells[at].parts.push(part);
+        }
+        Cells { cells, strays }
+    }
+
+    /// Finds the radios of networks that netifd does not tell the device of: each belongs to the radio whose
+    /// other networks are on its phy, or, if several radios share that, to the one of its band.
+    fn complete<'a>(&'a self, cells: &mut [Cell<'a>]) {
+        let known: Vec<(&str, &Radio)> = cells
+            .iter()
+            .filter_map(|cell| cell.phy().zip(cell.radio))
+            .collect();
+        for cell in cells.iter_mut().filter(|cell| cell.radio.is_none()) {
+            let Some(phy) = cell.phy() else { continue };
+            let on_phy = known.iter().filter(|(of, _)| *of == phy);
+            let mut radios: Vec<&Radio> = on_phy.map(|(_, radio)| *radio).collect();
+            radios.sort_by_key(|radio| radio.name.as_str());
+            radios.dedup_by_key(|radio| radio.name.as_str());
+            if radios.len() > 1 {
+                let band = cell.frequency().and_then(band);
+                radios.retain(|radio| band.is_some() && radio.band.as_deref() == band);
+            }
+            let [radio] = radios[..] else { continue };
+            cell.radio = Some(radio);
+            let ssid = cell.ssid();
+            let nameless = radio.vifs.iter().filter(|vif| vif.ifname.is_none());
+            let mut fitting = nameless.filter(|vif| ssid.is_some() && vif.ssid.as_deref() == ssid);
+            cell.vif = fitting.next().filter(|_| fitting.next().is_none());
+        }
     }
 
     /// Whether every network is among [`Air::cells`].
     pub(super) fn is_complete(&self) -> bool {
         let known = |aps: &Vec<Ap>| aps.iter().all(|ap| ap.gone || !ap.is_silent());
         self.aps.as_ref().is_some_and(known)
+    }
+
+    /// The radios as configured.
+    pub(super) fn configured_radios(&self) -> impl Iterator<Item = report::Radio> + '_ {
+        let radios = self.radios.iter().flatten();
+        // A link of several radios (MLO) is listed like a radio, without a band of its own.
+        radios
+            .filter(|radio| radio.band.is_some())
+            .map(|radio| report::Radio {
+                name: radio.name.clone(),
+                band: radio.band.clone(),
+                ..report::Radio::default()
+            })
+    }
+}
+
+/// Which networks list a station.
+struct Owners(HashMap<Mac, Vec<usize>>);
+
+impl Owners {
+    fn of(cells: &[Cell<'_>]) -> Self {
+        let mut owners: HashMap<Mac, Vec<usize>> = HashMap::new();
+        for (at, cell) in cells.iter().enumerate() {
+            for (mac, _) in cell.clients().iter().flat_map(|of| &of.clients.items) {
+                owners.entry(*mac).or_default().push(at);
+            }
+        }
+        Owners(owners)
+    }
+
+    /// The network that a device of single stations or of a VLAN is part of: that which lists its
+    /// stations, or has its BSSID, or its name, or is the only one on its phy.
+    fn of_part(&self, cells: &[Cell<'_>], netdev: &Netdev) -> Option<usize> {
+        let info = netdev.info.as_ref();
+        let phy = info.and_then(|info| info.phy.as_deref());
+        let here = |at: &usize| {
+            let cell = &cells[*at];
+            cell.is_ap() && (phy.is_none() || cell.phy().is_none() || cell.phy() == phy)
+        };
+        let stations = netdev.stations.iter().flat_map(|list| &list.0.items);
+        let mut listed = stations.filter_map(|(mac, _)| self.0.get(mac));
+        if let Some(at) = listed.find_map(|of| of.iter().copied().find(|at| here(at))) {
+            return Some(at);
+        }
+        phy?;
+        let only = |fits: &dyn Fn(&Cell<'_>) -> bool| {
+            let all = 0..cells.len();
+            let mut fitting =
+                all.filter(|at| here(at) && cells[*at].phy() == phy && fits(&cells[*at]));
+            fitting.next().filter(|_| fitting.next().is_none())
+        };
+        let (bssid, ssid) = (info?.bssid, info?.ssid.as_deref());
+        only(&|cell| bssid.is_some() && cell.bssid() == bssid)
+            .or_else(|| only(&|cell| ssid.is_some() && cell.ssid() == ssid))
+            .or_else(|| only(&|_| true))
     }
 }
 
@@ -129,6 +237,16 @@ impl<'a> Cell<'a> {
         self.ap?.status.as_ref()
     }
 
+    fn phy(&self) -> Option<&'a str> {
+        let status = self.status().and_then(|status| status.phy.as_deref());
+        status.or_else(|| self.info()?.phy.as_deref())
+    }
+
+    fn bssid(&self) -> Option<Mac> {
+        let status = self.status().and_then(|status| status.bssid);
+        status.or_else(|| self.info()?.bssid)
+    }
+
     /// The stations that hostapd lists.
     pub(super) fn clients(&self) -> Option<&'a Clients> {
         self.ap?.clients.as_ref()
@@ -139,18 +257,26 @@ impl<'a> Cell<'a> {
         self.ap.is_some() || self.netdev.and_then(Netdev::mode) == Some("Master")
     }
 
-    /// What iwinfo lists for the network and for each of its VLANs.
-    pub(super) fn assoclists(&self) -> impl Iterator<Item = (&'a Assoclist, Option<u32>)> + '_ {
-        let own = self.netdev.map(|netdev| (netdev, None));
-        own.into_iter()
-            .chain(self.vlans.iter().copied())
-            .filter_map(|(netdev, vid)| Some((netdev.stations.as_ref()?, vid)))
+    /// True for a network of equals: its stations are peers.
+    pub(super) fn is_of_peers(&self) -> bool {
+        let mode = self.netdev.and_then(Netdev::mode);
+        matches!(mode, Some("Mesh Point" | "Ad-Hoc"))
     }
 
-    /// The VLANs that the configuration puts stations into.
-    pub(super) fn assigned_vlans(&self) -> HashMap<Mac, u32> {
-        let vif = self.vif.into_iter();
-        vif.flat_map(|vif| vif.assigned.iter().copied()).collect()
+    /// What iwinfo lists for the network and for each of its parts.
+    pub(super) fn assoclists(&self) -> impl Iterator<Item = (&'a Assoclist, Part<'a>)> + '_ {
+        let own = self.netdev.map(|netdev| (netdev, Part::Network));
+        let parts = self.parts.iter().map(|(netdev, vlan)| match vlan {
+            Some(vlan) => (*netdev, Part::Vlan(vlan)),
+            None => (*netdev, Part::Unknown),
+        });
+        let lists = own.into_iter().chain(parts);
+        lists.filter_map(|(netdev, part)| Some((netdev.stations.as_ref()?, part)))
+    }
+
+    /// The network as configured.
+    pub(super) fn vif(&self) -> Option<&'a Vif> {
+        self.vif
     }
 
     pub(super) fn ssid(&self) -> Option<&'a str> {
@@ -166,41 +292,85 @@ impl<'a> Cell<'a> {
         let frequency = self.status().and_then(|status| status.freq);
         let frequency = frequency.or_else(|| self.clients()?.freq());
         frequency
+            .filter(|mhz| *mhz > 0)
             .or_else(|| self.info()?.frequency)
             .filter(|mhz| *mhz > 0)
     }
 
+    /// What hostapd says of a network that is switched off, the driver does not know.
+    fn is_on_air(&self) -> bool {
+        !self.status().is_some_and(|status| status.off)
+    }
+
+    /// The channel it is on.
+    pub(super) fn channel(&self) -> Option<u32> {
+        let told = self.status().and_then(|status| status.channel);
+        let positive = |number: &u32| *number > 0;
+        told.filter(positive)
+            .or_else(|| self.info()?.channel)
+            .filter(|channel| self.is_on_air() && *channel > 0)
+    }
+
+    /// The band it is in, as its frequency says, or its radio.
+    pub(super) fn band(&self) -> Option<String> {
+        let frequency = self.frequency().filter(|_| self.is_on_air());
+        let told = frequency.and_then(band).map(str::to_owned);
+        told.or_else(|| self.radio?.band.clone())
+    }
+
+    /// The section of its radio, or the kernel's name of it.
+    pub(super) fn radio_name(&self) -> Option<&'a str> {
+        let radio = self.radio.map(|radio| radio.name.as_str());
+        radio.or_else(|| self.phy())
+    }
+
+    /// What is measured on its channel: hostapd's word, else the driver's.
+    pub(super) fn on_air(&self) -> OnAir {
+        let told = self
+            .status()
+            .map(|status| status.on_air)
+            .unwrap_or_default();
+        let surveyed = || {
+            let mhz = self.frequency()?;
+            let mut channels = self.netdev?.survey.iter();
+            channels.find(|of| of.mhz == mhz).map(|of| of.channel_use)
+        };
+        OnAir {
+            channel_use: told.channel_use.or_else(surveyed),
+            ..told
+        }
+    }
+
     /// Its line in the report; `clients` = authorized stations, if they are known.
     pub(super) fn report(&self, clients: Option<usize>) -> Ssid {
-        let (status, info) = (self.status(), self.info());
+        // What the driver says of a network that is switched off is about the radio it would be on.
+        let on_air = self.is_on_air();
+        let info = self.info().filter(|_| on_air);
         let positive = |number: &u32| *number > 0;
-        let frequency = self.frequency();
-        let phy = status.and_then(|status| status.phy.as_deref());
-        let phy = phy.or_else(|| info?.phy.as_deref());
-        let radio = self.radio.map(|radio| radio.name.as_str());
+        let frequency = self.frequency().filter(|_| on_air);
+        let signal = dbm(info.and_then(|info| info.signal));
         Ssid {
             interface: self.name.to_owned(),
-            channel: status
-                .and_then(|status| status.channel)
-                .or_else(|| info?.channel)
+            channel: self
+                .channel()
                 .or_else(|| self.radio?.channel)
-                .filter(positive),
+                .filter(|channel| on_air && *channel > 0),
             noise: dbm(info.and_then(|info| info.noise)),
             frequency,
-            signal: dbm(info.and_then(|info| info.signal)),
-            quality: info.and_then(|info| info.quality),
+            signal,
+            // It says how good the signal is, and nothing without one.
+            quality: info
+                .and_then(|info| info.quality)
+                .filter(|_| signal.is_some()),
             bitrate: info.and_then(|info| info.bitrate).filter(positive),
-            quality_max: info.and_then(|info| info.quality_max),
-            bssid: status
-                .and_then(|status| status.bssid)
-                .or_else(|| info?.bssid),
+            quality_max: info
+                .and_then(|info| info.quality_max)
+                .filter(|_| signal.is_some()),
+            bssid: self.bssid(),
             ssid: self.ssid().map(str::to_owned),
             tx_power: info.and_then(|info| info.txpower),
-            band: frequency
-                .and_then(band)
-                .map(str::to_owned)
-                .or_else(|| self.radio?.band.clone()),
-            radio: radio.or(phy).map(str::to_owned),
+            band: self.band(),
+            radio: self.radio_name().map(str::to_owned),
             clients,
         }
     }

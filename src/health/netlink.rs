@@ -7,10 +7,11 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{bind, recv, send, socket_with, AddressFamily, RecvFlags, SendFlags};
-use rustix::net::{SocketFlags, SocketType};
+use rustix::net::{bind, recv, send, RecvFlags, SendFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
+
+use crate::collect::netlink::{message, socket, u16_at};
 
 /// Links, addresses of IPv4 and IPv6, routes of IPv4 and IPv6: the RTMGRP_ bits of linux/rtnetlink.h.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
@@ -25,9 +26,7 @@ const RTM_GETNEIGH: u16 = 30;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_REPLACE: u16 = 0x100;
 const NDA_DST: u16 = 1;
-/// `struct nlmsghdr` and, behind it, `struct ndmsg`.
-const HEADERS: usize = 16 + 12;
-/// Of `ndm_state` in the whole message.
+/// Of `ndm_state` in the whole message: behind `struct nlmsghdr`, inside `struct ndmsg`.
 const STATE_AT: usize = 16 + 8;
 
 /// States of linux/neighbour.h.
@@ -37,9 +36,7 @@ const PROBE: u16 = 0x10;
 const FAILED: u16 = 0x20;
 
 fn open(groups: u32) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    // No protocol is number 0, NETLINK_ROUTE.
-    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+    let socket = socket()?;
     bind(&socket, &SocketAddrNetlink::new(0, groups))?;
     Ok(socket)
 }
@@ -138,27 +135,19 @@ fn request(kind: u16, flags: u16, index: u32, address: IpAddr, state: u16) -> Ve
         IpAddr::V6(v6) => (10, v6.octets().to_vec()),
     };
     let attribute = 4 + octets.len();
-    let length = u32::try_from(HEADERS + attribute).unwrap_or(0);
-    let mut message = Vec::with_capacity(HEADERS + attribute);
-    message.extend(length.to_ne_bytes());
-    message.extend(kind.to_ne_bytes());
-    message.extend(flags.to_ne_bytes());
-    // Sequence and port of the sender.
-    message.extend([0; 8]);
-    message.extend([family, 0, 0, 0]);
-    message.extend(index.to_ne_bytes());
-    message.extend(state.to_ne_bytes());
-    message.extend([0; 2]);
-    message.extend(u16::try_from(attribute).unwrap_or(0).to_ne_bytes());
-    message.extend(NDA_DST.to_ne_bytes());
-    message.extend(octets);
-    message
+    let mut body = vec![family, 0, 0, 0];
+    body.extend(index.to_ne_bytes());
+    body.extend(state.to_ne_bytes());
+    body.extend([0; 2]);
+    body.extend(u16::try_from(attribute).unwrap_or(0).to_ne_bytes());
+    body.extend(NDA_DST.to_ne_bytes());
+    body.extend(octets);
+    message(kind, flags, &body)
 }
 
 /// 16 bits at `at`; 0 beyond the end.
 fn word(message: &[u8], at: usize) -> u16 {
-    let bytes = message.get(at..at + 2);
-    bytes.map_or(0, |bytes| u16::from_ne_bytes([bytes[0], bytes[1]]))
+    u16_at(message, at).unwrap_or(0)
 }
 
 #[cfg(test)]

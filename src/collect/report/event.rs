@@ -11,8 +11,9 @@ use crate::mac::Mac;
 pub struct Event {
     /// Seconds since the epoch by the system clock.
     pub at: u64,
-    /// `join`, `leave`, `key-mismatch`, `channel-switch`, `radar-detected`, `lease`, `release`,
-    /// `expire` or `lost`; of the device itself `health`, `radio`, `recovery`, `guard` or `boot`.
+    /// `join`, `leave`, `key-mismatch`, `btm_query`, `btm_response`, `beacon_report`, `radar`,
+    /// `channel_switch`, `lease`, `release`, `expire` or `lost`; of the device itself `health`, `radio`,
+    /// `recovery`, `guard` or `boot`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The network of hostapd, or the network device of the DHCP server.
@@ -36,9 +37,24 @@ pub struct Event {
     /// Of `lease`: what the station calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// MHz; of `channel-switch` and `radar-detected`.
+    /// MHz; of `channel_switch` and `radar`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency: Option<u32>,
+    /// Of `beacon_report`: the network heard of; of `btm_response`: the one the station moves to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bssid: Option<Mac>,
+    /// Of `beacon_report`: where it was heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<u32>,
+    /// dBm; of `beacon_report`: how loud it was at the station.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Of `btm_query`: why the station asks, its transition reason of IEEE 802.11.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_reason: Option<u32>,
+    /// Of `btm_response`: 0 if the station moves, else the status code of its refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u32>,
     /// Of `health`: the health code, 0-9.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u8>,

@@ -7,6 +7,7 @@ mod device;
 mod event;
 mod interface;
 mod network;
+mod peer;
 mod radio;
 mod station;
 
@@ -19,8 +20,10 @@ pub use device::Device;
 pub use event::Event;
 pub use interface::{Counters, Interface};
 pub use network::{Neighbour, Ssid};
-pub use radio::{Dfs, Radio};
-pub use station::{Lease, Source, Station};
+pub use peer::Peer;
+pub(super) use radio::OnAir;
+pub use radio::{ChannelUse, Dfs, Radio};
+pub use station::{Airtime, Lease, Source, Station};
 
 /// What one collection found.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -34,8 +37,10 @@ pub struct Report {
     pub dhcp: Option<Vec<Lease>>,
     pub device: Device,
     pub interfaces: Option<Vec<Interface>>,
-    /// `None` until the radios were looked at.
+    /// `None` if nobody knows of any.
     pub radios: Option<Vec<Radio>>,
+    /// `None` if this device is in no mesh.
+    pub mesh: Option<Vec<Peer>>,
     /// What happened since the report before.
     pub events: Vec<Event>,
 }
@@ -54,12 +59,13 @@ pub struct Stamp<'a> {
 }
 
 /// The parts of a line, in their order.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part::Ssids,
     Part::Survey,
     Part::Device,
     Part::Interfaces,
     Part::Radios,
+    Part::Mesh,
     Part::Events,
     Part::Gaps,
     Part::Dhcp,
@@ -73,6 +79,7 @@ enum Part {
     Device,
     Interfaces,
     Radios,
+    Mesh,
     Events,
     Gaps,
     Dhcp,
@@ -120,6 +127,7 @@ impl Report {
                 Part::Device => map.serialize_entry("device", &Stamped(&self.device, stamp))?,
                 Part::Interfaces => known(&mut map, "interfaces", &self.interfaces)?,
                 Part::Radios => known(&mut map, "radios", &self.radios)?,
+                Part::Mesh => known(&mut map, "mesh", &self.mesh)?,
                 Part::Events => some(&mut map, "events", &self.events)?,
                 Part::Gaps => some(&mut map, "gaps", gaps)?,
                 Part::Dhcp => known(&mut map, "dhcp", &List::of(&self.dhcp, back))?,

@@ -78,6 +78,15 @@ pub struct Station {
     /// Of the last frame to the station.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcs: Option<u8>,
+    /// Time on the air.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub airtime: Option<Airtime>,
+    /// Enabled capabilities of radio measurement (802.11k), five bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rrm: Option<[u8; 5]>,
+    /// Understands BSS transition requests (802.11v).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wnm: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<Ipv4Addr>,
     /// A public address if one is known.
@@ -88,6 +97,13 @@ pub struct Station {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u32>,
     pub source: Source,
+}
+
+/// Time on the air since the station came, ms; `rx` is from the station.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Airtime {
+    pub rx: u64,
+    pub tx: u64,
 }
 
 /// A lease of the DHCP server that has not expired.

@@ -54,12 +54,68 @@ fn every_notification_there_is_comes_to_its_event_or_to_none() {
             r#"4: {"at":1751450004,"type":"join","interface":"phy0-ap0","mac":"24:6F:28:AA:BB:CC","vlan":30,"auth":"open"}"#,
             r#"5: {"at":1751450005,"type":"leave","interface":"phy1-ap0","mac":"3C:22:FB:10:20:31","reason":"disassoc"}"#,
             r#"9: {"at":1751450009,"type":"key-mismatch","interface":"phy1-ap1","mac":"5E:0F:A3:22:81:C4"}"#,
-            r#"10: {"at":1751450010,"type":"channel-switch","interface":"phy1-ap0","frequency":5220}"#,
+            r#"10: {"at":1751450010,"type":"channel_switch","interface":"phy1-ap0","frequency":5220}"#,
             r#"12: {"at":1751450012,"type":"key-mismatch","interface":"phy1-ap1","mac":"5E:0F:A3:22:81:C4"}"#,
-            r#"14: {"at":1751450014,"type":"radar-detected","interface":"phy1-ap0","frequency":5260}"#,
+            r#"14: {"at":1751450014,"type":"radar","interface":"phy1-ap0","frequency":5260}"#,
             r#"31: {"at":1751450031,"type":"lease","interface":"br-guest","mac":"8C:85:90:77:66:55","ip":"192.168.9.104","name":"Galaxy-S21"}"#,
             r#"32: {"at":1751450032,"type":"release","interface":"br-lan","mac":"F0:18:98:0D:3E:21","ip":"192.168.8.133"}"#,
         ]
+    );
+}
+
+#[test]
+fn what_stations_say_of_roaming_is_told() {
+    let mut log = Log::default();
+    let say = |log: &mut Log, kind: &str, data: Value| {
+        log.hear(notice("hostapd.phy1-ap0", kind, &data), NOW);
+        let event = log.take(NOW).pop().unwrap();
+        serde_json::to_string(&event).unwrap()
+    };
+    let head = |kind: &str| {
+        format!(r#"{{"at":{NOW},"type":"{kind}","interface":"phy1-ap0","mac":"3C:22:FB:10:20:31""#)
+    };
+    let query =
+        r#"{"address":"3c:22:fb:10:20:31","dialog-token":1,"reason":16,"candidate-list":""}"#;
+    assert_eq!(
+        say(&mut log, "bss-transition-query", json(query)),
+        format!(r#"{},"query_reason":16}}"#, head("btm_query"))
+    );
+    // Before 2026 the status code is one byte, which tools show as a bool.
+    let byte = Value::Table(vec![
+        (b"address".to_vec(), Value::string(LAPTOP)),
+        (b"status-code".to_vec(), Value::Int8(7)),
+        (b"target-bssid".to_vec(), Value::string("00:00:00:00:00:00")),
+    ]);
+    assert_eq!(
+        say(&mut log, "bss-transition-response", byte),
+        format!(r#"{},"status":7}}"#, head("btm_response"))
+    );
+    let accepted =
+        r#"{"address":"3c:22:fb:10:20:31","status-code":0,"target-bssid":"94:83:c4:a1:b2:02"}"#;
+    assert_eq!(
+        say(&mut log, "bss-transition-response", json(accepted)),
+        format!(
+            r#"{},"bssid":"94:83:C4:A1:B2:02","status":0}}"#,
+            head("btm_response")
+        )
+    );
+    let beacon = |rcpi: u32| {
+        json(&format!(
+            r#"{{"address":"3c:22:fb:10:20:31","op-class":81,"channel":6,"rcpi":{rcpi},"bssid":"94:83:c4:a1:b2:02"}}"#
+        ))
+    };
+    let heard = format!(
+        r#"{},"bssid":"94:83:C4:A1:B2:02","channel":6"#,
+        head("beacon_report")
+    );
+    assert_eq!(
+        say(&mut log, "beacon-report", beacon(90)),
+        format!(r#"{heard},"signal":-65}}"#)
+    );
+    // 255 is unknown.
+    assert_eq!(
+        say(&mut log, "beacon-report", beacon(255)),
+        format!("{heard}}}")
     );
 }
 

@@ -1,6 +1,8 @@
 //! Collecting as a whole: sample replies in, reports out.
 
 mod bus;
+mod cases;
+mod conservation;
 mod events;
 mod lasting;
 mod mutations;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::super::airtime::Airtimes;
+use super::super::dnsmasq::LeaseFile;
 use super::super::event_log::Log;
 use super::super::join::{complete, join, Local};
 use super::super::replies::Replies;
@@ -16,13 +18,17 @@ fn collect(root: &str, wifi: bool) -> (Report, Facts) {
     let local = Local {
         mac: &"94-83-C4-A1-B2-00".parse().unwrap(),
         created_at: NOW,
-        file: files.leases(Path::new("/tmp/dhcp.leases"), NOW),
+        files: vec![LeaseFile {
+            source: "dhcp.leases".to_owned(),
+            leases: files.leases(Path::new("/tmp/dhcp.leases"), NOW),
+        }],
         hints: &[],
         neighbours: &files.neighbours(),
         log: &mut Log::default(),
+        airtimes: &mut Airtimes::default(),
     };
-    let (mut report, facts) = join(Replies::without_bus(wifi), local);
-    complete(&mut report, &files);
+    let (mut report, mut facts, dump) = join(Replies::without_bus(wifi), local);
+    complete(&mut report, &mut facts, &dump, &files);
     (report, facts)
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::samples::{data, NOW};
 use super::stamp;
 use crate::collect::{
-    Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Radio, Report, Source, Ssid, Station,
+    Airtime, ChannelUse, Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Peer, Radio,
+    Report, Source, Ssid, Station,
 };
 use crate::mac::Mac;
 use crate::spool::{Gap, Reason};
@@ -68,6 +69,9 @@ fn full() -> Report {
             conn_time: Some(1),
             expected_tput: Some(1),
             mcs: Some(1),
+            airtime: Some(Airtime { rx: 1, tx: 1 }),
+            rrm: Some([1; 5]),
+            wnm: Some(true),
             ip,
             ip6,
             name: text(),
@@ -130,11 +134,34 @@ fn full() -> Report {
             band: text(),
             channel: Some(1),
             up: Some(true),
-            verdict: "ok",
+            verdict: Some("ok"),
+            channel_use: Some(ChannelUse {
+                utilization: Some(1),
+                busy: 1,
+                time: 1,
+            }),
             dfs: Some(Dfs {
                 cac_active: true,
                 cac_seconds_left: 1,
             }),
+        }]),
+        mesh: Some(vec![Peer {
+            interface: "mesh0".into(),
+            mac,
+            plink: text(),
+            inactive_time: Some(1),
+            conn_time: Some(1),
+            signal: Some(1),
+            signal_avg: Some(1),
+            rx_packets: Some(1),
+            tx_packets: Some(1),
+            rx_bytes: Some(1),
+            tx_bytes: Some(1),
+            tx_retries: Some(1),
+            tx_failed: Some(1),
+            rx_bitrate: Some(1),
+            tx_bitrate: Some(1),
+            expected_tput: Some(1),
         }]),
         events: vec![Event {
             at: NOW,
@@ -147,6 +174,11 @@ fn full() -> Report {
             ip,
             name: text(),
             frequency: Some(1),
+            bssid: Some(mac),
+            channel: Some(1),
+            signal: Some(1),
+            query_reason: Some(1),
+            status: Some(1),
             code: Some(1),
             verdict: Some("ok"),
             radio: text(),

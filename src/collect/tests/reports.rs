@@ -52,7 +52,10 @@ fn keys_stand_in_the_order_that_collectors_know() {
         Some(Value::Array(items)) => keys(&items[at]),
         other => panic!("no array: {other:?}"),
     };
-    assert_eq!(keys(&report), "ssids device interfaces gaps dhcp stations");
+    assert_eq!(
+        keys(&report),
+        "ssids device interfaces radios gaps dhcp stations"
+    );
     assert_eq!(
         element("ssids", 0),
         "interface channel noise frequency signal quality bitrate quality_max bssid ssid tx_power \
@@ -62,7 +65,7 @@ fn keys_stand_in_the_order_that_collectors_know() {
         element("stations", 0),
         "interface ssid mac inactive_time rx_packets tx_packets rx_bytes tx_bytes tx_retries \
          tx_failed signal signal_avg tx_bitrate rx_bitrate authorized authenticated associated wmm \
-         mfp tdls preamble conn_time mcs ip name source"
+         mfp tdls preamble conn_time mcs airtime rrm ip name source"
     );
     assert_eq!(element("dhcp", 0), "mac ip name expires");
     assert_eq!(

@@ -143,3 +143,17 @@ fn every_way_out_is_listed_each_once_and_those_of_ipv4_first() {
     ];
     assert_eq!(ways(root.path()), expected.map(Option::unwrap));
 }
+
+#[test]
+fn of_very_many_ways_out_the_best_are_listed_whatever_their_order() {
+    let mut table = link();
+    for at in (0..100).rev() {
+        table += &v4("wan", ANY, [10, 0, 0, at], at.into(), ANY);
+        table += &v4("wan", ANY, [10, 0, 0, at], 200, ANY);
+    }
+    let root = root(&[("route", table)]);
+    let found = ways(root.path());
+    let gateways = found.iter().filter_map(|way| way.gateway);
+    let expected = (0..8u8).map(|at| std::net::IpAddr::from([10, 0, 0, at]));
+    assert!(gateways.eq(expected), "{found:?}");
+}

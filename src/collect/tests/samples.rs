@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
+use super::super::airtime::Airtimes;
+use super::super::dnsmasq::LeaseFile;
 use super::super::event_log::Log;
 use super::super::hosts::Hint;
 use super::super::join::{join, Local};
@@ -103,6 +105,11 @@ impl Router {
         self
     }
 
+    /// Nobody on the bus tells of leases.
+    pub(super) fn without_leases(self) -> Self {
+        self.without(|asked| matches!(asked, Leases4 | Leases6 | LuciLeases | Hints))
+    }
+
     /// The base image has nothing of this.
     pub(super) fn without_rpcd(self) -> Self {
         self.without(|asked| matches!(asked, IwInfo(_) | Assoclist(_) | LuciLeases | Hints))
@@ -130,17 +137,21 @@ impl Router {
 
     /// The replies as bytes, that of iwinfo's list of devices among them.
     pub(super) fn raw(&self) -> Vec<(Question, Bytes)> {
-        let (_, netdevs) = self.lists();
-        let netdevs = netdevs.iter().map(|name| Value::string(name)).collect();
-        let netdevs = Value::Table(vec![(b"devices".to_vec(), Value::Array(netdevs))]);
-        let mut raw = vec![(Question::Netdevs, netdevs.to_members().into())];
         let replies = self.replies.iter();
-        raw.extend(replies.map(|(asked, value)| (asked.clone(), value.to_members().into())));
+        let mut raw: Vec<(Question, Bytes)> = replies
+            .map(|(asked, value)| (asked.clone(), value.to_members().into()))
+            .collect();
+        if !raw.iter().any(|(asked, _)| *asked == Question::Netdevs) {
+            let (_, netdevs) = self.lists();
+            let netdevs = netdevs.iter().map(|name| Value::string(name)).collect();
+            let netdevs = Value::Table(vec![(b"devices".to_vec(), Value::Array(netdevs))]);
+            raw.insert(0, (Question::Netdevs, netdevs.to_members().into()));
+        }
         raw
     }
 
     /// The replies as the collector takes them in. Who is asked and has no reply, does not exist.
-    fn read(&self, raw: &[(Question, Bytes)]) -> Replies {
+    pub(super) fn read(&self, raw: &[(Question, Bytes)]) -> Replies {
         let mut replies = Replies::new(true);
         let (aps, _) = self.lists();
         let aps = aps.iter().map(|ap| format!("hostapd.{ap}")).collect();
@@ -173,15 +184,20 @@ impl Router {
         let local = Local {
             mac: &"94-83-C4-A1-B2-00".parse().unwrap(),
             created_at: NOW,
-            file: self
-                .leases
-                .as_deref()
-                .map(|file| Leases::of_file(file, NOW)),
+            files: vec![LeaseFile {
+                source: "dhcp.leases".to_owned(),
+                leases: self
+                    .leases
+                    .as_deref()
+                    .map(|file| Leases::of_file(file, NOW)),
+            }],
             hints: &hints,
             neighbours: &Hint::read_neighbours(&self.neighbours),
             log,
+            airtimes: &mut Airtimes::default(),
         };
-        join(replies, local)
+        let (report, facts, _) = join(replies, local);
+        (report, facts)
     }
 
     pub(super) fn report(&self) -> Report {

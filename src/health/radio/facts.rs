@@ -69,6 +69,7 @@ pub struct Restarted {
 pub(super) fn reported(radio: &Radio) -> collect::Radio {
     let configured = &radio.configured;
     let status = radio.status;
+    let may_be_radar = configured.band.as_deref().is_none_or(|band| band == "5g");
     collect::Radio {
         name: configured.name.clone(),
         band: configured.band.clone(),
@@ -76,8 +77,9 @@ pub(super) fn reported(radio: &Radio) -> collect::Radio {
             .and_then(|status| status.channel)
             .or(configured.channel),
         up: configured.up,
-        verdict: radio.verdict.name(),
-        dfs: status.map(|status| collect::Dfs {
+        verdict: Some(radio.verdict.name()),
+        channel_use: None,
+        dfs: status.filter(|_| may_be_radar).map(|status| collect::Dfs {
             cac_active: status.cac_active,
             cac_seconds_left: status.cac_left,
         }),

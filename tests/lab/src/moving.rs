@@ -1,6 +1,8 @@
 //! An access point whose stations move: reports as the agent collects them, without a device.
 
-use socketman::collect::{Counters, Device, Dfs, Interface, Radio, Report, Source, Ssid, Station};
+use socketman::collect::{
+    Airtime, ChannelUse, Counters, Device, Dfs, Interface, Radio, Report, Source, Ssid, Station,
+};
 use socketman::mac::Mac;
 
 /// Rates a station is told, kbit/s: what 802.11ac and ax give at 80 MHz, a few of them.
@@ -32,6 +34,8 @@ struct Moving {
     signal: i32,
     average: i32,
     rates: [u32; 2],
+    /// us on the air, from it and to it.
+    airtime: [u64; 2],
 }
 
 impl MovingAp {
@@ -51,6 +55,7 @@ impl MovingAp {
                 signal: -40 - rng.i32(..45),
                 average: -40 - rng.i32(..45),
                 rates: [RATES[rng.usize(..8)], RATES[rng.usize(..8)]],
+                airtime: [rng.u64(..1 << 32), rng.u64(..1 << 34)],
             })
             .collect();
         MovingAp {
@@ -85,6 +90,7 @@ impl MovingAp {
             device: self.device(),
             interfaces: Some(vec![self.interface("br-lan"), self.interface("wan")]),
             radios: Some(vec![radio("radio0", "2g", 6), radio("radio1", "5g", 36)]),
+            mesh: None,
             events: Vec::new(),
         }
     }
@@ -145,8 +151,13 @@ fn radio(name: &str, band: &str, channel: u32) -> Radio {
         band: Some(band.into()),
         channel: Some(channel),
         up: Some(true),
-        verdict: "ok",
-        dfs: Some(Dfs::default()),
+        verdict: Some("ok"),
+        channel_use: Some(ChannelUse {
+            utilization: Some(108),
+            busy: 151_020_551,
+            time: 355_997_340,
+        }),
+        dfs: (band == "5g").then(Dfs::default),
     }
 }
 
@@ -183,6 +194,11 @@ impl Moving {
         let moved = [used / 12 + words, used + words];
         for (bytes, moved) in self.bytes.iter_mut().zip(moved) {
             *bytes += moved;
+        }
+        let rates = [self.rates[1], self.rates[0]];
+        for ((airtime, moved), rate) in self.airtime.iter_mut().zip(moved).zip(rates) {
+            // A third of the time is preambles, acknowledgements and gaps.
+            *airtime += moved * 12_000 / u64::from(rate);
         }
         self.packets[0] += moved[0].div_ceil(190);
         self.packets[1] += moved[1].div_ceil(1150);
@@ -226,6 +242,12 @@ impl Moving {
             conn_time: Some(uptime - self.since.min(uptime)),
             expected_tput: None,
             mcs: None,
+            airtime: Some(Airtime {
+                rx: self.airtime[0] / 1000,
+                tx: self.airtime[1] / 1000,
+            }),
+            rrm: Some([115, 0, 0, 0, 0]),
+            wnm: Some(true),
             ip: Some([192, 168, 8, (10 + at % 240) as u8].into()),
             ip6: None,
             name: Some(format!("device-{at}")),
