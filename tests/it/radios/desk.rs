@@ -166,6 +166,14 @@ async fn a_radio_that_listens_for_radar_is_left_alone() {
     let report = desk.report_when("ten seconds of listening", listened).await;
     assert_eq!(of(&report, SICK)["verdict"], "waiting");
     assert_eq!(of(&report, 0)["verdict"], "ok");
+    let is_used = |report: &Value| {
+        let radio = of(report, 0);
+        let airtime = &radio["airtime"];
+        radio["verdict"] == "ok"
+            && airtime["busy"].as_u64() <= airtime["time"].as_u64()
+            && airtime["utilization"].is_u64()
+    };
+    desk.report_when("the use of a channel", is_used).await;
     desk.make(None).await;
     desk.verdict(SICK, "ok").await;
     assert_eq!(desk.downs(), [0, 0]);
