@@ -28,6 +28,9 @@ use past::Past;
 /// The agent has ended this long after SIGTERM at the latest.
 pub const END_WITHIN: Duration = Duration::from_secs(5);
 
+/// Longest wait for the lock of an agent that is ending.
+const AFTER_ANOTHER: Duration = END_WITHIN.saturating_add(Duration::from_secs(1));
+
 /// Where the kernel says which boot this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -67,7 +70,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     logging::set_debug(loaded.config.debug);
 
     // Before bus, broker and disk are touched.
-    let (mut lock, mut standing) = take_lock(&loaded.config.state_dir)?;
+    let (mut lock, mut standing) = take_lock(&loaded.config.state_dir).await?;
     if version::is_new(&loaded.files.home) {
         standing.warnings = inputs.mend();
     }
@@ -77,7 +80,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         loaded = inputs.load(None);
         logging::set_debug(loaded.config.debug);
         if loaded.config.state_dir != before {
-            let (other, again) = take_lock(&loaded.config.state_dir)?;
+            let (other, again) = take_lock(&loaded.config.state_dir).await?;
             (lock, standing.errors) = (other, again.errors);
         }
     }
@@ -108,6 +111,9 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let parts = Parts::start(reloading, settings, client, device, &past, (found, held));
     let signal = signals.next().await;
     log::info!("{signal}: ending");
+    if let Some(lock) = &mut lock {
+        lock.ending();
+    }
     past.starts.ended();
     parts.end().await;
     drop(lock);
@@ -115,8 +121,8 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
 }
 
 /// The lock, or what is wrong with it unless another agent holds it.
-fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Facts), AgentError> {
-    let error = match Lock::take(state_dir) {
+async fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Facts), AgentError> {
+    let error = match Lock::take_after(state_dir, AFTER_ANOTHER).await {
         Ok(lock) => return Ok((Some(lock), Facts::default())),
         Err(error @ LockError::AlreadyRunning { .. }) => return Err(AgentError::Lock(error)),
         // A device whose flash is worn out still has to be reachable.

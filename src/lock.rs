@@ -1,12 +1,17 @@
 //! Keeps the device to one agent: a file lock that the kernel lets go of when its holder dies.
+//!
+//! The file holds the pid of the agent, and `ending` behind it from the moment on at which that agent ends. The
+//! next one waits for an agent that is ending: a script that restarts the agent may be quicker than its end.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{flock, FlockOperation, OFlags};
 use rustix::io::Errno;
 use thiserror::Error;
+use tokio::time::{sleep, Instant};
 
 use crate::durable::Directory;
 
@@ -15,7 +20,11 @@ use crate::durable::Directory;
 pub enum LockError {
     /// Another agent holds it. `pid` is missing when it has not written it yet.
     #[error("already running{}; see socketman status", shown(*.pid))]
-    AlreadyRunning { pid: Option<u32> },
+    AlreadyRunning {
+        pid: Option<u32>,
+        /// That agent is about to end.
+        ending: bool,
+    },
     #[error("{path}: {reason}")]
     Unusable { path: PathBuf, reason: String },
 }
@@ -27,8 +36,14 @@ fn shown(pid: Option<u32>) -> String {
 /// The right to be this device's agent; ends when dropped. Children do not inherit it.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
+
+/// The mark of an agent that ends, behind its pid.
+const ENDING: &str = "ending";
+
+/// Between two looks at the lock of an agent that is ending.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Lock {
     /// Takes the lock of the agent whose state is in `state_dir` (below the root already), makes the
@@ -47,29 +62,61 @@ impl Lock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                return Err(LockError::AlreadyRunning {
-                    pid: read_pid(&mut file),
-                })
+                let (pid, ending) = read_holder(&mut file);
+                return Err(LockError::AlreadyRunning { pid, ending });
             }
             Err(error) => return Err(unusable(&path, error.into())),
         }
         // The lock holds with or without the pid, which only makes a message better.
-        if let Err(error) = write_pid(&mut file) {
+        if let Err(error) = write_holder(&mut file, "") {
             log::warn!("{}: pid not written: {error}", path.display());
         }
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
+    }
+
+    /// [`Lock::take`], which waits no longer than `within` for an agent that is ending.
+    pub async fn take_after(state_dir: &Path, within: Duration) -> Result<Self, LockError> {
+        let deadline = Instant::now() + within;
+        loop {
+            match Lock::take(state_dir) {
+                Err(LockError::AlreadyRunning { ending: true, .. })
+                    if Instant::now() < deadline =>
+                {
+                    sleep(LOOK_AGAIN).await;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    /// Tells the next agent that this one is ending.
+    pub fn ending(&mut self) {
+        if let Err(error) = write_holder(&mut self.file, ENDING) {
+            log::debug!("lock: the end of this agent is not noted: {error}");
+        }
     }
 }
 
-fn read_pid(file: &mut File) -> Option<u32> {
+/// The pid of the agent that holds the lock, and whether it is ending.
+fn read_holder(file: &mut File) -> (Option<u32>, bool) {
     let mut text = String::new();
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.trim_end().parse().ok()
+    if file.take(32).read_to_string(&mut text).is_err() {
+        return (None, false);
+    }
+    let mut words = text.split_ascii_whitespace();
+    let pid = words.next().and_then(|pid| pid.parse().ok());
+    (pid, words.next() == Some(ENDING))
 }
 
-fn write_pid(file: &mut File) -> io::Result<()> {
+fn write_holder(file: &mut File, mark: &str) -> io::Result<()> {
     file.set_len(0)?;
-    file.write_all(format!("{}\n", std::process::id()).as_bytes())
+    file.seek(SeekFrom::Start(0))?;
+    let pid = std::process::id();
+    let text = match mark {
+        "" => format!("{pid}\n"),
+        mark => format!("{pid} {mark}\n"),
+    };
+    file.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -79,7 +126,7 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::sync::mpsc;
     use std::thread;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use rustix::fs::{mknodat, FileType, Mode, CWD};
 
@@ -100,6 +147,34 @@ mod tests {
         );
         drop(first);
         take_again(&state).unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_is_ending_is_waited_for_and_one_that_runs_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("etc/socketman/state");
+        let long = Duration::from_secs(30);
+        let mut first = Lock::take(&state).unwrap();
+        let running = Lock::take_after(&state, long).await.unwrap_err();
+        let LockError::AlreadyRunning { pid, ending } = running else {
+            panic!("{running}");
+        };
+        assert_eq!((pid, ending), (Some(std::process::id()), false));
+        first.ending();
+        let late = Lock::take_after(&state, Duration::from_millis(50)).await;
+        assert!(matches!(
+            late,
+            Err(LockError::AlreadyRunning { ending: true, .. })
+        ));
+        let next = tokio::join!(Lock::take_after(&state, long), async {
+            sleep(Duration::from_millis(50)).await;
+            drop(first);
+        });
+        drop(next.0.unwrap());
+        // The mark is not left for the next.
+        let _again = take_again(&state).unwrap();
+        let said = fs::read_to_string(state.join("lock")).unwrap();
+        assert_eq!(said, format!("{}\n", std::process::id()));
     }
 
     /// Takes a lock that was let go of. A child that another test is just starting holds everything

@@ -30,7 +30,7 @@ impl NextLock {
             Err(error) => error,
         };
         let reason = match error {
-            LockError::AlreadyRunning { pid } => {
+            LockError::AlreadyRunning { pid, .. } => {
                 let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
                 format!("another agent{pid} uses it: only one may run on a device")
             }
