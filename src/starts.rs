@@ -153,7 +153,7 @@ impl Starts {
 }
 
 impl Hold {
-    /// One that holds nobody back.
+    /// A hold that holds nobody back.
     #[cfg(test)]
     pub(crate) fn none() -> Self {
         Hold { until: None }

@@ -16,7 +16,7 @@ use crate::{http, jobs, mqtt, reload, upload};
 /// While a trial waits for the API, a delivery is asked for this often.
 const DELIVERY: Duration = Duration::from_secs(60);
 
-/// What first contact has to know of the others.
+/// The facts of other parts that first contact follows.
 pub(super) struct Known {
     pub(super) current: watch::Receiver<Arc<Current>>,
     pub(super) mqtt: watch::Receiver<mqtt::Facts>,
@@ -185,7 +185,7 @@ pub(super) async fn hurry(
     let every = pace.of(DELIVERY);
     let work = async {
         while trial.wait_for(|is_trial| *is_trial).await.is_ok() {
-            // How it went, others tell.
+            // Other parts report the outcome.
             drop(timeout(every, deliveries.deliver()).await);
             sleep(every).await;
         }

@@ -21,7 +21,7 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
-    /// How long ago each was, s; less than [`DAY`].
+    /// Age of each, s; less than [`DAY`].
     ages: [Option<u32>; REBOOTS],
     /// The outage for which the device was rebooted has not ended yet.
     outage: bool,

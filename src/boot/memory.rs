@@ -53,7 +53,7 @@ pub struct Memory {
     pub panics: Vec<String>,
     pub asked: Option<AskedFor>,
     pub counters: Counters,
-    /// How long ago the system log was kept because the device was offline, s.
+    /// Age of the system log that was kept because the device was offline, s.
     pub logged: Option<u32>,
     boot: String,
     uptime: u64,
@@ -134,7 +134,7 @@ impl Memory {
 
     fn told(&mut self, cause: Cause, release: Option<String>, panics: Vec<String>, boot: &str) {
         let boot = boot.to_owned();
-        // What was asked for in this boot is for the next.
+        // A reboot that was asked for in this boot explains the next.
         self.asked.take_if(|asked| asked.boot != boot);
         self.told = Some(Told { boot, cause });
         self.release = release.or(self.release.take());

@@ -88,10 +88,10 @@ impl Facts {
     }
 }
 
-/// What procd says on the console, and so in the system log, after a reset by the watchdog.
+/// procd's line on the console, and so in the system log, after a reset by the watchdog.
 const WATCHDOG_LINE: &str = "Watchdog has previously reset the system";
 
-/// How often the clock is written while reboots count.
+/// Time between two writes of the clock while reboots count.
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// This boot, for `status.boot`.

@@ -47,7 +47,7 @@ impl Budget {
     }
 }
 
-/// What is known about this boot when it begins.
+/// Everything known about this boot when it begins.
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) memory: Memory,

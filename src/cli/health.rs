@@ -84,16 +84,17 @@ impl HealthView {
         let next = next
             .map(|at| format!("; next probe {at}"))
             .unwrap_or_default();
+        let probe = self.evidence.probe.as_ref().map(ProbeView::words);
+        let probe = probe.filter(|words| !words.is_empty());
         let Some(verdict) = &self.verdict else {
-            return match &self.evidence.probe {
-                Some(probe) => format!("not known yet: {}{next}", probe.words()),
-                None => "not known yet".to_owned(),
+            return match (probe, &self.evidence.probe) {
+                (Some(probe), _) => format!("not known yet: {probe}{next}"),
+                (None, Some(_)) => format!("not known yet{next}"),
+                (None, None) => "not known yet".to_owned(),
             };
         };
         let since = self.since.map(lasting);
         let since = since.map(|at| format!(" for {at}")).unwrap_or_default();
-        let probe = self.evidence.probe.as_ref().map(ProbeView::words);
-        let probe = probe.filter(|words| !words.is_empty());
         if verdict == "ok" {
             let by = match self.evidence.proof.as_deref() {
                 Some("broker") => ", connected to the broker",
@@ -264,5 +265,9 @@ mod tests {
              name server 192.0.2.9: no answer within 5 s; next probe now"
         );
         assert_eq!(words(json!({"verdict": null})), "not known yet");
+        assert_eq!(
+            words(json!({"verdict": null, "next_probe": 1, "evidence": {"probe": {}}})),
+            "not known yet; next probe now"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! How busy the channels of the radios are: hostapd's word, else the driver's survey. With it the radios
+//! Use of the radios' channels: hostapd's word, else the driver's survey. With it the radios
 //! themselves, as far as the bus tells and nobody has looked at them yet.
 //!
 //! Drivers tell rubbish as well: a busy time above the measured one, numbers of 64 random bits, counters that

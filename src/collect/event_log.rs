@@ -55,7 +55,7 @@ struct Told {
     vlan: Option<u32>,
     auth: Option<String>,
     frequency: Option<u32>,
-    /// What an access point heard of or moved to is called.
+    /// The name of an access point that was heard of or moved to.
     bssid: Option<Mac>,
     target: Option<Mac>,
     channel: Option<u32>,

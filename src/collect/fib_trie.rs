@@ -28,7 +28,7 @@ impl Leaf<'_> {
     }
 }
 
-/// What the lines of the file came to so far.
+/// The result of the lines read so far.
 #[derive(Debug, Default)]
 pub(super) struct Trie {
     table: String,

@@ -86,7 +86,7 @@ impl Files {
             .inspect_err(|error| debug!("{}: {error}", path.display()))
             .ok()?;
         let mut leases = Leases::of_file(&bytes, now);
-        // How many they are, nobody has counted.
+        // Their number is unknown.
         leases.left_out += usize::from(more);
         Some(leases)
     }

@@ -78,7 +78,7 @@ impl Gatherer {
                 self.largest = self.largest.max(data.len());
             }
             match question {
-                // What is asked next depends on these.
+                // The next questions depend on these.
                 Aps | Netdevs | Radios => {
                     questions.extend(replies.take(question, reply, clock::epoch_seconds()));
                 }

@@ -17,7 +17,7 @@ use crate::mac::Mac;
 /// Addresses that are kept of one station.
 const MAX_CLAIMS: usize = 32;
 
-/// What is known of one station in the network it is in.
+/// The facts about a station in the network it is in.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Host {
     pub(super) ip: Option<Ipv4Addr>,
@@ -71,7 +71,7 @@ pub(super) struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     hosts: HashMap<Mac, Known>,
-    /// Who has a lease of an address.
+    /// The holder of each address's lease.
     leased: HashMap<IpAddr, Mac>,
 }
 
@@ -88,7 +88,7 @@ impl Place {
 }
 
 impl Hosts {
-    /// What is known of a station in that place.
+    /// The facts about a station in that place.
     pub(super) fn host(&self, mac: Mac, place: &Place) -> Host {
         let Some(known) = self.hosts.get(&mac) else {
             return Host::default();

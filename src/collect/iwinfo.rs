@@ -10,7 +10,7 @@ pub(super) struct Netdev {
     pub(super) name: String,
     pub(super) info: Option<Info>,
     pub(super) stations: Option<Assoclist>,
-    /// How busy channels are; asked only where hostapd does not tell.
+    /// Use of the channels; asked only where hostapd does not tell.
     pub(super) survey: Vec<Channel>,
 }
 

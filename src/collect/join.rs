@@ -34,7 +34,7 @@ pub(super) struct Local<'a> {
     /// The kernel's neighbour table.
     pub(super) neighbours: &'a [Hint],
     pub(super) log: &'a mut Log,
-    /// How busy the radios were at the report before.
+    /// The radios' airtime at the report before.
     pub(super) airtimes: &'a mut Airtimes,
 }
 

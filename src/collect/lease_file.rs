@@ -35,7 +35,7 @@ impl Leases {
     }
 }
 
-/// One line; `None` if it is not as expected.
+/// A line; `None` if it is not as expected.
 fn row(line: &[u8], now: u64) -> Option<Row> {
     let mut words = line
         .split(u8::is_ascii_whitespace)

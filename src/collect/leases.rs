@@ -18,10 +18,10 @@ pub(super) struct Leases {
     pub(super) left_out: usize,
 }
 
-/// What a row of a list of leases turned out to be.
+/// The outcome of reading a row of a list of leases.
 pub(super) enum Row {
     V4(Lease),
-    /// One or several addresses of a station, or only prefixes.
+    /// Addresses of a station, or only prefixes.
     V6(Vec<Lease6>),
     /// Expired, reserved, or about something else than a station.
     Over,
@@ -232,7 +232,7 @@ impl Read {
     }
 }
 
-/// What a host calls itself, without the marks by which programs say that they know no name, or
+/// The name a host gives itself, without the marks by which programs say that they know no name, or
 /// that they do not like it.
 pub(super) fn name_of(text: &str) -> Option<String> {
     // odhcpd's, of a name it does not put into its file of hosts.

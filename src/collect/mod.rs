@@ -132,7 +132,7 @@ pub struct Part {
     pub health: watch::Receiver<Option<u8>>,
     /// The radios as they stand in reports; `None` until they were looked at.
     pub radios: watch::Receiver<Option<Vec<Radio>>>,
-    /// What other parts have to say in the next report.
+    /// Events of other parts for the next report.
     pub events: DeviceEvents,
     /// Takes the reports; collecting waits while it is full.
     pub reports: mpsc::Sender<Arc<Report>>,

@@ -1,4 +1,4 @@
-//! What other parts ask netifd about the way out: which interface of UCI it is.
+//! Answers of netifd about the way out: which interface of UCI it is.
 
 use super::netdevs;
 use super::network::Route;
@@ -60,7 +60,7 @@ pub(crate) fn interfaces(reply: &[u8]) -> Vec<Interface> {
     list.unwrap_or_default()
 }
 
-/// Whether a device has a link, by a reply of `network.device status` about it; `None` while it is down.
+/// True if a device has a link, by a reply of `network.device status` about it; `None` while it is down.
 pub(crate) fn carrier(reply: &[u8]) -> Option<bool> {
     let device = netdevs::device_of(String::new(), Fields::of(reply))?;
     device.carrier.filter(|_| device.up == Some(true))

@@ -204,7 +204,7 @@ impl Dump {
         })
     }
 
-    /// Who is to own the default route of a family, with the lowest metric; in the main table or in
+    /// The interface that is to own the default route of a family, with the lowest metric; in the main table or in
     /// others.
     fn owner(&self, v6: bool, main: bool) -> Option<(&Logical, &str, Option<IpAddr>)> {
         let up = self.interface.iter().filter(|logical| logical.is_up());

@@ -69,7 +69,7 @@ impl<'a> Network<'a> {
         interface.ip6 = interface.ip6.or_else(|| addresses.v6_on(name));
     }
 
-    /// Whether there is hardware behind the device.
+    /// True if there is hardware behind the device.
     pub(super) fn is_hardware(&self, device: &str) -> bool {
         self.files.exists(&format!("sys/class/net/{device}/device"))
     }

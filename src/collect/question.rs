@@ -18,7 +18,7 @@ pub(super) enum Question {
     Netdevs,
     IwInfo(String),
     Assoclist(String),
-    /// How busy the driver found channels.
+    /// The driver's survey of channels.
     ChannelUse(String),
     /// odhcpd.
     Leases4,

@@ -109,7 +109,7 @@ pub(crate) struct List<T> {
 }
 
 impl<T> List<T> {
-    /// How many elements are not among the items.
+    /// The number of elements that are not among the items.
     pub(super) fn left_out(&self) -> usize {
         self.beyond + self.unread
     }

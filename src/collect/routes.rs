@@ -63,7 +63,7 @@ impl Routes {
         let (target, gateway) = (hex_v4(words.next()?)?, hex_v4(words.next()?)?);
         let flags = u32::from_str_radix(words.next()?, 16).ok()?;
         let (metric, mask) = (words.nth(2)?.parse().ok()?, hex_v4(words.next()?)?);
-        // What a reject route covers is known to be unreachable.
+        // A reject route makes what it covers unreachable.
         (flags & (RTF_UP | RTF_REJECT) == RTF_UP).then_some(())?;
         let route = || Route {
             device: device.to_owned(),
@@ -113,7 +113,7 @@ impl Routes {
         self.lacks_network(device, local).then_some(only)
     }
 
-    /// Whether the device may have one of our addresses that lie in nobody's network.
+    /// True if the device may have one of our addresses that lie in nobody's network.
     pub(super) fn may_have_address(&self, device: &str, local: &[Ipv4Addr]) -> bool {
         self.lacks_network(device, local) && self.left(local).next().is_some()
     }

@@ -93,7 +93,7 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// How many of the stations from `first` on may use their network.
+    /// The number of stations from `first` on that may use their network.
     fn authorized(&self, first: usize) -> usize {
         let new = self.stations[first..].iter();
         new.filter(|of| of.authorized == Some(true)).count()

@@ -24,7 +24,7 @@ const MAX_NEIGHBOURS: usize = 512;
 /// A radio that scans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// One of its network devices.
+    /// A network device of it.
     pub(super) device: String,
     pub(super) band: Option<String>,
 }
@@ -115,7 +115,7 @@ impl Survey {
     }
 }
 
-/// One network of each radio.
+/// A network of each radio.
 pub(super) fn places(ssids: &[Ssid]) -> Vec<Place> {
     let (mut seen, mut places) = (Vec::new(), Vec::new());
     for ssid in ssids {

@@ -89,7 +89,7 @@ impl Board {
         (known || release.version.is_some() || release.revision.is_some()).then_some(board)
     }
 
-    /// Whether hostapd's glue multiplies rates by 100.
+    /// True if hostapd's glue multiplies rates by 100.
     ///
     /// Forks count their own versions; their kernel is older than 5.15 where their hostapd is older
     /// than that of 23.05. Where neither says anything, the system counts as a recent one.

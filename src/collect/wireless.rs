@@ -263,7 +263,7 @@ impl<'a> Cell<'a> {
         matches!(mode, Some("Mesh Point" | "Ad-Hoc"))
     }
 
-    /// What iwinfo lists for the network and for each of its parts.
+    /// iwinfo's lists for the network and for each of its parts.
     pub(super) fn assoclists(&self) -> impl Iterator<Item = (&'a Assoclist, Part<'a>)> + '_ {
         let own = self.netdev.map(|netdev| (netdev, Part::Network));
         let parts = self.parts.iter().map(|(netdev, vlan)| match vlan {
@@ -324,7 +324,7 @@ impl<'a> Cell<'a> {
         radio.or_else(|| self.phy())
     }
 
-    /// What is measured on its channel: hostapd's word, else the driver's.
+    /// Measurements on its channel: hostapd's, else the driver's.
     pub(super) fn on_air(&self) -> OnAir {
         let told = self
             .status()

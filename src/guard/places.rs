@@ -14,6 +14,7 @@ use super::folder::ConfigDir;
 use super::journal::{Journal, Phase};
 use super::place::Place;
 use crate::durable::{Directory, Disk};
+use crate::terminal::safe;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
 const DISK_WITHIN: Duration = Duration::from_secs(60);
@@ -49,7 +50,7 @@ impl Places {
         let (sender, done) = oneshot::channel();
         let run = move || {
             let done = places.desk().map(|mut desk| work(&mut desk));
-            // Who does not wait any more does without.
+            // A caller that has gone needs no answer.
             drop(sender.send(done));
         };
         let spawned = thread::Builder::new().name("guard".into()).spawn(run);
@@ -102,7 +103,7 @@ pub fn find(state_dir: &Path, config: &Path, root: &Path, boot: &str) -> Found {
 
 impl Found {
     fn take(&mut self, desk: &mut Desk, mut journal: Journal) {
-        let id = journal.id.escape_debug().to_string();
+        let id = safe(&journal.id);
         let noted = if journal.is_decided() {
             Ok(())
         } else if self.place.is_other_firmware(&journal.place) {

@@ -28,6 +28,7 @@ use crate::config::{Config, PACKAGE};
 use crate::jobs::{Judged, Ran, Ticket};
 use crate::shutdown::Shutdown;
 use crate::starts::Hold;
+use crate::terminal::safe;
 use crate::ubus::Client;
 use crate::{health, http, mqtt, reload, upload};
 
@@ -226,7 +227,7 @@ impl Task {
     }
 
     fn event(&self, why: String) {
-        log::warn!("guard: {}", why.escape_debug());
+        log::warn!("guard: {}", safe(&why));
         self.events.tell(Event {
             at: epoch_seconds(),
             kind: "guard",
@@ -358,7 +359,7 @@ impl Task {
         }
         let id = journal.id.clone();
         if !undone {
-            log::info!("guard: job '{}' keeps its change", id.escape_debug());
+            log::info!("guard: job '{}' keeps its change", safe(&id));
         }
         let rebooted = journal.place.boot != self.found.place.boot;
         let judged = self.decided(journal, rebooted);

@@ -91,7 +91,7 @@ impl Witnesses {
             }
             let began = Instant::now();
             if first {
-                // What it proves shows in the facts of the API.
+                // Its result shows in the facts of the API.
                 tokio::spawn(async move { timeout(DELIVERY, deliveries.deliver()).await });
             }
             let found = health.probe().await;

@@ -100,7 +100,7 @@ pub struct Evidence {
     /// A check failed or was slow, though the device works.
     #[serde(skip_serializing_if = "is_false")]
     pub degraded: bool,
-    /// What was lost of the way out; until a byte of broker or API arrives, their proof does not count.
+    /// The part of the way out that was lost; until a byte of broker or API arrives, their proof does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
     /// The broker; absent if none is configured.

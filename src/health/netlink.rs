@@ -72,7 +72,7 @@ impl Changes {
     }
 }
 
-/// How a neighbour on a link is known to the kernel.
+/// The kernel's state of a neighbour on a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Neighbour {
     /// It has answered of late.
@@ -103,7 +103,7 @@ impl Neighbours {
         reply.is_ok_and(|reply| word(&reply, 4) == 2 && reply.get(16..20) == Some(&[0; 4]))
     }
 
-    /// What the kernel knows of a neighbour; since Linux 5.0.
+    /// Asks the kernel about a neighbour; since Linux 5.0.
     pub(super) fn state(&self, index: u32, address: IpAddr) -> Neighbour {
         let asked = request(RTM_GETNEIGH, NLM_F_REQUEST, index, address, 0);
         match self.exchange(&asked) {

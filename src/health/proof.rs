@@ -9,7 +9,7 @@ use crate::{http, mqtt};
 
 /// The proof there is at `now`, and when it expires by itself (`None`: when its part says so).
 ///
-/// What the API accepted counts for `2 × heartbeat`. Of what came before the way out was `lost` nothing counts.
+/// A delivery that the API accepted counts for `2 × heartbeat`. Nothing from before the way out was `lost` counts.
 pub(super) fn proof(
     mqtt: &mqtt::Facts,
     api: &http::Facts,

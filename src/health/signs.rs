@@ -35,7 +35,7 @@ pub(super) enum Sign {
     Hint,
     /// netifd took this interface down.
     Down(String),
-    /// What netifd says now.
+    /// netifd's word now.
     Netifd(Netifd),
 }
 

@@ -1,4 +1,4 @@
-//! What is known of the device's health, what is believed, and when it is probed next.
+//! The state of the device's health: what is known and believed, and when it is probed next.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::clock::{epoch_seconds, Pace};
 use crate::collect::kernel::{self, Way};
 use crate::collect::{DeviceEvents, Event};
 
-/// How often a full probe is made while there is proof of life.
+/// Time between two full probes while there is proof of life.
 const WITH_PROOF: Duration = Duration::from_secs(15 * 60);
 
-/// How often it is probed while the device is offline or may be; `monitor` if that is shorter.
+/// Time between two probes while the device is offline or may be; `monitor` if that is shorter.
 const OFFLINE: Duration = Duration::from_secs(10);
 
 /// Time between two quick probes, and from the return of a way to a probe.

@@ -5,13 +5,13 @@ use super::probe::Last;
 use crate::collect::kernel::Way;
 use crate::collect::netifd::Interface;
 
-/// What netifd says, and who else looks after the way out.
+/// netifd's word, and others that look after the way out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Netifd {
     pub(super) interfaces: Vec<Interface>,
     /// mwan3 is on the bus.
     pub(super) mwan3: bool,
-    /// Whether the device of the way has a link.
+    /// True if the device of the way has a link.
     pub(super) carrier: Option<bool>,
 }
 
@@ -80,7 +80,7 @@ impl Netifd {
     }
 }
 
-/// How likely it is that netifd means to get the default route by this interface; `None` for a network of
+/// The likelihood that netifd means to get the default route by this interface; `None` for a network of
 /// the device's own.
 fn rank(interface: &Interface) -> Option<u8> {
     match interface.proto.as_str() {

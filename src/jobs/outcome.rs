@@ -32,7 +32,7 @@ pub struct Outcome {
     pub stderr: String,
     /// Output was dropped.
     pub truncated: bool,
-    /// What it changed was undone.
+    /// Its change was undone.
     pub rolled_back: bool,
     /// Why it did not end by itself.
     pub reason: Option<String>,

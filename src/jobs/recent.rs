@@ -75,7 +75,7 @@ pub struct Detail {
     pub output: String,
     pub stderr: String,
     pub truncated: bool,
-    /// What it changed was undone.
+    /// Its change was undone.
     #[serde(skip_serializing_if = "is_false")]
     pub rolled_back: bool,
 }

@@ -42,7 +42,7 @@ pub(super) enum Need {
     Others,
 }
 
-/// What is to be done now.
+/// The next thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Nothing until something changes.
@@ -136,7 +136,7 @@ impl Course {
         }
     }
 
-    /// What is to be done at `now`, if the settings name the servers `configured`.
+    /// The thing to do at `now`, if the settings name the servers `configured`.
     pub(super) fn next(&mut self, need: Need, configured: Reached, now: Instant) -> Next {
         if let Some(trial) = &mut self.trial {
             let until = trial.since + self.pace.of(TRIAL);

@@ -60,13 +60,13 @@ pub(super) enum Order {
     Settle(Record),
 }
 
-/// What came of it.
+/// The outcome.
 pub(super) enum Done {
     /// The newest record.
     Resumed(Option<Record>),
     /// The record of a trial; `None` if the settings are those there are.
     Taken(Option<Record>),
-    /// Whether config.json is as it was before.
+    /// True if config.json is as it was before.
     Restored(bool),
     Settled,
 }

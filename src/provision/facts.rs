@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::clock::epoch_seconds;
 
-/// How the device stands to the init server.
+/// The state of first contact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {

@@ -1,4 +1,4 @@
-//! What is done once after a start of the device: `boot_cmd` is run, `boot_url` is called until it answers.
+//! Things done once after a start of the device: `boot_cmd` is run, `boot_url` is called until it answers.
 //!
 //! Both wait until the device has the settings it works with. A restart of the agent repeats neither: what is done is
 //! noted with the boot's id in the cell `state_dir/provision/boot`, the command before it runs.
@@ -40,7 +40,7 @@ pub struct Part {
     pub run: RunCommand,
 }
 
-/// What was done in a boot.
+/// The things done in a boot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Noted {
     boot_id: String,

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 
-/// What broker link and deliveries say.
+/// The facts of broker link and deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
     /// The session with the broker, by a number that no other one has; `None` while there is none.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reach::Reached;
 
-/// How far the settings have come.
+/// The progress of the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -13,7 +13,7 @@ pub enum Phase {
     Trial,
     /// They hold.
     Done,
-    /// Those before them hold again.
+    /// The settings before them hold again.
     Undone,
 }
 

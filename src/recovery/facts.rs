@@ -1,4 +1,4 @@
-//! What there is to tell of recovery, as `status.recovery` shows it.
+//! The facts about recovery, as `status.recovery` shows it.
 
 use serde::Serialize;
 

@@ -76,7 +76,7 @@ impl Step {
     }
 }
 
-/// Whether the device reaches the world.
+/// The device's reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum World {
     /// Nobody knows yet.

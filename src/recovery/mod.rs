@@ -44,10 +44,10 @@ use lowered::Lowered;
 
 pub use facts::{Coming, Facts, Tried};
 
-/// How often an interface that has to come up again is told so.
+/// Time between two attempts to bring up an interface that was left down.
 const UP_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long the end of an outage waits before it is written down again, if it could not be.
+/// Time until the end of an outage is noted again, if it could not be.
 const NOTE_AGAIN: Duration = Duration::from_secs(600);
 
 /// The belongings of the part.
@@ -116,7 +116,7 @@ struct Recovery {
     note_again: Option<Instant>,
 }
 
-/// How a step ended: without an error, or with one in words.
+/// The end of a step: without an error, or with one in words.
 type Ended = Result<(), String>;
 
 impl Recovery {
@@ -145,7 +145,7 @@ impl Recovery {
         }
     }
 
-    /// What there is to see now.
+    /// The sight of this moment.
     fn look(&mut self) -> Sight {
         let held = self.hold.is_held();
         let guarded = *self.guarded.borrow_and_update();

@@ -70,7 +70,7 @@ pub struct Gone;
 /// Somebody who waits for a reload.
 #[derive(Debug)]
 struct Request {
-    /// What is read is good, whoever holds the copies.
+    /// The settings that were read are good, whoever holds the copies.
     accept: bool,
     answer: oneshot::Sender<Outcome>,
 }

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::shutdown::shutdown;
 use crate::ubus;
 
-/// What a boot was told to be.
+/// The cause a boot was reported with.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Told {
     /// Of `status.boot`.

@@ -26,14 +26,14 @@ pub struct Radio {
     pub dfs: Option<Dfs>,
 }
 
-/// What hostapd measures on the channel of a network.
+/// hostapd's measurements on the channel of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::collect) struct OnAir {
     pub(in crate::collect) channel_use: Option<ChannelUse>,
     pub(in crate::collect) dfs: Option<Dfs>,
 }
 
-/// How much of the time the channel is in use, by anybody.
+/// The share of time in which the channel is in use, by anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ChannelUse {
     /// Lately, of 255; hostapd get_status "utilization".

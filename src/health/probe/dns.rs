@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// One record with a name that points to the question's.
+    /// A record with a name that points to the question's.
     fn with_record(code: u8, kind: u16, data: &[u8]) -> Vec<u8> {
         let mut packet = question(7, "a.example", Kind::A).unwrap();
         packet[2..4].copy_from_slice(&[0x81, 0x80 | code]);

@@ -28,7 +28,7 @@ const DISCARD: u16 = 9;
 const ECHO_V4: [u8; 8] = [8, 0, 0, 0, 0, 0, 0, 1];
 const ECHO_V6: [u8; 8] = [128, 0, 0, 0, 0, 0, 0, 1];
 
-/// What is known of a gateway.
+/// The findings about a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answers {
@@ -116,7 +116,7 @@ struct Asked {
 
 impl Asked {
     async fn until(&self, end: Instant) -> Answers {
-        // What the kernel knows may be half a minute old: it is to ask again.
+        // The kernel's state may be half a minute old, so it is made to ask again.
         let before = self.neighbours.state(self.index, self.address);
         let is_asking = self.neighbours.ask_again(self.index, self.address);
         let mut buffer = [0; 64];

@@ -71,7 +71,7 @@ impl Lookup {
         (lookup, addresses)
     }
 
-    /// One of the name servers answered our own question, though the C library had no answer yet.
+    /// A name server answered our own question, though the C library had no answer yet.
     pub(super) fn answered_by(&mut self, server: &Server) -> Vec<Address> {
         self.result = Resolved::Found;
         self.addresses.clone_from(&server.addresses);

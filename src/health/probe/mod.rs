@@ -1,4 +1,4 @@
-//! One probe: route and gateways, name look-up and connection, every name server, web check. Each has its
+//! A probe: route and gateways, name look-up and connection, every name server, web check. Each has its
 //! deadline; together they take [`LONGEST`] at most.
 //!
 //! A quick probe, after a sign that the way is gone, gives each check 3 s and makes them all at once.
@@ -45,7 +45,7 @@ const QUICK: Duration = Duration::from_secs(3);
 /// Gateways that are asked.
 const GATEWAYS_MAX: usize = 4;
 
-/// How a probe is made.
+/// The way a probe is made.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Task {
     /// The way out there was last.
@@ -61,13 +61,13 @@ pub struct Findings {
     /// How long it took.
     pub ms: u64,
     pub route: Route,
-    /// Those of the default routes.
+    /// The gateways of the default routes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gateways: Vec<Gateway>,
     /// Absent for an address in place of a name, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup: Option<Lookup>,
-    /// Those that are configured.
+    /// The configured name servers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resolvers: Vec<Server>,
     /// Absent if the look-up gave no address, too.

@@ -18,10 +18,10 @@ pub struct Route {
     pub device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
-    /// Whether the device, and the one it lies on, has a link; absent while it is down.
+    /// True if the device, and the one it lies on, has a link; absent while it is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<bool>,
-    /// Whether it has an address that is no link-local one.
+    /// True if it has an address that is not link-local.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<bool>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Last {
     pub(crate) device: Option<String>,
     /// The device it lies on, if that is another one: `eth1` below `pppoe-wan`.
     pub(crate) base: Option<String>,
-    /// What netifd says of its link, where the kernel says nothing.
+    /// netifd's word about its link, where the kernel says nothing.
     pub(crate) carrier: Option<bool>,
 }
 
@@ -46,7 +46,7 @@ impl Route {
             None => (last.device.clone().or_else(|| last.base.clone()), None),
         };
         let base = last.base.as_deref().filter(|_| device == last.device);
-        // What lies below has the cable.
+        // The device below has the cable.
         let below = base.and_then(|base| kernel::carrier(root, base));
         let own = device
             .as_deref()
@@ -71,7 +71,7 @@ impl Route {
         }
     }
 
-    /// What is lost of the way there was; `None` if nothing is. `remains` says whether the kernel still
+    /// The part that is lost of the way there was; `None` if nothing is. `remains` says whether the kernel still
     /// has its default route.
     pub(crate) fn lost(&self, before: &Route, remains: bool) -> Option<String> {
         if before.found && !self.found {

@@ -1,4 +1,4 @@
-//! What there is to tell of radios: `status.radios`, the report's `radios`, and what recovery decides by.
+//! The facts about radios: `status.radios`, the report's `radios`, and what recovery decides by.
 
 use serde::Serialize;
 use tokio::time::Instant;

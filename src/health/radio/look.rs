@@ -1,4 +1,4 @@
-//! One look: asks netifd and hostapd, one after the other, in bounded time.
+//! A look: asks netifd and hostapd, one after the other, in bounded time.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::config::under;
 use crate::file::read_up_to;
 use crate::ubus::{Client, Error, Status};
 
-/// How long one object may take to answer.
+/// Longest wait for the answer of one object.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long all of them may take.
+/// Longest wait for all of them.
 pub(super) const ALL_WITHIN: Duration = Duration::from_secs(10);
 
 /// Access points that are asked; no device has more.

@@ -48,14 +48,14 @@ pub use sight::{Ap, Configured, Mode, Sight, Status, Vif};
 pub use tracker::{Change, Radio, Tracker};
 pub use verdict::{judge, Evidence, Hostapd, Judgement, Limits, Netifd, Silence, State, Verdict};
 
-/// What the task that watches over radios owns.
+/// The belongings of the task that watches over radios.
 #[derive(Debug)]
 pub struct Part {
     pub config: watch::Receiver<Arc<Config>>,
     pub client: Client,
     /// Prefix of /sys.
     pub root: PathBuf,
-    /// What recovery has restarted.
+    /// The radios that recovery has restarted.
     pub restarts: watch::Receiver<Vec<Restarted>>,
     pub facts: watch::Sender<Facts>,
     /// For the reports.

@@ -100,7 +100,7 @@ fn words(field: Field<'_>) -> Vec<String> {
     }
 }
 
-/// What `hostapd.NAME get_status` says; `None` if it is something else.
+/// The reply of `hostapd.NAME get_status`; `None` if it is something else.
 pub(super) fn status(reply: &[u8]) -> Option<Status> {
     let mut status = Status::default();
     let mut said = false;

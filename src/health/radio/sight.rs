@@ -1,8 +1,8 @@
-//! What one look at the device shows of its radios.
+//! The radios as one look at the device shows them.
 
 use super::verdict::{Silence, State};
 
-/// What an interface of a radio is.
+/// The mode of a radio's interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Ap,
@@ -69,7 +69,7 @@ impl Configured {
             && self.vifs.iter().zip(&other.vifs).all(same)
     }
 
-    /// How long its channel may keep it silent.
+    /// The time for which its channel may keep it silent.
     pub fn silence(&self) -> Silence {
         let five = match (self.band.as_deref(), self.channel) {
             (Some(band), _) => band == "5g",
@@ -88,7 +88,7 @@ impl Configured {
     }
 }
 
-/// What hostapd says of an access point.
+/// hostapd's word about an access point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Status {
     /// `None` for a word that this agent does not know.
@@ -108,7 +108,7 @@ pub struct Ap {
     pub status: Option<Status>,
 }
 
-/// One look.
+/// A look at all radios.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sight {
     /// `None` if netifd did not answer, or not so that it was understood.

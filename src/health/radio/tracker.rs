@@ -203,7 +203,7 @@ impl Radio {
         }
     }
 
-    /// What netifd says of it; `None` if it does not say enough.
+    /// netifd's word about it; `None` if that is not enough.
     fn netifd(&self, sight: &Sight) -> Option<Netifd> {
         sight.radios.as_ref()?;
         let radio = &self.configured;
@@ -250,7 +250,7 @@ impl Radio {
         }
     }
 
-    /// What hostapd says of its access points. They share one radio, so the best of them stands for all.
+    /// hostapd's word about its access points. They share one radio, so the best of them stands for all.
     fn hostapd(&mut self, now: Duration, aps: &[Ap], serving: bool) -> Hostapd {
         let mut present = false;
         let mut best: Option<Status> = None;

@@ -95,7 +95,7 @@ impl State {
     }
 }
 
-/// How long hostapd may keep a radio silent, by its channel.
+/// The time for which hostapd may keep a radio silent, by its channel.
 ///
 /// hostapd puts an access point on the bus when it starts to beacon, and takes it off when it stops: while
 /// it looks for a channel, listens for radar, or keeps a channel empty, there is no object to ask.
@@ -136,7 +136,7 @@ pub enum Hostapd {
     },
     Says {
         state: State,
-        /// How long it has been saying so.
+        /// The time since it began to say so.
         lasting: Duration,
         /// Seconds until it has listened long enough for radar; 0 if it does not listen.
         cac_left: u32,

@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(20);
 /// From a change that was heard to the look at it; others follow closely.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// What is known, and where it is told.
+/// The knowledge about radios, and the places where it is published.
 pub(super) struct Watcher {
     pace: Pace,
     start: Instant,

@@ -25,7 +25,7 @@ pub(super) enum Ended {
     Failed,
 }
 
-/// One task per running job, and one per job that ended but left its pipes open or its cgroup.
+/// A task per running job, and one per job that ended but left its pipes open or its cgroup.
 #[derive(Default)]
 pub(super) struct Workers {
     running: JoinSet<Finished>,

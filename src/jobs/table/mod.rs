@@ -187,7 +187,7 @@ pub struct Table {
     waiting: usize,
     /// Jobs that were started and have not finished.
     running: usize,
-    /// Those of them that run alone.
+    /// The jobs among them that run alone.
     alone: usize,
     /// Jobs in `jobs` that are recorded, of the broker and of the bus.
     recorded: [usize; 2],

@@ -15,7 +15,7 @@ const DEVICES_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Below {
     pub devices: Vec<String>,
-    /// One of them is a piece of hardware: a tunnel has none below it that the kernel tells of.
+    /// At least one of them is hardware: a tunnel has none below it that the kernel tells of.
     pub hardware: bool,
 }
 

@@ -16,7 +16,7 @@ const RADIOS_MAX: usize = 16;
 /// The kernel's clock is read in whole seconds.
 const READING: Duration = Duration::from_secs(1);
 
-/// What is remembered of restarts.
+/// The memory of restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// The time at which each radio was restarted, oldest first.
@@ -59,7 +59,7 @@ impl Ledger {
         serde_json::to_vec(&written).expect("strings and numbers always encode")
     }
 
-    /// What the cell says, and how long agents have run by now; `None` if it is no ledger.
+    /// The content of the cell, and the time agents have run by now; `None` if it is no ledger.
     ///
     /// A boot brings every radio up: an intent from before it is done.
     pub fn decode(bytes: &[u8], boot: Boot<'_>) -> Option<(Self, Duration)> {

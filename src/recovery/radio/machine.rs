@@ -13,7 +13,7 @@ use super::ledger::Ledger;
 use crate::actions::Action;
 use crate::clock::Pace;
 
-/// How long a fault lasts before the radio is restarted.
+/// Time of a fault before the radio is restarted.
 const HOLD: Duration = Duration::from_secs(120);
 
 /// From one restart of a radio to the next; doubles with each.
@@ -24,7 +24,7 @@ const COOLDOWN_MAX: Duration = Duration::from_secs(60 * 60);
 pub const RESTARTS_MAX: usize = 6;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often the time that has passed is saved while restarts are remembered.
+/// Time between two saves of the time that has passed, while restarts are remembered.
 const SAVE_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// First and longest wait after a failure.
@@ -47,13 +47,13 @@ struct Limits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     pub name: String,
-    /// How long it has had a fault that a restart may end.
+    /// The time for which it has had a fault that a restart may end.
     pub faulty: Option<Duration>,
     /// It carries the uplink, or proof of life may go over it.
     pub bears: bool,
 }
 
-/// What a decision depends on.
+/// The input of a decision.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
     pub radios: &'a [Candidate],
@@ -63,7 +63,7 @@ pub struct Scene<'a> {
     pub allowed: bool,
 }
 
-/// What is to be done next; [`Machine::done`] tells how it went.
+/// The next thing to do; [`Machine::done`] takes its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Write [`Machine::ledger`], and wait until it is on the medium.
@@ -137,7 +137,7 @@ impl Machine {
         matches!(self.phase, Phase::Down(_) | Phase::Up(_) | Phase::Settle)
     }
 
-    /// What is to be done at `now`, by the time of the ledger.
+    /// The thing to do at `now`, by the time of the ledger.
     pub fn next(&mut self, now: Duration, scene: &Scene<'_>) -> Step {
         if let Phase::Looked(radio, ok) = &self.phase {
             let (radio, ok) = (radio.clone(), *ok);

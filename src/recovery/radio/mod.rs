@@ -42,13 +42,13 @@ pub use ledger::{Boot, Ledger};
 pub use machine::{Candidate, Machine, Scene, Step, RESTARTS_MAX};
 pub use store::NAME;
 
-/// What a restart under way gets to end when the agent ends.
+/// Time that a restart under way gets to end when the agent ends.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Longest wait for netifd to take an action up.
 const ACTION_WITHIN: Duration = Duration::from_secs(60);
 
-/// What the task that restarts radios owns.
+/// The belongings of the task that restarts radios.
 pub struct Part {
     pub config: watch::Receiver<Arc<Config>>,
     /// Prefix of /sys.
@@ -58,11 +58,11 @@ pub struct Part {
     pub clock: Clock,
     pub radios: Handle,
     pub health: watch::Receiver<health::Facts>,
-    /// Whether a guard is armed.
+    /// True while a guard is armed.
     pub armed: watch::Receiver<bool>,
     pub actions: Arc<dyn Actions>,
     pub events: DeviceEvents,
-    /// What was restarted, for the one who watches over radios.
+    /// The restarts, for the part that watches over radios.
     pub restarts: watch::Sender<Vec<Restarted>>,
 }
 

@@ -1,4 +1,4 @@
-//! What the router does when it is told to: netifd's orders, procd's reloads, rpcd's rollback, the reboot.
+//! The router's actions: netifd's orders, procd's reloads, rpcd's rollback, the reboot.
 //!
 //! Orders come over the bus and from the scripts. Each is carried out at once, but for what takes its time
 //! on a router too (a restart of netifd, a reload that procd puts off, the time to confirm an apply).
@@ -27,7 +27,7 @@ const NETIFD_STARTS: Duration = Duration::from_secs(1);
 /// procd reloads a service this long after the package that it follows has changed.
 const RELOAD_AFTER: Duration = Duration::from_secs(1);
 
-/// What is left to do later.
+/// Work for later.
 #[derive(Debug, PartialEq, Eq)]
 enum Later {
     NetifdStarts,
@@ -35,7 +35,7 @@ enum Later {
     RollBack,
 }
 
-/// What has to be sent.
+/// A message to send.
 #[derive(Debug)]
 pub(super) enum Out {
     Event(&'static str, Value),
@@ -276,7 +276,7 @@ impl Machine {
         u8::from(!done)
     }
 
-    /// What the init script of a service does in the namespace; without one there is nothing to do.
+    /// The effect of a service's init script in the namespace; without one there is nothing to do.
     async fn service(&mut self, name: &str, verb: &str) -> bool {
         let starts = matches!(verb, "start" | "restart" | "reload");
         if !starts && verb != "stop" {

@@ -7,16 +7,16 @@ use socketman::ubus::blobmsg::Value;
 
 use super::members::{get_mut, items_mut, remove, set};
 
-/// How long a radio is being set up, ms.
+/// Time a radio takes to be set up, ms.
 const SETUP: u64 = 500;
 
-/// How long hostapd listens for radar, ms.
+/// Time for which hostapd listens for radar, ms.
 const CAC: u64 = 60_000;
 
 /// The names of the radios in UCI.
 pub const RADIOS: [&str; 2] = ["radio0", "radio1"];
 
-/// What can be wrong with a radio. `Fail` and `Silent` end when it is taken down and brought up.
+/// A fault of a radio. `Fail` and `Silent` end when it is taken down and brought up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RadioFault {
     /// hostapd listens for radar for a minute before it beacons.
@@ -27,7 +27,7 @@ pub enum RadioFault {
     Silent,
 }
 
-/// What a radio does, and until when, ms since the story began.
+/// The state of a radio, and its end, ms since the story began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
     Down,
@@ -37,13 +37,13 @@ enum Doing {
     Silent,
 }
 
-/// One radio.
+/// A radio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Radio {
     autostart: bool,
     failed: bool,
     doing: Doing,
-    /// How often it was taken down, and brought up.
+    /// The number of times it was taken down, and brought up.
     pub downs: u32,
     pub ups: u32,
 }
@@ -113,7 +113,7 @@ impl Radio {
         !matches!(self.doing, Doing::Down | Doing::Setup(_))
     }
 
-    /// What hostapd says of it.
+    /// hostapd's word about it.
     pub(super) fn word(&self) -> &'static str {
         match self.doing {
             Doing::Cac(_) => "DFS",

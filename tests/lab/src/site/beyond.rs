@@ -1,4 +1,4 @@
-//! What lies beyond the gateway: the servers of the two checks, and the ways to broker and API.
+//! The world beyond the gateway: the servers of the two checks, and the ways to broker and API.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

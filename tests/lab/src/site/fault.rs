@@ -1,4 +1,4 @@
-//! What can be wrong with the way out.
+//! Faults of the way out.
 
 /// A fault of the WAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +48,7 @@ impl WanFault {
         Self::ALL.into_iter().find(|fault| fault.name() == word)
     }
 
-    /// What it does, in words.
+    /// Its effect, in words.
     pub fn meaning(self) -> &'static str {
         match self {
             WanFault::Carrier => "no carrier",

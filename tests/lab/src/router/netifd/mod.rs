@@ -17,7 +17,7 @@ use crate::site::WAN;
 pub(in crate::router) use package::Package;
 pub use package::{Change, Network, Section};
 
-/// What the other end of the cable does.
+/// The state of the cable's other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uplink {
     pub carrier: bool,
@@ -25,7 +25,7 @@ pub struct Uplink {
     pub lease: bool,
 }
 
-/// What is to be done.
+/// The work to do.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Effects {
     /// Commands of `ip`, in their order.
@@ -52,7 +52,7 @@ struct Interface {
     claims: bool,
     /// When it came up, s since boot.
     since: u32,
-    /// What was added to the kernel: addresses with their prefix, and words of `ip route`.
+    /// Additions to the kernel: addresses with their prefix, and words of `ip route`.
     addresses: Vec<String>,
     routes: Vec<String>,
 }
@@ -69,7 +69,7 @@ pub struct Netifd {
 }
 
 impl Netifd {
-    /// One that has read nothing yet.
+    /// A netifd that has read nothing yet.
     pub fn new(uplink: Uplink) -> Self {
         Netifd {
             interfaces: BTreeMap::new(),
@@ -85,7 +85,7 @@ impl Netifd {
         self.now = now;
     }
 
-    /// What is to be done since this was last called.
+    /// The work that came up since the last call.
     pub fn effects(&mut self) -> Effects {
         std::mem::take(&mut self.effects)
     }
