@@ -266,7 +266,8 @@ mod tests {
         );
         assert_eq!(words(json!({"verdict": null})), "not known yet");
         assert_eq!(
-            words(json!({"verdict": null, "next_probe": 1, "evidence": {"probe": {}}})),
+            words(json!({"verdict": null, "next_probe": 1,
+                "evidence": {"probe": {"route": {"found": true}}}})),
             "not known yet; next probe now"
         );
     }
