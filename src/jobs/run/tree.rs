@@ -15,9 +15,9 @@ pub(super) const KILL_WITHIN: Duration = Duration::from_secs(1);
 /// Wait between two looks, for nobody tells when the last process has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// Looks in a row that must find nothing: one that goes through /proc may miss a process whose parent
-/// ends meanwhile.
-const QUIET_LOOKS: u32 = 2;
+/// Looks in a row that must find nothing. One that goes through /proc misses a process whose parent ends while it
+/// looks, and on a busy machine a look takes as long as a process that hops from number to number needs for a hop.
+const QUIET_LOOKS: u32 = 5;
 
 /// Processes that outlived SIGKILL, or may not be killed by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
