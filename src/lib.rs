@@ -84,5 +84,7 @@ pub mod starts;
 pub mod status;
 pub mod terminal;
 pub mod tls;
+#[cfg(test)]
+mod told;
 pub mod ubus;
 pub mod upload;

@@ -151,7 +151,7 @@ async fn each_of_the_scripted_causes_is_told_right() {
     done("a reboot of ours that did not come, and a power cut");
 
     assert!(count >= 12);
-    println!("{count} scripted causes");
+    crate::told::line(format_args!("boot: {count} scripted causes"));
 }
 
 #[tokio::test(start_paused = true)]

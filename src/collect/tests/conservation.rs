@@ -114,7 +114,9 @@ fn rows_of_hostapd_and_of_netifd_are_reported_or_counted() {
         let (report, facts) = router.collect_from(&mutated, &mut Log::default());
         rows += check(&intact[at].0, &value, &report, &facts);
     }
-    println!("{VALUES} replies with {rows} rows: every row is reported or counted");
+    crate::told::line(format_args!(
+        "collect: {VALUES} replies with {rows} rows: every row is reported or counted"
+    ));
     assert!(rows > 5000, "{rows}");
 }
 
@@ -151,7 +153,9 @@ fn without_hostapd_rows_of_iwinfo_are_reported_or_counted() {
         assert_eq!(shown + counted, told, "{seed} {facts:?}");
         rows += told;
     }
-    println!("{VALUES} lists of iwinfo with {rows} rows: every row is reported or counted");
+    crate::told::line(format_args!(
+        "collect: {VALUES} lists of iwinfo with {rows} rows: every row is reported or counted"
+    ));
 }
 
 #[test]
@@ -226,5 +230,7 @@ fn leases_and_networks_found_are_read_or_counted() {
         assert_eq!(leases.rows + leases.left_out, lines);
         rows += lines;
     }
-    println!("{LISTS} of each list with {rows} rows: every row is read or counted");
+    crate::told::line(format_args!(
+        "collect: {LISTS} of each list with {rows} rows: every row is read or counted"
+    ));
 }

@@ -262,7 +262,9 @@ async fn ten_thousand_healthy_rounds_without_third_parties_and_pings_make_no_fal
         let seen = (facts.code, facts.verdict);
         offline += u32::from(seen != (Some(9), Some(Verdict::Ok)));
     }
-    println!("{ROUNDS} healthy rounds, {probes} probes, {offline} false alarms (seed {seed})");
+    crate::told::line(format_args!(
+        "health: {ROUNDS} healthy rounds, {probes} probes, {offline} false alarms (seed {seed})"
+    ));
     assert_eq!(offline, 0);
     let (events, _) = ward.events.take();
     assert!(events.len() <= 1, "{events:?}");

@@ -354,7 +354,9 @@ fn no_position_of_a_million_breaks_the_rules_or_is_a_dead_end() {
         }
         done += 1;
     }
-    println!("{done} states, up to {deepest} reboots in 24 h");
+    crate::told::line(format_args!(
+        "ladder: {done} states, up to {deepest} reboots in 24 h"
+    ));
     assert!(done >= 1_000_000, "{done}");
     assert_eq!(deepest, 3);
 }
