@@ -21,7 +21,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::config::under;
-use crate::ubus::{self, Client, Status};
+use crate::ubus::{self, Client};
 
 /// Longest wait until netifd or procd has taken an action up.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);
@@ -231,16 +231,4 @@ impl Actions for Device {
             }
         })
     }
-}
-
-/// True if netifd knows the object and does not have the method: an interface without a protocol that
-/// renews, a netifd of before 19.07.
-pub fn is_unsupported(error: &ActionError) -> bool {
-    matches!(
-        error,
-        ActionError::Bus {
-            error: ubus::Error::Status(Status::METHOD_NOT_FOUND),
-            ..
-        }
-    )
 }

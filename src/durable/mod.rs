@@ -6,6 +6,7 @@
 //! * [`cell`](Cell): a small value replaced whole, which knows whether it is damaged
 //! * [`log`](Log): records one behind the other; repairs its own end, finds its way past damage
 //! * [`thread`](RealDisk): a store on a thread of its own, requests that wait together share a sync
+//! * [`latest`](Latest): a cell that a thread of its own writes
 //! * [`meter`](Meter): how much is written
 //!
 //! All but the thread is plain code over a [`Disk`], without a clock, so that every outcome of every
@@ -16,6 +17,7 @@ mod cell;
 mod checksum;
 mod directory;
 mod disk;
+mod latest;
 mod log;
 mod meter;
 mod record;
@@ -26,6 +28,7 @@ mod thread;
 pub use cell::{Cell, CellError, VALUE_MAX};
 pub use directory::Directory;
 pub use disk::{read_whole, Disk};
+pub use latest::Latest;
 pub use log::Log;
 pub use meter::{Daily, Meter, Metered, Usage};
 pub use record::{HEAD, PAYLOAD_MAX};

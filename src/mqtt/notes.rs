@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::durable::{Cell, CellError, Directory, Handle, RealDisk, Store};
+use crate::durable::{Cell, Directory, Handle, Latest};
 
 /// The cell.
 const NAME: &str = "presence";
@@ -26,14 +26,7 @@ pub(super) type Place = (String, String);
 #[derive(Debug)]
 pub(super) struct Notes {
     directory: PathBuf,
-    thread: Option<Handle<Written>>,
-}
-
-/// The thread's side.
-#[derive(Debug)]
-struct Written {
-    directory: PathBuf,
-    next: Option<Vec<u8>>,
+    thread: Option<Handle<Latest>>,
 }
 
 impl Notes {
@@ -91,37 +84,12 @@ impl Notes {
         });
     }
 
-    fn thread(&mut self) -> io::Result<Handle<Written>> {
+    fn thread(&mut self) -> io::Result<Handle<Latest>> {
         if let Some(thread) = &self.thread {
             return Ok(thread.clone());
         }
-        let written = Written {
-            directory: self.directory.clone(),
-            next: None,
-        };
-        let (_, thread) = RealDisk::start(NAME, written)?;
+        let thread = Latest::start(self.directory.clone(), NAME)?;
         Ok(self.thread.insert(thread).clone())
-    }
-}
-
-impl Store for Written {
-    type Request = Vec<u8>;
-    type Reply = ();
-
-    fn handle(&mut self, bytes: Vec<u8>) {
-        self.next = Some(bytes);
-    }
-
-    fn commit(&mut self) -> io::Result<()> {
-        let Some(bytes) = self.next.take() else {
-            return Ok(());
-        };
-        let mut directory = Directory::open(&self.directory)?;
-        let written = Cell::new(NAME).write(&mut directory, &bytes);
-        written.map_err(|error| match error {
-            CellError::Disk { source, .. } => source,
-            damaged @ CellError::Damaged(_) => io::Error::other(damaged.to_string()),
-        })
     }
 }
 

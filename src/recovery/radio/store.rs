@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ledger::{Boot, Ledger};
-use crate::durable::{Cell, CellError, Directory, Handle, RealDisk, Store};
+use crate::durable::{Cell, Directory, Handle, Latest};
 
 /// The cell, a file of `state_dir`.
 pub const NAME: &str = "radios";
@@ -18,14 +18,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Keeper {
     directory: PathBuf,
-    thread: Option<Handle<Written>>,
-}
-
-/// The thread's side.
-#[derive(Debug)]
-struct Written {
-    directory: PathBuf,
-    next: Option<Vec<u8>>,
+    thread: Option<Handle<Latest>>,
 }
 
 impl Keeper {
@@ -78,36 +71,11 @@ impl Keeper {
         failed.is_none()
     }
 
-    fn thread(&mut self) -> io::Result<Handle<Written>> {
+    fn thread(&mut self) -> io::Result<Handle<Latest>> {
         if let Some(thread) = &self.thread {
             return Ok(thread.clone());
         }
-        let written = Written {
-            directory: self.directory.clone(),
-            next: None,
-        };
-        let (_, thread) = RealDisk::start(NAME, written)?;
+        let thread = Latest::start(self.directory.clone(), NAME)?;
         Ok(self.thread.insert(thread).clone())
-    }
-}
-
-impl Store for Written {
-    type Request = Vec<u8>;
-    type Reply = ();
-
-    fn handle(&mut self, bytes: Vec<u8>) {
-        self.next = Some(bytes);
-    }
-
-    fn commit(&mut self) -> io::Result<()> {
-        let Some(bytes) = self.next.take() else {
-            return Ok(());
-        };
-        let mut directory = Directory::open(&self.directory)?;
-        let written = Cell::new(NAME).write(&mut directory, &bytes);
-        written.map_err(|error| match error {
-            CellError::Disk { source, .. } => source,
-            damaged @ CellError::Damaged(_) => io::Error::other(damaged.to_string()),
-        })
     }
 }
