@@ -35,6 +35,8 @@ enum Mood {
     Mixed,
     /// So many of 100 requests are refused, whatever is in them.
     Flaps(u8),
+    /// It refuses so many more requests, and then accepts what is not poison.
+    WrongFor(u32),
     /// It answers 500.
     Broken,
     /// It answers nothing.
@@ -116,6 +118,10 @@ impl Known {
             Mood::Wrong(status) => status,
             Mood::Mixed => [400, 413, 422][self.rng.usize(..3)],
             Mood::Flaps(percent) if self.rng.u8(..100) < percent => 400,
+            Mood::WrongFor(more) if more > 0 => {
+                self.mood = Mood::WrongFor(more - 1);
+                400
+            }
             Mood::Broken => 500,
             _ if is_poison => 422,
             _ => 204,
@@ -391,6 +397,21 @@ async fn a_server_that_is_wrong_for_a_while_makes_nobody_lose_a_report() {
             server.check_order();
             assert_eq!(device.facts.borrow().last_error, None);
         }
+    }
+}
+
+/// The refusals end in the midst of a round, and the device collects no more.
+#[tokio::test(start_paused = true)]
+async fn what_is_set_aside_is_sent_again_though_nothing_else_waits() {
+    for refusals in 1..=6 {
+        let server = Server::new(&[], 1);
+        let mut device = Device::start(&server, Duration::from_secs(15), 300);
+        device.live(10 * MINUTE).await;
+        server.set(Mood::WrongFor(refusals));
+        device.live(Duration::from_secs(30)).await;
+        device.empty(3 * HOUR).await;
+        device.lost_nothing(&format!("{refusals} refusals"));
+        assert_eq!(server.known().mood, Mood::WrongFor(0));
     }
 }
 

@@ -152,6 +152,7 @@ impl<'a, W: Way> Rounds<'a, W> {
         }
         if next.is_none() {
             self.part.facts.send_modify(|facts| facts.idle());
+            self.send_again().await?;
         }
         while let Some(batch) = next {
             if batch.more && self.is_newest_due() {
@@ -263,7 +264,8 @@ impl<'a, W: Way> Rounds<'a, W> {
         Ok(Sent::SetAside)
     }
 
-    /// Sends reports again that were set aside, if their time has come: the server works at the moment.
+    /// Sends reports again that were set aside, if their time has come: the server works at the moment,
+    /// or nothing else waits that could tell.
     async fn send_again(&mut self) -> Result<(), DeliveryError> {
         let spool = &self.part.spool;
         for _ in 0..AGAIN {
