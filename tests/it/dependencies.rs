@@ -97,3 +97,23 @@ fn tokio_has_no_second_scheduler() {
     );
     assert!(!text.contains("rt-multi-thread"), "{text}");
 }
+
+#[test]
+fn docs_give_the_reason_of_each_direct_dependency() {
+    let docs = project().join("docs/dependencies.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let rows = docs.lines().filter_map(|line| line.strip_prefix("| "));
+    let names = rows.filter_map(|row| row.split(" |").next());
+    let is_part = |c: char| c.is_alphanumeric() || "-_".contains(c);
+    let reasons: Vec<&str> = names
+        .flat_map(|names| names.split(|c| !is_part(c)))
+        .collect();
+    let direct = tree(&["-p", "socketman", "-e", "normal", "--depth", "1"]);
+    assert!(direct.len() > 20, "{direct:?}");
+    for name in direct.keys().filter(|name| *name != "socketman") {
+        assert!(
+            reasons.contains(&name.as_str()),
+            "docs/dependencies.md: no row for {name}"
+        );
+    }
+}
