@@ -56,7 +56,7 @@ impl ServerDate {
 
 /// The system clock, and the evidence for it.
 ///
-/// It counts as right if the kernel says that it is synchronised, whatever a server says; otherwise if
+/// The clock counts as right if the kernel says that it is synchronised, whatever a server says; otherwise if
 /// it is within an hour of the clock of the API. Until either speaks, it counts as wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
@@ -148,7 +148,7 @@ fn lab(text: &str) -> Option<(i64, bool)> {
 
 /// The factor by which waits pass faster than real time. 1 on a device; the lab raises it (`--time-scale N`).
 ///
-/// It divides intervals and waits between attempts, never time stamps nor the time-outs of the bus,
+/// The factor divides intervals and waits between attempts, never time stamps nor the time-outs of the bus,
 /// of HTTP, of MQTT keepalive or of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace(u32);

@@ -22,7 +22,7 @@ pub enum LockError {
     #[error("already running{}; see socketman status", shown(*.pid))]
     AlreadyRunning {
         pid: Option<u32>,
-        /// That agent is about to end.
+        /// True if that agent is about to end.
         ending: bool,
     },
     #[error("{path}: {reason}")]

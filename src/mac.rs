@@ -54,7 +54,7 @@ impl Mac {
         Mac([a & 0xfc | 2, b, c, d, e, f])
     }
 
-    /// Its twelve hex digits, in lower case.
+    /// The twelve hex digits, in lower case.
     pub fn digits(&self) -> String {
         let [a, b, c, d, e, f] = self.0;
         format!("{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}")

@@ -55,7 +55,7 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// It cannot be read, others can read it, or it holds something else.
+    /// The file cannot be read, others can read it, or it holds something else.
     pub fn read(file: &Path) -> Result<Self, KeyError> {
         let name = || file.display().to_string();
         let failed = |error| KeyError::File {

@@ -69,7 +69,7 @@ pub enum FleetError {
 ///
 /// # Errors
 ///
-/// They make no sense, or help was asked for.
+/// The arguments make no sense, or help was asked for.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
     Cli::try_parse_from(args).map(|cli| cli.command)
 }
@@ -79,7 +79,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// It could not be done, and nothing of it was.
+    /// The command failed and had no effect.
     pub fn run(&self, input: impl Read, output: &mut impl Write) -> Result<(), FleetError> {
         let text = match self {
             Command::Keygen { file } => {

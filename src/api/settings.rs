@@ -42,7 +42,7 @@ struct Shown {
     value: String,
     /// A file, `command line`, `default` or `strictest value`.
     source: String,
-    /// It guards, and what it says cannot be used: the strictest holds.
+    /// The option guards, and its value cannot be used: the strictest holds.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     closed: bool,
 }

@@ -28,7 +28,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Its name in status and events.
+    /// The cause's name in status and events.
     pub fn name(self) -> &'static str {
         match self {
             Cause::Panic => "panic",

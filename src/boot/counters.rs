@@ -25,7 +25,7 @@ pub struct Counters {
     ages: [Option<u32>; REBOOTS],
     /// The outage for which the device was rebooted has not ended yet.
     outage: bool,
-    /// That reboot is recorded and has not come yet.
+    /// True if that reboot is recorded and has not come yet.
     pending: bool,
 }
 

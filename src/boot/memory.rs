@@ -6,7 +6,7 @@
 //!  "logged":null, "boot":"…", "uptime":3990}
 //! ```
 //!
-//! Its times are ages, seconds that have passed while an agent ran as far as flash knows. A power cut takes
+//! Times in the memory are ages, seconds that have passed while an agent ran as far as flash knows. A power cut takes
 //! those since they were written last, and the time without power is not in them: a day by these ages is a
 //! day or longer, never shorter.
 

@@ -32,7 +32,7 @@ const ORDERLY: [&str; 5] = ["Restart#", "Shutdown#", "Halt#", "Poweroff#", "Emer
 pub(super) struct Record {
     /// Tells it from every other.
     pub(super) hash: String,
-    /// Its words; none if it is packed in a way that only the kernel knows.
+    /// Text of the record; none if it is packed in a way that only the kernel knows.
     pub(super) text: Option<String>,
     /// The last words are those of the record with the highest rank.
     pub(super) rank: (u32, i64),

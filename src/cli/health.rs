@@ -124,7 +124,7 @@ impl HealthView {
 }
 
 impl EvidenceView {
-    /// Which of broker and API fails, though the device is healthy.
+    /// The broker or the API that fails though the device is healthy.
     fn servers(&self) -> String {
         let named = [("broker", &self.broker), ("API", &self.api)];
         let failed = named.into_iter().filter_map(|(name, server)| {

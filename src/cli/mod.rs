@@ -52,7 +52,7 @@ pub enum Command {
     Import(ImportArgs),
 }
 
-/// Which settings to take over, and where from.
+/// The settings to take over, and their source.
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
     /// The original's config.json; it stays as it is

@@ -63,7 +63,7 @@ impl SettingsFile {
     ///
     /// # Errors
     ///
-    /// It also has to belong to root or to us, and nobody else may write it: whoever could would own
+    /// The file also has to belong to root or to us, and nobody else may write it: whoever could would own
     /// the device.
     pub(super) fn read(path: &Path, max: u64) -> Result<Self, FileError> {
         let file = open_regular(path)?;

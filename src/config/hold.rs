@@ -14,7 +14,7 @@ pub(super) struct Failed {
     pub(super) guard: Guard,
     pub(super) source: Source,
     pub(super) why: String,
-    /// Its error among the others.
+    /// Index of the option's error among the others.
     pub(super) error: Option<usize>,
 }
 

@@ -15,9 +15,9 @@ use super::Inputs;
 pub(super) struct JsonSource {
     /// The last good copy from now on.
     pub(super) good: Option<Copy>,
-    /// It is there, and neither it nor its copy can be read.
+    /// The file is there, and neither it nor its copy can be read.
     pub(super) is_lost: bool,
-    /// It can be read, and everything in it that guards can be used.
+    /// The file can be read, and every option in it that guards can be used.
     pub(super) is_usable: bool,
 }
 

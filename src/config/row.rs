@@ -10,7 +10,7 @@ pub struct Flag {
     pub short: Option<char>,
     /// A further long name the original knew.
     pub alias: Option<&'static str>,
-    /// What the flag stands for when it takes no value of its own.
+    /// Value that the flag stands for when it takes none of its own.
     pub means: Option<&'static str>,
     /// Help of the flag where that of the option would mislead.
     pub help: Option<&'static str>,

@@ -57,7 +57,7 @@ pub enum ValueError {
     NotMac(String),
     #[error("'{0}' is not a host name or an IP address")]
     NotHost(String),
-    /// It may hold a password.
+    /// The same for a value that may hold a password and is not shown.
     #[error("is not a host name or an IP address")]
     NotHostUnseen,
     #[error("'{found}' is not one of {known}")]

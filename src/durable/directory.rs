@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::disk::Disk;
 
 /// A directory of ours with flat files of ours: mode 0700 and 0600, reached without following links.
-/// Its clones are the same one.
+/// Clones share the directory.
 #[derive(Debug, Clone)]
 pub struct Directory {
     fd: Arc<OwnedFd>,

@@ -1,4 +1,4 @@
-//! What is believed of a row of judgements: one that is worse than the one before has to be
+//! Belief in a row of judgements: one that is worse than the one before has to be
 //! confirmed, one that is better counts at once. Pure.
 
 use super::verdict::Judgement;

@@ -1,17 +1,17 @@
-//! What there is to tell of health, as `status.health` shows it.
+//! Facts of health, as `status.health` shows them.
 
 use serde::{Serialize, Serializer};
 
 use super::probe::Findings;
 
-/// What is wrong between the device and the world.
+/// The fault between the device and the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing that keeps the device from its work.
     Ok,
     /// The device that had the default route has no link.
     NoCarrier,
-    /// It has a link and no address.
+    /// The interface has a link and no address.
     NoAddress,
     /// There is no default route.
     NoRoute,
@@ -30,7 +30,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Its name in `status` and in events.
+    /// The verdict's name in `status` and in events.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::Ok => "ok",
@@ -69,7 +69,7 @@ impl Serialize for Verdict {
     }
 }
 
-/// What shows without a probe that the device reaches what it works for.
+/// Proof of life: evidence without a probe that the device reaches its servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Proof {
@@ -124,7 +124,7 @@ fn is_false(value: &bool) -> bool {
 /// netifd's interface behind the default route.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Uplink {
-    /// Its name in UCI: the one that owns, or last owned, the default route.
+    /// Name in UCI of the interface that owns, or last owned, the default route.
     pub interface: String,
     /// The network device the route goes by.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -63,7 +63,7 @@ pub const OPTIONS: &[&str] = &[
     "stats_url",
 ];
 
-/// What the health task owns.
+/// Everything the health task owns.
 #[derive(Debug, Clone)]
 pub struct Part {
     pub config: Arc<Config>,

@@ -75,11 +75,11 @@ impl Changes {
 /// The kernel's state of a neighbour on a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Neighbour {
-    /// It has answered of late.
+    /// Has answered of late.
     Reachable,
-    /// It is being asked, and has not answered yet.
+    /// Is being asked, and has not answered yet.
     Asked,
-    /// It did not answer.
+    /// Did not answer.
     Failed,
     /// Nothing is known.
     Unknown,

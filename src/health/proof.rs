@@ -1,4 +1,4 @@
-//! What other parts know of the world: proof of life, and why their servers cannot be reached. Pure.
+//! Evidence from other parts: proof of life, and why their servers cannot be reached. Pure.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ impl Servers {
         servers.peek().is_some() && servers.all(|server| server.reached == Some(false))
     }
 
-    /// Which cannot be reached, and why; `None` if none has failed.
+    /// The servers that cannot be reached, and why; `None` if none has failed.
     pub(super) fn words(&self) -> Option<String> {
         let error = |server: &Option<Server>| server.as_ref().and_then(|one| one.error.clone());
         let broker = error(&self.broker).map(|error| format!("broker {error}"));

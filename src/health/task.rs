@@ -1,4 +1,4 @@
-//! When it is probed: the loop that hears the other parts, the signs, and those who ask.
+//! The loop that hears the other parts, the signs, and those who ask, and decides when to probe.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Which interface of netifd the way out goes by. Pure.
+//! The uplink: the interface of netifd that the way out goes by. Pure.
 
 use super::facts::Uplink;
 use super::probe::Last;

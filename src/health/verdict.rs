@@ -8,7 +8,7 @@ use super::probe::{Answers, Connect, Findings, Resolved, WebResult};
 /// A look-up, a connection or an answer that takes longer is slow, ms.
 const SLOW_MS: u64 = 2000;
 
-/// What one probe says, or a proof in its place.
+/// Judgement of one probe, or of a proof in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Judgement {
     pub(super) code: u8,
@@ -16,7 +16,7 @@ pub(super) struct Judgement {
 }
 
 impl Judgement {
-    /// What a proof of life says.
+    /// Judgement of a proof of life.
     pub(super) const ALIVE: Judgement = Judgement {
         code: 9,
         verdict: Verdict::Ok,
@@ -36,7 +36,7 @@ impl Judgement {
         self.code <= 1
     }
 
-    /// How bad it is: 0 nothing, 1 online with a fault, 2 offline.
+    /// Severity: 0 healthy, 1 online with a fault, 2 offline.
     pub(super) fn badness(self) -> u8 {
         match self.verdict {
             _ if self.is_offline() => 2,
@@ -78,7 +78,7 @@ impl Checks {
 /// The original's code: no route 0, a route 1, and then 3 for the health check (look-up and
 /// connection) and 5 for the web check.
 ///
-/// What was reached, by whatever way, needs no route in a table. A check that is switched off counts
+/// A server that was reached, by whatever way, needs no route in a table. A check that is switched off counts
 /// as the other does, so that it neither hides an outage nor makes one; with both off the route
 /// decides between 0, 1 (by a device without a link) and 9.
 pub(super) fn code(found: &Findings) -> u8 {

@@ -207,7 +207,7 @@ struct Start<'a> {
 ///
 /// # Safety
 ///
-/// What `args` asks for has to be sound. A child in our memory has a stack in `args`, and CLONE_VFORK.
+/// `args` has to ask for something sound. A child in our memory has a stack in `args`, and CLONE_VFORK.
 /// `child` may run with `start` while every other thread of this process may hold any lock.
 unsafe fn clone(
     args: &CloneArgs,

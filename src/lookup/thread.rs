@@ -218,7 +218,7 @@ mod tests {
 
     type Ends = (Sender<String>, Receiver<io::Result<Vec<Address>>>);
 
-    /// One per test: the resolver is a plain function.
+    /// Declares a resolver of the test's own: it is a plain function.
     macro_rules! script {
         () => {{
             static ENDS: OnceLock<Mutex<Ends>> = OnceLock::new();

@@ -1,4 +1,4 @@
-//! When to ask the init server, and what becomes of the settings it gave. Pure: no I/O, no clock of its own.
+//! The course of first contact: when to ask the init server, and what becomes of the settings it gave. Pure: no I/O, no clock of its own.
 //!
 //! ```text
 //!            no credentials: at once, then by the one retry rule
@@ -34,11 +34,11 @@ const PAUSE: Duration = Duration::from_secs(3600);
 /// Why the init server is to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// It is not, or it cannot be.
+    /// The server is not asked, or cannot be.
     Nothing,
     /// The device has no credentials.
     Credentials,
-    /// It has some; others are needed if the API denies it.
+    /// The device has credentials; others are needed if the API denies it.
     Others,
 }
 
@@ -196,7 +196,7 @@ impl Course {
         self.not_before = Some(now + pause(self.pace));
     }
 
-    /// Its settings are in force from `now` on. `old` is what those before reached, `keeps_session` whether a session
+    /// Notes that the server's settings are in force from `now` on. `old` is what those before reached, `keeps_session` whether a session
     /// with the broker lasts through the change.
     pub(super) fn begun(&mut self, old: Reached, keeps_session: bool, now: Instant) {
         let session = self.heard.session;

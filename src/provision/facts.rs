@@ -8,16 +8,16 @@ use crate::clock::epoch_seconds;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It has what it needs, or there is no init server.
+    /// The device has its settings, or there is no init server.
     #[default]
     NotNeeded,
-    /// It is to be asked, or asked again.
+    /// The server is to be asked, or asked again.
     Waiting,
-    /// Its settings have to prove themselves.
+    /// The server's settings have to prove themselves.
     Trial,
-    /// Its settings hold.
+    /// The server's settings hold.
     Done,
-    /// Its settings did not work and those before hold again; or it cannot be asked.
+    /// The server's settings did not work and those before hold again; or it cannot be asked.
     Refused,
 }
 

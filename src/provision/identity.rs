@@ -33,7 +33,7 @@ impl Identity {
         self.mac
     }
 
-    /// Its twelve hex digits in lower case: the same for every spelling.
+    /// The twelve hex digits in lower case: the same for every spelling.
     pub fn digits(&self) -> String {
         self.mac.digits()
     }

@@ -9,9 +9,9 @@ use super::reach::Reached;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// They are in config.json, or about to be, and have to prove themselves.
+    /// In config.json, or about to be; they have to prove themselves.
     Trial,
-    /// They hold.
+    /// Proven.
     Done,
     /// The settings before them hold again.
     Undone,
@@ -54,7 +54,7 @@ impl Hash {
         )
     }
 
-    /// Its first 16 digits.
+    /// The first 16 digits.
     pub fn short(&self) -> &str {
         self.0.get(..16).unwrap_or(&self.0)
     }

@@ -244,7 +244,7 @@ impl Contact {
         self.settle(settings, Phase::Done, None).await;
     }
 
-    /// They do not, and those before did.
+    /// Puts the settings before back: they reached what the new ones do not.
     async fn undo(&mut self, settings: &Settings) {
         let Some(record) = self.record.clone() else {
             return self.course.settled(Instant::now());

@@ -50,7 +50,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Its name in status, events and log.
+    /// The step's name in status, events and log.
     pub fn name(self) -> &'static str {
         match self {
             Step::DnsmasqRestart => "dnsmasq_restart",
@@ -92,7 +92,7 @@ pub enum Permit {
     Nothing,
     /// The resolver is silent.
     Names {
-        /// It is our own.
+        /// True if the silent resolver is the device's own.
         own: bool,
     },
     All,

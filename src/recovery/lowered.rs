@@ -57,7 +57,7 @@ impl Lowered {
         Ok(())
     }
 
-    /// It is up again, or will come up by itself.
+    /// Notes that the interface is up again, or will come up by itself.
     pub(super) fn is_up(&mut self) {
         self.name = None;
         let removed = self

@@ -68,7 +68,7 @@ impl Unpacker {
     ///
     /// # Errors
     ///
-    /// It is no deflate, or another line.
+    /// The bytes are not a deflate stream, or hold another line.
     pub(crate) fn unpack(&mut self, packed: &[u8], plain: usize, crc: u32) -> io::Result<Vec<u8>> {
         // One byte more than it has to be shows that it is not longer.
         let mut line = vec![0; plain + 1];
@@ -153,7 +153,7 @@ fn trailer(crc: u32, plain: u64) -> [u8; 8] {
 ///
 /// # Errors
 ///
-/// It is not one, or holds something else.
+/// The bytes are not a gzip member, or hold something else.
 pub(crate) fn lines_of(body: &[u8], plain: u64) -> io::Result<Vec<u8>> {
     let (member, end) = body.split_last_chunk().ok_or_else(damaged)?;
     let packed = member.strip_prefix(&GZIP_HEADER).ok_or_else(damaged)?;

@@ -35,7 +35,7 @@ pub enum Clock {
     Ok,
     /// Nobody knows whether it was.
     Unsynced,
-    /// It was not known to be right, and the time was worked out when it was.
+    /// The clock was not known to be right; the time was corrected once it was.
     Restamped,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Head {
     /// Seconds since the boot.
     pub(crate) mono: u32,
     pub(crate) clock: Clock,
-    /// It declares every loss up to this id.
+    /// Id up to which the report declares every loss.
     pub(crate) declared: u64,
     /// Bytes of the line.
     pub(crate) plain: u32,

@@ -18,13 +18,13 @@ pub enum Reason {
     Full,
     /// There was no room for all of them: those between one per minute, 5 minutes or hour are gone.
     Thinned,
-    /// They were only in RAM when the power was cut. Nobody knows how many they are.
+    /// Lost in RAM when the power was cut; their number is unknown.
     Power,
-    /// They were on disk and could not be read again whole.
+    /// Damaged on disk.
     Damaged,
     /// The server does not take them, and takes others.
     Refused,
-    /// They were to be sent once, and could not be.
+    /// Not delivered at the one attempt they had (option `no-cache`).
     Unsent,
 }
 

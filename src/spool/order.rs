@@ -8,7 +8,7 @@ use super::segment::{Entry, Segment};
 use super::store::Store;
 use crate::durable::Disk;
 
-/// Which store.
+/// The store that a report is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Ram,

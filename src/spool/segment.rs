@@ -24,7 +24,7 @@ pub(crate) struct Entry {
     pub(crate) packed: u32,
     /// CRC-32 of its deflate.
     pub(crate) packed_crc: u32,
-    /// It arrived, or the queue does without it: it is there only because others need its bytes.
+    /// The report arrived, or the queue does without it: it is there only because others need its bytes.
     pub(crate) gone: bool,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Segment {
     /// Losses, by id. Those up to the declared one are history.
     pub(crate) lost: Vec<(u64, Gap)>,
     pub(crate) notes: Notes,
-    /// It has bytes that may not be on the medium.
+    /// True if the segment has bytes that may not be on the medium.
     pub(crate) dirty: bool,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct Harm {
     pub(crate) torn: bool,
     /// The file has to be rewritten before anything is read from it by its place.
     pub(crate) misplaced: bool,
-    /// It has ended the agent too often and its file is set aside. The count of its reports is unknown: its
+    /// The segment has ended the agent too often and its file is set aside. The count of its reports is unknown: its
     /// neighbours tell which seqs it had, but only the file itself tells which of them were delivered or
     /// thinned.
     pub(crate) set_aside: bool,

@@ -101,7 +101,7 @@ impl Store for OnThread {
         None
     }
 
-    /// It syncs by itself when it is due: flash wears.
+    /// Does nothing: the spool syncs by itself when it is due, because flash wears.
     fn commit(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Which reports go when there is no room for all: a pure function.
+//! Thinning: the choice of reports that go when there is no room for all. A pure function.
 //!
 //! Oldest first, from every sample to one per minute, per 5 minutes, per hour; only when nothing is
 //! left but one an hour, the oldest go altogether.
@@ -14,9 +14,9 @@ pub(crate) const SLOTS: [u64; 3] = [60, 300, 3600];
 pub(crate) enum Kind {
     /// Nobody else has it.
     Only,
-    /// It costs nothing to forget it: it has arrived, or another store has it too.
+    /// Nothing is lost with it: it has arrived, or another store has it too.
     Free,
-    /// It must stay: it is on its way.
+    /// Must stay: it is on its way.
     Spared,
 }
 

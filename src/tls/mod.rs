@@ -51,7 +51,7 @@ pub enum TlsError {
         "option '{option}': {path} is DER, and PEM is wanted: openssl x509 -inform DER -in OLD -out NEW"
     )]
     Binary { option: &'static str, path: PathBuf },
-    /// Its path is nobody's business, here and below.
+    /// The path is not shown, here and below.
     #[error("option 'tls_key': the file it names: {0}")]
     KeyFile(FileError),
     #[error(

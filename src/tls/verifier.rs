@@ -1,4 +1,4 @@
-//! Which certificates of servers are believed: those that lead to a root, as webpki has it, and those
+//! The certificates of servers that are believed: those that lead to a root, as webpki has it, and those
 //! that the file in `cacrt` holds themselves.
 //!
 //! webpki never takes a CA's certificate for a server's own, and `openssl req -x509` makes one that is

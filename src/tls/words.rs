@@ -18,7 +18,7 @@ const VERSIONS: &str = "the server speaks no version of TLS that we do (1.2 and 
 const CRITICAL: &str = "has a critical extension that is not supported";
 const MALFORMED: &str = "is malformed, or one above it is";
 
-/// What went wrong with TLS, if that is what `error` or one of its causes says. With `handshake`, a
+/// The fault of TLS, if that is what `error` or one of its causes says. With `handshake`, a
 /// connection that the server ended was ended in a handshake.
 pub fn explain(error: &(dyn Error + 'static), handshake: bool) -> Option<String> {
     let mut next = Some(error);

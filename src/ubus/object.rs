@@ -55,7 +55,7 @@ impl ObjectInfo {
 }
 
 /// The methods in a SIGNATURE: a table for each, its members the type numbers of the arguments.
-/// What is of another shape is left out: whoever registered the object may write anything here.
+/// Entries of another shape are left out: whoever registered the object may write anything here.
 fn read_signature(signature: &Bytes) -> Vec<Method> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let argument_type = |scalar| match scalar {

@@ -27,19 +27,19 @@ const LATENCY: Duration = Duration::from_millis(200);
 /// The mood in which a server answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mood {
-    /// It accepts what is not poison.
+    /// Accepts everything but poison.
     Right,
-    /// It refuses everything with this status.
+    /// Refuses everything with this status.
     Wrong(u16),
-    /// It refuses everything, now with this status and now with that.
+    /// Refuses everything, with changing statuses.
     Mixed,
     /// So many of 100 requests are refused, whatever is in them.
     Flaps(u8),
-    /// It refuses so many more requests, and then accepts what is not poison.
+    /// Refuses so many more requests, and then accepts everything but poison.
     WrongFor(u32),
-    /// It answers 500.
+    /// Answers 500.
     Broken,
-    /// It answers nothing.
+    /// Answers nothing.
     Silent,
     /// The line takes so many bytes a second. What arrives after the client has given up counts.
     Slow(u64),

@@ -1,4 +1,4 @@
-//! When a device delivers: always at the same point of its heartbeat, and another point than its
+//! The moment at which a device delivers: always the same point of its heartbeat, and another point than its
 //! neighbours.
 
 use std::time::Duration;

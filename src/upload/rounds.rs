@@ -73,7 +73,7 @@ struct Narrow {
 /// The fate of a batch that was answered.
 enum Sent {
     Accepted,
-    /// It was refused; its half is next.
+    /// Refused; half of it is next.
     Halved(Option<Batch>),
     SetAside,
 }

@@ -103,7 +103,7 @@ impl Patience {
         usual.max(PATIENCE_MAX.min(usual * self.0))
     }
 
-    /// That time was not enough.
+    /// Notes that the time was not enough.
     pub(super) fn failed(&mut self, usual: Duration) {
         if self.time(usual) < PATIENCE_MAX {
             self.0 *= 2;

@@ -23,7 +23,7 @@ impl Command {
         })
     }
 
-    /// What it means that the file ends after the keyword.
+    /// The error of a file that ends after the keyword.
     fn without_name(&self) -> Reason {
         match self {
             Command::Package => Reason::PackageWithoutName,

@@ -34,7 +34,7 @@ pub struct Directories {
 }
 
 impl Directories {
-    /// Those of a device whose files lie below `root`; `committed` is taken as it is.
+    /// The directories of a device whose files lie below `root`; `committed` is taken as it is.
     pub fn of(root: &Path, committed: Option<PathBuf>) -> Self {
         Directories {
             committed: committed.unwrap_or_else(|| under(root, Path::new("/etc/config"))),
@@ -64,7 +64,7 @@ pub struct Package {
 pub struct Section {
     /// Type: bytes 33 to 126.
     pub kind: Box<str>,
-    /// Its name, or the id libuci makes for a section without one (`cfg` and hex digits).
+    /// The section's name, or the id libuci makes for one without (`cfg` and hex digits).
     pub id: Box<str>,
     pub anonymous: bool,
     /// Where it begins in the file, counted from 1.

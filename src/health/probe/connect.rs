@@ -23,7 +23,7 @@ const PER_FAMILY: usize = 2;
 pub struct Connect {
     /// The address that accepted, else the first that was tried.
     pub to: SocketAddr,
-    /// How long it took.
+    /// Duration, ms.
     pub ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

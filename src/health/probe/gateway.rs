@@ -32,9 +32,9 @@ const ECHO_V6: [u8; 8] = [128, 0, 0, 0, 0, 0, 0, 1];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answers {
-    /// It answered an echo or a packet to a closed port, or ARP or ND.
+    /// Answered an echo, a packet to a closed port, ARP or ND.
     Yes,
-    /// It answers neither ARP nor ND.
+    /// Answers neither ARP nor ND.
     No,
     Unknown,
 }

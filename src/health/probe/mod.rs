@@ -53,12 +53,12 @@ pub(super) struct Task {
     pub(super) quick: bool,
 }
 
-/// What one probe found. A check that is switched off is absent.
+/// Findings of one probe. A check that is switched off is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Findings {
     /// When it ended, seconds since the epoch.
     pub at: u64,
-    /// How long it took.
+    /// Duration, ms.
     pub ms: u64,
     pub route: Route,
     /// The gateways of the default routes.
@@ -82,9 +82,9 @@ pub struct Findings {
 /// The names that the world's resolvers know with public addresses only: the defaults of the options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct PublicNames {
-    /// That of `health_url`.
+    /// The check of `health_url`.
     pub(super) health: bool,
-    /// That of `web_url`.
+    /// The check of `web_url`.
     pub(super) web: bool,
 }
 
@@ -98,7 +98,7 @@ impl PublicNames {
     }
 }
 
-/// What is probed, as the options say.
+/// Makes probes as the options say.
 pub(super) struct Prober {
     root: PathBuf,
     public: PublicNames,

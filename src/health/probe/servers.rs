@@ -20,10 +20,10 @@ use crate::collect::kernel;
 use crate::file::read_up_to;
 use crate::http::refused;
 
-/// Which name servers the C library asks.
+/// File with the name servers that the C library asks.
 const SYSTEM: &str = "etc/resolv.conf";
 
-/// Which ones dnsmasq asks; until 19.07, and since.
+/// Files with the name servers that dnsmasq asks; since 19.07, and before.
 const UPSTREAM: [&str; 2] = ["tmp/resolv.conf.d/resolv.conf.auto", "tmp/resolv.conf.auto"];
 
 /// Bytes of such a file that are looked at.
@@ -61,7 +61,7 @@ pub struct Server {
     pub addresses: Vec<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// It is on loopback and does not answer what needs nobody else.
+    /// The server is on loopback and does not answer a question that needs no other server.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub own_dead: bool,
 }
@@ -103,7 +103,7 @@ struct Question {
     packet: Vec<u8>,
     /// About the name; else the one that our own resolver answers alone.
     of_name: bool,
-    /// It has no answer yet.
+    /// True while there is no answer.
     waits: bool,
 }
 

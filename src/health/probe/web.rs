@@ -60,7 +60,7 @@ pub struct Web {
     /// Outcome of the look-up; absent for an address in the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lookup: Option<Resolved>,
-    /// What the name in the URL resolves to.
+    /// Addresses that the name in the URL resolves to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,14 +11,14 @@ use crate::collect;
 /// A radio, as `status.radios` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RadioFacts {
-    /// Its name in UCI.
+    /// Name in UCI.
     pub name: String,
     /// netifd has brought it up; `None` if it does not say.
     pub up: Option<bool>,
     pub verdict: Verdict,
     /// Since when the verdict holds, seconds since the epoch.
     pub since: u64,
-    /// Its restarts by the agent within the last 24 h of running.
+    /// Restarts by the agent within the last 24 h of running.
     pub restarts: u32,
     /// Since when it has had a fault that a restart may end.
     #[serde(skip)]

@@ -8,7 +8,7 @@ pub enum Mode {
     Ap,
     /// Of a network, or of a mesh: somebody else's beacon decides whether it has a link.
     Client,
-    /// It only listens, or is unknown to this agent.
+    /// Only listens, or is unknown to this agent.
     Other,
 }
 
@@ -27,9 +27,9 @@ impl Mode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vif {
     pub mode: Mode,
-    /// Its network device; `None` until it is set up.
+    /// Network device; `None` until it is set up.
     pub ifname: Option<String>,
-    /// Its networks in UCI.
+    /// Networks in UCI.
     pub networks: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub struct Configured {
     pub band: Option<String>,
     /// `None` for "auto".
     pub channel: Option<u32>,
-    /// Its channel is 160 MHz wide or more.
+    /// True if the channel is 160 MHz wide or more.
     pub wide: bool,
     pub up: Option<bool>,
     pub autostart: Option<bool>,
@@ -94,9 +94,9 @@ pub struct Status {
     /// `None` for a word that this agent does not know.
     pub state: Option<State>,
     pub channel: Option<u32>,
-    /// It listens for radar.
+    /// True while the radio listens for radar.
     pub cac_active: bool,
-    /// Seconds until it has listened long enough.
+    /// Seconds until the radio has listened long enough.
     pub cac_left: u32,
 }
 

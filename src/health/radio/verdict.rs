@@ -25,11 +25,11 @@ const WEATHER_SILENCE: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It beacons, or has no access point to beacon for.
+    /// Beacons, or has no access point to beacon for.
     Ok,
     /// Switched off: in UCI, by `wifi down`, or by its networks being down.
     Off,
-    /// It has a reason to be silent that passes by itself.
+    /// Has a reason to be silent that passes by itself.
     Waiting,
     /// netifd or hostapd did not bring it up.
     SetupFailed,
@@ -126,7 +126,7 @@ pub struct Netifd {
 /// hostapd's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hostapd {
-    /// It could not be asked, or not understood.
+    /// Could not be asked, or not understood.
     Unknown,
     /// No access point of the radio has been on the bus for so long, while there should have been one.
     Absent {
@@ -148,7 +148,7 @@ pub enum Hostapd {
 pub struct Evidence {
     /// `None` if netifd could not be asked, or not understood.
     pub netifd: Option<Netifd>,
-    /// Its access points wait for a client or mesh interface of the same radio, which has no link.
+    /// True if the access points wait for a client or mesh interface of the same radio, which has no link.
     pub waits_for_client: bool,
     pub hostapd: Hostapd,
     /// Time since radar was heard, or may have been heard unnoticed.

@@ -25,7 +25,7 @@ pub(in crate::mqtt) const PACKET_MAX: usize = PAYLOAD_MAX + 128 * 1024;
 pub(super) enum Dropped {
     /// Answer to a PINGREQ of ours.
     Ours,
-    /// Its payload is over 1 MiB.
+    /// A message with a payload over 1 MiB.
     TooLong,
     /// A message of another topic, which is here if it is short enough to unsubscribe from it.
     Foreign(Option<String>),

@@ -35,7 +35,7 @@ struct Written {
     intent: Option<String>,
 }
 
-/// Which boot this is, and how long it has lasted.
+/// The current boot, and how long it has lasted.
 #[derive(Debug, Clone, Copy)]
 pub struct Boot<'a> {
     pub id: &'a str,

@@ -1,4 +1,4 @@
-//! When a radio is restarted, and what comes after what. Pure: no I/O, and it is told the time.
+//! The restarts of radios: when, and in which order. Pure: no I/O, no clock of its own.
 //!
 //! ```text
 //!          fault for 120 s, allowed        noted            still so         done          done
@@ -49,7 +49,7 @@ pub struct Candidate {
     pub name: String,
     /// The time for which it has had a fault that a restart may end.
     pub faulty: Option<Duration>,
-    /// It carries the uplink, or proof of life may go over it.
+    /// True if the radio carries the uplink, or proof of life may go over it.
     pub bears: bool,
 }
 
@@ -81,7 +81,7 @@ enum Phase {
     /// The intent is being written.
     Note(String),
     Look(String),
-    /// It has been looked at, or could not be.
+    /// The radio has been looked at, or could not be.
     Looked(String, bool),
     Down(String),
     Up(String),

@@ -27,7 +27,7 @@ pub struct BatchId(u64);
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub id: BatchId,
-    /// Its oldest report.
+    /// The oldest report in the batch.
     pub first: ReportId,
     /// Whole lines of NDJSON, as one gzip member.
     pub body: Bytes,

@@ -109,7 +109,7 @@ impl<D: Disk> Store<D> {
         self.segments.iter().map(|segment| segment.log.size()).sum()
     }
 
-    /// Its files, with their size.
+    /// The files of the store, with their sizes.
     pub(crate) fn files(&self) -> Vec<(String, u64)> {
         let files = self.segments.iter();
         files

@@ -11,9 +11,9 @@ use crate::spool::segment::{Entry, Segment};
 
 /// The fate of a report whose segment was rewritten.
 pub(crate) enum Fate<'a> {
-    /// It was left out; its line.
+    /// Left out; with its line.
     Dropped(&'a Entry, Vec<u8>),
-    /// Its line cannot be read.
+    /// Left out because its line cannot be read.
     Damaged(&'a Entry),
 }
 

@@ -12,7 +12,7 @@ pub type Token = u64;
 /// The end of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// It is done, or will be as soon as there is a connection.
+    /// Done, or will be as soon as there is a connection.
     Done,
     Objects(Vec<ObjectInfo>),
     /// Each DATA of the reply, in order, maybe none, and the status that ended it.
