@@ -7,57 +7,25 @@
 //! ```
 //!
 //! * [`report`](Report): what a report is; docs/report.md explains every key
-//! * `question`, `gather`: which objects are asked, and for how long
-//! * `system`, `network`, `wireless`, `stations`, `leases`: the shapes of the replies, and what they
-//!   come to; `reply`: what they are read with
-//! * `hosts`: names and addresses of stations, from whoever knows them
-//! * `join`: all of it as one report
-//! * `dnsmasq`: where its lease files are
-//! * `events`: what hostapd and the DHCP servers tell by themselves
-//! * [`device_events`](DeviceEvents): what other parts of the agent have to say in the next report
-//! * `airtime`: how busy the channels are
+//! * `sources`: the objects of the bus that are asked, and the shapes of their replies
+//! * `kernel`: what the kernel says: which way out is in force, and what nobody on the bus knows
+//! * `join`: all of it as one report: networks, stations, names and addresses of stations, use of channels
+//! * `events`: what hostapd, the DHCP servers and [other parts of the agent](DeviceEvents) tell between reports
 //! * `survey`: the networks of others
 //! * [`history`](History): the last day at a glance
-//! * `kernel`: what other parts ask the kernel about the way out
-//! * `proc_net`, `routes`, `fib_trie`, `netlink`, `files`: what the kernel says: which way out is in force, and what nobody
-//!   on the bus knows
 //!
 //! Any source may be missing, late, or answer with nonsense: the report lacks what only that source
 //! knows, [`Facts`] say so, and the rest stands.
 
-mod airtime;
-mod device_events;
-mod dnsmasq;
-mod event_log;
 mod events;
-mod fib_trie;
-mod files;
-mod gather;
 pub mod history;
-mod hostapd;
-mod hosts;
-mod iwinfo;
 mod join;
 pub(crate) mod kernel;
-mod lease_file;
-mod leases;
-mod netdevs;
-pub(crate) mod netifd;
-pub(crate) mod netlink;
-mod network;
-mod proc_net;
-mod question;
-mod radio;
-mod replies;
-pub(crate) mod reply;
 mod report;
-mod routes;
-mod stations;
+mod sources;
 mod survey;
-mod system;
 #[cfg(test)]
 mod tests;
-mod wireless;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,23 +42,24 @@ use crate::config::Config;
 use crate::provision::Identity;
 use crate::shutdown::Shutdown;
 use crate::ubus::Client;
-use airtime::Airtimes;
-use dnsmasq::LeaseFiles;
-use event_log::Log;
+use events::event_log::Log;
 use events::Events;
-use files::Files;
-use gather::Gatherer;
-use hosts::Hint;
+use join::airtime::{self, Airtimes};
+use join::hosts::Hint;
 use join::Local;
-use replies::Replies;
+use kernel::files::Files;
+use sources::dhcp::dnsmasq::LeaseFiles;
+use sources::gather::{self, Gatherer};
+use sources::replies::Replies;
 use survey::Survey;
 
-pub use device_events::DeviceEvents;
+pub use events::device_events::DeviceEvents;
 pub use history::History;
 pub use report::{
     Airtime, ChannelUse, Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Peer, Radio,
-    Report, Source, Ssid, Stamp, Station,
+    Report, Source, Ssid, Stamp, Station, Traffic,
 };
+pub(crate) use sources::{netifd, reply};
 
 /// How often rpcd is asked for names: it looks them up in the DNS.
 const HINTS_EVERY: Duration = Duration::from_secs(300);

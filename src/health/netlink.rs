@@ -11,7 +11,7 @@ use rustix::net::{bind, recv, send, RecvFlags, SendFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 
-use crate::collect::netlink::{message, socket, u16_at};
+use crate::collect::kernel::netlink::{message, socket, u16_at};
 
 /// Links, addresses of IPv4 and IPv6, routes of IPv4 and IPv6: the RTMGRP_ bits of linux/rtnetlink.h.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;

@@ -267,6 +267,30 @@ test('a network change on trial says until when, and what happens then', async (
 	await tab.close();
 });
 
+test('radios show their channel and how busy it is', async () => {
+	const tab = await browser.tab();
+
+	await tab.change((method, answer) => {
+		if (method == 'status')
+			answer.result[1].radios = [
+				{ name: 'radio0', up: true, verdict: 'ok', since: 5, restarts: 0 },
+				{ name: 'radio1', up: true, verdict: 'ok', since: 5, restarts: 0 },
+				{ name: 'radio2', up: false, verdict: 'off', since: 5, restarts: 0 }
+			];
+
+		if (method == 'stats')
+			answer.result[1].radios = [
+				{ name: 'radio1', band: '5g', channel: 36, airtime: { utilization: 108, busy: 423, time: 1000 } },
+				{ name: 'radio0', band: '2g', channel: 6, airtime: { busy: 0, time: 10 } }
+			];
+	});
+	await tab.open(lab, 'status', 'overview');
+
+	await tab.says(/Radios.*3 radios.*radio0\s*on air, 2\.4 GHz, channel 6\s*radio1\s*on air, 5 GHz, channel 36, 42 % in use\s*radio2\s*switched off\s*$/s, '.sm-card');
+	await tab.picture('utilisation');
+	await tab.close();
+});
+
 test('a radio that is dead while the device is online is told', async () => {
 	const tab = await shown((status, now) => {
 		status.radios = [

@@ -23,7 +23,7 @@ pub use network::{Neighbour, Ssid};
 pub use peer::Peer;
 pub(super) use radio::OnAir;
 pub use radio::{ChannelUse, Dfs, Radio};
-pub use station::{Airtime, Lease, Source, Station};
+pub use station::{Airtime, Lease, Source, Station, Traffic};
 
 /// What one collection found.
 #[derive(Debug, Clone, PartialEq, Default)]

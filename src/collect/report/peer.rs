@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Traffic;
 use crate::mac::Mac;
 
 /// A peer of a mesh or of an ad-hoc network; `rx` is what came from it. All but `interface` is
@@ -26,18 +27,8 @@ pub struct Peer {
     /// dBm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal_avg: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rx_packets: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tx_packets: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rx_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tx_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tx_retries: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tx_failed: Option<u64>,
+    #[serde(flatten)]
+    pub traffic: Traffic,
     /// kbit/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rx_bitrate: Option<u32>,

@@ -29,18 +29,8 @@ pub struct Station {
     /// ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inactive_time: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rx_packets: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tx_packets: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rx_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tx_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tx_retries: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tx_failed: Option<u64>,
+    #[serde(flatten)]
+    pub traffic: Traffic,
     /// dBm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
@@ -97,6 +87,23 @@ pub struct Station {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u32>,
     pub source: Source,
+}
+
+/// What passed over the air between this device and a station or a peer; `rx` is from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Traffic {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rx_packets: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx_packets: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rx_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx_retries: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx_failed: Option<u64>,
 }
 
 /// Time on the air since the station came, ms; `rx` is from the station.

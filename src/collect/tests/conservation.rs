@@ -2,12 +2,12 @@
 
 use fastrand::Rng;
 
-use super::super::event_log::Log;
-use super::super::leases::Leases;
-use super::super::question::Question::{
+use super::super::events::event_log::Log;
+use super::super::sources::dhcp::leases::Leases;
+use super::super::sources::question::Question::{
     self, Assoclist, Clients, Devices, Leases4, Leases6, LuciLeases,
 };
-use super::super::reply::Fields;
+use super::super::sources::reply::Fields;
 use super::super::survey;
 use super::mutations::{mutate, other_bytes};
 use super::samples::{data, value, Router, NOW};

@@ -1,7 +1,7 @@
 //! Notifications in, events out.
 
-use super::super::event_log::{Log, MAX_EVENTS};
-use super::super::question::Question::Clients;
+use super::super::events::event_log::{Log, MAX_EVENTS};
+use super::super::sources::question::Question::Clients;
 use super::samples::{data, json, Router, NOW};
 use crate::collect::Event;
 use crate::ubus::blobmsg::Value;
@@ -236,7 +236,8 @@ fn after_a_loss_or_a_restart_of_hostapd_nothing_counts_as_said_before() {
 #[test]
 fn the_vlan_that_hostapd_told_is_that_of_the_station() {
     let router = Router::v24_10().without_rpcd();
-    let router = router.without(|asked| *asked == super::super::question::Question::Radios);
+    let router =
+        router.without(|asked| *asked == super::super::sources::question::Question::Radios);
     let mut log = Log::default();
     let told = json(r#"{"address":"24:6f:28:aa:bb:cc","vlan":30,"auth-alg":"open"}"#);
     log.hear(notice("hostapd.phy0-ap0", "sta-authorized", &told), NOW);

@@ -2,8 +2,8 @@
 
 use fastrand::Rng;
 
-use super::super::event_log::Log;
-use super::super::question::Question;
+use super::super::events::event_log::Log;
+use super::super::sources::question::Question;
 use super::super::survey;
 use super::samples::{data, value, Router, NOW};
 use super::stamp;

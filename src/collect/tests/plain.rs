@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::super::airtime::Airtimes;
-use super::super::dnsmasq::LeaseFile;
-use super::super::event_log::Log;
+use super::super::events::event_log::Log;
+use super::super::join::airtime::Airtimes;
 use super::super::join::{complete, join, Local};
-use super::super::replies::Replies;
+use super::super::sources::dhcp::dnsmasq::LeaseFile;
+use super::super::sources::replies::Replies;
 use super::reports::is_as_kept;
 use super::samples::{data, NOW};
 use super::stamp;
-use crate::collect::files::Files;
+use crate::collect::kernel::files::Files;
 use crate::collect::{Facts, Report};
 
 fn collect(root: &str, wifi: bool) -> (Report, Facts) {

@@ -6,10 +6,19 @@ use super::samples::{data, NOW};
 use super::stamp;
 use crate::collect::{
     Airtime, ChannelUse, Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Peer, Radio,
-    Report, Source, Ssid, Station,
+    Report, Source, Ssid, Station, Traffic,
 };
 use crate::mac::Mac;
 use crate::spool::{Gap, Reason};
+
+const TRAFFIC: Traffic = Traffic {
+    rx_packets: Some(1),
+    tx_packets: Some(1),
+    rx_bytes: Some(1),
+    tx_bytes: Some(1),
+    tx_retries: Some(1),
+    tx_failed: Some(1),
+};
 
 /// A report in which nothing is absent. A new field makes this fail to compile.
 fn full() -> Report {
@@ -49,12 +58,7 @@ fn full() -> Report {
             ssid: text(),
             mac,
             inactive_time: Some(1),
-            rx_packets: Some(1),
-            tx_packets: Some(1),
-            rx_bytes: Some(1),
-            tx_bytes: Some(1),
-            tx_retries: Some(1),
-            tx_failed: Some(1),
+            traffic: TRAFFIC,
             signal: Some(1),
             signal_avg: Some(1),
             tx_bitrate: Some(1),
@@ -153,12 +157,7 @@ fn full() -> Report {
             conn_time: Some(1),
             signal: Some(1),
             signal_avg: Some(1),
-            rx_packets: Some(1),
-            tx_packets: Some(1),
-            rx_bytes: Some(1),
-            tx_bytes: Some(1),
-            tx_retries: Some(1),
-            tx_failed: Some(1),
+            traffic: TRAFFIC,
             rx_bitrate: Some(1),
             tx_bitrate: Some(1),
             expected_tput: Some(1),
@@ -228,9 +227,17 @@ fn the_reference_explains_every_key_of_the_report_and_no_other() {
         .lines()
         .skip_while(|line| !line.starts_with("|---"));
     let rows = rows.skip(1).take_while(|line| line.starts_with('|'));
-    let explained: Vec<&str> = rows
-        .filter_map(|row| row.strip_prefix("| ")?.split(" | ").next())
-        .collect();
+    let mut explained = Vec::new();
+    for row in rows {
+        let cells = row
+            .strip_prefix("| ")
+            .and_then(|row| row.strip_suffix(" |"));
+        let cells: Vec<&str> = cells.unwrap_or_default().split(" | ").collect();
+        // Key, type and unit, source and meaning.
+        assert_eq!(cells.len(), 3, "{row}");
+        assert!(cells.iter().all(|cell| !cell.trim().is_empty()), "{row}");
+        explained.push(cells[0]);
+    }
     let once: BTreeSet<String> = explained.iter().map(|key| (*key).to_owned()).collect();
     assert_eq!(once.len(), explained.len(), "a key stands twice");
     assert_eq!(once, keys(&line));

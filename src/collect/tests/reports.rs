@@ -1,6 +1,6 @@
 //! Whole reports, compared with those kept in tests/data/reports.
 
-use super::super::question::Question::{
+use super::super::sources::question::Question::{
     Assoclist, Board, Clients, IwInfo, Leases4, Leases6, Radios, Status,
 };
 use super::samples::{data, json, value, Router};

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::super::airtime::Airtimes;
-use super::super::dnsmasq::LeaseFile;
-use super::super::event_log::Log;
-use super::super::hosts::Hint;
+use super::super::events::event_log::Log;
+use super::super::join::airtime::Airtimes;
+use super::super::join::hosts::Hint;
 use super::super::join::{join, Local};
-use super::super::leases::Leases;
-use super::super::question::Question;
-use super::super::replies::{Replies, Reply};
+use super::super::sources::dhcp::dnsmasq::LeaseFile;
+use super::super::sources::dhcp::leases::Leases;
+use super::super::sources::question::Question;
+use super::super::sources::replies::{Replies, Reply};
 use crate::collect::{Facts, Report};
 use crate::ubus::blobmsg::Value;
 use crate::ubus::{Error, Status as BusStatus};

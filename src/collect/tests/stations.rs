@@ -1,6 +1,6 @@
 //! What is said of stations, where real replies mislead.
 
-use super::super::question::Question::{Assoclist, Board, Clients, IwInfo, Radios};
+use super::super::sources::question::Question::{Assoclist, Board, Clients, IwInfo, Radios};
 use super::samples::{json, Router};
 use crate::collect::{Report, Source, Station};
 use crate::ubus::blobmsg::Value;
@@ -73,7 +73,7 @@ fn a_station_without_rates_and_counters_is_listed_without_them() {
     let report = Router::v24_10().report();
     let joining = station(&report, "5E:0F:A3:22:81:C4");
     assert_eq!(
-        (joining.rx_bytes, joining.tx_bitrate, joining.signal),
+        (joining.traffic.rx_bytes, joining.tx_bitrate, joining.signal),
         (None, None, None)
     );
     assert_eq!(
@@ -112,7 +112,7 @@ fn a_station_of_a_vlan_has_its_vlan_and_the_figures_of_its_own_device() {
         (Some("phy0-ap0"), Some(30))
     );
     assert_eq!(
-        (sensor.tx_retries, sensor.conn_time),
+        (sensor.traffic.tx_retries, sensor.conn_time),
         (Some(932), Some(86_411))
     );
     let ssids = report.ssids.as_ref().unwrap();
@@ -129,7 +129,7 @@ fn a_vlan_that_radius_made_belongs_to_the_network_it_is_named_after() {
         (sensor.interface.as_deref(), sensor.vlan),
         (Some("phy0-ap0"), None)
     );
-    assert_eq!(sensor.tx_retries, Some(932));
+    assert_eq!(sensor.traffic.tx_retries, Some(932));
 }
 
 #[test]
@@ -184,11 +184,11 @@ fn counters_above_the_largest_signed_number_stay_what_they_are() {
         .report();
     let phone = station(&report, "B8:27:EB:42:7F:90");
     assert_eq!(
-        (phone.rx_bytes, phone.tx_bytes),
+        (phone.traffic.rx_bytes, phone.traffic.tx_bytes),
         (Some(u64::MAX), Some(u64::MAX))
     );
     assert_eq!(
-        (phone.rx_packets, phone.tx_packets),
+        (phone.traffic.rx_packets, phone.traffic.tx_packets),
         (Some(u32::MAX.into()), None)
     );
 }

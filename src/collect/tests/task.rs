@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{timeout, Instant};
 
-use super::super::question::Question;
+use super::super::sources::question::Question;
 use super::bus::{Answer, Bus};
 use super::running::{config, start, start_with};
 use super::samples::{json, Router};

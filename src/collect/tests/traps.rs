@@ -1,6 +1,8 @@
 //! What replies of real devices do to whoever takes them at their word.
 
-use super::super::question::Question::{Assoclist, Clients, Devices, Info, IwInfo, Radios, Status};
+use super::super::sources::question::Question::{
+    Assoclist, Clients, Devices, Info, IwInfo, Radios, Status,
+};
 use super::samples::{data, json, value, Router};
 use super::stamp;
 use super::stations::station;
@@ -172,10 +174,13 @@ fn a_reply_of_wrong_types_everywhere_costs_only_what_it_would_have_said() {
     );
     assert_eq!(device.hostname.as_deref(), Some("harbour-gw"));
     let guest = station(&report, "8C:85:90:77:66:55");
-    assert_eq!((guest.authorized, guest.tx_packets), (None, Some(161_002)));
+    assert_eq!(
+        (guest.authorized, guest.traffic.tx_packets),
+        (None, Some(161_002))
+    );
     // What hostapd garbled, iwinfo says.
     assert_eq!(
-        (guest.rx_bytes, guest.signal),
+        (guest.traffic.rx_bytes, guest.signal),
         (Some(10_203_040), Some(-67))
     );
     assert_eq!(report.stations.as_ref().unwrap().len(), 5);

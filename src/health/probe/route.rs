@@ -12,8 +12,8 @@ use crate::collect::kernel;
 pub struct Route {
     /// There is a default route, of IPv4 or IPv6, in any table.
     pub found: bool,
-    /// The device it goes by, or went by; `None` for a route of IPv4 outside the main table, whose device
-    /// /proc does not tell, and without a route until netifd has an interface for it.
+    /// The device it goes by, or went by; `None` without a route until netifd has an interface for it, and, where
+    /// the kernel cannot be asked, for a route of IPv4 outside the main table: /proc does not tell its device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

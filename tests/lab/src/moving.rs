@@ -2,6 +2,7 @@
 
 use socketman::collect::{
     Airtime, ChannelUse, Counters, Device, Dfs, Interface, Radio, Report, Source, Ssid, Station,
+    Traffic,
 };
 use socketman::mac::Mac;
 
@@ -222,12 +223,14 @@ impl Moving {
             ssid: Some("Harbour Cafe".into()),
             mac: self.mac,
             inactive_time: Some(idle),
-            rx_packets: Some(self.packets[0]),
-            tx_packets: Some(self.packets[1]),
-            rx_bytes: Some(self.bytes[0]),
-            tx_bytes: Some(self.bytes[1]),
-            tx_retries: Some(self.retries),
-            tx_failed: Some(self.failed),
+            traffic: Traffic {
+                rx_packets: Some(self.packets[0]),
+                tx_packets: Some(self.packets[1]),
+                rx_bytes: Some(self.bytes[0]),
+                tx_bytes: Some(self.bytes[1]),
+                tx_retries: Some(self.retries),
+                tx_failed: Some(self.failed),
+            },
             signal: Some(self.signal),
             signal_avg: Some(self.average),
             tx_bitrate: Some(self.rates[0]),

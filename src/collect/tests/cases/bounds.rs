@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::super::super::question::Question::{
+use super::super::super::sources::question::Question::{
     self, Assoclist, Clients, Devices, IwInfo, LuciLeases, Radios,
 };
 use super::super::super::survey;

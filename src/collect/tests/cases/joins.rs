@@ -1,6 +1,6 @@
 //! What belongs together is joined by MAC, phy and subnet, never by the shape of a name.
 
-use super::super::super::question::Question::{
+use super::super::super::sources::question::Question::{
     Assoclist, Clients, Dump, Hints, IwInfo, Leases4, Leases6, LuciLeases, Radios,
 };
 use super::super::super::survey;
@@ -15,7 +15,7 @@ fn knows_all(report: &Report, mac: &str) {
     assert_eq!(station.inactive_time, Some(40), "{mac}");
     assert_eq!(station.mcs, Some(11), "{mac}");
     assert_eq!(
-        (station.tx_retries, station.tx_failed),
+        (station.traffic.tx_retries, station.traffic.tx_failed),
         (Some(20_511), Some(3))
     );
     assert_eq!(station.interface.as_deref(), Some("phy1-ap0"), "{mac}");

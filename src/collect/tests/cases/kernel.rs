@@ -4,7 +4,7 @@
 #![cfg(target_endian = "little")]
 
 use super::super::super::kernel;
-use super::super::super::question::Question::{Devices, Dump};
+use super::super::super::sources::question::Question::{Devices, Dump};
 use super::{interface, ip, Case};
 
 #[test]

@@ -1,7 +1,7 @@
 //! Every server, every file, every item: the next source is asked for what one lacks.
 
-use super::super::super::event_log::Log;
-use super::super::super::question::Question::{LuciLeases, Radios};
+use super::super::super::events::event_log::Log;
+use super::super::super::sources::question::Question::{LuciLeases, Radios};
 use super::super::samples::{json, value, Router, NOW};
 use super::super::stations::station;
 use super::{ip, Case};

@@ -1,6 +1,8 @@
 //! Placeholders, sentinels and marks of other programs are no values.
 
-use super::super::super::question::Question::{Board, Clients, Devices, Hints, IwInfo, Status};
+use super::super::super::sources::question::Question::{
+    Board, Clients, Devices, Hints, IwInfo, Status,
+};
 use super::super::samples::{json, Router};
 use super::super::stations::station;
 use super::{interface, Case};

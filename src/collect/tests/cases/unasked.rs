@@ -1,6 +1,8 @@
 //! What is on the bus and was not asked before.
 
-use super::super::super::question::Question::{Assoclist, ChannelUse, Clients, IwInfo, Status};
+use super::super::super::sources::question::Question::{
+    Assoclist, ChannelUse, Clients, IwInfo, Status,
+};
 use super::super::samples::Router;
 use super::super::stations::station;
 use super::Case;
@@ -20,10 +22,13 @@ fn peers_of_a_mesh_are_reported() {
         (Some(1_080_600), Some(1_200_900))
     );
     assert_eq!(
-        (peer.rx_bytes, peer.tx_bytes),
+        (peer.traffic.rx_bytes, peer.traffic.tx_bytes),
         (Some(812_345_678), Some(9_876_543_210))
     );
-    assert_eq!((peer.tx_retries, peer.tx_failed), (Some(20_511), Some(3)));
+    assert_eq!(
+        (peer.traffic.tx_retries, peer.traffic.tx_failed),
+        (Some(20_511), Some(3))
+    );
     assert_eq!(
         (peer.conn_time, peer.inactive_time),
         (Some(18_233), Some(40))

@@ -82,8 +82,18 @@ function guard({ guard: { until, job }, now }) {
 	]);
 }
 
-function radios({ radios, now }) {
+/* Each radio's verdict, and how the newest report has its channel. */
+function radios({ radios, now }, reported) {
 	const bad = radios.filter(({ verdict }) => words.isRadioBad(verdict));
+	const air = (of) => {
+		const { band, channel, airtime } = (reported ?? []).find(({ name }) => name == of) ?? {};
+
+		return [
+			words.band(band),
+			channel && _('channel %d').format(channel),
+			airtime?.utilization != null && _('%d %% in use').format(Math.floor(airtime.utilization * 100 / 255))
+		];
+	};
 
 	return card(_('Radios'), bad.length ? 'bad' : 'good', bad.length
 		? N_(bad.length, '%d does not work', '%d do not work').format(bad.length)
@@ -91,7 +101,8 @@ function radios({ radios, now }) {
 	radios.map(({ name, verdict, since, restarts }) => [ name, [
 		words.radio(verdict),
 		since && words.isRadioBad(verdict) && _('for %s').format(words.span(now - since)),
-		restarts && N_(restarts, 'restarted %d time', 'restarted %d times').format(restarts)
+		restarts && N_(restarts, 'restarted %d time', 'restarted %d times').format(restarts),
+		...air(name)
 	].filter(Boolean).join(', ') ]));
 }
 
@@ -140,8 +151,8 @@ function settings({ config }) {
 }
 
 return baseclass.extend({
-	/* A card for each part that status tells of. */
-	of(status) {
+	/* A card for each part that status tells of; with the radios of the newest report. */
+	of(status, reported) {
 		const { mqtt, api, rest, spool, jobs: done, config, health, sources, starts, recovery: steps, guard: trial, radios: all, boot, provision, ...others } = status;
 		const cards = [
 			mqtt && broker(status),
@@ -151,7 +162,7 @@ return baseclass.extend({
 			trial?.armed && guard(status),
 			provision && provision.state != 'not_needed' && contact(status),
 			steps && recovery(status),
-			all?.length && radios(status),
+			all?.length && radios(status, reported),
 			done && jobs(status)
 		];
 

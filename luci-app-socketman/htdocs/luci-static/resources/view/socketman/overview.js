@@ -110,12 +110,14 @@ return view.extend({
 		this.showGlance(glance);
 		this.known.hidden = false;
 		this.uptime = status.uptime;
-		dom.content(this.cards, cards.of(status));
 
 		if (report) {
 			this.seq = status.seq;
+			this.radios = report.radios;
 			stations.update(report);
 		}
+
+		dom.content(this.cards, cards.of(status, this.radios));
 
 		if (history) {
 			this.history = history;

@@ -1,0 +1,334 @@
+//! Reads replies of the bus, member by member: one strange field costs that field, one strange
+//! element costs that element, and nobody can make a list long.
+//!
+//! A reply is walked once, and only what is named is looked at:
+//!
+//! ```text
+//! for (name, field) in reply {
+//!     match name { b"ssid" => status.ssid = field.text(), b"freq" => status.freq = field.u32(), _ => {} }
+//! }
+//! ```
+//!
+//! No serde: a type for each shape, each with its visitor, would be most of what the agent weighs.
+
+use crate::mac::Mac;
+use crate::ubus::blobmsg::{Members, Scalar};
+
+/// Elements kept of one list or table of a reply.
+pub(crate) const MAX_ENTRIES: usize = 4096;
+
+/// Characters kept of one text.
+pub(crate) const MAX_TEXT: usize = 256;
+
+/// Cuts `text` after [`MAX_TEXT`] characters.
+pub(crate) fn cut(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+            text.truncate(end);
+        }
+    }
+    text
+}
+
+/// A speed in Mbit/s, as long as it is none of the numbers that mean unknown: those without a sign
+/// are -1 in 16 bits and in 32.
+pub(crate) fn mbits(value: i64) -> Option<u32> {
+    const UNKNOWN: i64 = u16::MAX as i64;
+    const MOST: i64 = 10_000_000;
+    match value {
+        UNKNOWN => None,
+        1..=MOST => value.try_into().ok(),
+        _ => None,
+    }
+}
+
+/// A power in dBm, where 0 means unknown; a driver's unsigned byte gets its sign back.
+pub(crate) fn dbm(value: Option<i32>) -> Option<i32> {
+    match value? {
+        0 => None,
+        byte @ 128..=255 => Some(byte - 256),
+        dbm @ -128..=127 => Some(dbm),
+        _ => None,
+    }
+}
+
+/// The members of a table, with their names, or the elements of an array, without; ends where they
+/// stop being well formed, for what follows cannot be found.
+#[derive(Debug, Clone)]
+pub(crate) struct Fields<'a>(Members<'a>);
+
+impl<'a> Fields<'a> {
+    /// The members of a whole reply.
+    pub(crate) fn of(reply: &'a [u8]) -> Self {
+        Fields(Members::new(reply))
+    }
+
+    /// The first member of that name.
+    pub(crate) fn named(mut self, wanted: &[u8]) -> Option<Field<'a>> {
+        self.find(|(name, _)| *name == wanted)
+            .map(|(_, field)| field)
+    }
+
+    /// What `element` makes of each; what it makes nothing of is skipped.
+    pub(crate) fn list<T>(
+        self,
+        mut element: impl FnMut(&'a [u8], Field<'a>) -> Option<T>,
+    ) -> List<T> {
+        let mut list = List::default();
+        for (name, field) in self {
+            match list.items.len() {
+                MAX_ENTRIES => list.beyond += 1,
+                _ => match element(name, field) {
+                    Some(item) => list.items.push(item),
+                    None => list.unread += 1,
+                },
+            }
+        }
+        list
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a [u8], Field<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let member = self.0.next()?.ok()?;
+        let scalar = member.scalar().unwrap_or(Scalar::Unspec);
+        Some((member.name, Field(scalar)))
+    }
+}
+
+/// So much of a list or a table as is kept, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct List<T> {
+    pub(crate) items: Vec<T>,
+    /// Elements beyond [`MAX_ENTRIES`].
+    pub(crate) beyond: usize,
+    /// Elements that are not as expected.
+    pub(crate) unread: usize,
+}
+
+impl<T> List<T> {
+    /// The number of elements that are not among the items.
+    pub(crate) fn left_out(&self) -> usize {
+        self.beyond + self.unread
+    }
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        List {
+            items: Vec::new(),
+            beyond: 0,
+            unread: 0,
+        }
+    }
+}
+
+/// One value; `None` from all of its readers if it is of another type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field<'a>(Scalar<'a>);
+
+impl<'a> Field<'a> {
+    /// The members of this table, or the elements of this array; none of anything else.
+    pub(crate) fn fields(self) -> Fields<'a> {
+        match self.0 {
+            Scalar::Table(inner) | Scalar::Array(inner) => Fields::of(inner),
+            _ => Fields::of(&[]),
+        }
+    }
+
+    pub(crate) fn table(self) -> Option<Fields<'a>> {
+        match self.0 {
+            Scalar::Table(inner) => Some(Fields::of(inner)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn array(self) -> Option<Fields<'a>> {
+        match self.0 {
+            Scalar::Array(inner) => Some(Fields::of(inner)),
+            _ => None,
+        }
+    }
+
+    /// The elements of this array, or this value alone: options of UCI that may be lists are either.
+    pub(crate) fn each(self) -> impl Iterator<Item = Field<'a>> {
+        let list = self.array();
+        let alone = list.is_none().then_some(self);
+        list.into_iter().flatten().map(|(_, one)| one).chain(alone)
+    }
+
+    /// The words of a text, or of each text of an array.
+    pub(crate) fn words(self) -> impl Iterator<Item = &'a str> {
+        let texts = self.each().take(MAX_ENTRIES).filter_map(Field::str);
+        texts.flat_map(str::split_ascii_whitespace)
+    }
+
+    /// The address of one device; zeros and the addresses of groups stand for none.
+    pub(crate) fn mac(self) -> Option<Mac> {
+        Mac::parse(self.str()?.trim()).filter(Mac::is_individual)
+    }
+
+    /// A text as it stands there, if it is UTF-8.
+    pub(crate) fn str(self) -> Option<&'a str> {
+        match self.0 {
+            Scalar::String(text) => std::str::from_utf8(text).ok(),
+            _ => None,
+        }
+    }
+
+    /// A text of bounded length that is not empty; what is not UTF-8 gets replacement characters.
+    pub(crate) fn text(self) -> Option<String> {
+        match self.0 {
+            Scalar::String(text) if !text.is_empty() => {
+                // More bytes than these are not looked at; no character has more than four.
+                let text = &text[..text.len().min(4 * MAX_TEXT + 4)];
+                Some(cut(String::from_utf8_lossy(text).into_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// A text that says something else, such as an address.
+    pub(crate) fn parse<T: std::str::FromStr>(self) -> Option<T> {
+        self.str()?.parse().ok()
+    }
+
+    pub(crate) fn bool(self) -> Option<bool> {
+        match self.0 {
+            Scalar::Int8(n) => Some(n != 0),
+            _ => None,
+        }
+    }
+
+    /// The bits of an integer, without a sign: the bus has none.
+    pub(crate) fn u64(self) -> Option<u64> {
+        Some(match self.0 {
+            Scalar::Int64(n) => n as u64,
+            Scalar::Int32(n) => u64::from(n as u32),
+            Scalar::Int16(n) => u64::from(n as u16),
+            Scalar::Int8(n) => n.into(),
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn u32(self) -> Option<u32> {
+        self.u64()?.try_into().ok()
+    }
+
+    /// An integer that may be below zero.
+    pub(crate) fn i32(self) -> Option<i32> {
+        match self.0 {
+            Scalar::Int64(n) => n.try_into().ok(),
+            Scalar::Int32(n) => Some(n),
+            Scalar::Int16(n) => Some(n.into()),
+            Scalar::Int8(n) => Some((n as i8).into()),
+            _ => None,
+        }
+    }
+
+    /// A number, also one written as text (as options that no schema types are).
+    pub(crate) fn digits(self) -> Option<u32> {
+        match self.0 {
+            Scalar::String(_) => self.parse(),
+            Scalar::Int8(_) => None,
+            _ => self.i32()?.try_into().ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ubus::blobmsg::Value;
+
+    #[test]
+    fn numbers_that_mean_an_unknown_speed_are_none() {
+        for unknown in [-1, 0, 65_535, 4_294_967_295, i64::MAX, i64::MIN] {
+            assert_eq!(mbits(unknown), None, "{unknown}");
+        }
+        assert_eq!(mbits(10), Some(10));
+        assert_eq!(mbits(400_000), Some(400_000));
+    }
+
+    fn members(json: &str) -> Vec<u8> {
+        serde_json::from_str::<Value>(json).unwrap().to_members()
+    }
+
+    fn named<'a>(reply: &'a [u8], name: &str) -> Field<'a> {
+        Fields::of(reply).named(name.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn strange_elements_and_fields_cost_only_themselves() {
+        let reply = members(
+            r#"{"list":[1,"two",3,{}],"table":{"a":true,"b":7000000000,"c":false},"text":[],"number":"30"}"#,
+        );
+        let list = named(&reply, "list").fields().list(|_, item| item.u32());
+        assert_eq!(list.items, [1, 3]);
+        let table = named(&reply, "table").fields();
+        let table = table.list(|name, field| Some((name, field.bool()?)));
+        assert_eq!(table.items, [(&b"a"[..], true), (&b"c"[..], false)]);
+        assert_eq!(named(&reply, "text").text(), None);
+        assert_eq!(named(&reply, "number").digits(), Some(30));
+        assert_eq!(named(&reply, "number").u32(), None);
+
+        let reply = members(r#"{"list":{},"table":5,"text":"x","number":-1}"#);
+        assert!(named(&reply, "list").array().is_none());
+        assert!(named(&reply, "table").table().is_none());
+        assert_eq!(named(&reply, "table").fields().count(), 0);
+        assert_eq!(named(&reply, "text").text().as_deref(), Some("x"));
+        assert_eq!(named(&reply, "number").digits(), None);
+        assert!(Fields::of(&reply).named(b"none").is_none());
+    }
+
+    #[test]
+    fn lists_and_texts_are_bounded_and_count_what_is_beyond() {
+        let reply = Value::Table(vec![
+            (b"list".to_vec(), Value::Array(vec![Value::Int32(1); 4100])),
+            (b"text".to_vec(), Value::string(&"é".repeat(900))),
+        ])
+        .to_members();
+        let list = named(&reply, "list").fields().list(|_, item| item.u32());
+        assert_eq!((list.items.len(), list.beyond), (4096, 4));
+        assert_eq!(named(&reply, "text").text().unwrap(), "é".repeat(256));
+    }
+
+    #[test]
+    fn the_sign_of_a_number_is_the_fields_affair() {
+        let reply = members(r#"{"n":-1}"#);
+        let n = named(&reply, "n");
+        assert_eq!((n.i32(), n.u32()), (Some(-1), Some(u32::MAX)));
+        assert_eq!(n.u64(), Some(u32::MAX.into()));
+        let reply = Value::Table(vec![(b"n".to_vec(), Value::Int64(-1))]).to_members();
+        let n = named(&reply, "n");
+        assert_eq!(
+            (n.i32(), n.u32(), n.u64()),
+            (Some(-1), None, Some(u64::MAX))
+        );
+        assert_eq!(n.bool(), None);
+    }
+
+    #[test]
+    fn a_reply_cut_in_the_middle_gives_what_stood_before() {
+        let reply = members(r#"{"a":1,"b":"text","c":3}"#);
+        for end in 0..reply.len() {
+            let fields = Fields::of(&reply[..end]);
+            assert!(fields.count() <= 3, "{end}");
+        }
+        let cut = &reply[..reply.len() - 1];
+        assert_eq!(named(cut, "b").text().as_deref(), Some("text"));
+        assert!(Fields::of(cut).named(b"c").is_none());
+    }
+
+    #[test]
+    fn zero_power_is_unknown_and_an_unsigned_byte_gets_its_sign_back() {
+        assert_eq!(dbm(Some(0)), None);
+        assert_eq!(dbm(Some(-92)), Some(-92));
+        assert_eq!(dbm(Some(164)), Some(-92));
+        assert_eq!(dbm(Some(20)), Some(20));
+        assert_eq!(dbm(Some(-2000)), None);
+        assert_eq!(dbm(None), None);
+    }
+}
