@@ -5,6 +5,7 @@ mod commands;
 mod contact;
 mod parts;
 mod past;
+mod previous;
 mod reports;
 mod version;
 
@@ -20,7 +21,7 @@ use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
 use crate::reload::Facts;
 use crate::shutdown::Signals;
-use crate::{guard, jobs, kernel, logging, reload, starts, ubus};
+use crate::{guard, jobs, keep, kernel, logging, reload, starts, ubus};
 
 use parts::{Device, Parts};
 use past::Past;
@@ -86,18 +87,24 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     }
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
     let boot_id = boot_id(&inputs.root)?;
-    let past = Past::look(&inputs.root, &boot_id, inputs.pace, crashes);
+    let mut past = Past::look(&inputs.root, &boot_id, inputs.pace, crashes);
     let (client, connection) = ubus::connect(&args.bus.socket());
     tokio::spawn(connection.run());
     log::info!("socketman {} starts", env!("CARGO_PKG_VERSION"));
     let (state_dir, config) = (&loaded.config.state_dir, &inputs.uci.committed);
-    let found = guard::find(state_dir, config, &inputs.root, &boot_id);
+    let home = loaded.files.home.clone();
+    let before = previous::other_than(state_dir, &home);
+    let found = guard::find(state_dir, before.as_deref(), config, &inputs.root, &boot_id);
+    // A trial stays where it is, and has to be found again.
+    previous::note(found.state_dir(), &home);
     if found.has_undone {
         loaded = inputs.load(None);
     }
     let state_dir = &loaded.config.state_dir;
+    past.ledger = before.filter(|dir| jobs::has_ledger(dir) && !jobs::has_ledger(state_dir));
+    let ledger = past.ledger.as_ref().unwrap_or(state_dir);
     let is_left =
-        found.is_open() || loaded.differs_from_kept_copies() && jobs::has_started_jobs(state_dir);
+        found.is_open() || loaded.differs_from_kept_copies() && jobs::has_started_jobs(ledger);
     let (held, holding) = watch::channel(is_left);
     let chosen = reload::identity(&loaded.config, &loaded.config.state_dir, &inputs.root);
     let device = Device {
@@ -122,6 +129,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
 
 /// The lock, or what is wrong with it unless another agent holds it.
 async fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Facts), AgentError> {
+    keep::close(state_dir);
     let error = match Lock::take_after(state_dir, AFTER_ANOTHER).await {
         Ok(lock) => return Ok((Some(lock), Facts::default())),
         Err(error @ LockError::AlreadyRunning { .. }) => return Err(AgentError::Lock(error)),

@@ -20,7 +20,7 @@
 //!   agent runs, and restarts the parts that an option concerns.
 //! * [`durable`] is what everything that must survive is made of: files in directories that are
 //!   ours alone, a log, a cell, and a thread that waits for flash so that nobody else does. It uses
-//!   nothing of the crate above it.
+//!   nothing of the crate above it. [`keep`] is the directory among them that outlives an upgrade of the system.
 //! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
 //!   registers and subscribes again by itself.
 //! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, hears
@@ -67,6 +67,7 @@ pub mod guard;
 pub mod health;
 pub mod http;
 pub mod jobs;
+pub mod keep;
 mod kernel;
 pub mod lock;
 pub mod logging;

@@ -202,6 +202,7 @@ impl Parts {
         let jobs_part = jobs_part
             .on(jobs::Setting::new(&boot_id, reboot()))
             .with_crashes(past.crashes.clone())
+            .coming_from(past.ledger.clone())
             .with_time(job_clock, dates_known)
             .watched_by(Arc::new(guarding));
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));

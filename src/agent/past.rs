@@ -1,6 +1,6 @@
 //! Traces of the agents before this one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use crate::starts::{self, Starts};
 pub(super) struct Past {
     pub(super) starts: Arc<Starts>,
     pub(super) crashes: Crashes,
+    /// The directory of the ledger, if it is not yet in `state_dir`.
+    pub(super) ledger: Option<PathBuf>,
 }
 
 impl Past {
@@ -23,6 +25,7 @@ impl Past {
         Past {
             starts: Arc::new(starts),
             crashes,
+            ledger: None,
         }
     }
 }

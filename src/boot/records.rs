@@ -14,6 +14,7 @@ use super::evidence::Evidence;
 use super::memory::{Change, Memory, Now};
 use crate::clock::{self, Pace};
 use crate::durable::{self, Cell, Directory, RealDisk};
+use crate::keep;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -87,7 +88,7 @@ impl Desk {
 
     fn open(&mut self) -> Result<&mut Book<Directory>, ChangeError> {
         if self.book.is_none() {
-            let dir = Directory::open(&self.state_dir.join("keep"))?;
+            let dir = keep::open(&self.state_dir)?;
             self.book = Some(Book::open(dir, self.now())?);
         }
         let none = || io::Error::other("is not open");

@@ -111,6 +111,7 @@ struct JobsView {
     rejected: u64,
     given_up: u64,
     durable: bool,
+    kept: bool,
 }
 
 /// Prints the state of the agent.
@@ -282,9 +283,10 @@ impl RadioView {
 
 impl JobsView {
     fn words(&self) -> String {
-        let kept = match self.durable {
-            true => "",
-            false => " (known until the agent restarts)",
+        let kept = match (self.durable, self.kept) {
+            (true, true) => "",
+            (true, false) => " (known until the next upgrade)",
+            (false, _) => " (known until the agent restarts)",
         };
         let given_up = match self.given_up {
             0 => String::new(),

@@ -25,7 +25,7 @@ use crate::durable::{read_whole, replace, Cell, CellError, Disk};
 
 const RESERVE: &str = "reserve";
 const SNAPSHOT: &str = "snapshot";
-const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
 
 /// Bytes that an undo has on a full disk.
 const RESERVE_BYTES: u64 = 64 << 10;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::desk::Desk;
+use super::desk::{Desk, JOURNAL};
 use super::folder::ConfigDir;
 use super::journal::{Journal, Phase};
 use super::place::Place;
@@ -75,9 +75,18 @@ pub struct Found {
     pub has_undone: bool,
 }
 
-/// Looks for a journal in `state_dir`, and finishes an undo that was cut short. `config` is /etc/config,
-/// `root` the prefix of other paths, `boot` the kernel's id of this boot. Waits for the disk.
-pub fn find(state_dir: &Path, config: &Path, root: &Path, boot: &str) -> Found {
+/// Looks for a journal in `before`, the state directory of the agent before, if that is another one; else in
+/// `state_dir`. Finishes an undo that was cut short. `config` is /etc/config, `root` the prefix of other paths, `boot` the
+/// kernel's id of this boot. Waits for the disk.
+pub fn find(
+    state_dir: &Path,
+    before: Option<&Path>,
+    config: &Path,
+    root: &Path,
+    boot: &str,
+) -> Found {
+    let has_journal = |dir: &&Path| dir.join("guard").join(JOURNAL).exists();
+    let state_dir = before.filter(has_journal).unwrap_or(state_dir);
     let mut found = Found {
         places: Places {
             state_dir: state_dir.to_owned(),
@@ -130,6 +139,11 @@ impl Found {
             log::error!("guard: {error}");
         }
         self.journal = Some(journal);
+    }
+
+    /// The directory in which this agent keeps its trials.
+    pub fn state_dir(&self) -> &Path {
+        &self.places.state_dir
     }
 
     /// True if something is to be decided yet.

@@ -85,6 +85,11 @@ impl Gate {
         self.floor = Floor::new(BUILT, kept);
     }
 
+    /// A floor that an earlier agent kept has turned up, seconds since the epoch.
+    pub(super) fn recalled(&mut self, kept: u64) {
+        self.floor.recalled(kept);
+    }
+
     /// The floor that has to outlive a restart, seconds since the epoch.
     pub(super) fn kept(&self) -> u64 {
         self.floor.persisted()

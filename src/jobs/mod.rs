@@ -38,7 +38,7 @@ use crate::provision::Identity;
 
 pub use dispatch::Jobs;
 pub use guarded::{is_guarded, Doing, Guard, Judged, Ran, Ticket};
-pub use ledger::has_started_jobs;
+pub use ledger::{has_ledger, has_started_jobs};
 pub use live::{Live, LiveOutput, Piece, StreamName, MESSAGE_MAX as LIVE_MESSAGE_MAX};
 pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};
@@ -69,6 +69,8 @@ pub struct Facts {
     pub given_up: u64,
     /// Whether ids and outcomes survive a power cut.
     pub durable: bool,
+    /// Whether ids and the clock's floor lie in `state_dir`/keep too, and outlive an upgrade with settings.
+    pub kept: bool,
     /// Ids in the ledger, which has room for 10,000 of the broker and 1,000 of the bus.
     pub ids: u32,
 }

@@ -10,15 +10,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::durable::{Cell, CellError, Directory};
+use crate::durable::{Cell, CellError};
+use crate::keep;
 use crate::mac::Mac;
 
 use super::identity::Identity;
 
-/// Directory in `state_dir` that outlives a sysupgrade.
-const DIRECTORY: &str = "keep";
-
-/// The cell in it.
+/// The cell in [`keep`].
 const NAME: &str = "identity";
 
 /// Most addresses that are remembered; no board has as many.
@@ -97,26 +95,26 @@ impl Remembered {
 /// The place of the memory.
 #[derive(Debug)]
 pub(super) struct Memory {
-    directory: PathBuf,
+    state_dir: PathBuf,
 }
 
 impl Memory {
     pub(super) fn of(state_dir: &Path) -> Self {
         Memory {
-            directory: state_dir.join(DIRECTORY),
+            state_dir: state_dir.to_owned(),
         }
     }
 
     pub(super) fn path(&self) -> PathBuf {
-        self.directory.join(NAME)
+        keep::path(&self.state_dir).join(NAME)
     }
 
     /// The remembered identity, if there is one.
     pub(super) fn recall(&self) -> Result<Option<Remembered>, MemoryError> {
-        if !self.directory.exists() {
+        if !keep::path(&self.state_dir).exists() {
             return Ok(None);
         }
-        let mut directory = Directory::open(&self.directory)?;
+        let mut directory = keep::open(&self.state_dir)?;
         match Cell::new(NAME).read(&mut directory)? {
             Some(bytes) => match Remembered::decode(&bytes) {
                 Some(remembered) => Ok(Some(remembered)),
@@ -128,7 +126,7 @@ impl Memory {
 
     /// Remembers it in the place of what was remembered before. It survives a power cut.
     pub(super) fn remember(&self, remembered: &Remembered) -> Result<(), MemoryError> {
-        let mut directory = Directory::open(&self.directory)?;
+        let mut directory = keep::open(&self.state_dir)?;
         Ok(Cell::new(NAME).write(&mut directory, &remembered.encode())?)
     }
 }

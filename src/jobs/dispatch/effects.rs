@@ -162,7 +162,7 @@ impl Jobs {
 
     /// The directory and the name of a detached job, which are those of its record; `None` if it has none.
     fn detached_in(&self, number: Number) -> Option<(PathBuf, String)> {
-        let dir = self.ledger.as_ref()?.path().clone();
+        let dir = self.ledger.as_ref()?.path().to_path_buf();
         let key = self.table.recorded_key(number)?;
         Some((dir, key.to_string()))
     }

@@ -12,6 +12,7 @@ mod workers;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,11 +54,15 @@ pub struct Jobs {
     table: Table,
     /// `None` if there is no place for it: then no job is recorded.
     ledger: Option<Ledger>,
+    /// A directory that still has a ledger; this agent's is, or will be, in another one.
+    left: Option<PathBuf>,
     /// The ledger lies where a power cut leaves it.
     persistent: bool,
     /// Most of the ledger is out of date.
     grown: bool,
     attempts: Attempts,
+    /// The same for the register.
+    registrations: Attempts,
     live: HashMap<Number, Live>,
     workers: Workers,
     outbox: Outbox,
@@ -89,6 +94,12 @@ impl Jobs {
         self
     }
 
+    /// Begins with the ledger in `left`, if an earlier agent left it there, and moves it to `state_dir`.
+    pub fn coming_from(mut self, left: Option<PathBuf>) -> Self {
+        self.left = left;
+        self
+    }
+
     /// Judges jobs by `clock`, and by what servers whose certificates were verified say of the time.
     pub fn with_time(mut self, clock: Clock, dates: watch::Receiver<Option<ServerDate>>) -> Self {
         self.gate.take_time_from(clock, dates);
@@ -104,6 +115,7 @@ impl Jobs {
     ) -> (Self, Outlets) {
         let (outbox, outlets, returns) = Outbox::new(outlet_of_results(&config.borrow()));
         let attempts = Attempts::new(config.borrow().pace);
+        let registrations = Attempts::new(config.borrow().pace);
         let jobs = Jobs {
             gate: Gate::new(config.clone(), mac),
             config,
@@ -114,9 +126,11 @@ impl Jobs {
             began: Instant::now(),
             table: Table::new(Bounds::default()),
             ledger: None,
+            left: None,
             persistent: false,
             grown: false,
             attempts,
+            registrations,
             live: HashMap::new(),
             workers: Workers::default(),
             outbox,
@@ -146,6 +160,7 @@ impl Jobs {
                 while let Ok(returned) = self.returns.try_recv() {
                     self.settle(&returned);
                 }
+                self.table.flush_register();
                 self.record();
             }
             if self.closing && self.is_settled() {
@@ -153,6 +168,7 @@ impl Jobs {
             }
             let again = self.outbox.next_again();
             let attempt = self.attempts.next();
+            let registration = self.registrations.next();
             let never = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 () = &mut shutdown, if !self.closing => {
@@ -170,6 +186,9 @@ impl Jobs {
                 wrote = recording::wrote(&mut self.ledger) => self.wrote(wrote),
                 () = sleep_until(attempt.unwrap_or(never)), if attempt.is_some() => {
                     self.attempts.due();
+                }
+                () = sleep_until(registration.unwrap_or(never)), if registration.is_some() => {
+                    self.register_again();
                 }
                 (number, ended) = self.workers.ended() => self.worker_ended(number, ended),
                 Some(returned) = self.returns.recv() => self.settle(&returned),
@@ -219,13 +238,14 @@ impl Jobs {
         let queued = u32::try_from(self.table.queued()).unwrap_or(u32::MAX);
         let running = u32::try_from(self.table.running()).unwrap_or(u32::MAX);
         let ids = u32::try_from(self.table.all_ids()).unwrap_or(u32::MAX);
-        let durable = self.is_durable();
+        let (durable, kept) = (self.is_durable(), self.is_kept());
         self.facts.send_if_modified(|facts| {
             let now = Facts {
                 queued,
                 running,
                 ids,
                 durable,
+                kept,
                 ..*facts
             };
             let was = std::mem::replace(facts, now);

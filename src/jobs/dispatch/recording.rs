@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use super::Jobs;
 use crate::backoff::Backoff;
 use crate::clock::Pace;
-use crate::jobs::ledger::{is_persistent, Ledger, Wrote};
+use crate::jobs::ledger::{is_persistent, remove, Ledger, Opened, Registered, Wrote};
 use crate::jobs::run::detached;
-use crate::jobs::table::{Bounds, Key, Table};
+use crate::jobs::table::{Bounds, Key, Recalled, Table};
 
 /// The first wait before a disk that failed is tried again is drawn from this; later ones double.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -20,6 +20,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(super) struct Attempts {
     backoff: Backoff,
     next: Option<Instant>,
+    has_failed: bool,
 }
 
 impl Attempts {
@@ -27,6 +28,7 @@ impl Attempts {
         Attempts {
             backoff: Backoff::new(AGAIN, pace),
             next: None,
+            has_failed: false,
         }
     }
 
@@ -42,11 +44,18 @@ impl Attempts {
 
     fn failed(&mut self) {
         self.next = Some(Instant::now() + self.backoff.next_wait());
+        self.has_failed = true;
     }
 
     fn worked(&mut self) {
         self.backoff.reset();
         self.next = None;
+        self.has_failed = false;
+    }
+
+    /// True from a failure until an attempt has worked.
+    fn has_failed(&self) -> bool {
+        self.has_failed
     }
 }
 
@@ -61,9 +70,10 @@ pub(super) async fn wrote(ledger: &mut Option<Ledger>) -> Wrote {
 impl Jobs {
     /// Reads what earlier agents have recorded, and goes on from there.
     pub(super) async fn open(&mut self) {
-        let path = self.config.borrow().state_dir.clone();
+        let path = self.left.take();
+        let path = path.unwrap_or_else(|| self.config.borrow().state_dir.clone());
         match Ledger::open(path).await {
-            Ok((ledger, found)) => {
+            Ok((ledger, Opened { found, register })) => {
                 if found.damaged > 0 {
                     log::warn!(
                         "{}: {} records of jobs could not be read",
@@ -72,6 +82,7 @@ impl Jobs {
                     );
                 }
                 self.table = Table::read(Bounds::default(), found.records);
+                self.opened_register(register);
                 self.gate.begin(self.table.floor());
                 self.persistent = is_persistent(ledger.path());
                 self.ledger = Some(ledger);
@@ -87,6 +98,69 @@ impl Jobs {
         };
         self.table.go_on(self.setting.boot, now, &is_more);
         self.forget_unknown_trial();
+        self.follow_state_dir().await;
+    }
+
+    /// Takes over what the register knows and the ledger does not, or says why it does not tell.
+    fn opened_register(&mut self, register: Result<Recalled, String>) {
+        match register {
+            Ok(recalled) => self.recall(&recalled),
+            Err(error) => self.register_failed(&error),
+        }
+    }
+
+    fn recall(&mut self, recalled: &Recalled) {
+        if recalled.damaged > 0 {
+            let damaged = recalled.damaged;
+            log::warn!("{damaged} records of the ids that outlive an upgrade could not be read");
+        }
+        let before = self.table.all_ids();
+        if self.table.recall(recalled) {
+            self.grown = true;
+            let ids = self.table.all_ids() - before;
+            log::info!(
+                "{ids} ids of jobs and the time of an earlier system or a backup count again"
+            );
+        }
+        self.gate.recalled(self.table.floor());
+    }
+
+    fn register_failed(&mut self, error: &str) {
+        // Once; the facts have it as long as it lasts.
+        if !self.registrations.has_failed() {
+            log::error!("ids of jobs would not outlive an upgrade, jobs run all the same: {error}");
+        }
+        self.table.register_failed();
+        self.registrations.failed();
+    }
+
+    /// The disk has dealt with a page.
+    fn registered(&mut self, registered: Registered) {
+        match registered {
+            Registered::Nothing => {}
+            Registered::Written => {
+                if self.registrations.has_failed() {
+                    log::info!("ids of jobs outlive an upgrade again");
+                }
+                self.registrations.worked();
+            }
+            Registered::Opened(recalled) => {
+                self.recall(&recalled);
+                self.table.register_again();
+            }
+            Registered::Failed(error) => self.register_failed(&error),
+        }
+    }
+
+    /// The register is tried again.
+    pub(super) fn register_again(&mut self) {
+        self.registrations.due();
+        self.table.register_again();
+    }
+
+    /// True if ids and floor outlive an upgrade that keeps the directory.
+    pub(super) fn is_kept(&self) -> bool {
+        self.ledger.is_some() && self.persistent && !self.registrations.has_failed()
     }
 
     /// Has the trial of a job forgotten when it is decided, if the ledger does not wait for that.
@@ -156,6 +230,7 @@ impl Jobs {
     /// The disk has dealt with a batch.
     pub(super) fn wrote(&mut self, wrote: Wrote) {
         self.grown = wrote.has_grown;
+        self.registered(wrote.registered);
         match wrote.error {
             None => {
                 if self.table.is_failing() {
@@ -163,12 +238,30 @@ impl Jobs {
                 }
                 self.attempts.worked();
                 self.table.written();
+                self.remove_left();
             }
             Some(error) => {
                 log::error!("jobs cannot be recorded, new ones are refused: {error}");
                 self.attempts.failed();
                 self.table.failed();
             }
+        }
+    }
+
+    /// Removes the ledger of the directory that was left: everything it has is in the new one, and jobs that wait in it
+    /// must not be found there once more.
+    fn remove_left(&mut self) {
+        let (Some(left), Some(ledger)) = (self.left.take(), &self.ledger) else {
+            return;
+        };
+        // Two paths may lead to one directory.
+        let removed = match (left.canonicalize(), ledger.path().canonicalize()) {
+            (Ok(old), Ok(new)) if old != new => remove(&left),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+            (Ok(_), Ok(_)) => Ok(()),
+        };
+        if let Err(error) = removed {
+            log::warn!("{}: its record of jobs stays: {error}", left.display());
         }
     }
 
@@ -186,11 +279,16 @@ impl Jobs {
             self.wrote(wrote);
         }
         match Ledger::open(path).await {
-            Ok((ledger, found)) => {
+            Ok((ledger, Opened { found, register })) => {
                 self.table
                     .absorb(Table::read(Bounds::default(), found.records));
+                self.gate.recalled(self.table.floor());
+                self.registrations.worked();
+                self.table.register_again();
+                self.opened_register(register);
                 self.persistent = is_persistent(ledger.path());
                 if let Some(old) = self.ledger.replace(ledger) {
+                    self.left = Some(old.path().to_path_buf());
                     // Everything it has was written before.
                     old.end(super::DISK_WITHIN).await;
                 }

@@ -1,27 +1,43 @@
 //! The table's records on flash, written by a thread of their own.
 //!
 //! [`Ledger`] is the jobs part's end of that thread: one batch is with the disk at a time, and what happens
-//! meanwhile makes the next one, so that jobs that arrive together share a sync.
+//! meanwhile makes the next one, so that jobs that arrive together share a sync. [`Register`] is the copy of the ids that
+//! outlives an upgrade.
 
 mod medium;
+mod register;
 mod store;
 mod thread;
 
+use std::io;
 use std::path::Path;
 
-use crate::durable::Directory;
+use crate::durable::{Directory, Disk};
 use crate::jobs::message::Kind;
 use crate::jobs::table::{Bounds, Table};
 
+pub use register::Register;
 pub use store::{Found, Store};
 
 pub(super) use medium::is_persistent;
-pub(super) use thread::{Ledger, Wrote};
+pub(super) use thread::{Ledger, Opened, Registered, Wrote};
+
+/// Is there a ledger in `state_dir`?
+pub fn has_ledger(state_dir: &Path) -> bool {
+    state_dir.join(store::FILE).exists()
+}
+
+/// Removes the ledger in `state_dir`.
+pub(super) fn remove(state_dir: &Path) -> io::Result<()> {
+    let mut dir = Directory::open(state_dir)?;
+    dir.remove(store::FILE)?;
+    dir.sync_names()
+}
 
 /// Has an earlier agent left a command started, whose end it did not record? Waits for the disk; false if
 /// there is no ledger in `state_dir`.
 pub fn has_started_jobs(state_dir: &Path) -> bool {
-    if !state_dir.join(store::FILE).exists() {
+    if !has_ledger(state_dir) {
         return false;
     }
     let opened = Directory::open(state_dir).and_then(Store::open);

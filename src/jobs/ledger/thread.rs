@@ -3,14 +3,16 @@
 
 use std::future::{self, Future};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
 use super::medium::is_in_ram;
+use super::register::Register;
 use super::store::{Found, Store};
 use crate::durable::{self, Answer, AskError, Directory, Handle, RealDisk};
-use crate::jobs::table::Batch;
+use crate::jobs::table::{Batch, Page, Recalled};
+use crate::keep;
 
 /// Longest wait for the disk to be read when the agent starts.
 const OPEN_WITHIN: Duration = Duration::from_secs(60);
@@ -26,6 +28,14 @@ pub(in crate::jobs) struct OpenError {
     error: io::Error,
 }
 
+/// The records of a ledger, and what its register knows.
+#[derive(Debug)]
+pub(in crate::jobs) struct Opened {
+    pub(in crate::jobs) found: Found,
+    /// Or why it does not say.
+    pub(in crate::jobs) register: Result<Recalled, String>,
+}
+
 /// A batch that the disk has dealt with.
 #[derive(Debug)]
 pub(in crate::jobs) struct Wrote {
@@ -33,6 +43,19 @@ pub(in crate::jobs) struct Wrote {
     pub(in crate::jobs) error: Option<String>,
     /// True if most of the log is out of date.
     pub(in crate::jobs) has_grown: bool,
+    pub(in crate::jobs) registered: Registered,
+}
+
+/// The fate of a page.
+#[derive(Debug)]
+pub(in crate::jobs) enum Registered {
+    /// There was none, or it was not its turn.
+    Nothing,
+    Written,
+    /// The register was opened first, and is to be written with what was in it.
+    Opened(Recalled),
+    /// The failure, in words.
+    Failed(String),
 }
 
 enum Request {
@@ -41,17 +64,77 @@ enum Request {
 }
 
 enum Reply {
-    /// With the store, if it is in RAM.
-    Opened(io::Result<(Option<Store<Directory>>, Found)>),
-    Wrote {
-        result: io::Result<()>,
-        has_grown: bool,
-    },
+    /// With the books, if they are in RAM.
+    Opened(io::Result<(Option<Box<Books>>, Opened)>),
+    Wrote(io::Result<()>, bool, Registered),
 }
 
-/// The store, once it is open.
+/// Ledger and register.
+struct Books {
+    store: Store<Directory>,
+    state_dir: PathBuf,
+    /// `None` until it could be opened.
+    register: Option<Register<Directory>>,
+}
+
+impl Books {
+    fn open(state_dir: PathBuf) -> io::Result<(Self, Opened)> {
+        let (store, found) = Store::open(Directory::open(&state_dir)?)?;
+        let mut books = Books {
+            store,
+            state_dir,
+            register: None,
+        };
+        let register = books.open_register();
+        Ok((books, Opened { found, register }))
+    }
+
+    fn open_register(&mut self) -> Result<Recalled, String> {
+        let opened = keep::open(&self.state_dir).and_then(Register::open);
+        let (register, recalled) = opened.map_err(|error| self.said(&error))?;
+        self.register = Some(register);
+        Ok(recalled)
+    }
+
+    fn said(&self, error: &io::Error) -> String {
+        format!("{}: {error}", keep::path(&self.state_dir).display())
+    }
+
+    /// Writes a batch, and syncs it unless that changes nothing; then its page. An id is in the register only if it
+    /// is certain to be in the ledger.
+    fn write(&mut self, batch: &Batch, syncs: bool) -> (io::Result<()>, Registered) {
+        let mut result = self.store.write(batch);
+        if syncs && result.is_ok() {
+            result = self.store.sync();
+        }
+        let registered = match &batch.page {
+            Some(page) if result.is_ok() => self.register(page),
+            _ => Registered::Nothing,
+        };
+        (result, registered)
+    }
+
+    fn register(&mut self, page: &Page) -> Registered {
+        let Some(register) = &mut self.register else {
+            return match self.open_register() {
+                Ok(recalled) => Registered::Opened(recalled),
+                Err(error) => Registered::Failed(error),
+            };
+        };
+        match register.write(page) {
+            Ok(()) => Registered::Written,
+            Err(error) => Registered::Failed(self.said(&error)),
+        }
+    }
+}
+
+/// The books, once they are open.
 #[derive(Default)]
-struct Desk(Option<Store<Directory>>);
+struct Desk {
+    books: Option<Box<Books>>,
+    /// The last batch is not certain.
+    failed: bool,
+}
 
 impl durable::Store for Desk {
     type Request = Request;
@@ -59,34 +142,40 @@ impl durable::Store for Desk {
 
     fn handle(&mut self, request: Request) -> Reply {
         match request {
-            Request::Open(path) => Reply::Opened(Directory::open(&path).and_then(|dir| {
-                let (store, found) = Store::open(dir)?;
-                let store = Some(store);
-                if is_in_ram(&path) {
-                    return Ok((store, found));
+            Request::Open(path) => Reply::Opened(Books::open(path).map(|(books, opened)| {
+                let is_in_ram = is_in_ram(&books.state_dir);
+                let books = Some(Box::new(books));
+                if is_in_ram {
+                    return (books, opened);
                 }
-                self.0 = store;
-                Ok((None, found))
+                self.books = books;
+                (None, opened)
             })),
             Request::Write(batch) => {
-                let result = match &mut self.0 {
-                    Some(store) => store.write(&batch),
-                    None => Err(io::Error::other("is not open")),
+                let (result, registered) = match &mut self.books {
+                    Some(books) => books.write(&batch, true),
+                    None => (Err(io::Error::other("is not open")), Registered::Nothing),
                 };
-                let has_grown = self.0.as_ref().is_some_and(Store::has_grown);
-                Reply::Wrote { result, has_grown }
+                self.failed = result.is_err();
+                let books = self.books.as_ref();
+                let has_grown = books.is_some_and(|books| books.store.has_grown());
+                Reply::Wrote(result, has_grown, registered)
             }
         }
     }
 
+    /// Batches come one at a time and are synced before their pages are written.
     fn commit(&mut self) -> io::Result<()> {
-        self.0.as_mut().map_or(Ok(()), Store::sync)
+        match self.failed {
+            true => Err(io::Error::other("the last records are not written")),
+            false => Ok(()),
+        }
     }
 }
 
 type Writing = Pin<Box<dyn Future<Output = Result<Answer<Reply>, AskError>> + Send>>;
 
-/// The place of the store.
+/// The place of the books.
 enum Place {
     /// On a thread of its own.
     Thread {
@@ -94,7 +183,7 @@ enum Place {
         handle: Handle<Desk>,
     },
     /// Here. A sync would change nothing.
-    Ram(Box<Store<Directory>>),
+    Ram(Box<Books>),
 }
 
 /// The jobs part's end of the ledger.
@@ -106,31 +195,31 @@ pub(in crate::jobs) struct Ledger {
 
 impl Ledger {
     /// Opens the ledger in the directory `path`.
-    pub(in crate::jobs) async fn open(path: PathBuf) -> Result<(Self, Found), OpenError> {
+    pub(in crate::jobs) async fn open(path: PathBuf) -> Result<(Self, Opened), OpenError> {
         let failed = |error| OpenError {
             path: path.clone(),
             error,
         };
         let (disk, handle) = RealDisk::start("jobs", Desk::default()).map_err(failed)?;
         let asked = handle.ask(Request::Open(path.clone()), OPEN_WITHIN).await;
-        let (store, found) = match asked.map_err(io::Error::other).map_err(failed)?.reply {
+        let (books, opened) = match asked.map_err(io::Error::other).map_err(failed)?.reply {
             Reply::Opened(opened) => opened.map_err(failed)?,
-            Reply::Wrote { .. } => return Err(failed(io::Error::other("answered something else"))),
+            Reply::Wrote(..) => return Err(failed(io::Error::other("answered something else"))),
         };
-        let place = match store {
+        let place = match books {
             None => Place::Thread { disk, handle },
             // The thread ends: nobody is left to ask it.
-            Some(store) => Place::Ram(Box::new(store)),
+            Some(books) => Place::Ram(books),
         };
         let ledger = Ledger {
             place,
             path,
             writing: None,
         };
-        Ok((ledger, found))
+        Ok((ledger, opened))
     }
 
-    pub(in crate::jobs) fn path(&self) -> &PathBuf {
+    pub(in crate::jobs) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -141,11 +230,11 @@ impl Ledger {
                 let handle = handle.clone();
                 Box::pin(async move { handle.ask(Request::Write(batch), WRITE_WITHIN).await })
             }
-            Place::Ram(store) => {
-                let result = store.write(&batch);
-                let has_grown = store.has_grown();
+            Place::Ram(books) => {
+                let (result, registered) = books.write(&batch, false);
+                let has_grown = books.store.has_grown();
                 Box::pin(future::ready(Ok(Answer {
-                    reply: Reply::Wrote { result, has_grown },
+                    reply: Reply::Wrote(result, has_grown, registered),
                     synced: Ok(()),
                 })))
             }
@@ -159,19 +248,23 @@ impl Ledger {
         };
         let answer = writing.await;
         self.writing = None;
-        let (error, has_grown) = match answer {
-            Ok(Answer { reply, synced }) => match reply {
-                Reply::Wrote { result, has_grown } => {
-                    let error = result.err().map(|error| error.to_string());
-                    let synced = synced.err().map(|error| error.to_string());
-                    (error.or(synced), has_grown)
-                }
-                Reply::Opened(_) => (Some("answered something else".to_owned()), false),
-            },
-            Err(error) => (Some(error.to_string()), false),
+        let (error, has_grown, registered) = match answer.map(|answer| answer.reply) {
+            Ok(Reply::Wrote(result, has_grown, registered)) => {
+                let error = result.err().map(|error| error.to_string());
+                (error, has_grown, registered)
+            }
+            Ok(Reply::Opened(_)) => {
+                let error = Some("answered something else".to_owned());
+                (error, false, Registered::Nothing)
+            }
+            Err(error) => (Some(error.to_string()), false, Registered::Nothing),
         };
         let error = error.map(|error| format!("{}: {error}", self.path.display()));
-        Wrote { error, has_grown }
+        Wrote {
+            error,
+            has_grown,
+            registered,
+        }
     }
 
     /// Has everything written that was handed over, waiting no longer than `within`.

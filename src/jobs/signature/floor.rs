@@ -34,6 +34,11 @@ impl Floor {
         self.kept = self.kept.max(timestamp);
     }
 
+    /// An earlier floor was found.
+    pub fn recalled(&mut self, kept: u64) {
+        self.kept = self.kept.max(kept);
+    }
+
     /// A server whose certificate was verified has said that it is `date`. While the clock is not
     /// synchronised that counts until the restart, and nothing of it is kept; if it contradicts a
     /// synchronised clock by more than a day it does not count.

@@ -48,6 +48,7 @@ mod codec;
 mod entry;
 mod key;
 mod record;
+mod register;
 mod replay;
 mod seen;
 mod steps;
@@ -64,6 +65,7 @@ use super::source::Source;
 
 pub use key::Key;
 pub use record::{About, Record, Start};
+pub use register::{Page, Recalled};
 pub use seen::{Id, Ids, Verdict};
 
 use entry::{Entry, Phase};
@@ -168,6 +170,8 @@ pub struct Batch {
     pub replaces: bool,
     /// Something waits until it is certain.
     pub urgent: bool,
+    /// For the register, once the records are certain.
+    pub page: Option<Page>,
 }
 
 /// See the module's description.
@@ -204,6 +208,7 @@ pub struct Table {
     /// The age when the table was read.
     began: u32,
     outgoing: Vec<Record>,
+    register: register::Outgoing,
     urgent: bool,
     steps: Vec<(Number, Step)>,
     /// The batch that is with the disk.
@@ -237,6 +242,7 @@ impl Table {
             floor: 0,
             began: 0,
             outgoing: Vec::new(),
+            register: register::Outgoing::default(),
             urgent: false,
             steps: Vec::new(),
             under_way: None,
@@ -252,14 +258,15 @@ impl Table {
 
     /// Records that wait for the disk; `None` while a batch is with it, or if there is nothing to write.
     pub fn take_batch(&mut self, now: Now) -> Option<Batch> {
-        if self.under_way.is_some() || self.outgoing.is_empty() && self.steps.is_empty() {
+        let has_none = self.outgoing.is_empty() && self.steps.is_empty();
+        if self.under_way.is_some() || has_none && !self.register.is_due() {
             return None;
         }
         if self.rewrite {
             return self.take_snapshot(now);
         }
         let records = std::mem::take(&mut self.outgoing);
-        Some(self.batch(records, false))
+        Some(self.batch(records, false, now))
     }
 
     /// The whole table as a batch in the place of all records; `None` while a batch is with the disk.
@@ -271,16 +278,18 @@ impl Table {
         self.outgoing.clear();
         self.urgent = true;
         let records = self.snapshot(now);
-        Some(self.batch(records, true))
+        Some(self.batch(records, true, now))
     }
 
     /// Hands the steps that wait to the disk.
-    fn batch(&mut self, records: Vec<Record>, replaces: bool) -> Batch {
+    fn batch(&mut self, records: Vec<Record>, replaces: bool, now: Now) -> Batch {
+        let page = self.page(now, replaces, self.steps.is_empty());
         self.under_way = Some(std::mem::take(&mut self.steps));
         Batch {
             records,
             replaces,
             urgent: std::mem::take(&mut self.urgent),
+            page,
         }
     }
 
@@ -310,6 +319,7 @@ impl Table {
     /// another attempt, outcomes are published all the same.
     pub fn failed(&mut self) {
         self.rewrite = true;
+        self.register.lost();
         let steps = self.under_way.take().unwrap_or_default();
         // From the last to the first, so that starts come back to the queue in their order.
         for (number, step) in steps.into_iter().rev() {
@@ -327,6 +337,9 @@ impl Table {
 
     /// Takes the steps that wait for the disk without it, as far as they may be: see [`Table::failed`].
     pub fn go_without(&mut self) {
+        if self.register.is_waiting() {
+            self.register.lost();
+        }
         if self.under_way.is_none() && !self.steps.is_empty() {
             self.outgoing.clear();
             self.under_way = Some(std::mem::take(&mut self.steps));
@@ -346,7 +359,8 @@ impl Table {
 
     /// True if nothing waits for the disk.
     pub fn is_settled(&self) -> bool {
-        self.is_written() && self.steps.is_empty() && self.outgoing.is_empty()
+        let has_none = self.steps.is_empty() && self.outgoing.is_empty();
+        self.is_written() && has_none && !self.register.is_waiting()
     }
 
     fn took(&mut self, number: Number) {

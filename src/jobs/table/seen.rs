@@ -95,7 +95,7 @@ impl Id {
     }
 
     /// True if it may go: 24 h after its report, and no signature can bring it back.
-    fn may_go(&self, age: u32, keep: u32, floor: u64) -> bool {
+    pub(super) fn may_go(&self, age: u32, keep: u32, floor: u64) -> bool {
         age.saturating_sub(self.age) >= keep && floor >= u64::from(self.expires)
     }
 }
@@ -151,6 +151,14 @@ impl Ids {
         let range = 0..all.len();
         let all = Arc::new(all);
         Some(Ids { all, range })
+    }
+
+    /// These ids.
+    pub(super) fn of(ids: impl Iterator<Item = Id>) -> Self {
+        let all: Vec<Kept> = ids.map(|id| Kept::of(&id)).collect();
+        let range = 0..all.len();
+        let all = Arc::new(all);
+        Ids { all, range }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Id> + '_ {
@@ -214,6 +222,29 @@ impl Seen {
                 ids.reserve_exact(max);
             }
             ids.insert(at, Kept::of(&id));
+        }
+    }
+
+    /// Adds an id in the place of the one that is there; `None` if there is no room for another.
+    pub(super) fn put(&mut self, id: Id) -> Option<()> {
+        match self.find(id.key) {
+            Ok(at) => *self.own().get_mut(at)? = Kept::of(&id),
+            Err(_) if self.ids.len() >= self.max => return None,
+            Err(_) => self.insert(id),
+        }
+        Some(())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Id> + '_ {
+        self.ids.iter().map(|id| id.id())
+    }
+
+    /// Makes every id look as if it had been reported so much later, s.
+    pub(super) fn shift(&mut self, by: u32) {
+        if !self.ids.is_empty() {
+            for id in self.own() {
+                id.age = id.age.saturating_add(by);
+            }
         }
     }
 

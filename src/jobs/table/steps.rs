@@ -127,6 +127,9 @@ impl Table {
             self.alone += usize::from(entry.is_guarded());
             entry.about.started = Some(start.at);
             entry.phase = Phase::Started(start);
+            if entry.recorded {
+                self.register.started(entry);
+            }
         }
     }
 
@@ -158,6 +161,10 @@ impl Table {
         let Some(entry) = self.jobs.get_mut(&number) else {
             return;
         };
+        let may_finish = matches!(entry.phase, Phase::Accepted | Phase::Started(_));
+        if entry.recorded && may_finish {
+            self.register.finishes(entry, &outcome);
+        }
         match entry.phase {
             Phase::Accepted => {
                 self.queued_bytes -= entry.held();
@@ -298,10 +305,21 @@ impl Table {
     }
 
     fn has_room_for_id(&mut self, source: Source, now: Now) -> bool {
-        let (max, keep) = match source {
-            Source::Mqtt => (self.bounds.broker, self.bounds.keep),
-            Source::Ubus => (self.bounds.bus, self.bounds.keep),
-        };
-        self.ids(source) < max || self.seen(source).forget_one(now.age, keep, now.floor)
+        let (max, keep) = (self.max(source), self.bounds.keep);
+        // More than its bound came with a register that was restored.
+        while self.ids(source) >= max {
+            if !self.seen(source).forget_one(now.age, keep, now.floor) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The most ids of a source.
+    pub(super) fn max(&self, source: Source) -> usize {
+        match source {
+            Source::Mqtt => self.bounds.broker,
+            Source::Ubus => self.bounds.bus,
+        }
     }
 }

@@ -59,6 +59,7 @@ impl Table {
             age: now.age,
             floor: self.floor,
         });
+        self.register.time();
         self.urgent = true;
     }
 

@@ -3,6 +3,7 @@
 mod durability;
 mod ending;
 mod ids;
+mod kept;
 mod local;
 mod order;
 mod output;

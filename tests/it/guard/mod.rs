@@ -2,6 +2,7 @@
 
 mod desk;
 mod jobs;
+mod moved;
 mod power;
 mod schedules;
 mod settings;

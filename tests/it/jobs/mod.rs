@@ -1,4 +1,5 @@
 //! The table of jobs on a simulated disk, between a broker and processes that end when they like.
 
 mod schedules;
+mod upgrades;
 mod world;

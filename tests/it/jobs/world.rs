@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use socketman::jobs::ledger::Store;
+use socketman::durable::Disk;
+use socketman::jobs::ledger::{Register, Store};
 use socketman::jobs::message::{self, Job};
 use socketman::jobs::outcome::{End, Outcome};
 use socketman::jobs::table::{Batch, Bounds, Effect, Known, Now, Number, Start, Table};
 use socketman::jobs::Source;
-use socketman_lab::disk::{Chooser, SimDisk};
+use socketman_lab::disk::{Chooser, Error, Fault, SimDisk, When};
 
 /// Jobs that run at once.
 const WORKERS: usize = 2;
@@ -58,21 +59,38 @@ impl Broker {
 struct Agent {
     table: Table,
     store: Store<SimDisk>,
+    register: Register<SimDisk>,
     /// Messages to acknowledge when the job is certain.
     callers: HashMap<Number, Vec<u64>>,
     running: Vec<Number>,
     results: VecDeque<String>,
     age: u32,
+    /// Most of the ledger is out of date, or it lacks what the register knows.
+    whole: bool,
+    /// The register has everything it has to have.
+    kept: bool,
 }
 
 pub(super) struct World {
+    /// The directory of the ledger.
     pub(super) disk: SimDisk,
+    /// The directory that outlives an upgrade.
+    pub(super) keep: SimDisk,
     agent: Option<Agent>,
     boot: u8,
+    /// Power cuts so far, and what their outcomes are drawn by.
+    pub(super) cuts: u64,
     pub(super) broker: Broker,
     /// How often the command of each id was started.
     pub(super) runs: BTreeMap<String, u32>,
     pub(super) context: String,
+}
+
+/// What a backup has of the device.
+pub(super) struct Backup {
+    keep: SimDisk,
+    /// The jobs that had begun.
+    ran: BTreeSet<String>,
 }
 
 fn job(id: &str) -> Job {
@@ -84,8 +102,10 @@ impl World {
     pub(super) fn new(context: &str) -> Self {
         let mut world = World {
             disk: SimDisk::new(),
+            keep: SimDisk::new(),
             agent: None,
             boot: 0,
+            cuts: 0,
             broker: Broker::default(),
             runs: BTreeMap::new(),
             context: context.to_owned(),
@@ -102,18 +122,27 @@ impl World {
             return;
         };
         assert_eq!(found.damaged, 0, "{}", self.context);
+        let Ok((register, recalled)) = Register::open(self.keep.clone()) else {
+            assert!(self.keep.is_dead(), "{}", self.context);
+            return;
+        };
         let mut table = Table::read(Bounds::default(), found.records);
+        let whole = table.recall(&recalled);
         let age = table.began();
         table.go_on([self.boot; 16], Now { age, floor: 0 }, &|_| false);
         self.agent = Some(Agent {
             table,
             store,
+            register,
             callers: HashMap::new(),
             running: Vec::new(),
             results: VecDeque::new(),
             age,
+            whole,
+            kept: true,
         });
-        self.effects();
+        // As the agent does before it takes anything.
+        self.write(false);
     }
 
     /// The process is gone, its disk stays as it is.
@@ -125,6 +154,67 @@ impl World {
     pub(super) fn cut_power(&mut self, chooser: &mut Chooser) {
         self.agent = None;
         self.disk = self.disk.crash(chooser);
+        // Outcomes of both directories together would be too many to try all of them.
+        self.keep = self.keep.crash(&mut Chooser::seeded(self.cuts));
+        self.cuts += 1;
+        self.boot += 1;
+        self.start();
+    }
+
+    /// Everything is written but what would go to the register, which fails.
+    pub(super) fn write_without_register(&mut self) {
+        let from = self.keep.calls();
+        self.keep.set_fault(Some(Fault {
+            error: Error::NoSpace,
+            when: When::From(from),
+        }));
+        self.write(false);
+        self.keep.set_fault(None);
+    }
+
+    /// The register is tried again.
+    pub(super) fn register_again(&mut self) {
+        if let Some(agent) = self.agent.as_mut().filter(|agent| !agent.kept) {
+            agent.table.register_again();
+        }
+        self.write(false);
+    }
+
+    /// What a backup made now has; `None` if the register could not be written.
+    pub(super) fn backup(&mut self) -> Option<Backup> {
+        let is_kept = self.agent.as_ref().is_some_and(|agent| agent.kept);
+        is_kept.then(|| Backup {
+            keep: copy(&self.keep),
+            ran: self.runs.keys().cloned().collect(),
+        })
+    }
+
+    /// A new system, which has nothing of the old one but what a backup of now has.
+    pub(super) fn upgrade(&mut self) {
+        if self.agent.as_ref().is_some_and(|agent| agent.kept) {
+            self.keep = copy(&self.keep);
+            self.lose_ledger();
+        }
+    }
+
+    /// The device as it comes from the factory, and a backup: what began after that may begin once more.
+    pub(super) fn restore(&mut self, backup: &Backup) {
+        self.keep = copy(&backup.keep);
+        self.runs.retain(|id, _| backup.ran.contains(id));
+        self.lose_ledger();
+    }
+
+    /// A backup over what is there.
+    pub(super) fn restore_over(&mut self, backup: &Backup) {
+        self.agent = None;
+        self.keep = copy(&backup.keep);
+        self.boot += 1;
+        self.start();
+    }
+
+    fn lose_ledger(&mut self) {
+        self.agent = None;
+        self.disk = SimDisk::new();
         self.boot += 1;
         self.start();
     }
@@ -204,19 +294,32 @@ impl World {
         if let Some(agent) = &mut self.agent {
             agent.age += 1;
             let now = agent.now();
+            let whole = whole || std::mem::take(&mut agent.whole);
             let batch = match whole || agent.table.is_failing() {
                 true => agent.table.take_snapshot(now),
                 false => agent.table.take_batch(now),
             };
             if let Some(batch) = batch {
                 let written = agent.write(&batch);
-                if self.disk.is_dead() {
+                let mut registered = Ok(());
+                if let (Ok(()), Some(page)) = (&written, &batch.page) {
+                    registered = agent.register.write(page);
+                }
+                if self.disk.is_dead() || self.keep.is_dead() {
                     self.agent = None;
                     return;
                 }
                 match written {
                     Ok(()) => agent.table.written(),
                     Err(_) => agent.table.failed(),
+                }
+                match (registered, &batch.page) {
+                    (Err(_), _) => {
+                        agent.table.register_failed();
+                        agent.kept = false;
+                    }
+                    (Ok(()), Some(page)) => agent.kept |= page.replaces,
+                    (Ok(()), None) => {}
                 }
             }
         }
@@ -308,11 +411,31 @@ impl World {
             && self.broker.unacknowledged.is_empty()
     }
 
-    /// Nothing ran twice, and each id has exactly one outcome.
-    pub(super) fn check(&self) {
+    /// Nothing ran twice.
+    pub(super) fn check_runs(&self) {
         for (id, runs) in &self.runs {
             assert_eq!(*runs, 1, "{}: {id} ran {runs} times", self.context);
         }
+    }
+
+    /// Every job is sent once more and answered, and nothing ran twice.
+    pub(super) fn check_again(&mut self) {
+        for id in self.broker.ids.clone() {
+            self.broker.outcomes.remove(&id);
+            self.publish(&id);
+        }
+        self.settle();
+        self.check_runs();
+        for id in &self.broker.ids {
+            let outcomes = self.broker.outcomes.get(id);
+            let count = outcomes.map_or(0, BTreeSet::len);
+            assert_eq!(count, 1, "{}: {id} has {outcomes:?}", self.context);
+        }
+    }
+
+    /// Nothing ran twice, and each id has exactly one outcome.
+    pub(super) fn check(&self) {
+        self.check_runs();
         for id in &self.broker.ids {
             let outcomes = self.broker.outcomes.get(id);
             let count = outcomes.map_or(0, BTreeSet::len);
@@ -333,4 +456,18 @@ impl Agent {
         self.store.write(batch)?;
         self.store.sync()
     }
+}
+
+/// A register as whoever reads the files of this one sees it, half a new one beside it included.
+fn copy(disk: &SimDisk) -> SimDisk {
+    let mut copy = SimDisk::new();
+    for name in ["ids", "ids.new"] {
+        if let Some(bytes) = disk.content(name) {
+            copy.create(name).unwrap();
+            copy.append(name, &bytes).unwrap();
+            copy.sync(name).unwrap();
+        }
+    }
+    copy.sync_names().unwrap();
+    copy
 }

@@ -7,6 +7,7 @@ mod narrow;
 mod spaces;
 mod stuck;
 mod underway;
+mod upgrades;
 
 use std::fs;
 use std::time::Duration;

@@ -4,3 +4,4 @@ mod desk;
 mod guide;
 mod red_team;
 mod refused;
+mod upgrade;

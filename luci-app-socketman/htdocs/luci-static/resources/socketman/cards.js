@@ -58,7 +58,7 @@ function jobs({ jobs }) {
 		[ _('Done'), jobs.done ],
 		[ _('Failed'), jobs.failed ],
 		[ _('Rejected'), jobs.rejected ],
-		[ _('Known until'), jobs.durable ? '' : _('the agent restarts') ]
+		[ _('Known until'), jobs.durable ? jobs.kept ? '' : _('the next upgrade') : _('the agent restarts') ]
 	]);
 }
 

@@ -1,0 +1,74 @@
+//! Network jobs that give the agent another `state_dir`.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::desk::{within, Desk};
+
+/// The network as the job leaves it.
+const NEW: &str = "config interface 'wan'\n";
+
+/// The network as it is at first.
+const OLD: &str = "config interface 'lan'\n";
+
+/// Where the kernel says which boot this is.
+const BOOT_ID: &str = "proc/sys/kernel/random/boot_id";
+
+/// A network job runs, and the broker can only be reached again if it is undone.
+async fn cuts_the_device_off(desk: &Desk) {
+    let network = desk.path("etc/config/network");
+    let msg = format!(
+        "echo \"config interface 'wan'\" > {}; sleep 1000",
+        network.display()
+    );
+    let job = json!({ "id": "moves", "meta": { "msg": msg, "type": "network" } });
+    desk.lab.mqtt.send(job.to_string()).await.unwrap();
+    desk.until("etc/config/network", NEW).await;
+}
+
+/// The agent undoes the change, and the operator hears of it.
+async fn is_undone(desk: &mut Desk) {
+    desk.status(|status| status["guard"]["armed"] == true).await;
+    desk.until("etc/config/network", OLD).await;
+    let mut ear = desk.lab.mqtt.listen();
+    desk.lab.mqtt.up().await.unwrap();
+    let outcome = desk.outcome("moves").await;
+    assert_eq!(outcome["rolled_back"], true, "{outcome:#}");
+    let told = ear.wait_for(|words| words.id == "moves" && words.event_type == "PROCESSED");
+    within("the result", told).await.unwrap();
+    desk.is_over().await;
+}
+
+#[tokio::test]
+async fn a_job_that_changes_state_dir_and_restarts_the_device_is_undone_by_the_next_agent() {
+    let mut desk = Desk::new().await;
+    cuts_the_device_off(&desk).await;
+    desk.kill().await;
+    desk.edit(&[("state_dir", json!("/srv/moved"))]);
+    fs::write(desk.path(BOOT_ID), "a-boot-later\n").unwrap();
+    desk.lab.mqtt.down().await.unwrap();
+    desk.start().await;
+    is_undone(&mut desk).await;
+}
+
+#[tokio::test]
+async fn a_trial_is_found_though_the_agent_had_followed_its_job_to_another_state_dir() {
+    let mut desk = Desk::new().await;
+    cuts_the_device_off(&desk).await;
+    desk.edit(&[("state_dir", json!("/srv/moved"))]);
+    within("reload", desk.lab.call("reload", &()))
+        .await
+        .unwrap();
+    let moved = desk.path("srv/moved/jobs");
+    within("the ledger moves", async {
+        while !moved.exists() || desk.path("etc/socketman/state/jobs").exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    desk.kill().await;
+    desk.lab.mqtt.down().await.unwrap();
+    desk.start().await;
+    is_undone(&mut desk).await;
+}
