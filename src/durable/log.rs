@@ -167,17 +167,17 @@ impl Log {
     ) -> io::Result<()> {
         let (mut end, mut next, salt) = (0, self.next, self.salt);
         put(disk, &self.name, &mut |disk, fresh| {
-            let mut piece = Vec::new();
+            let mut piece = Vec::with_capacity(PIECE);
             record::encode(salt, next - 1, &[], &mut piece);
             for payload in &mut *payloads {
                 check(&payload)?;
-                record::encode(salt, next, &payload, &mut piece);
-                next += 1;
-                if piece.len() >= PIECE {
+                if piece.len() + record::HEAD + payload.len() > PIECE {
                     append_whole(disk, fresh, &piece)?;
                     end += piece.len() as u64;
                     piece.clear();
                 }
+                record::encode(salt, next, &payload, &mut piece);
+                next += 1;
             }
             end += piece.len() as u64;
             append_whole(disk, fresh, &piece)

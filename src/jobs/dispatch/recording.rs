@@ -1,6 +1,7 @@
 //! The table's way to the disk, and what happens while that fails.
 
 use std::future;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,7 +11,7 @@ use crate::backoff::Backoff;
 use crate::clock::Pace;
 use crate::jobs::ledger::{is_persistent, remove, Ledger, Opened, Registered, Wrote};
 use crate::jobs::run::detached;
-use crate::jobs::table::{Bounds, Key, Recalled, Table};
+use crate::jobs::table::{Bounds, Key, Number, Recalled, Table};
 
 /// The first wait before a disk that failed is tried again is drawn from this; later ones double.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -289,12 +290,32 @@ impl Jobs {
                 self.persistent = is_persistent(ledger.path());
                 if let Some(old) = self.ledger.replace(ledger) {
                     self.left = Some(old.path().to_path_buf());
+                    self.follow_detached(old.path());
                     // Everything it has was written before.
                     old.end(super::DISK_WITHIN).await;
                 }
                 self.grown = true;
             }
             Err(error) => log::error!("the record of jobs stays where it is: {error}"),
+        }
+    }
+
+    /// Has the files of detached jobs found from the new ledger: their supervisors write them below `old`.
+    fn follow_detached(&self, old: &Path) {
+        let Some(ledger) = &self.ledger else {
+            return;
+        };
+        let ended = self.live.iter().filter(|(_, live)| live.detached);
+        let ended = ended.map(|(number, _)| *number);
+        let is_detached = |number: &Number| self.table.job(*number).is_some_and(|job| job.detach);
+        let detached = self.table.started().filter(is_detached).chain(ended);
+        for key in detached.filter_map(|number| self.table.recorded_key(number)) {
+            if let Err(error) = detached::follow(old, ledger.path(), &key.to_string()) {
+                log::error!(
+                    "{}: a detached job is lost sight of: {error}",
+                    old.display()
+                );
+            }
         }
     }
 }

@@ -130,7 +130,11 @@ impl<D: Disk> Store<D> {
 
 /// The records of the log that make up a record.
 fn parts(record: &Record) -> Vec<Vec<u8>> {
-    let bytes = record.encode();
+    let mut bytes = record.encode();
+    if bytes.len() < PAYLOAD_MAX {
+        bytes.insert(0, 0);
+        return vec![bytes];
+    }
     let mut pieces = bytes.chunks(PAYLOAD_MAX - 1).peekable();
     let mut parts = Vec::new();
     while let Some(piece) = pieces.next() {

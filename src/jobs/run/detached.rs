@@ -10,6 +10,8 @@
 //! * `cancel`: made by an agent that wants the job to end; a SIGCHLD has the supervisor look for it.
 //! * `end`: how the job ended, put in place whole when both streams are on the medium.
 //!
+//! * `elsewhere`, alone: the job began under another `state_dir`, and its files are there ([`moved`]).
+//!
 //! A job whose lock is free has ended, if there is an `end`, or was killed with its supervisor or by a
 //! power cut. The directory goes when the outcome is recorded.
 
@@ -17,6 +19,7 @@ mod end;
 mod follow;
 mod guard;
 mod job;
+mod moved;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +33,8 @@ use crate::jobs::outcome::{End, Outcome};
 use follow::Follow;
 pub(super) use guard::supervise;
 use job::Job;
+pub(in crate::jobs) use moved::follow;
+use moved::place;
 
 /// Below `state_dir`.
 const DETACHED_DIR: &str = "detached";
@@ -74,7 +79,7 @@ pub(in crate::jobs) async fn adopt(
     type_name: &str,
     stop: oneshot::Receiver<Stop>,
 ) -> Option<Outcome> {
-    match Job::find(&path(state_dir, name)) {
+    match Job::find(&place(state_dir, name)) {
         Ok(job) => job.watch(type_name, None, stop).await,
         Err(error) => {
             let reason = format!("nothing is known of the detached job: {error}");
@@ -89,20 +94,29 @@ pub(in crate::jobs) async fn adopt(
 
 /// The output so far of a job that an earlier agent started.
 pub(in crate::jobs) fn output(state_dir: &Path, name: &str) -> Output {
-    Output::in_files(path(state_dir, name))
+    Output::in_files(place(state_dir, name))
 }
 
 /// Removes what a job has left, after its outcome was recorded; it need not be there.
 pub(in crate::jobs) fn forget(state_dir: &Path, name: &str) -> io::Result<()> {
-    let path = path(state_dir, name);
+    let (here, there) = (path(state_dir, name), place(state_dir, name));
+    let removed = match there == here {
+        true => Ok(()),
+        false => remove(&there),
+    };
+    // The note does not outlive this: what could not be removed there cannot be the next time.
+    remove(&here).and(removed)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
     if !path.try_exists()? {
         return Ok(());
     }
-    let mut directory = Directory::open(&path)?;
+    let mut directory = Directory::open(path)?;
     for name in directory.list()? {
         directory.remove(&name)?;
     }
-    std::fs::remove_dir(&path)
+    std::fs::remove_dir(path)
 }
 
 /// The names of all jobs that were not forgotten.

@@ -30,7 +30,8 @@ pub(super) struct Entry {
     pub(super) source: Source,
     /// Its id takes a place in the ledger.
     pub(super) recorded: bool,
-    pub(super) about: About,
+    /// Shared with records on their way to the disk.
+    pub(super) about: Arc<About>,
     /// Until it has finished; its command is gone once it has started. Most jobs have finished.
     pub(super) job: Option<Box<Job>>,
     pub(super) phase: Phase,
@@ -44,13 +45,13 @@ impl Entry {
             key,
             source,
             recorded,
-            about: About {
+            about: Arc::new(About {
                 id: job.id.as_str().into(),
                 type_name: job.type_name.clone(),
                 command: beginning(&job.msg),
                 started: None,
                 expires: expires(&job),
-            },
+            }),
             job: Some(Box::new(job)),
             phase: Phase::Accepted,
             unwritten: 0,
@@ -63,8 +64,13 @@ impl Entry {
             key: self.key,
             source: self.source,
             start,
-            job: Job::clone(self.job.as_ref()?),
+            job: self.job.clone()?,
         })
+    }
+
+    /// Notes when it was started, in seconds since the epoch.
+    pub(super) fn set_started(&mut self, at: Option<u64>) {
+        Arc::make_mut(&mut self.about).started = at;
     }
 
     /// True if it runs with no other job.

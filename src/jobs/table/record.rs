@@ -41,7 +41,7 @@ const WORDS_MAX: usize = 4096;
 /// The bit of an outcome's end that says that what the job changed was undone.
 const UNDONE: u8 = 16;
 
-/// Ids in one record.
+/// Most ids in one record.
 const IDS_MAX: usize = 1024;
 
 /// The start of a job.
@@ -66,14 +66,14 @@ pub struct About {
     pub expires: u32,
 }
 
-/// A record.
+/// A record. A whole ledger of them is in memory while it is written anew, so what is large lies elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     Accepted {
         key: Key,
         source: Source,
         start: Option<Start>,
-        job: Job,
+        job: Box<Job>,
     },
     Started {
         key: Key,
@@ -91,7 +91,7 @@ pub enum Record {
     Kept {
         key: Key,
         source: Source,
-        about: About,
+        about: Arc<About>,
         outcome: Arc<Outcome>,
         reported: Option<u32>,
     },
@@ -103,8 +103,8 @@ pub enum Record {
 }
 
 impl Record {
-    /// Ids that fit in one [`Record::Ids`].
-    pub(super) const IDS: usize = IDS_MAX;
+    /// Ids that are written in one [`Record::Ids`]: few, so that its bytes take little memory on their way.
+    pub(super) const IDS: usize = IDS_MAX / 8;
 
     /// The bytes of the record.
     pub fn encode(&self) -> Vec<u8> {
@@ -174,7 +174,7 @@ impl Record {
                 key: read_key(&mut from)?,
                 source: Source::of_number(from.u8()?)?,
                 start: from.option(read_start)?,
-                job: read_job(&mut from)?,
+                job: Box::new(read_job(&mut from)?),
             },
             b's' => Record::Started {
                 key: read_key(&mut from)?,
@@ -192,7 +192,7 @@ impl Record {
             b'k' => Record::Kept {
                 key: read_key(&mut from)?,
                 source: Source::of_number(from.u8()?)?,
-                about: read_about(&mut from)?,
+                about: Arc::new(read_about(&mut from)?),
                 outcome: Arc::new(read_outcome(&mut from)?),
                 reported: from.option(Reader::u32)?,
             },
@@ -217,6 +217,8 @@ impl Record {
         from.is_empty().then_some(record)
     }
 }
+
+const _: () = assert!(size_of::<Record>() <= 64);
 
 fn read_key(from: &mut Reader<'_>) -> Option<Key> {
     from.u64().map(Key)

@@ -26,10 +26,10 @@ impl Table {
                 source,
                 start,
                 job,
-            } => self.read_accepted(key, source, start, job),
+            } => self.read_accepted(key, source, start, *job),
             Record::Started { key, start } => match self.entry(key) {
                 Some(entry) => {
-                    entry.about.started = Some(start.at);
+                    entry.set_started(Some(start.at));
                     if let Phase::Accepted = entry.phase {
                         entry.phase = Phase::Started(start);
                     }
@@ -115,13 +115,19 @@ impl Table {
     fn read_accepted(&mut self, key: Key, source: Source, start: Option<Start>, job: Job) {
         let mut entry = Entry::new(key, source, true, job);
         if let Some(start) = start {
-            entry.about.started = Some(start.at);
+            entry.set_started(Some(start.at));
             entry.phase = Phase::Started(start);
         }
         self.add(key, entry);
     }
 
-    fn read_kept(&mut self, key: Key, source: Source, about: About, mut outcome: Arc<Outcome>) {
+    fn read_kept(
+        &mut self,
+        key: Key,
+        source: Source,
+        about: Arc<About>,
+        mut outcome: Arc<Outcome>,
+    ) {
         Arc::make_mut(&mut outcome)
             .type_name
             .clone_from(&about.type_name);
@@ -244,7 +250,7 @@ impl Table {
             let kept = |outcome: &Arc<Outcome>, reported| Record::Kept {
                 key: entry.key,
                 source: entry.source,
-                about: entry.about.clone(),
+                about: Arc::clone(&entry.about),
                 outcome: Arc::clone(outcome),
                 reported,
             };

@@ -125,7 +125,7 @@ impl Table {
             self.waiting -= 1;
             self.running += 1;
             self.alone += usize::from(entry.is_guarded());
-            entry.about.started = Some(start.at);
+            entry.set_started(Some(start.at));
             entry.phase = Phase::Started(start);
             if entry.recorded {
                 self.register.started(entry);
@@ -143,7 +143,7 @@ impl Table {
             self.alone -= usize::from(entry.is_guarded());
             self.waiting += 1;
             self.queued_bytes += entry.held();
-            entry.about.started = None;
+            entry.set_started(None);
             entry.phase = Phase::Accepted;
             self.queue.push_front(number);
         }

@@ -103,6 +103,18 @@ impl World {
         within(method, self.lab.call(method, &args)).await.unwrap()
     }
 
+    /// Changes options, and has the agent read them.
+    async fn change(&self, options: &[(&str, Value)]) {
+        let program = self.lab.program();
+        let file = fs::read_to_string(program.config_file()).unwrap();
+        let mut config: Value = serde_json::from_str(&file).unwrap();
+        for (name, value) in options {
+            config[*name] = value.clone();
+        }
+        program.configure(&config).unwrap();
+        self.call("reload", json!({})).await;
+    }
+
     /// The lines that jobs wrote.
     fn written(&self) -> Vec<String> {
         let text = fs::read_to_string(self.dir.path().join("ran")).unwrap_or_default();

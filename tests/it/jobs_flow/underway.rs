@@ -71,6 +71,66 @@ async fn a_detached_job_that_ends_the_agent_is_reported_once_by_the_next_one() {
 }
 
 #[tokio::test]
+async fn a_detached_job_is_reported_once_though_the_state_directory_changes_meanwhile() {
+    let mut world = World::with_agent().await;
+    let gate = Gate::new(&world);
+    let root = world.lab.program().root.clone();
+    let mut dirs = vec!["etc/socketman/state"];
+    // The agent stays, or its next one finds the job; then `state_dir` has changed twice.
+    for (id, restarts, changes) in [
+        ("stays", false, &["srv/one"][..]),
+        ("restarts", true, &["srv/two"]),
+        ("twice", true, &["srv/three", "srv/four"]),
+    ] {
+        let msg = format!(
+            "echo begun; read go < {}; echo done; exit 3",
+            gate.0.display()
+        );
+        let job = json!({"id": id, "meta": {"msg": msg, "detach": true}}).to_string();
+        world.operator.send(job.clone()).await;
+        world.status(|status| status["jobs"]["running"] == 1).await;
+        for dir in changes {
+            world
+                .change(&[("state_dir", json!(format!("/{dir}")))])
+                .await;
+            dirs.push(dir);
+            let ledger = root.join(dir).join("jobs");
+            within("the ledger moves", async {
+                while !ledger.exists() {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            })
+            .await;
+        }
+        if restarts {
+            world.lab.agent().unwrap().kill().await.unwrap();
+            world.start_agent();
+            world.connected().await;
+            world.status(|status| status["jobs"]["running"] == 1).await;
+        }
+        let shown = world.call("job", json!({ "id": id })).await;
+        assert_eq!(shown["output"], "begun\n", "{shown:#}");
+        gate.open().await;
+        let result = world.operator.result(id).await;
+        assert_eq!(
+            (&result["msg"], &result["exit_code"]),
+            (&json!("begun\ndone\n"), &json!(3)),
+            "{id}"
+        );
+        let another = timeout(QUIET, world.operator.next("INTERRUPTED")).await;
+        assert!(another.is_err(), "{another:?}");
+        world.operator.send(job).await;
+        assert_eq!(world.operator.result(id).await["msg"], "begun\ndone\n");
+        for dir in &dirs {
+            let files = root.join(dir).join("detached");
+            let left = std::fs::read_dir(files).map_or(0, Iterator::count);
+            assert_eq!(left, 0, "files of {id} in {dir}");
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn the_output_of_a_running_job_is_shown_and_published_as_it_comes() {
     let mut world = World::with_agent().await;
     let gate = Gate::new(&world);
