@@ -21,7 +21,7 @@ use crate::crash::Crashes;
 use crate::lock::{Lock, LockError};
 use crate::reload::Facts;
 use crate::shutdown::Signals;
-use crate::{guard, jobs, keep, kernel, logging, reload, starts, ubus};
+use crate::{guard, jobs, keep, kernel, logging, reload, starts, ubus, upgrade};
 
 use parts::{Device, Parts};
 use past::Past;
@@ -101,6 +101,8 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
         loaded = inputs.load(None);
     }
     let state_dir = &loaded.config.state_dir;
+    // Before the ledger is read, which may have come along with a new firmware.
+    let upgraded = upgrade::find(state_dir, &inputs.root, &boot_id);
     past.ledger = before.filter(|dir| jobs::has_ledger(dir) && !jobs::has_ledger(state_dir));
     let ledger = past.ledger.as_ref().unwrap_or(state_dir);
     let is_left =
@@ -115,7 +117,15 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     };
     let (reloading, settings) =
         reload::new_held(inputs, loaded, chosen, standing, holding).map_err(AgentError::Signals)?;
-    let parts = Parts::start(reloading, settings, client, device, &past, (found, held));
+    let parts = Parts::start(
+        reloading,
+        settings,
+        client,
+        device,
+        &past,
+        (found, held),
+        upgraded,
+    );
     let signal = signals.next().await;
     log::info!("{signal}: ending");
     if let Some(lock) = &mut lock {

@@ -41,6 +41,7 @@
 //!   prove, else by probes.
 //! * [`recovery`] mends what it may of that, step by step, up to a reboot, and restarts a dead radio.
 //! * [`provision`] also asks an init server for the settings of a device that has none, and sees whether they work.
+//! * [`upgrade`] replaces the agent, or the firmware below it, and knows afterwards what came of it.
 //! * [`actions`] does to the device what the agent decides to do; [`boot`] knows why it booted.
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
 //!
@@ -88,4 +89,5 @@ pub mod tls;
 #[cfg(test)]
 mod told;
 pub mod ubus;
+pub mod upgrade;
 pub mod upload;

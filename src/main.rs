@@ -3,10 +3,13 @@
 use std::process::ExitCode;
 
 use socketman::cli::{self, AskError, Command};
-use socketman::{agent, crash, jobs, logging, terminal};
+use socketman::{agent, crash, jobs, logging, terminal, upgrade};
 
 fn main() -> ExitCode {
     if let Some(exit) = jobs::supervisor(std::env::args_os()) {
+        return exit;
+    }
+    if let Some(exit) = upgrade::watcher(std::env::args_os()) {
         return exit;
     }
     let command = match cli::parse(std::env::args_os()) {

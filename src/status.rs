@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::clock::epoch_seconds;
 use crate::provision::{self, Identity, Source};
 use crate::starts::{self, Starts};
-use crate::{boot, collect, guard, health, http, jobs, mqtt, recovery, reload, spool};
+use crate::{boot, collect, guard, health, http, jobs, mqtt, recovery, reload, spool, upgrade};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ pub struct Board {
     pub guard: watch::Receiver<guard::Facts>,
     pub radios: watch::Receiver<health::radio::Facts>,
     pub provision: watch::Receiver<provision::Facts>,
+    pub upgrade: watch::Receiver<upgrade::Facts>,
 }
 
 /// The answer of method `status`.
@@ -58,6 +59,7 @@ pub struct Status {
     pub guard: guard::Facts,
     /// First contact.
     pub provision: provision::Facts,
+    pub upgrade: upgrade::Facts,
     /// Switched off ones included.
     pub radios: Vec<health::radio::RadioFacts>,
     /// Authorised stations seen by the last collection.
@@ -85,6 +87,7 @@ impl Board {
             spool: self.spool.borrow().clone(),
             jobs: *self.jobs.borrow(),
             provision: self.provision.borrow().clone(),
+            upgrade: self.upgrade.borrow().clone(),
             recovery: self.recovery.borrow().clone(),
             boot: self.boot.borrow().now(),
             guard: self.guard.borrow().clone(),

@@ -4,10 +4,11 @@ use std::io::{self, Read};
 
 use serde_json::{Map, Value};
 use socketman::clock::Reading;
-use socketman::jobs::message::{self, Job, Rejected, PAYLOAD_MAX};
+use socketman::jobs::message::{self, Job, Kind, Rejected, PAYLOAD_MAX};
 use socketman::jobs::signature::{check_life, signed_text, Floor, Judge, Keys, Refusal, TextError};
 use socketman::mac::Mac;
 use socketman::provision::Identity;
+use socketman::upgrade::request::Request;
 
 use crate::key::Key;
 
@@ -60,6 +61,11 @@ pub fn sign(
         .read_to_end(&mut payload)
         .map_err(SignError::Input)?;
     let job = message::parse(&payload)?;
+    if job.kind == Kind::Upgrade {
+        // Whether http will do is up to the device.
+        let read = Request::read(&job.msg, true);
+        read.map_err(|reason| Rejected { id: None, reason })?;
+    }
     let mut object = object(&payload)?;
     if job.sig.is_some() {
         return Err(SignError::Signed);
@@ -186,6 +192,11 @@ mod tests {
                 job(&[("meta", json!({"msg": 7}))]),
                 None,
                 "job: meta.msg is not a string",
+            ),
+            (
+                job(&[("meta", json!({"type": "upgrade", "msg": "{}"}))]),
+                None,
+                "job: url is missing",
             ),
             (job(&[("sig", json!("x"))]), None, "sig is there already"),
             (

@@ -24,7 +24,7 @@ use crate::shutdown::{shutdown, Shutdown, Trigger};
 use crate::starts::Hold;
 use crate::status::Board;
 use crate::{api, boot, collect, guard, health, http, jobs, logging, lookup, mqtt, provision};
-use crate::{recovery, rest, spool, starts, ubus, upload};
+use crate::{recovery, rest, spool, starts, ubus, upgrade, upload};
 
 /// What running jobs get of [`END_WITHIN`] to end by themselves.
 const JOBS_GRACE: Duration = Duration::from_secs(2);
@@ -65,6 +65,7 @@ impl Parts {
         device: Device,
         past: &Past,
         (found, copies_held): (guard::Found, watch::Sender<bool>),
+        upgraded: upgrade::Found,
     ) -> Self {
         let (end_first, ends) = shutdown();
         let (end_broker, broker_ends) = shutdown();
@@ -197,6 +198,32 @@ impl Parts {
             uci: device_uci,
         };
         let (guarding, inbox) = guard::new(found, around);
+        // jobs ─► upgrade ─► sysupgrade, opkg, apk; mqtt, upload, health ─► upgrade
+        let (health, asks) = health::asks(health_known.clone());
+        let (facts, upgrade_known) = watch::channel(upgrade::Facts::default());
+        let (busy, is_busy) = watch::channel(false);
+        let (proving, is_proving) = watch::channel(false);
+        let part = upgrade::Part {
+            config: settings.config(),
+            mac: settings.mac(),
+            uci: device.uci.clone(),
+            client: client.clone(),
+            resolver: resolver.clone(),
+            witnesses: guard::Witnesses {
+                mqtt: mqtt_known.clone(),
+                api: upload_known.clone(),
+                health: health.clone(),
+                deliveries: deliveries.clone(),
+            },
+            guarded: is_armed.clone(),
+            facts,
+            busy,
+            trial: proving,
+            ends: ends.clone(),
+        };
+        let upgrading = upgrade::new(part, upgraded);
+        // Nobody heals the network while it is changed, nor while the device is.
+        let is_busy = contact::either(is_armed.clone(), is_busy, ends.clone());
         let (jobs_part, jobs, outlets) = jobs::new(settings.config(), settings.mac());
         let mut jobs_end = ends.clone();
         let jobs_part = jobs_part
@@ -204,7 +231,8 @@ impl Parts {
             .with_crashes(past.crashes.clone())
             .coming_from(past.ledger.clone())
             .with_time(job_clock, dates_known)
-            .watched_by(Arc::new(guarding));
+            .watched_by(Arc::new(guarding))
+            .upgraded_by(Arc::new(upgrading));
         first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
         let facts = mqtt_facts;
         let (running, config) = (jobs.clone(), settings.config());
@@ -225,7 +253,7 @@ impl Parts {
         let supply = mqtt::Supply::new(outlets.broker, outlets.live)
             .remembering(&now.loaded.config.state_dir)
             .hurried_by(contact::either(
-                is_armed.clone(),
+                contact::either(is_armed.clone(), is_proving, ends.clone()),
                 on_trial.clone(),
                 ends.clone(),
             ));
@@ -236,7 +264,7 @@ impl Parts {
         let recovering = recovery::Part {
             config: settings.config(),
             health: health_known.clone(),
-            guarded: is_armed.clone(),
+            guarded: is_busy.clone(),
             hold,
             actions: Arc::clone(&acting),
             reboot: reboot(),
@@ -249,7 +277,6 @@ impl Parts {
 
         // mqtt, upload, world ─► health ─► collect, upload, recovery
         let facts = health_facts;
-        let (health, asks) = health::asks(health_known.clone());
         let (mqtt, api) = (mqtt_known.clone(), upload_known.clone());
         let (names, bus) = (resolver.clone(), client.clone());
         let (root, to_report) = (device.root.clone(), events.clone());
@@ -318,7 +345,7 @@ impl Parts {
             clock: clock_of_radios,
             radios,
             health: health_known.clone(),
-            armed: is_armed,
+            armed: is_busy,
             events,
             restarts,
         };
@@ -399,6 +426,7 @@ impl Parts {
                 guard: guard_known,
                 radios: radios_known,
                 provision: provision_known,
+                upgrade: upgrade_known,
             },
             newest: newest_known,
             history: history_known,

@@ -50,12 +50,11 @@ impl Evidence {
         let (panics, console) = pstore::look(root);
         let shutdown = state.and_then(|dir| read_whole(dir, SHUTDOWN, SMALL).ok());
         let shutdown = shutdown.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-        let release = small(&under(root, Path::new(RELEASE)));
         Evidence {
             panics,
             console,
             watchdog: was_reset_by_watchdog(root),
-            release: release.and_then(|text| release_of(&text)),
+            release: release(root),
             shutdown,
         }
     }
@@ -83,6 +82,11 @@ fn number(text: &str) -> Option<u32> {
         Some(digits) => u32::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     }
+}
+
+/// Version and revision of the firmware below `root`.
+pub fn release(root: &Path) -> Option<String> {
+    release_of(&small(&under(root, Path::new(RELEASE)))?)
 }
 
 /// Version and revision, of the lines `DISTRIB_RELEASE='…'` and `DISTRIB_REVISION='…'`.

@@ -47,6 +47,7 @@ use records::Start;
 pub use book::{Book, ChangeError};
 pub use cause::Cause;
 pub use counters::{Counters, Refusal, DAY, REBOOTS};
+pub use evidence::release;
 pub use memory::{Change, Memory, Now};
 pub use reboot::reboot;
 pub use records::{Budget, Records};

@@ -14,6 +14,7 @@ pub mod stats;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod words;
 
 use std::ffi::OsString;

@@ -9,6 +9,7 @@ use super::health::HealthView;
 use super::provision::ProvisionView;
 use super::recovery::{BootView, GuardView, RecoveryView};
 use super::starts::StartsView;
+use super::upgrade::UpgradeView;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
 
@@ -34,6 +35,7 @@ struct View {
     boot: BootView,
     radios: Vec<RadioView>,
     provision: ProvisionView,
+    upgrade: UpgradeView,
     stations: u64,
     starts: StartsView,
 }
@@ -160,6 +162,7 @@ impl View {
         }
         lines.extend(self.boot.words().map(|words| format!("boot      {words}")));
         lines.extend(self.provision.line());
+        lines.extend(self.upgrade.line());
         if !self.mac_source.is_empty() {
             lines.push(format!("identity  {}", safe(&self.mac_source)));
         }

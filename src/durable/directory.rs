@@ -18,8 +18,18 @@ use super::disk::Disk;
 pub struct Directory {
     fd: Arc<OwnedFd>,
     path: PathBuf,
-    /// Others may look into it, and read what lies there already.
-    is_public: bool,
+    files: Files,
+}
+
+/// The files that are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// Ours alone.
+    Ours,
+    /// Root's or ours, which others may read.
+    System,
+    /// Anybody's, with any mode.
+    Anybodys,
 }
 
 impl Directory {
@@ -54,7 +64,7 @@ impl Directory {
         Ok(Directory {
             fd: Arc::new(fd),
             path: path.to_path_buf(),
-            is_public: false,
+            files: Files::Ours,
         })
     }
 
@@ -73,7 +83,22 @@ impl Directory {
         Ok(Directory {
             fd: Arc::new(fd),
             path: path.to_path_buf(),
-            is_public: true,
+            files: Files::System,
+        })
+    }
+
+    /// Opens `path`, a directory that is there, such as /etc/config, in which files are anybody's and have any mode. Links
+    /// to it are followed. A sync covers mode and owner of a file too.
+    ///
+    /// # Errors
+    ///
+    /// A directory that is not there or cannot be opened.
+    pub fn of_others(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Directory {
+            fd: Arc::new(rustix::fs::open(path, flags, Mode::empty())?),
+            path: path.to_path_buf(),
+            files: Files::Anybodys,
         })
     }
 
@@ -100,11 +125,25 @@ impl Directory {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(refused("is not a regular file"));
         }
-        match self.is_public {
-            true => check_settings(&stat)?,
-            false => check_own(&stat, "is open to others: chmod 600 it")?,
+        match self.files {
+            Files::Ours => check_own(&stat, "is open to others: chmod 600 it")?,
+            Files::System => check_settings(&stat)?,
+            Files::Anybodys => {}
         }
         Ok(File::from(fd))
+    }
+
+    /// Looks at what has this name, a link itself included.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has the name, or the directory cannot be read.
+    pub fn stat(&self, name: &str) -> io::Result<Stat> {
+        Ok(rustix::fs::statat(
+            &*self.fd,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
     }
 }
 
@@ -112,10 +151,11 @@ impl Disk for Directory {
     fn list(&mut self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&*self.fd)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy();
-            if name != "." && name != ".." {
-                names.push(name.into_owned());
+            match entry?.file_name().to_str() {
+                Ok("." | "..") => {}
+                Ok(name) => names.push(name.to_owned()),
+                // A name that is not text is nothing that anybody here asks for.
+                Err(_) => {}
             }
         }
         Ok(names)
@@ -162,7 +202,11 @@ impl Disk for Directory {
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.file(name, OFlags::RDONLY)?.sync_data()
+        let file = self.file(name, OFlags::RDONLY)?;
+        match self.files {
+            Files::Anybodys => file.sync_all(),
+            Files::Ours | Files::System => file.sync_data(),
+        }
     }
 
     fn sync_names(&mut self) -> io::Result<()> {

@@ -51,6 +51,7 @@ pub use facts::Facts;
 pub use handle::Handle;
 pub use places::{find, Found};
 pub use task::{new, run, Part, Surroundings};
+pub use trial::Witnesses;
 
 /// Adds what an undo could not do in silence to the words for the result.
 fn add_undone(journal: &mut Journal, undone: &Undone) {

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::desk::put;
-use super::folder::{Access, ConfigDir};
+use super::folder::{self, Access};
 use super::snapshot::Saved;
 use crate::config::strict::Strict;
 use crate::config::{Files, GoodCopy, Loaded};
@@ -204,7 +204,7 @@ fn write(copy: &GoodCopy, access: Option<Access>) -> io::Result<()> {
         bytes: copy.bytes.to_vec(),
     };
     std::fs::create_dir_all(dir)?;
-    let mut dir = ConfigDir::open(dir)?;
+    let mut dir = folder::open(dir)?;
     put(&mut dir, name, &saved)?;
     dir.sync_names()
 }

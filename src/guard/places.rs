@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::desk::{Desk, JOURNAL};
-use super::folder::ConfigDir;
+use super::folder;
 use super::journal::{Journal, Phase};
 use super::place::Place;
 use crate::durable::{Directory, Disk};
@@ -30,7 +30,7 @@ impl Places {
     fn desk(&self) -> io::Result<Desk> {
         let own = Directory::open(&self.state_dir.join("guard"))?;
         std::fs::create_dir_all(&self.config)?;
-        let config = ConfigDir::open(&self.config)?;
+        let config = folder::open(&self.config)?;
         let conflict = self.state_dir.join("conflict");
         let conflicts =
             move || -> io::Result<Box<dyn Disk>> { Ok(Box::new(Directory::open(&conflict)?)) };

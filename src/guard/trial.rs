@@ -18,11 +18,12 @@ const PROBE_AGAIN: Duration = Duration::from_secs(5);
 const DELIVERY: Duration = Duration::from_secs(60);
 
 /// The parts that know of the way out.
-pub(super) struct Witnesses {
-    pub(super) mqtt: watch::Receiver<mqtt::Facts>,
-    pub(super) api: watch::Receiver<http::Facts>,
-    pub(super) health: health::Handle,
-    pub(super) deliveries: upload::Handle,
+#[derive(Clone)]
+pub struct Witnesses {
+    pub mqtt: watch::Receiver<mqtt::Facts>,
+    pub api: watch::Receiver<http::Facts>,
+    pub health: health::Handle,
+    pub deliveries: upload::Handle,
 }
 
 /// A probe under way, with the time before which it did not begin.
@@ -30,7 +31,7 @@ type Probing = Pin<Box<dyn Future<Output = (Option<Instant>, Option<u8>)> + Send
 
 impl Witnesses {
     /// The reach of the device now.
-    pub(super) async fn reached(&self) -> Needs {
+    pub async fn reached(&self) -> Needs {
         let broker = self.mqtt.borrow().connected;
         let known = self.health.facts().borrow().code;
         let code = match known {
@@ -43,8 +44,13 @@ impl Witnesses {
         }
     }
 
+    /// The newest verdict on the way out.
+    pub fn verdict(&self) -> Option<health::Verdict> {
+        self.health.facts().borrow().verdict
+    }
+
     /// Waits until there is something to do.
-    pub(super) async fn next(&mut self, trial: &Trial, needs: Needs, pace: Pace) -> Next {
+    pub async fn next(&mut self, trial: &Trial, needs: Needs, pace: Pace) -> Next {
         let mut probe = None;
         let mut probing: Option<Probing> = None;
         let mut is_first = true;

@@ -185,6 +185,27 @@ impl Client {
         })
     }
 
+    /// Sends a GET with `headers` for an answer whose body the caller reads.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::send`].
+    pub(crate) async fn open(
+        &mut self,
+        from: &Endpoint,
+        headers: HeaderMap,
+    ) -> Result<(Response, Answer), HttpError> {
+        let mut asked = page(from);
+        asked.headers.extend(headers);
+        let response = match self.transport(from)? {
+            Ok(transport) => transport.send(&asked, SHORTEST).await,
+            Err(trouble) => Err(trouble),
+        };
+        let response = response.map_err(|trouble| self.failed(from, trouble))?;
+        let answer = reply(&response, &[]).answer;
+        Ok((response, answer))
+    }
+
     async fn ask(
         &mut self,
         to: &Endpoint,

@@ -41,11 +41,7 @@ impl Endpoint {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(HttpError::Url(option));
         }
-        let host = base.host_str().unwrap_or_default();
-        let host = match base.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
+        let host = shown_host(&base);
         let mut query = Vec::new();
         let mut bearer = None;
         if !config.token.is_empty() {
@@ -68,6 +64,18 @@ impl Endpoint {
             bearer,
             insecure: config.insecure,
         })
+    }
+
+    /// A place that has nothing to do with the API and gets none of its credentials.
+    pub fn elsewhere(url: Url, config: &Config) -> Self {
+        let host = shown_host(&url);
+        Endpoint {
+            base: url,
+            host,
+            query: Vec::new(),
+            bearer: None,
+            insecure: config.insecure,
+        }
     }
 
     /// The same place, and `pairs` at the end of its query. Those without a value are left out.
@@ -144,6 +152,15 @@ impl Endpoint {
 
     pub fn is_https(&self) -> bool {
         self.base.scheme() == "https"
+    }
+}
+
+/// Host, and port if it is not the usual one.
+fn shown_host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     }
 }
 

@@ -75,6 +75,11 @@ impl Gate {
         self.floor.persisted() > before
     }
 
+    /// The clock, as jobs are judged by it.
+    pub(super) fn now(&mut self) -> Reading {
+        self.read()
+    }
+
     /// True if signatures are checked.
     pub(super) fn has_keys(&self) -> bool {
         matches!(Keys::of(&self.config.borrow()), Keys::Set(_))

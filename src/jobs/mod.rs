@@ -20,6 +20,7 @@ mod run;
 pub mod signature;
 mod source;
 pub mod table;
+mod upgrades;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -43,8 +44,13 @@ pub use live::{Live, LiveOutput, Piece, StreamName, MESSAGE_MAX as LIVE_MESSAGE_
 pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};
 pub use recent::{Detail, State, Summary};
+pub use run::leave_cgroup;
 pub use run::supervisor::run as supervisor;
 pub use source::Source;
+pub use upgrades::{Due, Hold, Upgrades, UPGRADE};
+
+/// Where programs that jobs call are looked for.
+pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Requests that wait for the part at most.
 const COMMANDS: usize = 256;

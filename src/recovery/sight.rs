@@ -66,7 +66,7 @@ pub(super) fn words(hindrance: Hindrance, sight: &Sight, fault: &str) -> String 
         Hindrance::Off => "option recover is none",
         Hindrance::Unknown => "the state of the device is not known yet",
         Hindrance::Held => "the agent was started too often",
-        Hindrance::Guarded => "a network change is being watched",
+        Hindrance::Guarded => "a network change is being watched, or an upgrade is under way",
         Hindrance::Verdict => "no step would mend that",
         Hindrance::Exhausted => exhausted(sight),
     };

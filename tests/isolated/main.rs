@@ -12,3 +12,4 @@ mod jobs_run;
 mod package;
 mod recovery;
 mod service;
+mod upgrade;

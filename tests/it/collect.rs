@@ -138,8 +138,8 @@ async fn a_report_says_of_every_station_what_the_world_knows() {
         assert_eq!(station.ip6.map(|ip| ip.to_string()), truth.ip6);
         if truth.authorized {
             assert_eq!(station.signal, Some(truth.signal));
-            assert_eq!(station.rx_bytes, Some(truth.rx.bytes));
-            assert_eq!(station.tx_bytes, Some(truth.tx.bytes));
+            assert_eq!(station.traffic.rx_bytes, Some(truth.rx.bytes));
+            assert_eq!(station.traffic.tx_bytes, Some(truth.tx.bytes));
         }
     }
     for truth in world.devices.iter().filter(|device| device.name != "lo") {

@@ -7,6 +7,7 @@
 mod agent_process;
 mod boot;
 mod collect;
+mod comparison;
 mod delivery;
 mod dependencies;
 mod durable;
@@ -35,6 +36,8 @@ mod ubus_cli;
 mod ubus_client;
 mod ubusd;
 mod uci;
+mod upgrade;
+mod upgrade_lab;
 
 use std::path::Path;
 

@@ -286,7 +286,7 @@ test('radios show their channel and how busy it is', async () => {
 	});
 	await tab.open(lab, 'status', 'overview');
 
-	await tab.says(/Radios.*3 radios.*radio0\s*on air, 2\.4 GHz, channel 6\s*radio1\s*on air, 5 GHz, channel 36, 42 % in use\s*radio2\s*switched off\s*$/s, '.sm-card');
+	await tab.says(/Radios.*3 radios.*radio0\s*on air, 2\.4 GHz, channel 6\s*radio1\s*on air, 5 GHz, channel 36, 42% in use\s*radio2\s*switched off\s*$/s, '.sm-card');
 	await tab.picture('utilisation');
 	await tab.close();
 });

@@ -117,13 +117,20 @@ impl Jobs {
         self.gate
             .in_time(&job)
             .map_err(|refusal| refusal.to_string())?;
-        // Asked again, these do no harm.
+        if job.kind == Kind::Upgrade {
+            let upgrades = self.upgrades.as_ref();
+            let upgrades = upgrades.ok_or("this device is not upgraded by jobs")?;
+            upgrades.check(&job.msg)?;
+        }
+        // The next agent has to know an upgrade. Asked again, the others do no harm.
+        let has_id = has_id || job.kind == Kind::Upgrade;
         let recorded = has_id && !matches!(job.kind, Kind::Ping | Kind::Cancel);
         if recorded && !self.can_record() {
             return Err(Full.to_string());
         }
         let at_once = match job.kind {
             Kind::Ping | Kind::Cancel => true,
+            Kind::Upgrade => false,
             Kind::Shell | Kind::Reboot => {
                 self.may_start(&job.type_name) && self.table.ready(self.can_record()).is_none()
             }
@@ -161,7 +168,7 @@ impl Jobs {
             self.outbox.delivered(&id);
         }
         let kind = self.table.job(number).map(|job| job.kind);
-        if let Some(Kind::Shell | Kind::Reboot) = kind {
+        if let Some(Kind::Shell | Kind::Reboot | Kind::Upgrade) = kind {
             self.tell(number, State::Queued);
         }
     }

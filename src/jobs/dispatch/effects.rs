@@ -17,6 +17,7 @@ use crate::jobs::outcome::{End, Outcome};
 use crate::jobs::recent::State;
 use crate::jobs::run::{self, detached, Limits, Output, Stop, Tap, Work};
 use crate::jobs::table::{Effect, Number};
+use crate::jobs::upgrades::Hold;
 use crate::jobs::Source;
 
 /// Pieces of live output of one job that wait to be read.
@@ -32,6 +33,7 @@ impl Jobs {
             Effect::Refused(number) => self.refused(number),
             Effect::Run(number) => self.run_one(number),
             Effect::Adopt(number) => self.adopt(number),
+            Effect::Judge(number) if self.is_upgrade(number) => self.resume_upgrade(number),
             Effect::Judge(number) => self.judge(number),
             Effect::Ended(number) => self.ended(number),
         }
@@ -39,6 +41,9 @@ impl Jobs {
 
     /// True if a job of this type may start: a worker is free, or no job runs if it has to be alone.
     pub(super) fn may_start(&self, type_name: &str) -> bool {
+        if self.held() != Hold::Nothing {
+            return false;
+        }
         let running = self.table.running();
         match is_guarded(type_name) {
             true => running == 0,
@@ -85,6 +90,7 @@ impl Jobs {
             }
             Kind::Shell => self.run_shell(number),
             Kind::Reboot => self.run_reboot(number),
+            Kind::Upgrade => self.run_upgrade(number),
         }
     }
 
@@ -218,7 +224,11 @@ impl Jobs {
         self.tell(number, State::Running);
     }
 
-    fn stoppable(&mut self, number: Number, output: Option<Output>) -> oneshot::Receiver<Stop> {
+    pub(super) fn stoppable(
+        &mut self,
+        number: Number,
+        output: Option<Output>,
+    ) -> oneshot::Receiver<Stop> {
         let (stop, stopped) = oneshot::channel();
         let live = self.live.entry(number).or_insert_with(Live::inherited);
         live.stop = Some(stop);
@@ -235,9 +245,16 @@ impl Jobs {
         };
         let stop = self.live.get_mut(&target).and_then(|live| live.stop.take());
         match stop {
-            // It fails if the job has just ended by itself, which is as good.
+            // It fails if the job has just ended by itself, which is as good; or if it is an upgrade that has gone
+            // too far.
             Some(stop) => {
-                let _ = stop.send(Stop::Cancel);
+                let told = stop.send(Stop::Cancel);
+                if told.is_err() && self.is_upgrade(target) {
+                    return Some("the upgrade can no longer be stopped".into());
+                }
+            }
+            None if self.is_upgrade(target) && self.table.state(target) == Some(State::Running) => {
+                return Some("the upgrade can no longer be stopped".into());
             }
             None => {
                 let reason = Some("cancelled before it started".to_string());
@@ -259,7 +276,7 @@ impl Jobs {
         }
     }
 
-    fn finish(&mut self, number: Number, outcome: Outcome) {
+    pub(super) fn finish(&mut self, number: Number, outcome: Outcome) {
         let now = self.now();
         self.table.finish(number, outcome, now);
     }
@@ -271,6 +288,7 @@ impl Jobs {
         };
         let state = State::of(&outcome);
         self.settled(number, &outcome);
+        self.upgrade_recorded(number);
         let live = self.live.remove(&number);
         if live.as_ref().is_some_and(|live| live.detached) {
             self.forget_detached(number);
@@ -293,6 +311,7 @@ impl Jobs {
             Some(Source::Ubus) | None => {
                 let now = self.now();
                 self.table.reported(number, now);
+                self.upgrade_taken(number);
             }
         }
         if let Some(live) = live {

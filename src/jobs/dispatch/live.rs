@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use crate::jobs::outcome::Outcome;
 use crate::jobs::run::{Output, Stop};
@@ -21,6 +22,8 @@ pub(super) struct Live {
     /// Until its acceptance is certain.
     pub(super) callers: Vec<Caller>,
     pub(super) accepted: bool,
+    /// When this agent got to know of it.
+    pub(super) since: Instant,
     pub(super) outcome: watch::Sender<Option<Arc<Outcome>>>,
     /// Stops it, once it runs.
     pub(super) stop: Option<oneshot::Sender<Stop>>,
@@ -36,6 +39,7 @@ impl Live {
         Live {
             callers: Vec::new(),
             accepted: false,
+            since: Instant::now(),
             outcome: watch::channel(None).0,
             stop: None,
             output: None,

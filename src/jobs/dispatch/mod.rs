@@ -7,6 +7,7 @@ mod live;
 mod outgoing;
 mod recording;
 mod rejections;
+mod upgrading;
 mod watched;
 mod workers;
 
@@ -25,6 +26,7 @@ use super::ledger::Ledger;
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::recent::State;
 use super::table::{Bounds, Now, Number, Start, Table};
+use super::upgrades::{Hold, Upgrades};
 use super::{Change, Command, Facts, Setting};
 use crate::clock::{self, Clock, ServerDate};
 use crate::config::Config;
@@ -72,6 +74,11 @@ pub struct Jobs {
     gate: Gate,
     /// Without it no change is undone.
     guard: Option<Arc<dyn Guard>>,
+    /// Without it no job is an upgrade.
+    upgrades: Option<Arc<dyn Upgrades>>,
+    hold: watch::Receiver<Hold>,
+    /// When the upgrades that wait are looked at next.
+    upgrade_at: Option<Instant>,
     closing: bool,
 }
 
@@ -97,6 +104,13 @@ impl Jobs {
     /// Begins with the ledger in `left`, if an earlier agent left it there, and moves it to `state_dir`.
     pub fn coming_from(mut self, left: Option<PathBuf>) -> Self {
         self.left = left;
+        self
+    }
+
+    /// Has `upgrades` carry out jobs of type `upgrade`.
+    pub fn upgraded_by(mut self, upgrades: Arc<dyn Upgrades>) -> Self {
+        self.hold = upgrades.hold();
+        self.upgrades = Some(upgrades);
         self
     }
 
@@ -138,6 +152,9 @@ impl Jobs {
             rejections: Rejections::default(),
             crashes: Crashes::default(),
             guard: None,
+            upgrades: None,
+            hold: watch::channel(Hold::Nothing).1,
+            upgrade_at: None,
             closing: false,
         };
         (jobs, outlets)
@@ -169,6 +186,8 @@ impl Jobs {
             let again = self.outbox.next_again();
             let attempt = self.attempts.next();
             let registration = self.registrations.next();
+            let upgrade = self.upgrade_at;
+            let moves = self.closing || self.held() != Hold::Ledger;
             let never = Instant::now() + Duration::from_secs(3600);
             tokio::select! {
                 () = &mut shutdown, if !self.closing => {
@@ -179,7 +198,7 @@ impl Jobs {
                     log::warn!("jobs: shutdown timed out; unpublished results wait for the next agent");
                     break;
                 }
-                command = self.commands.recv(), if handles_live => match command {
+                command = self.commands.recv(), if handles_live && moves => match command {
                     Some(command) => self.obey(command),
                     None => handles_live = false,
                 },
@@ -190,9 +209,11 @@ impl Jobs {
                 () = sleep_until(registration.unwrap_or(never)), if registration.is_some() => {
                     self.register_again();
                 }
-                (number, ended) = self.workers.ended() => self.worker_ended(number, ended),
+                (number, ended) = self.workers.ended(), if moves => self.worker_ended(number, ended),
                 Some(returned) = self.returns.recv() => self.settle(&returned),
                 () = self.gate.told() => {}
+                () = sleep_until(upgrade.unwrap_or(never)), if upgrade.is_some() => {}
+                () = upgrading::changed(&mut self.hold) => {}
                 Ok(permit) = self.outbox.sender(Outlet::Broker).reserve_owned(),
                     if self.outbox.is_ready(Outlet::Broker) =>
                 {
@@ -229,12 +250,14 @@ impl Jobs {
         self.keep_floor();
         loop {
             self.start_queued();
+            self.start_upgrade();
             self.record();
             match self.table.poll() {
                 Some(effect) => self.effect(effect),
                 None => break,
             }
         }
+        self.keep_still();
         let queued = u32::try_from(self.table.queued()).unwrap_or(u32::MAX);
         let running = u32::try_from(self.table.running()).unwrap_or(u32::MAX);
         let ids = u32::try_from(self.table.all_ids()).unwrap_or(u32::MAX);

@@ -89,6 +89,7 @@ impl Jobs {
         let now = self.now();
         if let Some(number) = self.table.number(Source::Mqtt, id) {
             self.table.reported(number, now);
+            self.upgrade_taken(number);
         }
     }
 }

@@ -92,13 +92,15 @@ impl Jobs {
         }
         self.forget_unknown_detached();
         let now = self.now();
-        let guard = self.guard.clone();
+        let (guard, upgrades) = (self.guard.clone(), self.upgrades.clone());
         let is_more = move |key: Key| {
-            let guard = guard.as_ref();
-            guard.is_some_and(|guard| guard.concerns(&key.to_string()))
+            let key = key.to_string();
+            let left = upgrades.as_ref().and_then(|upgrades| upgrades.left());
+            left.as_ref() == Some(&key) || guard.as_ref().is_some_and(|guard| guard.concerns(&key))
         };
         self.table.go_on(self.setting.boot, now, &is_more);
         self.forget_unknown_trial();
+        self.forget_unknown_upgrade();
         self.follow_state_dir().await;
     }
 
@@ -164,17 +166,19 @@ impl Jobs {
         self.ledger.is_some() && self.persistent && !self.registrations.has_failed()
     }
 
+    /// True if the ledger waits for the end of the job with this key.
+    pub(super) fn has_started(&self, key: &str) -> bool {
+        let known = |number| Some(self.table.recorded_key(number)?.to_string());
+        let mut started = self.table.started();
+        started.any(|number| known(number).as_deref() == Some(key))
+    }
+
     /// Has the trial of a job forgotten when it is decided, if the ledger does not wait for that.
     fn forget_unknown_trial(&self) {
         let Some(guard) = &self.guard else {
             return;
         };
-        let mut started = self.table.started();
-        let mut is_it = |left: &String| {
-            let known = |number| Some(self.table.recorded_key(number)?.to_string());
-            started.any(|number| known(number).as_ref() == Some(left))
-        };
-        if let Some(left) = guard.left().filter(|left| !is_it(left)) {
+        if let Some(left) = guard.left().filter(|left| !self.has_started(left)) {
             guard.settled(left);
         }
     }

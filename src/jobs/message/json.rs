@@ -22,11 +22,23 @@ const META: &[&str] = &["msg", "type", "timeout", "detach", "live"];
 
 /// Reads the value that `payload` begins with.
 pub(super) fn read(payload: &[u8]) -> serde_json::Result<Document> {
+    read_as(Keep::Job, payload)
+}
+
+/// Reads the value that `text` begins with; of an object the strings, numbers and bools of the `known` keys.
+pub(super) fn read_fields(
+    text: &[u8],
+    known: &'static [&'static str],
+) -> serde_json::Result<Document> {
+    read_as(Keep::Fields(known), text)
+}
+
+fn read_as(keep: Keep, payload: &[u8]) -> serde_json::Result<Document> {
     let repeated = RefCell::new(Repeated::default());
     let mut reader = serde_json::Deserializer::from_slice(payload);
     let node = Node {
         depth: 0,
-        keep: Keep::Job,
+        keep,
         repeated: &repeated,
     };
     let value = node.deserialize(&mut reader)?;
@@ -61,6 +73,8 @@ enum Keep {
     Job,
     /// Its `meta`: an object with the keys of [`META`].
     Meta,
+    /// An object with these keys.
+    Fields(&'static [&'static str]),
     /// A string or number; of anything else only which type it has.
     Scalar,
     /// Nothing: it is read for its grammar and its keys.
@@ -73,6 +87,7 @@ impl Keep {
         let known = match self {
             Keep::Job => JOB,
             Keep::Meta => META,
+            Keep::Fields(known) => known,
             Keep::Scalar | Keep::Nothing => return None,
         };
         let known = known.iter().find(|known| **known == key)?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::upgrades::UPGRADE;
 use crate::provision::Identity;
 
 /// Largest payload that is read as a job, bytes.
@@ -39,6 +40,8 @@ pub enum Kind {
     Cancel,
     /// Reboot and report afterwards.
     Reboot,
+    /// Replace the agent or the firmware as `msg` says.
+    Upgrade,
 }
 
 impl Kind {
@@ -48,12 +51,13 @@ impl Kind {
             "ping" => Kind::Ping,
             "cancel" => Kind::Cancel,
             "reboot" => Kind::Reboot,
+            UPGRADE => Kind::Upgrade,
             _ => Kind::Shell,
         }
     }
 
     fn needs_msg(self) -> bool {
-        matches!(self, Kind::Shell | Kind::Cancel)
+        matches!(self, Kind::Shell | Kind::Cancel | Kind::Upgrade)
     }
 }
 
@@ -186,6 +190,59 @@ pub fn parse(payload: &[u8]) -> Result<Job, Rejected> {
         return Err(reject(format!("key '{key}' is repeated")));
     }
     read_job(&job).map_err(reject)
+}
+
+/// The strings, numbers and bools of a JSON object that were asked for.
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Reads exactly one JSON object without repeated keys; keys other than `known` ones have no effect.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, as for a job.
+    pub fn read(text: &[u8], known: &'static [&'static str]) -> Result<Self, String> {
+        let document = json::read_fields(text, known);
+        let document = document.map_err(|error| format!("msg is not JSON: {error}"))?;
+        let Value::Object(fields) = document.value else {
+            return Err("msg is not a JSON object".to_owned());
+        };
+        if document.trailing {
+            return Err("msg has bytes after the JSON object".to_owned());
+        }
+        match document.repeated.first {
+            Some(key) => Err(format!("key '{key}' is repeated")),
+            None => Ok(Fields(fields)),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// A value of another type, by its key.
+    pub fn text(&self, key: &str) -> Result<Option<&str>, String> {
+        match self.0.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(format!("{key} is not a string")),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// A value of another type, by its key.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, String> {
+        match self.0.contains_key(key) {
+            true => flag(&self.0, key, key).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// A value of another type, by its key.
+    pub fn number(&self, key: &str) -> Result<Option<u64>, String> {
+        number(&self.0, key, key)
+    }
 }
 
 fn readable_id(job: &Map<String, Value>) -> Option<String> {

@@ -40,6 +40,15 @@ use homes::Homes;
 use shell::{Guard, Shell};
 use task::Task;
 
+/// Moves this process out of the agent's cgroup, which ends with the agent.
+///
+/// # Errors
+///
+/// A cgroup that may not be written: the process stays where it is.
+pub fn leave_cgroup() -> std::io::Result<()> {
+    Homes::find().leave()
+}
+
 /// Limits on a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {

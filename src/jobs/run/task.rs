@@ -109,7 +109,7 @@ impl Script {
 /// All variables of a job's environment.
 pub(super) fn environment(id: &str) -> [(&'static str, &str); 3] {
     [
-        ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("PATH", crate::jobs::PATH),
         ("HOME", "/root"),
         ("SOCKETMAN_JOB_ID", id),
     ]

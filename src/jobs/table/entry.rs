@@ -9,6 +9,7 @@ use crate::jobs::message::Job;
 use crate::jobs::outcome::Outcome;
 use crate::jobs::recent::beginning;
 use crate::jobs::source::Source;
+use crate::jobs::upgrades::UPGRADE;
 
 /// Where a job stands.
 #[derive(Debug, Clone)]
@@ -76,6 +77,11 @@ impl Entry {
     /// True if it runs with no other job.
     pub(super) fn is_guarded(&self) -> bool {
         is_guarded(&self.about.type_name)
+    }
+
+    /// True if it runs without a worker.
+    pub(super) fn is_upgrade(&self) -> bool {
+        self.about.type_name == UPGRADE
     }
 
     /// Bytes that the waiting job holds.

@@ -191,6 +191,8 @@ pub struct Table {
     waiting: usize,
     /// Jobs that were started and have not finished.
     running: usize,
+    /// Upgrades that were started and have not finished; they are not in `running`.
+    upgrading: usize,
     /// The jobs among them that run alone.
     alone: usize,
     /// Jobs in `jobs` that are recorded, of the broker and of the bus.
@@ -232,6 +234,7 @@ impl Table {
             queued_bytes: 0,
             waiting: 0,
             running: 0,
+            upgrading: 0,
             alone: 0,
             recorded: [0; 2],
             loose: 0,

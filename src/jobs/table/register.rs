@@ -230,7 +230,8 @@ impl Table {
             State::Current => replaces,
         };
         let has_time = std::mem::take(&mut register.time);
-        if !is_whole && !register.due && !(has_time && is_time_alone) {
+        let is_due = is_whole || register.due || has_time && is_time_alone;
+        if !is_due {
             return None;
         }
         let Outgoing { ids, .. } = std::mem::take(register);

@@ -195,7 +195,10 @@ impl Table {
                     self.queue.push_back(number);
                 }
                 Phase::Started(start) => {
-                    self.running += 1;
+                    match entry.is_upgrade() {
+                        true => self.upgrading += 1,
+                        false => self.running += 1,
+                    }
                     self.alone += usize::from(entry.is_guarded());
                     let rebooted = start.boot != boot;
                     let kind = entry.job.as_ref().map(|job| (job.kind, job.detach));
@@ -203,7 +206,7 @@ impl Table {
                         Some((Kind::Shell, true)) => {
                             self.effects.push_back(Effect::Adopt(number));
                         }
-                        Some((Kind::Shell, false)) if is_more(entry.key) => {
+                        Some((Kind::Shell, false) | (Kind::Upgrade, _)) if is_more(entry.key) => {
                             self.effects.push_back(Effect::Judge(number));
                         }
                         Some((Kind::Reboot, _)) if rebooted => {

@@ -12,6 +12,14 @@ use super::{
 use crate::jobs::message::Job;
 use crate::jobs::outcome::Outcome;
 
+/// The count of running jobs that this one is in.
+fn count<'a>(entry: &Entry, running: &'a mut usize, upgrading: &'a mut usize) -> &'a mut usize {
+    match entry.is_upgrade() {
+        true => upgrading,
+        false => running,
+    }
+}
+
 impl Table {
     /// The knowledge of an id; `None` if it was never seen, or is forgotten.
     pub fn known(&self, source: Source, id: &str) -> Option<Known> {
@@ -86,11 +94,11 @@ impl Table {
         Ok(number)
     }
 
-    /// The job that waits longest; without a disk the first one that need not be recorded.
+    /// The job that waits longest for a worker; without a disk the first one that need not be recorded.
     pub fn ready(&self, has_disk: bool) -> Option<Ready<'_>> {
-        let is_recorded = |number: &Number| self.jobs.get(number).is_some_and(|job| job.recorded);
+        let may = |job: &Entry| !job.is_upgrade() && (has_disk || !job.recorded);
         let mut queue = self.queue.iter();
-        let number = *queue.find(|number| has_disk || !is_recorded(number))?;
+        let number = *queue.find(|number| self.jobs.get(number).is_some_and(may))?;
         let job = self.jobs.get(&number)?.job.as_deref()?;
         Some(Ready { number, job })
     }
@@ -123,7 +131,7 @@ impl Table {
         if let Phase::Accepted = entry.phase {
             self.queued_bytes -= entry.held();
             self.waiting -= 1;
-            self.running += 1;
+            *count(entry, &mut self.running, &mut self.upgrading) += 1;
             self.alone += usize::from(entry.is_guarded());
             entry.set_started(Some(start.at));
             entry.phase = Phase::Started(start);
@@ -139,7 +147,7 @@ impl Table {
             return;
         };
         if let Phase::Started(_) = entry.phase {
-            self.running -= 1;
+            *count(entry, &mut self.running, &mut self.upgrading) -= 1;
             self.alone -= usize::from(entry.is_guarded());
             self.waiting += 1;
             self.queued_bytes += entry.held();
@@ -172,7 +180,7 @@ impl Table {
                 self.queue.retain(|queued| *queued != number);
             }
             Phase::Started(_) => {
-                self.running -= 1;
+                *count(entry, &mut self.running, &mut self.upgrading) -= 1;
                 self.alone -= usize::from(entry.is_guarded());
             }
             Phase::Finished(_) | Phase::Reported(..) => return,
@@ -293,7 +301,7 @@ impl Table {
                 self.queued_bytes -= entry.held();
             }
             Phase::Started(_) => {
-                self.running -= 1;
+                *count(&entry, &mut self.running, &mut self.upgrading) -= 1;
                 self.alone -= usize::from(entry.is_guarded());
             }
             Phase::Finished(outcome) if entry.source == Source::Mqtt => {

@@ -42,6 +42,17 @@ impl Table {
         self.alone > 0
     }
 
+    /// True if an upgrade was started and has not finished.
+    pub fn is_upgrading(&self) -> bool {
+        self.upgrading > 0
+    }
+
+    /// Upgrades that wait, the one that came first before the others.
+    pub fn waiting_upgrades(&self) -> Vec<Number> {
+        let is_upgrade = |number: &&Number| self.jobs.get(number).is_some_and(Entry::is_upgrade);
+        self.queue.iter().filter(is_upgrade).copied().collect()
+    }
+
     /// The latest floor that was recorded, seconds since the epoch.
     pub fn floor(&self) -> u64 {
         self.floor

@@ -10,6 +10,7 @@ mod output;
 mod refused;
 mod shell;
 mod signed;
+mod upgrades;
 
 use std::path::Path;
 

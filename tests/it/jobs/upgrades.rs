@@ -94,3 +94,30 @@ fn no_id_that_a_backup_has_starts_twice_whenever_it_is_restored() {
     }
     schedules.report();
 }
+
+#[test]
+fn a_job_costs_one_write_more_and_no_sync() {
+    let mut world = World::new("one job after the other");
+    let run = |world: &mut World, id: usize| {
+        world.publish(&id.to_string());
+        world.deliver();
+        world.write(false);
+        world.end_job(0);
+        world.write(false);
+        world.send_result(true);
+        world.write(false);
+    };
+    run(&mut world, 0);
+    let (calls, before) = (world.keep.calls(), world.keep.written());
+    let jobs = 100;
+    for id in 1..=jobs {
+        run(&mut world, id);
+    }
+    let after = world.keep.written();
+    assert_eq!(world.keep.calls() - calls, jobs as u64);
+    assert_eq!(after.syncs, before.syncs);
+    let bytes = (after.bytes - before.bytes) / jobs as u64;
+    println!("{bytes} bytes a job");
+    assert!(bytes <= 80, "{bytes}");
+    world.check();
+}

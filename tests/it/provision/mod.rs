@@ -6,4 +6,4 @@ mod desk;
 mod faults;
 mod guide;
 mod power;
-mod world;
+pub(crate) mod world;

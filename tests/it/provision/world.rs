@@ -45,10 +45,12 @@ const fn scene(has_old: bool, old_works: bool, new_works: bool) -> Scene {
 }
 
 /// A disk that loses its power with another.
-struct Wired {
-    disk: SimDisk,
-    calls: Rc<Cell<u64>>,
-    cut: u64,
+pub(crate) struct Wired {
+    pub(crate) disk: SimDisk,
+    /// Calls of all of them.
+    pub(crate) calls: Rc<Cell<u64>>,
+    /// The call before which the power goes.
+    pub(crate) cut: u64,
 }
 
 impl Wired {

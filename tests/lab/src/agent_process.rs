@@ -226,6 +226,24 @@ impl AgentProcess {
             .map_err(|errno| self.failed(errno.into()))
     }
 
+    /// Tells it to end, by SIGTERM, and does not wait for that.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us.
+    pub fn ask_to_end(&self) -> Result<(), ProcessError> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Kills it with SIGKILL, and does not wait for that.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us.
+    pub fn ask_to_die(&self) -> Result<(), ProcessError> {
+        self.signal(Signal::KILL)
+    }
+
     /// Ends it with SIGTERM and waits for that.
     ///
     /// # Errors

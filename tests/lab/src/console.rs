@@ -11,9 +11,12 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::collector::{Mode, Record};
+use crate::depot::Line;
+use crate::firmware::{Agent, Boots, Image, Package};
+use crate::lab::{Cut, IMAGE_SIZE};
 use crate::lab::{Happening, Lab, LabError};
 use crate::mqtt_side::{Deaf, Said, Words};
-use crate::order::{self, Order};
+use crate::order::{self, ImageFlaw, LineFault, Order, PackageFlaw};
 use crate::report_tail::ReportTail;
 use crate::router::{RadioFault, RADIOS};
 
@@ -108,23 +111,32 @@ pub async fn run(lab: &mut Lab, signals: &mut Signals) -> Result<(), ConsoleErro
                 }
             }
             happening = lab.happening() => match happening? {
-                Happening::AgentEnded(status) => printer.line(&agent_ended(status, lab))?,
+                Happening::AgentEnded(status) => {
+                    printer.line(&agent_ended(status, lab))?;
+                    lab.attend(Happening::AgentEnded(status)).await?;
+                }
                 Happening::RebootAsked => {
                     printer.line("router: was asked to reboot")?;
                     reboot(lab, &printer).await?;
                 }
+                Happening::FlashAsked(flash) => {
+                    printer.line(&format!("router: flashes {}", flash.image.display()))?;
+                    lab.flash(flash).await?;
+                    booted(lab, &printer)?;
+                }
+                other => lab.attend(other).await?,
             },
         }
     }
 }
 
 fn agent_ended(status: ExitStatus, lab: &Lab) -> String {
-    let program = lab.program();
-    format!(
-        "the agent ended: {status}; see {}; start it again with: {}",
-        program.log.display(),
-        program.command_line()
-    )
+    let next = match lab.is_agent_wanted() {
+        true => "; init starts it again",
+        false => "",
+    };
+    let log = lab.program().log.display();
+    format!("the agent ended: {status}{next}; see {log}")
 }
 
 /// Requests the API did not accept.
@@ -270,7 +282,98 @@ async fn carry_out(lab: &mut Lab, order: Order, printer: &Printer) -> Result<(),
             let id = lab.send_job(&command).await?;
             printer.line(&format!("job {id} sent: {}", first_line(&command)))
         }
+        Order::UpgradeImage(flaw) => upgrade_image(lab, flaw, printer).await,
+        Order::UpgradePackage(flaw) => upgrade_package(lab, flaw, printer).await,
+        Order::UpgradeLine(fault) => {
+            lab.depot().await?.set(line(fault));
+            printer.line(match fault {
+                LineFault::None => "line of images and packages: ok",
+                LineFault::Cut => "line of images and packages: breaks at every tenth of an image",
+                LineFault::Slow => "line of images and packages: an image takes a minute",
+                LineFault::Whole => "line of images and packages: every answer is the whole file",
+            })
+        }
     }
+}
+
+fn line(fault: LineFault) -> Line {
+    match fault {
+        LineFault::None => Line::default(),
+        LineFault::Cut => Line {
+            cuts: (1..10)
+                .map(|tenth| (IMAGE_SIZE * tenth / 10) as u64)
+                .collect(),
+            ..Line::default()
+        },
+        LineFault::Slow => Line {
+            slow: Some((IMAGE_SIZE / 60, Duration::from_secs(1))),
+            ..Line::default()
+        },
+        LineFault::Whole => Line {
+            whole: true,
+            ..Line::default()
+        },
+    }
+}
+
+async fn upgrade_image(
+    lab: &mut Lab,
+    flaw: ImageFlaw,
+    printer: &Printer,
+) -> Result<(), ConsoleError> {
+    let board = match flaw {
+        ImageFlaw::Board => "acme,ap1".to_owned(),
+        _ => lab.board()?,
+    };
+    let mut image = Image::for_board(&board);
+    image.agent = flaw != ImageFlaw::Bare;
+    image.boots = match flaw {
+        ImageFlaw::Old => Boots::Old,
+        ImageFlaw::Offline => Boots::Offline,
+        _ => Boots::New,
+    };
+    let mut msg = lab.offer_image(&image).await?;
+    match flaw {
+        ImageFlaw::Hash => msg["sha256"] = "0".repeat(64).into(),
+        ImageFlaw::Drop => msg["keep"] = false.into(),
+        ImageFlaw::Brick => lab.cut_while_flashing(Cut::EndsTheDevice),
+        _ => {}
+    }
+    send_upgrade(lab, &msg, printer).await
+}
+
+async fn upgrade_package(
+    lab: &mut Lab,
+    flaw: PackageFlaw,
+    printer: &Printer,
+) -> Result<(), ConsoleError> {
+    let before = lab.system()?.version().clone();
+    let later = before.later(lab.place().path()).map_err(LabError::Flash)?;
+    let mut package = Package::of(later).with(match flaw {
+        PackageFlaw::Exits => Agent::Exits,
+        PackageFlaw::Hangs => Agent::Hangs,
+        _ => Agent::Works,
+    });
+    if flaw == PackageFlaw::Arch {
+        package.arch = "mips_24kc".to_owned();
+    }
+    let undo = Package::of(before);
+    let mut msg = lab.offer_package("ipk", &package, Some(&undo)).await?;
+    if flaw == PackageFlaw::Hash {
+        msg["sha256"] = "0".repeat(64).into();
+    }
+    send_upgrade(lab, &msg, printer).await
+}
+
+/// The lab's files come by http, which the agent has to be allowed.
+async fn send_upgrade(
+    lab: &mut Lab,
+    msg: &serde_json::Value,
+    printer: &Printer,
+) -> Result<(), ConsoleError> {
+    lab.set_option("insecure", true.into())?;
+    let id = lab.send_upgrade(msg).await?;
+    printer.line(&format!("job {id} sent: {msg}"))
 }
 
 async fn reboot(lab: &mut Lab, printer: &Printer) -> Result<(), ConsoleError> {

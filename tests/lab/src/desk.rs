@@ -12,6 +12,7 @@ use socketman::shutdown::Signals;
 
 use crate::agent_binary::{self, BinaryError};
 use crate::console::{self, ConsoleError};
+use crate::firmware::Manager;
 use crate::lab::{Ended, Lab, LabError};
 use crate::options::{Options, INTERACTIVE_SCALE, ONCE_SCALE};
 use crate::play::{play, Outcome, Step};
@@ -130,6 +131,7 @@ async fn interactive(
     let scale = args.options.time_scale.unwrap_or(INTERACTIVE_SCALE);
     let site = site(&args);
     let mut lab = Lab::start_on(&args.options, binary, scale, site).await?;
+    lab.install(Manager::Opkg)?;
     let agent = match args.no_agent {
         true => format!("start it with: {}", lab.program().command_line()),
         false => format!("pid {}", lab.start_agent()?.pid()),

@@ -2,6 +2,10 @@
 
 mod boots;
 mod network;
+mod processes;
+mod service;
+mod stock;
+mod upgrade;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,10 +22,12 @@ use tokio::time::{interval, timeout, MissedTickBehavior};
 
 use crate::agent_process::{AgentProcess, AgentProgram, ProcessError};
 use crate::collector::{Collector, Mode, WEB_CHECK};
+use crate::depot::Depot;
+use crate::firmware::System;
 use crate::mqtt_side::{MqttError, MqttSide};
 use crate::options::Options;
 use crate::place::{Place, PlaceError};
-use crate::router::{self, Boot, Control, Router, ROUTER_MAC};
+use crate::router::{self, Boot, Control, Router, Steps, ToInit, ROUTER_MAC};
 use crate::site::{NamespaceError, Site, API_NAME, BROKER_NAME, BROKER_PORT};
 use crate::slow_sync::SlowSync;
 use crate::ubusd::{self, Credentials, Peers, Ubusd};
@@ -38,6 +44,9 @@ const TOKEN: &str = "lab-token";
 /// Time of the bus and its objects to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
+/// Orders to init that may wait.
+const REQUESTS: usize = 16;
+
 /// How often the agent is asked while a change in its status is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -45,9 +54,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub const AGENT_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 pub use boots::Happening;
+pub use processes::Process;
+pub use stock::{sha256, IMAGE_SIZE};
+pub use upgrade::Cut;
 
 use boots::serve;
 use network::{ground, inside};
+use processes::Sweep;
+use service::Service;
 
 /// Why the lab does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +91,14 @@ pub enum LabError {
     Call { method: String, error: ubus::Error },
     #[error("the bus: {0}")]
     Listen(ubus::Error),
+    #[error("flash of the router: {0}")]
+    Flash(io::Error),
+    #[error("server of images and packages: {0}")]
+    Depot(io::Error),
+    #[error("{path}: {error}")]
+    Settings { path: PathBuf, error: io::Error },
+    #[error("the agent is not installed on this lab's router")]
+    NotInstalled,
 }
 
 /// A running lab. Everything in it ends when it is dropped, in order with [`Lab::end`].
@@ -89,9 +111,21 @@ pub struct Lab {
     router_task: JoinHandle<Result<(), router::Error>>,
     /// Dropped, it ends the router.
     router_end: oneshot::Sender<()>,
-    /// Asked for a reboot, and who asks.
-    reboots: mpsc::Receiver<()>,
-    reboot: mpsc::Sender<()>,
+    /// Orders that concern the device as a whole, and who gives them.
+    requests: mpsc::Receiver<ToInit>,
+    request: mpsc::Sender<ToInit>,
+    /// The steps of the router's upgrade programs.
+    pub steps: Steps,
+    /// The agent as init sees it.
+    service: Service,
+    /// The agent that the lab was given.
+    given: PathBuf,
+    /// The firmware, where the agent is part of it.
+    system: Option<System>,
+    /// The server of images and packages, once it was opened.
+    depot: Option<Depot>,
+    /// The power is cut while the next image is written.
+    cut: Option<Cut>,
     /// How often the router has booted since the lab was started.
     boots: u32,
     seed: u64,
@@ -99,6 +133,7 @@ pub struct Lab {
     client: Client,
     /// The network around the router, or why it has none.
     site: Result<Site, String>,
+    _sweep: Sweep,
     place: Place,
     jobs: u32,
 }
@@ -134,7 +169,8 @@ impl Lab {
         let (client, connection) = ubus::connect(&place.socket());
         tokio::spawn(connection.run());
 
-        let (reboot, reboots) = mpsc::channel(1);
+        let (request, requests) = mpsc::channel(REQUESTS);
+        let steps = Steps::default();
         let router = Router::boot(Boot {
             root: &place.root(),
             stations: options.stations,
@@ -142,7 +178,8 @@ impl Lab {
             number: 0,
             ground: site.as_ref().ok().map(ground),
             pace: scale,
-            reboots: reboot.clone(),
+            requests: request.clone(),
+            steps: steps.clone(),
         })?;
         let control = router.control();
         let (router_task, router_end) = serve(router, &place);
@@ -156,6 +193,7 @@ impl Lab {
         let api = Collector::start(address, place.path()).await;
         let api = api.map_err(|error| LabError::Api { address, error })?;
 
+        let given = binary.clone();
         let program = AgentProgram {
             binary: match &mut site {
                 Ok(site) => {
@@ -209,13 +247,20 @@ impl Lab {
             router: control,
             router_task,
             router_end,
-            reboots,
-            reboot,
+            requests,
+            request,
+            steps,
+            service: Service::default(),
+            given,
+            system: None,
+            depot: None,
+            cut: None,
             boots: 0,
             seed: options.seed,
             site,
             bus: Some(bus),
             client,
+            _sweep: Sweep(place.root()),
             place,
             jobs: 0,
         };
@@ -265,6 +310,7 @@ impl Lab {
     /// It cannot be executed.
     pub fn start_agent(&mut self) -> Result<&mut AgentProcess, LabError> {
         self.agent = None;
+        self.service = Service::started();
         Ok(self.agent.insert(self.program.start()?))
     }
 
@@ -279,6 +325,7 @@ impl Lab {
     ///
     /// It did not end as it promises.
     pub async fn stop_agent(&mut self) -> Result<Option<ExitStatus>, LabError> {
+        self.service = Service::default();
         let Some(agent) = &mut self.agent else {
             return Ok(None);
         };

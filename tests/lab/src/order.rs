@@ -36,6 +36,16 @@ pub const HELP: &str = "  status                  what the agent says of itself
   agent stop|start        end the agent, start it
   ubus restart            end the bus daemon and start another
   job COMMAND             send a shell command as a job by the broker
+  upgrade image [board|hash|bare|old|offline|drop|brick]
+                          send a job that flashes the next release: as it should be, for another board,
+                          with another hash, without the agent, one that does not boot, one without
+                          network, without the settings, with the power cut while it is written
+  upgrade package [exits|hangs|hash|arch]
+                          send a job that installs the next version of the agent: as it should be, one
+                          that ends at once or does nothing, with another hash, for another processor
+  upgrade line ok|cut|slow|whole
+                          let the line of these files work, break at every tenth, take a minute, ignore
+                          where a download goes on
   help                    this list
   Ctrl-C                  end
 ";
@@ -62,6 +72,41 @@ pub enum Order {
     Radio(usize, Option<RadioFault>),
     UbusRestart,
     Job(String),
+    UpgradeImage(ImageFlaw),
+    UpgradePackage(PackageFlaw),
+    UpgradeLine(LineFault),
+}
+
+/// The flaw of an image, or of the job that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageFlaw {
+    None,
+    Board,
+    Hash,
+    Bare,
+    Old,
+    Offline,
+    Drop,
+    Brick,
+}
+
+/// The flaw of a package, or of the job that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackageFlaw {
+    None,
+    Exits,
+    Hangs,
+    Hash,
+    Arch,
+}
+
+/// The fault of the line of images and packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineFault {
+    None,
+    Cut,
+    Slow,
+    Whole,
 }
 
 /// Reads a line.
@@ -108,6 +153,7 @@ pub fn parse(line: &str) -> Result<Order, String> {
         ("radio", what) => radio(what),
         ("ubus", "restart") => Ok(Order::UbusRestart),
         ("ubus", _) => Err("ubus restart?".to_owned()),
+        ("upgrade", what) => upgrade(what),
         ("job", "") => Err("job COMMAND: which command? For example: job uptime".to_owned()),
         ("job", command) => Ok(Order::Job(command.to_owned())),
         _ => Err(format!(
@@ -115,9 +161,46 @@ pub fn parse(line: &str) -> Result<Order, String> {
              wan down|up|carrier|dhcp|gateway|dns|hijack|portal|dark|ok, reboot, power, \
              api down|up|500|413|429|400|slow|reset|html|portal|redirect, clock +10y|-10y|sync, \
              disk full|ok, mqtt down|up, agent stop|start, radio cac|fail|silent|ok, ubus restart, \
-             job COMMAND",
+             upgrade image|package|line, job COMMAND",
             line.escape_debug()
         )),
+    }
+}
+
+fn upgrade(what: &str) -> Result<Order, String> {
+    let (kind, flaw) = what.split_once(char::is_whitespace).unwrap_or((what, ""));
+    match kind {
+        "image" => Ok(Order::UpgradeImage(match flaw.trim() {
+            "" => ImageFlaw::None,
+            "board" => ImageFlaw::Board,
+            "hash" => ImageFlaw::Hash,
+            "bare" => ImageFlaw::Bare,
+            "old" => ImageFlaw::Old,
+            "offline" => ImageFlaw::Offline,
+            "drop" => ImageFlaw::Drop,
+            "brick" => ImageFlaw::Brick,
+            _ => {
+                return Err(
+                    "upgrade image board, hash, bare, old, offline, drop or brick?".to_owned(),
+                )
+            }
+        })),
+        "package" => Ok(Order::UpgradePackage(match flaw.trim() {
+            "" => PackageFlaw::None,
+            "exits" => PackageFlaw::Exits,
+            "hangs" => PackageFlaw::Hangs,
+            "hash" => PackageFlaw::Hash,
+            "arch" => PackageFlaw::Arch,
+            _ => return Err("upgrade package exits, hangs, hash or arch?".to_owned()),
+        })),
+        "line" => Ok(Order::UpgradeLine(match flaw.trim() {
+            "ok" => LineFault::None,
+            "cut" => LineFault::Cut,
+            "slow" => LineFault::Slow,
+            "whole" => LineFault::Whole,
+            _ => return Err("upgrade line ok, cut, slow or whole?".to_owned()),
+        })),
+        _ => Err("upgrade image, package or line?".to_owned()),
     }
 }
 
@@ -212,6 +295,16 @@ mod tests {
             ("radio cac", Order::Radio(1, Some(RadioFault::Cac))),
             ("radio ok", Order::Radio(1, None)),
             ("ubus restart", Order::UbusRestart),
+            ("upgrade image", Order::UpgradeImage(ImageFlaw::None)),
+            (
+                "upgrade image  offline",
+                Order::UpgradeImage(ImageFlaw::Offline),
+            ),
+            (
+                "upgrade package hangs",
+                Order::UpgradePackage(PackageFlaw::Hangs),
+            ),
+            ("upgrade line cut", Order::UpgradeLine(LineFault::Cut)),
             (
                 "job echo a  b; exit 3",
                 Order::Job("echo a  b; exit 3".into()),
@@ -239,6 +332,10 @@ mod tests {
             ("radio", "cac, fail, silent or ok"),
             ("radio fail radio7", "radio0, radio1"),
             ("ubus", "ubus restart"),
+            ("upgrade", "image, package or line"),
+            ("upgrade image x", "offline, drop or brick"),
+            ("upgrade package x", "hash or arch"),
+            ("upgrade line", "slow or whole"),
             ("job", "which command"),
             ("\u{1b}[2J", "'\\u{1b}[2J' is no command"),
         ] {

@@ -9,9 +9,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::network::ground;
+use super::service::Service;
 use super::{Lab, LabError, AGENT_ENDS_WITHIN, ANSWER_WITHIN};
 use crate::place::Place;
-use crate::router::{self, Boot, Router};
+use crate::router::{self, Boot, Flash, Router, ToInit, Verb};
 
 /// What happens in a lab by itself.
 #[derive(Debug)]
@@ -19,6 +20,12 @@ pub enum Happening {
     AgentEnded(ExitStatus),
     /// By the bus, or by the router's script; [`Lab::reboot`] does it.
     RebootAsked,
+    /// The agent's init script was called; [`Lab::obey_script`] does what it says.
+    AgentAsked(Verb),
+    /// `sysupgrade` hands an image over; [`Lab::flash`] writes it.
+    FlashAsked(Flash),
+    /// It is time to start the agent again, or to kill one that does not end.
+    ServiceDue,
 }
 
 impl Lab {
@@ -26,11 +33,11 @@ impl Lab {
     /// again until it has answered.
     pub async fn reboot_asked(&mut self) {
         // One end is ours: it never closes.
-        self.reboots.recv().await;
+        while !matches!(self.requests.recv().await, Some(ToInit::Reboot) | None) {}
     }
 
-    /// Waits for something that is not the lab's. Meanwhile the router reboots when it is asked to, and an
-    /// agent that ends is started again, as procd does it.
+    /// Waits for something that is not the lab's. Meanwhile the router does what it is asked for, a reboot, an
+    /// upgrade or a restart of the agent, and an agent that ends is started again, as procd does it.
     ///
     /// # Errors
     ///
@@ -42,12 +49,22 @@ impl Lab {
                 happened = &mut happens => return Ok(happened),
                 happening = self.happening() => happening?,
             };
-            match happening {
-                Happening::RebootAsked => self.reboot().await?,
-                Happening::AgentEnded(_) => {
-                    self.start_agent()?;
-                }
-            }
+            self.attend(happening).await?;
+        }
+    }
+
+    /// Does what a happening asks for.
+    ///
+    /// # Errors
+    ///
+    /// The router or the agent does not come back.
+    pub async fn attend(&mut self, happening: Happening) -> Result<(), LabError> {
+        match happening {
+            Happening::RebootAsked => self.reboot().await,
+            Happening::AgentEnded(_) => self.service_ended(),
+            Happening::AgentAsked(verb) => self.obey_script(verb),
+            Happening::FlashAsked(flash) => self.flash(flash).await,
+            Happening::ServiceDue => self.service_due(),
         }
     }
 
@@ -65,17 +82,36 @@ impl Lab {
     }
 
     /// Cuts the power of the router and gives it back: the agent and whatever runs beside it is killed,
-    /// files in RAM go, those in /etc stay, and the boot has another id. An agent that was there is
-    /// started again.
+    /// files in RAM go, those in /etc stay, and the boot has another id. An agent that was
+    /// started, by somebody or at a boot, is started again.
     ///
     /// # Errors
     ///
     /// The router does not come back.
     pub async fn power_cut(&mut self) -> Result<(), LabError> {
-        let had_agent = self.agent.is_some();
+        let is_enabled = self.service.is_enabled();
+        self.lose_power().await?;
+        self.boot().await?;
+        if is_enabled && self.has_agent() {
+            self.start_agent()?;
+        }
+        Ok(())
+    }
+
+    /// Kills the agent and whatever runs beside it.
+    pub(super) async fn lose_power(&mut self) -> Result<(), LabError> {
+        self.service = Service::down(self.service.is_enabled());
         if let Some(mut agent) = self.agent.take() {
             agent.kill().await?;
         }
+        if self.site.is_err() {
+            self.kill_processes().await;
+        }
+        Ok(())
+    }
+
+    /// Boots the router. What runs on it has been killed.
+    pub(super) async fn boot(&mut self) -> Result<(), LabError> {
         let stations = self.router.facts().authorized();
         let (gone, _) = oneshot::channel();
         drop(std::mem::replace(&mut self.router_end, gone));
@@ -93,18 +129,17 @@ impl Lab {
             number: self.boots,
             ground: self.site.as_ref().ok().map(ground),
             pace: self.program.time_scale,
-            reboots: self.reboot.clone(),
+            requests: self.request.clone(),
+            steps: self.steps.clone(),
         })?;
         self.router = router.control();
         (self.router_task, self.router_end) = serve(router, &self.place);
-        self.router_is_there().await?;
-        if had_agent {
-            self.start_agent()?;
-        }
-        Ok(())
+        // What the last boot's programs asked for went with them.
+        while self.requests.try_recv().is_ok() {}
+        self.router_is_there().await
     }
 
-    /// Waits until the agent ends or the router is asked to reboot. Safe to drop and call again until it
+    /// Waits until the agent ends or the router is asked for something. Safe to drop and call again until it
     /// has answered.
     ///
     /// # Errors
@@ -119,7 +154,12 @@ impl Lab {
         };
         let status = tokio::select! {
             status = ended => status,
-            Some(()) = self.reboots.recv() => return Ok(Happening::RebootAsked),
+            Some(request) = self.requests.recv() => return Ok(match request {
+                ToInit::Reboot => Happening::RebootAsked,
+                ToInit::Agent(verb) => Happening::AgentAsked(verb),
+                ToInit::Flash(flash) => Happening::FlashAsked(flash),
+            }),
+            () = self.service.due() => return Ok(Happening::ServiceDue),
         };
         self.agent = None;
         Ok(Happening::AgentEnded(status?))

@@ -31,6 +31,8 @@ mod radio;
 mod rpcd;
 mod scripts;
 mod station;
+mod steps;
+mod to_init;
 mod tree;
 mod world;
 
@@ -53,6 +55,8 @@ pub use lease::Lease;
 pub use objects::{answer, catalogue, Reply, SECRETS};
 pub use radio::{Radio, RadioFault, RADIOS};
 pub use station::{Mac, Standard, Station, Traffic};
+pub use steps::Steps;
+pub use to_init::{Flash, ToInit, Verb};
 pub use tree::Tree;
 pub use world::{News, World, HOSTNAME, ROUTER_MAC};
 
@@ -102,8 +106,10 @@ pub struct Boot<'a> {
     pub ground: Option<(Arc<Namespace>, Uplink)>,
     /// How many times faster than on a router its services' times pass.
     pub pace: u32,
-    /// Where it says that it is to reboot.
-    pub reboots: mpsc::Sender<()>,
+    /// Where orders go that concern the device as a whole.
+    pub requests: mpsc::Sender<ToInit>,
+    /// The steps of its programs.
+    pub steps: Steps,
 }
 
 /// The router, to be put on a bus with [`Router::serve`].
@@ -119,7 +125,8 @@ pub struct Router {
     unanswered: Vec<Responder>,
     machine: Machine,
     scripts: Option<Scripts>,
-    reboots: Option<mpsc::Sender<()>>,
+    requests: Option<mpsc::Sender<ToInit>>,
+    steps: Steps,
 }
 
 impl Router {
@@ -163,7 +170,9 @@ impl Router {
         let mut router = Self::with(world, tree);
         router.machine = Machine::new(boot.root, ground, boot.pace);
         router.scripts = Some(scripts);
-        router.reboots = Some(boot.reboots);
+        router.requests = Some(boot.requests);
+        router.steps = boot.steps;
+        router.steps.booted();
         Ok(router)
     }
 
@@ -178,7 +187,8 @@ impl Router {
         Router {
             machine: Machine::new(tree.root(), None, 1),
             scripts: None,
-            reboots: None,
+            requests: None,
+            steps: Steps::default(),
             world,
             tree,
             faults: Faults::default(),
@@ -220,9 +230,7 @@ impl Router {
                     self.speak(&mut offers).await?;
                 }
                 asked = next_order(&mut self.scripts) => {
-                    let asked = asked.map_err(Error::Scripts)?;
-                    let code = self.machine.order(&asked.words).await;
-                    asked.answer(code);
+                    self.asked(asked.map_err(Error::Scripts)?).await;
                     self.speak(&mut offers).await?;
                 }
                 () = self.machine.due() => {
@@ -244,6 +252,42 @@ impl Router {
                     last = now;
                 }
             }
+        }
+    }
+
+    /// Does what a script asks for, or passes it on.
+    async fn asked(&mut self, asked: scripts::Asked) {
+        let words: Vec<&str> = asked.words.iter().map(String::as_str).collect();
+        match words[..] {
+            ["step", ..] => {
+                let step = words[1..].join(" ");
+                self.steps.announce(step, asked);
+            }
+            ["sysupgrade", ..] => {
+                let words: Vec<String> = asked.words[1..].to_vec();
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                match Flash::read(&words, asked) {
+                    Ok(flash) => self.request(ToInit::Flash(flash)),
+                    Err(asked) => asked.answer(1),
+                }
+            }
+            ["socketman", verb] if Verb::named(verb).is_some() => {
+                if let Some(verb) = Verb::named(verb) {
+                    self.request(ToInit::Agent(verb));
+                }
+                asked.answer(0);
+            }
+            _ => {
+                let code = self.machine.order(&asked.words).await;
+                asked.answer(code);
+            }
+        }
+    }
+
+    fn request(&self, request: ToInit) {
+        if let Some(requests) = &self.requests {
+            // With as many that wait, one more changes nothing.
+            let _ = requests.try_send(request);
         }
     }
 
@@ -297,12 +341,7 @@ impl Router {
                 }
                 Out::Notice(news) => offers.notify(&news)?,
                 Out::ReloadAgent => offers.reload_agent(),
-                Out::Reboot => {
-                    if let Some(reboots) = &self.reboots {
-                        // One that waits already is enough.
-                        let _ = reboots.try_send(());
-                    }
-                }
+                Out::Reboot => self.request(ToInit::Reboot),
             }
         }
         if interfaces_changed {

@@ -41,6 +41,12 @@ const SCRIPTS: [(&str, &str); 8] = [
     ("sbin/ifdown", "ifdown"),
 ];
 
+/// Programs that are more than an order.
+const PROGRAMS: [(&str, &str); 2] = [
+    ("sbin/sysupgrade", include_str!("../../device/sysupgrade")),
+    ("bin/opkg", include_str!("../../device/opkg")),
+];
+
 /// What a script asks for.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -81,6 +87,9 @@ impl Scripts {
             let command = root.join("sbin/lab");
             let text = format!("#!/bin/sh\nexec {} {words} \"$@\"\n", command.display());
             plant(&path, &text)?;
+        }
+        for (path, text) in PROGRAMS {
+            plant(&root.join(path), text)?;
         }
         Ok(())
     }

@@ -141,12 +141,20 @@ impl Site {
     ///
     /// The world's namespace cannot be entered.
     pub fn lead_to(&mut self, broker: SocketAddr, api: SocketAddr) -> Result<(), NamespaceError> {
-        for (port, to) in [(BROKER_PORT, broker), (80, api)] {
-            let listener = self.tcp((SERVERS, port).into())?;
-            let cut = self.cut.subscribe();
-            self.relays += 1;
-            self.tasks.spawn(beyond::relay(listener, to, cut));
-        }
+        self.lead(BROKER_PORT, broker)?;
+        self.lead(80, api)
+    }
+
+    /// Leads a port of the world's servers to one of the lab's.
+    ///
+    /// # Errors
+    ///
+    /// The world's namespace cannot be entered.
+    pub fn lead(&mut self, port: u16, to: SocketAddr) -> Result<(), NamespaceError> {
+        let listener = self.tcp((SERVERS, port).into())?;
+        let cut = self.cut.subscribe();
+        self.relays += 1;
+        self.tasks.spawn(beyond::relay(listener, to, cut));
         Ok(())
     }
 

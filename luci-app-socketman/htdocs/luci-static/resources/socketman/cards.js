@@ -91,7 +91,7 @@ function radios({ radios, now }, reported) {
 		return [
 			words.band(band),
 			channel && _('channel %d').format(channel),
-			airtime?.utilization != null && _('%d %% in use').format(Math.floor(airtime.utilization * 100 / 255))
+			airtime?.utilization != null && _('%d%% in use').format(Math.floor(airtime.utilization * 100 / 255))
 		];
 	};
 

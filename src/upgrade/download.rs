@@ -1,0 +1,410 @@
+//! A file of a server, fetched in as many attempts as it takes.
+//!
+//! Bytes that have arrived are kept between attempts and hashed as they come. An attempt asks for the rest (`Range`), of the same
+//! file (`If-Match`); a server that answers with the whole file, or has another one meanwhile, makes it begin anew.
+//! An attempt is over when no byte came for 30 s, or when all of it took longer than 30 s + 1 s for 512 bytes; the
+//! download is given up when half an hour of attempts has brought no byte further than those before.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{
+    HeaderMap, HeaderName, HeaderValue, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MATCH, LOCATION,
+    RANGE,
+};
+use reqwest::Response;
+use ring::digest::{Context, SHA256};
+use rustix::fs::{fstatvfs, OFlags};
+use tokio::time::{sleep, timeout_at, Instant};
+
+use super::request::{to_hex, Source};
+use crate::backoff::Backoff;
+use crate::config::Config;
+use crate::durable::Directory;
+use crate::http::{deadline, Client, Endpoint};
+use crate::lookup::Resolver;
+
+/// Longest wait for the next byte.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Time without progress after which the download is given up.
+const STALLED: Duration = Duration::from_secs(1800);
+
+/// The first attempt after one that failed waits for up to this long.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Redirects of one attempt.
+const HOPS: usize = 5;
+
+/// Room that is left to others, bytes.
+const SPARE: u64 = 1 << 20;
+
+/// Largest file of which only the server knows the size, bytes.
+const UNKNOWN_MAX: u64 = 16 << 20;
+
+/// Why an attempt did not bring the rest.
+enum Trouble {
+    /// The next attempt may.
+    Again(String, Duration),
+    /// None would.
+    Final(String),
+}
+
+fn again(why: impl Into<String>) -> Trouble {
+    Trouble::Again(why.into(), Duration::ZERO)
+}
+
+/// The part of the file that has arrived.
+struct Partial {
+    file: File,
+    have: u64,
+    hash: Context,
+    /// Names the state of the file at the server.
+    etag: Option<HeaderValue>,
+    size: Option<u64>,
+    /// Put together from more than one answer.
+    resumed: bool,
+}
+
+/// The meaning of the head of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Head {
+    /// The rest of the file follows.
+    Rest,
+    /// The whole file follows.
+    Whole,
+    /// The bytes that have arrived are of no use; the file has to be asked for anew.
+    Other,
+}
+
+/// The head of an answer, as far as it matters.
+#[derive(Debug, Clone, Copy)]
+struct Seen<'a> {
+    status: u16,
+    /// `Content-Range`
+    range: Option<&'a str>,
+    etag: Option<&'a [u8]>,
+}
+
+/// The meaning of a head, if `have` bytes are there of a file with this `etag` and this `size`. `None` if it brings
+/// nothing.
+fn judge(seen: Seen<'_>, have: u64, etag: Option<&[u8]>, size: Option<u64>) -> Option<Head> {
+    match seen.status {
+        200 => Some(Head::Whole),
+        206 if have > 0 => {
+            let (from, total) = seen.range.map(content_range).unwrap_or_default();
+            let is_same = match (etag, seen.etag) {
+                (Some(before), Some(now)) => before == now,
+                _ => true,
+            };
+            let fits = from == Some(have) && (total.is_none() || size.is_none() || total == size);
+            Some(match fits && is_same {
+                true => Head::Rest,
+                false => Head::Other,
+            })
+        }
+        412 | 416 if have > 0 => Some(Head::Other),
+        _ => None,
+    }
+}
+
+/// Where the part begins, and the size of the whole: `bytes 500-999/1000`.
+fn content_range(text: &str) -> (Option<u64>, Option<u64>) {
+    let range = text.trim().strip_prefix("bytes ").unwrap_or_default();
+    let (part, total) = range.split_once('/').unwrap_or_default();
+    let from = part.split_once('-').map(|(from, _)| from.trim());
+    let number = |text: &str| text.trim().parse().ok();
+    (from.and_then(number), number(total))
+}
+
+impl Partial {
+    fn new(directory: &Directory, name: &str, size: Option<u64>) -> Result<Self, String> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
+        let file = directory.file(name, flags);
+        Ok(Partial {
+            file: file.map_err(|error| in_ram(&error))?,
+            have: 0,
+            hash: Context::new(&SHA256),
+            etag: None,
+            size,
+            resumed: false,
+        })
+    }
+
+    /// Forgets what has arrived.
+    fn anew(&mut self) -> Result<(), Trouble> {
+        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
+        emptied.map_err(|error| Trouble::Final(in_ram(&error)))?;
+        self.have = 0;
+        self.hash = Context::new(&SHA256);
+        self.etag = None;
+        self.resumed = false;
+        Ok(())
+    }
+
+    fn add(&mut self, bytes: &[u8], max: u64) -> Result<(), Trouble> {
+        let have = self.have.saturating_add(bytes.len() as u64);
+        if have > max {
+            let why = format!("the server has more than {max} bytes");
+            return Err(Trouble::Final(why));
+        }
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| Trouble::Final(in_ram(&error)))?;
+        self.hash.update(bytes);
+        self.have = have;
+        Ok(())
+    }
+
+    /// The headers that ask for what is missing.
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if self.have > 0 {
+            if let Ok(range) = HeaderValue::try_from(format!("bytes={}-", self.have)) {
+                headers.insert(RANGE, range);
+            }
+            if let Some(etag) = &self.etag {
+                headers.insert(IF_MATCH, etag.clone());
+            }
+        }
+        headers
+    }
+}
+
+fn in_ram(error: &std::io::Error) -> String {
+    format!("/tmp: {error}")
+}
+
+/// Fails if there is not room for `size` bytes beside `directory`, in which there are `have` of them.
+fn check_room(directory: &File, size: u64, have: u64) -> Result<(), String> {
+    let stat = fstatvfs(directory).map_err(|error| in_ram(&error.into()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let needed = size.saturating_sub(have).saturating_add(SPARE);
+    match free < needed {
+        true => Err(format!(
+            "no room in /tmp: {needed} bytes are needed and {free} are free"
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Hears how far a file is.
+pub type Tell<'a> = dyn Fn(u64, Option<u64>, Option<&str>) + Sync + 'a;
+
+/// Fetches files into a directory.
+pub struct Download<'a> {
+    pub config: Arc<Config>,
+    pub resolver: Resolver,
+    pub directory: &'a Directory,
+    /// Hears of bytes that are there, of the size, and why nothing comes.
+    pub tell: &'a Tell<'a>,
+}
+
+impl Download<'_> {
+    /// Fetches `source` into the file `name`; everything in it is as `source` says.
+    ///
+    /// # Errors
+    ///
+    /// Why it was given up.
+    pub async fn fetch(&self, source: &Source, name: &str) -> Result<(), String> {
+        let pace = self.config.pace;
+        let mut partial = Partial::new(self.directory, name, source.size)?;
+        if let Some(size) = source.size {
+            check_room(&partial.file, size, 0)?;
+        }
+        let mut client = Client::new(Arc::clone(&self.config), self.resolver.clone());
+        let mut backoff = Backoff::new(AGAIN, pace);
+        let (mut furthest, mut progress) = (0, Instant::now());
+        loop {
+            let tried = Box::pin(self.attempt(&mut client, source, &mut partial)).await;
+            if partial.have > furthest {
+                (furthest, progress) = (partial.have, Instant::now());
+                backoff.reset();
+            }
+            let (why, wait) = match tried {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Final(why)) => return Err(why),
+                Err(Trouble::Again(why, wait)) => (why, wait),
+            };
+            if progress.elapsed() >= pace.of(STALLED) {
+                let s = STALLED.as_secs() / 60;
+                return Err(format!("no more bytes for {s} min: {why}"));
+            }
+            log::debug!("upgrade: {why}; {} bytes so far", partial.have);
+            (self.tell)(partial.have, partial.size, Some(&why));
+            sleep(backoff.next_wait().max(pace.of(wait))).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        client: &mut Client,
+        source: &Source,
+        partial: &mut Partial,
+    ) -> Result<(), Trouble> {
+        let (mut response, host) = self.open(client, source, partial).await?;
+        let headers = response.headers();
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let etag = headers.get(ETAG).cloned();
+        let seen = Seen {
+            status: response.status().as_u16(),
+            range: text(&CONTENT_RANGE),
+            etag: etag.as_ref().map(HeaderValue::as_bytes),
+        };
+        let before = partial.etag.as_ref().map(HeaderValue::as_bytes);
+        let length: Option<u64> = text(&CONTENT_LENGTH).and_then(|text| text.trim().parse().ok());
+        match judge(seen, partial.have, before, partial.size) {
+            Some(Head::Rest) => partial.resumed = true,
+            Some(Head::Whole) => {
+                partial.anew()?;
+                // A weak one does not promise the same bytes.
+                partial.etag = etag.filter(|etag| etag.as_bytes().starts_with(b"\""));
+                match (source.size, length) {
+                    (Some(size), Some(length)) if size != length => {
+                        let why = format!("{host} has {length} bytes, not {size}");
+                        return Err(Trouble::Final(why));
+                    }
+                    (None, length) => partial.size = length,
+                    _ => {}
+                }
+            }
+            Some(Head::Other) => {
+                partial.anew()?;
+                return Err(again(format!("{host} has another file than before")));
+            }
+            None => return Err(again(format!("{host} answered {}", seen.status))),
+        }
+        let max = partial.size.unwrap_or(UNKNOWN_MAX);
+        if max > UNKNOWN_MAX && source.size.is_none() {
+            let why = format!("{host} has more than {UNKNOWN_MAX} bytes");
+            return Err(Trouble::Final(why));
+        }
+        check_room(&partial.file, max, partial.have).map_err(Trouble::Final)?;
+        let rest = usize::try_from(max - partial.have.min(max)).unwrap_or(usize::MAX);
+        let ends = Instant::now() + deadline(rest);
+        (self.tell)(partial.have, partial.size, None);
+        while partial.size.is_none_or(|size| partial.have < size) {
+            let until = ends.min(Instant::now() + SILENCE);
+            match timeout_at(until, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => {
+                    partial.add(&bytes, max)?;
+                    (self.tell)(partial.have, partial.size, None);
+                }
+                Ok(Ok(None)) => break,
+                Ok(Err(_)) => return Err(again(format!("{host} ended in the middle"))),
+                Err(_) => return Err(again(format!("{host} is silent or too slow"))),
+            }
+        }
+        if partial.size.is_some_and(|size| partial.have < size) {
+            return Err(again(format!("{host} ended in the middle")));
+        }
+        self.check(source, partial, &host)
+    }
+
+    /// Compares the hash.
+    fn check(&self, source: &Source, partial: &mut Partial, host: &str) -> Result<(), Trouble> {
+        let hash = partial.hash.clone().finish();
+        if hash.as_ref() == source.sha256 {
+            return Ok(());
+        }
+        if partial.resumed {
+            // Parts of two files, at a server that does not tell them apart.
+            partial.anew()?;
+            return Err(again(format!("{host}: the parts do not belong together")));
+        }
+        let found = to_hex(hash.as_ref());
+        Err(Trouble::Final(format!(
+            "sha256 of the file of {host} is {found}"
+        )))
+    }
+
+    /// An answer that is no redirect and may have the file in it, and who gave it.
+    async fn open(
+        &self,
+        client: &mut Client,
+        source: &Source,
+        partial: &Partial,
+    ) -> Result<(Response, String), Trouble> {
+        let mut url = source.url.clone();
+        for _ in 0..=HOPS {
+            let from = Endpoint::elsewhere(url.clone(), &self.config);
+            let host = from.host().to_owned();
+            if !from.is_https() && !self.config.insecure {
+                let why = format!("{host} is http, and option insecure is not set");
+                return Err(Trouble::Final(why));
+            }
+            let opened = client.open(&from, partial.headers()).await;
+            let (response, answer) = opened.map_err(|error| again(error.to_string()))?;
+            let status = response.status().as_u16();
+            match status {
+                200 | 206 | 412 | 416 => return Ok((response, host)),
+                301 | 302 | 303 | 307 | 308 => {
+                    let to = response.headers().get(LOCATION);
+                    let to = to.and_then(|to| url.join(to.to_str().ok()?).ok());
+                    let lost = || Trouble::Final(format!("{host} redirects to nowhere"));
+                    url = to.filter(|to| to.has_host()).ok_or_else(lost)?;
+                }
+                408 | 425 | 429 | 500.. => {
+                    let wait = answer.asked_wait();
+                    return Err(Trouble::Again(format!("{host} answered {status}"), wait));
+                }
+                _ => return Err(Trouble::Final(format!("{host} answered {status}"))),
+            }
+        }
+        Err(Trouble::Final("too many redirects".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen<'a>(status: u16, range: Option<&'a str>, etag: Option<&'a [u8]>) -> Seen<'a> {
+        Seen {
+            status,
+            range,
+            etag,
+        }
+    }
+
+    #[test]
+    fn the_rest_of_the_same_file_is_taken_and_nothing_else() {
+        let etag: Option<&[u8]> = Some(b"\"a\"");
+        let other: Option<&[u8]> = Some(b"\"b\"");
+        let good = Some("bytes 500-999/1000");
+        let judged = |seen, have| judge(seen, have, etag, Some(1000));
+        assert_eq!(judged(seen(206, good, etag), 500), Some(Head::Rest));
+        assert_eq!(judged(seen(206, good, None), 500), Some(Head::Rest));
+        assert_eq!(
+            judged(seen(206, Some("bytes 500-999/*"), etag), 500),
+            Some(Head::Rest)
+        );
+        for (range, etag) in [
+            (good, other),
+            (Some("bytes 501-999/1000"), etag),
+            (Some("bytes 0-999/1000"), etag),
+            (Some("bytes 500-999/1001"), etag),
+            (Some("bytes 500"), etag),
+            (Some("lines 500-999/1000"), etag),
+            (Some("bytes -1-9/10"), etag),
+            (None, etag),
+        ] {
+            assert_eq!(
+                judged(seen(206, range, etag), 500),
+                Some(Head::Other),
+                "{range:?}"
+            );
+        }
+        assert_eq!(judged(seen(200, None, other), 500), Some(Head::Whole));
+        assert_eq!(judged(seen(412, None, None), 500), Some(Head::Other));
+        assert_eq!(
+            judged(seen(416, Some("bytes */1000"), None), 500),
+            Some(Head::Other)
+        );
+        // Nobody asked for a part.
+        assert_eq!(judged(seen(206, Some("bytes 0-999/1000"), etag), 0), None);
+        assert_eq!(judged(seen(412, None, None), 0), None);
+        assert_eq!(judged(seen(416, None, None), 0), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! The handle by which the jobs part has upgrades carried out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::facts::Facts;
+use super::places::{Found, Places};
+use super::record::Record;
+use super::request::{Request, What};
+use super::zone::Zone;
+use crate::clock::{epoch_seconds, Reading};
+use crate::config::uci::Directories;
+use crate::config::Config;
+use crate::guard::Witnesses;
+use crate::jobs::{Doing, Due, Hold, Outcome, Ticket, Upgrades};
+use crate::lookup::Resolver;
+use crate::provision::Identity;
+use crate::shutdown::Shutdown;
+use crate::ubus::Client;
+
+/// The parts and handles that upgrades work with.
+pub struct Part {
+    pub config: watch::Receiver<Arc<Config>>,
+    pub mac: watch::Receiver<Identity>,
+    pub uci: Directories,
+    pub client: Client,
+    /// Shared with all parts but the broker link.
+    pub resolver: Resolver,
+    pub witnesses: Witnesses,
+    /// A network change is on trial.
+    pub guarded: watch::Receiver<bool>,
+    pub facts: watch::Sender<Facts>,
+    /// True while the device is flashed or a package is installed: nobody heals the network then.
+    pub busy: watch::Sender<bool>,
+    /// True while the device has to prove that it lives.
+    pub trial: watch::Sender<bool>,
+    pub ends: Shutdown,
+}
+
+/// See [`Upgrades`]. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle(pub(super) Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) part: Part,
+    pub(super) places: Places,
+    pub(super) boot: String,
+    pub(super) macs: Vec<String>,
+    pub(super) release: String,
+    pub(super) hold: watch::Sender<Hold>,
+    /// The ledger stands still.
+    pub(super) held: watch::Sender<bool>,
+    /// The key of the job whose outcome somebody has.
+    pub(super) taken: watch::Sender<String>,
+    /// The upgrade of an earlier agent.
+    left: Option<String>,
+    /// Its record once it is decided, or that of an upgrade of this agent.
+    pub(super) decided: watch::Sender<Option<Record>>,
+}
+
+/// The handle for the jobs part. What an earlier agent left goes on in a task of its own.
+pub fn new(part: Part, found: Found) -> Handle {
+    let shared = Shared {
+        part,
+        boot: found.place.boot,
+        macs: found.place.macs,
+        release: found.release,
+        places: found.places,
+        hold: watch::Sender::new(Hold::Nothing),
+        held: watch::Sender::new(false),
+        taken: watch::Sender::new(String::new()),
+        left: found.record.as_ref().map(|record| record.key.clone()),
+        decided: watch::Sender::new(None),
+    };
+    let handle = Handle(Arc::new(shared));
+    if let Some(record) = found.record {
+        let (resumed, mut ends) = (handle.clone(), handle.0.part.ends.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = Box::pin(resumed.0.go_on(record)) => {}
+                () = ends.requested() => {}
+            }
+        });
+    }
+    handle
+}
+
+impl Shared {
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.part.config.borrow().clone()
+    }
+
+    /// The upgrade of the job `id` is in this state now.
+    pub(super) fn tell(&self, state: &'static str, id: &str) {
+        self.part.facts.send_modify(|facts| {
+            *facts = Facts {
+                state,
+                id: Some(id.to_owned()).filter(|_| state != "idle"),
+                since: Some(epoch_seconds()).filter(|_| state != "idle"),
+                ..Facts::default()
+            };
+        });
+    }
+
+    /// Nothing has to wait any more.
+    pub(super) fn set_free(&self) {
+        self.hold.send_replace(Hold::Nothing);
+        self.part.busy.send_replace(false);
+        self.part.trial.send_replace(false);
+        self.tell("idle", "");
+    }
+}
+
+impl Upgrades for Handle {
+    fn check(&self, msg: &str) -> Result<(), String> {
+        Request::read(msg, self.0.config().insecure).map(drop)
+    }
+
+    fn due(&self, msg: &str, clock: Reading, waited: Duration) -> Due {
+        // One that cannot be read any more is refused when it starts.
+        let request = Request::read(msg, self.0.config().insecure).ok();
+        let Some(window) = request.and_then(|request| request.window) else {
+            return Due::Now;
+        };
+        let part = &self.0.part;
+        let zone = Zone::look(&self.0.places.root, &part.uci);
+        window.due(&zone, &part.mac.borrow().digits(), clock, waited)
+    }
+
+    fn waits(&self, next: Option<(&str, Duration)>) {
+        let begins = next.map(|(_, time)| epoch_seconds() + time.as_secs());
+        self.0.part.facts.send_if_modified(|facts| {
+            if !matches!(facts.state, "idle" | "waiting") {
+                return false;
+            }
+            let before = facts.clone();
+            let id = next.map(|(id, _)| id.to_owned());
+            if facts.id != id {
+                *facts = Facts {
+                    state: if id.is_some() { "waiting" } else { "idle" },
+                    since: id.is_some().then(epoch_seconds),
+                    id,
+                    ..Facts::default()
+                };
+            }
+            // By a second more or less it is the same.
+            let differs = facts.begins.unwrap_or(0).abs_diff(begins.unwrap_or(0)) > 1;
+            if differs {
+                facts.begins = begins;
+            }
+            *facts != before
+        });
+    }
+
+    fn run(&self, ticket: Ticket, msg: String, stopped: Doing<bool>) -> Doing<Option<Outcome>> {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move {
+            let began = Instant::now();
+            let mut outcome = Box::pin(shared.run(ticket, msg, stopped)).await?;
+            outcome.duration = Some(began.elapsed());
+            Some(outcome)
+        })
+    }
+
+    fn resume(&self, ticket: Ticket) -> Doing<Option<Outcome>> {
+        let mut decided = self.0.decided.subscribe();
+        let is_left = self.0.left.as_ref() == Some(&ticket.key);
+        let mut ends = self.0.part.ends.clone();
+        Box::pin(async move {
+            if !is_left {
+                return Some(super::course::interrupted(
+                    "the agent restarted before the upgrade began",
+                ));
+            }
+            let is_it = |record: &Option<Record>| {
+                let record = record.as_ref();
+                record.is_some_and(|record| record.key == ticket.key)
+            };
+            tokio::select! {
+                record = decided.wait_for(is_it) => record.ok()?.as_ref()?.outcome(),
+                () = ends.requested() => None,
+            }
+        })
+    }
+
+    fn left(&self) -> Option<String> {
+        self.0.left.clone()
+    }
+
+    fn recorded(&self, key: &str) {
+        let is_left = self.0.left.as_deref() == Some(key);
+        let record = self.0.decided.borrow().clone();
+        let record = record.filter(|record| record.key == key);
+        let places = self.0.places.clone();
+        let clear = move || {
+            let cleared = match record {
+                Some(record) => places.clear(record.is_image()),
+                // The ledger does not know of it: nobody asks what came of it.
+                None if is_left => places.clear_decided(),
+                None => Ok(()),
+            };
+            if let Err(error) = cleared {
+                log::warn!("upgrade: what is left of it cannot be removed: {error}");
+            }
+        };
+        let thread = std::thread::Builder::new().name("upgrade".to_owned());
+        if let Err(error) = thread.spawn(clear) {
+            log::warn!("upgrade: {error}");
+        }
+    }
+
+    fn taken(&self, key: &str) {
+        self.0.taken.send_replace(key.to_owned());
+    }
+
+    fn hold(&self) -> watch::Receiver<Hold> {
+        self.0.hold.subscribe()
+    }
+
+    fn held(&self) {
+        self.0
+            .held
+            .send_if_modified(|held| !std::mem::replace(held, true));
+    }
+}
+
+impl What {
+    /// The board that it has to run on, if that was said.
+    pub(super) fn board(&self) -> Option<&str> {
+        match self {
+            What::Image { board, .. } => Some(board),
+            What::Package { board, .. } => board.as_deref(),
+        }
+    }
+}

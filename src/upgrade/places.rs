@@ -1,0 +1,327 @@
+//! Where upgrades keep their files, and the one that an earlier agent left.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::record::Record;
+use super::store;
+use crate::config::under;
+use crate::durable::Directory;
+use crate::guard::place::Place;
+use crate::terminal::safe;
+
+/// Longest wait for the disk; flash that erases blocks takes seconds.
+const DISK_WITHIN: Duration = Duration::from_secs(60);
+
+/// The files in RAM, below the root.
+const RAM: &str = "/tmp/socketman-upgrade";
+
+/// The directories of upgrades.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub(super) root: PathBuf,
+    pub(super) state_dir: PathBuf,
+}
+
+impl Places {
+    /// Of files that are fetched, and of the watcher's program.
+    pub(super) fn ram(&self) -> PathBuf {
+        under(&self.root, Path::new(RAM))
+    }
+
+    /// Of a package's record.
+    pub(super) fn own(&self) -> PathBuf {
+        self.state_dir.join("upgrade")
+    }
+
+    /// Of what sysupgrade keeps.
+    fn keep(&self) -> PathBuf {
+        self.state_dir.join("keep")
+    }
+
+    /// The program of socketman in the firmware itself.
+    pub(super) fn in_firmware(&self) -> PathBuf {
+        under(&self.root, Path::new("/rom/usr/sbin/socketman"))
+    }
+
+    fn of(&self, is_image: bool) -> (PathBuf, &'static str, &'static [&'static str]) {
+        match is_image {
+            true => (self.keep(), store::KEPT, store::KEPT_FILES),
+            false => (self.own(), store::RECORD, store::FILES),
+        }
+    }
+
+    fn read(&self, is_image: bool) -> io::Result<Option<Record>> {
+        let (path, name, _) = self.of(is_image);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let read = store::read(&mut Directory::open(&path)?, name);
+        read.map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// The record of a package.
+    pub(super) fn of_package(&self) -> io::Result<Option<Record>> {
+        self.read(false)
+    }
+
+    /// Writes a record where it belongs. Waits for the disk.
+    pub(super) fn write(&self, record: &Record) -> io::Result<()> {
+        let (path, name, _) = self.of(record.is_image());
+        let written = store::write(&mut Directory::open(&path)?, name, record);
+        written.map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Takes away everything that is left of an upgrade on flash. Waits for the disk.
+    pub(super) fn clear(&self, is_image: bool) -> io::Result<()> {
+        let (path, name, others) = self.of(is_image);
+        if !path.exists() {
+            return Ok(());
+        }
+        store::clear(&mut Directory::open(&path)?, name, others)
+    }
+
+    /// Takes away what is left of upgrades that are decided. Waits for the disk.
+    pub(super) fn clear_decided(&self) -> io::Result<()> {
+        for is_image in [true, false] {
+            let record = self.read(is_image)?;
+            if record.is_none_or(|record| record.phase.is_decided()) {
+                self.clear(is_image)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An empty directory in RAM.
+    pub(super) fn fresh_ram(&self) -> io::Result<Directory> {
+        let path = self.ram();
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Directory::open(&path),
+        }
+    }
+
+    /// Has the ledger go along with an image. Waits for the disk.
+    pub(super) fn keep_ledger(&self) -> io::Result<()> {
+        let mut keep = Directory::open(&self.keep())?;
+        store::keep_ledger(&mut Directory::open(&self.state_dir)?, &mut keep)
+    }
+
+    fn bring_ledger_back(&self) -> io::Result<()> {
+        let mut keep = Directory::open(&self.keep())?;
+        store::bring_ledger_back(&mut Directory::open(&self.state_dir)?, &mut keep)
+    }
+}
+
+/// Does `work` on a thread of its own, so that nothing else waits for the disk or a program. `None` if there is no
+/// thread or it panicked.
+pub(super) async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, done) = oneshot::channel();
+    // A caller that has gone needs no answer.
+    let run = move || drop(sender.send(work()));
+    let thread = std::thread::Builder::new().name("upgrade".to_owned());
+    thread.spawn(run).ok()?;
+    done.await.ok()
+}
+
+/// [`on_thread`] for what the disk does; an error in words.
+pub(super) async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, String> {
+    match timeout(DISK_WITHIN, on_thread(work)).await {
+        Ok(Some(Ok(done))) => Ok(done),
+        Ok(Some(Err(error))) => Err(error.to_string()),
+        Ok(None) => Err("there is no thread for the disk".to_owned()),
+        Err(_) => Err("the disk does not answer".to_owned()),
+    }
+}
+
+/// An upgrade that an earlier agent left, looked for before the ledger of jobs is read.
+#[derive(Debug)]
+pub struct Found {
+    pub(super) places: Places,
+    /// This device now.
+    pub(super) place: Place,
+    pub(super) release: String,
+    pub(super) record: Option<Record>,
+}
+
+/// Looks for an upgrade in `state_dir` of the device below `root`, in the boot that the kernel names `boot`; has the
+/// ledger of jobs back that came along with an image. Waits for the disk.
+pub fn find(state_dir: &Path, root: &Path, boot: &str) -> Found {
+    let places = Places {
+        root: root.to_owned(),
+        state_dir: state_dir.to_owned(),
+    };
+    let mut found = Found {
+        place: Place::look(root, boot),
+        release: crate::boot::release(root).unwrap_or_default(),
+        record: None,
+        places,
+    };
+    let looked = found.look(true).and_then(|record| match record {
+        None => found.look(false),
+        record => Ok(record),
+    });
+    match looked {
+        Ok(None) => found.tidy(),
+        Ok(record) => found.record = record,
+        Err(error) => log::error!("upgrade: {error}: what came of the last one is not known"),
+    }
+    found
+}
+
+impl Found {
+    /// Takes away the files of an upgrade that was cut before there was a record.
+    fn tidy(&self) {
+        for is_image in [true, false] {
+            if let Err(error) = self.places.clear(is_image) {
+                log::warn!("upgrade: what is left of one cannot be removed: {error}");
+            }
+        }
+        let ram = self.places.ram();
+        // What the next one finds there it removes.
+        let _ = std::fs::remove_dir_all(ram);
+    }
+
+    fn look(&self, is_image: bool) -> io::Result<Option<Record>> {
+        let Some(record) = self.places.read(is_image)? else {
+            return Ok(None);
+        };
+        let id = safe(&record.id);
+        if !record.is_of(&self.place.macs) {
+            log::warn!("upgrade: the record of job '{id}' is of other hardware, and ignored");
+            self.places.clear(is_image)?;
+            return Ok(None);
+        }
+        log::info!(
+            "upgrade: an earlier agent left job '{id}' ({:?})",
+            record.phase
+        );
+        if is_image && record.boot != self.place.boot {
+            self.places.bring_ledger_back()?;
+        }
+        Ok(Some(record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::record::tests::record;
+    use super::super::record::{Packages, Phase};
+    use super::*;
+
+    /// A device with a wired interface, and an upgrade on flash.
+    struct Device(tempfile::TempDir);
+
+    impl Device {
+        fn new(mac: &str) -> Self {
+            let device = Device(tempfile::tempdir().unwrap());
+            device.card(mac);
+            device.write(
+                "etc/openwrt_release",
+                "DISTRIB_RELEASE='24.10.2'\nDISTRIB_REVISION='r2'\n",
+            );
+            device
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn card(&self, mac: &str) {
+            self.write("sys/class/net/eth0/address", &format!("{mac}\n"));
+            self.write("sys/class/net/eth0/type", "1\n");
+            self.write("sys/class/net/eth0/device/uevent", "");
+        }
+
+        fn places(&self) -> Places {
+            Places {
+                root: self.0.path().to_owned(),
+                state_dir: self.0.path().join("state"),
+            }
+        }
+
+        fn find(&self, boot: &str) -> Found {
+            find(&self.places().state_dir, self.0.path(), boot)
+        }
+
+        fn left(&self) -> Vec<String> {
+            let names = |dir: &str| {
+                let entries = fs::read_dir(self.0.path().join(dir)).into_iter().flatten();
+                let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+                names.collect::<Vec<_>>()
+            };
+            let mut left = [names("state/upgrade"), names("state/keep")].concat();
+            left.sort();
+            left
+        }
+    }
+
+    #[test]
+    fn the_ledger_comes_back_with_a_new_firmware() {
+        let device = Device::new("94:83:c4:a1:b2:00");
+        let places = device.places();
+        drop(Directory::open(&places.state_dir).unwrap());
+        let ledger = places.state_dir.join(store::JOBS);
+        let own = || std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::write(&ledger, "the ledger").unwrap();
+        fs::set_permissions(&ledger, own()).unwrap();
+        places.keep_ledger().unwrap();
+        let written = record(Phase::Flashing, None);
+        places.write(&written).unwrap();
+        // Nothing was flashed: the ledger has gone on.
+        fs::write(&ledger, "the ledger, and more").unwrap();
+        let found = device.find("boot-1");
+        assert_eq!(found.record.as_ref(), Some(&written));
+        assert_eq!(found.release, "24.10.2 r2");
+        assert!(device.find("boot-2").record.is_some());
+        assert_eq!(fs::read_to_string(&ledger).unwrap(), "the ledger, and more");
+        // All but what sysupgrade keeps is gone.
+        fs::remove_file(&ledger).unwrap();
+        assert_eq!(device.find("boot-2").record, Some(written));
+        assert_eq!(fs::read_to_string(&ledger).unwrap(), "the ledger");
+        places.clear(true).unwrap();
+        assert_eq!(device.left(), [""; 0]);
+    }
+
+    #[test]
+    fn a_backup_that_was_restored_on_another_device_is_ignored() {
+        let device = Device::new("94:83:c4:a1:b2:00");
+        device
+            .places()
+            .write(&record(Phase::Flashing, None))
+            .unwrap();
+        device.card("94:83:c4:a1:b2:77");
+        assert_eq!(device.find("boot-2").record, None);
+        assert_eq!(device.left(), [""; 0]);
+    }
+
+    #[test]
+    fn files_of_an_upgrade_that_was_cut_before_its_record_go() {
+        let device = Device::new("94:83:c4:a1:b2:00");
+        let places = device.places();
+        drop(places.fresh_ram().unwrap());
+        let mut own = Directory::open(&places.own()).unwrap();
+        crate::durable::replace(&mut own, "undo.ipk", b"package").unwrap();
+        assert_eq!(device.find("boot-1").record, None);
+        assert_eq!(device.left(), [""; 0]);
+        assert!(!places.ram().exists());
+        // One with a record stays.
+        crate::durable::replace(&mut own, "undo.ipk", b"package").unwrap();
+        let ready = record(Phase::Ready, Some(Packages::default()));
+        places.write(&ready).unwrap();
+        assert_eq!(device.find("boot-1").record, Some(ready));
+        assert_eq!(device.left(), ["record", "undo.ipk"]);
+    }
+}
