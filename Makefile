@@ -49,12 +49,12 @@ define Package/socketman/conffiles
 endef
 
 # The crate lies beside this file. The default copies the contents of ./src and leaves Cargo.toml
-# behind. The desk and the operator's tool are members of the workspace: cargo wants to see them, and does
-# not build them.
+# behind. The desk, the operator's tool and the fuzzer are members of the workspace: cargo wants to see
+# them, and does not build them.
 define Build/Prepare
 	$(CP) ./Cargo.toml ./Cargo.lock ./LICENSE ./build.rs ./src ./fleet $(PKG_BUILD_DIR)/
 	$(INSTALL_DIR) $(PKG_BUILD_DIR)/tests
-	$(CP) ./tests/lab $(PKG_BUILD_DIR)/tests/
+	$(CP) ./tests/lab ./tests/fuzz $(PKG_BUILD_DIR)/tests/
 endef
 
 define Package/socketman/install

@@ -48,7 +48,7 @@
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
 //! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
 //! knows the lab may let time pass faster, [`logging`] where words go, [`terminal`] what of a peer's words is shown; [`file`] and [`mac`] read what
-//! others wrote.
+//! others wrote. `fuzzing`, which no program has in it, holds the readers of foreign bytes as targets of a fuzzer.
 
 pub mod actions;
 pub mod agent;
@@ -64,6 +64,8 @@ pub mod config;
 pub mod crash;
 pub mod durable;
 pub mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod guard;
 pub mod health;
 pub mod http;

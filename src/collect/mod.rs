@@ -59,6 +59,8 @@ pub use report::{
     Airtime, ChannelUse, Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Peer, Radio,
     Report, Source, Ssid, Stamp, Station, Traffic,
 };
+#[cfg(any(test, fuzzing))]
+pub(crate) use sources::dhcp::leases::Leases;
 pub(crate) use sources::{netifd, reply};
 
 /// How often rpcd is asked for names: it looks them up in the DNS.

@@ -107,7 +107,7 @@ impl fmt::Debug for Chosen {
 }
 
 /// The one form of a value that its option took.
-pub(super) fn canonical(kind: Kind, written: Written<'_>) -> Result<String, ValueError> {
+pub(crate) fn canonical(kind: Kind, written: Written<'_>) -> Result<String, ValueError> {
     Ok(match kind {
         Kind::Bool(_) => flag(value::truth(written)?),
         Kind::Whole { min, max, unit, .. } => value::whole(written, min, max, unit)?.to_string(),

@@ -51,6 +51,8 @@ use std::time::Duration;
 
 use crate::clock::Pace;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use chosen::canonical;
 pub use chosen::{Chosen, Source};
 pub use closed::Closed;
 pub use file::{read_small, FileError};

@@ -102,8 +102,8 @@ pub fn is_mac(text: &str) -> bool {
 /// where requests go understands it. Of text that is no URL only a path is shown, such as that of a
 /// redirect.
 pub fn shown_url(text: &str) -> String {
-    use ::url::{ParseError, Url};
-    match Url::parse(text) {
+    use ::url::ParseError;
+    match parse(text) {
         Ok(mut url) if matches!(url.scheme(), "http" | "https") => {
             // Refused only for a URL without a host, which these schemes cannot have.
             let _ = url.set_username("");
@@ -122,14 +122,31 @@ pub fn shown_url(text: &str) -> String {
     }
 }
 
+/// Reads a URL. A host beyond ASCII is refused here, as `url` refuses it too: with capital letters in it,
+/// `idna_adapter` panics in builds that check assertions.
+fn parse(text: &str) -> Result<::url::Url, ::url::ParseError> {
+    let behind = text.split_once(':').map_or("", |(_, behind)| behind);
+    // The library passes over ends of lines and tabs.
+    let authority = behind.trim_start_matches(['/', '\\', '\t', '\n', '\r']);
+    let authority = authority.split(['/', '\\', '?', '#']).next();
+    let host = authority.and_then(|authority| authority.rsplit('@').next());
+    let host = host.unwrap_or_default();
+    // The first hex digit of a byte of ASCII.
+    let is_low = |hex: &str| matches!(hex.bytes().next(), Some(b'0'..=b'7'));
+    match host.is_ascii() && host.split('%').skip(1).all(is_low) {
+        true => ::url::Url::parse(text),
+        false => Err(::url::ParseError::IdnaError),
+    }
+}
+
 /// Does `url` send a user name or a password along?
 pub(super) fn has_login(url: &str) -> bool {
-    ::url::Url::parse(url).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
+    parse(url).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
 /// Does what is sent to `url` cross a network in clear?
 pub(super) fn is_in_clear(url: &str) -> bool {
-    ::url::Url::parse(url)
+    parse(url)
         .is_ok_and(|url| url.scheme() == "http" && !is_loopback(url.host_str().unwrap_or_default()))
 }
 
@@ -221,7 +238,7 @@ pub(super) fn host_of_url(text: &str) -> Result<Cow<'_, str>, ValueError> {
         Ok(host) => return Ok(host.into()),
         Err(error) => error,
     };
-    match ::url::Url::parse(text) {
+    match parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => {
             let found = url.host_str().unwrap_or_default();
             let found = found.trim_start_matches('[').trim_end_matches(']');
@@ -244,7 +261,7 @@ pub(super) fn url(text: &str) -> Result<&str, ValueError> {
     if text.is_empty() {
         return Ok(text);
     }
-    let url = ::url::Url::parse(text).map_err(|e| ValueError::NotUrl(e.to_string()))?;
+    let url = parse(text).map_err(|e| ValueError::NotUrl(e.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(ValueError::Scheme);
     }

@@ -138,7 +138,8 @@ impl Journal {
         };
         let mut changes = Changes::new();
         let mut phase = None;
-        for line in text.lines() {
+        // The name of a file may end with a carriage return.
+        for line in text.split_terminator('\n') {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let mut words = rest.splitn(5, ' ');
             match word {
@@ -214,6 +215,10 @@ pub(super) fn left_as(changes: &Changes, name: &str) -> Option<Option<Print>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
     use super::super::folder::Access;
     use super::*;
 
@@ -270,5 +275,59 @@ mod tests {
         journal.changes = Some(many.collect());
         let read = Journal::decode(&journal.encode()).unwrap();
         assert_eq!(read.changes, None);
+    }
+
+    /// Names and words as people and programs choose them.
+    fn word() -> impl Strategy<Value = String> {
+        "[ -~é\r\t]{0,12}"
+    }
+
+    proptest! {
+        #[test]
+        fn every_journal_is_read_as_it_was_written(
+            phase in 0..PHASES.len(),
+            words in (word(), word(), word(), vec(word(), 0..3), option::of(word())),
+            (detach, broker, code) in any::<(bool, bool, u8)>(),
+            ran in any::<Option<(Option<i32>, Option<i32>, u64, bool)>>(),
+            files in option::of(vec((word(), 0..3_u8, any::<(u32, u32, u32)>()), 0..6)),
+        ) {
+            let (id, revision, board, macs, reason) = words;
+            let print = |kind: u8, (mode, uid, gid): (u32, u32, u32)| match kind {
+                0 => None,
+                1 => Some(None),
+                _ => {
+                    let access = Access { mode: mode & 0o7777, uid, gid };
+                    Some(Some((access, Digest::of(&mode.to_be_bytes()))))
+                }
+            };
+            let changes = |files: Vec<(String, u8, (u32, u32, u32))>| -> Changes {
+                let files = files.into_iter();
+                files.map(|(name, kind, access)| (name, print(kind, access))).collect()
+            };
+            // Words lose control characters, names of files keep theirs.
+            let journal = Journal {
+                phase: PHASES[phase].0,
+                key: "63f7f2ef43cc92ee".into(),
+                id: line(&id),
+                detach,
+                place: Place {
+                    boot: "b".into(),
+                    revision: line(&revision),
+                    board: line(&board),
+                    macs: macs.iter().map(|mac| line(mac)).collect(),
+                },
+                needs: Needs { code, broker },
+                snapshot: Digest::of(id.as_bytes()),
+                ran: ran.map(|(exit_code, signal, millis, success)| Ran {
+                    exit_code,
+                    signal,
+                    millis,
+                    success,
+                }),
+                changes: files.map(changes),
+                reason: reason.as_deref().map(line),
+            };
+            prop_assert_eq!(Journal::decode(&journal.encode()), Some(journal));
+        }
     }
 }

@@ -31,17 +31,17 @@ pub enum Answer {
 
 /// The lines of a head that decide.
 #[derive(Debug, Default)]
-pub(super) struct Head<'a> {
-    pub(super) status: u16,
-    pub(super) content_type: Option<Cow<'a, str>>,
-    pub(super) retry_after: Option<Cow<'a, str>>,
+pub(crate) struct Head<'a> {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<Cow<'a, str>>,
+    pub(crate) retry_after: Option<Cow<'a, str>>,
     /// The server's clock, seconds since the epoch.
-    pub(super) date: Option<u64>,
+    pub(crate) date: Option<u64>,
 }
 
 impl Answer {
     /// Judges the head and the beginning of the body.
-    pub(super) fn judge(head: &Head<'_>, body: &[u8]) -> Self {
+    pub(crate) fn judge(head: &Head<'_>, body: &[u8]) -> Self {
         let status = head.status;
         match status {
             200..=299 if is_html(head.content_type.as_deref(), body) => Answer::Page { status },

@@ -31,7 +31,7 @@ struct Parts<'a> {
 /// * asctime, `Sun Nov  6 08:49:37 1994`
 ///
 /// `None` for anything else, and before 1970.
-pub(super) fn parse(text: &str) -> Option<u64> {
+pub(crate) fn parse(text: &str) -> Option<u64> {
     let parts = fixdate(text)
         .or_else(|| rfc_850(text))
         .or_else(|| asctime(text))?;

@@ -43,10 +43,14 @@ use std::time::Duration;
 pub use reqwest::Method;
 
 pub use answer::Answer;
+#[cfg(any(test, fuzzing))]
+pub(crate) use answer::Head;
 pub use attempts::Attempts;
 pub use body::Body;
 pub use client::{Client, HttpError, Reply};
 pub use commands::{ApiCommand, Commands};
+#[cfg(any(test, fuzzing))]
+pub(crate) use date::parse as parse_date;
 pub use dates::Dates;
 pub use endpoint::{fits_path, path_part, Endpoint};
 pub use facts::{Facts, Outcome};

@@ -39,6 +39,8 @@ mod tests;
 pub use choose::{choose, Chosen, Source};
 pub use facts::{Facts, State};
 pub use identity::{Identity, NotMac};
+#[cfg(any(test, fuzzing))]
+pub(crate) use offer::Offer;
 pub use reach::{Reach, Reached};
 pub use record::{Hash, Phase, Record};
 pub use server::About;

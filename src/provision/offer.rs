@@ -40,18 +40,18 @@ const KEY_MAX: usize = 40;
 
 /// Settings that can be used.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Offer {
+pub(crate) struct Offer {
     /// Options and their values in JSON, in the order of [`ALLOWED`].
-    pub(super) settings: Vec<(&'static str, String)>,
+    pub(crate) settings: Vec<(&'static str, String)>,
     /// The CA certificates of the broker; empty = those of the system.
-    pub(super) cacrt: Option<String>,
+    pub(crate) cacrt: Option<String>,
     /// Keys that an init server may not set, as they may be shown.
-    pub(super) refused: Vec<String>,
+    pub(crate) refused: Vec<String>,
 }
 
 /// Why an answer cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum OfferError {
+pub(crate) enum OfferError {
     #[error("the answer {0}")]
     Document(#[from] DocumentError),
     #[error("the answer has '{0}' twice")]
@@ -64,7 +64,7 @@ pub(super) enum OfferError {
 
 impl Offer {
     /// Reads the body of an answer. One value that cannot be used spoils all of it, for settings belong together.
-    pub(super) fn read(body: &[u8]) -> Result<Self, OfferError> {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, OfferError> {
         let mut offer = Offer {
             settings: Vec::new(),
             cacrt: None,

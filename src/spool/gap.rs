@@ -172,6 +172,8 @@ impl Gaps {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn gap(from: Option<u64>, to: Option<u64>, count: u64, reason: Reason) -> Gap {
@@ -234,5 +236,43 @@ mod tests {
             serde_json::to_string(gaps.until(7).as_slice()).unwrap(),
             r#"[{"from":1,"to":7,"count":2,"reason":"full"}]"#
         );
+    }
+
+    fn any_gap() -> impl Strategy<Value = Gap> {
+        let at = || proptest::option::of((0..50_u64).prop_map(|hours| hours * NEAR));
+        let reason = prop::sample::select(vec![Reason::Full, Reason::Thinned, Reason::Damaged]);
+        let count = proptest::option::of(0..9_u64);
+        (at(), at(), count, reason).prop_map(|(from, to, count, reason)| Gap {
+            from,
+            to,
+            count,
+            reason,
+        })
+    }
+
+    proptest! {
+        /// However many there are: no report of them is lost, none is invented, and no time gets narrower.
+        #[test]
+        fn gaps_that_are_joined_cover_the_same_reports(all in proptest::collection::vec(any_gap(), 0..60)) {
+            let mut gaps = Gaps::default();
+            gaps.extend(all.iter().cloned());
+            let joined = gaps.as_slice();
+            prop_assert!(joined.len() <= GAPS_MAX);
+            for reason in [Reason::Full, Reason::Thinned, Reason::Damaged] {
+                let count = |gaps: &[Gap]| -> u64 {
+                    let of = gaps.iter().filter(|gap| gap.reason == reason);
+                    of.filter_map(|gap| gap.count).sum()
+                };
+                prop_assert_eq!(count(joined), count(&all), "{:?}", reason);
+            }
+            for gap in all.iter().filter(|gap| gap.count != Some(0)) {
+                let covers = |whole: &Gap| {
+                    let begins = whole.from.is_none_or(|from| gap.from.is_some_and(|own| from <= own));
+                    let ends = whole.to.is_none_or(|to| gap.to.is_some_and(|own| own <= to));
+                    whole.joins(gap) && begins && ends
+                };
+                prop_assert!(joined.iter().any(covers), "{:?} in {:?}", gap, joined);
+            }
+        }
     }
 }

@@ -63,7 +63,12 @@ fn one_module_has_unsafe_code_and_proves_each_place_of_it() {
         .unwrap();
     // The functions say what they ask of their callers.
     assert_eq!(text.matches("/// # Safety").count(), 2);
-    for member in ["Cargo.toml", "fleet/Cargo.toml", "tests/lab/Cargo.toml"] {
+    for member in [
+        "Cargo.toml",
+        "fleet/Cargo.toml",
+        "tests/fuzz/Cargo.toml",
+        "tests/lab/Cargo.toml",
+    ] {
         let manifest = fs::read_to_string(project().join(member)).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{member}");
     }

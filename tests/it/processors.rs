@@ -168,7 +168,7 @@ fn bytes_from_outside_have_an_order_that_is_said() {
         file != "collect/kernel/routes.rs" || !line.contains("number.to_ne_bytes()")
     });
     // Netlink is spoken in the order of the machine.
-    found.retain(|(file, _)| !file.ends_with("/netlink.rs"));
+    found.retain(|(file, _)| !file.ends_with("/netlink.rs") && file != "collect/kernel/fib.rs");
     assert_eq!(found, []);
 }
 

@@ -203,6 +203,15 @@ pub(super) const CASES: &[Case] = &[
                 r#""http://bücher.example/""#,
                 "is not a URL: invalid international domain name",
             ),
+            // With capital letters beside what is not ASCII, the library panics in builds that check assertions.
+            (
+                "\"http://YYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYY\u{feff}YYY:1/\"",
+                "is not a URL: invalid international domain name",
+            ),
+            (
+                r#""http://u@YYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYYY%EF%BB%BFYYY/""#,
+                "is not a URL: invalid international domain name",
+            ),
             (
                 r#""http://x.example:hunter2/""#,
                 "is not a URL: invalid port number",

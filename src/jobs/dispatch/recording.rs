@@ -1,5 +1,6 @@
 //! The table's way to the disk, and what happens while that fails.
 
+use std::collections::BTreeSet;
 use std::future;
 use std::path::Path;
 use std::time::Duration;
@@ -313,7 +314,10 @@ impl Jobs {
         let ended = ended.map(|(number, _)| *number);
         let is_detached = |number: &Number| self.table.job(*number).is_some_and(|job| job.detach);
         let detached = self.table.started().filter(is_detached).chain(ended);
-        for key in detached.filter_map(|number| self.table.recorded_key(number)) {
+        // Most are in both lists; a second move of one would find that it has left already.
+        let detached: BTreeSet<Number> = detached.collect();
+        let keys = detached.into_iter();
+        for key in keys.filter_map(|number| self.table.recorded_key(number)) {
             if let Err(error) = detached::follow(old, ledger.path(), &key.to_string()) {
                 log::error!(
                     "{}: a detached job is lost sight of: {error}",

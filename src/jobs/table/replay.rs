@@ -45,6 +45,10 @@ impl Table {
                     self.read_orphan(key, reported.unwrap_or(0));
                     return;
                 };
+                // No agent writes it twice: the first one stands, and counts once.
+                if entry.outcome().is_some() {
+                    return;
+                }
                 Arc::make_mut(&mut outcome)
                     .type_name
                     .clone_from(&entry.about.type_name);
@@ -73,7 +77,10 @@ impl Table {
             Record::Ids(source, ids) => {
                 for id in ids.iter() {
                     self.lived(id.age);
-                    self.seen(source).insert(id);
+                    // One that is known as a job counts as that alone.
+                    if !self.keys.contains_key(&id.key) {
+                        self.seen(source).insert(id);
+                    }
                 }
             }
             Record::Time { age, floor } => {

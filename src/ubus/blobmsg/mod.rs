@@ -179,6 +179,8 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn one(kind: Type, name: &[u8], value: &[u8]) -> Vec<u8> {
@@ -233,5 +235,35 @@ mod tests {
             Value::from_members(&deeper.to_members()),
             Err(Malformed::Depth)
         );
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let bytes = || proptest::collection::vec(any::<u8>(), 0..9);
+        let single = prop_oneof![
+            Just(Value::Unspec),
+            bytes().prop_map(Value::String),
+            any::<i64>().prop_map(Value::Int64),
+            any::<i32>().prop_map(Value::Int32),
+            any::<i16>().prop_map(Value::Int16),
+            any::<u8>().prop_map(Value::Int8),
+            any::<f64>().prop_map(Value::Double),
+        ];
+        single.prop_recursive(5, 40, 6, move |inner| {
+            let members = proptest::collection::vec((bytes(), inner.clone()), 0..6);
+            prop_oneof![
+                proptest::collection::vec(inner, 0..6).prop_map(Value::Array),
+                members.prop_map(Value::Table),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_reads_back_in_its_order(members in proptest::collection::vec(any_value(), 0..4)) {
+            let members = members.into_iter().enumerate();
+            let named = members.map(|(at, value)| (vec![b'a'; at % 2], value));
+            let table = Value::Table(named.collect());
+            prop_assert_eq!(Value::from_members(&table.to_members()), Ok(table));
+        }
     }
 }

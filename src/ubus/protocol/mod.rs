@@ -38,7 +38,7 @@ pub const DAEMON_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests of users under way at once; further ones fail with [`Error::Busy`].
 pub const MAX_REQUESTS: usize = 256;
 
-/// Bytes of DATA one call may collect.
+/// Bytes of the frames with DATA that one call may collect.
 pub const MAX_REPLY: usize = 4 << 20;
 
 /// Objects one look-up may bring.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::watch::Step;
 use super::{Token, MAX_OBJECTS, MAX_REPLY};
 use crate::ubus::blob::Writer;
-use crate::ubus::message::{attr, Attributes, Frame, Kind};
+use crate::ubus::message::{attr, Attributes, Frame, Kind, HEADER};
 use crate::ubus::object::ObjectInfo;
 
 /// A user's call, from the look-up of its object to its last DATA.
@@ -183,7 +183,9 @@ impl Requests {
         match &mut entry.pending {
             Pending::Call(call) => {
                 if let Some(data) = &reply.data {
-                    call.bytes = call.bytes.saturating_add(data.len());
+                    // The data is a part of its frame, all of which stays in memory.
+                    let bytes = HEADER + frame.blob_len();
+                    call.bytes = call.bytes.saturating_add(bytes);
                     if call.bytes <= MAX_REPLY {
                         call.collected.push(data.clone());
                     } else {

@@ -70,6 +70,17 @@ async fn a_detached_job_that_ends_the_agent_is_reported_once_by_the_next_one() {
     world.end().await;
 }
 
+/// Waits until the one job that runs has this output.
+async fn shows(world: &World, id: &str, output: &str) {
+    world.status(|status| status["jobs"]["running"] == 1).await;
+    within("the output is shown", async {
+        while world.call("job", json!({ "id": id })).await["output"] != output {
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_detached_job_is_reported_once_though_the_state_directory_changes_meanwhile() {
     let mut world = World::with_agent().await;
@@ -88,7 +99,7 @@ async fn a_detached_job_is_reported_once_though_the_state_directory_changes_mean
         );
         let job = json!({"id": id, "meta": {"msg": msg, "detach": true}}).to_string();
         world.operator.send(job.clone()).await;
-        world.status(|status| status["jobs"]["running"] == 1).await;
+        shows(&world, id, "begun\n").await;
         for dir in changes {
             world
                 .change(&[("state_dir", json!(format!("/{dir}")))])
@@ -106,10 +117,8 @@ async fn a_detached_job_is_reported_once_though_the_state_directory_changes_mean
             world.lab.agent().unwrap().kill().await.unwrap();
             world.start_agent();
             world.connected().await;
-            world.status(|status| status["jobs"]["running"] == 1).await;
         }
-        let shown = world.call("job", json!({ "id": id })).await;
-        assert_eq!(shown["output"], "begun\n", "{shown:#}");
+        shows(&world, id, "begun\n").await;
         gate.open().await;
         let result = world.operator.result(id).await;
         assert_eq!(

@@ -5,6 +5,23 @@ use bytes::Bytes;
 use super::*;
 
 #[test]
+fn answers_without_data_count_for_the_memory_they_keep() {
+    let mut desk = Desk::connected();
+    let seq = desk.call_until_invoke(1, 9);
+    for _ in 0..MAX_REPLY / 16 {
+        let nothing = Writer::new().word(attr::OBJID, 9).nested(attr::DATA, &[]);
+        desk.feed(Kind::Data, seq, 9, nothing);
+    }
+    desk.status(seq, 9, Status::OK);
+    let outputs = desk.outputs();
+    assert!(
+        matches!(outputs[..], [Output::Answer(1, Err(Error::TooLarge(_)))]),
+        "{} outputs",
+        outputs.len()
+    );
+}
+
+#[test]
 fn a_call_looks_its_object_up_once() {
     let mut desk = Desk::connected();
     let seq = desk.call_until_invoke(1, 77);

@@ -1,0 +1,191 @@
+//! Segments of the spool: records with right checksums in files of any order, and damage.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::data;
+use super::memory::Memory;
+use super::pieces::{join, pieces};
+use crate::clock::Reading;
+use crate::durable::{Disk, Log, PAYLOAD_MAX};
+use crate::spool::{Bounds, Spool, Stamp};
+
+const BOOT: &str = "this";
+
+const BOUNDS: Bounds = Bounds {
+    ram: 8 << 20,
+    flash: 8 << 20,
+    flash_daily: 8 << 20,
+};
+
+/// Bits of a piece's kind: its file is on flash; of another boot; the next one of its row; its bytes are put there
+/// without a record around them.
+const FLASH: u8 = 1;
+const EARLIER: u8 = 2;
+const NEXT: u8 = 4;
+const RAW: u8 = 8;
+
+fn after(seconds: u64, synced: bool) -> Reading {
+    Reading {
+        epoch: 1_780_000_000 + seconds,
+        mono: seconds,
+        synced,
+    }
+}
+
+fn report(stamp: &Stamp<'_>) -> Vec<u8> {
+    let gaps = serde_json::to_string(stamp.gaps).expect("gaps are JSON");
+    let (boot, seq, at) = (stamp.boot_id, stamp.seq, stamp.created_at);
+    format!(r#"{{"device":{{"created_at":{at},"boot_id":"{boot}","seq":{seq}}},"gaps":{gaps}}}"#)
+        .into_bytes()
+}
+
+/// The records of a file.
+fn records(mut disk: Memory, name: &str) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    let visit = &mut |_, payload: &[u8]| records.push(payload.to_vec());
+    Log::open(&mut disk, name, visit).expect("memory can be read");
+    records
+}
+
+pub(super) fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    // What an earlier version left.
+    for (name, bytes) in data::files("spool", ".reports") {
+        let disk = Memory::default();
+        disk.put(&name, bytes);
+        let all = records(disk, &name);
+        let pieces: Vec<_> = all.into_iter().map(|record| (EARLIER, record)).collect();
+        seeds.push(join(&pieces));
+    }
+    // What this one leaves: some that arrived, a report of an unknown time, and what was copied to flash.
+    let (ram, flash) = (Memory::default(), Memory::default());
+    let mut spool =
+        Spool::on(ram.clone(), Some(flash.clone()), BOOT, BOUNDS).expect("an empty spool opens");
+    for n in 0..6 {
+        spool
+            .append(&report, after(n, n > 1))
+            .expect("memory takes a report");
+    }
+    if let Some(batch) = spool.next_batch(200, after(7, true)) {
+        spool.delivered(batch.id, after(7, true));
+        spool.kept_back(batch.id, after(8, true));
+    }
+    if let Some(batch) = spool.next_batch(200, after(9, true)) {
+        spool.kept_back(batch.id, after(10, true));
+    }
+    spool.tick(after(5000, true));
+    for (kind, mut disk) in [(0, ram), (FLASH, flash)] {
+        for name in disk.list().expect("memory can be read") {
+            let all = records(disk.clone(), &name);
+            let pieces: Vec<_> = all.into_iter().map(|record| (kind, record)).collect();
+            seeds.push(join(&pieces));
+        }
+    }
+    let mut both = seeds.concat();
+    both.extend(join(&[(EARLIER | NEXT, b"x".to_vec()), (RAW, vec![0; 30])]));
+    seeds.push(both);
+    seeds
+}
+
+/// The files that an input describes, on RAM and on flash.
+fn disks(input: &[u8]) -> (Memory, Memory) {
+    let mut disks = [Memory::default(), Memory::default()];
+    let mut ordinals = [1_u64; 4];
+    let mut logs = HashMap::new();
+    for (kind, piece) in pieces(input).take(200) {
+        let ordinal = &mut ordinals[usize::from(kind % 4)];
+        *ordinal += u64::from(kind & NEXT != 0);
+        let boot = if kind & EARLIER == 0 { BOOT } else { "earlier" };
+        // Those of the earlier boot come first.
+        let number = *ordinal + if kind & EARLIER == 0 { 1000 } else { 0 };
+        let name = format!("{number:016}.{boot}.reports");
+        let place = usize::from(kind & FLASH);
+        let disk = &mut disks[place];
+        if kind & RAW != 0 {
+            let bytes = [disk.bytes(&name), piece.to_vec()].concat();
+            disk.put(&name, bytes);
+            // The log goes on behind it as one that is opened.
+            logs.remove(&(place, name));
+            continue;
+        }
+        let log = logs.entry((place, name.clone())).or_insert_with(|| {
+            let opened = Log::open(disk, name.as_str(), &mut |_, _| {});
+            opened.expect("memory can be read").0
+        });
+        if !piece.is_empty() {
+            let piece = &piece[..piece.len().min(PAYLOAD_MAX)];
+            log.append(disk, piece).expect("memory takes a record");
+        }
+    }
+    let [ram, flash] = disks;
+    (ram, flash)
+}
+
+pub(super) fn run(input: &[u8]) {
+    let (ram, flash) = disks(input);
+    let with_flash = input.first().is_some_and(|byte| byte & 16 == 0);
+    let open = || {
+        let flash = with_flash.then(|| flash.clone());
+        Spool::on(ram.clone(), flash, BOOT, BOUNDS).expect("whatever is there, the spool opens")
+    };
+    let mut spool = open();
+    let found = spool.facts();
+    for n in 0..2 {
+        let kept = spool.append(&report, after(100 + n, true));
+        assert!(kept.is_ok(), "{kept:?}");
+    }
+    let facts = spool.facts();
+    assert_eq!(facts.last_error, None, "memory does not fail");
+    assert!(facts.bytes <= BOUNDS.ram);
+    drop(spool);
+
+    // A restart finds all of it again.
+    let mut spool = open();
+    let again = spool.facts();
+    assert_eq!(
+        again.reports, facts.reports,
+        "{found:?}, {facts:?}, {again:?}"
+    );
+
+    // Everything leaves, for a server that refuses what it cannot unpack and then takes less at a time: our own
+    // reports among it, once, whole, and in their order. A report of an unknown time is held for 10 min.
+    let mut ours = Vec::new();
+    let mut batches = 0;
+    for now in [after(200, true), after(1200, true)] {
+        while let Some(mut batch) = spool.next_batch(64 << 10, now) {
+            batches += 1;
+            assert!(
+                batches <= 4 * facts.reports,
+                "a report does not leave twice"
+            );
+            let lines = loop {
+                match batch.lines() {
+                    Ok(lines) => break Some(lines),
+                    Err(_) if batch.reports == 1 => break None,
+                    Err(_) => match spool.halve(batch.id, now) {
+                        Some(half) => batch = half,
+                        // The spool has found out that it is damaged.
+                        None => break None,
+                    },
+                }
+            };
+            if let Some(lines) = lines {
+                let lines: Vec<_> = lines.split_inclusive(|byte| *byte == b'\n').collect();
+                ours.extend(lines.into_iter().filter_map(number));
+            }
+            spool.delivered(batch.id, now);
+        }
+    }
+    assert_eq!(spool.facts().reports, 0, "nothing is held for ever");
+    assert_eq!(ours, [0, 1], "what was kept arrives");
+}
+
+/// The number of a report of ours, by its line.
+fn number(line: &[u8]) -> Option<u64> {
+    let line: Value = serde_json::from_slice(line).ok()?;
+    let device = &line["device"];
+    let at = device["created_at"].as_u64()?.checked_sub(1_780_000_100)?;
+    (at < 2 && device["boot_id"] == BOOT).then_some(at)
+}
