@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::cli::AgentArgs;
 use crate::config::{self, Problem};
 use crate::crash::Crashes;
+use crate::durable::close_to_others;
 use crate::lock::{Lock, LockError};
 use crate::reload::Facts;
 use crate::shutdown::Signals;

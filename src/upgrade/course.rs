@@ -1,6 +1,7 @@
 //! From the job to the point of no return, and past it as far as this agent lives.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -351,11 +352,13 @@ impl Shared {
             .strip_suffix(" (deleted)")
             .unwrap_or(&program)
             .to_owned();
+        let before = on_disk(|| watcher::hash_of(Path::new("/proc/self/exe"))).await;
         let packages = Packages {
             new: new.display().to_string(),
             undo: has_undo.then(|| undo.display().to_string()),
             root: self.places.root.display().to_string(),
             program,
+            program_before: before.unwrap_or_default(),
             trial_ms: ms(config.rollback_timeout),
             install_ms: ms(INSTALL_WITHIN),
         };
@@ -412,7 +415,7 @@ impl Shared {
 }
 
 /// Puts the package before on flash, whole.
-fn keep_undo(from: &mut Directory, own: &std::path::Path, name: &str) -> io::Result<()> {
+fn keep_undo(from: &mut Directory, own: &Path, name: &str) -> io::Result<()> {
     use crate::durable::Disk;
     let package = read_whole(from, name, PACKAGE_MAX)?;
     replace(&mut Directory::open(own)?, name, &package)?;

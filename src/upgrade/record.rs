@@ -91,6 +91,8 @@ pub struct Packages {
     pub root: String,
     /// The agent's program, which a package replaces.
     pub program: String,
+    /// SHA-256 of that program before, in hex; empty if it is not known.
+    pub program_before: String,
     /// Time for the new agent to prove that it lives, ms.
     pub trial_ms: u64,
     /// Longest run of the package manager, ms.

@@ -35,6 +35,9 @@ pub(super) const INSTALL: &str = "--install-package";
 /// Goes on with one whose watcher is gone.
 pub(super) const RESUME: &str = "--resume-installation";
 
+/// The words of opkg for a version that it does not install again; its exit code is 0 then.
+const LEFT_ALONE: &str = "is up to date";
+
 const LOCK: &str = "watcher";
 
 /// Output of the package manager, in RAM.
@@ -173,12 +176,14 @@ fn drive(mut record: Record, packages: &Packages, directory: &mut Directory, is_
             Phase::Ready => Event::Begins,
             Phase::Installing => {
                 let new = packages.new.clone();
-                install(&mut record, packages, &new, 1)
+                match install(&mut record, packages, &new, 1) {
+                    Event::Installed if record.output.contains(LEFT_ALONE) => Event::NotInstalled(
+                        format!("opkg installs nothing: this version {LEFT_ALONE}"),
+                    ),
+                    event => event,
+                }
             }
-            Phase::Undoing => {
-                let undo = packages.undo.clone().unwrap_or_default();
-                install(&mut record, packages, &undo, UNDO_ATTEMPTS)
-            }
+            Phase::Undoing => undo(&mut record, packages),
             Phase::Trial => trial(&record, packages, directory),
             _ => return,
         };
@@ -212,20 +217,57 @@ pub(super) fn manager(package: &str) -> (&'static str, &'static [&'static str]) 
     match package.ends_with(".apk") {
         // A file by itself is not signed; its hash was in the job.
         true => ("apk", &["add", "--allow-untrusted"]),
-        // The same version again, or an older one, is what the sender wants.
-        false => (
-            "opkg",
-            &["install", "--force-downgrade", "--force-reinstall"],
-        ),
+        // An older one may be what the sender wants. The same one again opkg leaves alone; --force-reinstall
+        // does not change that for a file, and would remove the agent first where it does.
+        false => ("opkg", &["install", "--force-downgrade"]),
     }
+}
+
+/// The arguments that remove the agent.
+fn removal(manager: &str) -> &'static [&'static str] {
+    match manager {
+        "apk" => &["del", "socketman"],
+        _ => &["remove", "--force-depends", "socketman"],
+    }
+}
+
+/// Installs the package before, and sees to it that its program is in place: a package manager that was cut before it
+/// had written what it did takes that package for the installed one, and leaves the new files alone.
+fn undo(record: &mut Record, packages: &Packages) -> Event {
+    let package = packages.undo.clone().unwrap_or_default();
+    let is_back = || {
+        let program = hash_of(Path::new(OsStr::new(&packages.program)));
+        packages.program_before.is_empty()
+            || program.is_ok_and(|program| program == packages.program_before)
+    };
+    match install(record, packages, &package, UNDO_ATTEMPTS) {
+        Event::Installed if !is_back() => {}
+        event => return event,
+    }
+    let (name, _) = manager(&package);
+    let root = Path::new(&packages.root);
+    let within = Duration::from_millis(packages.install_ms);
+    let log = ram(packages).join(LOG);
+    let removed = tools::run(root, &log, name, removal(name), within);
+    record.output.push_str(&removed.output);
+    match install(record, packages, &package, UNDO_ATTEMPTS) {
+        Event::Installed if !is_back() => {
+            Event::NotInstalled(format!("{name} leaves another program in place"))
+        }
+        event => event,
+    }
+}
+
+/// The directory in RAM.
+fn ram(packages: &Packages) -> &Path {
+    let parent = Path::new(&packages.new).parent();
+    parent.unwrap_or(Path::new("/tmp"))
 }
 
 fn install(record: &mut Record, packages: &Packages, package: &str, attempts: u32) -> Event {
     let (name, options) = manager(package);
     let arguments: Vec<&str> = options.iter().copied().chain([package]).collect();
-    let ram = Path::new(&packages.new)
-        .parent()
-        .unwrap_or(Path::new("/tmp"));
+    let ram = ram(packages);
     // A watcher of another boot finds nothing there.
     let _ = fs::create_dir_all(ram);
     let within = Duration::from_millis(packages.install_ms);

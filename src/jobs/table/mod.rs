@@ -185,6 +185,8 @@ pub struct Table {
     bus: Seen,
     /// Accepted for certain and not started, oldest first.
     queue: VecDeque<Number>,
+    /// The same of upgrades, which are in a line of their own.
+    upgrades: VecDeque<Number>,
     /// Bytes held by jobs that were not started.
     queued_bytes: usize,
     /// Jobs that were not started.
@@ -231,6 +233,7 @@ impl Table {
             broker: Seen::of_at_most(bounds.broker),
             bus: Seen::of_at_most(bounds.bus),
             queue: VecDeque::new(),
+            upgrades: VecDeque::new(),
             queued_bytes: 0,
             waiting: 0,
             running: 0,
@@ -305,7 +308,7 @@ impl Table {
                 Step::Accept => {
                     self.effects.push_back(Effect::Accepted(number));
                     if self.is(number, |phase| matches!(phase, Phase::Accepted)) {
-                        self.queue.push_back(number);
+                        self.line(number).push_back(number);
                     }
                 }
                 Step::AcceptStarted => {
@@ -382,6 +385,14 @@ impl Table {
         // It may have been cancelled meanwhile.
         if self.is(number, |phase| matches!(phase, Phase::Started(_))) {
             self.effects.push_back(Effect::Run(number));
+        }
+    }
+
+    /// The line in which a job waits.
+    fn line(&mut self, number: Number) -> &mut VecDeque<Number> {
+        match self.jobs.get(&number).is_some_and(Entry::is_upgrade) {
+            true => &mut self.upgrades,
+            false => &mut self.queue,
         }
     }
 

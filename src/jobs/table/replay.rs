@@ -199,7 +199,11 @@ impl Table {
                 Phase::Accepted => {
                     self.queued_bytes += entry.held();
                     self.waiting += 1;
-                    self.queue.push_back(number);
+                    let line = match entry.is_upgrade() {
+                        true => &mut self.upgrades,
+                        false => &mut self.queue,
+                    };
+                    line.push_back(number);
                 }
                 Phase::Started(start) => {
                     match entry.is_upgrade() {

@@ -96,19 +96,20 @@ impl Table {
 
     /// The job that waits longest for a worker; without a disk the first one that need not be recorded.
     pub fn ready(&self, has_disk: bool) -> Option<Ready<'_>> {
-        let may = |job: &Entry| !job.is_upgrade() && (has_disk || !job.recorded);
+        let is_recorded = |number: &Number| self.jobs.get(number).is_some_and(|job| job.recorded);
         let mut queue = self.queue.iter();
-        let number = *queue.find(|number| self.jobs.get(number).is_some_and(may))?;
+        let number = *queue.find(|number| has_disk || !is_recorded(number))?;
         let job = self.jobs.get(&number)?.job.as_deref()?;
         Some(Ready { number, job })
     }
 
     /// Starts a job that waits. [`Effect::Run`] follows when that is certain.
     pub fn start(&mut self, number: Number, start: Start) {
-        let Some(at) = self.queue.iter().position(|queued| *queued == number) else {
+        let line = self.line(number);
+        let Some(at) = line.iter().position(|queued| *queued == number) else {
             return;
         };
-        self.queue.remove(at);
+        line.remove(at);
         self.starts(number, start);
         let Some(entry) = self.jobs.get_mut(&number) else {
             return;
@@ -153,7 +154,7 @@ impl Table {
             self.queued_bytes += entry.held();
             entry.set_started(None);
             entry.phase = Phase::Accepted;
-            self.queue.push_front(number);
+            self.line(number).push_front(number);
         }
     }
 
@@ -177,7 +178,11 @@ impl Table {
             Phase::Accepted => {
                 self.queued_bytes -= entry.held();
                 self.waiting -= 1;
-                self.queue.retain(|queued| *queued != number);
+                let line = match entry.is_upgrade() {
+                    true => &mut self.upgrades,
+                    false => &mut self.queue,
+                };
+                line.retain(|queued| *queued != number);
             }
             Phase::Started(_) => {
                 *count(entry, &mut self.running, &mut self.upgrading) -= 1;

@@ -49,8 +49,7 @@ impl Table {
 
     /// Upgrades that wait, the one that came first before the others.
     pub fn waiting_upgrades(&self) -> Vec<Number> {
-        let is_upgrade = |number: &&Number| self.jobs.get(number).is_some_and(Entry::is_upgrade);
-        self.queue.iter().filter(is_upgrade).copied().collect()
+        self.upgrades.iter().copied().collect()
     }
 
     /// The latest floor that was recorded, seconds since the epoch.

@@ -148,13 +148,16 @@ async fn an_upgrade_without_settings_that_is_cut_keeps_its_one_answer() {
 #[tokio::test]
 async fn one_that_waits_for_another_begins_under_the_firmware_of_that() {
     let mut world = World::new(PATIENT).await;
-    let first = world.flash_to("sysupgrade begin").await;
+    let first = world.flash_to("downloading").await;
     let mut image = world.image();
     image.release.revision = "r29000-0123456789".to_owned();
     let second = world.flash(&image).await;
     world.delivered(&second).await;
+    world.lab.steps.hold("sysupgrade begin");
+    world.goes_on("downloading").await;
+    world.reached("sysupgrade begin").await;
+    // The broker keeps it: nothing is accepted any more that the new firmware would not know.
     let job = world.lab.send_job("echo later").await.unwrap();
-    world.delivered(&job).await;
     world.goes_on("sysupgrade begin").await;
     world.succeeded(&first).await;
     world.succeeded(&second).await;

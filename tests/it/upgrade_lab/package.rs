@@ -109,6 +109,17 @@ async fn a_package_that_the_manager_refuses_leaves_the_version_before() {
 }
 
 #[tokio::test]
+async fn a_version_that_is_installed_already_is_no_success() {
+    let mut world = World::new(PATIENT).await;
+    let (old, _) = world.packages();
+    let id = world.install(&old, Some(&old), json!({})).await;
+    let reason = world.undone(&id).await;
+    assert!(reason.contains("is up to date"), "{reason}");
+    world.has(&old).await;
+    assert_eq!(world.lab.steps.taken(), [] as [&str; 0]);
+}
+
+#[tokio::test]
 async fn a_version_that_is_not_the_one_that_was_wanted_is_taken_back() {
     let mut world = World::new(IMPATIENT).await;
     let (old, new) = world.packages();

@@ -3,7 +3,7 @@
 use serde_json::json;
 use socketman_lab::collector::Mode;
 use socketman_lab::depot::Line;
-use socketman_lab::firmware::Agent;
+use socketman_lab::firmware::{Agent, Version, AGENT};
 
 use super::{Fate, World, IMPATIENT, PATIENT};
 
@@ -83,6 +83,23 @@ async fn a_power_cut_while_the_package_manager_runs_brings_the_version_before() 
         );
         world.has(&old).await;
     }
+}
+
+#[tokio::test]
+async fn the_version_before_comes_back_though_opkg_takes_it_for_installed() {
+    let mut world = World::new(PATIENT).await;
+    let (old, new) = world.packages();
+    let id = world.install_to("opkg configure").await;
+    let program = world.lab.place().root().join(AGENT);
+    let of = |version: &Version| std::fs::read(&version.program).unwrap();
+    assert!(std::fs::read(&program).unwrap() == of(&new.version));
+    assert_eq!(world.lab.system().unwrap().installed(), Some(old.number()));
+    world.suffer(Fate::Power).await;
+    world.lab.steps.release("opkg configure");
+    world.undone(&id).await;
+    world.has(&old).await;
+    assert!(std::fs::read(&program).unwrap() == of(&old.version));
+    assert_eq!(world.lab.steps.count("opkg remove"), 1);
 }
 
 #[tokio::test]

@@ -347,7 +347,7 @@ async fn upgrade_package(
     flaw: PackageFlaw,
     printer: &Printer,
 ) -> Result<(), ConsoleError> {
-    let before = lab.system()?.version().clone();
+    let before = lab.system()?.running(lab.place().path());
     let later = before.later(lab.place().path()).map_err(LabError::Flash)?;
     let mut package = Package::of(later).with(match flaw {
         PackageFlaw::Exits => Agent::Exits,
@@ -372,6 +372,8 @@ async fn send_upgrade(
     printer: &Printer,
 ) -> Result<(), ConsoleError> {
     lab.set_option("insecure", true.into())?;
+    // It sees that by itself as well, a little later.
+    lab.call("reload", &()).await?;
     let id = lab.send_upgrade(msg).await?;
     printer.line(&format!("job {id} sent: {msg}"))
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::tar::{archive, Content};
@@ -55,7 +56,6 @@ impl Version {
             at += found + old.len();
         }
         let mut file = fs::OpenOptions::new();
-        use std::os::unix::fs::OpenOptionsExt;
         let mut file = file
             .write(true)
             .create_new(true)

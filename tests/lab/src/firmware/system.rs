@@ -16,6 +16,9 @@ pub const AGENT: &str = "usr/sbin/socketman";
 /// The agent of the image, below the overlay.
 pub const ROM_AGENT: &str = "rom/usr/sbin/socketman";
 
+/// What opkg takes for installed.
+const STATUS: &str = "usr/lib/opkg/status";
+
 /// The package as it is built: the files that an upgrade keeps stand there.
 const MAKEFILE: &str = include_str!("../../../../Makefile");
 
@@ -72,12 +75,30 @@ impl System {
 
     /// The version of the agent that the package manager has installed.
     pub fn installed(&self) -> Option<String> {
-        let path = self.info().join("socketman.control");
+        let path = match self.manager {
+            Manager::Opkg => self.root.join(STATUS),
+            Manager::Apk => self.info().join("socketman.control"),
+        };
         let control = fs::read_to_string(path).ok()?;
         let version = control
             .lines()
             .find_map(|line| line.strip_prefix("Version: "));
         version.map(str::to_owned)
+    }
+
+    /// The version that is installed, if its program is that of the images or was made in `dir` by
+    /// [`Version::later`]; else that of the images.
+    pub fn running(&self, dir: &Path) -> Version {
+        let installed = self.installed().unwrap_or_default();
+        let number = installed.split("-r").next().unwrap_or_default();
+        let program = dir.join(format!("socketman-{number}"));
+        match program.is_file() {
+            true => Version {
+                number: number.to_owned(),
+                program,
+            },
+            false => self.agent.clone(),
+        }
     }
 
     /// Takes the agent out of the image that runs: what is installed of it lies in the overlay alone.
@@ -141,6 +162,9 @@ impl System {
         let path = |name: &str| info.join(format!("socketman.{name}"));
         let control = package.control_file();
         self.write(path("control"), control.as_bytes(), 0o644)?;
+        if self.manager == Manager::Opkg {
+            self.write(STATUS, control.as_bytes(), 0o644)?;
+        }
         for (name, script) in Package::scripts() {
             self.write(path(name), script.as_bytes(), 0o755)?;
         }
