@@ -18,10 +18,10 @@ use tokio::sync::watch;
 use crate::cli::AgentArgs;
 use crate::config::{self, Problem};
 use crate::crash::Crashes;
-use crate::durable::close_to_others;
 use crate::lock::{Lock, LockError};
 use crate::reload::Facts;
 use crate::shutdown::Signals;
+use crate::tasks::spawn;
 use crate::{guard, jobs, keep, kernel, logging, reload, starts, ubus, upgrade};
 
 use parts::{Device, Parts};
@@ -90,7 +90,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let boot_id = boot_id(&inputs.root)?;
     let mut past = Past::look(&inputs.root, &boot_id, inputs.pace, crashes);
     let (client, connection) = ubus::connect(&args.bus.socket());
-    tokio::spawn(connection.run());
+    spawn(connection.run());
     log::info!("socketman {} starts", env!("CARGO_PKG_VERSION"));
     let (state_dir, config) = (&loaded.config.state_dir, &inputs.uci.committed);
     let home = loaded.files.home.clone();

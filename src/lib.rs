@@ -49,6 +49,7 @@
 //! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
 //! knows the lab may let time pass faster, [`logging`] where words go, [`terminal`] what of a peer's words is shown; [`file`] and [`mac`] read what
 //! others wrote. `fuzzing`, which no program has in it, holds the readers of foreign bytes as targets of a fuzzer.
+//! `sorted` and `tasks` have generic code of the libraries compiled once instead of for each type.
 
 pub mod actions;
 pub mod agent;
@@ -83,9 +84,11 @@ pub mod recovery;
 pub mod reload;
 pub mod rest;
 pub mod shutdown;
+mod sorted;
 pub mod spool;
 pub mod starts;
 pub mod status;
+mod tasks;
 pub mod terminal;
 pub mod tls;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::collect::Report;
 use crate::provision::{self, once, About, Reach};
 use crate::reload::Current;
 use crate::shutdown::Shutdown;
+use crate::tasks::spawn;
 use crate::{http, jobs, mqtt, reload, upload};
 
 /// While a trial waits for the API, a delivery is asked for this often.
@@ -72,7 +73,7 @@ pub(super) fn either(
     mut ends: Shutdown,
 ) -> watch::Receiver<bool> {
     let (sender, either) = watch::channel(*a.borrow() || *b.borrow());
-    tokio::spawn(async move {
+    spawn(async move {
         loop {
             tokio::select! {
                 () = ends.requested() => return,

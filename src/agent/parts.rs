@@ -23,6 +23,7 @@ use crate::reload::{self, renewed, Start, Work};
 use crate::shutdown::{shutdown, Shutdown, Trigger};
 use crate::starts::Hold;
 use crate::status::Board;
+use crate::tasks::{spawn, spawn_among};
 use crate::{api, boot, collect, guard, health, http, jobs, logging, lookup, mqtt, provision};
 use crate::{recovery, rest, spool, starts, ubus, upgrade, upload};
 
@@ -74,8 +75,8 @@ impl Parts {
         let mut broker = JoinSet::new();
 
         // files ─► settings ─► every part
-        first.spawn(reloading.run(ends.clone()));
-        first.spawn(logging::follow(settings.config()));
+        spawn_among(&mut first, reloading.run(ends.clone()));
+        spawn_among(&mut first, logging::follow(settings.config()));
         let current = settings.current();
         let now = current.borrow().clone();
 
@@ -88,13 +89,13 @@ impl Parts {
             crashes: past.crashes.clone(),
             place: spool_place(&now.loaded.config),
         };
-        let spool_task = tokio::spawn(spool::run(place, inbox));
+        let spool_task = spawn(spool::run(place, inbox));
         let settling =
             keep_spool_settled(now.clone(), current.clone(), spool.clone(), ends.clone());
-        first.spawn(settling);
+        spawn_among(&mut first, settling);
         let (reports, collected) = mpsc::channel(REPORTS);
         let (told, boot_told) = watch::channel(false);
-        first.spawn(keep(collected, spool.clone(), told));
+        spawn_among(&mut first, keep(collected, spool.clone(), told));
         let (code, code_known) = watch::channel(None);
         let events = collect::DeviceEvents::default();
         let (facts, collect_known) = watch::channel(collect::Facts::default());
@@ -145,8 +146,8 @@ impl Parts {
             ready,
             kept: boot_told,
         };
-        first.spawn(boot::run(booted, ends.clone()));
-        first.spawn(async move {
+        spawn_among(&mut first, boot::run(booted, ends.clone()));
+        spawn_among(&mut first, async move {
             // Known or not, reports are taken then.
             let _ = timeout(BOOT_KNOWN_WITHIN, boot_ready.wait_for(|ready| *ready)).await;
             collecting.await;
@@ -185,7 +186,7 @@ impl Parts {
         });
         let ending = ends.clone();
         let delivery = renewed(current.clone(), upload::OPTIONS, ending, (), uploading);
-        first.spawn(held(hold, ends.clone(), Box::pin(delivery)));
+        spawn_among(&mut first, held(hold, ends.clone(), Box::pin(delivery)));
 
         // broker ─► mqtt ─► jobs ─► replies ─► mqtt
         let (mqtt_facts, mqtt_known) = watch::channel(mqtt::Facts::default());
@@ -233,10 +234,16 @@ impl Parts {
             .with_time(job_clock, dates_known)
             .watched_by(Arc::new(guarding))
             .upgraded_by(Arc::new(upgrading));
-        first.spawn(jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE));
+        spawn_among(
+            &mut first,
+            jobs_part.run(async move { jobs_end.requested().await }, JOBS_GRACE),
+        );
         let facts = mqtt_facts;
         let (running, config) = (jobs.clone(), settings.config());
-        first.spawn(commands::run(commanded, running, config, ends.clone()));
+        spawn_among(
+            &mut first,
+            commands::run(commanded, running, config, ends.clone()),
+        );
         let taker = jobs.clone();
         let linking: Start<mqtt::Supply> = Box::new(move |now, supply, mut ends| {
             let (config, mac) = (now.loaded.config.clone(), now.mac.clone());
@@ -257,7 +264,10 @@ impl Parts {
                 on_trial.clone(),
                 ends.clone(),
             ));
-        broker.spawn(publishing.clone().run(mqtt::OPTIONS, supply, linking));
+        spawn_among(
+            &mut broker,
+            publishing.clone().run(mqtt::OPTIONS, supply, linking),
+        );
 
         // health, guard ─► recovery ─► the device
         let (facts, recovery_known) = watch::channel(recovery::Facts::default());
@@ -273,7 +283,7 @@ impl Parts {
             events: events.clone(),
             facts,
         };
-        first.spawn(recovery::run(recovering, ends.clone()));
+        spawn_among(&mut first, recovery::run(recovering, ends.clone()));
 
         // mqtt, upload, world ─► health ─► collect, upload, recovery
         let facts = health_facts;
@@ -296,13 +306,10 @@ impl Parts {
             Box::pin(health::run(part, ends))
         });
         let ending = ends.clone();
-        first.spawn(renewed(
-            current.clone(),
-            health::OPTIONS,
-            ending,
-            (),
-            watching,
-        ));
+        spawn_among(
+            &mut first,
+            renewed(current.clone(), health::OPTIONS, ending, (), watching),
+        );
 
         // jobs ─► guard ◄─ mqtt, upload, health
         let (facts, guard_known) = watch::channel(guard::Facts::default());
@@ -320,7 +327,7 @@ impl Parts {
             facts,
             armed,
         };
-        first.spawn(guard::run(part, inbox, ends.clone()));
+        spawn_among(&mut first, guard::run(part, inbox, ends.clone()));
 
         // device ─► health::radio ─► recovery::radio ─► device
         let (facts, radios_known) = watch::channel(health::radio::Facts::default());
@@ -336,7 +343,7 @@ impl Parts {
             events: events.clone(),
             asks: radio_asks,
         };
-        first.spawn(health::radio::run(part, ends.clone()));
+        spawn_among(&mut first, health::radio::run(part, ends.clone()));
         let part = recovery::radio::Part {
             config: settings.config(),
             actions: acting,
@@ -349,7 +356,7 @@ impl Parts {
             events,
             restarts,
         };
-        first.spawn(recovery::radio::run(part, ends.clone()));
+        spawn_among(&mut first, recovery::radio::run(part, ends.clone()));
 
         // jobs ─► results ─► rest, instead of mqtt
         let (facts, rest_known) = watch::channel(None);
@@ -367,7 +374,10 @@ impl Parts {
             };
             Box::pin(rest::run(part, async move { ends.requested().await }))
         });
-        broker.spawn(publishing.run(rest::OPTIONS, outlets.api, reporting));
+        spawn_among(
+            &mut broker,
+            publishing.run(rest::OPTIONS, outlets.api, reporting),
+        );
 
         // settings, mqtt, upload, rest ─► first contact ─► settings, mqtt, upload, jobs
         let (told, heard) = contact::way(&current);
@@ -379,10 +389,10 @@ impl Parts {
             rest: rest_known.clone(),
             newest: newest_known.clone(),
         };
-        first.spawn(contact::tell(known, told, ends.clone()));
+        spawn_among(&mut first, contact::tell(known, told, ends.clone()));
         let pace = now.loaded.config.pace;
         let hurry = contact::hurry(on_trial, deliveries.clone(), pace, ends.clone());
-        first.spawn(hurry);
+        spawn_among(&mut first, hurry);
         let (facts, provision_known) = watch::channel(provision::Facts::default());
         let state_dir = now.loaded.config.state_dir.clone();
         let part = provision::once::Part {
@@ -393,7 +403,7 @@ impl Parts {
             run: contact::running(jobs.clone(), &boot_id),
             boot_id,
         };
-        first.spawn(provision::once::run(part, ends.clone()));
+        spawn_among(&mut first, provision::once::run(part, ends.clone()));
         let part = provision::Part {
             settings: heard.settings,
             reload: contact::reading(settings.clone()),
@@ -406,7 +416,7 @@ impl Parts {
             facts,
         };
         let provisioning = Box::pin(provision::run(part, ends.clone()));
-        first.spawn(held(hold, ends.clone(), provisioning));
+        spawn_among(&mut first, held(hold, ends.clone(), provisioning));
 
         // every part ─► board ─► bus
         let sources = api::Sources {
@@ -435,7 +445,7 @@ impl Parts {
             jobs,
             settings,
         };
-        first.spawn(api::run(client, sources, ends));
+        spawn_among(&mut first, api::run(client, sources, ends));
         Parts {
             first,
             end_first,

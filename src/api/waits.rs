@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::shutdown::Shutdown;
+use crate::tasks::spawn_among;
 use crate::ubus::Request;
 
 /// Calls that wait at once, per method.
@@ -54,7 +55,7 @@ impl Open {
         // The number of tasks is bounded by what is open, not by what ever was.
         while self.tasks.try_join_next().is_some() {}
         let mut ends = self.ends.clone();
-        self.tasks.spawn(async move {
+        spawn_among(&mut self.tasks, async move {
             let came = tokio::select! {
                 biased;
                 () = ends.requested() => None,

@@ -86,7 +86,7 @@ impl Counters {
     pub fn reboot(&mut self, for_outage: bool) -> Result<(), Refusal> {
         if self.pending {
             // The newest, unless it was asked for more than a day ago: then there is no other either.
-            self.ages.sort_unstable();
+            crate::sorted::sort(&mut self.ages);
             let newest = self.ages.iter().position(Option::is_some).unwrap_or(0);
             self.ages[newest] = Some(0);
             return Ok(());
@@ -97,7 +97,7 @@ impl Counters {
         let free = self.ages.iter_mut().find(|age| age.is_none());
         *free.ok_or(Refusal::Budget)? = Some(0);
         (self.outage, self.pending) = (true, true);
-        self.ages.sort_unstable();
+        crate::sorted::sort(&mut self.ages);
         Ok(())
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn look(root: &Path) -> (Vec<Record>, Option<String>) {
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .filter(|name| name.starts_with("dmesg-") || name.starts_with("console-"))
         .collect();
-    names.sort_unstable();
+    crate::sorted::sort(&mut names);
     names.truncate(FILES);
     for name in names {
         let path = under(root, Path::new(PSTORE)).join(&name);

@@ -4,12 +4,14 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::view::{of_reply, Shown};
 use super::BusArgs;
 use crate::api::PATH;
+use crate::tasks::spawn;
 use crate::terminal;
 use crate::ubus::blobmsg::Value;
 use crate::ubus::{self, Client, Status};
@@ -64,7 +66,7 @@ impl Agent {
         let path = bus.socket();
         let (client, connection) = ubus::connect(&path);
         // Ends when the client is dropped.
-        tokio::spawn(connection.run());
+        spawn(connection.run());
         let mut state = client.state();
         let known = state.wait_for(|state| state.connected || state.error.is_some());
         let reason = match timeout(CONNECT_TIMEOUT, known).await {
@@ -89,9 +91,17 @@ impl Agent {
     pub(super) async fn call<A, R>(&self, method: &'static str, args: &A) -> Result<R, AskError>
     where
         A: Serialize + ?Sized,
-        R: DeserializeOwned,
+        R: Shown + Default,
     {
-        let call = self.client.call(PATH, method, args, ANSWER_TIMEOUT);
+        let failed = |error| AskError::Bus { method, error };
+        let args = ubus::to_members(args).map_err(failed)?;
+        let replies = self.call_raw(method, args).await?;
+        let reply = replies.first().ok_or(ubus::Error::NoData);
+        Ok(of_reply(reply.map_err(failed)?))
+    }
+
+    async fn call_raw(&self, method: &'static str, args: Vec<u8>) -> Result<Vec<Bytes>, AskError> {
+        let call = self.client.call_raw(PATH, method, args, ANSWER_TIMEOUT);
         self.answer(method, call).await
     }
 
@@ -125,10 +135,7 @@ impl Agent {
 
     /// Calls a method without arguments and prints its reply as JSON.
     pub(super) async fn print_json(&self, method: &'static str) -> Result<(), AskError> {
-        let call = self
-            .client
-            .call_raw(PATH, method, Vec::new(), ANSWER_TIMEOUT);
-        let replies = self.answer(method, call).await?;
+        let replies = self.call_raw(method, Vec::new()).await?;
         let data = replies
             .first()
             .ok_or(ubus::Error::NoData)

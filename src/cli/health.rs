@@ -1,81 +1,81 @@
 //! The health of the device in one line: healthy? if not, why, and what next?
 
-use serde::Deserialize;
-
+use super::view::shown;
 use super::words::{ahead, lasting, safe};
 
-/// The part of `status.health` that a person is shown.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct HealthView {
-    verdict: Option<String>,
-    since: Option<u64>,
-    next_probe: Option<u64>,
-    evidence: EvidenceView,
+shown! {
+    /// The part of `status.health` that a person is shown.
+    pub(super) struct HealthView {
+        verdict: Option<String>,
+        since: Option<u64>,
+        next_probe: Option<u64>,
+        evidence: EvidenceView,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct EvidenceView {
-    proof: Option<String>,
-    doubt: bool,
-    degraded: bool,
-    lost: Option<String>,
-    broker: Option<ServerView>,
-    api: Option<ServerView>,
-    server: Option<String>,
-    probe: Option<ProbeView>,
+shown! {
+    struct EvidenceView {
+        proof: Option<String>,
+        doubt: bool,
+        degraded: bool,
+        lost: Option<String>,
+        broker: Option<ServerView>,
+        api: Option<ServerView>,
+        server: Option<String>,
+        probe: Option<ProbeView>,
+    }
 }
 
-/// A server of the operator's.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ServerView {
-    error: Option<String>,
+shown! {
+    /// A server of the operator's.
+    struct ServerView {
+        error: Option<String>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ProbeView {
-    route: RouteView,
-    gateways: Vec<GatewayView>,
-    resolvers: Vec<ResolverView>,
-    lookup: Option<CheckView>,
-    connect: Option<CheckView>,
-    web: Option<CheckView>,
+shown! {
+    struct ProbeView {
+        route: RouteView,
+        gateways: Vec<GatewayView>,
+        resolvers: Vec<ResolverView>,
+        lookup: Option<CheckView>,
+        connect: Option<CheckView>,
+        web: Option<CheckView>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RouteView {
-    found: bool,
-    device: Option<String>,
+shown! {
+    struct RouteView {
+        found: bool,
+        device: Option<String>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct GatewayView {
-    address: String,
-    answers: String,
+shown! {
+    struct GatewayView {
+        address: String,
+        answers: String,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ResolverView {
-    address: String,
-    error: Option<String>,
+shown! {
+    struct ResolverView {
+        address: String,
+        error: Option<String>,
+    }
 }
 
-/// A check; each has a name of its own for its target.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct CheckView {
-    #[serde(alias = "to", alias = "url")]
-    name: String,
-    result: String,
-    status: Option<u64>,
-    location: Option<String>,
-    error: Option<String>,
+shown! {
+    /// A check; each has a name of its own for its target.
+    struct CheckView {
+        name: String,
+        to: String,
+        url: String,
+        result: String,
+        status: Option<u64>,
+        location: Option<String>,
+        error: Option<String>,
+    }
 }
 
 impl HealthView {
@@ -167,7 +167,9 @@ impl ProbeView {
 
 impl CheckView {
     fn failure(&self) -> Option<String> {
-        let name = safe(&self.name);
+        let mut names = [&self.name, &self.to, &self.url].into_iter();
+        let name = names.find(|name| !name.is_empty());
+        let name = name.map(|name| safe(name)).unwrap_or_default();
         if let Some(error) = &self.error {
             return Some(format!("{name}: {}", safe(error)));
         }
@@ -182,12 +184,11 @@ impl CheckView {
 mod tests {
     use serde_json::{json, Value};
 
+    use super::super::view::of_json;
     use super::*;
 
     fn words(health: Value) -> String {
-        serde_json::from_value::<HealthView>(health)
-            .unwrap()
-            .words()
+        of_json::<HealthView>(health).words()
     }
 
     #[test]

@@ -2,29 +2,27 @@
 
 use std::io::Write;
 
-use serde::Deserialize;
-
 use super::ask::{Agent, AskError};
+use super::view::shown;
 use super::words::{ago, safe};
 use super::BusArgs;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct View {
-    jobs: Vec<JobView>,
+shown! {
+    struct View {
+        jobs: Vec<JobView>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct JobView {
-    id: String,
-    #[serde(rename = "type")]
-    type_name: String,
-    state: String,
-    started: Option<u64>,
-    duration_ms: Option<u64>,
-    exit_code: Option<i32>,
-    source: String,
+shown! {
+    struct JobView {
+        id: String,
+        type_name as "type": String,
+        state: String,
+        started: Option<u64>,
+        duration_ms: Option<u64>,
+        exit_code: Option<i32>,
+        source: String,
+    }
 }
 
 /// Prints the recent jobs.

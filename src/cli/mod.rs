@@ -15,6 +15,7 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 mod upgrade;
+mod view;
 mod words;
 
 use std::ffi::OsString;

@@ -1,20 +1,19 @@
 //! First contact in words.
 
-use serde::Deserialize;
-
+use super::view::shown;
 use super::words::{ago, ahead, lasting, safe};
 
-/// `provision` of a status, as far as a person is shown it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ProvisionView {
-    state: String,
-    since: u64,
-    server: Option<String>,
-    last_error: Option<String>,
-    next_attempt: Option<u64>,
-    refused_keys: Vec<String>,
-    at: Option<u64>,
+shown! {
+    /// `provision` of a status, as far as a person is shown it.
+    pub(super) struct ProvisionView {
+        state: String,
+        since: u64,
+        server: Option<String>,
+        last_error: Option<String>,
+        next_attempt: Option<u64>,
+        refused_keys: Vec<String>,
+        at: Option<u64>,
+    }
 }
 
 impl ProvisionView {
@@ -59,7 +58,8 @@ mod tests {
     use super::*;
 
     fn line(status: &str) -> Option<String> {
-        let view: ProvisionView = serde_json::from_str(status).unwrap();
+        let view: ProvisionView =
+            super::super::view::of_json(serde_json::from_str(status).unwrap());
         view.line()
     }
 

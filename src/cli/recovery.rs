@@ -1,33 +1,32 @@
 //! Recovery, guard and the last boot in a line each.
 
-use serde::Deserialize;
-
+use super::view::shown;
 use super::words::{ago, ahead, count, safe};
 
-/// The part of `status.recovery` that a person is shown.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RecoveryView {
-    why: Option<String>,
-    tried: Vec<TriedView>,
-    reboots_24h: u64,
-    reboots_left: u64,
-    next: Option<StepView>,
+shown! {
+    /// The part of `status.recovery` that a person is shown.
+    pub(super) struct RecoveryView {
+        why: Option<String>,
+        tried: Vec<TriedView>,
+        reboots_24h: u64,
+        reboots_left: u64,
+        next: Option<StepView>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct TriedView {
-    step: String,
-    at: u64,
-    error: Option<String>,
+shown! {
+    struct TriedView {
+        step: String,
+        at: u64,
+        error: Option<String>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct StepView {
-    step: String,
-    at: u64,
+shown! {
+    struct StepView {
+        step: String,
+        at: u64,
+    }
 }
 
 /// The name of a step, a verdict or a cause in words.
@@ -67,12 +66,12 @@ impl TriedView {
     }
 }
 
-/// The part of `status.guard` that a person is shown.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct GuardView {
-    armed: bool,
-    until: Option<u64>,
+shown! {
+    /// The part of `status.guard` that a person is shown.
+    pub(super) struct GuardView {
+        armed: bool,
+        until: Option<u64>,
+    }
 }
 
 impl GuardView {
@@ -86,12 +85,12 @@ impl GuardView {
     }
 }
 
-/// The part of `status.boot` that a person is shown.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct BootView {
-    cause: Option<String>,
-    at: Option<u64>,
+shown! {
+    /// The part of `status.boot` that a person is shown.
+    pub(super) struct BootView {
+        cause: Option<String>,
+        at: Option<u64>,
+    }
 }
 
 impl BootView {
@@ -105,14 +104,15 @@ impl BootView {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{from_value, json, Value};
+    use serde_json::{json, Value};
 
+    use super::super::view::of_json;
     use super::*;
     use crate::clock::epoch_seconds;
     use crate::terminal::{assert_harmless, HOSTILE};
 
     fn recovery(view: Value) -> String {
-        from_value::<RecoveryView>(view).unwrap().words()
+        of_json::<RecoveryView>(view).words()
     }
 
     #[test]
@@ -144,13 +144,13 @@ mod tests {
 
     #[test]
     fn a_guard_and_a_boot_are_told_only_if_there_is_something_to_tell() {
-        let guard = |view| from_value::<GuardView>(view).unwrap().words();
+        let guard = |view| of_json::<GuardView>(view).words();
         assert_eq!(guard(json!({"armed": false, "until": 5})), None);
         assert_eq!(
             guard(json!({"armed": true, "until": 5})).unwrap(),
             "armed, decided now: a network change is undone then unless the device is reached"
         );
-        let boot = |view| from_value::<BootView>(view).unwrap().words();
+        let boot = |view| of_json::<BootView>(view).words();
         assert_eq!(boot(json!({"cause": null})), None);
         let at = epoch_seconds() - 7500;
         let told = boot(json!({"cause": "recovery", "at": at}));
@@ -162,7 +162,7 @@ mod tests {
         let view = json!({"why": HOSTILE, "tried": [{"step": HOSTILE, "error": HOSTILE}],
             "next": {"step": HOSTILE}});
         assert_harmless(&recovery(view), 4);
-        let boot: BootView = from_value(json!({"cause": HOSTILE})).unwrap();
+        let boot: BootView = of_json(json!({"cause": HOSTILE}));
         assert_harmless(&boot.words().unwrap(), 1);
     }
 }

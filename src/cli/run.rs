@@ -4,14 +4,15 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::timeout;
 
 use super::ask::{Agent, AskError};
+use super::view::{of_reply, shown};
 use super::words::safe;
 use super::BusArgs;
 use crate::api::JOB_EVENT;
-use crate::ubus::{from_members, Events, Heard};
+use crate::ubus::{Events, Heard};
 
 /// Between two looks at a running job: it may have said something, and events may be lost.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -26,22 +27,23 @@ struct JobArgs<'a> {
     id: &'a str,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Reply {
-    id: String,
-    state: String,
-    exit_code: Option<i32>,
-    signal: Option<i32>,
-    output: String,
-    stderr: String,
-    truncated: bool,
-    reason: Option<String>,
+shown! {
+    struct Reply {
+        id: String,
+        state: String,
+        exit_code: Option<i32>,
+        signal: Option<i32>,
+        output: String,
+        stderr: String,
+        truncated: bool,
+        reason: Option<String>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Changed {
-    id: String,
+shown! {
+    struct Changed {
+        id: String,
+    }
 }
 
 /// A growing text, of which so many bytes were printed.
@@ -111,7 +113,7 @@ async fn changed(events: &mut Events, id: &str) {
         while let Some(heard) = events.next().await {
             match heard {
                 Heard::Event { data, .. } => {
-                    if from_members::<Changed>(&data).is_ok_and(|changed| changed.id == id) {
+                    if of_reply::<Changed>(&data).id == id {
                         return;
                     }
                 }

@@ -1,16 +1,15 @@
 //! Starts of the agent that were too many.
 
-use serde::Deserialize;
-
+use super::view::shown;
 use super::words::{ahead, count, safe};
 
-/// The part of `status.starts` that a person is shown.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct StartsView {
-    count: u64,
-    held_until: Option<u64>,
-    error: Option<String>,
+shown! {
+    /// The part of `status.starts` that a person is shown.
+    pub(super) struct StartsView {
+        count: u64,
+        held_until: Option<u64>,
+        error: Option<String>,
+    }
 }
 
 impl StartsView {

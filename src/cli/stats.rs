@@ -2,99 +2,77 @@
 
 use std::io::Write;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::ask::{Agent, AskError};
+use super::view::shown;
 use super::words::{ago, bytes, count, safe, span};
 use super::BusArgs;
-use crate::ubus::lenient;
 
 #[derive(Serialize)]
 struct Args {
     offset: u32,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct View {
-    radios: Vec<RadioView>,
-    ssids: Vec<SsidView>,
-    stations: Vec<StationView>,
-    device: DeviceView,
-    more: bool,
+shown! {
+    struct View {
+        radios: Vec<RadioView>,
+        ssids: Vec<SsidView>,
+        stations: Vec<StationView>,
+        device: DeviceView,
+        more: bool,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct DeviceView {
-    #[serde(deserialize_with = "lenient")]
-    machine_type: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    firmware: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    hostname: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    wan_name: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    wan_ip: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    rx_bytes: Option<u64>,
-    #[serde(deserialize_with = "lenient")]
-    tx_bytes: Option<u64>,
-    #[serde(deserialize_with = "lenient")]
-    uptime: Option<u64>,
-    #[serde(deserialize_with = "lenient")]
-    created_at: Option<u64>,
-    #[serde(deserialize_with = "lenient")]
-    load_1: Option<f64>,
+shown! {
+    struct DeviceView {
+        machine_type: Option<String>,
+        firmware: Option<String>,
+        hostname: Option<String>,
+        wan_name: Option<String>,
+        wan_ip: Option<String>,
+        rx_bytes: Option<u64>,
+        tx_bytes: Option<u64>,
+        uptime: Option<u64>,
+        created_at: Option<u64>,
+        load_1: Option<f64>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RadioView {
-    name: String,
-    #[serde(deserialize_with = "lenient")]
-    band: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    channel: Option<u32>,
-    airtime: AirtimeView,
+shown! {
+    struct RadioView {
+        name: String,
+        band: Option<String>,
+        channel: Option<u32>,
+        airtime: AirtimeView,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct AirtimeView {
-    #[serde(deserialize_with = "lenient")]
-    utilization: Option<u32>,
+shown! {
+    struct AirtimeView {
+        utilization: Option<u32>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SsidView {
-    interface: String,
-    #[serde(deserialize_with = "lenient")]
-    ssid: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    channel: Option<u32>,
-    #[serde(deserialize_with = "lenient")]
-    clients: Option<u64>,
+shown! {
+    struct SsidView {
+        interface: String,
+        ssid: Option<String>,
+        channel: Option<u32>,
+        clients: Option<u64>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct StationView {
-    mac: String,
-    #[serde(deserialize_with = "lenient")]
-    interface: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    signal: Option<i32>,
-    #[serde(deserialize_with = "lenient")]
-    ip: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    name: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    rx_bytes: Option<u64>,
-    #[serde(deserialize_with = "lenient")]
-    tx_bytes: Option<u64>,
+shown! {
+    struct StationView {
+        mac: String,
+        interface: Option<String>,
+        signal: Option<i32>,
+        ip: Option<String>,
+        name: Option<String>,
+        rx_bytes: Option<u64>,
+        tx_bytes: Option<u64>,
+    }
 }
 
 /// Prints the newest report, for people all pages of it.

@@ -2,118 +2,117 @@
 
 use std::io::Write;
 
-use serde::Deserialize;
-
 use super::ask::{Agent, AskError};
 use super::health::HealthView;
 use super::provision::ProvisionView;
 use super::recovery::{BootView, GuardView, RecoveryView};
 use super::starts::StartsView;
 use super::upgrade::UpgradeView;
+use super::view::shown;
 use super::words::{ago, ahead, bytes, count, lasting, safe, span};
 use super::BusArgs;
 
-/// The part of the reply that a person is shown; keys that an older or newer agent lacks are left out.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct View {
-    version: String,
-    uptime: u64,
-    mac: String,
-    mac_source: String,
-    seq: Option<u64>,
-    config: ConfigView,
-    health: HealthView,
-    sources: SourcesView,
-    mqtt: MqttView,
-    api: ApiView,
-    rest: Option<ApiView>,
-    spool: SpoolView,
-    jobs: JobsView,
-    recovery: Option<RecoveryView>,
-    guard: GuardView,
-    boot: BootView,
-    radios: Vec<RadioView>,
-    provision: ProvisionView,
-    upgrade: UpgradeView,
-    stations: u64,
-    starts: StartsView,
+shown! {
+    /// The part of the reply that a person is shown; keys that an older or newer agent lacks are left out.
+    struct View {
+        version: String,
+        uptime: u64,
+        mac: String,
+        mac_source: String,
+        seq: Option<u64>,
+        config: ConfigView,
+        health: HealthView,
+        sources: SourcesView,
+        mqtt: MqttView,
+        api: ApiView,
+        rest: Option<ApiView>,
+        spool: SpoolView,
+        jobs: JobsView,
+        recovery: Option<RecoveryView>,
+        guard: GuardView,
+        boot: BootView,
+        radios: Vec<RadioView>,
+        provision: ProvisionView,
+        upgrade: UpgradeView,
+        stations: u64,
+        starts: StartsView,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ConfigView {
-    errors: Vec<ProblemView>,
-    warnings: Vec<ProblemView>,
+shown! {
+    struct ConfigView {
+        errors: Vec<ProblemView>,
+        warnings: Vec<ProblemView>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ProblemView {
-    option: Option<String>,
-    source: String,
-    line: Option<u64>,
-    reason: String,
+shown! {
+    struct ProblemView {
+        option: Option<String>,
+        source: String,
+        line: Option<u64>,
+        reason: String,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SourcesView {
-    missing: Vec<String>,
+shown! {
+    struct SourcesView {
+        missing: Vec<String>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct MqttView {
-    connected: bool,
-    host: String,
-    since: Option<u64>,
-    reconnects: u64,
-    last_error: Option<String>,
-    next_attempt: Option<u64>,
-    live_off: bool,
+shown! {
+    struct MqttView {
+        connected: bool,
+        host: String,
+        since: Option<u64>,
+        reconnects: u64,
+        last_error: Option<String>,
+        next_attempt: Option<u64>,
+        live_off: bool,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ApiView {
-    last_ok: Option<u64>,
-    host: String,
-    last_error: Option<String>,
-    next_attempt: Option<u64>,
+shown! {
+    struct ApiView {
+        last_ok: Option<u64>,
+        host: String,
+        last_error: Option<String>,
+        next_attempt: Option<u64>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SpoolView {
-    reports: u64,
-    set_aside: u64,
-    bytes: u64,
-    oldest: Option<u64>,
-    dropped: u64,
-    last_error: Option<String>,
+shown! {
+    struct SpoolView {
+        reports: u64,
+        set_aside: u64,
+        bytes: u64,
+        oldest: Option<u64>,
+        dropped: u64,
+        last_error: Option<String>,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RadioView {
-    name: String,
-    verdict: String,
-    since: Option<u64>,
-    restarts: u64,
+shown! {
+    struct RadioView {
+        name: String,
+        verdict: String,
+        since: Option<u64>,
+        restarts: u64,
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct JobsView {
-    queued: u64,
-    running: u64,
-    done: u64,
-    failed: u64,
-    rejected: u64,
-    given_up: u64,
-    durable: bool,
-    kept: bool,
+shown! {
+    struct JobsView {
+        queued: u64,
+        running: u64,
+        done: u64,
+        failed: u64,
+        rejected: u64,
+        given_up: u64,
+        durable: bool,
+        kept: bool,
+    }
 }
 
 /// Prints the state of the agent.
@@ -339,7 +338,7 @@ mod tests {
         view.mqtt.last_error = error();
         view.api.last_error = error();
         view.spool.last_error = error();
-        view.starts = serde_json::from_value(serde_json::json!({ "error": HOSTILE })).unwrap();
+        view.starts = super::super::view::of_json(serde_json::json!({ "error": HOSTILE }));
         view.radios = vec![RadioView {
             name: HOSTILE.into(),
             verdict: "waiting".into(),

@@ -1,20 +1,19 @@
 //! The upgrade under way in a line.
 
-use serde::Deserialize;
-
+use super::view::shown;
 use super::words::{ahead, lasting, safe};
 
-/// The part of `status.upgrade` that a person is shown.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct UpgradeView {
-    state: String,
-    id: Option<String>,
-    since: Option<u64>,
-    received: Option<u64>,
-    size: Option<u64>,
-    begins: Option<u64>,
-    error: Option<String>,
+shown! {
+    /// The part of `status.upgrade` that a person is shown.
+    pub(super) struct UpgradeView {
+        state: String,
+        id: Option<String>,
+        since: Option<u64>,
+        received: Option<u64>,
+        size: Option<u64>,
+        begins: Option<u64>,
+        error: Option<String>,
+    }
 }
 
 impl UpgradeView {
@@ -49,14 +48,15 @@ impl UpgradeView {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{from_value, json, Value};
+    use serde_json::{json, Value};
 
     use super::*;
+    use crate::cli::view::of_json;
     use crate::clock::epoch_seconds;
     use crate::terminal::{assert_harmless, HOSTILE};
 
     fn line(view: Value) -> Option<String> {
-        from_value::<UpgradeView>(view).unwrap().line()
+        of_json::<UpgradeView>(view).line()
     }
 
     #[test]

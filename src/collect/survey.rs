@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::reply::{dbm, Field, Fields, List};
 use super::report::{Neighbour, Ssid};
+use crate::sorted;
 use crate::ubus::blob::Writer;
 use crate::ubus::{Client, Error};
 
@@ -74,7 +75,7 @@ impl Survey {
                 let left_out = found.left_out() + found.items.len().saturating_sub(room);
                 if left_out > 0 {
                     // The nearest are of most use.
-                    found.items.sort_by_key(|one| Reverse(one.signal));
+                    sorted::by_key(&mut found.items, |one| Reverse(one.signal));
                     self.failed
                         .push(format!("{left_out} rows of iwinfo scan {device}"));
                 }

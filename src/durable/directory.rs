@@ -214,31 +214,6 @@ impl Disk for Directory {
     }
 }
 
-/// Takes the access of group and others from the directory `path`, if it is ours and they may do no more than look:
-/// sysupgrade keeps files and makes their directories anew, open to all. Says whether that was so. Whatever else is
-/// wrong with it is left for [`Directory::open`] to refuse.
-///
-/// # Errors
-///
-/// The directory cannot be opened or changed; one that is not there is no error.
-pub fn close_to_others(path: &Path) -> io::Result<bool> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(fd) => fd,
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
-    let stat = rustix::fs::fstat(&fd)?;
-    let mode = Mode::from_raw_mode(stat.st_mode);
-    let is_ours = stat.st_uid == rustix::process::geteuid().as_raw();
-    let is_open = mode.intersects(Mode::RWXG | Mode::RWXO);
-    if !is_ours || !is_open || mode.intersects(Mode::WGRP | Mode::WOTH) {
-        return Ok(false);
-    }
-    rustix::fs::fchmod(&fd, Mode::RWXU)?;
-    Ok(true)
-}
-
 /// An error with a reason of our own.
 fn refused(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
@@ -344,26 +319,6 @@ mod tests {
         chmod(&own, 0o1777);
         Directory::open(&below).unwrap();
         assert_eq!(refusal(Path::new("/")), "is not a path of a directory");
-    }
-
-    #[test]
-    fn a_directory_that_others_may_only_look_into_is_closed_and_no_other() {
-        let tmp = tempfile::tempdir().unwrap();
-        let own = tmp.path().join("own");
-        fs::create_dir(&own).unwrap();
-        chmod(&own, 0o755);
-        assert!(close_to_others(&own).unwrap());
-        assert_eq!(mode(&own), 0o700);
-        assert!(!close_to_others(&own).unwrap());
-        Directory::open(&own).unwrap();
-        let link = tmp.path().join("link");
-        symlink(&own, &link).unwrap();
-        chmod(&own, 0o755);
-        assert!(!close_to_others(&link).unwrap());
-        assert!(!close_to_others(&tmp.path().join("nothing")).unwrap());
-        chmod(&own, 0o775);
-        assert!(!close_to_others(&own).unwrap());
-        assert_eq!(mode(&own), 0o775);
     }
 
     #[test]

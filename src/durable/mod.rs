@@ -26,7 +26,7 @@ mod scan;
 mod thread;
 
 pub use cell::{Cell, CellError, VALUE_MAX};
-pub use directory::{close_to_others, Directory};
+pub use directory::Directory;
 pub use disk::{read_whole, Disk};
 pub use latest::Latest;
 pub use log::Log;

@@ -140,6 +140,8 @@ impl<S: Store> RealDisk<S> {
             drop::<oneshot::Sender<()>>(alive);
             is_certain
         };
+        // In a box, so that one start of a thread is compiled for all stores.
+        let run: Box<dyn FnOnce() -> bool + Send> = Box::new(run);
         let thread = thread::Builder::new().name(name.to_owned()).spawn(run)?;
         let handle = Handle {
             queue: queue.clone(),

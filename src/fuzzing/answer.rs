@@ -92,7 +92,9 @@ fn date(text: &str) -> Option<u64> {
 fn write(seconds: u64) -> String {
     let (days, time) = (seconds / 86_400, seconds % 86_400);
     let (mut year, mut left) = (1970, days);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     loop {
         let length = 365 + u64::from(is_leap(year));
         if left < length {

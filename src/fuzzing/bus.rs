@@ -29,9 +29,12 @@ const OBJECT: u64 = 1;
 const SUBSCRIPTION: u64 = 2;
 const LISTENER: u64 = 3;
 
+/// A frame with the kind of its piece.
+type Piece = (u8, Vec<u8>);
+
 /// Each recording as the daemon's half of it, and a conversation of ours.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
-    let mut recordings: Vec<(String, Vec<(u8, Vec<u8>)>)> = Vec::new();
+    let mut recordings: Vec<(String, Vec<Piece>)> = Vec::new();
     for (name, kind, frame) in data::frames() {
         if !kind.starts_with("s2c") || frame.len() > 1024 {
             continue;

@@ -7,6 +7,7 @@ use std::io;
 use ring::digest::{Context, SHA256};
 
 use super::folder::{Access, Folder};
+use crate::sorted::map;
 
 /// Bytes read at once.
 const READ: usize = 8192;
@@ -95,7 +96,5 @@ pub fn print(folder: &mut dyn Folder, name: &str) -> io::Result<Option<Print>> {
 pub fn changes(before: &Picture, after: &Picture) -> Changes {
     let names = before.keys().chain(after.keys());
     let differs = names.filter(|name| before.get(*name) != after.get(*name));
-    differs
-        .map(|name| (name.clone(), after.get(name).copied()))
-        .collect()
+    map(differs.map(|name| (name.clone(), after.get(name).copied())))
 }

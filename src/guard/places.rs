@@ -14,6 +14,7 @@ use super::folder;
 use super::journal::{Journal, Phase};
 use super::place::Place;
 use crate::durable::{Directory, Disk};
+use crate::tasks;
 use crate::terminal::safe;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
@@ -53,7 +54,8 @@ impl Places {
             // A caller that has gone needs no answer.
             drop(sender.send(done));
         };
-        let spawned = thread::Builder::new().name("guard".into()).spawn(run);
+        let thread = thread::Builder::new().name("guard".into());
+        let spawned = tasks::thread(thread, Box::new(run));
         async move {
             spawned?;
             let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer");

@@ -14,6 +14,7 @@ use std::io;
 use super::folder::{Access, Folder};
 use super::picture::{counts, Digest, Picture};
 use crate::durable::read_whole;
+use crate::sorted::map;
 
 /// All files together, bytes.
 pub const BYTES_MAX: u64 = 1 << 20;
@@ -78,9 +79,7 @@ impl Snapshot {
     pub fn picture(&self) -> Picture {
         let print = |saved: &Saved| (saved.access, Digest::of(&saved.bytes));
         let files = self.0.iter();
-        files
-            .map(|(name, saved)| (name.clone(), saved.as_ref().map(print)))
-            .collect()
+        map(files.map(|(name, saved)| (name.clone(), saved.as_ref().map(print))))
     }
 
     pub fn encode(&self) -> Vec<u8> {

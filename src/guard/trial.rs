@@ -9,6 +9,7 @@ use tokio::time::{sleep, sleep_until, timeout, Instant};
 
 use super::decide::{Evidence, Needs, Next, Trial};
 use crate::clock::Pace;
+use crate::tasks::spawn;
 use crate::{health, http, mqtt, upload};
 
 /// Between the end of a probe and the next.
@@ -98,7 +99,7 @@ impl Witnesses {
             let began = Instant::now();
             if first {
                 // Its result shows in the facts of the API.
-                tokio::spawn(async move { timeout(DELIVERY, deliveries.deliver()).await });
+                spawn(async move { drop(timeout(DELIVERY, deliveries.deliver()).await) });
             }
             let found = health.probe().await;
             let began = Some(began).filter(|_| !first);

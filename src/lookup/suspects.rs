@@ -1,6 +1,7 @@
 //! Addresses that have failed: the next attempt tries them last.
 
 use super::Address;
+use crate::sorted;
 use std::collections::VecDeque;
 
 /// Addresses remembered; a server has eight at most.
@@ -17,7 +18,9 @@ impl Suspects {
     /// Puts those that failed behind the others, the one that failed last at the end.
     pub fn sort(&self, addresses: &mut [Address]) {
         // Stable: otherwise the order is the resolver's.
-        addresses.sort_by_key(|address| self.position(*address).map_or(0, |at| at + 1));
+        sorted::by_key(addresses, |address| {
+            self.position(*address).map_or(0, |at| at + 1)
+        });
     }
 
     /// `address` did not work.

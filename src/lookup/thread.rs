@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::{Address, MAX_ADDRESSES};
+use crate::tasks;
 
 /// Look-ups in the queue; parts ask for one name at a time, so this is never reached.
 const QUEUE: usize = 32;
@@ -129,7 +130,7 @@ impl Thread {
         let thread = std::thread::Builder::new()
             .name(self.name.to_owned())
             .stack_size(STACK);
-        thread.spawn(move || run(&shared, ask)).map(drop)
+        tasks::thread(thread, Box::new(move || run(&shared, ask))).map(drop)
     }
 }
 

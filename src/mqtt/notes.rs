@@ -73,7 +73,7 @@ impl Notes {
             Ok(thread) => thread,
             Err(error) => return log::warn!("{}: not written: {error}", path.display()),
         };
-        tokio::spawn(async move {
+        crate::tasks::spawn(async move {
             let failed = match thread.ask(bytes, WITHIN).await {
                 Ok(answer) => answer.synced.err().map(|error| error.to_string()),
                 Err(error) => Some(error.to_string()),

@@ -16,7 +16,7 @@ use super::store::{Store, StoreError};
 use crate::config::json::DocumentError;
 use crate::config::Pem;
 use crate::durable::Directory;
-use crate::tls;
+use crate::{tasks, tls};
 
 /// Directory in `state_dir`.
 const DIRECTORY: &str = "provision";
@@ -85,7 +85,7 @@ pub(super) async fn aside<T: Send + 'static>(
         let _gone = sender.send(work());
     };
     let thread = std::thread::Builder::new().name(DIRECTORY.to_owned());
-    thread.spawn(work).map_err(DeskError::Thread)?;
+    tasks::thread(thread, Box::new(work)).map_err(DeskError::Thread)?;
     match timeout(WITHIN, answer).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(_)) | Err(_) => Err(DeskError::Late),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::config::{read_small, under};
 use crate::mac::Mac;
+use crate::sorted;
 
 /// Most entries of /sys/class/net and /sys/class/ieee80211 looked at.
 const MAX_INTERFACES: usize = 1024;
@@ -44,7 +45,9 @@ impl Hardware {
         if found.iter().any(|card| !card.usb) {
             found.retain(|card| !card.usb);
         }
-        found.sort_by(|a, b| (a.radio, &a.name).cmp(&(b.radio, &b.name)));
+        sorted::by(&mut found, |a, b| {
+            (a.radio, &a.name).cmp(&(b.radio, &b.name))
+        });
         Hardware {
             label: label(&at("/proc/device-tree")),
             noted_label: noted_label(&at("/etc/board.json")),
@@ -59,7 +62,7 @@ impl Hardware {
     pub(super) fn macs(&self) -> Vec<Mac> {
         let cards = self.cards.iter().map(|(_, mac)| *mac);
         let mut macs: Vec<Mac> = self.label.into_iter().chain(cards).collect();
-        macs.sort();
+        sorted::sort(&mut macs);
         macs.dedup();
         macs
     }

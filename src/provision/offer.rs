@@ -6,6 +6,7 @@ use crate::clock::Pace;
 use crate::config::json::{self, DocumentError, Entry};
 use crate::config::options::find;
 use crate::config::{Config, ValueError, Written};
+use crate::sorted;
 
 /// The options that an init server may set. `cacrt` is the certificates themselves, not a path.
 const ALLOWED: [&str; 16] = [
@@ -88,7 +89,7 @@ impl Offer {
             return Err(OfferError::Nothing);
         }
         let place = |name| ALLOWED.iter().position(|allowed| *allowed == name);
-        offer.settings.sort_by_key(|(name, _)| place(*name));
+        sorted::by_key(&mut offer.settings, |(name, _)| place(*name));
         Ok(offer)
     }
 

@@ -16,6 +16,7 @@ use super::store::Store;
 use super::SpoolError;
 use crate::crash::Crashes;
 use crate::durable::{Directory, Disk};
+use crate::sorted;
 
 /// A segment takes no more reports once it has this many bytes.
 const SEAL_AT: u64 = 64 << 10;
@@ -133,7 +134,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         }
         let this = first.remove(boot_id).unwrap_or_default().1;
         let mut boots: Vec<_> = first.into_iter().collect();
-        boots.sort_by_key(|(_, (ordinal, _))| *ordinal);
+        sorted::by_key(&mut boots, |(_, (ordinal, _))| *ordinal);
         self.boots = boots
             .into_iter()
             .map(|(boot, (_, notes))| (boot, notes))

@@ -1,6 +1,5 @@
 //! Making room: what is left out, and that it is remembered.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use super::entry::Clock;
@@ -12,6 +11,7 @@ use super::segment::{Entry, Segment};
 use super::store::Fate;
 use super::thin::{plan, Going, Item, Kind, SLOTS};
 use crate::durable::Disk;
+use crate::sorted;
 
 /// Of a bound, this part gets free whenever room is made, so that it is not made for every report.
 const SLACK: u64 = 16;
@@ -89,13 +89,16 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         for ((ordinal, seq), going) in reports.into_iter().zip(going) {
             goes.extend(going.map(|going| (ordinal, seq, going)));
         }
-        let segments: BTreeSet<u64> = goes.iter().map(|(ordinal, ..)| *ordinal).collect();
+        let mut segments: Vec<u64> = goes.iter().map(|(ordinal, ..)| *ordinal).collect();
+        sorted::sort(&mut segments);
+        segments.dedup();
         for ordinal in &segments {
             let Some(at) = self.store_position(place, *ordinal) else {
                 continue;
             };
             let here = goes.iter().filter(|(of, ..)| of == ordinal);
-            let seqs: BTreeSet<u64> = here.clone().map(|(_, seq, _)| *seq).collect();
+            let mut seqs: Vec<u64> = here.clone().map(|(_, seq, _)| *seq).collect();
+            sorted::sort(&mut seqs);
             // A segment is left out as a whole or thinned; where both meet, some are thinned.
             let full = here
                 .clone()
@@ -107,7 +110,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             self.rewrite(
                 place,
                 at,
-                &|seq| !seqs.contains(&seq),
+                &|seq| seqs.binary_search(&seq).is_err(),
                 reason,
                 Gaps::default(),
             )?;
@@ -148,14 +151,15 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let segment = self.segment(place, at);
         let boot = segment.name.boot.clone();
         let seqs = segment.entries.iter().map(|entry| entry.head.seq);
-        let elsewhere: BTreeSet<u64> = match (place, &self.archive) {
+        let mut elsewhere: Vec<u64> = match (place, &self.archive) {
             // Should the power be cut before that is certain, it lies in what is declared then.
             (Place::Ram, Some(archive)) => seqs
                 .filter(|seq| has(&archive.store, &boot, *seq))
                 .collect(),
-            (Place::Ram, None) => BTreeSet::new(),
+            (Place::Ram, None) => Vec::new(),
             (Place::Flash, _) => seqs.filter(|seq| has(&self.ram, &boot, *seq)).collect(),
         };
+        sorted::sort(&mut elsewhere);
         let anchors = self.boots[self.rank(&boot)].1.anchors.clone();
         let declared = self.declared();
         let gaps = std::cell::RefCell::new(gaps);
@@ -165,7 +169,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 Fate::Dropped(entry, _) => (entry, reason),
                 Fate::Damaged(entry) => (entry, Reason::Damaged),
             };
-            if elsewhere.contains(&entry.head.seq) {
+            if elsewhere.binary_search(&entry.head.seq).is_ok() {
                 return;
             }
             let (at, clock) = time(&entry.head, &anchors);

@@ -2,14 +2,14 @@
 
 use serde::ser::{self, Impossible, Serialize};
 
-use super::error::Error;
+use super::ser::Failure;
 
 /// Takes the key of a map, which has to be a string.
 pub(super) struct Key;
 
 macro_rules! not_a_key {
     ($($method:ident: $type:ty),*) => {
-        $(fn $method(self, _: $type) -> Result<String, Error> {
+        $(fn $method(self, _: $type) -> Result<String, Failure> {
             refused()
         })*
     };
@@ -17,16 +17,16 @@ macro_rules! not_a_key {
 
 impl ser::Serializer for Key {
     type Ok = String;
-    type Error = Error;
-    type SerializeSeq = Impossible<String, Error>;
-    type SerializeTuple = Impossible<String, Error>;
-    type SerializeTupleStruct = Impossible<String, Error>;
-    type SerializeTupleVariant = Impossible<String, Error>;
-    type SerializeMap = Impossible<String, Error>;
-    type SerializeStruct = Impossible<String, Error>;
-    type SerializeStructVariant = Impossible<String, Error>;
+    type Error = Failure;
+    type SerializeSeq = Impossible<String, Failure>;
+    type SerializeTuple = Impossible<String, Failure>;
+    type SerializeTupleStruct = Impossible<String, Failure>;
+    type SerializeTupleVariant = Impossible<String, Failure>;
+    type SerializeMap = Impossible<String, Failure>;
+    type SerializeStruct = Impossible<String, Failure>;
+    type SerializeStructVariant = Impossible<String, Failure>;
 
-    fn serialize_str(self, v: &str) -> Result<String, Error> {
+    fn serialize_str(self, v: &str) -> Result<String, Failure> {
         Ok(v.to_owned())
     }
     fn serialize_unit_variant(
@@ -34,17 +34,17 @@ impl ser::Serializer for Key {
         _: &'static str,
         _: u32,
         variant: &'static str,
-    ) -> Result<String, Error> {
+    ) -> Result<String, Failure> {
         Ok(variant.to_owned())
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<String, Error> {
+    ) -> Result<String, Failure> {
         value.serialize(Key)
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<String, Error> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<String, Failure> {
         value.serialize(Key)
     }
 
@@ -55,10 +55,10 @@ impl ser::Serializer for Key {
         serialize_bytes: &[u8], serialize_unit_struct: &'static str
     }
 
-    fn serialize_none(self) -> Result<String, Error> {
+    fn serialize_none(self) -> Result<String, Failure> {
         refused()
     }
-    fn serialize_unit(self) -> Result<String, Error> {
+    fn serialize_unit(self) -> Result<String, Failure> {
         refused()
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -67,20 +67,20 @@ impl ser::Serializer for Key {
         _: u32,
         _: &'static str,
         _: &T,
-    ) -> Result<String, Error> {
+    ) -> Result<String, Failure> {
         refused()
     }
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, Error> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, Failure> {
         refused()
     }
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Error> {
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Failure> {
         refused()
     }
     fn serialize_tuple_struct(
         self,
         _: &'static str,
         _: usize,
-    ) -> Result<Self::SerializeTupleStruct, Error> {
+    ) -> Result<Self::SerializeTupleStruct, Failure> {
         refused()
     }
     fn serialize_tuple_variant(
@@ -89,13 +89,13 @@ impl ser::Serializer for Key {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Self::SerializeTupleVariant, Error> {
+    ) -> Result<Self::SerializeTupleVariant, Failure> {
         refused()
     }
-    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Error> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Failure> {
         refused()
     }
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, Error> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, Failure> {
         refused()
     }
     fn serialize_struct_variant(
@@ -104,11 +104,11 @@ impl ser::Serializer for Key {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Self::SerializeStructVariant, Error> {
+    ) -> Result<Self::SerializeStructVariant, Failure> {
         refused()
     }
 }
 
-fn refused<T>() -> Result<T, Error> {
+fn refused<T>() -> Result<T, Failure> {
     super::ser::unsupported("a map key that is not a string")
 }

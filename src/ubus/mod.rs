@@ -27,6 +27,7 @@ mod key;
 mod listening;
 pub mod message;
 pub mod object;
+mod ordered;
 pub mod protocol;
 mod ser;
 mod served;

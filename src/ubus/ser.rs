@@ -15,18 +15,33 @@ use super::error::Error;
 /// The members of `value`, which has to be a struct or a map, as they stand in DATA.
 pub fn to_members<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
     let mut writer = Writer::new();
-    value.serialize(Slot {
-        writer: &mut writer,
-        name: Name::Top,
-        depth: MAX_DEPTH,
-    })?;
+    value
+        .serialize(Slot {
+            writer: &mut writer,
+            name: Name::Top,
+            depth: MAX_DEPTH,
+        })
+        .map_err(|failure| *failure)?;
     Ok(writer.into_bytes())
 }
 
-impl ser::Error for Error {
+/// An error on its way up. In a box, for each field that is written has code to pass one on.
+pub(super) type Failure = Box<Error>;
+
+impl ser::Error for Failure {
     fn custom<T: Display>(msg: T) -> Self {
-        Error::Encode(msg.to_string())
+        failure(&msg)
     }
+}
+
+#[cold]
+#[inline(never)]
+fn failure(words: &dyn Display) -> Failure {
+    Box::new(Error::Encode(words.to_string()))
+}
+
+fn misplaced() -> Failure {
+    failure(&"only a table can stand here")
 }
 
 /// Where a value is to be written.
@@ -44,9 +59,9 @@ struct Slot<'w, 'n> {
 }
 
 impl<'w> Slot<'w, '_> {
-    fn scalar(self, kind: Type, value: &[u8]) -> Result<(), Error> {
+    fn scalar(self, kind: Type, value: &[u8]) -> Result<(), Failure> {
         match self.name {
-            Name::Top => Err(Error::Encode("only a table can stand here".into())),
+            Name::Top => Err(misplaced()),
             Name::Member(name) => {
                 self.writer.member(kind, name.as_bytes(), value);
                 Ok(())
@@ -54,15 +69,15 @@ impl<'w> Slot<'w, '_> {
         }
     }
 
-    fn nested(self, kind: Type) -> Result<Nested<'w>, Error> {
+    fn nested(self, kind: Type) -> Result<Nested<'w>, Failure> {
         let depth = self
             .depth
             .checked_sub(1)
-            .ok_or_else(|| Error::Encode("nested too deep".into()))?;
+            .ok_or_else(|| failure(&"nested too deep"))?;
         let open = match self.name {
             Name::Member(name) => Some(self.writer.open_member(kind, name.as_bytes())),
             Name::Top if kind == Type::Table => None,
-            Name::Top => return Err(Error::Encode("only a table can stand here".into())),
+            Name::Top => return Err(misplaced()),
         };
         Ok(Nested {
             writer: self.writer,
@@ -82,7 +97,7 @@ struct Nested<'w> {
 }
 
 impl Nested<'_> {
-    fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Error> {
+    fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Failure> {
         value.serialize(Slot {
             writer: self.writer,
             name: Name::Member(name),
@@ -90,7 +105,7 @@ impl Nested<'_> {
         })
     }
 
-    fn finish(self) -> Result<(), Error> {
+    fn finish(self) -> Result<(), Failure> {
         if let Some(open) = self.open {
             self.writer.close(open);
         }
@@ -98,63 +113,63 @@ impl Nested<'_> {
     }
 }
 
-pub(super) fn unsupported<T>(what: &str) -> Result<T, Error> {
-    Err(Error::Encode(format!("{what} has no blobmsg form")))
+pub(super) fn unsupported<T>(what: &str) -> Result<T, Failure> {
+    Err(failure(&format_args!("{what} has no blobmsg form")))
 }
 
 impl<'w> ser::Serializer for Slot<'w, '_> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
     type SerializeSeq = Nested<'w>;
     type SerializeTuple = Nested<'w>;
     type SerializeTupleStruct = Nested<'w>;
-    type SerializeTupleVariant = Impossible<(), Error>;
+    type SerializeTupleVariant = Impossible<(), Failure>;
     type SerializeMap = Nested<'w>;
     type SerializeStruct = Nested<'w>;
-    type SerializeStructVariant = Impossible<(), Error>;
+    type SerializeStructVariant = Impossible<(), Failure>;
 
-    fn serialize_bool(self, v: bool) -> Result<(), Error> {
+    fn serialize_bool(self, v: bool) -> Result<(), Failure> {
         self.scalar(Type::Int8, &[u8::from(v)])
     }
-    fn serialize_i8(self, v: i8) -> Result<(), Error> {
+    fn serialize_i8(self, v: i8) -> Result<(), Failure> {
         self.serialize_i32(v.into())
     }
-    fn serialize_i16(self, v: i16) -> Result<(), Error> {
+    fn serialize_i16(self, v: i16) -> Result<(), Failure> {
         self.serialize_i32(v.into())
     }
-    fn serialize_i32(self, v: i32) -> Result<(), Error> {
+    fn serialize_i32(self, v: i32) -> Result<(), Failure> {
         self.scalar(Type::Int32, &v.to_be_bytes())
     }
-    fn serialize_i64(self, v: i64) -> Result<(), Error> {
+    fn serialize_i64(self, v: i64) -> Result<(), Failure> {
         self.scalar(Type::Int64, &v.to_be_bytes())
     }
-    fn serialize_u8(self, v: u8) -> Result<(), Error> {
+    fn serialize_u8(self, v: u8) -> Result<(), Failure> {
         self.serialize_u32(v.into())
     }
-    fn serialize_u16(self, v: u16) -> Result<(), Error> {
+    fn serialize_u16(self, v: u16) -> Result<(), Failure> {
         self.serialize_u32(v.into())
     }
-    fn serialize_u32(self, v: u32) -> Result<(), Error> {
+    fn serialize_u32(self, v: u32) -> Result<(), Failure> {
         self.scalar(Type::Int32, &v.to_be_bytes())
     }
-    fn serialize_u64(self, v: u64) -> Result<(), Error> {
+    fn serialize_u64(self, v: u64) -> Result<(), Failure> {
         self.scalar(Type::Int64, &v.to_be_bytes())
     }
-    fn serialize_f32(self, v: f32) -> Result<(), Error> {
+    fn serialize_f32(self, v: f32) -> Result<(), Failure> {
         self.serialize_f64(v.into())
     }
-    fn serialize_f64(self, v: f64) -> Result<(), Error> {
+    fn serialize_f64(self, v: f64) -> Result<(), Failure> {
         self.scalar(Type::Double, &v.to_be_bytes())
     }
-    fn serialize_char(self, v: char) -> Result<(), Error> {
+    fn serialize_char(self, v: char) -> Result<(), Failure> {
         self.serialize_str(v.encode_utf8(&mut [0; 4]))
     }
-    fn serialize_str(self, v: &str) -> Result<(), Error> {
+    fn serialize_str(self, v: &str) -> Result<(), Failure> {
         self.serialize_bytes(v.as_bytes())
     }
-    fn serialize_bytes(self, v: &[u8]) -> Result<(), Error> {
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), Failure> {
         match self.name {
-            Name::Top => Err(Error::Encode("only a table can stand here".into())),
+            Name::Top => Err(misplaced()),
             Name::Member(name) => {
                 // What follows an inner NUL would be invisible to every C program.
                 if v.contains(&0) {
@@ -170,19 +185,19 @@ impl<'w> ser::Serializer for Slot<'w, '_> {
             }
         }
     }
-    fn serialize_none(self) -> Result<(), Error> {
+    fn serialize_none(self) -> Result<(), Failure> {
         self.serialize_unit()
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Failure> {
         value.serialize(self)
     }
-    fn serialize_unit(self) -> Result<(), Error> {
+    fn serialize_unit(self) -> Result<(), Failure> {
         match self.name {
             Name::Top => Ok(()),
             Name::Member(_) => self.scalar(Type::Unspec, &[]),
         }
     }
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Error> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Failure> {
         self.serialize_unit()
     }
     fn serialize_unit_variant(
@@ -190,14 +205,14 @@ impl<'w> ser::Serializer for Slot<'w, '_> {
         _: &'static str,
         _: u32,
         variant: &'static str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Failure> {
         self.serialize_str(variant)
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Failure> {
         value.serialize(self)
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -206,16 +221,16 @@ impl<'w> ser::Serializer for Slot<'w, '_> {
         _: u32,
         _: &'static str,
         _: &T,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Failure> {
         unsupported("an enum with content")
     }
-    fn serialize_seq(self, _: Option<usize>) -> Result<Nested<'w>, Error> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Nested<'w>, Failure> {
         self.nested(Type::Array)
     }
-    fn serialize_tuple(self, _: usize) -> Result<Nested<'w>, Error> {
+    fn serialize_tuple(self, _: usize) -> Result<Nested<'w>, Failure> {
         self.nested(Type::Array)
     }
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Nested<'w>, Error> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Nested<'w>, Failure> {
         self.nested(Type::Array)
     }
     fn serialize_tuple_variant(
@@ -224,13 +239,13 @@ impl<'w> ser::Serializer for Slot<'w, '_> {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Impossible<(), Error>, Error> {
+    ) -> Result<Impossible<(), Failure>, Failure> {
         unsupported("an enum with content")
     }
-    fn serialize_map(self, _: Option<usize>) -> Result<Nested<'w>, Error> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Nested<'w>, Failure> {
         self.nested(Type::Table)
     }
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Nested<'w>, Error> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Nested<'w>, Failure> {
         self.nested(Type::Table)
     }
     fn serialize_struct_variant(
@@ -239,7 +254,7 @@ impl<'w> ser::Serializer for Slot<'w, '_> {
         _: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Impossible<(), Error>, Error> {
+    ) -> Result<Impossible<(), Failure>, Failure> {
         unsupported("an enum with content")
     }
 }
@@ -249,11 +264,11 @@ macro_rules! elements {
     ($($kind:ident: $method:ident),*) => {
         $(impl ser::$kind for Nested<'_> {
             type Ok = ();
-            type Error = Error;
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+            type Error = Failure;
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
                 self.put("", value)
             }
-            fn end(self) -> Result<(), Error> {
+            fn end(self) -> Result<(), Failure> {
                 self.finish()
             }
         })*
@@ -268,34 +283,34 @@ elements! {
 
 impl ser::SerializeStruct for Nested<'_> {
     type Ok = ();
-    type Error = Error;
+    type Error = Failure;
     fn serialize_field<T: Serialize + ?Sized>(
         &mut self,
         key: &'static str,
         value: &T,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Failure> {
         self.put(key, value)
     }
-    fn end(self) -> Result<(), Error> {
+    fn end(self) -> Result<(), Failure> {
         self.finish()
     }
 }
 
 impl ser::SerializeMap for Nested<'_> {
     type Ok = ();
-    type Error = Error;
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
+    type Error = Failure;
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Failure> {
         self.key = Some(key.serialize(super::key::Key)?);
         Ok(())
     }
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
         let key = self
             .key
             .take()
-            .ok_or_else(|| Error::Encode("a map value without its key".into()))?;
+            .ok_or_else(|| failure(&"a map value without its key"))?;
         self.put(&key, value)
     }
-    fn end(self) -> Result<(), Error> {
+    fn end(self) -> Result<(), Failure> {
         self.finish()
     }
 }

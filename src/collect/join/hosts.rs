@@ -13,6 +13,7 @@ use crate::collect::sources::dhcp::leases::{host_name, Leases};
 use crate::collect::sources::netifd::network::{better_v6, Dump, Subnet};
 use crate::collect::sources::reply::{Fields, List};
 use crate::mac::Mac;
+use crate::sorted;
 
 /// Addresses that are kept of one station.
 const MAX_CLAIMS: usize = 32;
@@ -116,7 +117,7 @@ impl Hosts {
     /// Takes leases in; of several of one station that which lasts longest comes first.
     pub(crate) fn add_leases(&mut self, leases: &Leases) {
         let mut v4: Vec<&Lease> = leases.v4.iter().rev().collect();
-        v4.sort_by_key(|lease| Reverse(lease.expires.unwrap_or(u64::MAX)));
+        sorted::by_key(&mut v4, |lease| Reverse(lease.expires.unwrap_or(u64::MAX)));
         for lease in v4 {
             self.leased.entry(lease.ip.into()).or_insert(lease.mac);
             self.known(lease.mac, lease.name.as_ref())

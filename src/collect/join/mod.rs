@@ -23,6 +23,7 @@ use crate::collect::sources::netifd::network;
 use crate::collect::sources::system;
 use crate::mac::Mac;
 use crate::provision::Identity;
+use crate::sorted;
 use airtime::Airtimes;
 use hosts::{Hint, Hosts, Ours};
 
@@ -169,7 +170,7 @@ pub(crate) fn complete(report: &mut Report, facts: &mut Facts, dump: &Dump, file
     if interfaces.len() > MAX_INTERFACES {
         let wan = device.wan_name.as_deref();
         // Sorting keeps the order of equals.
-        interfaces.sort_by_cached_key(|one| {
+        sorted::by_key(&mut interfaces, |one| {
             let is_wan = Some(one.name.as_str()) == wan;
             (!is_wan, !kernel.is_hardware(&one.name), one.ip.is_none())
         });

@@ -21,6 +21,7 @@ use rustix::net::{
 
 use crate::collect::sources::netifd::network::better_v6;
 use crate::mac::Mac;
+use crate::sorted;
 
 /// Types of messages, and flags, from the kernel's headers.
 const ERROR: u16 = 2;
@@ -97,7 +98,7 @@ pub(crate) fn neighbours() -> io::Result<Vec<(Mac, Ipv6Addr)>> {
             found.extend((kind == NEW_NEIGHBOUR).then(|| neighbour(body)).flatten());
         },
     )?;
-    found.sort_by_key(|(state, _, _)| state & REACHABLE == 0);
+    sorted::by_key(&mut found, |(state, _, _)| state & REACHABLE == 0);
     Ok(found.into_iter().map(|(_, mac, ip)| (mac, ip)).collect())
 }
 

@@ -16,6 +16,7 @@ use super::reply::{Fields, List, MAX_TEXT};
 use super::system::{Board, Info};
 use crate::collect::join::hosts::Hint;
 use crate::collect::join::wireless::Air;
+use crate::sorted;
 use crate::ubus::{Error, Status};
 
 /// Networks of hostapd, and devices of iwinfo, that are asked about: more than any device has, and
@@ -227,7 +228,7 @@ impl Replies {
             .iter()
             .filter_map(|path| path.strip_prefix("hostapd."));
         let mut names: Vec<String> = names.map(str::to_owned).collect();
-        names.sort_unstable();
+        sorted::sort(&mut names);
         self.bound(&mut names, "networks of hostapd", |_| true);
         for name in &names {
             further.push(Question::Status(name.clone()));
@@ -324,7 +325,7 @@ impl Replies {
                 |question: &Question| matches!(question, Question::Aps | Question::Netdevs);
             self.unanswered.retain(|question| !of_wifi(question));
         }
-        self.unanswered.sort_unstable();
+        sorted::sort(&mut self.unanswered);
         let unanswered = self.unanswered.iter().map(Question::source);
         unanswered.chain(self.cut.drain(..)).collect()
     }

@@ -24,6 +24,7 @@ use crate::clock::epoch_seconds;
 use crate::collect::kernel;
 use crate::config::Config;
 use crate::lookup::Resolver;
+use crate::sorted;
 
 pub use connect::Connect;
 pub use gateway::{Answers, Gateway};
@@ -181,7 +182,7 @@ impl Prober {
         while let Some(asked) = servers.join_next().await {
             resolvers.extend(asked.ok());
         }
-        resolvers.sort_by_key(|one: &Server| (!one.system, one.address));
+        sorted::by_key(&mut resolvers, |one: &Server| (!one.system, one.address));
         let mut asked = Vec::new();
         while let Some(gateway) = gateways.join_next().await {
             asked.extend(gateway.ok().flatten());

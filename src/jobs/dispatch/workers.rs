@@ -7,6 +7,7 @@ use tokio::task::{self, JoinSet};
 use crate::jobs::outcome::Outcome;
 use crate::jobs::run::Leftover;
 use crate::jobs::table::Number;
+use crate::tasks::spawn_among;
 
 /// Jobs whose background processes still hold their pipes; beyond it each has a process beside us
 /// that reads them.
@@ -83,7 +84,7 @@ impl Workers {
         // Most of them had no more than an empty cgroup to remove.
         while self.leftovers.try_join_next().is_some() {}
         if self.leftovers.len() < LEFTOVERS_MAX {
-            self.leftovers.spawn(leftover.drain());
+            spawn_among(&mut self.leftovers, leftover.drain());
         } else {
             // Dropped, it has another process go on reading.
             log::warn!("more than {LEFTOVERS_MAX} jobs have left processes in the background");

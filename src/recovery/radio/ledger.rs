@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sorted::map;
+
 /// Radios that are remembered; no device has more.
 const RADIOS_MAX: usize = 16;
 
@@ -51,9 +53,9 @@ impl Ledger {
             boot: boot.id.to_owned(),
             mono: boot.mono.saturating_mul(1000),
             ran: millis(ran),
-            restarts: restarts
-                .map(|(radio, times)| (radio.clone(), times.iter().map(|at| millis(*at)).collect()))
-                .collect(),
+            restarts: map(restarts.map(|(radio, times)| {
+                (radio.clone(), times.iter().map(|at| millis(*at)).collect())
+            })),
             intent: self.intent.clone(),
         };
         serde_json::to_vec(&written).expect("strings and numbers always encode")
@@ -77,7 +79,7 @@ impl Ledger {
         };
         let restarts = written.restarts.into_iter().take(RADIOS_MAX);
         let ledger = Ledger {
-            restarts: restarts.map(|(radio, at)| (radio, times(at))).collect(),
+            restarts: map(restarts.map(|(radio, at)| (radio, times(at)))),
             intent: written.intent.filter(|_| is_same),
         };
         Some((ledger, ran.saturating_add(gone)))

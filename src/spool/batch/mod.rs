@@ -264,7 +264,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let &(rank, seq) = making.reports.first()?;
         let mut given = making.reports;
         // They rise already, unless somebody else put files here.
-        given.sort_unstable();
+        crate::sorted::sort(&mut given);
         let first = ReportId {
             boot: self.boots[rank].0.clone(),
             seq,

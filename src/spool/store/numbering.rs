@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::durable::Disk;
+use crate::sorted;
 use crate::spool::name::Name;
 
 /// The highest ordinal that is counted on from; a segment a millisecond takes 28,000 years to get there. Those
@@ -16,7 +17,9 @@ const ORDINAL_MAX: u64 = 900_000_000_000_000;
 ///
 /// The disk does not rename. What was renamed until then has its place, and the next call goes on.
 pub(super) fn settle(disk: &mut dyn Disk, names: &mut [Name]) -> io::Result<bool> {
-    names.sort_by(|a, b| (a.ordinal, &a.boot).cmp(&(b.ordinal, &b.boot)));
+    sorted::by(names, |a, b| {
+        (a.ordinal, &a.boot).cmp(&(b.ordinal, &b.boot))
+    });
     let is_high = |name: &Name| name.ordinal > ORDINAL_MAX;
     let has_twins = names.windows(2).any(|two| two[0].ordinal == two[1].ordinal);
     if !has_twins && !names.last().is_some_and(is_high) {

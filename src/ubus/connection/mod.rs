@@ -181,6 +181,9 @@ impl Connection {
                 },
                 command = self.commands.recv(), if room && self.commands_open => {
                     self.command(command);
+                    if let Some(reason) = self.others_asked() {
+                        return End::Lost(reason);
+                    }
                 }
                 local = self.local.recv(), if self.local_open => self.local(local),
                 () = async { sleep_until(wake.unwrap_or_else(Instant::now)).await },
@@ -191,6 +194,21 @@ impl Connection {
                     }
                     self.protocol.time(Instant::now().into_std());
                 }
+            }
+        }
+    }
+
+    /// Takes what else was asked at the same time, so that it all goes out in one write.
+    fn others_asked(&mut self) -> Option<String> {
+        loop {
+            let dropped = self.hand_over();
+            if dropped.is_some() || self.out.len() >= MAX_UNSENT {
+                return dropped;
+            }
+            match self.commands.try_recv() {
+                Ok(command) => self.command(Some(command)),
+                // That nobody can ask any more is found out by who waits for the next.
+                Err(_none) => return None,
             }
         }
     }

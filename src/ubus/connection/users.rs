@@ -1,24 +1,23 @@
 //! Callers and listeners, by what they wait for.
 
-use std::collections::HashMap;
-
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ubus::command::ReplyTo;
 use crate::ubus::error::{Error, Status};
 use crate::ubus::listening::Heard;
 use crate::ubus::object::ObjectInfo;
+use crate::ubus::ordered::Map;
 use crate::ubus::protocol::{Answer, Incoming, Notice, Token};
 
 /// Callers and listeners, by what they wait for.
 #[derive(Debug, Default)]
 pub(super) struct Users {
-    pub(super) data: HashMap<Token, ReplyTo>,
-    pub(super) lookups: HashMap<Token, oneshot::Sender<Result<Vec<ObjectInfo>, Error>>>,
-    pub(super) declared: HashMap<Token, oneshot::Sender<Result<Token, Error>>>,
-    pub(super) objects: HashMap<Token, (mpsc::Sender<Incoming>, watch::Sender<bool>)>,
-    pub(super) listeners: HashMap<Token, (mpsc::Sender<Heard>, u32)>,
-    pub(super) subscriptions: HashMap<Token, (mpsc::Sender<Notice>, u32)>,
+    pub(super) data: Map<Token, ReplyTo>,
+    pub(super) lookups: Map<Token, oneshot::Sender<Result<Vec<ObjectInfo>, Error>>>,
+    pub(super) declared: Map<Token, oneshot::Sender<Result<Token, Error>>>,
+    pub(super) objects: Map<Token, (mpsc::Sender<Incoming>, watch::Sender<bool>)>,
+    pub(super) listeners: Map<Token, (mpsc::Sender<Heard>, u32)>,
+    pub(super) subscriptions: Map<Token, (mpsc::Sender<Notice>, u32)>,
 }
 
 impl Users {

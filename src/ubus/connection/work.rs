@@ -120,7 +120,7 @@ impl Connection {
                 Output::Connected => self.set_state(true, None),
                 Output::Drop(reason) => dropped = Some(reason),
                 Output::Answer(token, result) => {
-                    let refused = result.is_err() && self.users.declared.contains_key(&token);
+                    let refused = result.is_err() && self.users.declared.contains(&token);
                     self.users.answer(token, result);
                     if refused {
                         self.withdraw(token);

@@ -15,7 +15,7 @@ use serde::de::{
     Visitor,
 };
 
-use self::access::{Items, Table, Variant};
+use self::access::{Fields, Items, Table, Variant};
 use super::blobmsg::{Member, Members, Scalar, MAX_DEPTH};
 use super::error::Error;
 
@@ -25,6 +25,7 @@ pub fn from_members<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Error> {
         scalar: Scalar::Table(payload),
         depth: MAX_DEPTH,
     })
+    .map_err(|failure| *failure)
 }
 
 /// `None` where the value is missing *or of another type*: one strange field must not cost the rest
@@ -38,10 +39,19 @@ pub fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Ok(T::deserialize(deserializer).ok())
 }
 
-impl de::Error for Error {
+/// An error on its way up. In a box, for each field that is read has code to pass one on.
+type Failure = Box<Error>;
+
+impl de::Error for Failure {
     fn custom<T: Display>(msg: T) -> Self {
-        Error::Decode(msg.to_string())
+        failure(&msg)
     }
+}
+
+#[cold]
+#[inline(never)]
+fn failure(words: &dyn Display) -> Failure {
+    Box::new(Error::Decode(words.to_string()))
 }
 
 /// A value; consumed by reading it.
@@ -52,17 +62,15 @@ struct ValueDeserializer<'de> {
 }
 
 impl<'de> ValueDeserializer<'de> {
-    fn of(member: &Member<'de>, depth: usize) -> Result<Self, Error> {
-        Ok(ValueDeserializer {
-            scalar: member.scalar()?,
-            depth,
-        })
+    fn of(member: &Member<'de>, depth: usize) -> Result<Self, Failure> {
+        let scalar = member.scalar().map_err(Error::from)?;
+        Ok(ValueDeserializer { scalar, depth })
     }
 
-    fn inner_depth(&self) -> Result<usize, Error> {
+    fn inner_depth(&self) -> Result<usize, Failure> {
         self.depth
             .checked_sub(1)
-            .ok_or(Error::Malformed(super::error::Malformed::Depth))
+            .ok_or_else(|| Error::from(super::error::Malformed::Depth).into())
     }
 
     /// The integer as a signed and as an unsigned number; the two differ only for negative ones.
@@ -76,14 +84,14 @@ impl<'de> ValueDeserializer<'de> {
         })
     }
 
-    fn signed<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn signed<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.integer() {
             Some((signed, _)) => visitor.visit_i64(signed),
             None => Err(self.mismatch(&visitor)),
         }
     }
 
-    fn unsigned<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn unsigned<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.integer() {
             Some((_, unsigned)) => visitor.visit_u64(unsigned),
             None => Err(self.mismatch(&visitor)),
@@ -94,7 +102,7 @@ impl<'de> ValueDeserializer<'de> {
     /// type that is read has a copy of the code around it.
     #[cold]
     #[inline(never)]
-    fn mismatch(&self, expected: &dyn Expected) -> Error {
+    fn mismatch(&self, expected: &dyn Expected) -> Failure {
         let found = match self.scalar {
             Scalar::Unspec => Unexpected::Unit,
             Scalar::Array(_) => Unexpected::Seq,
@@ -111,9 +119,9 @@ impl<'de> ValueDeserializer<'de> {
 }
 
 impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
-    type Error = Error;
+    type Error = Failure;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.scalar {
             Scalar::Unspec => visitor.visit_unit(),
             Scalar::Array(_) => self.deserialize_seq(visitor),
@@ -127,35 +135,35 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         }
     }
 
-    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.signed(visitor)
     }
-    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.signed(visitor)
     }
-    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.signed(visitor)
     }
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.signed(visitor)
     }
-    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.unsigned(visitor)
     }
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.unsigned(visitor)
     }
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.unsigned(visitor)
     }
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.unsigned(visitor)
     }
 
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.deserialize_f64(visitor)
     }
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match (self.scalar, self.integer()) {
             (Scalar::Double(n), _) => visitor.visit_f64(n),
             (_, Some((signed, _))) => visitor.visit_i64(signed),
@@ -163,14 +171,14 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.scalar {
             Scalar::Int8(n) => visitor.visit_bool(n != 0),
             _ => Err(self.mismatch(&visitor)),
         }
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.scalar {
             Scalar::String(text) => match std::str::from_utf8(text) {
                 Ok(text) => visitor.visit_borrowed_str(text),
@@ -179,14 +187,14 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
             _ => Err(self.mismatch(&visitor)),
         }
     }
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.deserialize_str(visitor)
     }
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.scalar {
             Scalar::Array(inner) => visitor.visit_seq(Items {
                 members: Members::new(inner),
@@ -196,21 +204,24 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         }
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_struct("", &[], visitor)
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.scalar {
+            Scalar::Table(inner) => visitor.visit_map(Table::new(inner, self.inner_depth()?)),
+            _ => Err(self.mismatch(&visitor)),
+        }
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.scalar {
             Scalar::String(text) => visitor.visit_borrowed_bytes(text),
             _ => Err(self.mismatch(&visitor)),
         }
     }
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.deserialize_bytes(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.scalar {
             Scalar::Unspec => visitor.visit_none(),
             _ => visitor.visit_some(self),
@@ -221,7 +232,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, Failure> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -230,10 +241,10 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, Failure> {
         match self.scalar {
             Scalar::Table(inner) => {
-                visitor.visit_map(Table::new(inner, self.inner_depth()?, fields))
+                visitor.visit_map(Fields::new(inner, self.inner_depth()?, fields))
             }
             _ => Err(self.mismatch(&visitor)),
         }
@@ -244,7 +255,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, Failure> {
         match self.scalar {
             Scalar::String(text) => visitor.visit_enum(
                 String::from_utf8_lossy(text)
@@ -253,7 +264,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
             ),
             Scalar::Table(inner) => {
                 let mut members = Members::new(inner);
-                let member = members.next().ok_or(Error::NoData)??;
+                let member = members.next().ok_or(Error::NoData)?.map_err(Error::from)?;
                 visitor.visit_enum(Variant {
                     member,
                     depth: self.inner_depth()?,
@@ -264,7 +275,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
     }
 
     /// Members nobody asked for are skipped unread.
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         visitor.visit_unit()
     }
 

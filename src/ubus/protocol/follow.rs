@@ -47,7 +47,7 @@ impl Protocol {
         for object in found {
             self.follow(token, &object.path, object.id, now);
         }
-        if self.watch.owed.remove(&token) {
+        if self.watch.owed.remove(&token).is_some() {
             let result = match status {
                 Status::OK | Status::NOT_FOUND => Ok(Answer::Done),
                 status => Err(Error::Status(status)),

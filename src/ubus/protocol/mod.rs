@@ -19,7 +19,7 @@ mod output;
 mod requests;
 mod watch;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 pub use self::objects::REGISTER_RETRY;
@@ -31,6 +31,7 @@ use self::watch::Watch;
 use super::blob::{Writer, MAX_BLOB};
 use super::error::{Error, Status};
 use super::message::{attr, Attributes, Frame, Kind};
+use super::ordered::Map;
 
 /// Longest wait for the daemon's greeting and for answers of its own.
 pub const DAEMON_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,7 +68,7 @@ pub struct Protocol {
     connection: u32,
     requests: Requests,
     paths: HashMap<String, u32>,
-    objects: BTreeMap<Token, Declared>,
+    objects: Map<Token, Declared>,
     roles: HashMap<u32, Role>,
     watch: Watch,
     outputs: VecDeque<Output>,
@@ -80,7 +81,7 @@ impl Default for Protocol {
             connection: 0,
             requests: Requests::default(),
             paths: HashMap::new(),
-            objects: BTreeMap::new(),
+            objects: Map::default(),
             roles: HashMap::new(),
             watch: Watch::default(),
             outputs: VecDeque::new(),
@@ -131,7 +132,7 @@ impl Protocol {
             self.fail(pending, Error::Disconnected);
         }
         // What was declared stands; it comes about with the next connection.
-        for token in self.watch.waiting() {
+        for token in self.watch.waiting().keys().copied() {
             self.done(token, Ok(Answer::Done));
         }
         for (token, notice) in self.watch.closed() {

@@ -1,6 +1,6 @@
 //! Requests under way: numbered, matched to their answers, each with a deadline.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use super::{Token, MAX_OBJECTS, MAX_REPLY};
 use crate::ubus::blob::Writer;
 use crate::ubus::message::{attr, Attributes, Frame, Kind, HEADER};
 use crate::ubus::object::ObjectInfo;
+use crate::ubus::ordered::Set;
 
 /// A user's call, from the look-up of its object to its last DATA.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ struct Entry {
 pub(super) struct Requests {
     seq: u16,
     entries: HashMap<u16, Entry>,
-    deadlines: BTreeSet<(Instant, u16)>,
+    deadlines: Set<(Instant, u16)>,
     of_users: usize,
 }
 
@@ -126,7 +127,7 @@ impl Requests {
     ) -> u16 {
         let seq = self.next_seq();
         self.of_users += usize::from(is_users(&pending));
-        self.deadlines.insert((until, seq));
+        self.deadlines.insert((until, seq), ());
         self.entries.insert(
             seq,
             Entry {
@@ -144,12 +145,12 @@ impl Requests {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(until, _)| *until)
+        self.deadlines.keys().next().map(|(until, _)| *until)
     }
 
     /// Takes out one request whose time is up, with the time it had.
     pub(super) fn expired(&mut self, now: Instant) -> Option<(Pending, Duration)> {
-        let (until, seq) = *self.deadlines.first()?;
+        let (until, seq) = *self.deadlines.keys().next()?;
         if until > now {
             return None;
         }

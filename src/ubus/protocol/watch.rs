@@ -12,7 +12,7 @@
 //! Registering for `ubus.object.add` before the look-up leaves no gap; an object found twice is
 //! subscribed once.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use crate::ubus::blob::Writer;
 use crate::ubus::error::{Error, Status};
 use crate::ubus::message::{attr, system_object, Kind};
 use crate::ubus::object::{matches, ObjectInfo};
+use crate::ubus::ordered::{Map, Set};
 use crate::ubus::{from_members, to_members};
 
 /// The event that says which objects appeared.
@@ -63,16 +64,16 @@ pub(super) struct Subscription {
 /// A subscription, and how far it is on this connection.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    listeners: BTreeMap<Token, String>,
-    pub(super) subscriptions: BTreeMap<Token, Subscription>,
+    listeners: Map<Token, String>,
+    pub(super) subscriptions: Map<Token, Subscription>,
     /// The anonymous object on this connection.
     listener: Option<u32>,
     listener_asked: bool,
     /// Patterns sent to the daemon on this connection, and those it confirmed.
-    asked: BTreeSet<String>,
-    confirmed: BTreeSet<String>,
+    asked: Set<String>,
+    confirmed: Set<String>,
     /// Users that wait for their listener or subscription to stand.
-    pub(super) owed: BTreeSet<Token>,
+    pub(super) owed: Set<Token>,
 }
 
 impl Watch {
@@ -83,7 +84,7 @@ impl Watch {
         self.asked.clear();
         self.confirmed.clear();
         let mut notices = Vec::new();
-        for (token, subscription) in &mut self.subscriptions {
+        for (token, subscription) in self.subscriptions.iter_mut() {
             for (path, _) in subscription.targets.drain() {
                 notices.push((*token, Notice::Gone { path }));
             }
@@ -92,14 +93,17 @@ impl Watch {
     }
 
     /// Everybody who waits.
-    pub(super) fn waiting(&mut self) -> BTreeSet<Token> {
+    pub(super) fn waiting(&mut self) -> Set<Token> {
         std::mem::take(&mut self.owed)
     }
 
-    fn patterns(&self) -> BTreeSet<String> {
-        let mut patterns: BTreeSet<String> = self.listeners.values().cloned().collect();
+    fn patterns(&self) -> Set<String> {
+        let mut patterns = Set::default();
+        for pattern in self.listeners.values() {
+            patterns.insert(pattern.clone(), ());
+        }
         if !self.subscriptions.is_empty() {
-            patterns.insert(OBJECT_ADD.to_owned());
+            patterns.insert(OBJECT_ADD.to_owned(), ());
         }
         patterns
     }
@@ -167,7 +171,7 @@ impl Protocol {
 
     fn await_watch(&mut self, token: Token, now: Instant) {
         if self.link == Link::Up {
-            self.watch.owed.insert(token);
+            self.watch.owed.insert(token, ());
             self.start_watching(now);
         } else {
             self.done(token, Ok(Answer::Done));
@@ -187,8 +191,8 @@ impl Protocol {
             }
             return;
         };
-        for pattern in patterns {
-            if !self.watch.asked.insert(pattern.clone()) {
+        for pattern in patterns.keys().cloned() {
+            if !self.watch.asked.insert(pattern.clone(), ()) {
                 continue;
             }
             let args = RegisterArgs {
@@ -217,7 +221,7 @@ impl Protocol {
                 self.start_watching(now);
             }
             Step::Listener { .. } => {
-                for token in std::mem::take(&mut self.watch.owed) {
+                for token in self.watch.waiting().keys().copied() {
                     self.done(token, Err(Error::Status(status)));
                 }
             }
@@ -234,7 +238,7 @@ impl Protocol {
             status => Err(Error::Status(status)),
         };
         if result.is_ok() {
-            self.watch.confirmed.insert(pattern.to_owned());
+            self.watch.confirmed.insert(pattern.to_owned(), ());
         } else {
             self.watch.asked.remove(pattern);
         }
@@ -276,7 +280,7 @@ impl Protocol {
                 }
             }
         }
-        for (token, pattern) in &self.watch.listeners {
+        for (token, pattern) in self.watch.listeners.iter() {
             if matches(pattern, name) {
                 let event = Output::Event(*token, name.to_owned(), data.clone());
                 self.outputs.push_back(event);

@@ -103,6 +103,25 @@ async fn answers_that_come_byte_by_byte_are_the_same() {
 }
 
 #[tokio::test]
+async fn what_is_asked_at_once_goes_out_in_one_write() {
+    let dir = TempDir::new().unwrap();
+    let (mut peer, client) = Peer::greet(&dir).await;
+    let look = |path: &'static str| {
+        let client = client.clone();
+        async move { client.lookup(path, CALL).await }
+    };
+    let (a, b, c) = (look("a"), look("b"), look("c"));
+    tokio::spawn(async move { tokio::join!(a, b, c) });
+    peer.input.reserve(4096);
+    soon(peer.stream.read_buf(&mut peer.input)).await.unwrap();
+    let mut came = 0;
+    while Frame::split_from(&mut peer.input).unwrap().is_some() {
+        came += 1;
+    }
+    assert_eq!(came, 3);
+}
+
+#[tokio::test]
 async fn a_frame_length_out_of_bounds_is_a_reason_to_connect_anew() {
     let dir = TempDir::new().unwrap();
     let (mut peer, client) = Peer::greet(&dir).await;

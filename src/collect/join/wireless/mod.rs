@@ -13,6 +13,7 @@ use crate::collect::report;
 use crate::collect::sources::hostapd::Ap;
 use crate::collect::sources::iwinfo::Netdev;
 use crate::collect::sources::netifd::radio::{Radio, Vif, Vlan};
+use crate::sorted;
 use cell::band;
 use owners::Owners;
 
@@ -134,7 +135,7 @@ impl Air {
             let Some(phy) = cell.phy() else { continue };
             let on_phy = known.iter().filter(|(of, _)| *of == phy);
             let mut radios: Vec<&Radio> = on_phy.map(|(_, radio)| *radio).collect();
-            radios.sort_by_key(|radio| radio.name.as_str());
+            sorted::by_key(&mut radios, |radio| radio.name.as_str());
             radios.dedup_by_key(|radio| radio.name.as_str());
             if radios.len() > 1 {
                 let band = cell.frequency().and_then(band);
