@@ -161,7 +161,7 @@ async fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Facts), AgentError
 }
 
 fn boot_id(root: &Path) -> Result<String, AgentError> {
-    let path = config::under(root, Path::new(BOOT_ID));
+    let path = crate::file::under(root, Path::new(BOOT_ID));
     let failed = |error: String| AgentError::BootId {
         path: path.display().to_string(),
         error,

@@ -210,5 +210,5 @@ fn next_count(left: &str, boot_id: &str, uptime: Duration, pace: Pace) -> u32 {
 
 /// The directory of the count, below `root`.
 pub fn directory(root: &Path) -> io::Result<Directory> {
-    Directory::open(&crate::config::under(root, Path::new(DIR)))
+    Directory::open(&crate::file::under(root, Path::new(DIR)))
 }

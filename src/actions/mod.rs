@@ -20,7 +20,7 @@ use serde::Serialize;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::config::under;
+use crate::file::under;
 use crate::ubus::{self, Client};
 
 /// Longest wait until netifd or procd has taken an action up.

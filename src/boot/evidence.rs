@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use super::pstore::{self, Record};
-use crate::config::under;
 use crate::durable::{read_whole, Directory};
 use crate::file::read_up_to;
+use crate::file::under;
 
 /// Where the kernel says why the hardware reset the device.
 const WATCHDOGS: &str = "/sys/class/watchdog";

@@ -29,8 +29,9 @@ pub use ask::AskError;
 
 use crate::clock::{Clock, Pace};
 use crate::config::uci::Directories;
-use crate::config::{under, Inputs, Settings};
+use crate::config::{Inputs, Settings};
 use crate::crash::Crashes;
+use crate::file::under;
 
 /// Where ubusd listens; below the root.
 pub const DEFAULT_UBUS_SOCKET: &str = "/var/run/ubus/ubus.sock";

@@ -12,9 +12,10 @@ use super::main_section::{with, PACKAGE};
 use super::options::find;
 use super::uci::{Directories, Section};
 use super::value::Written;
-use super::{under, Config, Files, Loaded, Look, Problem, Settings, DEFAULT_FILE};
+use super::{Config, Files, Loaded, Look, Problem, Settings, DEFAULT_FILE};
 use crate::clock::Pace;
 use crate::crash::Crashes;
+use crate::file::under;
 
 /// Where settings are looked for.
 #[derive(Debug, Clone)]

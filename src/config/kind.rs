@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::keys::{self, PublicKey};
 use super::value::{self, ValueError, Written};
-use super::{under, Config, Secret, SecretPath, Url};
+use super::{Config, Secret, SecretPath, Url};
+use crate::file::under;
 
 /// Unit of a whole number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Merges the sources, one over the other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::chosen::{canonical, Chosen, Source};
@@ -16,11 +16,6 @@ use super::row::{Guard, Preset, Row};
 use super::uci::Package;
 use super::value::{self, quoted, ValueError, Written};
 use super::{json, Config, Files, Inputs, Loaded, Look, Problem, SecretPath, Settings};
-
-/// Where `path` lies for an agent whose files are below `root`.
-pub fn under(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
-}
 
 /// Where a value stands: its source and line.
 #[derive(Clone, Copy)]

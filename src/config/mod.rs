@@ -60,7 +60,6 @@ pub use import::{import, ImportError, Imported};
 pub use inputs::Inputs;
 pub use keys::PublicKey;
 pub use kind::{Kind, Unit};
-pub use load::under;
 pub use loaded::{Files, GoodCopy, Loaded};
 pub use main_section::PACKAGE;
 pub use options::OPTIONS;

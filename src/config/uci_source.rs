@@ -12,8 +12,9 @@ use super::load::{At, Loading};
 use super::main_section::{main_section, with, CONFIG};
 use super::uci::{self, Package, ParseError, Section};
 use super::value::{self, ValueError};
-use super::{under, Inputs};
+use super::Inputs;
 use crate::crash::{Handling, Skipped};
+use crate::file::under;
 
 /// Why the UCI package says nothing.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::{read_small, under};
+use crate::config::read_small;
+use crate::file::under;
 use crate::provision;
 
 /// Where the release names itself.

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::config::{read_small, under};
+use crate::config::read_small;
+use crate::file::under;
 use crate::mac::Mac;
 use crate::sorted;
 

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::record::Record;
 use super::store;
-use crate::config::under;
 use crate::durable::Directory;
+use crate::file::under;
 use crate::guard::place::Place;
 use crate::terminal::safe;
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{kill_process_group, Pid, Signal};
 
 use super::record::tail;
-use crate::config::under;
+use crate::file::under;
 use crate::jobs::PATH;
 
 /// Between two looks for the end of a program.

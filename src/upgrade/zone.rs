@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use crate::config::read_small;
 use crate::config::uci::{Directories, Package};
-use crate::config::{read_small, under};
+use crate::file::under;
 
 /// The zone in force, which OpenWrt's init script of the system writes.
 const TZ: &str = "/tmp/TZ";

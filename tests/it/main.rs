@@ -14,6 +14,7 @@ mod durable;
 mod executables;
 mod flapping;
 mod guard;
+mod house;
 mod jobs;
 mod jobs_flow;
 mod lints;

@@ -10,7 +10,7 @@ use log::debug;
 use super::netlink;
 use crate::collect::join::hosts::Hint;
 use crate::collect::sources::dhcp::leases::Leases;
-use crate::config::under;
+use crate::file::under;
 use crate::file::{open_regular, read_up_to};
 
 /// Largest of the kernel's small files that is read whole.

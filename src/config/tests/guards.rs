@@ -12,6 +12,7 @@ use super::pem_files::{CA, KEY};
 use super::*;
 use crate::config::uci::Directories;
 use crate::crash::Crashes;
+use crate::file::under;
 use crate::reload::Facts;
 
 /// A public key.

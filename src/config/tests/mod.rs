@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::crash::Crashes;
+use crate::file::under;
 
 fn load_bytes(cli: &Settings, bytes: &[u8]) -> (Loaded, String) {
     let dir = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ use super::cases::CASES;
 use super::*;
 use crate::config::uci::Directories;
 use crate::crash::Crashes;
+use crate::file::under;
 
 /// A device's files in a directory of their own.
 struct Device(tempfile::TempDir);

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use self::index::Index;
 use super::file::read_small;
-use super::under;
+use crate::file::under;
 
 pub use error::{ParseError, ReadError, Reason};
 pub use merge::{MAX_SECTIONS, MAX_VALUES};

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::read;
 use super::sight::{Ap, Configured, Mode, Sight};
 use super::verdict::State;
-use crate::config::under;
 use crate::file::read_up_to;
+use crate::file::under;
 use crate::ubus::{Client, Error, Status};
 
 /// Longest wait for the answer of one object.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::config::under;
+use crate::file::under;
 use crate::health::radio::{Mode, Vif};
 use crate::health::Uplink;
 
