@@ -43,12 +43,12 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 }
 
 /// The size of most files that are read.
-const SMALL: u64 = 1024;
+const SMALL: usize = 1024;
 
 /// The first `max` bytes of `file`, and whether there are more.
 pub fn read_from(file: File, max: u64) -> io::Result<(Vec<u8>, bool)> {
     // Most are small, and asked for often: one read, and one that finds the end.
-    let mut bytes = Vec::with_capacity(SMALL.min(max + 1) as usize);
+    let mut bytes = Vec::with_capacity(SMALL);
     file.take(max + 1).read_to_end(&mut bytes)?;
     let more = bytes.len() as u64 > max;
     bytes.truncate(max as usize);

@@ -174,6 +174,21 @@ impl Device {
         .await
     }
 
+    /// Waits until the memory from boot to boot has `text` in it.
+    async fn remembers(&self, text: &str) {
+        let memory = self.program.root.join("etc/socketman/state/keep/boot");
+        within("the agent's memory", async {
+            loop {
+                let bytes = fs::read(&memory).unwrap_or_default();
+                if String::from_utf8_lossy(&bytes).contains(text) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
     /// The event `boot` of the first report.
     async fn boot_event(&self) -> Value {
         within("a report", async {
@@ -261,6 +276,7 @@ async fn the_system_log_tells_of_the_watchdog_and_is_kept_over_the_reboot() {
     let event = device.boot_event().await;
     let detail = event["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("5 kernel: eth0: link is up"), "{event}");
+    device.remembers(r#""told":{"boot":"two""#).await;
     // An agent that starts again in the same boot does not tell it again.
     agent.kill().await.unwrap();
     let mut agent = device.start();

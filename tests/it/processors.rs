@@ -14,6 +14,7 @@ const BOUNDED: &[(&str, &str, &str)] = &[
         "limit as usize",
         "of 32 bits, and a page at most",
     ),
+    ("cli/view.rs", "At::$field as usize", "an index of a member"),
     ("config/json.rs", "as_ptr() as usize", "addresses"),
     ("config/options.rs", "n as usize", "the row says the range"),
     ("config/uci/index.rs", "at as usize", "of 32 bits"),
@@ -76,6 +77,7 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     ("guard/desk.rs", "RESERVE_BYTES as usize", "a constant"),
     ("logging.rs", "from_march as usize", "a month"),
     ("mqtt/topic.rs", "u16::MAX as usize", "a constant"),
+    ("upgrade/tools.rs", "OUTPUT_MAX as usize", "a constant"),
     (
         "spool/batch/mod.rs",
         "max_bytes.min(self.bounds.ram / 4) as usize",
