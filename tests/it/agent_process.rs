@@ -172,7 +172,7 @@ async fn open_calls_are_answered_when_the_agent_ends_and_then_it_is_not_running(
     let never = Mode::Slow(DEADLINE);
     lab.set_api(never).await.unwrap();
     // Its shell does not heed SIGTERM, so the agent has something to wait for when it ends.
-    let stubborn = "trap '' TERM; while :; do sleep 1; done";
+    let stubborn = "trap '' TERM; for second in $(seq 60); do sleep 1; done";
     let running = tokio::spawn({
         let socket = lab.place().socket();
         async move {
