@@ -5,13 +5,13 @@
 
 use crate::ubus::blobmsg::{Members, Scalar};
 
-/// What can be shown of a value.
+/// Reads the part of a value that can be shown.
 pub(super) trait Shown: Sized {
     /// `None` if the value is of another type.
     fn of(value: Scalar<'_>) -> Option<Self>;
 }
 
-/// What can be shown of a reply.
+/// Reads the part of a reply that can be shown.
 pub(super) fn of_reply<T: Shown + Default>(reply: &[u8]) -> T {
     T::of(Scalar::Table(reply)).unwrap_or_default()
 }

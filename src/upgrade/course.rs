@@ -150,7 +150,7 @@ impl Shared {
         let _ = on_thread(move || std::fs::remove_dir_all(ram)).await;
     }
 
-    /// Does everything that changes nothing yet.
+    /// Makes all preparations that change nothing yet.
     async fn prepare(&self, ticket: &Ticket, request: &Request) -> Result<(), Outcome> {
         self.check_device(request).await?;
         self.tell("fetching", &ticket.id);

@@ -57,7 +57,7 @@ pub(super) struct Shared {
     pub(super) taken: watch::Sender<String>,
     /// The upgrade of an earlier agent.
     left: Option<String>,
-    /// Its record once it is decided, or that of an upgrade of this agent.
+    /// The record once it is decided, or that of an upgrade of this agent.
     pub(super) decided: watch::Sender<Option<Record>>,
 }
 

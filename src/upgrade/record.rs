@@ -59,7 +59,7 @@ impl Phase {
         Phase::Interrupted,
     ];
 
-    /// Is the outcome known?
+    /// True if the outcome is known.
     pub fn is_decided(self) -> bool {
         matches!(
             self,
@@ -67,7 +67,7 @@ impl Phase {
         )
     }
 
-    /// Its name in `status`.
+    /// The phase's name in `status`.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Flashing => "flashing",
@@ -144,13 +144,13 @@ pub enum Event {
     Stuck(String),
     /// The package manager is about to begin.
     Begins,
-    /// It has ended well.
+    /// The package manager has ended well.
     Installed,
-    /// It has not, or cannot be started.
+    /// The package manager has failed, or cannot be started.
     NotInstalled(String),
     /// The device reaches what it reached before, with what was installed.
     Alive,
-    /// It did not in time.
+    /// The device did not reach that in time.
     Late(String),
     /// Whoever drove the upgrade is gone, with the power or without.
     Cut,
@@ -165,7 +165,7 @@ impl Record {
         }
     }
 
-    /// Is it about firmware rather than about a package?
+    /// True for firmware, false for a package.
     pub fn is_image(&self) -> bool {
         self.packages.is_none()
     }
@@ -256,7 +256,7 @@ impl Record {
         Some(outcome)
     }
 
-    /// Is this its hardware, with the addresses `present`? As long as one is known, or nothing is.
+    /// True if the hardware with the addresses `present` may be that of the record: one of them is known, or nothing is.
     pub fn is_of(&self, present: &[String]) -> bool {
         let is_known = !self.macs.is_empty() && !present.is_empty();
         !is_known || present.iter().any(|mac| self.macs.contains(mac))
@@ -288,8 +288,8 @@ pub fn tail(text: &str, max: usize) -> &str {
     &text[from..]
 }
 
-/// Is `running` (version and revision, `24.10.2 r28739-d9340319c6`) the release that was wanted by both or by one of
-/// the two?
+/// True if `running` (version and revision, `24.10.2 r28739-d9340319c6`) is the release that was wanted by both or by one of
+/// the two.
 pub fn is_release(running: &str, wanted: Option<&str>) -> bool {
     let Some(wanted) = wanted else {
         return true;
@@ -297,7 +297,7 @@ pub fn is_release(running: &str, wanted: Option<&str>) -> bool {
     running == wanted || running.split(' ').any(|word| word == wanted)
 }
 
-/// Is `running` the version of an agent that was wanted, with or without the package's release (`0.2.0-r1`)?
+/// True if `running` is the version of an agent that was wanted, with or without the package's release (`0.2.0-r1`).
 pub fn is_version(running: &str, wanted: Option<&str>) -> bool {
     let Some(wanted) = wanted else {
         return true;

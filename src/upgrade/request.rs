@@ -79,7 +79,7 @@ pub struct Source {
 }
 
 impl std::fmt::Debug for Source {
-    /// Its query may hold a token.
+    /// The query of the URL may hold a token.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Source({:?})", self.url.host_str())
     }

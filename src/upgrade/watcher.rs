@@ -26,7 +26,7 @@ use crate::durable::Directory;
 use crate::jobs;
 use crate::kernel;
 
-/// Its name, as a program and in the list of processes.
+/// Name of the watcher, as a program and in the list of processes.
 pub(super) const NAME: &str = "socketman-upgrade";
 
 /// Begins an installation.
@@ -134,7 +134,7 @@ fn lock(directory: &Directory) -> io::Result<Option<File>> {
     }
 }
 
-/// Does a watcher of `directory` live?
+/// True if a watcher of `directory` lives.
 pub(super) fn is_watched(directory: &Directory) -> bool {
     // Without an answer it is taken to live: two of them would be worse than none.
     lock(directory).map_or(true, |lock| lock.is_none())

@@ -1,4 +1,4 @@
-//! What the bus, the files and the notifications say, as one report. Pure but for the files that
+//! Joins bus, files and notifications into one report. Pure but for the files that
 //! fill in what nobody on the bus said.
 
 pub(crate) mod airtime;
@@ -30,7 +30,7 @@ use hosts::{Hint, Hosts, Ours};
 /// Network devices in one report.
 const MAX_INTERFACES: usize = 256;
 
-/// What the collector knows without the bus.
+/// Facts the collector has without the bus.
 pub(crate) struct Local<'a> {
     /// Identity of the device, as it is to stand in the report.
     pub(crate) mac: &'a Identity,
@@ -38,7 +38,7 @@ pub(crate) struct Local<'a> {
     pub(crate) created_at: u64,
     /// The lease files of all instances of dnsmasq.
     pub(crate) files: Vec<LeaseFile>,
-    /// What rpcd said of hosts, a while ago.
+    /// Hosts by rpcd, a while ago.
     pub(crate) hints: &'a [Hint],
     /// The kernel's neighbour table.
     pub(crate) neighbours: &'a [Hint],

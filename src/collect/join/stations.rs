@@ -14,7 +14,7 @@ use crate::mac::Mac;
 /// Stations in one report.
 pub(crate) const MAX_STATIONS: usize = 4096;
 
-/// What is known of stations beside Wi-Fi itself.
+/// Knowledge of stations beside Wi-Fi itself.
 pub(crate) struct Known<'a> {
     pub(crate) hosts: &'a Hosts,
     /// Knows the VLANs that hostapd said it put stations into.
@@ -24,7 +24,7 @@ pub(crate) struct Known<'a> {
     pub(crate) multiplied: bool,
 }
 
-/// What the replies about Wi-Fi come to.
+/// The result of the replies about Wi-Fi.
 #[derive(Debug, Default)]
 pub(crate) struct Joined {
     pub(crate) ssids: Option<Vec<Ssid>>,
