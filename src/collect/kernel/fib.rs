@@ -294,15 +294,8 @@ fn hops(mut bytes: &[u8]) -> impl Iterator<Item = (u8, u32, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::netlink::attribute;
     use super::*;
-
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(value);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
 
     /// A route of IPv4 in a table, of a type, by a device, with more attributes.
     fn route(target: [u8; 4], length: u8, table: u8, kind: u8, more: &[(u16, &[u8])]) -> Vec<u8> {

@@ -80,7 +80,7 @@ impl Files {
         self.root.join(path).exists()
     }
 
-    /// What dnsmasq has given out, by its lease file at `path`, which is absolute; `now` in seconds
+    /// Leases of dnsmasq, by its lease file at `path`, which is absolute; `now` in seconds
     /// since the epoch.
     pub(crate) fn leases(&self, path: &Path, now: u64) -> Option<Leases> {
         let read = read_up_to(&under(&self.root, path), MAX_TABLE);

@@ -1,4 +1,4 @@
-//! What other parts ask the kernel about the way out.
+//! Questions of other parts to the kernel about the way out.
 
 pub(crate) mod fib;
 pub(crate) mod fib_trie;
@@ -42,7 +42,7 @@ pub(crate) fn ways(root: &Path) -> Vec<Way> {
     ways
 }
 
-/// Whether `device` has a link; `None` while it is down, and without such a device.
+/// True if `device` has a link; `None` while it is down, and without such a device.
 pub(crate) fn carrier(root: &Path, device: &str) -> Option<bool> {
     Network::of(&Files::below(root)).carrier(device)
 }

@@ -7,7 +7,7 @@ use crate::collect::sources::iwinfo::{Assoclist, Info, Netdev};
 use crate::collect::sources::netifd::radio::{Radio, Vif, Vlan};
 use crate::mac::Mac;
 
-/// One network with all that is known of it.
+/// A network with all that is known of it.
 #[derive(Debug, Default)]
 pub(crate) struct Cell<'a> {
     pub(crate) name: &'a str,

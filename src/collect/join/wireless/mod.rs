@@ -150,7 +150,7 @@ impl Air {
         }
     }
 
-    /// Whether every network is among [`Air::cells`].
+    /// True if every network is among [`Air::cells`].
     pub(crate) fn is_complete(&self) -> bool {
         let known = |aps: &Vec<Ap>| aps.iter().all(|ap| ap.gone || !ap.is_silent());
         self.aps.as_ref().is_some_and(known)
