@@ -18,8 +18,14 @@ const DEADLINE: Duration = Duration::from_secs(90);
 /// Between two looks at what only the agent knows.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// `rollback_timeout` lasts 2 s.
+/// Seconds of a router pass as one.
 const SCALE: u32 = 30;
+
+/// `rollback_timeout` of most tests, in seconds of the router: it lasts 2 s.
+const BRIEF: u32 = 60;
+
+/// That of tests that do something before it has passed: it lasts 10 s.
+const LONG: u32 = 300;
 
 /// Of every job that is sent by the broker or called on the bus.
 const ENDED: [&str; 4] = ["done", "failed", "rejected", "interrupted"];
@@ -38,10 +44,22 @@ pub(super) struct Desk {
 impl Desk {
     /// The agent runs and is connected.
     pub(super) async fn new() -> Self {
+        Desk::with(BRIEF).await
+    }
+
+    /// The same, with time to do something while a change is tried out, on a busy machine too.
+    pub(super) async fn unhurried() -> Self {
+        Desk::with(LONG).await
+    }
+
+    async fn with(rollback_timeout: u32) -> Self {
         let binary = agent_binary::find().await.unwrap();
         let lab = Lab::start(&Options::default(), binary, SCALE).await;
         let mut desk = Desk { lab: lab.unwrap() };
-        desk.edit(&[("rollback_timeout", json!(60)), ("spread", json!(0))]);
+        desk.edit(&[
+            ("rollback_timeout", json!(rollback_timeout)),
+            ("spread", json!(0)),
+        ]);
         let network = desk.path("etc/config/network");
         fs::write(&network, "config interface 'lan'\n").unwrap();
         fs::set_permissions(&network, Permissions::from_mode(0o640)).unwrap();

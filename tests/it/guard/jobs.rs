@@ -30,7 +30,7 @@ impl Desk {
 
 #[tokio::test]
 async fn a_change_after_which_the_broker_answers_stays() {
-    let desk = Desk::new().await;
+    let desk = Desk::unhurried().await;
     let mut ear = desk.lab.mqtt.listen();
     let msg = desk.changes_network();
     let job = json!({ "id": "good", "meta": { "msg": msg, "type": "network" } });
@@ -77,7 +77,7 @@ async fn a_change_after_which_the_broker_is_gone_is_undone() {
 
 #[tokio::test]
 async fn other_jobs_wait_for_a_network_job_and_it_waits_for_them() {
-    let desk = Desk::new().await;
+    let desk = Desk::unhurried().await;
     let log = desk.path("tmp/order");
     let writes = |word: &str| format!("echo {word} >> {}", log.display());
     let first = format!("sleep 0.5; {}", writes("first"));
@@ -92,7 +92,7 @@ async fn other_jobs_wait_for_a_network_job_and_it_waits_for_them() {
 
 #[tokio::test]
 async fn what_somebody_edits_after_the_command_is_kept_as_a_conflict() {
-    let mut desk = Desk::new().await;
+    let mut desk = Desk::unhurried().await;
     let go = desk.lab.place().path().join("go");
     let waits = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
     let msg = format!("{}; {waits}", desk.changes_network());
@@ -119,7 +119,7 @@ async fn what_somebody_edits_after_the_command_is_kept_as_a_conflict() {
 
 #[tokio::test]
 async fn an_agent_killed_while_a_change_is_armed_is_followed_by_one_that_undoes_it() {
-    let mut desk = Desk::new().await;
+    let mut desk = Desk::unhurried().await;
     let msg = format!("{}; sleep 1000", desk.changes_network());
     let job = json!({ "id": "cut", "meta": { "msg": msg, "type": "network" } });
     desk.lab.mqtt.send(job.to_string()).await.unwrap();
@@ -140,7 +140,7 @@ async fn an_agent_killed_while_a_change_is_armed_is_followed_by_one_that_undoes_
 
 #[tokio::test]
 async fn an_agent_killed_while_a_change_is_armed_is_followed_by_one_that_keeps_it() {
-    let mut desk = Desk::new().await;
+    let mut desk = Desk::unhurried().await;
     let msg = format!("{}; sleep 1000", desk.changes_network());
     desk.run("cut", "network", &msg).await;
     desk.until("etc/config/network", NEW).await;
@@ -179,7 +179,7 @@ async fn another_release_or_board_disarms() {
 
 #[tokio::test]
 async fn a_luci_change_that_waits_for_confirmation_delays_a_network_job_and_then_refuses_it() {
-    let desk = Desk::new().await;
+    let desk = Desk::unhurried().await;
     desk.lab.router.vanish("uci").await.unwrap();
     let (rpcd, connection) = ubus::connect(&desk.lab.place().socket());
     tokio::spawn(connection.run());
@@ -261,7 +261,10 @@ async fn a_device_that_nothing_brings_back_reboots_once_and_the_next_agent_tells
 #[tokio::test]
 async fn a_job_that_restarts_the_device_is_a_change_as_any_other() {
     for is_good in [true, false] {
-        let mut desk = Desk::new().await;
+        let mut desk = match is_good {
+            true => Desk::unhurried().await,
+            false => Desk::new().await,
+        };
         let msg = format!("{}; sleep 1000", desk.changes_network());
         desk.run("boot", "network", &msg).await;
         desk.until("etc/config/network", NEW).await;

@@ -89,7 +89,7 @@ async fn no_undo_loosens_what_a_job_has_made_stricter() {
 
 #[tokio::test]
 async fn a_good_change_of_our_own_settings_stays_and_becomes_the_good_copy() {
-    let desk = Desk::new().await;
+    let desk = Desk::unhurried().await;
     desk.run("own", "", &desk.sets("keepalive", &json!(77)))
         .await;
     let outcome = desk.outcome("own").await;
