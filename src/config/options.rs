@@ -288,7 +288,7 @@ pub static OPTIONS: &[Row] = &[
         "spread",
         seconds(0, 600, |c, n| c.spread = Duration::from_secs(n)),
         "10",
-        "the first attempt after a start or a lost session waits up to this long, so that a fleet does not come back at once",
+        "the first attempt after a start or a lost session waits up to this long, so that a fleet does not come back at once; from a heartbeat on, a backlog leaves in turns",
     ),
     Row::new(
         "no-ping",

@@ -34,15 +34,15 @@ impl Attempts {
     }
 
     /// The server took something.
-    pub fn accepted(&mut self) {
-        self.up_since.get_or_insert_with(Instant::now);
+    pub fn accepted(&mut self, now: Instant) {
+        self.up_since.get_or_insert(now);
     }
 
     /// An attempt failed for the reason `text`, which is logged as `what`, a failure of that: returns
     /// how long to wait before the next one. `asked` is what the server asked for, unpaced.
-    pub fn failed(&mut self, what: &str, text: &str, asked: Duration) -> Duration {
+    pub fn failed(&mut self, what: &str, text: &str, asked: Duration, now: Instant) -> Duration {
         if let Some(since) = self.up_since.take() {
-            self.backoff.session_ended(since.elapsed());
+            self.backoff.session_ended(now - since);
             self.outage.over();
         }
         log::log!(self.outage.level(text), "{what}: {text}");

@@ -14,6 +14,7 @@ mod error;
 mod flight;
 mod link;
 mod notes;
+mod pacing;
 mod retained;
 mod session;
 mod status;
@@ -33,7 +34,6 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{sleep, Instant};
 
-use crate::backoff::Backoff;
 use crate::clock;
 use crate::config::Config;
 use crate::jobs;
@@ -46,9 +46,9 @@ use client::Tls;
 use dial::Dialer;
 use link::{Link, Refused};
 use session::{Around, Ended, Lost, Session};
-use takeover::Takeover;
 use topic::Topics;
 
+pub use pacing::Pacing;
 pub use supply::Supply;
 
 /// Time between two changes of the facts for what arrives.
@@ -198,14 +198,13 @@ pub async fn run(
         facts.host = address(&config);
         facts.since.get_or_insert_with(clock::epoch_seconds);
     });
-    let mut backoff = Backoff::new(config.spread, config.pace);
+    let mut pacing = Pacing::new(&config);
     let mut outage = Outage::default();
     let mut dialer = Dialer::new(Resolver::system("broker-lookup"));
     let refused = Refused::default();
-    let mut takeover = Takeover::default();
     let mut tls = None;
     loop {
-        let wait = backoff.next_wait();
+        let wait = pacing.next_wait();
         let at = clock::epoch_seconds().saturating_add(wait.as_secs());
         facts.send_modify(|facts| facts.next_attempt = Some(at));
         let mut hurry = supply.hurry.clone();
@@ -257,7 +256,7 @@ pub async fn run(
         if lost.held.is_zero() {
             tls = None;
         }
-        if takeover.ended(lost.held, lost.closed_idle) {
+        if pacing.ended(lost.held, lost.closed_idle) {
             let id = &topics.client_id;
             lost.error.push_str(&format!(
                 "; another client with the id '{id}' may have taken the session over"
@@ -273,7 +272,6 @@ pub async fn run(
             lost.error
         );
         facts.send_modify(|facts| facts.was_lost(Some(lost.error)));
-        backoff.session_ended(lost.held);
     }
     facts.send_modify(|facts| {
         facts.was_lost(None);

@@ -194,7 +194,7 @@ impl Rest<'_> {
         self.change(|facts| facts.next_attempt = None);
         match self.send(Method::PATCH, &to, body).await {
             Ok(()) => {
-                self.attempts.accepted();
+                self.attempts.accepted(Instant::now());
                 self.accepted();
                 reply.acknowledged();
             }
@@ -206,9 +206,12 @@ impl Rest<'_> {
             }
             Err(error) => {
                 let text = error.to_string();
-                let wait = self
-                    .attempts
-                    .failed("result of a job", &text, error.asked_wait());
+                let wait = self.attempts.failed(
+                    "result of a job",
+                    &text,
+                    error.asked_wait(),
+                    Instant::now(),
+                );
                 let at = clock::epoch_seconds() + wait.as_secs_f64().ceil() as u64;
                 self.tell(text);
                 self.change(|facts| facts.next_attempt = Some(at));

@@ -17,13 +17,18 @@ pub struct ReportId {
     pub(super) seq: u64,
 }
 
-#[cfg(test)]
 impl ReportId {
-    pub(crate) fn new(boot: &str, seq: u64) -> Self {
+    /// The report `seq` of the boot `boot`.
+    pub fn new(boot: &str, seq: u64) -> Self {
         ReportId {
             boot: boot.into(),
             seq,
         }
+    }
+
+    /// Its number in its boot.
+    pub fn seq(&self) -> u64 {
+        self.seq
     }
 }
 

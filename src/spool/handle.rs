@@ -56,7 +56,7 @@ pub struct Stopped;
 /// The requests of a handle.
 pub(super) enum Request {
     Append(Build, oneshot::Sender<Result<(), SpoolError>>),
-    NextBatch(u64, oneshot::Sender<Option<Batch>>),
+    NextFew(u64, usize, oneshot::Sender<Option<Batch>>),
     Newest(oneshot::Sender<Option<Batch>>),
     Alone(ReportId, oneshot::Sender<Option<Batch>>),
     TakeBack(Vec<ReportId>, oneshot::Sender<()>),
@@ -122,7 +122,12 @@ impl Handle {
 
     /// The oldest reports, see [`Spool::next_batch`](super::Spool::next_batch).
     pub async fn next_batch(&self, max_bytes: u64) -> Result<Option<Batch>, Stopped> {
-        self.ask(|answer| Request::NextBatch(max_bytes, answer))
+        self.next_few(max_bytes, usize::MAX).await
+    }
+
+    /// The oldest reports, and no more than `reports`, see [`Spool::next_few`](super::Spool::next_few).
+    pub async fn next_few(&self, max_bytes: u64, reports: usize) -> Result<Option<Batch>, Stopped> {
+        self.ask(|answer| Request::NextFew(max_bytes, reports, answer))
             .await
     }
 

@@ -118,8 +118,8 @@ impl Served {
     fn serve(&mut self, request: Request) {
         match request {
             Request::Append(build, answer) => self.tell(answer, |keeper| keeper.append(build)),
-            Request::NextBatch(max_bytes, answer) => self.tell(answer, |keeper| {
-                keeper.with(|spool, now| spool.next_batch(max_bytes, now))
+            Request::NextFew(max_bytes, reports, answer) => self.tell(answer, |keeper| {
+                keeper.with(|spool, now| spool.next_few(max_bytes, reports, now))
             }),
             Request::Newest(answer) => {
                 self.tell(answer, |keeper| keeper.with(|spool, now| spool.newest(now)));

@@ -9,8 +9,6 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout, Instant};
 
-use super::link::{LinkError, Way};
-use super::rounds::Rounds;
 use super::*;
 use crate::clock::Clock;
 use crate::config::UploadFormat;
@@ -200,23 +198,32 @@ struct Device {
     server: Server,
     monitor: Duration,
     pad: usize,
+    spread: Duration,
     collected: u64,
     spool: spool::Handle,
+    deliveries: Handle,
     facts: watch::Receiver<Facts>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Device {
     fn start(server: &Server, monitor: Duration, pad: usize) -> Self {
+        Device::with_spread(server, monitor, pad, Config::default().spread)
+    }
+
+    fn with_spread(server: &Server, monitor: Duration, pad: usize, spread: Duration) -> Self {
         let (spool, _) = spool::Handle::new();
+        let facts = watch::channel(Facts::default()).1;
         let mut device = Device {
             dir: tempfile::tempdir().unwrap(),
             server: server.clone(),
             monitor,
             pad,
+            spread,
             collected: 0,
             spool,
-            facts: watch::channel(Facts::default()).1,
+            deliveries: asks(facts.clone()).0,
+            facts,
             tasks: Vec::new(),
         };
         device.begin();
@@ -237,10 +244,11 @@ impl Device {
             },
         };
         let (sender, facts) = watch::channel(Facts::default());
-        let (_, asks) = asks(facts.clone());
+        let (deliveries, asks) = asks(facts.clone());
         let part = Part {
             config: Arc::new(Config {
                 upload_format: UploadFormat::Ndjson,
+                spread: self.spread,
                 ..Config::default()
             }),
             mac: "0A:1B:2C:3D:4E:5F".parse().unwrap(),
@@ -255,9 +263,13 @@ impl Device {
         let server = self.server.clone();
         self.tasks = vec![
             tokio::spawn(spool::run(settings, inbox)),
-            tokio::spawn(async move { Rounds::new(server, &part).run().await }),
+            tokio::spawn(async move {
+                Rounds::new(server, part.spool.clone(), part.setting())
+                    .run()
+                    .await
+            }),
         ];
-        (self.spool, self.facts) = (spool, facts);
+        (self.spool, self.facts, self.deliveries) = (spool, facts, deliveries);
     }
 
     /// Kills the agent and starts it again.
@@ -584,4 +596,67 @@ async fn whatever_a_server_does_every_report_is_accepted_or_kept_or_declared_aft
         }
         server.check_order();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleets_backlog_leaves_in_turns_while_what_is_new_goes_on_time() {
+    let server = Server::new(&[], 1);
+    let mut device = Device::with_spread(&server, 15 * SECOND, 300, 240 * SECOND);
+    let begun = Instant::now();
+    device.live(10 * MINUTE).await;
+    server.set(Mood::Broken);
+    device.live(2 * HOUR).await;
+    assert_eq!(device.waits() / 100, 4);
+    server.set(Mood::Right);
+    // One wait of the backoff.
+    device.live(5 * MINUTE).await;
+    let (back, before) = (Instant::now(), server.known().requests.len());
+    // 4/3 of the outage, until the first turn, and a turn.
+    let within = 180 * MINUTE;
+    device.live(within).await;
+    assert!(device.waits() <= 8, "{}", device.waits());
+
+    let known = server.known();
+    let requests = &known.requests[before..];
+    let beats = within.as_secs() / 60;
+    assert!(
+        requests.len() as u64 <= beats * 5 / 4 + 8,
+        "{}",
+        requests.len()
+    );
+    for beat in 0..beats {
+        let (from, to) = (
+            back + beat as u32 * MINUTE,
+            back + (beat as u32 + 1) * MINUTE,
+        );
+        let then = requests
+            .iter()
+            .filter(|request| (from..to).contains(&request.at));
+        let sent: usize = then.clone().map(|request| request.seqs.len()).sum();
+        assert!(sent <= 26, "minute {beat}: {sent}");
+        let newest = then.flat_map(|request| &request.seqs).max().unwrap();
+        let collected = begun + (*newest - 1) as u32 * 15 * SECOND;
+        assert!(
+            from - collected < MINUTE,
+            "minute {beat}: {:?} old",
+            from - collected
+        );
+    }
+    drop(known);
+    device.empty(2 * MINUTE).await;
+    device.lost_nothing("turns");
+    server.check_order();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleets_backlog_goes_at_once_when_a_person_asks_for_it() {
+    let server = Server::new(&[], 1);
+    let mut device = Device::with_spread(&server, 15 * SECOND, 300, 240 * SECOND);
+    server.set(Mood::Broken);
+    device.live(2 * HOUR).await;
+    server.set(Mood::Right);
+    let outcome = device.deliveries.deliver().await.unwrap();
+    assert_eq!(outcome.error, None);
+    device.empty(5 * SECOND).await;
+    device.lost_nothing("asked");
 }

@@ -4,8 +4,8 @@
 //! answer tells it.
 
 use super::link::Way;
+use super::queue::Queue;
 use super::DeliveryError;
-use crate::spool;
 
 /// Asks for the time while that is of use.
 #[derive(Debug, Default)]
@@ -17,19 +17,19 @@ pub(super) struct DateAsker {
 impl DateAsker {
     /// Asks the server for the time if reports wait for it and no answer has told it. True if one did now: more
     /// may be sent.
-    pub(super) async fn ask<W: Way>(
+    pub(super) async fn ask<W: Way, Q: Queue>(
         &mut self,
         link: &mut W,
-        spool: &spool::Handle,
+        queue: &Q,
     ) -> Result<bool, DeliveryError> {
-        if self.is_silent || !spool.wants_date().await? {
+        if self.is_silent || !queue.wants_date().await? {
             return Ok(false);
         }
         self.is_silent = !link.ask_date().await?;
         let Some(date) = link.take_date() else {
             return Ok(false);
         };
-        spool.server_date(date).await?;
+        queue.server_date(date).await?;
         Ok(true)
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
                 Err(DeliveryError::Spool(stopped)) => return Err(stopped),
                 Err(error) => {
                     let (text, is_denial) = (error.to_string(), error.is_denial());
-                    attempts.failed("report not sent", &text, error.asked_wait());
+                    attempts.failed("report not sent", &text, error.asked_wait(), Instant::now());
                     facts.send_modify(|facts| facts.not_delivered(text, is_denial));
                 }
             }
@@ -55,12 +55,12 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
         match posted {
             Ok(host) => {
                 spool.delivered(batch.id).await?;
-                attempts.accepted();
+                attempts.accepted(Instant::now());
                 facts.send_modify(|facts| facts.delivered(host, batch.reports));
             }
             Err(error) => {
                 let (text, is_denial) = (error.to_string(), error.is_denial());
-                attempts.failed("report not sent", &text, error.asked_wait());
+                attempts.failed("report not sent", &text, error.asked_wait(), Instant::now());
                 not_before = Instant::now() + config.pace.of(error.asked_wait());
                 facts.send_modify(|facts| facts.not_delivered(text, is_denial));
                 spool.given_up(batch.id).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{sleep, Instant};
 
 use super::Part;
 use crate::health::{self, Verdict};
@@ -12,7 +13,7 @@ use crate::outage::Outage;
 
 /// Why something was not accepted.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
+pub enum LinkError {
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error("{host} {answer}")]
@@ -29,8 +30,9 @@ pub(super) enum LinkError {
     },
 }
 
-/// The way of reports to servers.
-pub(super) trait Way {
+/// The way of reports to servers, and the time that passes on it.
+#[allow(async_fn_in_trait)] // Its futures are those of types that are known where they are spawned.
+pub trait Way {
     /// A new attempt: `stats_url` comes first again.
     fn begin(&mut self);
 
@@ -44,6 +46,14 @@ pub(super) trait Way {
     /// The clock of the server that answered last, if it is to be believed, seconds since the epoch;
     /// handed out once.
     fn take_date(&mut self) -> Option<u64>;
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    async fn pause(&self, wait: Duration) {
+        sleep(wait).await;
+    }
 }
 
 impl LinkError {

@@ -2,15 +2,17 @@
 //! has accepted it.
 //!
 //! Once a heartbeat, each device at its own [`phase`], everything that waits is sent in batches. After a failure the one retry rule of the agent ([`Attempts`](crate::http::Attempts)) decides; when the server
-//! is back, all that waited goes, beside what is new. With `no-cache` each report is posted when it is
+//! is back, all that waited goes, beside what is new, and in turns ([`drain`]) from a device of a fleet. With `no-cache` each report is posted when it is
 //! taken, and nothing waits.
 
 #[cfg(test)]
 mod courses;
 mod date;
+mod drain;
 mod each;
 mod link;
 pub mod phase;
+mod queue;
 mod refusals;
 mod rounds;
 mod size;
@@ -27,9 +29,12 @@ use crate::provision::Identity;
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
 use crate::{health, http, lookup, spool};
-use link::{Link, LinkError};
+use link::Link;
 
 pub use crate::http::{Facts, Outcome};
+pub use link::{LinkError, Way};
+pub use queue::Queue;
+pub use rounds::{Rounds, Setting};
 
 /// Bytes of reports, packed, in one request, unless one report is larger.
 pub const BATCH_MAX: u64 = 128 << 10;
@@ -50,6 +55,17 @@ pub struct Part {
     pub facts: watch::Sender<Facts>,
     /// From [`asks`].
     pub asks: Asks,
+}
+
+impl Part {
+    fn setting(&self) -> Setting<'_> {
+        Setting {
+            config: &self.config,
+            mac: &self.mac,
+            facts: &self.facts,
+            asks: &self.asks,
+        }
+    }
 }
 
 /// Asks the task for a delivery.
@@ -79,6 +95,7 @@ pub const OPTIONS: &[&str] = &[
     "api_auth",
     "insecure",
     "api_commands",
+    "monitor",
     "heartbeat",
     "no-cache",
     "upload_format",
@@ -142,7 +159,10 @@ pub async fn run(part: Part, mut shutdown: Shutdown) {
                 // It ends with the spool, and so does the agent.
                 let _ = each::run(link, &part).await;
             }
-            Ok(link) => rounds::Rounds::new(link, &part).run().await,
+            Ok(link) => {
+                let queue = part.spool.clone();
+                Rounds::new(link, queue, part.setting()).run().await;
+            }
             Err(error) => {
                 let why = error.to_string();
                 log::warn!("{why}: reports are kept, none is sent");

@@ -30,6 +30,12 @@ pub fn until_next(since: Duration, phase: Duration, heartbeat: Duration) -> Dura
     Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX))
 }
 
+/// The number of times that `phase` of a heartbeat has come, `since` the beats began.
+pub fn beats(since: Duration, phase: Duration, heartbeat: Duration) -> u128 {
+    let beat = heartbeat.as_nanos().max(1);
+    (since.as_nanos() + beat - phase.as_nanos() % beat) / beat
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +74,15 @@ mod tests {
         assert_eq!(until_next(s(11), s(10), BEAT), s(59));
         assert_eq!(until_next(s(119), s(0), BEAT), s(1));
         assert_eq!(until_next(s(120), s(0), BEAT), s(60));
+    }
+
+    #[test]
+    fn a_beat_is_counted_at_its_phase() {
+        let s = Duration::from_secs;
+        let counts = [0, 9, 10, 69, 70].map(|at| beats(s(at), s(10), BEAT));
+        assert_eq!(counts, [0, 0, 1, 1, 2]);
+        // When a wait for the next beat is over, it has come.
+        let now = s(33) + until_next(s(33), s(10), BEAT);
+        assert_eq!(beats(now, s(10), BEAT), beats(s(33), s(10), BEAT) + 1);
     }
 }

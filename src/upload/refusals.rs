@@ -70,8 +70,7 @@ impl Refusals {
     }
 
     /// Notes that `by` refused `report` alone.
-    pub(super) fn refused(&mut self, report: &ReportId, by: &str) {
-        let now = Instant::now();
+    pub(super) fn refused(&mut self, report: &ReportId, by: &str, now: Instant) {
         let due = now + self.pace.of(AGAIN);
         let known = self.cases.iter_mut().find(|case| case.report == *report);
         match known {
@@ -106,12 +105,11 @@ impl Refusals {
     }
 
     /// `by` accepted a batch that begins with `report`.
-    pub(super) fn accepted(&mut self, report: &ReportId, by: &str) -> Judged {
+    pub(super) fn accepted(&mut self, report: &ReportId, by: &str, now: Instant) -> Judged {
         let before = self.cases.len();
         self.cases.retain(|case| case.report != *report);
         if self.cases.len() < before {
             // The server takes what it refused: the others may be accepted too.
-            let now = Instant::now();
             self.cases.iter_mut().for_each(|case| case.due = now);
         }
         let mut judged = Judged::default();
@@ -149,8 +147,7 @@ impl Refusals {
     }
 
     /// A report to send again now.
-    pub(super) fn due(&self) -> Option<ReportId> {
-        let now = Instant::now();
+    pub(super) fn due(&self, now: Instant) -> Option<ReportId> {
         let due = self.cases.iter().filter(|case| !case.is_open);
         let due = due
             .filter(|case| case.due <= now)
@@ -159,8 +156,8 @@ impl Refusals {
     }
 
     /// Sending `report` again told nothing about it: it waits for its next turn.
-    pub(super) fn put_off(&mut self, report: &ReportId) {
-        let due = Instant::now() + self.pace.of(AGAIN);
+    pub(super) fn put_off(&mut self, report: &ReportId, now: Instant) {
+        let due = now + self.pace.of(AGAIN);
         let mut cases = self.cases.iter_mut();
         if let Some(case) = cases.find(|case| case.report == *report) {
             case.due = due;
@@ -199,16 +196,16 @@ mod tests {
     async fn a_report_is_given_up_after_refusals_over_six_hours_each_before_an_acceptance() {
         let mut refusals = refusals();
         for turn in 0..4 {
-            refusals.refused(&report(1), "a");
+            refusals.refused(&report(1), "a", Instant::now());
             assert_eq!(refusals.suspects(), usize::from(turn == 0));
-            let judged = refusals.accepted(&report(100 + turn), "a");
+            let judged = refusals.accepted(&report(100 + turn), "a", Instant::now());
             assert_eq!(judged.set_aside, usize::from(turn == 0));
             let given_up: &[ReportId] = if turn == 3 { &[report(1)] } else { &[] };
             assert_eq!(judged.given_up, given_up);
             advance(2 * HOUR - Duration::from_secs(1)).await;
-            assert_eq!(refusals.due(), None, "turn {turn}");
+            assert_eq!(refusals.due(Instant::now()), None, "turn {turn}");
             advance(Duration::from_secs(1)).await;
-            assert_eq!(refusals.due(), (turn < 3).then(|| report(1)));
+            assert_eq!(refusals.due(Instant::now()), (turn < 3).then(|| report(1)));
         }
     }
 
@@ -216,21 +213,24 @@ mod tests {
     async fn refusals_that_nothing_accepted_follows_count_for_nothing() {
         let mut refusals = refusals();
         for _ in 0..100 {
-            refusals.refused(&report(1), "a");
+            refusals.refused(&report(1), "a", Instant::now());
             assert_eq!(refusals.failed(), [report(1)]);
-            let judged = refusals.accepted(&report(2), "a");
+            let judged = refusals.accepted(&report(2), "a", Instant::now());
             assert_eq!(judged, Judged::default());
             advance(2 * HOUR).await;
         }
         // One that was set aside before stays aside.
-        refusals.refused(&report(1), "a");
-        refusals.accepted(&report(2), "a");
+        refusals.refused(&report(1), "a", Instant::now());
+        refusals.accepted(&report(2), "a", Instant::now());
         for _ in 0..100 {
             advance(2 * HOUR).await;
-            assert_eq!(refusals.due(), Some(report(1)));
-            refusals.refused(&report(1), "a");
+            assert_eq!(refusals.due(Instant::now()), Some(report(1)));
+            refusals.refused(&report(1), "a", Instant::now());
             assert_eq!(refusals.failed(), []);
-            assert_eq!(refusals.accepted(&report(2), "a"), Judged::default());
+            assert_eq!(
+                refusals.accepted(&report(2), "a", Instant::now()),
+                Judged::default()
+            );
         }
     }
 
@@ -239,10 +239,16 @@ mod tests {
         let mut refusals = refusals();
         for turn in 0..20 {
             let by = ["a", "b"][turn % 2];
-            refusals.refused(&report(1), by);
+            refusals.refused(&report(1), by, Instant::now());
             let other = ["b", "a"][turn % 2];
-            assert_eq!(refusals.accepted(&report(2), other), Judged::default());
-            assert_eq!(refusals.accepted(&report(3), by).given_up, []);
+            assert_eq!(
+                refusals.accepted(&report(2), other, Instant::now()),
+                Judged::default()
+            );
+            assert_eq!(
+                refusals.accepted(&report(3), by, Instant::now()).given_up,
+                []
+            );
             advance(2 * HOUR).await;
         }
     }
@@ -251,15 +257,18 @@ mod tests {
     async fn one_that_is_accepted_after_all_brings_the_others_forward() {
         let mut refusals = refusals();
         for seq in [1, 2, 3] {
-            refusals.refused(&report(seq), "a");
+            refusals.refused(&report(seq), "a", Instant::now());
         }
-        assert_eq!(refusals.accepted(&report(9), "a").set_aside, 3);
-        assert_eq!(refusals.due(), None);
-        refusals.accepted(&report(2), "a");
-        assert_eq!(refusals.due(), Some(report(1)));
-        refusals.put_off(&report(1));
-        assert_eq!(refusals.due(), Some(report(3)));
+        assert_eq!(
+            refusals.accepted(&report(9), "a", Instant::now()).set_aside,
+            3
+        );
+        assert_eq!(refusals.due(Instant::now()), None);
+        refusals.accepted(&report(2), "a", Instant::now());
+        assert_eq!(refusals.due(Instant::now()), Some(report(1)));
+        refusals.put_off(&report(1), Instant::now());
+        assert_eq!(refusals.due(Instant::now()), Some(report(3)));
         refusals.forget(&report(3));
-        assert_eq!(refusals.due(), None);
+        assert_eq!(refusals.due(Instant::now()), None);
     }
 }

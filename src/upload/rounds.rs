@@ -1,4 +1,7 @@
-//! Delivery in rounds: one a heartbeat, all there is, oldest first.
+//! Delivery in rounds: one a heartbeat, all there is, oldest first; of a backlog as much as [`Drain`] lets go.
+//!
+//! It touches nothing but a [`Way`] and a [`Queue`], and time passes on the way alone, so that the lab has a fleet of
+//! them in simulated time.
 //!
 //! While more waits than goes into one request, the newest report goes ahead in a request of its own,
 //! once a heartbeat, and between two requests the link is left alone for as long as the last one took:
@@ -11,15 +14,21 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, Instant};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::date::DateAsker;
+use super::drain::Drain;
 use super::link::Way;
+use super::queue::Queue;
 use super::refusals::Refusals;
 use super::size::{Patience, Size};
-use super::{phase, DeliveryError, Part};
+use super::{phase, DeliveryError};
 use crate::clock::epoch_seconds;
-use crate::http::{deadline, Attempts, Body};
+use crate::config::Config;
+use crate::http::{deadline, Attempts, Body, Facts};
+use crate::provision::Identity;
+use crate::reload::Asks;
 use crate::spool::Batch;
 
 /// The link is left alone between two requests for no longer than this.
@@ -37,15 +46,28 @@ const SUSPECTS_OF_ONE_THAT_WORKS: usize = 16;
 /// Reports set aside that are sent again, at most, between two requests with others.
 const AGAIN: usize = 8;
 
+/// What rounds know of the agent around them, and tell it.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    pub config: &'a Config,
+    pub mac: &'a Identity,
+    pub facts: &'a watch::Sender<Facts>,
+    pub asks: &'a Asks,
+}
+
 /// The course of deliveries.
-pub(super) struct Rounds<'a, W> {
+pub struct Rounds<'a, W, Q> {
     link: W,
-    part: &'a Part,
+    queue: Q,
+    around: Setting<'a>,
+    start: Instant,
+    phase: Duration,
+    drain: Drain,
     dates: DateAsker,
     attempts: Attempts,
     heartbeat: Duration,
-    /// When the newest report last went ahead of others, or could have.
-    went_ahead: Option<Instant>,
+    /// The beat in which the newest report last went ahead of others, or could have.
+    went_ahead: Option<u128>,
     /// The newest report went ahead and did not get an answer in time; nothing was accepted since.
     ahead_is_late: bool,
     size: Size,
@@ -78,15 +100,21 @@ enum Sent {
     SetAside,
 }
 
-impl<'a, W: Way> Rounds<'a, W> {
-    pub(super) fn new(link: W, part: &'a Part) -> Self {
-        let pace = part.config.pace;
+impl<'a, W: Way, Q: Queue> Rounds<'a, W, Q> {
+    pub fn new(link: W, queue: Q, around: Setting<'a>) -> Self {
+        let config = around.config;
+        let pace = config.pace;
+        let heartbeat = pace.of(config.heartbeat);
         Rounds {
+            start: link.now(),
             link,
-            part,
+            queue,
+            around,
+            phase: phase::phase(around.mac, heartbeat),
+            drain: Drain::new(config),
             dates: DateAsker::default(),
-            attempts: Attempts::new(&part.config),
-            heartbeat: pace.of(part.config.heartbeat),
+            attempts: Attempts::new(config),
+            heartbeat,
             went_ahead: None,
             ahead_is_late: false,
             size: Size::new(pace),
@@ -101,27 +129,30 @@ impl<'a, W: Way> Rounds<'a, W> {
     }
 
     /// Delivers round by round until the spool stops.
-    pub(super) async fn run(mut self) {
-        let facts = &self.part.facts;
-        let phase = phase::phase(&self.part.mac, self.heartbeat);
-        let start = Instant::now();
+    pub async fn run(mut self) {
+        let Setting { facts, asks, .. } = self.around;
         let mut wait = self.attempts.first();
         loop {
             let at = epoch_seconds() + wait.as_secs_f64().ceil() as u64;
             facts.send_modify(|facts| facts.next_attempt = Some(at));
-            tokio::select! {
-                () = sleep(wait) => {}
-                () = self.part.asks.asked() => {}
-            }
+            let asked = tokio::select! {
+                () = self.link.pause(wait) => false,
+                () = asks.asked() => true,
+            };
             facts.send_modify(|facts| facts.next_attempt = None);
 
-            wait = match self.round().await {
-                Ok(()) => phase::until_next(start.elapsed(), phase, self.heartbeat),
+            wait = match self.round(asked).await {
+                Ok(()) => {
+                    let since = self.link.now() - self.start;
+                    phase::until_next(since, self.phase, self.heartbeat)
+                }
                 Err(DeliveryError::Spool(_)) => return,
                 Err(error) => {
                     let (text, is_denial) = (error.to_string(), error.is_denial());
                     let asked = error.asked_wait();
-                    let wait = self.attempts.failed("delivery", &text, asked);
+                    let wait = self
+                        .attempts
+                        .failed("delivery", &text, asked, self.link.now());
                     facts.send_modify(|facts| facts.not_delivered(text, is_denial));
                     wait
                 }
@@ -129,9 +160,10 @@ impl<'a, W: Way> Rounds<'a, W> {
         }
     }
 
-    /// Sends all there is.
-    async fn round(&mut self) -> Result<(), DeliveryError> {
+    /// Sends what may go; that is all there is if somebody asked.
+    async fn round(&mut self, asked: bool) -> Result<(), DeliveryError> {
         self.link.begin();
+        self.drain.begin(asked);
         self.works = false;
         self.narrow = None;
         self.refusal = None;
@@ -139,40 +171,51 @@ impl<'a, W: Way> Rounds<'a, W> {
         let sent = self.send_all().await;
         if sent.is_err() {
             let suspects = self.refusals.failed();
-            self.part.spool.take_back(suspects).await?;
+            self.queue.take_back(suspects).await?;
+            self.drain.over();
         }
         sent
     }
 
     async fn send_all(&mut self) -> Result<(), DeliveryError> {
-        let spool = &self.part.spool;
         let mut next = self.next().await?;
-        if next.is_none() && self.dates.ask(&mut self.link, spool).await? {
+        if next.is_none() && self.dates.ask(&mut self.link, &self.queue).await? {
             next = self.next().await?;
         }
         if next.is_none() {
-            self.part.facts.send_modify(|facts| facts.idle());
+            self.around.facts.send_modify(|facts| facts.idle());
             self.send_again().await?;
         }
         while let Some(batch) = next {
             if batch.more && self.is_newest_due() {
                 self.heard_newest = true;
-                if let Some(newest) = spool.newest().await? {
+                if let Some(newest) = self.queue.newest().await? {
                     let sent = self.attempt(&newest).await;
                     self.ahead_is_late = matches!(&sent, Err(error) if error.is_late());
                     sent?;
                 }
-                self.went_ahead = Some(Instant::now());
+                self.went_ahead = Some(self.beat());
                 next = self.next().await?;
                 continue;
             }
-            let begun = Instant::now();
+            let begun = self.link.now();
+            let must_go = self.is_searching() || self.ahead_is_late;
+            match batch.more {
+                true if !must_go && !self.drain.may_go(begun) => break,
+                true => {}
+                false => self.drain.over(),
+            }
             next = match self.attempt(&batch).await? {
                 Sent::Halved(Some(half)) => Some(half),
                 Sent::Accepted => {
+                    self.drain.sent(batch.reports);
                     self.send_again().await?;
+                    if batch.more && self.drain.is_spent() {
+                        break;
+                    }
                     if batch.more {
-                        sleep(begun.elapsed().min(PAUSE_MAX)).await;
+                        let took = self.link.now() - begun;
+                        self.link.pause(took.min(PAUSE_MAX)).await;
                     }
                     self.next().await?
                 }
@@ -190,19 +233,28 @@ impl<'a, W: Way> Rounds<'a, W> {
 
     /// The reports to send next: one alone while the server is in doubt.
     async fn next(&self) -> Result<Option<Batch>, DeliveryError> {
-        let bytes = match &self.narrow {
-            _ if self.holds || self.refusals.suspects() > 0 => 0,
-            Some(narrow) => narrow.bytes,
-            None => self.size.max(),
+        let (bytes, reports) = match &self.narrow {
+            _ if self.holds || self.refusals.suspects() > 0 => (0, 1),
+            Some(narrow) => (narrow.bytes, usize::MAX),
+            None => (self.size.max(), self.drain.most(self.link.now())),
         };
-        Ok(self.part.spool.next_batch(bytes).await?)
+        Ok(self.queue.next_few(bytes, reports).await?)
+    }
+
+    /// True while it is not known whether the server is at fault, or which report.
+    fn is_searching(&self) -> bool {
+        self.holds || self.narrow.is_some() || self.refusals.suspects() > 0
+    }
+
+    /// The number of the heartbeat that has begun.
+    fn beat(&self) -> u128 {
+        phase::beats(self.link.now() - self.start, self.phase, self.heartbeat)
     }
 
     /// True if the newest report goes ahead now: once a heartbeat, and before the server is found at fault.
     fn is_newest_due(&self) -> bool {
-        let due = |at: Instant| at.elapsed() >= self.heartbeat;
         let is_last_witness = self.refusals.suspects() + 1 == self.suspects_max();
-        let is_due = self.went_ahead.is_none_or(due);
+        let is_due = self.went_ahead != Some(self.beat());
         !self.ahead_is_late && (is_due || is_last_witness && !self.heard_newest)
     }
 
@@ -215,7 +267,6 @@ impl<'a, W: Way> Rounds<'a, W> {
 
     /// Sends a batch and settles it.
     async fn attempt(&mut self, batch: &Batch) -> Result<Sent, DeliveryError> {
-        let spool = &self.part.spool;
         let error = match self.send(batch).await {
             Ok(()) => {
                 self.narrow = self.narrow.take().filter(|narrow| !narrow.is_second);
@@ -227,19 +278,19 @@ impl<'a, W: Way> Rounds<'a, W> {
             Err(error) => error,
         };
         let Some((host, status)) = error.refusal() else {
-            spool.kept_back(batch.id).await?;
+            self.queue.kept_back(batch.id).await?;
             return Err(error);
         };
         let len = batch.body.len() as u64;
         if status == TOO_LARGE {
-            self.size.failed(len);
+            self.size.failed(len, self.link.now());
         }
         if batch.reports > 1 {
             log::debug!(
                 "delivery: {error}; trying half of {} reports",
                 batch.reports
             );
-            let half = spool.halve(batch.id).await?;
+            let half = self.queue.halve(batch.id).await?;
             self.narrow = half.as_ref().map(|half| Narrow {
                 bytes: half.body.len() as u64,
                 is_second: false,
@@ -253,13 +304,14 @@ impl<'a, W: Way> Rounds<'a, W> {
             status,
         };
         let is_full = self.refusals.is_full();
-        self.refusals.refused(&batch.first, host);
+        let now = self.link.now();
+        self.refusals.refused(&batch.first, host, now);
         if is_full || self.refusals.suspects() >= self.suspects_max() {
             self.holds = true;
-            spool.kept_back(batch.id).await?;
+            self.queue.kept_back(batch.id).await?;
             return Err(format);
         }
-        spool.set_aside(batch.id).await?;
+        self.queue.set_aside(batch.id).await?;
         self.refusal = Some(format);
         Ok(Sent::SetAside)
     }
@@ -267,12 +319,11 @@ impl<'a, W: Way> Rounds<'a, W> {
     /// Sends reports again that were set aside, if their time has come: the server works at the moment,
     /// or nothing else waits that could tell.
     async fn send_again(&mut self) -> Result<(), DeliveryError> {
-        let spool = &self.part.spool;
         for _ in 0..AGAIN {
-            let Some(report) = self.refusals.due() else {
+            let Some(report) = self.refusals.due(self.link.now()) else {
                 return Ok(());
             };
-            let Some(batch) = spool.alone(report.clone()).await? else {
+            let Some(batch) = self.queue.alone(report.clone()).await? else {
                 self.refusals.forget(&report);
                 continue;
             };
@@ -284,13 +335,13 @@ impl<'a, W: Way> Rounds<'a, W> {
             }
             if let Some((host, _)) = error.refusal() {
                 log::debug!("delivery: {error} to one report again");
-                self.refusals.refused(&report, host);
-                spool.set_aside(batch.id).await?;
+                self.refusals.refused(&report, host, self.link.now());
+                self.queue.set_aside(batch.id).await?;
             } else {
                 // Nothing is known of the report; the next request finds out about the server.
                 log::debug!("delivery: {error}");
-                self.refusals.put_off(&report);
-                spool.kept_back(batch.id).await?;
+                self.refusals.put_off(&report, self.link.now());
+                self.queue.kept_back(batch.id).await?;
                 return Ok(());
             }
         }
@@ -299,23 +350,19 @@ impl<'a, W: Way> Rounds<'a, W> {
 
     /// Sends a batch; one that is accepted leaves the spool.
     async fn send(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
-        let Part {
-            config,
-            spool,
-            facts,
-            ..
-        } = self.part;
+        let Setting { config, facts, .. } = self.around;
         let body = Body::of_gzip(batch.body.clone(), config.upload_format);
         let usual = deadline(body.bytes.len());
         let within = match batch.reports {
             1 => self.patience.time(usual),
             _ => usual,
         };
-        let begun = Instant::now();
+        let begun = self.link.now();
         let posted = self.link.post(body, within).await;
-        let took = begun.elapsed();
+        let now = self.link.now();
+        let took = now - begun;
         if let Some(date) = self.link.take_date() {
-            spool.server_date(date).await?;
+            self.queue.server_date(date).await?;
         }
         let len = batch.body.len() as u64;
         let host = match posted {
@@ -324,15 +371,15 @@ impl<'a, W: Way> Rounds<'a, W> {
                 match batch.reports {
                     _ if !error.is_late() => {}
                     1 => self.patience.failed(usual),
-                    _ => self.size.failed(len),
+                    _ => self.size.failed(len, now),
                 }
                 return Err(error.into());
             }
         };
-        spool.delivered(batch.id).await?;
-        self.size.accepted(len, took, usual);
+        self.queue.delivered(batch.id).await?;
+        self.size.accepted(len, took, usual, now);
         self.patience.accepted(usual, took);
-        self.attempts.accepted();
+        self.attempts.accepted(now);
         log::debug!("delivery: {} reports accepted by {host}", batch.reports);
         self.works = true;
         self.holds = false;
@@ -346,8 +393,8 @@ impl<'a, W: Way> Rounds<'a, W> {
 
     /// Counts refusals, now that `host` has accepted `batch`.
     async fn judge(&mut self, batch: &Batch, host: &str) -> Result<(), DeliveryError> {
-        let spool = &self.part.spool;
-        let judged = self.refusals.accepted(&batch.first, host);
+        let now = self.link.now();
+        let judged = self.refusals.accepted(&batch.first, host, now);
         if judged.set_aside > 0 {
             log::warn!(
                 "delivery: {host} refuses {} reports and accepts others; they are kept and sent again in 2 h",
@@ -355,9 +402,9 @@ impl<'a, W: Way> Rounds<'a, W> {
             );
         }
         for report in judged.given_up {
-            if let Some(refused) = spool.alone(report).await? {
+            if let Some(refused) = self.queue.alone(report).await? {
                 log::warn!("delivery: {host} refused a report for hours and accepted others; it is given up");
-                spool.refused(refused.id).await?;
+                self.queue.refused(refused.id).await?;
             }
         }
         Ok(())

@@ -54,7 +54,7 @@ impl Size {
     }
 
     /// A request with `len` bytes of reports was too large.
-    pub(super) fn failed(&mut self, len: u64) {
+    pub(super) fn failed(&mut self, len: u64, now: Instant) {
         // A server that takes nothing says nothing about sizes.
         let stands = match std::mem::take(&mut self.works) {
             true => self.stands,
@@ -62,14 +62,14 @@ impl Size {
         };
         self.wall = Some(Wall {
             at: len,
-            until: Instant::now() + self.pace.of(stands),
+            until: now + self.pace.of(stands),
         });
         self.stands = (2 * stands).min(RETRY_MAX);
         self.max = self.max.min(len / 2);
     }
 
     /// A request with `len` bytes of reports was accepted after `took` of the time it had.
-    pub(super) fn accepted(&mut self, len: u64, took: Duration, had: Duration) {
+    pub(super) fn accepted(&mut self, len: u64, took: Duration, had: Duration, now: Instant) {
         self.works = true;
         let is_quick = 4 * took <= had;
         let is_full = 2 * len > self.max;
@@ -81,7 +81,7 @@ impl Size {
             return;
         }
         let next = (2 * self.max.max(1)).min(BATCH_MAX);
-        let stands = |wall: &Wall| wall.at <= next && Instant::now() < wall.until;
+        let stands = |wall: &Wall| wall.at <= next && now < wall.until;
         if !self.wall.as_ref().is_some_and(stands) {
             self.max = next;
         }
@@ -141,10 +141,10 @@ mod tests {
             let took = Duration::from_millis(100 + 1000 * len / rate);
             advance(took.min(had(len))).await;
             if took > had(len) {
-                size.failed(len);
+                size.failed(len, Instant::now());
                 late += 1;
             } else {
-                size.accepted(len, took, had(len));
+                size.accepted(len, took, had(len), Instant::now());
                 arrived += len;
             }
             advance(took.min(30 * S)).await;
@@ -172,7 +172,7 @@ mod tests {
     async fn after_a_server_that_answered_nothing_the_full_size_is_back_within_minutes() {
         let mut size = Size::new(Pace::REAL);
         for _ in 0..50 {
-            size.failed(size.max().max(300));
+            size.failed(size.max().max(300), Instant::now());
             advance(200 * S).await;
         }
         assert!(size.max() < 300);
@@ -186,16 +186,16 @@ mod tests {
         let mut refused = 0;
         for _ in 0..24 * 60 {
             while size.max() > 5000 {
-                size.failed(size.max());
+                size.failed(size.max(), Instant::now());
                 refused += 1;
             }
-            size.accepted(size.max(), S / 10, had(5000));
+            size.accepted(size.max(), S / 10, had(5000), Instant::now());
             advance(60 * S).await;
         }
         assert!((6..20).contains(&refused), "{refused}");
         // It is gone.
         for _ in 0..6 * 60 {
-            size.accepted(size.max(), S / 10, had(5000));
+            size.accepted(size.max(), S / 10, had(5000), Instant::now());
             advance(60 * S).await;
         }
         assert_eq!(size.max(), BATCH_MAX);

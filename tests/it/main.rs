@@ -13,6 +13,7 @@ mod dependencies;
 mod durable;
 mod executables;
 mod flapping;
+mod fleet;
 mod guard;
 mod house;
 mod jobs;

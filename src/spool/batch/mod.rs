@@ -21,7 +21,7 @@ const REPAIRS: usize = 8;
 
 /// Names a batch to [`Spool::delivered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchId(u64);
+pub struct BatchId(pub u64);
 
 /// Reports to send together.
 #[derive(Debug, Clone)]
@@ -76,15 +76,14 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// before is void then. A segment that cannot be read holds back what lies behind it, one that
     /// has vanished or has other bytes is declared lost.
     pub fn next_batch(&mut self, max_bytes: u64, now: Reading) -> Option<Batch> {
+        self.next_few(max_bytes, usize::MAX, now)
+    }
+
+    /// The oldest reports as [`Spool::next_batch`] has them, and no more than `reports`.
+    pub fn next_few(&mut self, max_bytes: u64, reports: usize, now: Reading) -> Option<Batch> {
         // A batch on its way is spared when room is made: it must not be all there is.
         let bytes = max_bytes.min(self.bounds.ram / 4) as usize;
-        self.oldest(
-            Limit {
-                bytes,
-                reports: usize::MAX,
-            },
-            now,
-        )
+        self.oldest(Limit { bytes, reports }, now)
     }
 
     /// The newest report alone, if others wait before it and it may go.

@@ -8,14 +8,16 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
 use socketman::shutdown::Signals;
 
 use crate::agent_binary::{self, BinaryError};
 use crate::console::{self, ConsoleError};
 use crate::firmware::Manager;
+use crate::fleet::{self, FleetArgs};
 use crate::lab::{Ended, Lab, LabError};
 use crate::options::{Options, INTERACTIVE_SCALE, ONCE_SCALE};
-use crate::play::{play, Outcome, Step};
+use crate::play::{play, Step};
 use crate::router::ROUTER_MAC;
 use crate::site::Site;
 use crate::ubus_cli::{self, UbusArgs};
@@ -48,6 +50,7 @@ enum Verb {
     /// What the ubus tool does on a router: list, call, listen, send
     Ubus(UbusArgs),
     Uci(UciArgs),
+    Fleet(FleetArgs),
 }
 
 #[derive(Args)]
@@ -108,6 +111,16 @@ pub async fn run(desk: Desk) -> Result<ExitCode, DeskError> {
             Ok(ubus_cli::run(&args, &mut out, &mut err).await.into())
         }
         Some(Verb::Uci(args)) => Ok(uci_view::run(&args, &mut io::stdout())?),
+        Some(Verb::Fleet(args)) => {
+            let figures = fleet::run(&args, &mut io::stdout())?;
+            if let Some(path) = &args.json {
+                write_json(path, &figures)?;
+            }
+            Ok(match figures.ok() {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::FAILURE,
+            })
+        }
         None => {
             // From here on a signal ends the agent first.
             let mut signals = Signals::listen()?;
@@ -295,7 +308,7 @@ fn complain(lab: &Lab) -> io::Result<()> {
     last.iter().try_for_each(|line| say(&format!("    {line}")))
 }
 
-fn write_json(path: &Path, outcome: &Outcome) -> Result<(), DeskError> {
+fn write_json(path: &Path, outcome: &impl Serialize) -> Result<(), DeskError> {
     let failed = |error: io::Error| DeskError::Json {
         path: path.to_owned(),
         error,

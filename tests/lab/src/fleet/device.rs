@@ -1,0 +1,49 @@
+//! An agent of the fleet: the real one's decisions, and models of what they touch.
+
+use std::sync::Arc;
+
+use socketman::config::Config;
+use socketman::mqtt::Pacing;
+use socketman::upload::{self, Facts, Rounds, Setting};
+use tokio::sync::watch;
+
+use super::api::Api;
+use super::broker::Broker;
+use super::clock::Clock;
+use super::reports::Reports;
+use super::sizes::Sizes;
+
+/// Delivers reports, from now on.
+pub(super) async fn deliver(
+    config: Arc<Config>,
+    number: u32,
+    clock: Clock,
+    sizes: Sizes,
+    api: Api,
+) {
+    let [_, a, b, c] = number.to_be_bytes();
+    // As they count up in a box of devices.
+    let Ok(mac) = format!("94:83:c4:{a:02x}:{b:02x}:{c:02x}").parse() else {
+        return;
+    };
+    let (facts, known) = watch::channel(Facts::default());
+    let (_handle, asks) = upload::asks(known);
+    let setting = Setting {
+        config: &config,
+        mac: &mac,
+        facts: &facts,
+        asks: &asks,
+    };
+    let reports = Reports::new(&clock, &sizes, config.monitor);
+    Rounds::new(api, reports, setting).run().await;
+}
+
+/// Keeps a session with the broker, from now on.
+pub(super) async fn connect(config: Arc<Config>, clock: Clock, broker: Broker) {
+    let mut pacing = Pacing::new(&config);
+    loop {
+        clock.sleep(pacing.next_wait()).await;
+        let held = broker.session().await;
+        pacing.ended(held, true);
+    }
+}
