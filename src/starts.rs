@@ -76,7 +76,8 @@ impl Starts {
     pub fn count(dir: io::Result<Directory>, boot_id: &str, uptime: Duration, pace: Pace) -> Self {
         let counted = dir.and_then(|mut dir| {
             let count = next_count(&read(&mut dir)?, boot_id, uptime, pace);
-            let line = format!("{boot_id} {count} {}\n", uptime.as_secs_f64());
+            let (seconds, nanos) = (uptime.as_secs(), uptime.subsec_nanos());
+            let line = format!("{boot_id} {count} {seconds}.{nanos:09}\n");
             replace(&mut dir, FILE, line.as_bytes())?;
             Ok((dir, count))
         });
@@ -196,16 +197,28 @@ fn next_count(left: &str, boot_id: &str, uptime: Duration, pace: Pace) -> u32 {
     // An end without SIGTERM there was, whatever the line says.
     let words: Vec<&str> = left.split_ascii_whitespace().collect();
     let before = match words[..] {
-        [boot, count, at] if boot == boot_id => count.parse().ok().zip(at.parse::<f64>().ok()),
+        [boot, count, at] if boot == boot_id => count.parse().ok().zip(seconds(at)),
         [_, _, _] => return 0,
         _ => None,
     };
     let Some((count, at)) = before else {
         return 1;
     };
-    let since = uptime.as_secs_f64() - at;
-    let recent = (0.0..pace.of(MEMORY).as_secs_f64()).contains(&since);
+    let since = uptime.checked_sub(at);
+    let recent = since.is_some_and(|since| since < pace.of(MEMORY));
     1 + if recent { u32::min(count, 1 << 16) } else { 0 }
+}
+
+/// Seconds with up to nine decimals. The standard library's floating point numbers would bring tables of 10 KB
+/// with them.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = u32::try_from(decimals.len()).ok()?;
+    let nanos = decimals.parse::<u32>().ok()?;
+    let unit = 10u32.checked_pow(9u32.checked_sub(digits)?)?;
+    Duration::from_secs(whole.parse().ok()?).checked_add(Duration::from_nanos(
+        u64::from(nanos).checked_mul(unit.into())?,
+    ))
 }
 
 /// The directory of the count, below `root`.

@@ -5,6 +5,7 @@ pub mod check;
 mod health;
 pub mod import;
 pub mod jobs;
+mod links;
 mod options;
 mod provision;
 mod recovery;

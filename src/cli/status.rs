@@ -1,15 +1,17 @@
 //! `socketman status`: healthy? if not, why, and what next?
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use super::ask::{Agent, AskError};
 use super::health::HealthView;
+use super::links::{ApiView, MqttView};
 use super::provision::ProvisionView;
 use super::recovery::{BootView, GuardView, RecoveryView};
 use super::starts::StartsView;
 use super::upgrade::UpgradeView;
 use super::view::shown;
-use super::words::{ago, ahead, bytes, count, lasting, safe, span};
+use super::words::{ago, bytes, count, lasting, safe, span};
 use super::BusArgs;
 
 shown! {
@@ -62,27 +64,6 @@ shown! {
 }
 
 shown! {
-    struct MqttView {
-        connected: bool,
-        host: String,
-        since: Option<u64>,
-        reconnects: u64,
-        last_error: Option<String>,
-        next_attempt: Option<u64>,
-        live_off: bool,
-    }
-}
-
-shown! {
-    struct ApiView {
-        last_ok: Option<u64>,
-        host: String,
-        last_error: Option<String>,
-        next_attempt: Option<u64>,
-    }
-}
-
-shown! {
     struct SpoolView {
         reports: u64,
         set_aside: u64,
@@ -126,115 +107,73 @@ pub async fn run(json: bool, bus: &BusArgs) -> Result<(), AskError> {
     Ok(())
 }
 
+/// Lines, each with a name and the words about it.
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, name: &str, words: &str) {
+        // A String takes everything.
+        let _ = writeln!(self.0, "{name:<10}{words}");
+    }
+
+    /// Adds a line if there are words for it.
+    fn add_known(&mut self, name: &str, words: Option<String>) {
+        if let Some(words) = words {
+            self.add(name, &words);
+        }
+    }
+}
+
 impl View {
     fn text(&self) -> String {
-        let mut lines = vec![
-            format!(
-                "socketman {}, {}, up {}",
-                safe(&self.version),
-                safe(&self.mac),
-                span(self.uptime)
-            ),
-            format!("health    {}", self.health.words()),
-        ];
+        let mut lines = Lines(format!(
+            "socketman {}, {}, up {}\n",
+            safe(&self.version),
+            safe(&self.mac),
+            span(self.uptime)
+        ));
+        lines.add("health", &self.health.words());
         let recovery = self.recovery.as_ref().map(RecoveryView::words);
-        lines.extend(recovery.map(|words| format!("recovery  {words}")));
-        lines.extend(self.guard.words().map(|words| format!("guard     {words}")));
-        lines.extend([
-            format!("broker    {}", self.starts.or_held(self.mqtt.words())),
-            format!("delivery  {}", self.starts.or_held(self.api.words())),
-            format!("queue     {}", self.spool.words()),
-            match (self.seq, self.radios.len() as u64) {
-                (Some(0), _) => "wifi      not known yet".to_owned(),
-                (_, 0) => format!("clients   {}, no Wi-Fi", count(self.stations, "lease")),
-                (_, radios) => format!(
-                    "wifi      {}, {}",
-                    count(radios, "radio"),
-                    count(self.stations, "station")
-                ),
-            },
-        ]);
-        lines.extend(self.radios.iter().filter_map(RadioView::words));
-        lines.push(format!("jobs      {}", self.jobs.words()));
-        if let Some(rest) = &self.rest {
-            lines.push(format!("results   {}", rest.words()));
+        lines.add_known("recovery", recovery);
+        lines.add_known("guard", self.guard.words());
+        lines.add("broker", &self.starts.or_held(self.mqtt.words()));
+        lines.add("delivery", &self.starts.or_held(self.api.words()));
+        lines.add("queue", &self.spool.words());
+        match (self.seq, self.radios.len() as u64) {
+            (Some(0), _) => lines.add("wifi", "not known yet"),
+            (_, 0) => {
+                let leases = count(self.stations, "lease");
+                lines.add("clients", &format!("{leases}, no Wi-Fi"));
+            }
+            (_, radios) => {
+                let radios = count(radios, "radio");
+                let stations = count(self.stations, "station");
+                lines.add("wifi", &format!("{radios}, {stations}"));
+            }
         }
-        lines.extend(self.boot.words().map(|words| format!("boot      {words}")));
-        lines.extend(self.provision.line());
-        lines.extend(self.upgrade.line());
+        for radio in &self.radios {
+            lines.add_known("radio", radio.words());
+        }
+        lines.add("jobs", &self.jobs.words());
+        lines.add_known("results", self.rest.as_ref().map(ApiView::words));
+        lines.add_known("boot", self.boot.words());
+        for line in [self.provision.line(), self.upgrade.line()] {
+            lines.0.extend(line.map(|line| line + "\n"));
+        }
         if !self.mac_source.is_empty() {
-            lines.push(format!("identity  {}", safe(&self.mac_source)));
+            lines.add("identity", &safe(&self.mac_source));
         }
-        lines.extend(
-            self.starts
-                .words()
-                .map(|words| format!("starts    {words}")),
-        );
+        lines.add_known("starts", self.starts.words());
         if !self.sources.missing.is_empty() {
-            let missing = self.sources.missing.join(", ");
-            lines.push(format!("missing   {}", safe(&missing)));
+            lines.add("missing", &safe(&self.sources.missing.join(", ")));
         }
         for error in &self.config.errors {
-            lines.push(format!("error     {}", error.words()));
+            lines.add("error", &error.words());
         }
         for warning in &self.config.warnings {
-            lines.push(format!("warning   {}", warning.words()));
+            lines.add("warning", &warning.words());
         }
-        lines.push(String::new());
-        lines.join("\n")
-    }
-}
-
-impl MqttView {
-    fn words(&self) -> String {
-        let lasting = self
-            .since
-            .map(|at| format!(" for {}", lasting(at)))
-            .unwrap_or_default();
-        if self.connected {
-            let live = match self.live_off {
-                true => "; no live output of jobs, connections ended within 5 s of it",
-                false => "",
-            };
-            return format!(
-                "connected to {}{lasting}, {}{live}",
-                safe(&self.host),
-                count(self.reconnects, "reconnect")
-            );
-        }
-        if self.host.is_empty() {
-            return match &self.last_error {
-                // Settings that cannot be read may name one.
-                Some(error) => safe(error),
-                None => "none configured (mqtt_host)".to_owned(),
-            };
-        }
-        let mut words = format!("NOT connected to {}{lasting}", safe(&self.host));
-        if let Some(error) = &self.last_error {
-            words += &format!(": {}", safe(error));
-        }
-        if let Some(at) = self.next_attempt {
-            words += &format!("; next attempt {}", ahead(at));
-        }
-        words
-    }
-}
-
-impl ApiView {
-    fn words(&self) -> String {
-        let next = self
-            .next_attempt
-            .map(|at| format!("; next {}", ahead(at)))
-            .unwrap_or_default();
-        match (&self.last_error, self.last_ok) {
-            (None, Some(at)) if self.host.is_empty() => format!("accepted {}{next}", ago(at)),
-            (None, Some(at)) => format!("accepted by {} {}{next}", safe(&self.host), ago(at)),
-            (None, None) => format!("nothing sent yet{next}"),
-            (Some(error), Some(at)) => {
-                format!("FAILING, last accepted {}: {}{next}", ago(at), safe(error))
-            }
-            (Some(error), None) => format!("FAILING, never accepted: {}{next}", safe(error)),
-        }
+        lines.0
     }
 }
 
@@ -259,7 +198,7 @@ impl SpoolView {
 }
 
 impl RadioView {
-    /// A line for a radio that is not as it should be, or has been restarted.
+    /// Words about a radio that is not as it should be, or has been restarted.
     fn words(&self) -> Option<String> {
         let fault = match self.verdict.as_str() {
             "setup_failed" => "NOT set up",
@@ -276,10 +215,7 @@ impl RadioView {
             0 => String::new(),
             restarts => format!(", {} in 24 h", count(restarts, "restart")),
         };
-        Some(format!(
-            "radio     {} {fault}{lasting}{restarts}",
-            safe(&self.name)
-        ))
+        Some(format!("{} {fault}{lasting}{restarts}", safe(&self.name)))
     }
 }
 
@@ -316,7 +252,10 @@ impl ProblemView {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::cli::view::of_json;
     use crate::terminal::{assert_harmless, HOSTILE};
 
     #[test]
@@ -334,11 +273,10 @@ mod tests {
             mac_source: HOSTILE.into(),
             ..View::default()
         };
-        view.mqtt.host = HOSTILE.into();
-        view.mqtt.last_error = error();
-        view.api.last_error = error();
+        view.mqtt = of_json(json!({ "host": HOSTILE, "last_error": HOSTILE }));
+        view.api = of_json(json!({ "last_error": HOSTILE }));
         view.spool.last_error = error();
-        view.starts = super::super::view::of_json(serde_json::json!({ "error": HOSTILE }));
+        view.starts = of_json(json!({ "error": HOSTILE }));
         view.radios = vec![RadioView {
             name: HOSTILE.into(),
             verdict: "waiting".into(),
@@ -357,15 +295,11 @@ mod tests {
             mac: "94:83:c4:a1:b2:00".into(),
             mac_source: "the board's label".into(),
             uptime: 125,
-            mqtt: MqttView {
-                host: "broker.example:1883".into(),
-                last_error: Some("connection refused".into()),
-                ..MqttView::default()
-            },
-            api: ApiView {
-                last_error: Some("api.example: 500 \x1b[2J".into()),
-                ..ApiView::default()
-            },
+            mqtt: of_json(json!({
+                "host": "broker.example:1883",
+                "last_error": "connection refused",
+            })),
+            api: of_json(json!({ "last_error": "api.example: 500 \x1b[2J" })),
             stations: 1,
             radios: vec![
                 RadioView {
@@ -393,20 +327,6 @@ mod tests {
              radio     radio1 NOT beaconing, 2 restarts in 24 h\n\
              jobs      0 running, 0 waiting, 0 done, 0 failed, 0 rejected (known until the agent restarts)\n\
              identity  the board's label\n"
-        );
-    }
-
-    #[test]
-    fn a_broker_that_bears_no_live_output_is_told() {
-        let view = MqttView {
-            connected: true,
-            host: "b:1883".into(),
-            live_off: true,
-            ..MqttView::default()
-        };
-        assert_eq!(
-            view.words(),
-            "connected to b:1883, 0 reconnects; no live output of jobs, connections ended within 5 s of it"
         );
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use log::debug;
 use tokio::time::Instant;
 
-use super::reply::{dbm, Field, Fields, List};
+use super::reply::Place::{Bool, Dbm, Field as Any, Mac, Text, U32};
+use super::reply::{Field, Fields, List};
 use super::report::{Neighbour, Ssid};
 use crate::sorted;
 use crate::ubus::blob::Writer;
@@ -142,28 +143,26 @@ pub(super) fn read(reply: &[u8], band: Option<&str>) -> Result<List<Neighbour>, 
 }
 
 fn neighbour(result: Fields<'_>, of_radio: Option<&str>) -> Option<Neighbour> {
-    let (mut mac, mut channel, mut ssid, mut encryption) = (None, None, None, None);
+    let (mut mac, mut channel, mut ssid) = (None, None, None);
+    let mut encryption = Field::default();
     let (mut signal, mut quality, mut quality_max) = (None, None, None);
     let (mut frequency, mut band) = (None, None);
-    for (name, field) in result {
-        match name {
-            b"bssid" => mac = field.mac(),
-            b"channel" => channel = field.u32(),
-            b"ssid" => ssid = field.text(),
-            b"encryption" => encryption = field.table().map(words),
-            b"signal" => signal = dbm(field.i32()),
-            b"quality" => quality = field.u32(),
-            b"quality_max" => quality_max = field.u32(),
-            b"mhz" => frequency = field.u32(),
-            b"band" => band = field.u32(),
-            _ => {}
-        }
-    }
+    result.read(&mut [
+        ("bssid", Mac(&mut mac)),
+        ("channel", U32(&mut channel)),
+        ("ssid", Text(&mut ssid)),
+        ("encryption", Any(&mut encryption)),
+        ("signal", Dbm(&mut signal)),
+        ("quality", U32(&mut quality)),
+        ("quality_max", U32(&mut quality_max)),
+        ("mhz", U32(&mut frequency)),
+        ("band", U32(&mut band)),
+    ]);
     Some(Neighbour {
         mac: mac?,
         channel,
         ssid,
-        encryption,
+        encryption: encryption.table().map(words),
         signal,
         // They say how good the signal is, and nothing without one.
         quality: quality.filter(|_| signal.is_some()),
@@ -206,41 +205,44 @@ fn words(encryption: Fields<'_>) -> String {
         let list = field.fields().list(|_, one| one.text());
         list.items.join("\n").to_uppercase()
     };
-    let (mut enabled, mut versions, mut wep) = (false, Vec::new(), None);
-    let (mut suites, mut ciphers) = (String::new(), String::new());
-    for (name, field) in encryption {
-        match name {
-            b"enabled" => enabled = field.bool() == Some(true),
-            b"wpa" => versions = field.fields().list(|_, version| version.u32()).items,
-            b"wep" => wep = Some(upper(field)),
-            b"authentication" => suites = upper(field),
-            b"ciphers" => ciphers = upper(field),
-            _ => {}
-        }
-    }
-    if !enabled {
+    let mut enabled = None;
+    let (mut wpa, mut wep) = (Field::default(), Field::default());
+    let (mut suites, mut ciphers) = (Field::default(), Field::default());
+    encryption.read(&mut [
+        ("enabled", Bool(&mut enabled)),
+        ("wpa", Any(&mut wpa)),
+        ("wep", Any(&mut wep)),
+        ("authentication", Any(&mut suites)),
+        ("ciphers", Any(&mut ciphers)),
+    ]);
+    if enabled != Some(true) {
         return "none".to_owned();
     }
-    let scheme = match wep {
-        Some(wep) => match (wep.contains("OPEN"), wep.contains("SHARED")) {
-            (true, true) => "WEP Open/Shared".to_owned(),
-            (false, true) => "WEP Shared Auth".to_owned(),
-            _ => "WEP Open System".to_owned(),
-        },
-        None => {
-            let versions = versions.iter().map(|version| match version {
-                1 => "WPA".to_owned(),
-                n => format!("WPA{n}"),
+    let scheme = match wep.is_there() {
+        true => {
+            let wep = upper(wep);
+            match (wep.contains("OPEN"), wep.contains("SHARED")) {
+                (true, true) => "WEP Open/Shared".to_owned(),
+                (false, true) => "WEP Shared Auth".to_owned(),
+                _ => "WEP Open System".to_owned(),
+            }
+        }
+        false => {
+            let versions = wpa.fields().list(|_, version| {
+                Some(match version.u32()? {
+                    1 => "WPA".to_owned(),
+                    n => format!("WPA{n}"),
+                })
             });
-            let versions = versions.collect::<Vec<_>>().join("/");
-            let suites = match suites.as_str() {
+            let versions = versions.items.join("/");
+            let suites = match upper(suites).as_str() {
                 "" => "NONE".to_owned(),
                 some => some.replace('\n', "/"),
             };
             format!("{versions} {suites}").trim_start().to_owned()
         }
     };
-    let ciphers = match ciphers.as_str() {
+    let ciphers = match upper(ciphers).as_str() {
         "" => "NONE".to_owned(),
         some => some.replace('\n', ", "),
     };

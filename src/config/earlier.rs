@@ -2,11 +2,11 @@
 
 use super::json;
 use super::last_good::Copy;
-use super::main_section::{find_uci, main_section, with};
+use super::main_section::{find_uci, held, main_section};
 use super::options::find;
 use super::row::Row;
 use super::uci::Package;
-use super::value::{ValueError, Written};
+use super::value::{Held, ValueError};
 
 /// The last good copy of a source.
 pub(super) enum Earlier {
@@ -28,25 +28,20 @@ impl Earlier {
         package.map_or(Earlier::None, Earlier::Uci)
     }
 
-    /// The value of the option of `row` as `read` returns it; none if it is not set there, or `read`
-    /// cannot use it any more.
-    pub(super) fn value(
-        &self,
-        row: &Row,
-        read: &mut dyn FnMut(Written<'_>) -> Result<String, ValueError>,
-    ) -> Option<String> {
+    /// The value of the option of `row`, if it is set there.
+    pub(super) fn value(&self, row: &Row) -> Option<Result<Held<'_>, ValueError>> {
         let is_it = |found: Option<&Row>| found.is_some_and(|found| found.name == row.name);
         match self {
             Earlier::None => None,
             Earlier::Json(entries) => {
                 let mut entries = entries.iter().rev();
                 let entry = entries.find(|entry| is_it(find(&entry.key)))?;
-                entry.with(read).ok()
+                Some(entry.held())
             }
             Earlier::Uci(package) => {
                 let mut options = main_section(package)?.options().iter().rev();
                 let entry = options.find(|entry| is_it(find_uci(&entry.name)))?;
-                with(&entry.value, read).ok()
+                Some(held(&entry.value))
             }
         }
     }

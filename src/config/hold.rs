@@ -21,7 +21,7 @@ pub(super) struct Failed {
 impl Loading<'_> {
     /// Ends a source: gives each option that guards, and whose value cannot be used, its last good value
     /// of the same source, or else the strictest. Says whether none of them had to be.
-    pub(super) fn hold(&mut self, earlier: impl FnOnce() -> Earlier) -> bool {
+    pub(super) fn hold(&mut self, earlier: &dyn Fn() -> Earlier) -> bool {
         let failed = std::mem::take(&mut self.failed);
         if failed.is_empty() {
             return true;
@@ -35,7 +35,9 @@ impl Loading<'_> {
             error,
         } in failed
         {
-            let kept = earlier.value(row, &mut |written| self.store(row, written));
+            // One that cannot be used any more is as good as none.
+            let kept = earlier.value(row).and_then(Result::ok);
+            let kept = kept.and_then(|held| self.store(row, held.written()).ok());
             let effect = match kept {
                 Some(value) => {
                     self.put(row, value, source.copy());

@@ -8,7 +8,7 @@ use super::file::mend;
 use super::last_good::{self, Kept};
 use super::load::Loading;
 use super::loaded::Good;
-use super::main_section::{with, PACKAGE};
+use super::main_section::{held, PACKAGE};
 use super::options::find;
 use super::uci::{Directories, Section};
 use super::value::Written;
@@ -121,9 +121,8 @@ impl Inputs {
         let mut config = Config::defaults(&self.root, self.pace);
         if let Some(entry) = main.and_then(|main| main.entry(row.name)) {
             // A bad value leaves the default, and is an error when the options are taken.
-            let _ = with(&entry.value, |written| {
-                row.kind.store(written, &mut config, &self.root)
-            });
+            let _ = held(&entry.value)
+                .and_then(|held| row.kind.store(held.written(), &mut config, &self.root));
         }
         for (_, value) in self
             .command_line

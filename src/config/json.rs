@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::file::FileError;
-use super::value::{ValueError, Written};
+use super::value::{Held, ValueError};
 use crate::crash::Skipped;
 
 /// Largest config.json, bytes.
@@ -72,27 +72,23 @@ impl Entry {
         self.raw.get()
     }
 
-    /// Hands the value to `read`; an object or a list of anything but texts is an error.
-    pub fn with<T>(
-        &self,
-        read: impl FnOnce(Written<'_>) -> Result<T, ValueError>,
-    ) -> Result<T, ValueError> {
+    /// The value, unless it is an object or a list of anything but texts.
+    pub fn held(&self) -> Result<Held<'_>, ValueError> {
         let raw = self.raw.get();
         match raw.as_bytes().first() {
             Some(b'"') => {
                 let text: String = serde_json::from_str(raw).map_err(|_| ValueError::BrokenText)?;
-                read(Written::Text(&text))
+                Ok(Held::Text(text.into()))
             }
-            Some(b't') => read(Written::Bool(true)),
-            Some(b'f') => read(Written::Bool(false)),
+            Some(b't') => Ok(Held::Bool(true)),
+            Some(b'f') => Ok(Held::Bool(false)),
             Some(b'n') | None => Err(ValueError::Null),
             Some(b'[') => {
-                let texts: Vec<String> =
-                    serde_json::from_str(raw).map_err(|_| ValueError::NotTexts)?;
-                read(Written::List(&texts))
+                let texts = serde_json::from_str(raw).map_err(|_| ValueError::NotTexts)?;
+                Ok(Held::List(texts))
             }
             Some(b'{') => Err(ValueError::Object),
-            Some(_) => read(Written::Number(raw)),
+            Some(_) => Ok(Held::Number(raw)),
         }
     }
 }

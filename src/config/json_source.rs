@@ -37,7 +37,7 @@ impl Inputs {
         let error = match taken {
             Ok(file) => {
                 loading.warn_of_readers(Source::File, &file);
-                let is_usable = loading.hold(|| Earlier::json(kept.copy()));
+                let is_usable = loading.hold(&|| Earlier::json(kept.copy()));
                 return JsonSource {
                     good: kept.next(file.bytes, is_usable),
                     is_lost: false,
@@ -65,7 +65,7 @@ impl Inputs {
             true => LOST,
         };
         loading.refuse_file(None, at, format!("{error}; {effect}"));
-        loading.hold(|| Earlier::json(good.clone()));
+        loading.hold(&|| Earlier::json(good.clone()));
         JsonSource {
             good,
             is_lost,

@@ -68,6 +68,39 @@ pub enum Kind {
     },
 }
 
+/// A whole number without a unit.
+pub(super) const fn number(min: u64, max: u64, set: fn(&mut Config, u64)) -> Kind {
+    let unit = Unit::Plain;
+    Kind::Whole {
+        min,
+        max,
+        unit,
+        set,
+    }
+}
+
+/// A number of seconds.
+pub(super) const fn seconds(min: u64, max: u64, set: fn(&mut Config, u64)) -> Kind {
+    let unit = Unit::Seconds;
+    Kind::Whole {
+        min,
+        max,
+        unit,
+        set,
+    }
+}
+
+/// A number of bytes.
+pub(super) const fn bytes(min: u64, max: u64, set: fn(&mut Config, u64)) -> Kind {
+    let unit = Unit::Bytes;
+    Kind::Whole {
+        min,
+        max,
+        unit,
+        set,
+    }
+}
+
 impl Kind {
     /// Must the value stay out of every log, error and screen?
     pub fn is_secret(&self) -> bool {

@@ -9,12 +9,12 @@ use super::earlier::Earlier;
 use super::file::SettingsFile;
 use super::hold::Failed;
 use super::loaded::Good;
-use super::main_section::{find_uci, main_section, other_sections, with, CONFIG, ENABLED};
+use super::main_section::{find_uci, held, main_section, other_sections, CONFIG, ENABLED};
 use super::options::{find, OPTIONS};
 use super::problem::Problems;
 use super::row::{Guard, Preset, Row};
 use super::uci::Package;
-use super::value::{self, quoted, ValueError, Written};
+use super::value::{self, quoted, Held, ValueError, Written};
 use super::{json, Config, Files, Inputs, Loaded, Look, Problem, SecretPath, Settings};
 
 /// Where a value stands: its source and line.
@@ -73,7 +73,7 @@ impl<'a> Loading<'a> {
                 None => self.warn(&quoted(&entry.key), at, "is not known"),
                 Some(row) => {
                     self.take_once(row, at, &mut seen);
-                    self.take(row, at, |read| entry.with(read));
+                    self.take(row, at, entry.held());
                 }
             }
         }
@@ -87,16 +87,16 @@ impl<'a> Loading<'a> {
         let mut seen = Seen::default();
         for entry in main_section(package).map_or(&[][..], |main| main.options()) {
             let at = At(Source::Uci, Some(entry.line));
-            let value = &entry.value;
+            let value = held(&entry.value);
             match (&*entry.name, find_uci(&entry.name)) {
                 (_, Some(row)) => {
                     self.take_once(row, at, &mut seen);
-                    self.take(row, at, |read| with(value, read));
+                    self.take(row, at, value);
                 }
                 // The file it names was read already.
                 (CONFIG, None) => {}
                 (ENABLED, None) => {
-                    let enabled = with(value, |written| value::truth(written).map(drop));
+                    let enabled = value.and_then(|held| value::truth(held.written()));
                     self.refuse(ENABLED, at, enabled);
                 }
                 (name, None) => self.warn(&quoted(name), at, "is not known"),
@@ -107,9 +107,9 @@ impl<'a> Loading<'a> {
     pub(super) fn take_command_line(&mut self, settings: &Settings) {
         for (row, value) in settings.iter() {
             let at = At(Source::CommandLine, None);
-            self.take(row, at, |read| read(Written::Text(value)));
+            self.take(row, at, Ok(Held::Text(value.into())));
         }
-        self.hold(|| Earlier::None);
+        self.hold(&|| Earlier::None);
     }
 
     /// Warns if others can read the secrets in `file`, which is the source that was taken last.
@@ -151,17 +151,10 @@ impl<'a> Loading<'a> {
         seen.0.push(row.name);
     }
 
-    /// Takes the value that `with` hands over for the option of `row`. A bad one brings back the default,
-    /// or waits for [`Loading::hold`] if the option guards.
-    fn take(
-        &mut self,
-        row: &'static Row,
-        at: At,
-        with: impl FnOnce(
-            &mut dyn FnMut(Written<'_>) -> Result<String, ValueError>,
-        ) -> Result<String, ValueError>,
-    ) {
-        let outcome = with(&mut |written| self.store(row, written));
+    /// Takes a value of the option of `row`. A bad one brings back the default, or waits for
+    /// [`Loading::hold`] if the option guards.
+    fn take(&mut self, row: &'static Row, at: At, value: Result<Held<'_>, ValueError>) {
+        let outcome = value.and_then(|held| self.store(row, held.written()));
         self.failed.retain(|failed| failed.row.name != row.name);
         let error = match outcome {
             Ok(value) => return self.put(row, value, at.0),
@@ -210,7 +203,7 @@ impl<'a> Loading<'a> {
         chosen.source = source;
     }
 
-    fn refuse(&mut self, name: &str, at: At, outcome: Result<(), ValueError>) {
+    fn refuse(&mut self, name: &str, at: At, outcome: Result<bool, ValueError>) {
         if let Err(error) = outcome {
             let problem = self.problem(Some(name), at, error.to_string());
             self.errors.push(problem);

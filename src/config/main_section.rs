@@ -3,7 +3,7 @@
 use super::options::OPTIONS;
 use super::row::Row;
 use super::uci::{Package, Section, Value};
-use super::value::{quoted, ValueError, Written};
+use super::value::{quoted, Held, ValueError};
 
 /// Name of our package, and type of its sections.
 pub const PACKAGE: &str = "socketman";
@@ -49,20 +49,17 @@ pub(super) fn find_uci(key: &str) -> Option<&'static Row> {
         .find(|row| is_key(row.name) || row.aliases.iter().any(|alias| is_key(alias)))
 }
 
-/// Hands the value to `read`.
-pub(super) fn with<T>(
-    value: &Value,
-    read: impl FnOnce(Written<'_>) -> Result<T, ValueError>,
-) -> Result<T, ValueError> {
+/// The value, if it is UTF-8.
+pub(super) fn held(value: &Value) -> Result<Held<'_>, ValueError> {
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| ValueError::NotUtf8);
     match value {
-        Value::Text(bytes) => read(Written::Text(text(bytes)?)),
+        Value::Text(bytes) => Ok(Held::Text(text(bytes)?.into())),
         Value::List(items) => {
-            let texts: Result<Vec<_>, _> = items
-                .iter()
-                .map(|item| text(item).map(str::to_owned))
-                .collect();
-            read(Written::List(&texts?))
+            let mut texts = Vec::with_capacity(items.len());
+            for item in items {
+                texts.push(text(item)?.to_owned());
+            }
+            Ok(Held::List(texts))
         }
     }
 }

@@ -3,39 +3,16 @@
 
 use std::time::Duration;
 
-use super::kind::{Kind, Unit};
+use super::kind::{bytes, number, seconds, Kind};
 use super::pem::Pem;
 use super::row::{Guard, Row};
-use super::{ApiAuth, Config, Recover, UploadFormat};
+use super::{ApiAuth, Recover, UploadFormat};
 
 /// The option with this name or alias.
 pub fn find(key: &str) -> Option<&'static Row> {
     OPTIONS
         .iter()
         .find(|row| row.name == key || row.aliases.contains(&key))
-}
-
-type Set = fn(&mut Config, u64);
-
-const fn whole(unit: Unit, min: u64, max: u64, set: Set) -> Kind {
-    Kind::Whole {
-        min,
-        max,
-        unit,
-        set,
-    }
-}
-
-const fn seconds(min: u64, max: u64, set: Set) -> Kind {
-    whole(Unit::Seconds, min, max, set)
-}
-
-const fn bytes(min: u64, max: u64, set: Set) -> Kind {
-    whole(Unit::Bytes, min, max, set)
-}
-
-const fn number(min: u64, max: u64, set: Set) -> Kind {
-    whole(Unit::Plain, min, max, set)
 }
 
 /// Every option, in the order in which people meet them.

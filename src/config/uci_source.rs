@@ -9,7 +9,7 @@ use super::file::{FileError, SettingsFile};
 use super::inputs::KIND;
 use super::last_good::{Copy, Kept};
 use super::load::{At, Loading};
-use super::main_section::{main_section, with, CONFIG};
+use super::main_section::{held, main_section, CONFIG};
 use super::uci::{self, Package, ParseError, Section};
 use super::value::{self, ValueError};
 use super::Inputs;
@@ -124,7 +124,7 @@ impl UciSource {
             return (None, self.error.is_none());
         };
         loading.take_uci(package);
-        let is_usable = loading.hold(|| Earlier::uci(kept.copy()));
+        let is_usable = loading.hold(&|| Earlier::uci(kept.copy()));
         match self.file {
             Some(file) => {
                 loading.warn_of_readers(Source::Uci, &file);
@@ -177,8 +177,8 @@ impl Inputs {
     fn named_file(&self, main: &Section, kept: &Kept<'_>) -> Option<Result<PathBuf, Misnamed>> {
         let named = |main: &Section| {
             let entry = main.entry(CONFIG)?;
-            Some(with(&entry.value, |written| {
-                let path = value::path(value::text(written)?)?;
+            Some(held(&entry.value).and_then(|held| {
+                let path = value::path(value::text(held.written())?)?;
                 Ok(under(&self.root, path))
             }))
         };

@@ -24,6 +24,26 @@ pub enum Written<'a> {
     Bool(bool),
 }
 
+/// A value of a source, held while it is read as [`Written`].
+#[derive(Debug)]
+pub enum Held<'a> {
+    Text(Cow<'a, str>),
+    List(Vec<String>),
+    Number(&'a str),
+    Bool(bool),
+}
+
+impl Held<'_> {
+    pub fn written(&self) -> Written<'_> {
+        match self {
+            Held::Text(text) => Written::Text(text),
+            Held::List(texts) => Written::List(texts),
+            Held::Number(digits) => Written::Number(digits),
+            Held::Bool(value) => Written::Bool(*value),
+        }
+    }
+}
+
 /// Why a value was refused. The text never holds the value of a secret option nor a URL.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ValueError {

@@ -49,7 +49,8 @@ pub(super) fn run(input: &[u8]) {
             continue;
         };
         let before = all.clone();
-        let outcome = entry.with(|written| {
+        let outcome = entry.held().and_then(|held| {
+            let written = held.written();
             row.kind.store(written, &mut all, Path::new("/"))?;
             let canonical = canonical(row.kind, written).expect("what is stored has one form");
             Ok(canonical)

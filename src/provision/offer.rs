@@ -75,7 +75,7 @@ impl Offer {
             match find(&entry.key).filter(|row| ALLOWED.contains(&row.name)) {
                 Some(row) if offer.has(row.name) => return Err(OfferError::Twice(row.name)),
                 Some(row) if row.name == CA => {
-                    let text = entry.with(certificates);
+                    let text = entry.held().and_then(|held| certificates(held.written()));
                     offer.cacrt = Some(text.map_err(|error| OfferError::Value(CA, error))?);
                 }
                 Some(row) => {
@@ -118,10 +118,11 @@ impl Offer {
 fn check(entry: &Entry) -> Result<(), ValueError> {
     let mut scratch = Config::defaults(Path::new("/"), Pace::REAL);
     let row = find(&entry.key);
-    entry.with(|written| match row {
-        Some(row) => row.kind.store(written, &mut scratch, Path::new("/")),
+    let held = entry.held()?;
+    match row {
+        Some(row) => row.kind.store(held.written(), &mut scratch, Path::new("/")),
         None => Ok(()),
-    })
+    }
 }
 
 fn certificates(written: Written<'_>) -> Result<String, ValueError> {

@@ -142,3 +142,28 @@ async fn a_place_that_is_not_ours_alone_is_not_used_and_told() {
     starts.ended();
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
 }
+
+#[test]
+fn the_time_of_a_start_is_read_whoever_wrote_its_decimals() {
+    for (text, millis) in [
+        ("99", 99_000),
+        ("99.5", 99_500),
+        ("0.000000001", 0),
+        ("7.250000000", 7_250),
+    ] {
+        assert_eq!(seconds(text).unwrap().as_millis(), millis, "{text}");
+    }
+    for strange in [
+        "",
+        ".",
+        "1.",
+        ".5",
+        "-1",
+        "NaN",
+        "1e5",
+        "1.0000000001",
+        "18446744073709551615.999999999x",
+    ] {
+        assert_eq!(seconds(strange), None, "{strange}");
+    }
+}

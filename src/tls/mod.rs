@@ -69,8 +69,6 @@ pub enum TlsError {
     Half(&'static str, &'static str),
     #[error("option 'tls_key': the key does not belong to the certificate in {0}")]
     OtherKey(PathBuf),
-    #[error("the root certificates cannot be used: {0}")]
-    Roots(String),
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
@@ -128,7 +126,9 @@ pub fn for_pages() -> Result<ClientConfig, TlsError> {
 ///
 /// The provider has no usable cipher suites.
 pub fn for_nobody() -> Result<ClientConfig, TlsError> {
-    let builder = versions()?.with_root_certificates(RootCertStore::empty());
+    let builder = versions()?;
+    let verifier = Verifier::of(RootCertStore::empty(), builder.crypto_provider());
+    let builder = checked_by(builder, verifier);
     Ok(frugal(builder.with_no_client_auth()))
 }
 

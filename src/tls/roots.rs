@@ -19,7 +19,7 @@ const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 pub(super) fn of_the_system(provider: &Arc<CryptoProvider>) -> Result<Verifier, TlsError> {
     let place = std::env::var("SSL_CERT_FILE").unwrap_or_else(|_| BUNDLE.to_owned());
     let roots = found(rustls_native_certs::load_native_certs(), place)?;
-    Verifier::of_the_system(roots, provider)
+    Ok(Verifier::of(roots, provider))
 }
 
 fn found(found: CertificateResult, place: String) -> Result<RootCertStore, TlsError> {
@@ -50,7 +50,7 @@ pub(super) fn from_file(
             path: path.to_owned(),
         });
     }
-    Verifier::of_a_file(roots, held, provider)
+    Ok(Verifier::of_a_file(roots, held, provider))
 }
 
 /// The bytes of each certificate in the PEM file `path`; never empty.

@@ -4,12 +4,15 @@
 //! webpki never takes a CA's certificate for a server's own, and `openssl req -x509` makes one that is
 //! both. Whoever puts a server's certificate into `cacrt` has said that this very one is to be
 //! believed: then name, dates and the signature of the handshake are still checked.
+//!
+//! The steps are those of rustls's `WebPkiServerVerifier`, which would bring the code for lists of revoked
+//! certificates with it.
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_name, WebPkiServerVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature, CryptoProvider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
@@ -18,23 +21,24 @@ use rustls::{
 
 use super::fault::{AltName, Fault, Unsupported};
 use super::x509::Certificate;
-use super::TlsError;
 
 /// Checks servers, and says what is wrong with the certificates it refuses.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    webpki: Arc<WebPkiServerVerifier>,
+    roots: RootCertStore,
+    provider: Arc<CryptoProvider>,
     /// The certificates in `cacrt`; `None` = the system's roots are used.
     pinned: Option<Vec<CertificateDer<'static>>>,
 }
 
 impl Verifier {
-    /// Believes what leads to the system's roots.
-    pub(super) fn of_the_system(
-        roots: RootCertStore,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Self, TlsError> {
-        Verifier::new(roots, None, provider)
+    /// Believes what leads to these roots.
+    pub(super) fn of(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Self {
+        Verifier {
+            roots,
+            provider: Arc::clone(provider),
+            pinned: None,
+        }
     }
 
     /// Believes what leads to one of these certificates, and what is one of them. `roots` are those of
@@ -43,26 +47,37 @@ impl Verifier {
         roots: RootCertStore,
         held: Vec<CertificateDer<'static>>,
         provider: &Arc<CryptoProvider>,
-    ) -> Result<Self, TlsError> {
-        Verifier::new(roots, Some(held), provider)
-    }
-
-    fn new(
-        roots: RootCertStore,
-        pinned: Option<Vec<CertificateDer<'static>>>,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Self, TlsError> {
-        let builder =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-        let webpki = builder
-            .build()
-            .map_err(|error| TlsError::Roots(error.to_string()))?;
-        Ok(Verifier { webpki, pinned })
+    ) -> Self {
+        Verifier {
+            pinned: Some(held),
+            ..Verifier::of(roots, provider)
+        }
     }
 
     fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
         let mut pinned = self.pinned.iter().flatten();
         pinned.any(|one| one.as_ref() == certificate.as_ref())
+    }
+
+    /// Believes a server of that name if its certificate leads to a root.
+    fn believe(
+        &self,
+        der: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server: &ServerName<'_>,
+        time: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let certificate = ParsedCertificate::try_from(der)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &self.roots,
+            intermediates,
+            time,
+            algorithms,
+        )?;
+        verify_server_name(&certificate, server)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     /// Finds words for what webpki says of `der`.
@@ -124,7 +139,7 @@ impl Verifier {
 }
 
 /// Dates and name of a certificate that is believed for itself.
-fn believe(
+fn believe_itself(
     der: &CertificateDer<'_>,
     certificate: &Certificate<'_>,
     server: &ServerName<'_>,
@@ -180,7 +195,7 @@ impl ServerCertVerifier for Verifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let certificate = Certificate::read(end_entity);
@@ -191,15 +206,9 @@ impl ServerCertVerifier for Verifier {
         }
         let verified = match &certificate {
             Some(certificate) if self.is_pinned(end_entity) => {
-                believe(end_entity, certificate, server_name, now)
+                believe_itself(end_entity, certificate, server_name, now)
             }
-            _ => self.webpki.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                now,
-            ),
+            _ => self.believe(end_entity, intermediates, server_name, now),
         };
         verified.map_err(|error| self.judge(error, end_entity))
     }
@@ -210,7 +219,8 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -219,11 +229,13 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let mut schemes = self.webpki.supported_verify_schemes();
+        let algorithms = &self.provider.signature_verification_algorithms;
+        let mut schemes = algorithms.supported_schemes();
         // A server that has nothing else would end the handshake without showing its certificate, and
         // nobody could say why. It is offered last, so that a server with a choice takes another.
         if self.pinned.is_some() {

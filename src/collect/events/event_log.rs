@@ -16,7 +16,8 @@ use std::net::Ipv4Addr;
 
 use crate::collect::report::{Event, Station};
 use crate::collect::sources::dhcp::leases::host_name;
-use crate::collect::sources::reply::Fields;
+use crate::collect::sources::reply::Place::{Field as Any, Mac as Address, Text, U32, V4};
+use crate::collect::sources::reply::{Field, Fields};
 use crate::mac::Mac;
 use crate::ubus::Notice;
 
@@ -28,6 +29,9 @@ const MAX_KNOWN: usize = 4096;
 
 /// An association that is not known to be authorized is forgotten after so many seconds.
 const UNDECIDED: u64 = 300;
+
+/// The kinds of notifications of a station that leaves; they stand in the event as its reason.
+const LEAVES: [&str; 4] = ["disassoc", "deauth", "local-deauth", "inactive-deauth"];
 
 /// The events since the last report, and what tells news from repetition.
 #[derive(Debug, Default)]
@@ -67,25 +71,33 @@ struct Told {
 impl Told {
     fn read(fields: Fields<'_>) -> Self {
         let mut told = Told::default();
-        for (name, field) in fields {
-            match name {
-                b"address" | b"mac" => told.mac = field.mac(),
-                // The second names are those of odhcpd from 25.12 on.
-                b"ip" | b"ipv4" => told.ip = field.parse(),
-                b"name" | b"hostname" => told.name = host_name(field),
-                b"interface" => told.interface = field.text(),
-                b"vlan" => told.vlan = field.u32(),
-                b"auth-alg" => told.auth = field.text(),
-                b"freq" | b"frequency" => told.frequency = field.u32(),
-                b"bssid" => told.bssid = field.mac(),
-                b"target-bssid" => told.target = field.mac(),
-                b"channel" => told.channel = field.u32().filter(|channel| *channel > 0),
-                b"rcpi" => told.rcpi = field.u32(),
-                b"reason" => told.reason = field.u32(),
-                b"status-code" => told.status = field.u32(),
-                _ => {}
-            }
-        }
+        // The second names are those of odhcpd from 25.12 on.
+        let (mut mac, mut v4, mut frequency) = (None, None, None);
+        let (mut name, mut host) = (Field::default(), Field::default());
+        fields.read(&mut [
+            ("address", Address(&mut told.mac)),
+            ("mac", Address(&mut mac)),
+            ("ip", V4(&mut told.ip)),
+            ("ipv4", V4(&mut v4)),
+            ("name", Any(&mut name)),
+            ("hostname", Any(&mut host)),
+            ("interface", Text(&mut told.interface)),
+            ("vlan", U32(&mut told.vlan)),
+            ("auth-alg", Text(&mut told.auth)),
+            ("freq", U32(&mut told.frequency)),
+            ("frequency", U32(&mut frequency)),
+            ("bssid", Address(&mut told.bssid)),
+            ("target-bssid", Address(&mut told.target)),
+            ("channel", U32(&mut told.channel)),
+            ("rcpi", U32(&mut told.rcpi)),
+            ("reason", U32(&mut told.reason)),
+            ("status-code", U32(&mut told.status)),
+        ]);
+        told.mac = told.mac.or(mac);
+        told.ip = told.ip.or(v4);
+        told.name = host_name(name).or_else(|| host_name(host));
+        told.frequency = told.frequency.or(frequency);
+        told.channel = told.channel.filter(|channel| *channel > 0);
         told
     }
 }
@@ -125,76 +137,59 @@ impl Log {
     }
 
     fn hostapd(&mut self, network: &str, kind: &str, told: Told, at: u64) {
-        let event = Event {
+        let mut event = Event {
             at,
             interface: Some(network.to_owned()),
             mac: told.mac,
             ..Event::default()
         };
         let of = told.mac.map(|mac| (mac, network.to_owned()));
-        match (kind, of) {
+        event.kind = match (kind, of) {
             ("assoc", Some(of)) if self.undecided.len() < MAX_KNOWN => {
                 self.undecided.insert(of, at);
+                return;
             }
             ("sta-authorized", Some(of)) => {
-                match told.vlan {
-                    Some(vlan) => {
-                        if self.vlans.len() >= MAX_KNOWN && !self.vlans.contains_key(&of) {
-                            self.vlans.clear();
-                        }
-                        self.vlans.insert(of.clone(), vlan)
-                    }
-                    None => self.vlans.remove(&of),
-                };
-                self.join(
-                    of,
-                    Event {
-                        vlan: told.vlan,
-                        auth: told.auth,
-                        ..event
-                    },
-                );
+                self.keep_vlan(&of, told.vlan);
+                (event.vlan, event.auth) = (told.vlan, told.auth);
+                if !self.joins(of) {
+                    return;
+                }
+                "join"
             }
-            ("disassoc", Some(of)) => self.leave(of, "disassoc", event),
-            ("deauth", Some(of)) => self.leave(of, "deauth", event),
-            ("local-deauth", Some(of)) => self.leave(of, "local-deauth", event),
-            ("inactive-deauth", Some(of)) => self.leave(of, "inactive-deauth", event),
-            ("key-mismatch", Some(_)) => self.add("key-mismatch", event),
-            ("channel-switch", _) => self.add_frequency("channel_switch", told.frequency, event),
-            ("radar-detected", _) => self.add_frequency("radar", told.frequency, event),
+            ("disassoc" | "deauth" | "local-deauth" | "inactive-deauth", Some(of)) => {
+                event.reason = LEAVES.into_iter().find(|reason| *reason == kind);
+                if !self.leaves(of) {
+                    return;
+                }
+                "leave"
+            }
+            ("key-mismatch", Some(_)) => "key-mismatch",
+            ("channel-switch", _) => {
+                event.frequency = told.frequency;
+                "channel_switch"
+            }
+            ("radar-detected", _) => {
+                event.frequency = told.frequency;
+                "radar"
+            }
             ("bss-transition-query", Some(_)) => {
-                let query_reason = told.reason;
-                self.add(
-                    "btm_query",
-                    Event {
-                        query_reason,
-                        ..event
-                    },
-                );
+                event.query_reason = told.reason;
+                "btm_query"
             }
             ("bss-transition-response", Some(_)) => {
-                let (status, bssid) = (told.status, told.target);
-                self.add(
-                    "btm_response",
-                    Event {
-                        status,
-                        bssid,
-                        ..event
-                    },
-                );
+                (event.status, event.bssid) = (told.status, told.target);
+                "btm_response"
             }
-            ("beacon-report", Some(_)) => self.add(
-                "beacon_report",
-                Event {
-                    bssid: told.bssid,
-                    channel: told.channel,
-                    signal: told.rcpi.and_then(dbm_of_rcpi),
-                    ..event
-                },
-            ),
+            ("beacon-report", Some(_)) => {
+                (event.bssid, event.channel) = (told.bssid, told.channel);
+                event.signal = told.rcpi.and_then(dbm_of_rcpi);
+                "beacon_report"
+            }
             // Probes and other frames of whoever is in range.
-            _ => {}
-        }
+            _ => return,
+        };
+        self.add(event);
     }
 
     fn dhcp(&mut self, kind: &str, told: Told, at: u64) {
@@ -221,38 +216,43 @@ impl Log {
             }
             _ => drop(self.leased.remove(&of)),
         }
-        self.add(
+        self.add(Event {
+            at,
             kind,
-            Event {
-                at,
-                interface: told.interface,
-                mac: Some(mac),
-                ip: told.ip,
-                name: told.name,
-                ..Event::default()
-            },
-        );
+            interface: told.interface,
+            mac: Some(mac),
+            ip: told.ip,
+            name: told.name,
+            ..Event::default()
+        });
     }
 
-    fn join(&mut self, of: (Mac, String), event: Event) {
-        self.undecided.remove(&of);
-        if self.changed(of, true) != Some(true) {
-            self.add("join", event);
+    fn keep_vlan(&mut self, of: &(Mac, String), vlan: Option<u32>) {
+        let Some(vlan) = vlan else {
+            self.vlans.remove(of);
+            return;
+        };
+        if self.vlans.len() >= MAX_KNOWN && !self.vlans.contains_key(of) {
+            self.vlans.clear();
         }
+        self.vlans.insert(of.clone(), vlan);
     }
 
-    fn leave(&mut self, of: (Mac, String), reason: &'static str, event: Event) {
+    /// True unless the station was there already.
+    fn joins(&mut self, of: (Mac, String)) -> bool {
+        self.undecided.remove(&of);
+        self.changed(of, true) != Some(true)
+    }
+
+    /// True unless the station had left already, or never came.
+    fn leaves(&mut self, of: (Mac, String)) -> bool {
         // hostapd prunes the association of a station that roamed, after it has come elsewhere.
         self.vlans.remove(&of);
         // Whoever was not let in does not leave.
         let refused = self.undecided.remove(&of).is_some();
         match self.changed(of, false) {
-            Some(false) => {}
-            None if refused => {}
-            _ => {
-                let reason = Some(reason);
-                self.add("leave", Event { reason, ..event });
-            }
+            Some(joined) => joined,
+            None => !refused,
         }
     }
 
@@ -264,16 +264,12 @@ impl Log {
         self.joined.insert(of, joined)
     }
 
-    fn add_frequency(&mut self, kind: &'static str, frequency: Option<u32>, event: Event) {
-        self.add(kind, Event { frequency, ..event });
-    }
-
-    fn add(&mut self, kind: &'static str, event: Event) {
+    fn add(&mut self, event: Event) {
         if self.events.len() == MAX_EVENTS {
             self.events.pop_front();
             self.lost += 1;
         }
-        self.events.push_back(Event { kind, ..event });
+        self.events.push_back(event);
     }
 
     /// The VLAN that hostapd said it put a station of a network into.
@@ -296,13 +292,15 @@ impl Log {
             };
             let of = (station.mac, interface.clone());
             if let Some(at) = self.undecided.get(&of).copied() {
-                let event = Event {
-                    at,
-                    interface: Some(interface.clone()),
-                    mac: Some(station.mac),
-                    ..Event::default()
-                };
-                self.join(of, event);
+                if self.joins(of) {
+                    self.add(Event {
+                        at,
+                        kind: "join",
+                        interface: Some(interface.clone()),
+                        mac: Some(station.mac),
+                        ..Event::default()
+                    });
+                }
             }
         }
         self.undecided

@@ -4,8 +4,6 @@
 //! Drivers tell rubbish as well: a busy time above the measured one, numbers of 64 random bits, counters that
 //! go back and forth. What cannot be true is left out.
 
-use std::collections::HashMap;
-
 use super::wireless::{Air, Cell};
 use crate::collect::report::{ChannelUse, Radio};
 
@@ -17,7 +15,7 @@ const MOST: u64 = 50 * 366 * 86_400_000;
 
 /// The figures of the report before, by radio.
 #[derive(Debug, Default)]
-pub(crate) struct Airtimes(HashMap<String, ChannelUse>);
+pub(crate) struct Airtimes(Vec<(String, ChannelUse)>);
 
 impl Airtimes {
     /// `new` if it can be true after what was told before; a counter that fell counts again from the
@@ -26,11 +24,15 @@ impl Airtimes {
         if new.busy > new.time || new.time == 0 || new.time > MOST {
             return None;
         }
-        if self.0.len() >= MAX_RADIOS && !self.0.contains_key(radio) {
-            self.0.clear();
-        }
-        let before = self.0.insert(radio.to_owned(), new);
-        let fell = before.is_some_and(|old| new.time < old.time || new.busy < old.busy);
+        let Some((_, known)) = self.0.iter_mut().find(|(of, _)| of == radio) else {
+            if self.0.len() >= MAX_RADIOS {
+                self.0.clear();
+            }
+            self.0.push((radio.to_owned(), new));
+            return Some(new);
+        };
+        let old = std::mem::replace(known, new);
+        let fell = new.time < old.time || new.busy < old.busy;
         (!fell).then_some(new)
     }
 }

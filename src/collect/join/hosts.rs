@@ -71,7 +71,8 @@ pub(crate) struct Place {
 /// All hosts by address. Whoever is asked first decides; the next fills in what is still missing.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
-    hosts: HashMap<Mac, Known>,
+    stations: HashMap<Mac, usize>,
+    known: Vec<Known>,
     /// The holder of each address's lease.
     leased: HashMap<IpAddr, Mac>,
 }
@@ -91,9 +92,10 @@ impl Place {
 impl Hosts {
     /// The facts about a station in that place.
     pub(crate) fn host(&self, mac: Mac, place: &Place) -> Host {
-        let Some(known) = self.hosts.get(&mac) else {
+        let Some(at) = self.stations.get(&mac) else {
             return Host::default();
         };
+        let known = &self.known[*at];
         let possible = known.v4.iter().rev();
         let possible = possible.filter(|claim| claim.heard || !place.has_left(claim.ip.into()));
         // Of equals the last counts, which is the first that was told.
@@ -163,7 +165,11 @@ impl Hosts {
     }
 
     fn known(&mut self, mac: Mac, name: Option<&String>) -> &mut Known {
-        let known = self.hosts.entry(mac).or_default();
+        let at = *self.stations.entry(mac).or_insert(self.known.len());
+        if at == self.known.len() {
+            self.known.push(Known::default());
+        }
+        let known = &mut self.known[at];
         if known.name.is_none() {
             known.name = name.cloned();
         }
@@ -326,7 +332,7 @@ mod tests {
         assert_eq!(ip("5f").as_deref(), Some("10.0.0.3"));
         assert_eq!(ip("60").as_deref(), Some("10.0.0.4"));
         assert_eq!(ip("61"), None);
-        assert_eq!(hosts.hosts.len(), 3);
+        assert_eq!(hosts.stations.len(), 3);
         let nas = hosts.host(mac("00:11:32:9c:4d:5e"), &Place::default());
         assert_eq!(nas.name.as_deref(), Some("nas"));
     }

@@ -7,7 +7,7 @@ pub(crate) mod stations;
 mod way;
 pub(crate) mod wireless;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use super::events::event_log::Log;
@@ -143,9 +143,10 @@ fn leases(
     }
     leases.extend(odhcpd);
     if let Some(luci) = luci {
-        let told: HashSet<(Mac, Ipv4Addr)> = leases.iter().map(|of| (of.mac, of.ip)).collect();
+        let mut told: Vec<(Mac, Ipv4Addr)> = leases.iter().map(|of| (of.mac, of.ip)).collect();
+        sorted::sort(&mut told);
         let news = luci.v4.into_iter();
-        leases.extend(news.filter(|of| !told.contains(&(of.mac, of.ip))));
+        leases.extend(news.filter(|of| told.binary_search(&(of.mac, of.ip)).is_err()));
     }
     known.then_some(leases)
 }
@@ -187,12 +188,16 @@ pub(crate) fn complete(report: &mut Report, facts: &mut Facts, dump: &Dump, file
 
 /// Adds the devices that netifd does not list, and the counters that it does not tell.
 fn add_devices(interfaces: &mut Vec<Interface>, devices: &[(String, Counters)]) {
-    let names = interfaces.iter().enumerate();
-    let known: HashMap<String, usize> = names.map(|(at, one)| (one.name.clone(), at)).collect();
-    for (name, counters) in devices {
-        match known.get(name) {
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for (at, one) in interfaces.iter().enumerate() {
+        known.insert(&one.name, at);
+    }
+    let place = |(name, _): &(String, _)| known.get(name.as_str()).copied();
+    let places: Vec<Option<usize>> = devices.iter().map(place).collect();
+    for ((name, counters), place) in devices.iter().zip(places) {
+        match place {
             Some(at) => {
-                let told = &mut interfaces[*at].counters;
+                let told = &mut interfaces[at].counters;
                 if *told == Counters::default() {
                     *told = *counters;
                 }

@@ -1,6 +1,6 @@
 //! Stations: hostapd knows who is authorized, iwinfo how well it goes, the leases who it is.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::hosts::{Host, Hosts, Place};
 use super::wireless::{Air, Cell, Cells, Part};
@@ -75,9 +75,10 @@ pub(crate) fn join(
     joined.stations = match leases {
         _ if joined.connected.is_some() => Some(found.stations),
         Some(leases) => {
-            let mut seen = HashSet::with_capacity(leases.len());
-            let macs = leases.iter().map(|lease| lease.mac);
-            let once = macs.filter(|mac| seen.insert(*mac));
+            let mut first = HashMap::new();
+            let macs = leases.iter().map(|lease| lease.mac).enumerate();
+            let once = macs.filter(|(at, mac)| first.entry(*mac).or_insert(*at) == at);
+            let once = once.map(|(_, mac)| mac);
             Some(once.map(|mac| leased(mac, known.hosts)).collect())
         }
         None => None,
@@ -102,22 +103,25 @@ impl Found<'_> {
     /// Appends the stations of one network; false if nobody lists them.
     fn append(&mut self, cell: &Cell<'_>) -> bool {
         let mut listed = false;
-        let mut assocs: HashMap<Mac, (&Assoc, Part<'_>)> = HashMap::new();
-        let mut order = Vec::new();
+        let mut places: HashMap<Mac, usize> = HashMap::new();
+        let mut assocs: Vec<(Mac, &Assoc, Part<'_>)> = Vec::new();
         for (list, part) in cell.assoclists() {
             listed = true;
             self.beyond += list.0.beyond * usize::from(cell.clients().is_none());
             for (mac, assoc) in &list.0.items {
-                if assocs.insert(*mac, (assoc, part)).is_none() {
-                    order.push(*mac);
+                let at = *places.entry(*mac).or_insert(assocs.len());
+                match assocs.get_mut(at) {
+                    Some(known) => *known = (*mac, assoc, part),
+                    None => assocs.push((*mac, assoc, part)),
                 }
             }
         }
         let known = self.known;
-        let places = Places::of(cell, known);
+        let networks = Places::of(cell, known);
         let mut push = |mac: Mac, client: Option<(&Client, u64)>| {
-            let (assoc, part) = assocs.get(&mac).copied().unzip();
-            let (vlan, place) = places.of_station(mac, part);
+            let listed = places.get(&mac).map(|at| assocs[*at]);
+            let (assoc, part) = listed.map(|(_, assoc, part)| (assoc, part)).unzip();
+            let (vlan, place) = networks.of_station(mac, part);
             let host = known.hosts.host(mac, place);
             self.push(Station {
                 interface: Some(cell.name.to_owned()),
@@ -127,7 +131,9 @@ impl Found<'_> {
             });
         };
         let Some(clients) = cell.clients() else {
-            order.into_iter().for_each(|mac| push(mac, None));
+            for (mac, _, _) in &assocs {
+                push(*mac, None);
+            }
             return listed;
         };
         let unit = clients.rate_unit(known.multiplied);
@@ -169,7 +175,7 @@ impl Found<'_> {
 struct Places<'a> {
     cell: &'a Cell<'a>,
     known: &'a Known<'a>,
-    assigned: HashMap<Mac, u32>,
+    assigned: &'a [(Mac, u32)],
     main: Place,
     vlans: Vec<(u32, Place)>,
     anywhere: Place,
@@ -189,10 +195,7 @@ impl<'a> Places<'a> {
             vlans: vlans
                 .filter_map(|vlan| Some((vlan.vid?, place(&vlan.networks))))
                 .collect(),
-            assigned: vif
-                .iter()
-                .flat_map(|vif| vif.assigned.iter().copied())
-                .collect(),
+            assigned: vif.map_or(&[], |vif| &vif.assigned),
             anywhere: Place::default(),
             cell,
             known,
@@ -206,9 +209,11 @@ impl<'a> Places<'a> {
             Some(Part::Vlan(vlan)) => vlan.vid,
             _ => None,
         };
+        // The last one counts, as in netifd.
+        let assigned = || self.assigned.iter().rfind(|(of, _)| *of == mac);
         let told = || self.known.log.vlan(mac, self.cell.name);
         let vlan = listed
-            .or_else(|| self.assigned.get(&mac).copied())
+            .or_else(|| assigned().map(|(_, vlan)| *vlan))
             .or_else(told);
         let place = match (vlan, part) {
             (Some(vid), _) => {

@@ -68,8 +68,6 @@ fn v6_of(ip: IpAddr) -> Option<Ipv6Addr> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
     use crate::collect::kernel::fib;
     use crate::collect::kernel::netlink::Own;
@@ -95,15 +93,19 @@ mod tests {
     }
 
     fn addresses(known: &[(&str, &str)]) -> Addresses {
-        let mut own: HashMap<String, Own> = HashMap::new();
-        for (device, ip) in known {
-            let of = own.entry((*device).to_owned()).or_default();
-            match ip.parse().unwrap() {
-                IpAddr::V4(ip) => of.v4 = Some(ip),
-                IpAddr::V6(ip) => of.v6 = Some(ip),
+        let mut names: Vec<&str> = known.iter().map(|(device, _)| *device).collect();
+        names.dedup();
+        let own = names.into_iter().map(|name| {
+            let mut own = Own::default();
+            for (_, ip) in known.iter().filter(|(device, _)| *device == name) {
+                match ip.parse().unwrap() {
+                    IpAddr::V4(ip) => own.v4 = Some(ip),
+                    IpAddr::V6(ip) => own.v6 = Some(ip),
+                }
             }
-        }
-        Addresses::Asked(own)
+            (name.to_owned(), own)
+        });
+        Addresses::Asked(own.collect())
     }
 
     fn wan(told: InForce, dump: &Dump, known: &[(&str, &str)]) -> Option<Wan> {

@@ -8,7 +8,6 @@
 //!
 //! If that leads nowhere, a default route of some table may still serve what the device forwards.
 
-use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -122,7 +121,7 @@ fn our_address(v6: bool) -> Option<IpAddr> {
 /// The route for a packet of ours to the world; `None` if the kernel refuses it or leads it nowhere.
 fn look_up(socket: &OwnedFd, ours: IpAddr) -> Option<Entry> {
     let mut found = None;
-    let asked = ask(socket, GET_ROUTE, &question(ours), |kind, body| {
+    let asked = ask(socket, GET_ROUTE, &question(ours), &mut |kind, body| {
         found = (kind == NEW_ROUTE).then(|| entry(body)).flatten();
     });
     asked
@@ -160,15 +159,19 @@ fn question(ours: IpAddr) -> Vec<u8> {
 fn all(socket: &OwnedFd, v6: bool, found: Option<&Entry>) -> io::Result<Ways> {
     let family = [AddressFamily::INET, AddressFamily::INET6][usize::from(v6)];
     let mut wanted = Wanted::default();
-    dump(socket, GET_ROUTE, family, |kind, body| {
+    dump(socket, GET_ROUTE, family, &mut |kind, body| {
         if let Some(entry) = (kind == NEW_ROUTE).then(|| entry(body)).flatten() {
             wanted.take(entry);
         }
     })?;
-    let mut names: HashMap<u32, Option<String>> = HashMap::new();
+    let mut names: Vec<(u32, Option<String>)> = Vec::new();
     let mut named = |index| {
-        let known = names.entry(index);
-        known.or_insert_with(|| name(socket, index)).clone()
+        if let Some((_, known)) = names.iter().find(|(of, _)| *of == index) {
+            return known.clone();
+        }
+        let name = name(socket, index);
+        names.push((index, name.clone()));
+        name
     };
     let mut ways = Ways::default();
     for entry in wanted.defaults() {
@@ -197,7 +200,7 @@ struct Wanted {
     whole: Vec<Entry>,
     lower: Vec<Entry>,
     /// The tables that have the upper half.
-    upper: HashSet<u32>,
+    upper: Vec<u32>,
 }
 
 impl Wanted {
@@ -206,7 +209,9 @@ impl Wanted {
             (IpAddr::V4(_), 0) => &mut self.whole,
             (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1) => &mut self.lower,
             (IpAddr::V4(HALF), 1) if self.upper.len() < MAX_TABLES => {
-                self.upper.insert(entry.table);
+                if !self.upper.contains(&entry.table) {
+                    self.upper.push(entry.table);
+                }
                 return;
             }
             (IpAddr::V6(target), length) if covers_global_v6(target, length.into()) => {

@@ -56,7 +56,7 @@ impl Files {
 
     /// Calls `line` for each line of a table of the kernel, which may be long: of 65,000 routes no more is
     /// kept than a line. False if it cannot be read to its end.
-    pub(crate) fn lines(&self, path: &str, mut line: impl FnMut(&str)) -> bool {
+    pub(crate) fn lines(&self, path: &str, line: &mut dyn FnMut(&str)) -> bool {
         let Ok(file) = open_regular(&self.root.join(path)) else {
             return false;
         };

@@ -9,7 +9,6 @@
 //!
 //! All numbers are in the byte order of the machine. A dump is made while it is read, so no read waits.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
@@ -65,19 +64,29 @@ pub(crate) struct Own {
 }
 
 /// The addresses of all devices.
-pub(crate) fn addresses() -> io::Result<HashMap<String, Own>> {
+pub(crate) fn addresses() -> io::Result<Vec<(String, Own)>> {
     let socket = socket()?;
-    let mut by_index: HashMap<u32, Own> = HashMap::new();
-    dump(&socket, GET_ADDRESS, AddressFamily::UNSPEC, |kind, body| {
-        if let Some((index, ip)) = (kind == NEW_ADDRESS).then(|| address(body)).flatten() {
-            let own = by_index.entry(index).or_default();
-            match ip {
-                IpAddr::V4(ip) => own.v4 = own.v4.or(Some(ip)),
-                IpAddr::V6(ip) if ip.is_unicast_link_local() => {}
-                IpAddr::V6(ip) => better_v6(&mut own.v6, ip),
+    let mut by_index: Vec<(u32, Own)> = Vec::new();
+    dump(
+        &socket,
+        GET_ADDRESS,
+        AddressFamily::UNSPEC,
+        &mut |kind, body| {
+            if let Some((index, ip)) = (kind == NEW_ADDRESS).then(|| address(body)).flatten() {
+                let known = by_index.iter().position(|(of, _)| *of == index);
+                let at = known.unwrap_or(by_index.len());
+                if at == by_index.len() {
+                    by_index.push((index, Own::default()));
+                }
+                let own = &mut by_index[at].1;
+                match ip {
+                    IpAddr::V4(ip) => own.v4 = own.v4.or(Some(ip)),
+                    IpAddr::V6(ip) if ip.is_unicast_link_local() => {}
+                    IpAddr::V6(ip) => better_v6(&mut own.v6, ip),
+                }
             }
-        }
-    })?;
+        },
+    )?;
     let named = by_index.into_iter().filter_map(|(index, own)| {
         // Gone meanwhile, if it has no name.
         let name = rustix::net::netdevice::index_to_name(&socket, index).ok()?;
@@ -94,7 +103,7 @@ pub(crate) fn neighbours() -> io::Result<Vec<(Mac, Ipv6Addr)>> {
         &socket,
         GET_NEIGHBOUR,
         AddressFamily::INET6,
-        |kind, body| {
+        &mut |kind, body| {
             found.extend((kind == NEW_NEIGHBOUR).then(|| neighbour(body)).flatten());
         },
     )?;
@@ -127,7 +136,7 @@ pub(super) fn dump(
     socket: &OwnedFd,
     kind: u16,
     family: AddressFamily,
-    mut each: impl FnMut(u16, &[u8]),
+    each: &mut dyn FnMut(u16, &[u8]),
 ) -> io::Result<()> {
     // As long as the longest of the bodies, which begin with the family.
     let mut body = [0; 12];
@@ -136,7 +145,7 @@ pub(super) fn dump(
     let mut buffer = vec![0; BUFFER];
     for _ in 0..MAX_MESSAGES {
         let (length, _) = recv(socket, buffer.as_mut_slice(), RecvFlags::empty())?;
-        if !read(&buffer[..length.min(BUFFER)], &mut each)? {
+        if !read(&buffer[..length.min(BUFFER)], each)? {
             return Ok(());
         }
     }
@@ -148,12 +157,12 @@ pub(super) fn ask(
     socket: &OwnedFd,
     kind: u16,
     body: &[u8],
-    mut each: impl FnMut(u16, &[u8]),
+    each: &mut dyn FnMut(u16, &[u8]),
 ) -> io::Result<()> {
     to_kernel(socket, &message(kind, REQUEST, body))?;
     let mut buffer = [0; ANSWER];
     let (length, _) = recv(socket, &mut buffer[..], RecvFlags::empty())?;
-    read(&buffer[..length.min(ANSWER)], &mut each).map(drop)
+    read(&buffer[..length.min(ANSWER)], each).map(drop)
 }
 
 fn to_kernel(socket: &OwnedFd, message: &[u8]) -> io::Result<()> {
@@ -163,7 +172,7 @@ fn to_kernel(socket: &OwnedFd, message: &[u8]) -> io::Result<()> {
 }
 
 /// Takes the messages of one datagram apart; false after the last of the dump.
-fn read(mut datagram: &[u8], each: &mut impl FnMut(u16, &[u8])) -> io::Result<bool> {
+fn read(mut datagram: &[u8], each: &mut dyn FnMut(u16, &[u8])) -> io::Result<bool> {
     let broken = || io::Error::other("a message of the kernel is cut");
     while !datagram.is_empty() {
         let length = u32_at(datagram, 0).and_then(|length| usize::try_from(length).ok());
@@ -347,7 +356,8 @@ mod tests {
     #[test]
     fn the_kernel_tells_the_address_of_the_loopback() {
         let addresses = addresses().unwrap();
-        assert_eq!(addresses["lo"].v4, Some(Ipv4Addr::LOCALHOST));
+        let (_, lo) = addresses.iter().find(|(name, _)| name == "lo").unwrap();
+        assert_eq!(lo.v4, Some(Ipv4Addr::LOCALHOST));
         neighbours().unwrap();
     }
 }

@@ -1,6 +1,5 @@
 //! Network devices, their addresses and the way out, as /proc and /sys have them.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -27,13 +26,13 @@ pub(crate) struct Network<'a> {
 #[derive(Debug)]
 pub(crate) enum Addresses {
     /// Its own word.
-    Asked(HashMap<String, Own>),
+    Asked(Vec<(String, Own)>),
     /// What its files come to.
     Read {
         routes: Routes,
         /// Of all devices.
         v4: Vec<Ipv4Addr>,
-        v6: HashMap<String, Ipv6Addr>,
+        v6: Vec<(String, Option<Ipv6Addr>)>,
     },
 }
 
@@ -50,7 +49,7 @@ impl<'a> Network<'a> {
         let mut devices = Vec::new();
         let whole = self
             .files
-            .lines("proc/net/dev", |line| devices.extend(device(line)));
+            .lines("proc/net/dev", &mut |line| devices.extend(device(line)));
         if !whole && !devices.is_empty() {
             log::debug!("/proc/net/dev could be read in part only");
         }
@@ -149,7 +148,7 @@ impl<'a> Network<'a> {
     fn trie(&self) -> Trie {
         let mut trie = Trie::default();
         self.files
-            .lines("proc/net/fib_trie", |line| trie.line(line));
+            .lines("proc/net/fib_trie", &mut |line| trie.line(line));
         trie
     }
 
@@ -166,21 +165,22 @@ impl<'a> Network<'a> {
 
     /// The address of each device in /proc/net/if_inet6 that is no link-local one: address, index,
     /// prefix length, scope (00 = global), flags, device.
-    fn addresses_v6(&self) -> HashMap<String, Ipv6Addr> {
-        let mut addresses: HashMap<String, Option<Ipv6Addr>> = HashMap::new();
-        self.files.lines("proc/net/if_inet6", |line| {
+    fn addresses_v6(&self) -> Vec<(String, Option<Ipv6Addr>)> {
+        let mut addresses: Vec<(String, Option<Ipv6Addr>)> = Vec::new();
+        self.files.lines("proc/net/if_inet6", &mut |line| {
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             if let [address, _, _, "00", _, device] = words[..] {
                 if let Some(address) = hex_v6(address) {
-                    let known = addresses.entry(device.to_owned()).or_default();
-                    better_v6(known, address);
+                    let known = addresses.iter().position(|(of, _)| of == device);
+                    let at = known.unwrap_or(addresses.len());
+                    if at == addresses.len() {
+                        addresses.push((device.to_owned(), None));
+                    }
+                    better_v6(&mut addresses[at].1, address);
                 }
             }
         });
         addresses
-            .into_iter()
-            .filter_map(|(device, address)| Some((device, address?)))
-            .collect()
     }
 }
 
@@ -194,15 +194,15 @@ impl Addresses {
 
     pub(crate) fn v4_on(&self, device: &str) -> Option<Ipv4Addr> {
         match self {
-            Addresses::Asked(own) => own.get(device)?.v4,
+            Addresses::Asked(own) => of(own, device)?.v4,
             Addresses::Read { routes, v4, .. } => routes.address_on(device, v4),
         }
     }
 
     pub(crate) fn v6_on(&self, device: &str) -> Option<Ipv6Addr> {
         match self {
-            Addresses::Asked(own) => own.get(device)?.v6,
-            Addresses::Read { v6, .. } => v6.get(device).copied(),
+            Addresses::Asked(own) => of(own, device)?.v6,
+            Addresses::Read { v6, .. } => *of(v6, device)?,
         }
     }
 
@@ -213,6 +213,12 @@ impl Addresses {
             Addresses::Read { routes, v4, .. } => routes.may_have_address(device, v4),
         }
     }
+}
+
+/// The entry of a device.
+fn of<'a, T>(known: &'a [(String, T)], device: &str) -> Option<&'a T> {
+    let mut known = known.iter();
+    known.find(|(of, _)| of == device).map(|(_, known)| known)
 }
 
 /// A line of /proc/net/dev.

@@ -49,7 +49,7 @@ pub(crate) struct Routes {
 impl Routes {
     pub(crate) fn read(files: &Files) -> Self {
         let mut routes = Routes::default();
-        routes.whole = files.lines("proc/net/route", |line| {
+        routes.whole = files.lines("proc/net/route", &mut |line| {
             // Another shape of line is none of a route's.
             routes.line(line).unwrap_or_default();
         });
@@ -215,7 +215,9 @@ pub(crate) fn ways_v6(files: &Files) -> Ways {
         }
         Some(())
     };
-    files.lines("proc/net/ipv6_route", |text| line(text).unwrap_or_default());
+    files.lines("proc/net/ipv6_route", &mut |text| {
+        line(text).unwrap_or_default()
+    });
     ways
 }
 

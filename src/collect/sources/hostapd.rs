@@ -1,6 +1,7 @@
 //! hostapd: its networks, and who is connected to them.
 
-use super::reply::{dbm, Fields, List};
+use super::reply::Place::{Bool, Dbm, Field as Any, Mac as Address, Str, Text, U32, U64, U8};
+use super::reply::{Field, Fields, List};
 use crate::collect::report::{ChannelUse, Dfs, OnAir};
 use crate::mac::Mac;
 
@@ -97,25 +98,24 @@ impl Status {
     /// `None` if nothing of it is as expected.
     pub(crate) fn read(reply: Fields<'_>) -> Option<Self> {
         let mut status = Status::default();
-        let mut known = false;
-        for (name, field) in reply {
-            match name {
-                b"driver" => status.wired = field.str() == Some("wired"),
-                b"status" => {
-                    known |= field.str().is_some();
-                    status.off = matches!(field.str(), Some("DISABLED" | "UNINITIALIZED"));
-                }
-                b"bssid" => status.bssid = field.mac(),
-                b"ssid" => status.ssid = field.text(),
-                b"freq" => status.freq = field.u32(),
-                b"channel" => status.channel = field.u32(),
-                b"phy" => status.phy = field.text(),
-                b"airtime" => status.on_air.channel_use = channel_use(field.fields()),
-                b"dfs" => status.on_air.dfs = dfs(field.fields()),
-                _ => {}
-            }
-        }
-        let known = known || status.bssid.is_some() || status.ssid.is_some();
+        let (mut driver, mut state) = (None, None);
+        let (mut airtime, mut dfs) = (Field::default(), Field::default());
+        reply.read(&mut [
+            ("driver", Str(&mut driver)),
+            ("status", Str(&mut state)),
+            ("bssid", Address(&mut status.bssid)),
+            ("ssid", Text(&mut status.ssid)),
+            ("freq", U32(&mut status.freq)),
+            ("channel", U32(&mut status.channel)),
+            ("phy", Text(&mut status.phy)),
+            ("airtime", Any(&mut airtime)),
+            ("dfs", Any(&mut dfs)),
+        ]);
+        status.wired = driver == Some("wired");
+        status.off = matches!(state, Some("DISABLED" | "UNINITIALIZED"));
+        status.on_air.channel_use = channel_use(airtime.fields());
+        status.on_air.dfs = dfs_of(dfs.fields());
+        let known = state.is_some() || status.bssid.is_some() || status.ssid.is_some();
         (known || status.freq.is_some()).then_some(status)
     }
 }
@@ -123,24 +123,14 @@ impl Status {
 impl Clients {
     /// `None` if there is no table of clients in it.
     pub(crate) fn read(reply: Fields<'_>) -> Option<Self> {
-        let mut freq = None;
-        let mut clients = None;
-        for (name, field) in reply {
-            match name {
-                b"freq" => freq = field.u32(),
-                b"clients" => {
-                    clients = field.table().map(|clients| {
-                        clients.list(|mac, client| {
-                            let mac = Mac::parse(std::str::from_utf8(mac).ok()?)?;
-                            mac.is_individual().then_some(())?;
-                            Some((mac, Client::read(client.table()?)))
-                        })
-                    });
-                }
-                _ => {}
-            }
-        }
-        clients.map(|clients| Clients { freq, clients })
+        let (mut freq, mut clients) = (None, Field::default());
+        reply.read(&mut [("freq", U32(&mut freq)), ("clients", Any(&mut clients))]);
+        let clients = clients.table()?.list(|mac, client| {
+            let mac = Mac::parse(std::str::from_utf8(mac).ok()?)?;
+            mac.is_individual().then_some(())?;
+            Some((mac, Client::read(client.table()?)))
+        });
+        Some(Clients { freq, clients })
     }
 
     pub(crate) fn freq(&self) -> Option<u32> {
@@ -172,26 +162,30 @@ impl Clients {
 impl Client {
     fn read(fields: Fields<'_>) -> Self {
         let mut client = Client::default();
-        for (name, field) in fields {
-            match name {
-                b"auth" => client.auth = field.bool(),
-                b"assoc" => client.assoc = field.bool(),
-                b"authorized" => client.authorized = field.bool(),
-                b"wmm" => client.wmm = field.bool(),
-                b"mfp" => client.mfp = field.bool(),
-                b"rrm" => {
-                    let bytes = field.fields().list(|_, byte| byte.u32()?.try_into().ok());
-                    client.rrm = bytes.items.try_into().ok();
-                }
-                b"extended_capabilities" => client.wnm = bss_transition(field.fields()),
-                b"airtime" => client.airtime = Both::read(field.fields()),
-                b"bytes" => client.bytes = Both::read(field.fields()),
-                b"packets" => client.packets = Both::read(field.fields()),
-                b"rate" => client.rate = Both::read(field.fields()),
-                b"signal" => client.signal = dbm(field.i32()),
-                _ => {}
-            }
-        }
+        let (mut rrm, mut capabilities) = (Field::default(), Field::default());
+        let (mut airtime, mut bytes) = (Field::default(), Field::default());
+        let (mut packets, mut rate) = (Field::default(), Field::default());
+        fields.read(&mut [
+            ("auth", Bool(&mut client.auth)),
+            ("assoc", Bool(&mut client.assoc)),
+            ("authorized", Bool(&mut client.authorized)),
+            ("wmm", Bool(&mut client.wmm)),
+            ("mfp", Bool(&mut client.mfp)),
+            ("rrm", Any(&mut rrm)),
+            ("extended_capabilities", Any(&mut capabilities)),
+            ("airtime", Any(&mut airtime)),
+            ("bytes", Any(&mut bytes)),
+            ("packets", Any(&mut packets)),
+            ("rate", Any(&mut rate)),
+            ("signal", Dbm(&mut client.signal)),
+        ]);
+        let rrm = rrm.fields().list(|_, byte| byte.u32()?.try_into().ok());
+        client.rrm = rrm.items.try_into().ok();
+        client.wnm = bss_transition(capabilities.fields());
+        client.airtime = Both::read(airtime);
+        client.bytes = Both::read(bytes);
+        client.packets = Both::read(packets);
+        client.rate = Both::read(rate);
         client
     }
 }
@@ -199,14 +193,11 @@ impl Client {
 /// `None` without both of its times.
 fn channel_use(airtime: Fields<'_>) -> Option<ChannelUse> {
     let (mut time, mut busy, mut utilization) = (None, None, None);
-    for (name, field) in airtime {
-        match name {
-            b"time" => time = field.u64(),
-            b"time_busy" => busy = field.u64(),
-            b"utilization" => utilization = field.u32().and_then(|of| of.try_into().ok()),
-            _ => {}
-        }
-    }
+    airtime.read(&mut [
+        ("time", U64(&mut time)),
+        ("time_busy", U64(&mut busy)),
+        ("utilization", U8(&mut utilization)),
+    ]);
     Some(ChannelUse {
         utilization,
         busy: busy?,
@@ -214,15 +205,12 @@ fn channel_use(airtime: Fields<'_>) -> Option<ChannelUse> {
     })
 }
 
-fn dfs(dfs: Fields<'_>) -> Option<Dfs> {
+fn dfs_of(dfs: Fields<'_>) -> Option<Dfs> {
     let (mut active, mut left) = (None, None);
-    for (name, field) in dfs {
-        match name {
-            b"cac_active" => active = field.bool(),
-            b"cac_seconds_left" => left = field.u32(),
-            _ => {}
-        }
-    }
+    dfs.read(&mut [
+        ("cac_active", Bool(&mut active)),
+        ("cac_seconds_left", U32(&mut left)),
+    ]);
     Some(Dfs {
         cac_active: active?,
         cac_seconds_left: left?,
@@ -238,15 +226,10 @@ fn bss_transition(mut bytes: Fields<'_>) -> Option<bool> {
 }
 
 impl Both {
-    fn read(fields: Fields<'_>) -> Self {
+    fn read(table: Field<'_>) -> Self {
         let mut both = Both::default();
-        for (name, field) in fields {
-            match name {
-                b"rx" => both.rx = field.u64(),
-                b"tx" => both.tx = field.u64(),
-                _ => {}
-            }
-        }
+        let fields = table.fields();
+        fields.read(&mut [("rx", U64(&mut both.rx)), ("tx", U64(&mut both.tx))]);
         both
     }
 }

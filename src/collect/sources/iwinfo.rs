@@ -1,6 +1,7 @@
 //! iwinfo: what the driver knows of each network device and of the stations on it.
 
-use super::reply::{dbm, Fields, List};
+use super::reply::Place::{Bool, Dbm, Field as Any, Mac as Address, Str, Text, I32, U32, U64, U8};
+use super::reply::{Field, Fields, List};
 use crate::collect::report::ChannelUse;
 use crate::mac::Mac;
 
@@ -104,23 +105,20 @@ impl Info {
     /// `None` if nothing of it is as expected.
     pub(crate) fn read(reply: Fields<'_>) -> Option<Self> {
         let mut info = Info::default();
-        for (name, field) in reply {
-            match name {
-                b"phy" => info.phy = field.text(),
-                b"ssid" => info.ssid = field.text(),
-                b"bssid" => info.bssid = field.mac(),
-                b"mode" => info.mode = field.text(),
-                b"channel" => info.channel = field.u32(),
-                b"frequency" => info.frequency = field.u32(),
-                b"txpower" => info.txpower = field.i32(),
-                b"quality" => info.quality = field.u32(),
-                b"quality_max" => info.quality_max = field.u32(),
-                b"signal" => info.signal = field.i32(),
-                b"noise" => info.noise = field.i32(),
-                b"bitrate" => info.bitrate = field.u32(),
-                _ => {}
-            }
-        }
+        reply.read(&mut [
+            ("phy", Text(&mut info.phy)),
+            ("ssid", Text(&mut info.ssid)),
+            ("bssid", Address(&mut info.bssid)),
+            ("mode", Text(&mut info.mode)),
+            ("channel", U32(&mut info.channel)),
+            ("frequency", U32(&mut info.frequency)),
+            ("txpower", I32(&mut info.txpower)),
+            ("quality", U32(&mut info.quality)),
+            ("quality_max", U32(&mut info.quality_max)),
+            ("signal", I32(&mut info.signal)),
+            ("noise", I32(&mut info.noise)),
+            ("bitrate", U32(&mut info.bitrate)),
+        ]);
         let known = info.phy.is_some() || info.mode.is_some() || info.ssid.is_some();
         known.then_some(info)
     }
@@ -132,14 +130,11 @@ impl Channel {
         let results = reply.named(b"results")?.array()?;
         let channels = results.list(|_, channel| {
             let (mut mhz, mut busy, mut time) = (None, None, None);
-            for (name, field) in channel.table()? {
-                match name {
-                    b"mhz" => mhz = field.u32(),
-                    b"busy_time" => busy = field.u64(),
-                    b"active_time" => time = field.u64(),
-                    _ => {}
-                }
-            }
+            channel.table()?.read(&mut [
+                ("mhz", U32(&mut mhz)),
+                ("busy_time", U64(&mut busy)),
+                ("active_time", U64(&mut time)),
+            ]);
             let channel_use = ChannelUse {
                 utilization: None,
                 busy: busy?,
@@ -168,32 +163,32 @@ impl Assoc {
     fn read(fields: Fields<'_>) -> Option<(Mac, Self)> {
         let mut assoc = Assoc::default();
         let mut mac = None;
-        for (name, field) in fields {
-            match name {
-                b"mac" => mac = field.mac(),
-                b"signal" => assoc.signal = dbm(field.i32()),
-                b"signal_avg" => assoc.signal_avg = dbm(field.i32()),
-                b"inactive" => assoc.inactive = field.u64(),
-                b"connected_time" => assoc.connected_time = field.u64(),
-                b"thr" => assoc.thr = field.u32(),
-                b"authorized" => assoc.authorized = field.bool(),
-                b"authenticated" => assoc.authenticated = field.bool(),
-                b"preamble" => {
-                    assoc.preamble = match field.str() {
-                        Some("short") => Some(1),
-                        Some("long") => Some(2),
-                        _ => None,
-                    };
-                }
-                b"wme" => assoc.wme = field.bool(),
-                b"mfp" => assoc.mfp = field.bool(),
-                b"tdls" => assoc.tdls = field.bool(),
-                b"mesh plink" => assoc.plink = field.text(),
-                b"rx" => assoc.rx = Direction::read(field.fields()),
-                b"tx" => assoc.tx = Direction::read(field.fields()),
-                _ => {}
-            }
-        }
+        let mut preamble = None;
+        let (mut rx, mut tx) = (Field::default(), Field::default());
+        fields.read(&mut [
+            ("mac", Address(&mut mac)),
+            ("signal", Dbm(&mut assoc.signal)),
+            ("signal_avg", Dbm(&mut assoc.signal_avg)),
+            ("inactive", U64(&mut assoc.inactive)),
+            ("connected_time", U64(&mut assoc.connected_time)),
+            ("thr", U32(&mut assoc.thr)),
+            ("authorized", Bool(&mut assoc.authorized)),
+            ("authenticated", Bool(&mut assoc.authenticated)),
+            ("preamble", Str(&mut preamble)),
+            ("wme", Bool(&mut assoc.wme)),
+            ("mfp", Bool(&mut assoc.mfp)),
+            ("tdls", Bool(&mut assoc.tdls)),
+            ("mesh plink", Text(&mut assoc.plink)),
+            ("rx", Any(&mut rx)),
+            ("tx", Any(&mut tx)),
+        ]);
+        assoc.preamble = match preamble {
+            Some("short") => Some(1),
+            Some("long") => Some(2),
+            _ => None,
+        };
+        assoc.rx = Direction::read(rx.fields());
+        assoc.tx = Direction::read(tx.fields());
         Some((mac?, assoc))
     }
 }
@@ -201,17 +196,14 @@ impl Assoc {
 impl Direction {
     fn read(fields: Fields<'_>) -> Self {
         let mut direction = Direction::default();
-        for (name, field) in fields {
-            match name {
-                b"packets" => direction.packets = field.u64(),
-                b"bytes" => direction.bytes = field.u64(),
-                b"failed" => direction.failed = field.u64(),
-                b"retries" => direction.retries = field.u64(),
-                b"rate" => direction.rate = field.u32(),
-                b"mcs" => direction.mcs = field.u32().and_then(|mcs| mcs.try_into().ok()),
-                _ => {}
-            }
-        }
+        fields.read(&mut [
+            ("packets", U64(&mut direction.packets)),
+            ("bytes", U64(&mut direction.bytes)),
+            ("failed", U64(&mut direction.failed)),
+            ("retries", U64(&mut direction.retries)),
+            ("rate", U32(&mut direction.rate)),
+            ("mcs", U8(&mut direction.mcs)),
+        ]);
         direction
     }
 }

@@ -1,7 +1,5 @@
 //! What the answers of the bus come to.
 
-use std::collections::HashSet;
-
 use bytes::Bytes;
 use log::debug;
 
@@ -254,14 +252,15 @@ impl Replies {
             vif.ifname.as_deref().into_iter().chain(vlans)
         });
         let aps = air.and_then(|air| air.aps.as_deref()).into_iter().flatten();
-        let networks: HashSet<String> = configured
-            .chain(aps.map(|ap| ap.name.as_str()))
-            .map(str::to_owned)
-            .collect();
+        let networks = configured.chain(aps.map(|ap| ap.name.as_str()));
+        let mut networks: Vec<String> = networks.map(str::to_owned).collect();
+        sorted::sort(&mut networks);
         let aps = air.and_then(|air| air.aps.as_deref());
         let heard_by_hostapd = aps.is_some_and(|aps| !aps.is_empty());
         self.bound(&mut names, "devices of iwinfo", |name| {
-            networks.contains(name)
+            networks
+                .binary_search_by(|network| network.as_str().cmp(name))
+                .is_ok()
         });
         for name in &names {
             further.push(Question::IwInfo(name.clone()));

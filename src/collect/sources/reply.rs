@@ -4,12 +4,12 @@
 //! A reply is walked once, and only what is named is looked at:
 //!
 //! ```text
-//! for (name, field) in reply {
-//!     match name { b"ssid" => status.ssid = field.text(), b"freq" => status.freq = field.u32(), _ => {} }
-//! }
+//! reply.read(&mut [("ssid", Text(&mut status.ssid)), ("freq", U32(&mut status.freq))]);
 //! ```
 //!
 //! No serde: a type for each shape, each with its visitor, would be most of what the agent weighs.
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::mac::Mac;
 use crate::ubus::blobmsg::{Members, Scalar};
@@ -63,6 +63,17 @@ impl<'a> Fields<'a> {
         Fields(Members::new(reply))
     }
 
+    /// Puts the members that `places` names into their places.
+    pub(crate) fn read(self, places: &mut [(&str, Place<'_, 'a>)]) {
+        for (name, field) in self {
+            for (wanted, place) in &mut *places {
+                if wanted.as_bytes() == name {
+                    place.put(field);
+                }
+            }
+        }
+    }
+
     /// The first member of that name.
     pub(crate) fn named(mut self, wanted: &[u8]) -> Option<Field<'a>> {
         self.find(|(name, _)| *name == wanted)
@@ -74,17 +85,33 @@ impl<'a> Fields<'a> {
         self,
         mut element: impl FnMut(&'a [u8], Field<'a>) -> Option<T>,
     ) -> List<T> {
-        let mut list = List::default();
+        let mut items = Vec::new();
+        let (beyond, unread) = self.each(&mut |name, field| match element(name, field) {
+            Some(item) => {
+                items.push(item);
+                true
+            }
+            None => false,
+        });
+        List {
+            items,
+            beyond,
+            unread,
+        }
+    }
+
+    /// Hands members to `take` until it took [`MAX_ENTRIES`]. Returns how many were left then, and how
+    /// many it did not take.
+    fn each(self, take: &mut dyn FnMut(&'a [u8], Field<'a>) -> bool) -> (usize, usize) {
+        let (mut taken, mut beyond, mut unread) = (0, 0, 0);
         for (name, field) in self {
-            match list.items.len() {
-                MAX_ENTRIES => list.beyond += 1,
-                _ => match element(name, field) {
-                    Some(item) => list.items.push(item),
-                    None => list.unread += 1,
-                },
+            match taken {
+                MAX_ENTRIES => beyond += 1,
+                _ if take(name, field) => taken += 1,
+                _ => unread += 1,
             }
         }
-        list
+        (beyond, unread)
     }
 }
 
@@ -95,6 +122,46 @@ impl<'a> Iterator for Fields<'a> {
         let member = self.0.next()?.ok()?;
         let scalar = member.scalar().unwrap_or(Scalar::Unspec);
         Some((member.name, Field(scalar)))
+    }
+}
+
+/// The place for a member's value, which is `None` if the value is of another type.
+pub(crate) enum Place<'p, 'a> {
+    Bool(&'p mut Option<bool>),
+    U8(&'p mut Option<u8>),
+    U32(&'p mut Option<u32>),
+    U64(&'p mut Option<u64>),
+    I32(&'p mut Option<i32>),
+    /// See [`dbm`].
+    Dbm(&'p mut Option<i32>),
+    /// See [`Field::digits`].
+    Digits(&'p mut Option<u32>),
+    Str(&'p mut Option<&'a str>),
+    Text(&'p mut Option<String>),
+    Mac(&'p mut Option<Mac>),
+    V4(&'p mut Option<Ipv4Addr>),
+    Ip(&'p mut Option<IpAddr>),
+    /// The value as it is, of any type.
+    Field(&'p mut Field<'a>),
+}
+
+impl<'a> Place<'_, 'a> {
+    fn put(&mut self, field: Field<'a>) {
+        match self {
+            Place::Bool(place) => **place = field.bool(),
+            Place::U8(place) => **place = field.u32().and_then(|n| n.try_into().ok()),
+            Place::U32(place) => **place = field.u32(),
+            Place::U64(place) => **place = field.u64(),
+            Place::I32(place) => **place = field.i32(),
+            Place::Dbm(place) => **place = dbm(field.i32()),
+            Place::Digits(place) => **place = field.digits(),
+            Place::Str(place) => **place = field.str(),
+            Place::Text(place) => **place = field.text(),
+            Place::Mac(place) => **place = field.mac(),
+            Place::V4(place) => **place = field.parse(),
+            Place::Ip(place) => **place = field.parse(),
+            Place::Field(place) => **place = field,
+        }
     }
 }
 
@@ -129,7 +196,19 @@ impl<T> Default for List<T> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a>(Scalar<'a>);
 
+impl Default for Field<'_> {
+    /// The value of a member that is not there.
+    fn default() -> Self {
+        Field(Scalar::Unspec)
+    }
+}
+
 impl<'a> Field<'a> {
+    /// False for a member that is not there.
+    pub(crate) fn is_there(self) -> bool {
+        !matches!(self.0, Scalar::Unspec)
+    }
+
     /// The members of this table, or the elements of this array; none of anything else.
     pub(crate) fn fields(self) -> Fields<'a> {
         match self.0 {

@@ -1,6 +1,7 @@
 //! What the device is and how it feels: procd's `system` object, else /proc and /etc.
 
-use super::reply::Fields;
+use super::reply::Place::{Field as Any, Text, U64};
+use super::reply::{Field, Fields};
 use crate::collect::kernel::files::Files;
 use crate::collect::report::Device;
 
@@ -66,24 +67,18 @@ impl Board {
     /// `None` if nothing of it is as expected.
     pub(crate) fn read(reply: Fields<'_>) -> Option<Self> {
         let mut board = Board::default();
-        for (name, field) in reply {
-            match name {
-                b"kernel" => board.kernel = field.text(),
-                b"hostname" => board.hostname = field.text(),
-                b"model" => board.model = field.text(),
-                b"release" => {
-                    for (name, field) in field.fields() {
-                        match name {
-                            b"version" => board.release.version = field.text(),
-                            b"revision" => board.release.revision = field.text(),
-                            b"target" => board.release.target = field.text(),
-                            _ => {}
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
+        let mut release = Field::default();
+        reply.read(&mut [
+            ("kernel", Text(&mut board.kernel)),
+            ("hostname", Text(&mut board.hostname)),
+            ("model", Text(&mut board.model)),
+            ("release", Any(&mut release)),
+        ]);
+        release.fields().read(&mut [
+            ("version", Text(&mut board.release.version)),
+            ("revision", Text(&mut board.release.revision)),
+            ("target", Text(&mut board.release.target)),
+        ]);
         let release = &board.release;
         let known = board.kernel.is_some() || board.hostname.is_some() || board.model.is_some();
         (known || release.version.is_some() || release.revision.is_some()).then_some(board)
@@ -111,25 +106,18 @@ impl Info {
     /// `None` if nothing of it is as expected.
     pub(crate) fn read(reply: Fields<'_>) -> Option<Self> {
         let mut info = Info::default();
-        for (name, field) in reply {
-            match name {
-                b"uptime" => info.uptime = field.u64(),
-                b"load" => {
-                    let loads = field.fields().list(|_, load| load.u64());
-                    info.load = loads.items.try_into().ok();
-                }
-                b"memory" => {
-                    for (name, field) in field.fields() {
-                        match name {
-                            b"total" => info.total_ram = field.u64(),
-                            b"free" => info.free_ram = field.u64(),
-                            _ => {}
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
+        let (mut load, mut memory) = (Field::default(), Field::default());
+        reply.read(&mut [
+            ("uptime", U64(&mut info.uptime)),
+            ("load", Any(&mut load)),
+            ("memory", Any(&mut memory)),
+        ]);
+        let loads = load.fields().list(|_, load| load.u64());
+        info.load = loads.items.try_into().ok();
+        memory.fields().read(&mut [
+            ("total", U64(&mut info.total_ram)),
+            ("free", U64(&mut info.free_ram)),
+        ]);
         let known = info.uptime.is_some() || info.load.is_some() || info.total_ram.is_some();
         known.then_some(info)
     }
@@ -168,11 +156,19 @@ fn hundredths(load: f64) -> f64 {
     (load * 100.0).round() / 100.0
 }
 
+/// A load of /proc/loadavg, `0.52`.
+fn two_decimals(load: &str) -> Option<f64> {
+    let (whole, decimals) = load.split_once('.').filter(|(_, of)| of.len() == 2)?;
+    let whole: u32 = whole.parse().ok()?;
+    let decimals: u32 = decimals.parse().ok()?;
+    Some((f64::from(whole) * 100.0 + f64::from(decimals)) / 100.0)
+}
+
 /// Fills in what is still absent from /proc, /sys and /etc.
 pub(crate) fn from_files(device: &mut Device, files: &Files) {
     if let Some(load) = files.text("proc/loadavg") {
         let mut words = load.split_ascii_whitespace();
-        let mut next = || words.next().and_then(|word| word.parse::<f64>().ok());
+        let mut next = || words.next().and_then(two_decimals);
         let (one, five, fifteen) = (next(), next(), next());
         device.load_1 = device.load_1.or(one);
         device.load_5 = device.load_5.or(five);

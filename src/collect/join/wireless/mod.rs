@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use crate::collect::report;
 use crate::collect::sources::hostapd::Ap;
 use crate::collect::sources::iwinfo::Netdev;
-use crate::collect::sources::netifd::radio::{Radio, Vif, Vlan};
+use crate::collect::sources::netifd::radio::Radio;
 use crate::sorted;
 use cell::band;
 use owners::Owners;
@@ -29,6 +29,9 @@ pub(crate) struct Air {
     pub(crate) radios: Option<Vec<Radio>>,
 }
 
+/// Positions in a list, by name. One type serves all lists: each further one is a kilobyte of code.
+pub(super) type Places<'a> = HashMap<&'a str, usize>;
+
 /// The networks, and the devices with stations that belong to none of them.
 #[derive(Debug, Default)]
 pub(crate) struct Cells<'a> {
@@ -39,11 +42,10 @@ pub(crate) struct Cells<'a> {
 impl Air {
     /// The networks: those of hostapd, then what else iwinfo knows the network name of.
     pub(crate) fn cells(&self) -> Cells<'_> {
-        let netdevs: HashMap<&str, &Netdev> = self
-            .netdevs
-            .iter()
-            .map(|netdev| (netdev.name.as_str(), netdev))
-            .collect();
+        let mut netdevs = Places::new();
+        for (at, netdev) in self.netdevs.iter().enumerate() {
+            netdevs.insert(&netdev.name, at);
+        }
         let mut cells: Vec<Cell<'_>> = self
             .aps
             .iter()
@@ -52,28 +54,30 @@ impl Air {
             .map(|ap| Cell {
                 name: &ap.name,
                 ap: Some(ap),
-                netdev: netdevs.get(ap.name.as_str()).copied(),
+                netdev: netdevs.get(&*ap.name).map(|at| &self.netdevs[*at]),
                 ..Cell::default()
             })
             .collect();
 
-        let mut parents: HashMap<&str, (&str, &Vlan)> = HashMap::new();
-        let mut vifs: HashMap<&str, (&Radio, &Vif)> = HashMap::new();
+        let (mut vifs, mut vlans) = (Vec::new(), Vec::new());
+        let (mut of_vifs, mut of_vlans) = (Places::new(), Places::new());
         for radio in self.radios.iter().flatten() {
             for vif in &radio.vifs {
                 let Some(ifname) = vif.ifname.as_deref() else {
                     continue;
                 };
-                vifs.entry(ifname).or_insert((radio, vif));
+                of_vifs.entry(ifname).or_insert(vifs.len());
+                vifs.push((radio, vif));
                 for vlan in &vif.vlans {
                     if let Some(device) = vlan.ifname.as_deref() {
-                        parents.entry(device).or_insert((ifname, vlan));
+                        of_vlans.entry(device).or_insert(vlans.len());
+                        vlans.push((ifname, vlan));
                     }
                 }
             }
         }
 
-        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut known = Places::new();
         for (at, cell) in cells.iter().enumerate() {
             known.insert(cell.name, at);
         }
@@ -88,7 +92,7 @@ impl Air {
             if known.contains_key(name) || wired(name) {
                 continue;
             }
-            if parents.contains_key(name) || netdev.mode() == Some("Master (VLAN)") {
+            if of_vlans.contains_key(name) || netdev.mode() == Some("Master (VLAN)") {
                 parts.push(netdev);
             } else if named {
                 known.insert(name, cells.len());
@@ -102,7 +106,8 @@ impl Air {
             }
         }
         for cell in &mut cells {
-            if let Some(&(radio, vif)) = vifs.get(cell.name) {
+            if let Some(at) = of_vifs.get(cell.name) {
+                let (radio, vif) = vifs[*at];
                 (cell.radio, cell.vif) = (Some(radio), Some(vif));
             }
         }
@@ -111,10 +116,10 @@ impl Air {
         let owners = Owners::of(&cells);
         let mut found = Vec::new();
         for netdev in parts {
-            let configured = parents.get(netdev.name.as_str());
+            let configured = of_vlans.get(&*netdev.name).map(|at| vlans[*at]);
             let parent = configured.and_then(|(parent, _)| known.get(parent).copied());
             match parent.or_else(|| owners.of_part(&cells, netdev)) {
-                Some(at) => found.push((at, (netdev, configured.map(|(_, vlan)| *vlan)))),
+                Some(at) => found.push((at, (netdev, configured.map(|(_, vlan)| vlan)))),
                 None => strays.push(netdev),
             }
         }

@@ -7,17 +7,26 @@ use crate::collect::sources::iwinfo::Netdev;
 use crate::mac::Mac;
 
 /// Which networks list a station.
-pub(super) struct Owners(HashMap<Mac, Vec<usize>>);
+pub(super) struct Owners {
+    stations: HashMap<Mac, usize>,
+    /// The networks of each station.
+    networks: Vec<Vec<usize>>,
+}
 
 impl Owners {
     pub(super) fn of(cells: &[Cell<'_>]) -> Self {
-        let mut owners: HashMap<Mac, Vec<usize>> = HashMap::new();
+        let mut stations = HashMap::new();
+        let mut networks = Vec::new();
         for (at, cell) in cells.iter().enumerate() {
             for (mac, _) in cell.clients().iter().flat_map(|of| &of.clients.items) {
-                owners.entry(*mac).or_default().push(at);
+                let station = *stations.entry(*mac).or_insert(networks.len());
+                if station == networks.len() {
+                    networks.push(Vec::new());
+                }
+                networks[station].push(at);
             }
         }
-        Owners(owners)
+        Owners { stations, networks }
     }
 
     /// The network that a device of single stations or of a VLAN is part of: that which lists its
@@ -30,8 +39,9 @@ impl Owners {
             cell.is_ap() && (phy.is_none() || cell.phy().is_none() || cell.phy() == phy)
         };
         let stations = netdev.stations.iter().flat_map(|list| &list.0.items);
-        let mut listed = stations.filter_map(|(mac, _)| self.0.get(mac));
-        if let Some(at) = listed.find_map(|of| of.iter().copied().find(|at| here(at))) {
+        let mut listed = stations.filter_map(|(mac, _)| self.stations.get(mac));
+        let networks = |of: &usize| self.networks[*of].iter().copied();
+        if let Some(at) = listed.find_map(|of| networks(of).find(|at| here(at))) {
             return Some(at);
         }
         phy?;

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::collect::report::Lease;
+use crate::collect::sources::reply::Place::{Field as Any, Mac as Address, I32, V4};
 use crate::collect::sources::reply::{cut, Field, Fields, MAX_ENTRIES};
 use crate::mac::Mac;
 
@@ -66,18 +67,17 @@ impl Leases {
         let mut leases = Leases::default();
         leases.read_all(of_odhcpd(reply)?, |lease| {
             let mut read = Read::default();
-            for (name, field) in lease {
-                match name {
-                    b"mac" => read.mac = field.mac(),
-                    b"hostname" => read.name = host_name(field),
-                    b"address" => read.v4 = field.parse(),
-                    b"flags" => {
-                        read.unbound = !field.fields().any(|(_, flag)| flag.str() == Some("bound"))
-                    }
-                    b"valid" => read.left = field.i32(),
-                    _ => {}
-                }
-            }
+            let (mut name, mut flags) = (Field::default(), Field::default());
+            lease.read(&mut [
+                ("mac", Address(&mut read.mac)),
+                ("hostname", Any(&mut name)),
+                ("address", V4(&mut read.v4)),
+                ("flags", Any(&mut flags)),
+                ("valid", I32(&mut read.left)),
+            ]);
+            read.name = host_name(name);
+            let bound = flags.fields().any(|(_, flag)| flag.str() == Some("bound"));
+            read.unbound = flags.is_there() && !bound;
             read.lease(now)
         });
         Some(leases)
@@ -88,21 +88,21 @@ impl Leases {
         let mut leases = Leases::default();
         leases.read_all(of_odhcpd(reply)?, |lease| {
             let mut read = Read::default();
-            for (name, field) in lease {
-                match name {
-                    b"duid" => read.duid(field),
-                    b"hostname" => read.name = host_name(field),
-                    b"ipv6-prefix" => read.prefix = true,
-                    b"ipv6-addr" => {
-                        let list = field.fields();
-                        read.v6 = list
-                            .list(|_, one| one.fields().named(b"address")?.parse())
-                            .items;
-                    }
-                    b"valid" => read.left = field.i32(),
-                    _ => {}
-                }
-            }
+            let (mut duid, mut name) = (Field::default(), Field::default());
+            let (mut prefix, mut addresses) = (Field::default(), Field::default());
+            lease.read(&mut [
+                ("duid", Any(&mut duid)),
+                ("hostname", Any(&mut name)),
+                ("ipv6-prefix", Any(&mut prefix)),
+                ("ipv6-addr", Any(&mut addresses)),
+                ("valid", I32(&mut read.left)),
+            ]);
+            read.duid(duid);
+            read.name = host_name(name);
+            read.prefix = prefix.is_there();
+            let addresses = addresses.fields();
+            let addresses = addresses.list(|_, one| one.fields().named(b"address")?.parse());
+            read.v6 = addresses.items;
             read.leases6()
         });
         Some(leases)
@@ -160,28 +160,36 @@ struct Read {
 impl Read {
     fn of_luci(lease: Fields<'_>) -> Self {
         let mut read = Read::default();
-        let (mut first, mut told) = (None::<Ipv6Addr>, None);
-        for (name, field) in lease {
-            match name {
-                b"macaddr" => told = field.mac(),
-                // Up to 24.10 that of IPv4 is the client's id instead.
-                b"duid" => read.duid(field),
-                b"hostname" => read.name = host_name(field),
-                b"ipaddr" => read.v4 = field.parse(),
-                b"ip6addr" => first = field.parse(),
-                // Those of other lengths are prefixes.
-                b"ip6addrs" => {
-                    let whole = |field: Field<'_>| field.str()?.strip_suffix("/128")?.parse().ok();
-                    read.v6 = field.fields().list(|_, one| whole(one)).items;
-                    read.prefix = read.v6.is_empty();
-                    first = None;
-                }
-                // "false" is for ever.
-                b"expires" => read.left = field.bool().map_or_else(|| field.i32(), |_| Some(-1)),
-                _ => {}
+        let mut told = None;
+        let (mut duid, mut name) = (Field::default(), Field::default());
+        let (mut address, mut addresses) = (Field::default(), Field::default());
+        let mut expires = Field::default();
+        lease.read(&mut [
+            ("macaddr", Address(&mut told)),
+            ("duid", Any(&mut duid)),
+            ("hostname", Any(&mut name)),
+            ("ipaddr", V4(&mut read.v4)),
+            ("ip6addr", Any(&mut address)),
+            ("ip6addrs", Any(&mut addresses)),
+            ("expires", Any(&mut expires)),
+        ]);
+        // Up to 24.10 that of IPv4 is the client's id instead.
+        read.duid(duid);
+        read.name = host_name(name);
+        // "false" is for ever.
+        read.left = match expires.bool() {
+            Some(_) => Some(-1),
+            None => expires.i32(),
+        };
+        match addresses.is_there() {
+            // Those of other lengths are prefixes.
+            true => {
+                let whole = |field: Field<'_>| field.str()?.strip_suffix("/128")?.parse().ok();
+                read.v6 = addresses.fields().list(|_, one| whole(one)).items;
+                read.prefix = read.v6.is_empty();
             }
+            false => read.v6.extend(address.parse::<Ipv6Addr>()),
         }
-        read.v6.extend(first);
         // rpcd reads the time in some DUIDs as an address.
         read.mac = match read.v4 {
             Some(_) => told.or(read.mac),
@@ -192,7 +200,7 @@ impl Read {
 
     fn duid(&mut self, duid: Field<'_>) {
         self.mac = duid.str().and_then(mac_of_duid);
-        self.opaque = self.mac.is_none();
+        self.opaque = duid.is_there() && self.mac.is_none();
     }
 
     fn has_expired(&self) -> bool {

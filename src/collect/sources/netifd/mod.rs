@@ -4,6 +4,7 @@ pub(crate) mod netdevs;
 pub(crate) mod network;
 pub(crate) mod radio;
 
+use super::reply::Place::{Bool, Field as Any, Text, U64};
 use super::reply::{Field, Fields};
 use crate::ubus::blob::Writer;
 use network::Route;
@@ -30,29 +31,29 @@ pub(crate) struct Interface {
 impl Interface {
     fn read(fields: Fields<'_>) -> Option<Self> {
         let mut interface = Interface::default();
-        let (mut metric, mut routes) = (0, Vec::new());
-        for (name, field) in fields {
-            match name {
-                b"interface" => interface.name = field.text()?,
-                b"up" => interface.up = field.bool()?,
-                b"autostart" => interface.autostart = field.bool()?,
-                b"proto" => interface.proto = field.text().unwrap_or_default(),
-                b"device" => interface.device = field.text(),
-                b"l3_device" => interface.l3_device = field.text(),
-                b"metric" => metric = field.u64().unwrap_or(0),
-                b"route" => {
-                    let read = |_, route: Field<'_>| Route::read(route.fields());
-                    routes = field.fields().list(read).items;
-                }
-                _ => {}
-            }
-        }
+        let (mut name, mut proto, mut metric) = (None, None, None);
+        let (mut up, mut autostart) = (Some(false), Some(false));
+        let mut routes = Field::default();
+        fields.read(&mut [
+            ("interface", Text(&mut name)),
+            ("up", Bool(&mut up)),
+            ("autostart", Bool(&mut autostart)),
+            ("proto", Text(&mut proto)),
+            ("device", Text(&mut interface.device)),
+            ("l3_device", Text(&mut interface.l3_device)),
+            ("metric", U64(&mut metric)),
+            ("route", Any(&mut routes)),
+        ]);
+        interface.name = name?;
+        (interface.up, interface.autostart) = (up?, autostart?);
+        interface.proto = proto.unwrap_or_default();
+        let routes = Route::read_all(routes);
         let best = |v6| {
             let of = routes.iter().filter(|route: &&Route| route.v6 == v6);
-            of.map(|route| route.metric.unwrap_or(metric)).min()
+            of.map(|route| route.metric.or(metric).unwrap_or(0)).min()
         };
         (interface.v4, interface.v6) = (best(false), best(true));
-        (!interface.name.is_empty()).then_some(interface)
+        Some(interface)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::network::Dump;
 use crate::collect::report::{Counters, Interface};
-use crate::collect::sources::reply::{cut, mbits, Fields};
+use crate::collect::sources::reply::Place::{Bool, Field as Any, Mac, Str, U32, U64};
+use crate::collect::sources::reply::{cut, mbits, Field, Fields};
 
 /// Reply of `network.device status` without a name.
 #[derive(Debug, Default)]
@@ -44,37 +45,33 @@ pub(crate) fn device_of(name: String, status: Fields<'_>) -> Option<Interface> {
         name,
         ..Interface::default()
     };
-    for (key, field) in status {
-        match key {
-            b"present" if field.bool() == Some(false) => return None,
-            b"up" => device.up = field.bool(),
-            b"carrier" => device.carrier = field.bool(),
-            b"speed" => device.speed = field.str().and_then(speed),
-            b"mtu" => device.mtu = field.u32(),
-            b"macaddr" => device.mac = field.mac(),
-            b"statistics" => device.counters = counters(field.fields()),
-            _ => {}
-        }
-    }
-    (device.name != "lo").then_some(device)
+    let (mut present, mut shown_speed, mut statistics) = (None, None, Field::default());
+    status.read(&mut [
+        ("present", Bool(&mut present)),
+        ("up", Bool(&mut device.up)),
+        ("carrier", Bool(&mut device.carrier)),
+        ("speed", Str(&mut shown_speed)),
+        ("mtu", U32(&mut device.mtu)),
+        ("macaddr", Mac(&mut device.mac)),
+        ("statistics", Any(&mut statistics)),
+    ]);
+    device.speed = shown_speed.and_then(speed);
+    device.counters = counters(statistics.fields());
+    (present != Some(false) && device.name != "lo").then_some(device)
 }
 
 fn counters(statistics: Fields<'_>) -> Counters {
     let mut counters = Counters::default();
-    for (name, field) in statistics {
-        let counter = match name {
-            b"rx_bytes" => &mut counters.rx_bytes,
-            b"tx_bytes" => &mut counters.tx_bytes,
-            b"rx_packets" => &mut counters.rx_packets,
-            b"tx_packets" => &mut counters.tx_packets,
-            b"rx_errors" => &mut counters.rx_errors,
-            b"tx_errors" => &mut counters.tx_errors,
-            b"rx_dropped" => &mut counters.rx_dropped,
-            b"tx_dropped" => &mut counters.tx_dropped,
-            _ => continue,
-        };
-        *counter = field.u64();
-    }
+    statistics.read(&mut [
+        ("rx_bytes", U64(&mut counters.rx_bytes)),
+        ("tx_bytes", U64(&mut counters.tx_bytes)),
+        ("rx_packets", U64(&mut counters.rx_packets)),
+        ("tx_packets", U64(&mut counters.tx_packets)),
+        ("rx_errors", U64(&mut counters.rx_errors)),
+        ("tx_errors", U64(&mut counters.tx_errors)),
+        ("rx_dropped", U64(&mut counters.rx_dropped)),
+        ("tx_dropped", U64(&mut counters.tx_dropped)),
+    ]);
     counters
 }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::collect::report::{Device, Interface};
+use crate::collect::sources::reply::Place::{Bool, Field as Any, Ip, Str, Text, U32, U64};
 use crate::collect::sources::reply::{Field, Fields};
 
 /// The kernel's main routing table.
@@ -59,27 +60,31 @@ pub(crate) struct Wan {
 }
 
 impl Route {
+    /// The default routes in a list.
+    pub(crate) fn read_all(list: Field<'_>) -> Vec<Self> {
+        let list = list.fields();
+        list.list(|_, route| Route::read(route.fields())).items
+    }
+
     /// `None` for a route to some network, or one that leads nowhere.
-    pub(crate) fn read(route: Fields<'_>) -> Option<Self> {
+    fn read(route: Fields<'_>) -> Option<Self> {
         let (mut target, mut mask, mut hop) = (None::<IpAddr>, None, None::<IpAddr>);
-        let (mut metric, mut main, mut leads) = (None, true, true);
-        for (name, field) in route {
-            match name {
-                b"target" => target = field.parse(),
-                b"mask" => mask = field.u32(),
-                b"nexthop" => hop = field.parse(),
-                b"metric" => metric = field.u64(),
-                // Absent = the main one.
-                b"table" => main = field.u64().is_none_or(|table| table == MAIN_TABLE),
-                // "unreachable" and the like; absent = unicast.
-                b"type" => leads = field.str().is_none_or(|kind| kind == "unicast"),
-                _ => {}
-            }
-        }
+        let (mut metric, mut table, mut kind) = (None, None, None);
+        route.read(&mut [
+            ("target", Ip(&mut target)),
+            ("mask", U32(&mut mask)),
+            ("nexthop", Ip(&mut hop)),
+            ("metric", U64(&mut metric)),
+            ("table", U64(&mut table)),
+            ("type", Str(&mut kind)),
+        ]);
+        // "unreachable" and the like; absent = unicast.
+        let leads = kind.is_none_or(|kind| kind == "unicast");
         let target = target.filter(|target| target.is_unspecified() && leads)?;
         (mask == Some(0)).then(|| Route {
             v6: target.is_ipv6(),
-            main,
+            // Absent = the main one.
+            main: table.is_none_or(|table| table == MAIN_TABLE),
             gateway: hop.filter(|hop| !hop.is_unspecified()),
             metric,
         })
@@ -90,13 +95,7 @@ impl Subnet {
     /// `None` if there is no address in it.
     fn read(address: Fields<'_>) -> Option<Self> {
         let (mut ip, mut mask) = (None::<IpAddr>, None);
-        for (name, field) in address {
-            match name {
-                b"address" => ip = field.parse(),
-                b"mask" => mask = field.u32(),
-                _ => {}
-            }
-        }
+        address.read(&mut [("address", Ip(&mut ip)), ("mask", U32(&mut mask))]);
         let (ip, whole) = match ip? {
             ip @ IpAddr::V4(_) => (ip, 32),
             ip @ IpAddr::V6(_) => (ip, 128),
@@ -149,29 +148,26 @@ fn subnets(list: Field<'_>) -> Vec<Subnet> {
 impl Logical {
     fn read(interface: Fields<'_>) -> Self {
         let mut logical = Logical::default();
-        let mut assigned = Vec::new();
-        for (name, field) in interface {
-            match name {
-                b"interface" => logical.name = field.text(),
-                b"up" => logical.up = field.bool(),
-                b"l3_device" => logical.l3_device = field.text(),
-                b"metric" => logical.metric = field.u64(),
-                b"ipv4-address" | b"ipv6-address" => logical.subnets.extend(subnets(field)),
-                b"ipv6-prefix-assignment" => {
-                    let parts = field.fields().list(|_, part| {
-                        let local = part.fields().named(b"local-address")?;
-                        Subnet::read(local.fields())
-                    });
-                    assigned = parts.items;
-                }
-                b"route" => {
-                    let routes = field.fields();
-                    logical.routes = routes.list(|_, route| Route::read(route.fields())).items;
-                }
-                _ => {}
-            }
-        }
-        logical.subnets.append(&mut assigned);
+        let (mut v4, mut v6) = (Field::default(), Field::default());
+        let (mut assigned, mut routes) = (Field::default(), Field::default());
+        interface.read(&mut [
+            ("interface", Text(&mut logical.name)),
+            ("up", Bool(&mut logical.up)),
+            ("l3_device", Text(&mut logical.l3_device)),
+            ("metric", U64(&mut logical.metric)),
+            ("ipv4-address", Any(&mut v4)),
+            ("ipv6-address", Any(&mut v6)),
+            ("ipv6-prefix-assignment", Any(&mut assigned)),
+            ("route", Any(&mut routes)),
+        ]);
+        logical.subnets = subnets(v4);
+        logical.subnets.append(&mut subnets(v6));
+        let mut assigned = assigned.fields().list(|_, part| {
+            let local = part.fields().named(b"local-address")?;
+            Subnet::read(local.fields())
+        });
+        logical.subnets.append(&mut assigned.items);
+        logical.routes = Route::read_all(routes);
         logical
     }
 

@@ -1,6 +1,7 @@
 //! Radios and their networks, as netifd has them configured.
 
-use crate::collect::sources::reply::{cut, Field, Fields, List};
+use crate::collect::sources::reply::Place::{Digits, Field as Any, Text};
+use crate::collect::sources::reply::{cut, Field, Fields, List, MAX_ENTRIES};
 use crate::mac::Mac;
 
 /// One radio of `network.wireless status`.
@@ -55,24 +56,14 @@ impl Radio {
             name,
             ..Radio::default()
         };
-        for (name, field) in fields {
-            match name {
-                b"config" => {
-                    for (name, field) in field.fields() {
-                        match name {
-                            b"band" => radio.band = field.text(),
-                            b"channel" => radio.channel = field.digits(),
-                            _ => {}
-                        }
-                    }
-                }
-                b"interfaces" => {
-                    let vifs = field.fields();
-                    radio.vifs = vifs.list(|_, vif| Some(Vif::read(vif.fields()))).items;
-                }
-                _ => {}
-            }
-        }
+        let (mut config, mut vifs) = (Field::default(), Field::default());
+        fields.read(&mut [("config", Any(&mut config)), ("interfaces", Any(&mut vifs))]);
+        config.fields().read(&mut [
+            ("band", Text(&mut radio.band)),
+            ("channel", Digits(&mut radio.channel)),
+        ]);
+        let vifs = vifs.fields();
+        radio.vifs = vifs.list(|_, vif| Some(Vif::read(vif.fields()))).items;
         radio
     }
 }
@@ -80,28 +71,23 @@ impl Radio {
 impl Vif {
     fn read(fields: Fields<'_>) -> Self {
         let mut vif = Vif::default();
-        for (name, field) in fields {
-            match name {
-                b"ifname" => vif.ifname = field.text(),
-                b"config" => {
-                    for (name, field) in field.fields() {
-                        match name {
-                            b"ssid" => vif.ssid = field.text(),
-                            b"network" => vif.networks = owned(field),
-                            _ => {}
-                        }
-                    }
-                }
-                b"vlans" => {
-                    let vlans = field.fields();
-                    vif.vlans = vlans.list(|_, vlan| Some(Vlan::read(vlan.fields()))).items;
-                }
-                b"stations" => {
-                    let stations = field.fields().list(|_, station| Some(assigned(station)));
-                    vif.assigned = stations.items.into_iter().flatten().collect();
-                }
-                _ => {}
-            }
+        let (mut config, mut networks) = (Field::default(), Field::default());
+        let (mut vlans, mut stations) = (Field::default(), Field::default());
+        fields.read(&mut [
+            ("ifname", Text(&mut vif.ifname)),
+            ("config", Any(&mut config)),
+            ("vlans", Any(&mut vlans)),
+            ("stations", Any(&mut stations)),
+        ]);
+        config.fields().read(&mut [
+            ("ssid", Text(&mut vif.ssid)),
+            ("network", Any(&mut networks)),
+        ]);
+        vif.networks = owned(networks);
+        let vlans = vlans.fields();
+        vif.vlans = vlans.list(|_, vlan| Some(Vlan::read(vlan.fields()))).items;
+        for (_, station) in stations.fields().take(MAX_ENTRIES) {
+            assigned(station, &mut vif.assigned);
         }
         vif
     }
@@ -110,38 +96,32 @@ impl Vif {
 impl Vlan {
     fn read(fields: Fields<'_>) -> Self {
         let mut vlan = Vlan::default();
-        for (name, field) in fields {
-            match name {
-                b"ifname" => vlan.ifname = field.text(),
-                b"config" => {
-                    for (name, field) in field.fields() {
-                        match name {
-                            b"vid" => vlan.vid = number(field),
-                            b"network" => vlan.networks = owned(field),
-                            _ => {}
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
+        let (mut config, mut networks) = (Field::default(), Field::default());
+        let mut vid = Field::default();
+        fields.read(&mut [
+            ("ifname", Text(&mut vlan.ifname)),
+            ("config", Any(&mut config)),
+        ]);
+        config
+            .fields()
+            .read(&mut [("vid", Any(&mut vid)), ("network", Any(&mut networks))]);
+        vlan.vid = number(vid);
+        vlan.networks = owned(networks);
         vlan
     }
 }
 
-/// The stations that one section `wifi-station` names, with their VLAN.
-fn assigned(station: Field<'_>) -> Vec<(Mac, u32)> {
-    let (mut macs, mut vid) = (Vec::new(), None);
-    let config = station.fields().named(b"config").map(Field::fields);
-    for (name, field) in config.into_iter().flatten() {
-        match name {
-            b"mac" => macs = field.words().filter_map(Mac::parse).collect(),
-            b"vid" => vid = number(field),
-            _ => {}
-        }
+/// Adds the stations that one section `wifi-station` names, with their VLAN.
+fn assigned(station: Field<'_>, stations: &mut Vec<(Mac, u32)>) {
+    let (mut macs, mut vid) = (Field::default(), Field::default());
+    let config = station.fields().named(b"config").unwrap_or_default();
+    config
+        .fields()
+        .read(&mut [("mac", Any(&mut macs)), ("vid", Any(&mut vid))]);
+    if let Some(vid) = number(vid) {
+        let macs = macs.words().filter_map(Mac::parse);
+        stations.extend(macs.map(|mac| (mac, vid)));
     }
-    let vid = vid.into_iter().cycle();
-    macs.into_iter().zip(vid).collect()
 }
 
 fn owned(list: Field<'_>) -> Vec<String> {
