@@ -5,8 +5,8 @@ mod days;
 mod disks;
 mod faults;
 mod kills;
-mod ledger;
 mod power;
-mod report;
 mod script;
 mod world;
+
+use socketman_lab::reports::{ledger, report};

@@ -9,7 +9,7 @@ use socketman::spool::{Batch, Gap, Stamp};
 use super::ledger::Id;
 
 /// A report, taken by the clock of its stamp.
-pub(crate) fn line(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
+pub fn line(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
     let noise: String = (0..pad as u64)
         .map(|n| char::from(b'a' + (stamp.seq * 7919 + n * n * 31 + n * stamp.seq) as u8 % 26))
         .collect();
@@ -26,14 +26,15 @@ pub(crate) fn line(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
     if !stamp.gaps.is_empty() {
         report["gaps"] = json!(stamp.gaps);
     }
-    serde_json::to_vec(&report).unwrap()
+    serde_json::to_vec(&report).expect("a report is JSON")
 }
 
 /// What a server reads that stops at the end of the first gzip member.
-pub(crate) fn lines(batch: &Batch) -> Vec<Vec<u8>> {
+pub fn lines(batch: &Batch) -> Vec<Vec<u8>> {
     let mut text = Vec::new();
     let mut member = flate2::bufread::GzDecoder::new(&batch.body[..]);
-    member.read_to_end(&mut text).unwrap();
+    let read = member.read_to_end(&mut text);
+    read.expect("a body is a gzip member");
     assert!(member.into_inner().is_empty(), "a second member");
     let text = text.strip_suffix(b"\n").expect("whole lines");
     let lines: Vec<Vec<u8>> = text.split(|&byte| byte == b'\n').map(Vec::from).collect();
@@ -42,19 +43,23 @@ pub(crate) fn lines(batch: &Batch) -> Vec<Vec<u8>> {
 }
 
 /// Whose report a line is.
-pub(crate) fn id(line: &[u8]) -> Id {
+pub fn id(line: &[u8]) -> Id {
     let report: Value = serde_json::from_slice(line).expect("a line is JSON");
     let device = &report["device"];
-    let boot = device["boot_id"].as_str().unwrap();
-    let boot = boot.strip_prefix("boot-").unwrap().parse().unwrap();
-    (boot, device["seq"].as_u64().unwrap())
+    let boot = device["boot_id"].as_str();
+    let boot = boot.and_then(|boot| boot.strip_prefix("boot-")?.parse().ok());
+    let boot = boot.expect("boots have numbers");
+    (
+        boot,
+        device["seq"].as_u64().expect("a report has its number"),
+    )
 }
 
 /// When a report was taken, seconds since the epoch, and what it declares.
-pub(crate) fn time_and_gaps(line: &[u8]) -> (u64, Vec<Gap>) {
+pub fn time_and_gaps(line: &[u8]) -> (u64, Vec<Gap>) {
     let mut report: Value = serde_json::from_slice(line).expect("a line is JSON");
-    let at = report["device"]["created_at"].as_u64().unwrap();
+    let at = report["device"]["created_at"].as_u64();
     let gaps = report["gaps"].take();
-    let gaps = Option::<Vec<Gap>>::deserialize(gaps).unwrap();
-    (at, gaps.unwrap_or_default())
+    let gaps = Option::<Vec<Gap>>::deserialize(gaps).expect("gaps are gaps");
+    (at.expect("a report has its time"), gaps.unwrap_or_default())
 }

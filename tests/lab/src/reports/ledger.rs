@@ -8,38 +8,38 @@ use socketman::spool::{Gap, Reason};
 use super::report;
 
 /// Boot, in order, and seq.
-pub(crate) type Id = (usize, u64);
+pub type Id = (usize, u64);
 
 /// A report that was collected.
 #[derive(Debug, Clone)]
-pub(crate) struct Collected {
+pub struct Collected {
     /// When it really was.
-    pub(crate) at: u64,
+    pub at: u64,
     /// What the clock said.
-    pub(crate) clock: u64,
-    pub(crate) synced: bool,
+    pub clock: u64,
+    pub synced: bool,
 }
 
 /// Everything that happened, as the world outside the agent knows it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ledger {
-    pub(crate) collected: BTreeMap<Id, Collected>,
+pub struct Ledger {
+    pub collected: BTreeMap<Id, Collected>,
     /// What was on the way to a server, which is fixed for ever.
-    pub(crate) sent: BTreeMap<Id, Vec<u8>>,
-    pub(crate) arrived: BTreeSet<Id>,
+    pub sent: BTreeMap<Id, Vec<u8>>,
+    pub arrived: BTreeSet<Id>,
     /// They arrived, and the process ended, the power was cut or the disk failed before that was noted
     /// for certain: if there is no room for them afterwards they are declared, and what they declare is
     /// declared again.
-    pub(crate) unnoticed: BTreeSet<Id>,
+    pub unnoticed: BTreeSet<Id>,
     /// Times a process ended in the middle of something.
-    pub(crate) ends: u64,
+    pub ends: u64,
     /// Reports that were in RAM only may be gone.
-    pub(crate) power_cuts: u64,
+    pub power_cuts: u64,
 }
 
 impl Ledger {
     /// A line is sent: the same identity is the same report, and its times are right.
-    pub(crate) fn send(&mut self, line: &[u8], context: &str) -> Id {
+    pub fn send(&mut self, line: &[u8], context: &str) -> Id {
         let report: Value = serde_json::from_slice(line).expect("a line is JSON");
         let device = &report["device"];
         let id = report::id(line);
@@ -50,18 +50,22 @@ impl Ledger {
         }
         // One that was being kept when the process ended may have been kept.
         if let Some(known) = self.collected.get(&id) {
-            let at = device["created_at"].as_u64().unwrap();
-            let expected = match device["clock"].as_str().unwrap() {
+            let at = device["created_at"]
+                .as_u64()
+                .expect("a report has its time");
+            let expected = match device["clock"].as_str().expect("a report names its clock") {
                 "ok" if known.synced => known.clock,
                 "unsynced" if !known.synced => known.clock,
                 "restamped" if !known.synced => known.at,
-                other => panic!("{context}: {id:?} says {other}, {known:?}"),
+                other => unreachable!("{context}: {id:?} says {other}, {known:?}"),
             };
             assert!(
                 at.abs_diff(expected) <= 1,
                 "{context}: {id:?} at {at}, {known:?}"
             );
-            let event = report["events"][0]["at"].as_u64().unwrap();
+            let event = report["events"][0]["at"]
+                .as_u64()
+                .expect("an event has its time");
             assert_eq!(at - event, 3, "{context}: {id:?}");
         }
         self.sent.insert(id, line.to_vec());
@@ -69,15 +73,17 @@ impl Ledger {
     }
 
     /// Gaps of all that arrived.
-    pub(crate) fn gaps(&self) -> Vec<Gap> {
-        self.arrived
-            .iter()
-            .flat_map(|id| gaps_of(&self.sent[id]))
-            .collect()
+    pub fn gaps(&self) -> Vec<Gap> {
+        self.gaps_in(&mut self.arrived.iter())
+    }
+
+    /// Gaps that these reports declare, all of which were sent.
+    pub fn gaps_in(&self, ids: &mut dyn Iterator<Item = &Id>) -> Vec<Gap> {
+        ids.flat_map(|id| gaps_of(&self.sent[id])).collect()
     }
 
     /// Everything collected has arrived or is declared.
-    pub(crate) fn check(&self, context: &str) {
+    pub fn check(&self, context: &str) {
         let gaps = self.gaps();
         let exact: u64 = gaps.iter().filter_map(|gap| gap.count).sum();
         let unknown: Vec<&Gap> = gaps.iter().filter(|gap| gap.count.is_none()).collect();
@@ -143,7 +149,7 @@ fn gaps_of(line: &[u8]) -> Vec<Gap> {
     struct Device {
         clock: String,
     }
-    let Line { device, mut gaps } = serde_json::from_slice(line).unwrap();
+    let Line { device, mut gaps } = serde_json::from_slice(line).expect("a line is a report");
     // The report that declares it is the end of it, whatever the clock said.
     let unsure = gaps.iter_mut().filter(|_| device.clock == "unsynced");
     unsure.for_each(|gap| gap.to = Some(u64::MAX));

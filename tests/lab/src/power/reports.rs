@@ -1,0 +1,351 @@
+//! A spool: reports that were on flash for certain are there, and what is gone is declared.
+//!
+//! Time is that of the story: reports are a minute apart or ten, and nobody waits for them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+use socketman::clock::Reading;
+use socketman::durable::Directory;
+use socketman::spool::{Batch, Bounds, Spool, Stamp};
+
+use super::ensure;
+use super::medium::Medium;
+use crate::reports::ledger::{Collected, Id, Ledger};
+use crate::reports::report;
+
+/// Small, so that room runs out now and then.
+const BOUNDS: Bounds = Bounds {
+    ram: 12_000,
+    flash: 16_000,
+    flash_daily: 1 << 20,
+};
+
+/// The real time of the first start, seconds since the epoch.
+const BEGIN: u64 = 1_780_000_000;
+
+/// Seconds of the story between two starts that the host asks for.
+const BOOT: u64 = 20_000_000;
+
+/// Starts of the story between them.
+const STARTS: usize = 1000;
+
+/// Those of them that a life may make by itself; the others are of checks.
+const OWN: usize = 990;
+
+/// A report that was collected, seconds since the epoch.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Taken {
+    pub boot: usize,
+    pub seq: u64,
+    pub at: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Said {
+    Collected(Taken),
+    /// A server has these lines.
+    Arrived(Vec<String>),
+    /// The disk did not take that they arrived: they may come again.
+    Unnoticed(Vec<(usize, u64)>),
+    /// After a restart of the device, in peace: these are on flash.
+    Restarted(Vec<(usize, u64)>),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Found {
+    /// Reports that were collected after the start.
+    pub collected: Vec<Taken>,
+    /// All that wait.
+    pub lines: Vec<String>,
+}
+
+/// The spool in the machine.
+pub struct Reports {
+    ram: PathBuf,
+    flash: Medium,
+    spool: Spool<Directory, Medium>,
+    boot: usize,
+    now: u64,
+    booted: u64,
+}
+
+fn failed(error: impl std::fmt::Display) -> String {
+    format!("spool: {error}")
+}
+
+fn words(lines: Vec<Vec<u8>>) -> Vec<String> {
+    let lines = lines.into_iter();
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .collect()
+}
+
+impl Reports {
+    /// Opens the spool after the power was cut: there is nothing in `ram`.
+    ///
+    /// # Errors
+    ///
+    /// It does not open, or a report that was kept does not come out.
+    pub fn open(
+        ram: PathBuf,
+        flash: Medium,
+        boot: u32,
+        check: Option<u32>,
+    ) -> Result<(Self, Found), String> {
+        let mut now = BEGIN + u64::from(boot) * BOOT;
+        let mut boot = boot as usize * STARTS;
+        if let Some(check) = check {
+            now += BOOT / 20 * (10 + u64::from(check));
+            boot += OWN + check as usize;
+        }
+        let spool = start(&ram, &flash, boot)?;
+        let mut reports = Reports {
+            ram,
+            flash,
+            spool,
+            boot,
+            now: now + 20,
+            booted: now,
+        };
+        let mut collected = Vec::new();
+        let mut lines = Vec::new();
+        // The second one declares what came out when the first was to be sent.
+        for _ in 0..2 {
+            collected.push(reports.append(0)?);
+            reports.now += 700;
+            lines = words(reports.waiting());
+        }
+        Ok((reports, Found { collected, lines }))
+    }
+
+    /// Everything that waits, and goes on waiting.
+    fn waiting(&mut self) -> Vec<Vec<u8>> {
+        let now = self.reading();
+        let Some(batch) = self.spool.next_batch(u64::MAX, now) else {
+            return Vec::new();
+        };
+        let lines = report::lines(&batch);
+        self.spool.kept_back(batch.id, now);
+        lines
+    }
+
+    fn reading(&self) -> Reading {
+        Reading {
+            epoch: self.now,
+            mono: self.now - self.booted,
+            synced: true,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// The device does not come up again.
+    pub fn act(
+        &mut self,
+        rng: &mut fastrand::Rng,
+        say: &mut dyn FnMut(Said),
+    ) -> Result<(), String> {
+        match rng.u8(..24) {
+            0..12 => {
+                let taken = self.append(rng.usize(..250))?;
+                say(Said::Collected(taken));
+            }
+            12..17 => self.now += [15, 61, 300, 700][rng.usize(..4)],
+            17..20 => {
+                let now = self.reading();
+                if let Some(batch) = self.spool.next_batch(1000, now) {
+                    self.spool.kept_back(batch.id, now);
+                }
+            }
+            20..22 => {
+                let batch = self
+                    .spool
+                    .next_batch([0, 600, 3000][rng.usize(..3)], self.reading());
+                self.arrive(batch, say);
+            }
+            22 => {
+                let batch = self.spool.newest(self.reading());
+                self.arrive(batch, say);
+            }
+            _ if self.boot % STARTS < OWN - 1 => self.restart(say)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, pad: usize) -> Result<Taken, String> {
+        let seq = Mutex::new(0);
+        let build = |stamp: &Stamp<'_>| {
+            *seq.lock().expect("nobody panics with it") = stamp.seq;
+            report::line(stamp, pad)
+        };
+        let now = self.reading();
+        self.spool.append(&build, now).map_err(failed)?;
+        Ok(Taken {
+            boot: self.boot,
+            seq: seq.into_inner().expect("nobody panics with it"),
+            at: self.now,
+        })
+    }
+
+    fn arrive(&mut self, batch: Option<Batch>, say: &mut dyn FnMut(Said)) {
+        let Some(batch) = batch else {
+            return;
+        };
+        let lines = report::lines(&batch);
+        let ids = lines.iter().map(|line| report::id(line)).collect();
+        say(Said::Arrived(words(lines)));
+        self.spool.delivered(batch.id, self.reading());
+        if self.spool.facts().last_error.is_some() {
+            say(Said::Unnoticed(ids));
+        }
+    }
+
+    /// The agent ends in peace, and the device restarts.
+    fn restart(&mut self, say: &mut dyn FnMut(Said)) -> Result<(), String> {
+        let now = self.reading();
+        self.spool.close(now);
+        if self.spool.facts().last_error.is_some() {
+            // What no disk takes nothing can hold over the end of the process.
+            return Ok(());
+        }
+        self.boot += 1;
+        self.booted = self.now;
+        self.now += 20;
+        self.spool = start(&self.ram, &self.flash, self.boot)?;
+        let lines = self.waiting();
+        say(Said::Restarted(
+            lines.iter().map(|line| report::id(line)).collect(),
+        ));
+        Ok(())
+    }
+}
+
+/// Opens the spool with nothing in RAM.
+fn start(ram: &PathBuf, flash: &Medium, boot: usize) -> Result<Spool<Directory, Medium>, String> {
+    match fs::remove_dir_all(ram) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let ram = Directory::open(ram).map_err(failed)?;
+    Spool::on(ram, Some(flash.clone()), &format!("boot-{boot}"), BOUNDS).map_err(failed)
+}
+
+/// The spool as the host knows it.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    ledger: Ledger,
+    /// Reports that were on flash when the device last restarted in peace, and have not arrived.
+    kept: BTreeSet<Id>,
+    /// All that were on flash then: they cannot declare what is lost later.
+    old: BTreeSet<Id>,
+    /// Reports that have arrived since.
+    since: BTreeSet<Id>,
+}
+
+impl Account {
+    /// # Errors
+    ///
+    /// A line that is not what it was, or comes again for no reason.
+    pub fn hear(&mut self, said: &Said) -> Result<(), String> {
+        match said {
+            Said::Collected(taken) => self.collected(taken),
+            Said::Arrived(lines) => {
+                for line in lines {
+                    let id = carefully(|| self.ledger.send(line.as_bytes(), "arrived"))?;
+                    let noted =
+                        self.ledger.arrived.contains(&id) && !self.ledger.unnoticed.contains(&id);
+                    ensure(!noted, || format!("spool: {id:?} comes again"))?;
+                    self.ledger.arrived.insert(id);
+                    self.kept.remove(&id);
+                    self.since.insert(id);
+                }
+            }
+            Said::Unnoticed(ids) => self.ledger.unnoticed.extend(ids),
+            Said::Restarted(ids) => {
+                self.ledger.power_cuts += 1;
+                self.old = ids.iter().copied().collect();
+                self.since.clear();
+                let waits = ids.iter().copied();
+                self.kept = waits
+                    .filter(|id| !self.ledger.arrived.contains(id))
+                    .collect();
+                let back = ids.iter().filter(|id| self.ledger.arrived.contains(id));
+                self.ledger.unnoticed.extend(back);
+            }
+        }
+        Ok(())
+    }
+
+    fn collected(&mut self, taken: &Taken) {
+        let collected = Collected {
+            at: taken.at,
+            clock: taken.at,
+            synced: true,
+        };
+        self.ledger
+            .collected
+            .insert((taken.boot, taken.seq), collected);
+    }
+
+    /// # Errors
+    ///
+    /// After so many power cuts, something is neither there nor declared.
+    pub fn judge(&self, found: &Found, cuts: u64) -> Result<(), String> {
+        let mut after = self.clone();
+        let ids = after.cut(found, cuts)?;
+        after.ledger.arrived.extend(&ids);
+        let mut new = self.since.union(&ids).filter(|id| !self.old.contains(id));
+        let gaps = after.ledger.gaps_in(&mut new);
+        let declared: u64 = gaps.iter().filter_map(|gap| gap.count).sum();
+        let missing: Vec<_> = self.kept.difference(&ids).collect();
+        ensure(missing.len() as u64 <= declared, || {
+            format!("spool: {missing:?} were on flash; declared are {gaps:?}")
+        })?;
+        carefully(|| after.ledger.check("spool"))
+    }
+
+    /// The power was cut, and this is what waits.
+    fn cut(&mut self, found: &Found, cuts: u64) -> Result<BTreeSet<Id>, String> {
+        self.ledger.ends += cuts;
+        self.ledger.power_cuts += cuts;
+        found
+            .collected
+            .iter()
+            .for_each(|taken| self.collected(taken));
+        let lines = || found.lines.iter().map(|line| line.as_bytes());
+        let ids: BTreeSet<Id> = carefully(|| lines().map(report::id).collect())?;
+        let back = ids.iter().filter(|id| self.ledger.arrived.contains(id));
+        self.ledger.unnoticed.extend(back);
+        for line in lines() {
+            carefully(|| self.ledger.send(line, "found"))?;
+        }
+        Ok(ids)
+    }
+
+    /// Goes on from a start whose findings were right.
+    ///
+    /// # Errors
+    ///
+    /// A line that is not what it was.
+    pub fn go_on(&mut self, found: &Found) -> Result<(), String> {
+        let ids = self.cut(found, 1)?;
+        self.kept.retain(|id| ids.contains(id));
+        Ok(())
+    }
+}
+
+/// The words of an assertion that does not hold.
+fn carefully<T>(check: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(check)).map_err(|panic| {
+        let words = panic.downcast_ref::<String>().cloned();
+        words.unwrap_or_else(|| "an assertion failed".to_owned())
+    })
+}
