@@ -2,8 +2,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 
@@ -20,7 +21,62 @@ pub fn under(root: &Path, path: &Path) -> PathBuf {
 /// As of open and read; a FIFO, a device or a directory is an invalid input, and opening one does
 /// not wait.
 pub fn read_up_to(path: &Path, max: u64) -> io::Result<(Vec<u8>, bool)> {
-    read_from(open_regular(path)?, max)
+    let (file, size) = regular(path)?;
+    // Of a file that says how long it is, the end is not asked for.
+    let known = Some(size).filter(|size| *size > 0);
+    read_bytes(file.take(known.unwrap_or(u64::MAX)), max, SMALL)
+}
+
+/// The kernel tells its tables and attributes a page at a time, in whole lines.
+const PAGE: usize = 4096;
+
+/// A file of the kernel, read from its beginning: after less than half a page there is no more to ask for.
+#[derive(Debug)]
+pub struct KernelFile {
+    file: Arc<File>,
+    at: u64,
+    ended: bool,
+}
+
+impl KernelFile {
+    /// Opens the file at `path` for reading.
+    ///
+    /// # Errors
+    ///
+    /// As of open. Opening a FIFO does not wait.
+    pub fn open(path: &Path) -> io::Result<Arc<File>> {
+        open(path).map(Arc::new)
+    }
+
+    /// Reads an open file as it is now.
+    pub fn again(file: Arc<File>) -> Self {
+        KernelFile {
+            file,
+            at: 0,
+            ended: false,
+        }
+    }
+
+    /// The first `max` bytes, and whether there are more.
+    ///
+    /// # Errors
+    ///
+    /// As of read.
+    pub fn read_up_to(self, max: u64) -> io::Result<(Vec<u8>, bool)> {
+        read_bytes(self, max, PAGE)
+    }
+}
+
+impl Read for KernelFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ended {
+            return Ok(0);
+        }
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        self.ended = read < PAGE / 2 && buffer.len() >= PAGE;
+        Ok(read)
+    }
 }
 
 /// Opens the regular file at `path` for reading. Links are followed.
@@ -29,17 +85,26 @@ pub fn read_up_to(path: &Path, max: u64) -> io::Result<(Vec<u8>, bool)> {
 ///
 /// As of open; a FIFO, a device or a directory is an invalid input, and opening one does not wait.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    // Without NONBLOCK the open of a FIFO would wait for its writer.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits() as i32)
-        .open(path)?;
-    if !file.metadata()?.is_file() {
+    regular(path).map(|(file, _)| file)
+}
+
+/// The file, and its size.
+fn regular(path: &Path) -> io::Result<(File, u64)> {
+    let file = open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
         let kind = io::ErrorKind::InvalidInput;
         return Err(io::Error::new(kind, "is not a regular file"));
     }
-    Ok(file)
+    Ok((file, found.len()))
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    // Without NONBLOCK the open of a FIFO would wait for its writer.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits() as i32);
+    options.open(path)
 }
 
 /// The size of most files that are read.
@@ -47,8 +112,12 @@ const SMALL: usize = 1024;
 
 /// The first `max` bytes of `file`, and whether there are more.
 pub fn read_from(file: File, max: u64) -> io::Result<(Vec<u8>, bool)> {
+    read_bytes(file, max, SMALL)
+}
+
+fn read_bytes(file: impl Read, max: u64, usual: usize) -> io::Result<(Vec<u8>, bool)> {
     // Most are small, and asked for often: one read, and one that finds the end.
-    let mut bytes = Vec::with_capacity(SMALL);
+    let mut bytes = Vec::with_capacity(usual);
     file.take(max + 1).read_to_end(&mut bytes)?;
     let more = bytes.len() as u64 > max;
     bytes.truncate(max as usize);
@@ -73,6 +142,29 @@ mod tests {
         }
         let none = read_up_to(&dir.path().join("none"), 10).unwrap_err();
         assert_eq!(none.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_of_the_kernel_is_read_whole_again_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, "").unwrap();
+        let file = KernelFile::open(&path).unwrap();
+        let read = |max| {
+            KernelFile::again(Arc::clone(&file))
+                .read_up_to(max)
+                .unwrap()
+        };
+        for length in [0, 1, 2047, 2048, 4095, 4096, 5000, 9000] {
+            let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(read(1 << 20), (bytes, false));
+        }
+        let (cut, more) = read(10);
+        assert_eq!((cut.len(), more), (10, true));
+        let maps = KernelFile::open(Path::new("/proc/self/maps")).unwrap();
+        let (maps, _) = KernelFile::again(maps).read_up_to(1 << 20).unwrap();
+        assert!(maps.ends_with(b"\n") && maps.len() > PAGE);
     }
 
     #[test]

@@ -100,6 +100,7 @@ impl Parts {
         let events = collect::DeviceEvents::default();
         let (facts, collect_known) = watch::channel(collect::Facts::default());
         let (reported, radios_reported) = watch::channel(None);
+        let (answers, answered) = mpsc::channel(1);
         let (newest, newest_known) = watch::channel(None);
         let every = now.loaded.config.pace.of(collect::history::EVERY);
         let (history, history_known) = watch::channel(collect::History::new(every));
@@ -116,6 +117,7 @@ impl Parts {
                 mac: now.mac.clone(),
                 health: health.clone(),
                 radios: radios_reported.clone(),
+                answers: answers.clone(),
                 events: to_report.clone(),
                 reports: reports.clone(),
                 facts: facts.clone(),
@@ -339,6 +341,7 @@ impl Parts {
             root: root_of_radios.clone(),
             restarts: restarts_known,
             facts,
+            answers: answered,
             reported,
             events: events.clone(),
             asks: radio_asks,

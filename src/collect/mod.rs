@@ -12,11 +12,13 @@
 //! * `join`: all of it as one report: networks, stations, names and addresses of stations, use of channels
 //! * `events`: what hostapd, the DHCP servers and [other parts of the agent](DeviceEvents) tell between reports
 //! * `survey`: the networks of others
+//! * [`Answers`]: the answers about radios, for the part that judges by the same
 //! * [`history`](History): the last day at a glance
 //!
 //! Any source may be missing, late, or answer with nonsense: the report lacks what only that source
 //! knows, [`Facts`] say so, and the rest stands.
 
+mod answers;
 mod events;
 pub mod history;
 mod join;
@@ -53,6 +55,7 @@ use sources::gather::{self, Gatherer};
 use sources::replies::Replies;
 use survey::Survey;
 
+pub use answers::Answers;
 pub use events::device_events::DeviceEvents;
 pub use history::History;
 pub use report::{
@@ -103,6 +106,8 @@ pub struct Part {
     pub health: watch::Receiver<Option<u8>>,
     /// The radios as they stand in reports; `None` until they were looked at.
     pub radios: watch::Receiver<Option<Vec<Radio>>>,
+    /// Takes the answers about radios; those that find no room are dropped.
+    pub answers: mpsc::Sender<Answers>,
     /// Events of other parts for the next report.
     pub events: DeviceEvents,
     /// Takes the reports; collecting waits while it is full.
@@ -127,6 +132,7 @@ struct Memory {
     /// Before the first connection, and when a bus was there a moment ago, it is worth a wait.
     bus_expected: bool,
     gatherer: Gatherer,
+    files: Files,
     lease_files: LeaseFiles,
     airtimes: Airtimes,
     hints: Vec<Hint>,
@@ -144,6 +150,7 @@ impl Part {
         let mut memory = Memory {
             bus_expected: true,
             gatherer: Gatherer::new(),
+            files: Files::below(&self.root),
             lease_files: LeaseFiles::configured_in(self.uci.clone()),
             airtimes: Airtimes::default(),
             hints: Vec::new(),
@@ -190,13 +197,20 @@ impl Part {
             memory.hints_due = Instant::now() + HINTS_EVERY;
         }
         let gatherer = &mut memory.gatherer;
-        gatherer.gather(&self.client, self.config.scan, hints).await
+        let mut answers = Answers::asked_now();
+        let replies = gatherer.gather(&self.client, self.config.scan, hints, &mut answers);
+        let replies = replies.await;
+        if self.config.scan {
+            // Who has no room for them asks for himself.
+            let _ = self.answers.try_send(answers);
+        }
+        replies
     }
 
     /// The report that these answers and the files come to.
     fn collect(&self, mut replies: Replies, memory: &mut Memory, log: &mut Log) -> (Report, Facts) {
         let created_at = clock::epoch_seconds();
-        let files = Files::below(&self.root);
+        let files = memory.files.clone();
         if let Some(hints) = replies.hints.take() {
             memory.hints = hints;
         }

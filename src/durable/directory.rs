@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -230,9 +231,15 @@ fn make(path: &Path) -> io::Result<()> {
     })
 }
 
+/// The user of this process, who stays the same.
+fn own_uid() -> u32 {
+    static OWN: OnceLock<u32> = OnceLock::new();
+    *OWN.get_or_init(|| rustix::process::geteuid().as_raw())
+}
+
 fn check_parent(stat: &Stat) -> io::Result<()> {
     let mode = Mode::from_raw_mode(stat.st_mode);
-    if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
+    if stat.st_uid != 0 && stat.st_uid != own_uid() {
         return Err(refused("is in a directory of another user"));
     }
     if mode.intersects(Mode::WGRP | Mode::WOTH) && !mode.contains(Mode::SVTX) {
@@ -242,7 +249,7 @@ fn check_parent(stat: &Stat) -> io::Result<()> {
 }
 
 fn check_own(stat: &Stat, open: &'static str) -> io::Result<()> {
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
+    if stat.st_uid != own_uid() {
         return Err(refused("belongs to another user"));
     }
     if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
@@ -252,7 +259,7 @@ fn check_own(stat: &Stat, open: &'static str) -> io::Result<()> {
 }
 
 fn check_settings(stat: &Stat) -> io::Result<()> {
-    if stat.st_uid != 0 && stat.st_uid != rustix::process::geteuid().as_raw() {
+    if stat.st_uid != 0 && stat.st_uid != own_uid() {
         return Err(refused("belongs to another user"));
     }
     if Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH) {

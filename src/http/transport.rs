@@ -77,6 +77,10 @@ impl Transport {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(usize::from(keep))
             .tcp_nodelay(true)
+            // No connection waits for so long without a deadline of its own.
+            .tcp_keepalive(None)
+            .tcp_keepalive_interval(None)
+            .tcp_keepalive_retries(None)
             .tcp_user_timeout(ACKNOWLEDGED_WITHIN)
             // What only its status matters of is read as others read it.
             .http1_allow_obsolete_multiline_headers_in_responses(true)

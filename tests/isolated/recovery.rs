@@ -44,6 +44,7 @@ impl Device {
             ubus_socket: dir.path().join("ubus.sock"),
             log: dir.path().join("agent.log"),
             clock: dir.path().join("clock"),
+            keeps_time: false,
             time_scale: SCALE,
             slow_sync: None,
         };

@@ -355,6 +355,7 @@ async fn without_a_bus_the_device_is_reported_all_the_same() {
         ubus_socket: dir.path().join("no-bus.sock"),
         log: dir.path().join("agent.log"),
         clock: dir.path().join("clock"),
+        keeps_time: false,
         time_scale: SCALE,
         slow_sync: None,
     };

@@ -1,9 +1,10 @@
 //! Files below the root directory, read bounded and without ever waiting for somebody to write.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use log::debug;
 
@@ -11,7 +12,7 @@ use super::netlink;
 use crate::collect::join::hosts::Hint;
 use crate::collect::sources::dhcp::leases::Leases;
 use crate::file::under;
-use crate::file::{open_regular, read_up_to};
+use crate::file::{read_up_to, KernelFile};
 
 /// Largest of the kernel's small files that is read whole.
 const SMALL: u64 = 64 << 10;
@@ -25,24 +26,52 @@ const MAX_LINES_BYTES: u64 = 16 << 20;
 /// Bytes of a line of such a table.
 const MAX_LINE: u64 = 1024;
 
+/// Files of /proc that stay open: as many as a collection reads, and two more.
+const KEPT_OPEN: usize = 8;
+
 /// The tree that holds `/proc`, `/sys`, `/etc` and `/tmp`.
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
     root: PathBuf,
+    /// Looked up once.
+    is_this_machine: OnceLock<bool>,
+    /// Those of /proc that were read, by their paths: they are asked for at every collection.
+    open: Arc<Mutex<Vec<(String, Arc<File>)>>>,
 }
 
 impl Files {
     pub(crate) fn below(root: &Path) -> Self {
-        Files { root: root.into() }
+        Files {
+            root: root.into(),
+            is_this_machine: OnceLock::new(),
+            open: Arc::default(),
+        }
     }
 
-    /// The first `limit` bytes of a regular file, and whether there are more. `path` is relative.
+    /// The first `limit` bytes of a file, and whether there are more. `path` is relative.
     ///
     /// # Errors
     ///
-    /// As of open and read; what is no regular file is an invalid input.
+    /// As of open and read; what is neither a regular file nor the kernel's is an invalid input.
     pub(crate) fn read(&self, path: &str, limit: u64) -> io::Result<(Vec<u8>, bool)> {
-        read_up_to(&self.root.join(path), limit)
+        match ["proc/", "sys/"].iter().any(|of| path.starts_with(of)) {
+            true => self.kernel(path)?.read_up_to(limit),
+            false => read_up_to(&self.root.join(path), limit),
+        }
+    }
+
+    /// A file of the kernel, opened if it is not open yet.
+    fn kernel(&self, path: &str) -> io::Result<KernelFile> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = open.iter().find(|(of, _)| of == path);
+        let file = match known {
+            Some((_, file)) => Arc::clone(file),
+            None => KernelFile::open(&self.root.join(path))?,
+        };
+        if known.is_none() && path.starts_with("proc/") && open.len() < KEPT_OPEN {
+            open.push((path.to_owned(), Arc::clone(&file)));
+        }
+        Ok(KernelFile::again(file))
     }
 
     /// A small file as text without the white space and NULs around it; `None` if it cannot be
@@ -57,7 +86,7 @@ impl Files {
     /// Calls `line` for each line of a table of the kernel, which may be long: of 65,000 routes no more is
     /// kept than a line. False if it cannot be read to its end.
     pub(crate) fn lines(&self, path: &str, line: &mut dyn FnMut(&str)) -> bool {
-        let Ok(file) = open_regular(&self.root.join(path)) else {
+        let Ok(file) = self.kernel(path) else {
             return false;
         };
         let mut table = BufReader::with_capacity(16 << 10, file.take(MAX_LINES_BYTES));
@@ -116,7 +145,9 @@ impl Files {
         };
         let machine = Path::new("/");
         self.root == machine
-            || network(&self.root).is_some_and(|ours| network(machine) == Some(ours))
+            || *self.is_this_machine.get_or_init(|| {
+                network(&self.root).is_some_and(|ours| network(machine) == Some(ours))
+            })
     }
 
     /// A small file that holds one number.

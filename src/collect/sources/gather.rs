@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::question::Question;
 use super::replies::{Replies, Reply};
 use crate::clock;
+use crate::collect::Answers;
 use crate::ubus::{Client, Error, Status};
 
 /// How long one object may take to answer.
@@ -45,8 +46,14 @@ impl Gatherer {
         }
     }
 
-    /// Asks every source once; `hints` if what rpcd makes of names is wanted too.
-    pub(crate) async fn gather(&mut self, client: &Client, wifi: bool, hints: bool) -> Replies {
+    /// Asks every source once, and has `others` note the answers; `hints` if what rpcd makes of names is wanted too.
+    pub(crate) async fn gather(
+        &mut self,
+        client: &Client,
+        wifi: bool,
+        hints: bool,
+        others: &mut Answers,
+    ) -> Replies {
         use Question::{
             Aps, Board, Devices, Dump, Info, Leases4, Leases6, LuciLeases, Netdevs, Radios,
         };
@@ -74,6 +81,7 @@ impl Gatherer {
                 break;
             }
             let (question, reply) = poll_fn(|context| first(&mut asked, context)).await;
+            others.note(&question, &reply);
             if let Ok(Reply::Data(data)) = &reply {
                 self.largest = self.largest.max(data.len());
             }

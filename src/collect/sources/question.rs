@@ -10,7 +10,7 @@ pub(crate) enum Question {
     Dump,
     Devices,
     Radios,
-    /// Which objects `hostapd.*` there are.
+    /// Which objects `hostapd*` there are.
     Aps,
     Status(String),
     Clients(String),
@@ -38,7 +38,7 @@ impl Question {
             Question::Dump => ("network.interface", "dump"),
             Question::Devices => ("network.device", "status"),
             Question::Radios => ("network.wireless", "status"),
-            Question::Aps => ("hostapd.*", ""),
+            Question::Aps => ("hostapd*", ""),
             Question::Status(name) => return (format!("hostapd.{name}"), "get_status", None),
             Question::Clients(name) => return (format!("hostapd.{name}"), "get_clients", None),
             Question::Netdevs => ("iwinfo", "devices"),

@@ -74,6 +74,7 @@ fn run(root: tempfile::TempDir, socket: &Path, config: Config) -> Running {
         uci: Directories::of(root.path(), None),
         mac: "94-83-C4-A1-B2-00".parse().unwrap(),
         radios: watch::channel(None).1,
+        answers: mpsc::channel(1).0,
         events: DeviceEvents::default(),
         reports: sink,
         facts,

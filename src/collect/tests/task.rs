@@ -242,7 +242,7 @@ async fn each_object_is_asked_once_and_all_before_any_of_them_answers() {
         [
             "dhcp ipv4leases ",
             "dhcp ipv6leases ",
-            "hostapd.*",
+            "hostapd*",
             "iwinfo devices ",
             "luci-rpc getDHCPLeases ",
             "network.device status ",

@@ -1,4 +1,5 @@
-//! A look: asks netifd and hostapd, one after the other, in bounded time.
+//! A look: asks netifd and hostapd, one after the other, in bounded time, as far as they have not just answered the
+//! same.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use super::read;
 use super::sight::{Ap, Configured, Mode, Sight};
 use super::verdict::State;
+use crate::collect::Answers;
 use crate::file::read_up_to;
 use crate::file::under;
 use crate::ubus::{Client, Error, Status};
@@ -23,10 +25,12 @@ pub(super) const ALL_WITHIN: Duration = Duration::from_secs(10);
 const APS_MAX: usize = 64;
 
 /// Looks at the device behind `client`, with its /sys below `root`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Eye {
     pub(super) client: Client,
     pub(super) root: PathBuf,
+    /// Of the collection that has just ended: what was asked there is not asked again.
+    pub(super) answers: Option<Answers>,
 }
 
 impl Eye {
@@ -95,6 +99,9 @@ impl Eye {
 
     /// `hostapd` and its access points, as far as they are on the bus; `None` if nobody says so.
     async fn paths(&self, until: Instant) -> Option<Vec<String>> {
+        if let Some(paths) = self.answers.as_ref().and_then(Answers::hostapd) {
+            return paths;
+        }
         match self.client.lookup("hostapd*", within(until)).await {
             Ok(objects) => Some(objects.into_iter().map(|object| object.path).collect()),
             Err(Error::Status(Status::NOT_FOUND)) => Some(Vec::new()),
@@ -106,6 +113,10 @@ impl Eye {
     }
 
     async fn ask(&self, path: &str, method: &str, until: Instant) -> Option<Bytes> {
+        let answers = self.answers.as_ref();
+        if let Some(reply) = answers.and_then(|answers| answers.reply(path, method)) {
+            return reply;
+        }
         let asked = self
             .client
             .call_raw(path, method, Vec::new(), within(until));
@@ -132,4 +143,48 @@ impl Eye {
 
 fn within(until: Instant) -> Duration {
     TIMEOUT.min(until.saturating_duration_since(Instant::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::ubus::blobmsg::Value;
+
+    fn answered(json: &str) -> Option<Bytes> {
+        let value: Value = serde_json::from_str(json).unwrap();
+        Some(value.to_members().into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_asks_nobody_for_what_a_collection_has_just_asked() {
+        let radio = r#"{"radio0": {"up": true, "autostart": true, "config": {"band": "5g"}, "interfaces": [
+            {"ifname": "phy0-ap0", "config": {"mode": "ap", "network": ["lan"]}}]}}"#;
+        let ap = "hostapd.phy0-ap0";
+        let mut answers = vec![
+            ("network.wireless".to_owned(), "status", answered(radio)),
+            (
+                ap.to_owned(),
+                "get_status",
+                answered(r#"{"status": "ENABLED"}"#),
+            ),
+        ];
+        let names = || vec!["hostapd".to_owned(), ap.to_owned()];
+        let mut eye = Eye {
+            client: crate::ubus::connect(Path::new("/nowhere")).0,
+            root: PathBuf::from("/nowhere"),
+            answers: Some(Answers::of_test(names(), answers.clone())),
+        };
+        // Nobody drives the client: it would never answer.
+        let sight = timeout(ALL_WITHIN, eye.look()).await.unwrap();
+        let status = sight.aps.unwrap()[0].status.unwrap();
+        assert_eq!(status.state, Some(State::Enabled));
+        assert!(sight.serving);
+
+        answers[1].2 = None;
+        eye.answers = Some(Answers::of_test(names(), answers));
+        let sight = timeout(ALL_WITHIN, eye.look()).await.unwrap();
+        assert_eq!(sight.aps.unwrap()[0].status, None, "it did not answer");
+    }
 }

@@ -11,8 +11,8 @@
 //! * [`tracker`](Tracker): remembers since when, and when radar was heard. Pure
 //! * [`verdict`](judge): from evidence with ages to a verdict. Pure
 //!
-//! A look is made every `monitor`, every 20 s at most, and a second after hostapd or netifd said that
-//! something changed. A source that does not answer makes the verdict `unknown`.
+//! A look is made with the answers of each collection, after 20 s without one, and a second after hostapd or netifd said that
+//! something changed. Answers that were asked for before what was heard last are no look. A source that does not answer makes the verdict `unknown`.
 //!
 //! What netifd does, in 24.10 (C) and 25.12 (ucode) alike: `down` of a radio clears `autostart` and
 //! `retry_setup_failed` and tears it down; `up` sets `autostart` and starts what is down. `up` of a radio that
@@ -32,7 +32,7 @@ mod watcher;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, Instant};
 
 use crate::collect::{self, DeviceEvents};
@@ -58,6 +58,8 @@ pub struct Part {
     /// The radios that recovery has restarted.
     pub restarts: watch::Receiver<Vec<Restarted>>,
     pub facts: watch::Sender<Facts>,
+    /// The answers of each collection.
+    pub answers: mpsc::Receiver<collect::Answers>,
     /// For the reports.
     pub reported: watch::Sender<Option<Vec<collect::Radio>>>,
     pub events: DeviceEvents,
@@ -121,29 +123,43 @@ impl Part {
         let mut hostapd = subscribe(&self.client, "hostapd.*").await;
         let mut netifd = subscribe(&self.client, "network.wireless").await;
         let mut watcher = Watcher::new(self);
-        let eye = Eye {
+        let mut eye = Eye {
             client: self.client.clone(),
             root: self.root.clone(),
+            answers: None,
         };
         // A look without a bus says nothing of radios.
         drop(eye.client.connected(look::ALL_WITHIN).await);
         loop {
             tokio::select! {
-                () = sleep_until(watcher.due) => {
-                    let sight = eye.look().await;
-                    watcher.restarted(&self.restarts.borrow_and_update());
-                    let monitor = self.config.borrow().monitor;
-                    watcher.see(&sight, monitor);
+                () = sleep_until(watcher.due) => self.look(&mut watcher, &eye).await,
+                Some(answers) = self.answers.recv() => {
+                    if watcher.may_judge_by(&answers) {
+                        eye.answers = Some(answers);
+                        self.look(&mut watcher, &eye).await;
+                        eye.answers = None;
+                    }
                 }
                 () = self.asks.asked() => watcher.due = Instant::now(),
                 notice = next(&mut hostapd) => watcher.hear(&notice),
                 notice = next(&mut netifd) => watcher.hear(&notice),
                 () = changed(&mut self.restarts) => {
                     watcher.restarted(&self.restarts.borrow_and_update());
-                    watcher.due = Instant::now();
+                    watcher.known = Instant::now();
+                    watcher.due = watcher.known;
                 }
             }
         }
+    }
+}
+
+impl Part {
+    async fn look(&mut self, watcher: &mut Watcher, eye: &Eye) {
+        watcher.known = Instant::now();
+        let sight = eye.look().await;
+        watcher.restarted(&self.restarts.borrow_and_update());
+        let monitor = self.config.borrow().monitor;
+        watcher.see(&sight, monitor);
     }
 }
 

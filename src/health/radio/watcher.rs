@@ -9,11 +9,14 @@ use super::facts::reported;
 use super::{Change, Facts, Part, Radio, RadioFacts, Restarted, Sight, Tracker};
 use crate::clock::{epoch_seconds, Pace};
 use crate::collect::reply::Fields;
-use crate::collect::{self, DeviceEvents, Event};
+use crate::collect::{self, Answers, DeviceEvents, Event};
 use crate::ubus::Notice;
 
 /// Longest time from one look to the next: a fault is to be told within 60 s.
 const EVERY: Duration = Duration::from_secs(20);
+
+/// A collection may be so late before the agent asks for a look alone.
+const LATE: Duration = Duration::from_secs(5);
 
 /// From a change that was heard to the look at it; others follow closely.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -29,6 +32,8 @@ pub(super) struct Watcher {
     events: DeviceEvents,
     /// When the next look begins.
     pub(super) due: Instant,
+    /// When the newest look began, or something was heard since: what was asked for before is outdated.
+    pub(super) known: Instant,
 }
 
 impl Watcher {
@@ -44,6 +49,7 @@ impl Watcher {
             reported: part.reported.clone(),
             events: part.events.clone(),
             due: start,
+            known: start,
         }
     }
 
@@ -54,7 +60,12 @@ impl Watcher {
 
     /// Looks soon.
     fn hurry(&mut self) {
-        self.due = self.due.min(Instant::now() + self.pace.of(SETTLE));
+        self.known = Instant::now();
+        self.due = self.due.min(self.known + self.pace.of(SETTLE));
+    }
+
+    pub(super) fn may_judge_by(&self, answers: &Answers) -> bool {
+        answers.asked >= self.known
     }
 
     pub(super) fn hear(&mut self, notice: &Notice) {
@@ -126,7 +137,7 @@ impl Watcher {
             facts.complete = sight.radios.is_some();
             facts.looks = facts.looks.wrapping_add(1);
         });
-        self.due = Instant::now() + self.pace.of(monitor.min(EVERY));
+        self.due = Instant::now() + self.pace.of(EVERY.min(monitor + LATE));
     }
 
     fn facts_of(&self, radio: &Radio, now: Duration, at: u64) -> RadioFacts {
@@ -168,5 +179,41 @@ impl Watcher {
             why: Some(now.why.to_owned()),
             ..Event::default()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_asked_for_before_something_was_heard_are_no_look() {
+        let (facts, known) = watch::channel(Facts::default());
+        let part = Part {
+            config: watch::channel(Arc::new(Config::default())).1,
+            client: crate::ubus::connect(Path::new("/nowhere")).0,
+            root: PathBuf::from("/nowhere"),
+            restarts: watch::channel(Vec::new()).1,
+            facts,
+            answers: mpsc::channel(1).1,
+            reported: watch::channel(None).0,
+            events: DeviceEvents::default(),
+            asks: super::super::asks(known).1,
+        };
+        let mut watcher = Watcher::new(&part);
+        let answers = Answers::of_test(Vec::new(), Vec::new());
+        assert!(watcher.may_judge_by(&answers));
+        advance(Duration::from_secs(1)).await;
+        watcher.hear(&Notice::Lost { count: 1 });
+        assert!(!watcher.may_judge_by(&answers));
+        let answers = Answers::of_test(Vec::new(), Vec::new());
+        assert!(watcher.may_judge_by(&answers));
     }
 }

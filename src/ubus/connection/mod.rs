@@ -1,5 +1,6 @@
 //! The connection: owns the socket, drives [`Protocol`], and connects again when the bus restarts.
 
+mod socket;
 mod users;
 mod work;
 
@@ -8,7 +9,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout, Instant};
@@ -35,9 +35,6 @@ pub const RETRY_MAX: Duration = Duration::from_secs(1);
 /// Wait between attempts where there has never been a bus (plain Linux), after a minute of them.
 const RETRY_IDLE: Duration = Duration::from_secs(5);
 const ATTEMPTS_BEFORE_IDLE: u32 = 60;
-
-/// Read at a time; a larger frame makes the buffer grow, and the buffer is let go afterwards.
-const READ_CHUNK: usize = 16 << 10;
 
 /// The driver of one connection; [`Connection::run`] has to be polled for anything to happen.
 #[derive(Debug)]
@@ -142,7 +139,10 @@ impl Connection {
     }
 
     async fn serve(&mut self, stream: UnixStream) -> End {
-        let (mut reader, mut writer) = stream.into_split();
+        let (mut reader, mut writer) = match socket::halves(stream) {
+            Ok(halves) => halves,
+            Err(error) => return End::Lost(lost(&error)),
+        };
         let mut input = BytesMut::new();
         let mut stuck_at = None;
         self.protocol.opened(Instant::now().into_std());
@@ -161,9 +161,9 @@ impl Connection {
             let room = self.out.len() < MAX_UNSENT;
             let deadline = self.protocol.deadline().map(Instant::from_std);
             let wake = [deadline, stuck_at].into_iter().flatten().min();
-            input.reserve(READ_CHUNK);
+            let due = self.protocol.under_way();
             tokio::select! {
-                read = reader.read_buf(&mut input), if room => match read {
+                read = reader.read(&mut input, due), if room => match read {
                     Ok(0) => return End::Lost("the bus closed the connection".into()),
                     Ok(_) => {
                         if let Err(reason) = self.frames(&mut input) {

@@ -95,6 +95,11 @@ impl Protocol {
         self.outputs.pop_front()
     }
 
+    /// Requests without an answer so far.
+    pub fn under_way(&self) -> usize {
+        self.requests.under_way()
+    }
+
     /// When [`Protocol::time`] has to be called next.
     pub fn deadline(&self) -> Option<Instant> {
         let greeting = match self.link {

@@ -144,6 +144,10 @@ impl Requests {
         self.of_users
     }
 
+    pub(super) fn under_way(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadlines.keys().next().map(|(until, _)| *until)
     }

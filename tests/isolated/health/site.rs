@@ -339,6 +339,7 @@ impl Site {
             ubus_socket: self.dir.path().join("ubus.sock"),
             log: self.dir.path().join("agent.log"),
             clock: self.dir.path().join("clock"),
+            keeps_time: false,
             time_scale,
             slow_sync: None,
         };

@@ -33,6 +33,7 @@ async fn bare_device() -> (TempDir, AgentProgram) {
         ubus_socket: dir.path().join("ubus.sock"),
         log: dir.path().join("agent.log"),
         clock: dir.path().join("clock"),
+        keeps_time: false,
         time_scale: SCALE,
         slow_sync: None,
     };

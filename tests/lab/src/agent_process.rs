@@ -40,6 +40,8 @@ pub struct AgentProgram {
     pub log: PathBuf,
     /// Where it reads what time it is, see [`AgentProgram::set_clock`].
     pub clock: PathBuf,
+    /// It asks the kernel instead, as on a router.
+    pub keeps_time: bool,
     /// How many times faster than on a router its intervals pass, 1 to 10,000.
     pub time_scale: u32,
     /// The delay of each sync of its disk, see [`SlowSync`].
@@ -108,9 +110,10 @@ impl AgentProgram {
             path(&self.root),
             "--ubus-socket".to_owned(),
             path(&self.ubus_socket),
-            "--clock".to_owned(),
-            path(&self.clock),
         ];
+        if !self.keeps_time {
+            args.extend(["--clock".to_owned(), path(&self.clock)]);
+        }
         if self.time_scale != 1 {
             args.extend(["--time-scale".to_owned(), self.time_scale.to_string()]);
         }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use socketman::shutdown::Signals;
 
 use crate::agent_binary::{self, BinaryError};
+use crate::bench::{self, BenchArgs};
 use crate::console::{self, ConsoleError};
 use crate::firmware::Manager;
 use crate::fleet::{self, FleetArgs};
@@ -51,6 +52,7 @@ enum Verb {
     Ubus(UbusArgs),
     Uci(UciArgs),
     Fleet(FleetArgs),
+    Bench(BenchArgs),
 }
 
 #[derive(Args)]
@@ -92,6 +94,8 @@ pub enum DeskError {
     #[error(transparent)]
     Web(#[from] WebError),
     #[error("{0}")]
+    Bench(bench::Failure),
+    #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{path}: {error}")]
     Json { path: PathBuf, error: io::Error },
@@ -121,6 +125,7 @@ pub async fn run(desk: Desk) -> Result<ExitCode, DeskError> {
                 false => ExitCode::FAILURE,
             })
         }
+        Some(Verb::Bench(args)) => bench::run(args).await.map_err(DeskError::Bench),
         None => {
             // From here on a signal ends the agent first.
             let mut signals = Signals::listen()?;

@@ -206,6 +206,7 @@ impl Lab {
             ubus_socket: place.socket(),
             log: place.log(),
             clock: place.clock(),
+            keeps_time: false,
             time_scale: scale,
             slow_sync: None,
         };
@@ -287,6 +288,11 @@ impl Lab {
     /// Has each sync of the agent's disk take longer, from its next start on.
     pub fn slow_down_syncs(&mut self, by: SlowSync) {
         self.program.slow_sync = Some(by);
+    }
+
+    /// Has the agent ask the kernel for the time from its next start on, as on a router.
+    pub fn keep_time(&mut self) {
+        self.program.keeps_time = true;
     }
 
     pub fn place(&self) -> &Place {

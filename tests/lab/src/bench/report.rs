@@ -1,10 +1,5 @@
-//! What a report costs by the number of stations, in process: CPU, allocations and bytes. Printed;
-//! nothing is asserted but that nothing was missing, machines differ.
-//!
-//!     cargo bench -p socketman-lab --bench report
+//! What a report costs by the number of stations, in process: CPU, allocations and bytes.
 
-use std::error::Error;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{mpsc as threads, Arc};
 use std::time::Duration;
@@ -15,18 +10,20 @@ use socketman::config::uci::Directories;
 use socketman::config::Config;
 use socketman::shutdown::shutdown;
 use socketman::ubus;
-use socketman_lab::router::Router;
-use socketman_lab::ubusd::Ubusd;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
+
+use super::process::own_cpu;
+use super::table::Table;
+use super::Failure;
+use crate::router::Router;
+use crate::ubusd::Ubusd;
 
 /// Reports that are measured, after one that looks the objects up.
 const REPORTS: u64 = 10;
 
 /// Monitor is 15 s: a report begins as soon as the one before was taken.
 const PACE: u32 = 1_000_000;
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// The mean cost of a report.
 struct Cost {
@@ -38,24 +35,40 @@ struct Cost {
     line: usize,
 }
 
-fn main() -> Result<(), Failure> {
-    println!(
-        "stations   CPU ms   per station us   allocations   per station   bytes   per station"
+/// Costs by the number of stations, and that they are linear; CPU only if not `quick`.
+pub(super) fn by_stations(quick: bool, table: &mut Table) -> Result<(), Failure> {
+    let measured = std::thread::spawn(move || {
+        let costs = [0, 16, 128, 512, 2048].map(measure);
+        costs.into_iter().collect::<Result<Vec<Cost>, Failure>>()
+    });
+    let costs = measured.join().map_err(|_| "the collector ended badly")??;
+    for cost in &costs {
+        let of = format!("report of {} stations", cost.stations);
+        table.plain(&format!("{of}, length"), cost.line as f64, "B");
+        table.plain(&format!("{of}, allocations"), cost.allocations, "");
+        if !quick {
+            table.plain(&format!("{of}, CPU of collecting"), cost.cpu, "ms");
+        }
+    }
+    let [none, _, few, _, many] = &costs[..] else {
+        return Err("five numbers of stations".into());
+    };
+    let each = |cost: &Cost, of: fn(&Cost) -> f64| (of(cost) - of(none)) / cost.stations as f64;
+    let mut linear = |name: &str, of: fn(&Cost) -> f64, bound: f64| {
+        table.times(name, each(many, of), each(few, of), bound);
+    };
+    linear(
+        "bytes a station, at 2048 / at 128",
+        |cost| cost.line as f64,
+        1.1,
     );
-    let none = measure(0)?;
-    for stations in [0, 16, 128, 512, 2048] {
-        let cost = measure(stations)?;
-        let each = |value: f64, of_none: f64| (value - of_none) / stations.max(1) as f64;
-        println!(
-            "{:>8} {:>8.2} {:>16.1} {:>13.0} {:>13.1} {:>7} {:>13.0}",
-            cost.stations,
-            cost.cpu,
-            each(cost.cpu, none.cpu) * 1000.0,
-            cost.allocations,
-            each(cost.allocations, none.allocations),
-            cost.line,
-            each(cost.line as f64, none.line as f64),
-        );
+    linear(
+        "allocations a station, at 2048 / at 128",
+        |cost| cost.allocations,
+        1.1,
+    );
+    if !quick {
+        linear("CPU a station, at 2048 / at 128", |cost| cost.cpu, 1.5);
     }
     Ok(())
 }
@@ -112,6 +125,7 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
         root,
         mac: "94-83-C4-A1-B2-00".parse()?,
         radios: watch::channel(None).1,
+        answers: mpsc::channel(1).0,
         events: DeviceEvents::default(),
         reports: sink,
         facts,
@@ -136,14 +150,14 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
     for _ in 0..3 {
         next()?;
     }
-    let before = cpu()?;
+    let before = own_cpu()?;
     let mut measured: Result<usize, &str> = Ok(0);
     let counted = allocation_counter::measure(|| {
         for _ in 0..REPORTS {
             measured = next().map(|report| line(&report));
         }
     });
-    let after = cpu()?;
+    let after = own_cpu()?;
     if !seen.borrow().sources.missing.is_empty() {
         return Err(format!("missing: {:?}", seen.borrow().sources.missing).into());
     }
@@ -153,11 +167,4 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
         allocations: counted.count_total as f64 / REPORTS as f64,
         line: measured?,
     })
-}
-
-/// CPU time of this thread so far, ms.
-fn cpu() -> Result<f64, Failure> {
-    let schedstat = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let ran = schedstat.split_whitespace().next().ok_or("schedstat")?;
-    Ok(ran.parse::<f64>()? / 1e6)
 }

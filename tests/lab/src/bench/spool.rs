@@ -1,16 +1,16 @@
-//! What keeping reports costs: bytes of a report packed, CPU of an append, memory of a delivery.
-//! Printed with the bound each has to keep; nothing is asserted, machines differ.
-//!
-//!     cargo bench -p socketman-lab --bench spool
+//! What keeping reports costs: bytes of a report packed, append, delivery and opening of a full spool.
 
-use std::error::Error;
-use std::fs;
+use std::time::Instant;
 
 use socketman::clock::Reading;
 use socketman::collect::Report;
 use socketman::spool::{Bounds, Spool, Stamp};
 use socketman::upload::BATCH_MAX;
-use socketman_lab::moving::MovingAp;
+
+use super::process::own_cpu;
+use super::table::Table;
+use super::Failure;
+use crate::moving::MovingAp;
 
 /// Reports of a batch.
 const BATCH: usize = 60;
@@ -24,31 +24,30 @@ const ROOMY: Bounds = Bounds {
     flash_daily: 0,
 };
 
-fn main() -> Result<(), Box<dyn Error>> {
-    for (stations, bound) in [(0, f64::NAN), (16, 70.0), (64, 100.0)] {
+/// Bytes of reports, and what a spool of 2 MiB needs; times only if not `quick`.
+pub(super) fn keeping(quick: bool, table: &mut Table) -> Result<(), Failure> {
+    for (stations, bound) in [(16, 70.0), (64, 100.0)] {
         let (bytes, cpu) = append(stations)?;
-        let per_report = bytes as f64 / BATCH as f64;
-        let what = format!("report of {stations} stations, packed in a batch of {BATCH}");
-        line(&what, per_report, "B", f64::NAN);
-        if stations > 0 {
-            let what = format!("a station and sample, at {stations} stations");
-            line(&what, per_report / stations as f64, "B", bound);
+        let each = bytes as f64 / BATCH as f64 / stations as f64;
+        let name = format!("a station and sample, at {stations} stations, packed");
+        table.bounded(&name, each, "B", bound);
+        if !quick {
+            let name = format!("append of a report of {stations} stations, CPU");
+            table.bounded(&name, cpu, "ms", 1.0);
         }
-        let bound = if stations == 64 { 1.0 } else { f64::NAN };
-        let what = format!("append of a report of {stations} stations, CPU");
-        line(&what, cpu, "ms", bound);
     }
-    let peak = drain()?;
-    let what = "memory while a full archive of 2 MiB is delivered, above idle";
-    line(what, peak as f64 / 1024.0, "KiB", 512.0);
+    let full = full()?;
+    let name = "memory while a spool of 2 MiB is delivered, above idle";
+    table.bounded(name, full.peak as f64 / 1024.0, "KiB", 512.0);
+    if !quick {
+        table.plain("opening a spool of 2 MiB", full.opening, "ms");
+        table.plain(
+            "delivery of a spool of 2 MiB, packing alone",
+            full.draining,
+            "ms",
+        );
+    }
     Ok(())
-}
-
-fn line(what: &str, value: f64, unit: &str, bound: f64) {
-    match bound.is_nan() {
-        true => println!("{what:<64} {value:>8.2} {unit}"),
-        false => println!("{what:<64} {value:>8.2} {unit:<4} (bound {bound:.0})"),
-    }
 }
 
 fn build(report: Report) -> impl Fn(&Stamp<'_>) -> Vec<u8> + Send {
@@ -64,27 +63,20 @@ fn at(n: usize) -> Reading {
     }
 }
 
-/// Nanoseconds this thread has run.
-fn cpu() -> Result<u64, Box<dyn Error>> {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let spent = stat.split(' ').next().ok_or("schedstat is empty")?;
-    Ok(spent.parse()?)
-}
-
 /// Bytes of a body of [`BATCH`] reports, and ms to append one.
-fn append(stations: usize) -> Result<(usize, f64), Box<dyn Error>> {
+fn append(stations: usize) -> Result<(usize, f64), Failure> {
     let tmp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
     let mut spool = Spool::open(&tmp.path().join("spool"), "boot", ROOMY)?;
     let mut ap = MovingAp::new(stations, 1);
     let mut bytes = 0;
-    let mut spent = 0;
+    let mut spent = 0.0;
     const BATCHES: usize = 5;
     for batch in 0..BATCHES {
         for n in 0..BATCH {
             let report = build(ap.report(EVERY));
-            let before = cpu()?;
+            let before = own_cpu()?;
             spool.append(&report, at(batch * BATCH + n))?;
-            spent += cpu()? - before;
+            spent += own_cpu()? - before;
         }
         let now = at((batch + 1) * BATCH);
         let all = spool.next_batch(u64::MAX, now).ok_or("an empty batch")?;
@@ -93,12 +85,20 @@ fn append(stations: usize) -> Result<(usize, f64), Box<dyn Error>> {
         spool.delivered(all.id, now);
     }
     let appended = (BATCHES * BATCH) as f64;
-    Ok((bytes / BATCHES, spent as f64 / 1e6 / appended))
+    Ok((bytes / BATCHES, spent / appended))
 }
 
-/// Bytes allocated at most while a spool of 2 MiB is delivered batch by batch, above those that it has
-/// allocated when it is open.
-fn drain() -> Result<u64, Box<dyn Error>> {
+/// A spool of 2 MiB, opened and delivered batch by batch.
+struct Full {
+    /// Bytes allocated at most by the delivery, above those of the open spool.
+    peak: u64,
+    /// ms.
+    opening: f64,
+    /// ms.
+    draining: f64,
+}
+
+fn full() -> Result<Full, Failure> {
     let tmp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
     let dir = tmp.path().join("spool");
     let bounds = Bounds {
@@ -113,14 +113,23 @@ fn drain() -> Result<u64, Box<dyn Error>> {
         n += 1;
     }
     drop(spool);
+    let milliseconds = |began: Instant| began.elapsed().as_secs_f64() * 1e3;
+    let began = Instant::now();
     let mut spool = Spool::open(&dir, "boot", bounds)?;
+    let opening = milliseconds(began);
     let mut delivered = 0;
+    let began = Instant::now();
     let counted = allocation_counter::measure(|| {
         while let Some(batch) = spool.next_batch(BATCH_MAX, at(n)) {
             delivered += batch.reports;
             spool.delivered(batch.id, at(n));
         }
     });
+    let draining = milliseconds(began);
     assert_eq!(delivered as usize, n);
-    Ok(counted.bytes_max)
+    Ok(Full {
+        peak: counted.bytes_max,
+        opening,
+        draining,
+    })
 }
