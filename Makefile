@@ -52,7 +52,7 @@ endef
 # behind. The desk, the operator's tool and the fuzzer are members of the workspace: cargo wants to see
 # them, and does not build them.
 define Build/Prepare
-	$(CP) ./Cargo.toml ./Cargo.lock ./LICENSE ./build.rs ./src ./fleet $(PKG_BUILD_DIR)/
+	$(CP) ./Cargo.toml ./Cargo.lock ./LICENSE ./build.rs ./src ./crates ./fleet $(PKG_BUILD_DIR)/
 	$(INSTALL_DIR) $(PKG_BUILD_DIR)/tests
 	$(CP) ./tests/lab ./tests/fuzz $(PKG_BUILD_DIR)/tests/
 endef

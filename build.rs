@@ -18,6 +18,9 @@ SECTIONS {
 } INSERT AFTER .text;
 ";
 
+/// Where the sources of the program are.
+const SOURCES: [&str; 2] = ["crates", "src"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
@@ -46,9 +49,12 @@ fn main() {
 fn built() -> u64 {
     const GIVEN: &str = "SOURCE_DATE_EPOCH";
     println!("cargo::rerun-if-env-changed={GIVEN}");
-    println!("cargo::rerun-if-changed=src");
+    for directory in SOURCES {
+        println!("cargo::rerun-if-changed={directory}");
+    }
     let Ok(given) = env::var(GIVEN) else {
-        return newest(Path::new("src")).min(seconds(SystemTime::now()));
+        let newest = SOURCES.iter().map(|directory| newest(Path::new(directory)));
+        return newest.max().unwrap_or(0).min(seconds(SystemTime::now()));
     };
     given.parse().unwrap_or_else(|_| {
         println!("cargo::error={GIVEN}: '{given}' is not a number of seconds");

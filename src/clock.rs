@@ -9,6 +9,8 @@ use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
 
 use crate::kernel;
 
+pub use spool::Reading;
+
 /// Largest distance of the system clock from a server's that counts as right, s.
 const NEAR: u64 = 3600;
 
@@ -22,17 +24,6 @@ pub fn epoch_seconds() -> u64 {
 /// Seconds since the boot, those in which the device slept included.
 pub fn since_boot() -> u64 {
     u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0)
-}
-
-/// The time, read once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// Seconds since the epoch.
-    pub epoch: u64,
-    /// Seconds since the boot.
-    pub mono: u64,
-    /// The time since the epoch is known to be right.
-    pub synced: bool,
 }
 
 /// A server's clock, as an answer of it said.
@@ -121,6 +112,20 @@ impl Clock {
             mono,
             synced: is_synced || self.answer.is_some_and(agrees),
         }
+    }
+}
+
+impl spool::Clock for Clock {
+    fn read(&self) -> Reading {
+        Clock::read(self)
+    }
+
+    fn answered(&mut self, date: u64) {
+        Clock::answered(self, date);
+    }
+
+    fn wants_answer(&self) -> bool {
+        Clock::wants_answer(self)
     }
 }
 

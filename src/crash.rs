@@ -8,6 +8,7 @@
 //! KIND DIGEST PLACE      the hash of what was handled, the source line that panicked
 //! ```
 
+use std::error::Error;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Write};
@@ -16,10 +17,9 @@ use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
+use durable::{read_whole, Directory};
 use rustix::fs::OFlags;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-
-use crate::durable::{read_whole, Directory};
 
 const FILE: &str = "crashes";
 
@@ -192,6 +192,16 @@ fn named(kind: &str, bytes: &[u8]) -> String {
     format!("{kind} {:016x}", hasher.finish())
 }
 
+impl spool::Crashes for Crashes {
+    fn handle(
+        &self,
+        kind: &str,
+        bytes: &[u8],
+    ) -> Result<spool::Handling, Box<dyn Error + Send + Sync>> {
+        Ok(spool::Handling::new(Crashes::handle(self, kind, bytes)?))
+    }
+}
+
 impl Drop for Handling {
     fn drop(&mut self) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -208,8 +218,9 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::process::{Command, ExitStatus, Stdio};
 
+    use durable::replace;
+
     use super::*;
-    use crate::durable::replace;
 
     /// Tells the child where the record is, and what to do.
     const PLACE: &str = "SOCKETMAN_CRASH_TEST";

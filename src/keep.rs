@@ -8,9 +8,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use durable::Directory;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
-
-use crate::durable::Directory;
 
 /// Its name.
 const NAME: &str = "keep";

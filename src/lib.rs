@@ -18,14 +18,14 @@
 //! * [`config`] turns command line, UCI and config.json into one validated, immutable `Config`; one table
 //!   holds every option. A bad value is reported, never fatal, and opens no way that an option guards. [`reload`] reads them again while the
 //!   agent runs, and restarts the parts that an option concerns.
-//! * [`durable`] is what everything that must survive is made of: files in directories that are
-//!   ours alone, a log, a cell, and a thread that waits for flash so that nobody else does. It uses
-//!   nothing of the crate above it. [`keep`] is the directory among them that outlives an upgrade of the system.
-//! * [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
+//! * The crate [`durable`] is what everything that must survive is made of: files in directories that are
+//!   ours alone, a log, a cell, and a thread that waits for flash so that nobody else does. It knows
+//!   nothing of SocketMan. [`keep`] is the directory among them that outlives an upgrade of the system.
+//! * The crate [`ubus`] is the bus: a client of its own, which knows nothing of SocketMan. It reconnects,
 //!   registers and subscribes again by itself.
 //! * [`collect`] asks the bus (or /proc and /sys) for stations, networks, interfaces and the device, hears
 //!   who comes and goes, and makes a `Report` of what answered; it remembers the last day.
-//! * [`spool`] gives each report its identity (boot id, seq) and keeps it in files until the API has
+//! * The crate [`spool`] gives each report its identity (boot id, seq) and keeps it in files until the API has
 //!   accepted it; bounded, and what did not fit is declared.
 //! * [`lookup`] turns names into addresses on threads of its own, so that a silent resolver holds up
 //!   neither the broker link nor the end of the process.
@@ -63,7 +63,6 @@ mod closed;
 pub mod collect;
 pub mod config;
 pub mod crash;
-pub mod durable;
 pub mod file;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -85,7 +84,6 @@ pub mod reload;
 pub mod rest;
 pub mod shutdown;
 mod sorted;
-pub mod spool;
 pub mod starts;
 pub mod status;
 mod tasks;
@@ -93,6 +91,5 @@ pub mod terminal;
 pub mod tls;
 #[cfg(test)]
 mod told;
-pub mod ubus;
 pub mod upgrade;
 pub mod upload;

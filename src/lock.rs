@@ -8,12 +8,11 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use durable::Directory;
 use rustix::fs::{flock, FlockOperation, OFlags};
 use rustix::io::Errno;
 use thiserror::Error;
 use tokio::time::{sleep, Instant};
-
-use crate::durable::Directory;
 
 /// Why the lock was not taken.
 #[derive(Debug, Error)]

@@ -17,11 +17,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use durable::{read_whole, replace, Directory, Disk};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::clock::{epoch_seconds, Pace};
-use crate::durable::{read_whole, replace, Directory, Disk};
 use crate::shutdown::Shutdown;
 
 /// Where the count is kept, below the root; in RAM, so that a crash loop wears no flash.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::clock::epoch_seconds;
 use crate::provision::{self, Identity, Source};
 use crate::starts::{self, Starts};
-use crate::{boot, collect, guard, health, http, jobs, mqtt, recovery, reload, spool, upgrade};
+use crate::{boot, collect, guard, health, http, jobs, mqtt, recovery, reload, upgrade};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]

@@ -19,9 +19,9 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::process::Command;
 use tokio::time::timeout;
+use ubus::Client;
 
 use crate::file::under;
-use crate::ubus::{self, Client};
 
 /// Longest wait until netifd or procd has taken an action up.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{timeout, timeout_at, Instant as Deadline};
+use uci::Directories;
 
 use super::commands;
 use super::contact;
@@ -18,14 +19,13 @@ use super::reports::{keep, keep_spool_settled, spool_place};
 use super::END_WITHIN;
 use crate::actions::{self, Actions};
 use crate::clock::Clock;
-use crate::config::uci::Directories;
 use crate::reload::{self, renewed, Start, Work};
 use crate::shutdown::{shutdown, Shutdown, Trigger};
 use crate::starts::Hold;
 use crate::status::Board;
 use crate::tasks::{spawn, spawn_among};
 use crate::{api, boot, collect, guard, health, http, jobs, logging, lookup, mqtt, provision};
-use crate::{recovery, rest, spool, starts, ubus, upgrade, upload};
+use crate::{recovery, rest, starts, upgrade, upload};
 
 /// What running jobs get of [`END_WITHIN`] to end by themselves.
 const JOBS_GRACE: Duration = Duration::from_secs(2);
@@ -85,8 +85,8 @@ impl Parts {
         let (spool, inbox) = spool::Handle::new();
         let place = spool::Settings {
             boot_id: boot_id.clone(),
-            clock: device.clock.clone(),
-            crashes: past.crashes.clone(),
+            clock: Box::new(device.clock.clone()),
+            crashes: Arc::new(past.crashes.clone()),
             place: spool_place(&now.loaded.config),
         };
         let spool_task = spawn(spool::run(place, inbox));

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::durable::{read_whole, replace, Directory, Disk};
+use durable::{read_whole, replace, Directory, Disk};
 
 /// The note. There is none while the state is where the note would be.
 const FILE: &str = "state_dir";

@@ -9,7 +9,17 @@ use crate::collect::{self, Report};
 use crate::config::Config;
 use crate::reload::{until_due, Current};
 use crate::shutdown::Shutdown;
-use crate::spool;
+
+/// The options that say where reports are kept, and how many.
+pub(crate) const OPTIONS: &[&str] = &[
+    "spool_dir",
+    "spool_max",
+    "archive_dir",
+    "archive_max",
+    "archive_daily",
+    // It takes a share of archive_daily.
+    "boot_log",
+];
 
 /// The identity the spool gives, as a report tells it.
 impl<'a> From<&spool::Stamp<'a>> for collect::Stamp<'a> {
@@ -55,7 +65,7 @@ pub(super) async fn keep_spool_settled(
     loop {
         tokio::select! {
             () = ends.requested() => return,
-            () = until_due(&mut current, &now, spool::OPTIONS) => {}
+            () = until_due(&mut current, &now, OPTIONS) => {}
         }
         now = current.borrow_and_update().clone();
         let place = spool_place(&now.loaded.config);

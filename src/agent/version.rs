@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::durable::{read_whole, replace, Directory};
+use durable::{read_whole, replace, Directory};
 
 const FILE: &str = "version";
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
+use ubus::{Request, Status};
 
 use super::waits::{Open, Waits};
-use crate::ubus::{Request, Status};
 use crate::upload::Handle;
 
 /// The caller waits no longer; the delivery goes on without it. A request with a full batch may take

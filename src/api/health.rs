@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
+use ubus::{Client, Error, Request, Status};
 
 use super::waits::{Open, Waits};
 use crate::health::{Handle, LONGEST};
-use crate::ubus::{Client, Error, Request, Status};
 
 /// Event on the bus when the verdict changed: the facts of health.
 pub const EVENT: &str = "socketman.health";

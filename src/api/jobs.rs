@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time::timeout;
+use ubus::{Request, Status};
 
 use super::waits::{Open, Waits};
 use super::Sources;
 use crate::jobs::{self, Outcome, RunError, State};
-use crate::ubus::{Request, Status};
 
 /// Longest wait of `run_job` for the end of the job; a caller that wants more asks `job` later.
 const WAIT_MAX: Duration = Duration::from_secs(15);
@@ -190,9 +190,9 @@ fn answer(request: Request, id: &str, outcome: Option<&Outcome>) {
 mod tests {
     use serde::ser::{SerializeMap, Serializer};
     use serde_json::{json, Value};
+    use ubus::{from_members, to_members};
 
     use super::*;
-    use crate::ubus::{from_members, to_members};
 
     /// Arguments in this order, names more than once included.
     struct Args<'a>(&'a [(&'a str, Value)]);

@@ -19,9 +19,9 @@ use tokio::time::timeout;
 use crate::collect::{History, Report};
 use crate::shutdown::Shutdown;
 use crate::status::Board;
-use crate::ubus::blobmsg::Type;
-use crate::ubus::{Client, Error, Method, Object, Request, Status};
 use crate::{health as healthy, jobs as job, reload, upload};
+use ubus::blobmsg::Type;
+use ubus::{Client, Error, Method, Object, Request, Status};
 use waits::{Open, Waits};
 
 pub use health::EVENT as HEALTH_EVENT;

@@ -1,11 +1,11 @@
 //! Methods `config` and `reload`.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use ubus::{Request, Status};
 
 use super::waits::Open;
 use crate::config::{Chosen, Files};
 use crate::reload::{Current, Facts, Gone, Handle};
-use crate::ubus::{Request, Status};
 
 /// The answer of method `config`.
 #[derive(serde::Serialize)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use ubus::Request;
 
 use crate::shutdown::Shutdown;
 use crate::tasks::spawn_among;
-use crate::ubus::Request;
 
 /// Calls that wait at once, per method.
 const WAITS_MAX: usize = 32;

@@ -2,9 +2,10 @@
 
 use std::io;
 
+use durable::{Cell, CellError, Disk};
+
 use super::counters::Refusal;
 use super::memory::{Change, Memory, Now};
-use crate::durable::{Cell, CellError, Disk};
 
 /// The file in `state_dir`/keep, which an upgrade of the firmware keeps.
 pub(super) const FILE: &str = "boot";

@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::Path;
 
+use durable::{read_whole, Directory};
+
 use super::pstore::{self, Record};
-use crate::durable::{read_whole, Directory};
 use crate::file::read_up_to;
 use crate::file::under;
 

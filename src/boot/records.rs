@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use durable::{Cell, Directory, RealDisk};
 use tokio::sync::watch;
 
 use super::book::{Book, ChangeError};
@@ -13,7 +14,6 @@ use super::counters::REBOOTS;
 use super::evidence::Evidence;
 use super::memory::{Change, Memory, Now};
 use crate::clock::{self, Pace};
-use crate::durable::{self, Cell, Directory, RealDisk};
 use crate::keep;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.

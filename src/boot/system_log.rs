@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use ubus::Client;
 
 use super::memory::Change;
 use super::records::Records;
 use super::text::tail;
 use crate::config::Config;
-use crate::ubus::Client;
 
 /// Longest wait for logd.
 const WITHIN: Duration = Duration::from_secs(5);

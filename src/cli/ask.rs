@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::timeout;
+use ubus::blobmsg::Value;
+use ubus::{Client, Status};
 
 use super::view::{of_reply, Shown};
 use super::BusArgs;
 use crate::api::PATH;
 use crate::tasks::spawn;
 use crate::terminal;
-use crate::ubus::blobmsg::Value;
-use crate::ubus::{self, Client, Status};
 
 /// Deadline for the greeting of the bus.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

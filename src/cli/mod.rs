@@ -25,11 +25,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use uci::Directories;
 
 pub use ask::AskError;
 
 use crate::clock::{Clock, Pace};
-use crate::config::uci::Directories;
 use crate::config::{Inputs, Settings};
 use crate::crash::Crashes;
 use crate::file::under;

@@ -3,7 +3,7 @@
 //!
 //! No serde: its code for these types is five times as large.
 
-use crate::ubus::blobmsg::{Members, Scalar};
+use ubus::blobmsg::{Members, Scalar};
 
 /// Reads the part of a value that can be shown.
 pub(super) trait Shown: Sized {
@@ -129,7 +129,7 @@ macro_rules! shown {
         }
 
         impl $crate::cli::view::Shown for $name {
-            fn of(value: $crate::ubus::blobmsg::Scalar<'_>) -> Option<Self> {
+            fn of(value: ubus::blobmsg::Scalar<'_>) -> Option<Self> {
                 #[allow(non_camel_case_types)]
                 enum At { $($field,)* }
                 const NAMES: &[&str] = &[$($crate::cli::view::name!($field $($other)?),)*];
@@ -160,7 +160,7 @@ pub(super) use name;
 
 #[cfg(test)]
 pub(super) fn of_json<T: Shown + Default>(json: serde_json::Value) -> T {
-    let value: crate::ubus::blobmsg::Value = serde_json::from_value(json).unwrap();
+    let value: ubus::blobmsg::Value = serde_json::from_value(json).unwrap();
     of_reply(&value.to_members())
 }
 

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::sources::question::Question;
 use super::sources::replies::Reply;
-use crate::ubus::Error;
+use ubus::Error;
 
 /// The answers of one collection as they came.
 #[derive(Debug)]

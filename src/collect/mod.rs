@@ -39,11 +39,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, Instant, MissedTickBehavior};
 
 use crate::clock;
-use crate::config::uci::Directories;
 use crate::config::Config;
 use crate::provision::Identity;
 use crate::shutdown::Shutdown;
-use crate::ubus::Client;
 use events::event_log::Log;
 use events::Events;
 use join::airtime::{self, Airtimes};
@@ -54,6 +52,8 @@ use sources::dhcp::dnsmasq::LeaseFiles;
 use sources::gather::{self, Gatherer};
 use sources::replies::Replies;
 use survey::Survey;
+use ubus::Client;
+use uci::Directories;
 
 pub use answers::Answers;
 pub use events::device_events::DeviceEvents;

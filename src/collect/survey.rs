@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use log::debug;
 use tokio::time::Instant;
+use ubus::blob::Writer;
+use ubus::{Client, Error};
 
 use super::reply::Place::{Bool, Dbm, Field as Any, Mac, Text, U32};
 use super::reply::{Field, Fields, List};
 use super::report::{Neighbour, Ssid};
 use crate::sorted;
-use crate::ubus::blob::Writer;
-use crate::ubus::{Client, Error};
 
 /// How long one radio may scan: less than lies between two reports.
 const SCAN_WITHIN: Duration = Duration::from_secs(10);

@@ -1,11 +1,12 @@
 //! The last good copy of a source, option by option.
 
+use uci::Package;
+
 use super::json;
 use super::last_good::Copy;
 use super::main_section::{find_uci, held, main_section};
 use super::options::find;
 use super::row::Row;
-use super::uci::Package;
 use super::value::{Held, ValueError};
 
 /// The last good copy of a source.

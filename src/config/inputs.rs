@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use uci::{Directories, Section};
+
 use super::directories;
 use super::file::mend;
 use super::last_good::{self, Kept};
@@ -10,7 +12,6 @@ use super::load::Loading;
 use super::loaded::Good;
 use super::main_section::{held, PACKAGE};
 use super::options::find;
-use super::uci::{Directories, Section};
 use super::value::Written;
 use super::{Config, Files, Loaded, Look, Problem, Settings, DEFAULT_FILE};
 use crate::clock::Pace;

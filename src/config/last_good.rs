@@ -14,10 +14,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use durable::{read_whole, replace, Directory, Disk};
 use thiserror::Error;
 
 use super::json::MAX_FILE;
-use crate::durable::{read_whole, replace, Directory, Disk};
 
 /// Name of the copy of config.json in the state directory.
 pub const JSON: &str = "config.json";

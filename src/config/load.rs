@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use uci::Package;
+
 use super::chosen::{canonical, Chosen, Source};
 use super::closed::Closed;
 use super::earlier::Earlier;
@@ -13,7 +15,6 @@ use super::main_section::{find_uci, held, main_section, other_sections, CONFIG, 
 use super::options::{find, OPTIONS};
 use super::problem::Problems;
 use super::row::{Guard, Preset, Row};
-use super::uci::Package;
 use super::value::{self, quoted, Held, ValueError, Written};
 use super::{json, Config, Files, Inputs, Loaded, Look, Problem, SecretPath, Settings};
 

@@ -1,8 +1,9 @@
 //! Section `config socketman 'main'` of the UCI package `socketman`: the options in their UCI form.
 
+use uci::{Package, Section, Value};
+
 use super::options::OPTIONS;
 use super::row::Row;
-use super::uci::{Package, Section, Value};
 use super::value::{quoted, Held, ValueError};
 
 /// Name of our package, and type of its sections.

@@ -40,7 +40,6 @@ mod settle;
 pub mod strict;
 #[cfg(test)]
 mod tests;
-pub mod uci;
 mod uci_source;
 mod value;
 mod warnings;

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::uci::Directories;
+use uci::Directories;
+
 use super::{Config, Inputs, Kind, Preset, Row, Settings, OPTIONS};
 use crate::clock::Pace;
 use crate::crash::Crashes;

@@ -18,6 +18,7 @@ use std::io;
 use std::path::Path;
 
 use base64::prelude::{Engine, BASE64_STANDARD};
+use durable::{Cell, Directory, Disk};
 use ring::digest::{digest, SHA256};
 
 use super::chosen::Source;
@@ -27,7 +28,6 @@ use super::options::find;
 use super::row::Guard;
 use super::value::Written;
 use super::{read_small, Config, Files, PublicKey};
-use crate::durable::{Cell, Directory, Disk};
 
 /// The cell in the state directory.
 const NAME: &str = "strict";

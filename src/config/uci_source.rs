@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use uci::{Package, ParseError, Section};
+
 use super::chosen::Source;
 use super::closed::{IN_PLACE, LOST};
 use super::earlier::Earlier;
@@ -10,7 +12,6 @@ use super::inputs::KIND;
 use super::last_good::{Copy, Kept};
 use super::load::{At, Loading};
 use super::main_section::{held, main_section, CONFIG};
-use super::uci::{self, Package, ParseError, Section};
 use super::value::{self, ValueError};
 use super::Inputs;
 use crate::crash::{Handling, Skipped};

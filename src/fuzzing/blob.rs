@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use bytes::{Bytes, BytesMut};
+use ubus::blob::{Attrs, Writer, MAX_BLOB};
+use ubus::blobmsg::{Value, MAX_DEPTH};
+use ubus::from_members;
+use ubus::message::{attr, Attributes, Frame};
 
 use super::data;
-use crate::ubus::blob::{Attrs, Writer, MAX_BLOB};
-use crate::ubus::blobmsg::{Value, MAX_DEPTH};
-use crate::ubus::from_members;
-use crate::ubus::message::{attr, Attributes, Frame};
 
 /// One frame of every kind that was recorded of each direction.
 pub(super) fn seeds() -> Vec<Vec<u8>> {

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use ubus::blob::Writer;
+use ubus::message::{attr, Frame, Kind};
+use ubus::object::Method;
+use ubus::protocol::{Answer, Output, Protocol, MAX_REPLY, MAX_REQUESTS};
+use ubus::Status;
 
 use super::data;
 use super::pieces::{join, pieces};
-use crate::ubus::blob::Writer;
-use crate::ubus::message::{attr, Frame, Kind};
-use crate::ubus::object::Method;
-use crate::ubus::protocol::{Answer, Output, Protocol, MAX_REPLY, MAX_REQUESTS};
-use crate::ubus::Status;
 
 /// Kinds of pieces: a frame as it stands; one with the number and peer of what was sent last, so that it
 /// answers that; and what happens on our side.

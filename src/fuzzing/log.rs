@@ -1,8 +1,9 @@
 //! Logs: whole records, and what a medium makes of them.
 
+use durable::{Cell, CellError, Log, Opened, HEAD};
+
 use super::memory::Memory;
 use super::pieces::{join, pieces};
-use crate::durable::{Cell, CellError, Log, Opened, HEAD};
 
 const FILE: &str = "log";
 
@@ -148,7 +149,7 @@ pub(super) fn run_cell(input: &[u8]) {
         }
         Err(error) => assert!(matches!(error, CellError::Damaged(_)), "{error}"),
     }
-    let value = &input[..input.len().min(crate::durable::VALUE_MAX)];
+    let value = &input[..input.len().min(durable::VALUE_MAX)];
     cell.write(&mut disk, value).expect("memory takes a value");
     let read = cell.read(&mut disk).expect("a value was written");
     assert_eq!(read.as_deref(), Some(value), "what is written reads back");

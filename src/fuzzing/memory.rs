@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
-use crate::durable::Disk;
+use durable::Disk;
 
 /// Files by name. Its clones are the same one.
 #[derive(Debug, Clone, Default)]

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use durable::{Disk, Log, PAYLOAD_MAX};
 use serde_json::Value;
+use spool::{Bounds, Spool, Stamp};
 
 use super::data;
 use super::memory::Memory;
 use super::pieces::{join, pieces};
 use crate::clock::Reading;
-use crate::durable::{Disk, Log, PAYLOAD_MAX};
-use crate::spool::{Bounds, Spool, Stamp};
 
 const BOOT: &str = "this";
 

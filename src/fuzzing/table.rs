@@ -1,8 +1,9 @@
 //! The records of the job table, with right checksums.
 
+use durable::{Log, PAYLOAD_MAX};
+
 use super::memory::Memory;
 use super::pieces::{join, pieces};
-use crate::durable::{Log, PAYLOAD_MAX};
 use crate::jobs::ledger::Store;
 use crate::jobs::message;
 use crate::jobs::outcome::{End, Outcome};

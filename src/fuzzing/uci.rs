@@ -1,7 +1,8 @@
 //! UCI packages.
 
+use uci::{Package, Value, MAX_SECTIONS, MAX_VALUES};
+
 use super::data;
-use crate::config::uci::{Package, Value, MAX_SECTIONS, MAX_VALUES};
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     data::contents("uci/files", "")

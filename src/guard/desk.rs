@@ -17,11 +17,12 @@
 
 use std::io;
 
+use durable::{read_whole, replace, Cell, CellError, Disk};
+
 use super::folder::Folder;
 use super::journal::{left_as, Journal, Phase, Ran};
 use super::picture::{changes, picture, print, Digest, Print};
 use super::snapshot::{Saved, Snapshot, TakeError, ENCODED_MAX};
-use crate::durable::{read_whole, replace, Cell, CellError, Disk};
 
 const RESERVE: &str = "reserve";
 const SNAPSHOT: &str = "snapshot";

@@ -8,9 +8,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use durable::{Directory, Disk};
 use rustix::fs::{FileType, Gid, Mode, OFlags, Uid};
-
-use crate::durable::{Directory, Disk};
 
 /// Mode bits and owner of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

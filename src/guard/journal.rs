@@ -19,11 +19,12 @@
 
 use std::fmt::Write;
 
+use durable::VALUE_MAX;
+
 use super::decide::Needs;
 use super::picture::{Changes, Digest, Print};
 use super::place::Place;
 use super::snapshot::read_access;
-use crate::durable::VALUE_MAX;
 
 pub use crate::jobs::Ran;
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{sleep, Instant};
+use ubus::{Client, Error, Status};
 
 use crate::clock::Pace;
-use crate::ubus::{self, Client, Error, Status};
 
 /// Longest wait for rpcd.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use durable::Disk;
 use tokio::sync::watch;
 
 use super::desk::put;
@@ -17,7 +18,6 @@ use super::folder::{self, Access};
 use super::snapshot::Saved;
 use crate::config::strict::Strict;
 use crate::config::{Files, GoodCopy, Loaded};
-use crate::durable::Disk;
 
 /// Marks of a file that change whenever it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

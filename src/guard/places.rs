@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use durable::{Directory, Disk};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -13,7 +14,6 @@ use super::desk::{Desk, JOURNAL};
 use super::folder;
 use super::journal::{Journal, Phase};
 use super::place::Place;
-use crate::durable::{Directory, Disk};
 use crate::tasks;
 use crate::terminal::safe;
 

@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
 
+use durable::read_whole;
+
 use super::folder::{Access, Folder};
 use super::picture::{counts, Digest, Picture};
-use crate::durable::read_whole;
 use crate::sorted::map;
 
 /// All files together, bytes.

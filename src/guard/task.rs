@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{timeout, Instant};
+use ubus::Client;
+use uci::Directories;
 
 use super::desk::{ArmError, Desk};
 use super::facts::Facts;
@@ -23,13 +25,11 @@ use crate::actions::Actions;
 use crate::boot::Reboot;
 use crate::clock::{epoch_seconds, Pace};
 use crate::collect::{DeviceEvents, Event};
-use crate::config::uci::Directories;
 use crate::config::{Config, PACKAGE};
 use crate::jobs::{Judged, Ran, Ticket};
 use crate::shutdown::Shutdown;
 use crate::starts::Hold;
 use crate::terminal::safe;
-use crate::ubus::Client;
 use crate::{health, http, mqtt, reload, upload};
 
 /// Asks that wait for the task: those of running jobs, and one for each that is settled.

@@ -41,10 +41,10 @@ use crate::collect::DeviceEvents;
 use crate::config::Config;
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
-use crate::ubus::Client;
 use crate::{http, lookup, mqtt};
 use probe::{Prober, Task};
 use task::Probe;
+use ubus::Client;
 
 pub use facts::{Evidence, Facts, Proof, Server, Uplink, Verdict};
 pub use probe::{

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
+use ubus::{Client, Events, Heard, Notice, Status, Subscription};
 
 use super::netlink::Changes;
 use super::uplink::Netifd;
 use crate::collect::netifd;
-use crate::ubus::{self, Client, Events, Heard, Notice, Status, Subscription};
 
 /// Time after a hint in which others are the same one.
 const SETTLE: Duration = Duration::from_millis(300);

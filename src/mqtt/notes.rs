@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::durable::{Cell, Directory, Handle, Latest};
+use durable::{Cell, Directory, Handle, Latest};
 
 /// The cell.
 const NAME: &str = "presence";

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use durable::Directory;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -15,7 +16,6 @@ use super::record::{Hash, Phase, Record};
 use super::store::{Store, StoreError};
 use crate::config::json::DocumentError;
 use crate::config::Pem;
-use crate::durable::Directory;
 use crate::{tasks, tls};
 
 /// Directory in `state_dir`.

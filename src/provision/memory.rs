@@ -7,10 +7,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use durable::{Cell, CellError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::durable::{Cell, CellError};
 use crate::keep;
 use crate::mac::Mac;
 
@@ -34,8 +34,8 @@ pub(super) enum MemoryError {
 impl From<CellError> for MemoryError {
     fn from(error: CellError) -> Self {
         match error {
-            CellError::Damaged(_) => MemoryError::Damaged,
             CellError::Disk { source, .. } => MemoryError::Io(source),
+            _ => MemoryError::Damaged,
         }
     }
 }

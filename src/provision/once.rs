@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use durable::{Cell, Directory};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -15,7 +16,6 @@ use tokio::time::sleep;
 use super::desk::aside;
 use super::{Facts, Settings};
 use crate::backoff::Backoff;
-use crate::durable::{Cell, Directory};
 use crate::http::{Answer, Client, Endpoint, HttpError};
 use crate::lookup::Resolver;
 use crate::outage::Outage;

@@ -16,11 +16,11 @@
 
 use std::io;
 
+use durable::{read_whole, replace, Cell, CellError, Disk};
 use thiserror::Error;
 
 use super::record::{Hash, Phase, Record};
 use crate::config::json::MAX_FILE;
-use crate::durable::{read_whole, replace, Cell, CellError, Disk};
 
 const RECORD: &str = "record";
 const BEFORE: &str = "before.json";
@@ -40,8 +40,8 @@ pub enum StoreError {
 impl From<CellError> for StoreError {
     fn from(error: CellError) -> Self {
         match error {
-            CellError::Damaged(_) => StoreError::Damaged(RECORD),
             CellError::Disk { source, .. } => StoreError::State(source),
+            _ => StoreError::Damaged(RECORD),
         }
     }
 }

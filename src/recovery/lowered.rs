@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::durable::{read_whole, replace, Directory};
+use durable::{read_whole, replace, Directory};
 
 const FILE: &str = "interface-down";
 
@@ -63,7 +63,7 @@ impl Lowered {
         let removed = self
             .dir
             .as_mut()
-            .map(|dir| crate::durable::Disk::remove(dir, FILE));
+            .map(|dir| durable::Disk::remove(dir, FILE));
         match removed {
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
                 log::warn!("{}/{FILE}: {error}", crate::starts::DIR);

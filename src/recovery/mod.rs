@@ -33,11 +33,11 @@ use crate::boot::{Budget, Change, Reboot, Records, Why};
 use crate::clock::{epoch_seconds, Pace};
 use crate::collect::{DeviceEvents, Event};
 use crate::config::Config;
-use crate::durable::Directory;
 use crate::health::{self, Verdict};
 use crate::shutdown::Shutdown;
 use crate::starts::Hold;
 use crate::terminal::safe;
+use durable::Directory;
 use facts::TRIED_MAX;
 use ladder::{Hindrance, Ladder, News, Next, Sight, Step};
 use lowered::Lowered;
@@ -384,7 +384,7 @@ fn is_gone(error: &ActionError) -> bool {
     matches!(
         error,
         ActionError::Bus {
-            error: crate::ubus::Error::Status(crate::ubus::Status::NOT_FOUND),
+            error: ubus::Error::Status(ubus::Status::NOT_FOUND),
             ..
         }
     )

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use durable::{read_whole, replace, Directory};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
@@ -16,7 +17,6 @@ use super::request::{Format, Request, Source, Undo, What};
 use super::resume::{not_restarted, RESTART_WITHIN};
 use super::tools::{self, Ended};
 use super::watcher;
-use crate::durable::{read_whole, replace, Directory};
 use crate::jobs::{Doing, End, Hold, Outcome, Ticket, UPGRADE};
 
 /// Longest wait for the board's name.
@@ -416,7 +416,7 @@ impl Shared {
 
 /// Puts the package before on flash, whole.
 fn keep_undo(from: &mut Directory, own: &Path, name: &str) -> io::Result<()> {
-    use crate::durable::Disk;
+    use durable::Disk;
     let package = read_whole(from, name, PACKAGE_MAX)?;
     replace(&mut Directory::open(own)?, name, &package)?;
     from.remove(name)

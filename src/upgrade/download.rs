@@ -10,6 +10,7 @@ use std::io::{Seek, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use durable::Directory;
 use reqwest::header::{
     HeaderMap, HeaderName, HeaderValue, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MATCH, LOCATION,
     RANGE,
@@ -22,7 +23,6 @@ use tokio::time::{sleep, timeout_at, Instant};
 use super::request::{to_hex, Source};
 use crate::backoff::Backoff;
 use crate::config::Config;
-use crate::durable::Directory;
 use crate::http::{deadline, Client, Endpoint};
 use crate::lookup::Resolver;
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use ubus::Client;
+use uci::Directories;
 
 use super::facts::Facts;
 use super::places::{Found, Places};
@@ -12,14 +14,12 @@ use super::record::Record;
 use super::request::{Request, What};
 use super::zone::Zone;
 use crate::clock::{epoch_seconds, Reading};
-use crate::config::uci::Directories;
 use crate::config::Config;
 use crate::guard::Witnesses;
 use crate::jobs::{Doing, Due, Hold, Outcome, Ticket, Upgrades};
 use crate::lookup::Resolver;
 use crate::provision::Identity;
 use crate::shutdown::Shutdown;
-use crate::ubus::Client;
 
 /// The parts and handles that upgrades work with.
 pub struct Part {

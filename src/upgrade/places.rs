@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use durable::Directory;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::record::Record;
 use super::store;
-use crate::durable::Directory;
 use crate::file::under;
 use crate::guard::place::Place;
 use crate::terminal::safe;
@@ -313,12 +313,12 @@ mod tests {
         let places = device.places();
         drop(places.fresh_ram().unwrap());
         let mut own = Directory::open(&places.own()).unwrap();
-        crate::durable::replace(&mut own, "undo.ipk", b"package").unwrap();
+        durable::replace(&mut own, "undo.ipk", b"package").unwrap();
         assert_eq!(device.find("boot-1").record, None);
         assert_eq!(device.left(), [""; 0]);
         assert!(!places.ram().exists());
         // One with a record stays.
-        crate::durable::replace(&mut own, "undo.ipk", b"package").unwrap();
+        durable::replace(&mut own, "undo.ipk", b"package").unwrap();
         let ready = record(Phase::Ready, Some(Packages::default()));
         places.write(&ready).unwrap();
         assert_eq!(device.find("boot-1").record, Some(ready));

@@ -468,7 +468,7 @@ pub(super) mod tests {
         record.output = "\0é".repeat(100_000);
         record.reason = Some("\u{1f600}".repeat(100_000));
         let bytes = record.encode();
-        assert!(bytes.len() <= crate::durable::VALUE_MAX, "{}", bytes.len());
+        assert!(bytes.len() <= durable::VALUE_MAX, "{}", bytes.len());
         let read = Record::decode(&bytes).unwrap();
         assert!(record.output.ends_with(&read.output));
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use durable::Directory;
 use tokio::time::{sleep, Instant};
 
 use super::handle::Shared;
@@ -10,7 +11,6 @@ use super::places::{on_disk, on_thread};
 use super::record::{Event, Phase, Record};
 use super::store::{self, Alive};
 use super::watcher;
-use crate::durable::Directory;
 use crate::guard::decide::{Needs, Next, Trial};
 use crate::jobs::{Doing, Hold};
 use crate::terminal::safe;

@@ -19,13 +19,13 @@
 //! | undoing | installs the package before once more |
 //! | a decided one | tells the outcome; the record goes when that is in the ledger |
 
+use durable::{read_whole, replace, Cell, CellError, Disk};
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
-use crate::durable::{read_whole, replace, Cell, CellError, Disk};
 
 /// Why a record is not read or written.
-pub use crate::durable::CellError as Error;
+pub use durable::CellError as Error;
 
 /// The cell of a package, in state_dir/upgrade.
 pub const RECORD: &str = "record";

@@ -14,6 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use durable::Directory;
 use ring::digest::{Context, SHA256};
 use rustix::fs::{flock, FlockOperation, Mode, OFlags};
 use rustix::process::{setsid, umask};
@@ -22,7 +23,6 @@ use super::record::{is_version, tail, Event, Packages, Phase, Record};
 use super::request::to_hex;
 use super::store::{self, Alive};
 use super::tools;
-use crate::durable::Directory;
 use crate::jobs;
 use crate::kernel;
 

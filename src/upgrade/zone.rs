@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use uci::{Directories, Package};
+
 use crate::config::read_small;
-use crate::config::uci::{Directories, Package};
 use crate::file::under;
 
 /// The zone in force, which OpenWrt's init script of the system writes.
@@ -52,7 +53,8 @@ impl Zone {
     pub fn look(root: &Path, uci: &Directories) -> Self {
         let in_force = read_small(&under(root, Path::new(TZ)), TEXT_MAX).ok();
         let text = in_force.or_else(|| {
-            let package = Package::read(uci, "system").ok()?;
+            let bytes = read_small(&uci.file("system"), uci::MAX_FILE).ok()?;
+            let package = Package::parse(&bytes).ok()?;
             let system = package.nth("system", 0)?;
             system.option("timezone").map(<[u8]>::to_vec)
         });

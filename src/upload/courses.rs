@@ -234,8 +234,8 @@ impl Device {
         let (spool, inbox) = spool::Handle::new();
         let settings = spool::Settings {
             boot_id: "boot".to_owned(),
-            crashes: Default::default(),
-            clock: Clock::right(),
+            crashes: Arc::new(()),
+            clock: Box::new(Clock::right()),
             place: spool::Place {
                 dir: self.dir.path().join("spool"),
                 max: 16 << 20,

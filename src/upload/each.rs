@@ -2,13 +2,13 @@
 //!
 //! A report that does not arrive is given up: a later one declares it as a gap.
 
+use spool::Batch;
 use tokio::time::Instant;
 
 use super::date::DateAsker;
 use super::link::{Link, Way};
 use super::{DeliveryError, Part};
 use crate::http::{deadline, Attempts, Body};
-use crate::spool::{self, Batch};
 
 /// Posts what comes until the spool stops.
 pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stopped> {

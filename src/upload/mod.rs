@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::provision::Identity;
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
-use crate::{health, http, lookup, spool};
+use crate::{health, http, lookup};
 use link::Link;
 
 pub use crate::http::{Facts, Outcome};

@@ -1,6 +1,6 @@
 //! The reports that wait, as deliveries see them.
 
-use crate::spool::{Batch, BatchId, Handle, ReportId, Stopped};
+use spool::{Batch, BatchId, Handle, ReportId, Stopped};
 
 /// The queue of reports: the spool, or the lab's model of it.
 #[allow(async_fn_in_trait)] // Its futures are those of types that are known where they are spawned.

@@ -14,6 +14,7 @@
 
 use std::time::Duration;
 
+use spool::Batch;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -29,7 +30,6 @@ use crate::config::Config;
 use crate::http::{deadline, Attempts, Body, Facts};
 use crate::provision::Identity;
 use crate::reload::Asks;
-use crate::spool::Batch;
 
 /// The link is left alone between two requests for no longer than this.
 const PAUSE_MAX: Duration = Duration::from_secs(30);

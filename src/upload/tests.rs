@@ -29,8 +29,8 @@ fn empty_spool(dir: &Path) -> spool::Handle {
     let (handle, inbox) = spool::Handle::new();
     let settings = spool::Settings {
         boot_id: "boot".to_owned(),
-        crashes: Default::default(),
-        clock: Clock::right(),
+        crashes: Arc::new(()),
+        clock: Box::new(Clock::right()),
         place: spool::Place {
             dir: dir.join("spool"),
             max: 1 << 20,

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{json, Value};
-use socketman::ubus::{self, blobmsg, Client, Method, Status};
 use socketman_lab::agent_process::{AgentProcess, AgentProgram};
 use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
 use tempfile::TempDir;
+use ubus::{blobmsg, Client, Method, Status};
 
 use super::service::{binary, within, DEADLINE};
 

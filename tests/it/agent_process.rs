@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{kill_process, Pid, Signal};
 use serde_json::{json, Value};
-use socketman::ubus::{self, Error, Method, Status};
 use socketman_lab::agent_binary;
 use socketman_lab::agent_process::AgentProgram;
 use socketman_lab::collector::{Collector, Mode};
@@ -18,6 +17,7 @@ use socketman_lab::options::Options;
 use socketman_lab::ubusd::Ubusd;
 use tokio::process::Command;
 use tokio::time::timeout;
+use ubus::{Error, Method, Status};
 
 /// Longer than any step takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);

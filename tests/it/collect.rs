@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use socketman::clock::Pace;
 use socketman::collect::{self, DeviceEvents, Event, Facts, History, Part, Report};
-use socketman::config::uci::Directories;
 use socketman::config::Config;
 use socketman::shutdown::{shutdown, Trigger};
-use socketman::ubus;
 use socketman_lab::router::{Control, Router};
 use socketman_lab::ubusd::Ubusd;
 use tokio::sync::{mpsc, watch};
+use uci::Directories;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -67,6 +66,7 @@ async fn desk(stations: usize, survey: bool) -> Desk {
         history,
         health,
         radios: watch::channel(None).1,
+        answers: mpsc::channel(1).0,
         events: DeviceEvents::default(),
     };
     tokio::spawn(collect::run(part, ends));

@@ -20,7 +20,7 @@ fn read(dir: &Path, text: &mut String) {
 #[test]
 fn every_line_of_the_comparison_has_a_test() {
     let mut code = String::new();
-    for dir in ["src", "tests/it", "tests/isolated"] {
+    for dir in ["src", "crates", "tests/it", "tests/isolated"] {
         read(&project().join(dir), &mut code);
     }
     let page = fs::read_to_string(project().join("docs/upgrade.md")).unwrap();

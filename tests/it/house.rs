@@ -1,4 +1,4 @@
-//! The house: which part uses which, as ARCHITECTURE.md lists it.
+//! The house: which part uses which, and which crate, as ARCHITECTURE.md lists it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,6 +8,9 @@ use crate::project;
 
 /// Modules that every part may use, and that use no part.
 const FOUNDATION: [&str; 6] = ["clock", "file", "kernel", "mac", "shutdown", "terminal"];
+
+/// Crates that could be published as they stand: they know nothing of the agent.
+const CRATES: [&str; 4] = ["durable", "spool", "ubus", "uci"];
 
 /// Each part with the parts it uses.
 type Edges = BTreeMap<String, BTreeSet<String>>;
@@ -46,14 +49,26 @@ fn tests_of(text: &str) -> Vec<String> {
     names.map(|(_, name)| name.to_owned()).collect()
 }
 
-/// The modules of the crate that a file names, without its tests and comments.
+/// The modules of the crate, and the crates beside it, that a file names, without its tests and comments.
 fn used(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let lines = code
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"));
-    let code: String = lines.collect();
+    let code: String = lines.map(|line| format!("{line}\n")).collect();
     let mut used = BTreeSet::new();
+    for name in CRATES {
+        // A path that begins with the name, which is no part of a longer one.
+        let begins = |at: usize| {
+            let before = code[..at].chars().next_back().unwrap_or('\n');
+            !(before.is_alphanumeric() || ['_', ':', '"'].contains(&before))
+        };
+        let path = format!("{name}::");
+        let mut places = code.match_indices(&path).map(|(at, _)| at);
+        if places.any(begins) {
+            used.insert(name.to_owned());
+        }
+    }
     for after in code.split("crate::").skip(1) {
         match after.strip_prefix('{') {
             Some(group) => used.extend(members(group)),
@@ -90,10 +105,29 @@ fn word(path: &str) -> Option<String> {
     (!word.is_empty()).then_some(word)
 }
 
-/// The edges in src/.
+/// The crates beside it that a crate's manifest names.
+fn crates_of(name: &str) -> BTreeSet<String> {
+    let manifest = project().join("crates").join(name).join("Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    let paths = manifest.split("path = \"../").skip(1);
+    let paths: Vec<&str> = paths.filter_map(|rest| rest.split('"').next()).collect();
+    for path in &paths {
+        assert!(
+            CRATES.contains(path) || path.starts_with("../tests/"),
+            "{name} uses {path}"
+        );
+    }
+    let paths = paths.into_iter().filter(|path| CRATES.contains(path));
+    paths.map(str::to_owned).collect()
+}
+
+/// The edges in src/ and crates/.
 fn found() -> Edges {
     let mut edges = Edges::new();
     walk(&project().join("src"), None, &mut edges);
+    for name in CRATES {
+        edges.insert(name.to_owned(), crates_of(name));
+    }
     let parts: BTreeSet<String> = edges.keys().cloned().collect();
     for (part, used) in &mut edges {
         used.retain(|other| other != part && parts.contains(other));
@@ -119,7 +153,8 @@ fn listed() -> Edges {
 fn the_parts_use_each_other_as_the_architecture_lists_it() {
     let mut found = found();
     for part in FOUNDATION {
-        let used = found.remove(part).unwrap_or_default();
+        let mut used = found.remove(part).unwrap_or_default();
+        used.retain(|used| !CRATES.contains(&&**used));
         assert!(used.is_empty(), "{part}, of the foundation, uses {used:?}");
     }
     found.retain(|_, used| !used.is_empty());
@@ -150,6 +185,9 @@ fn no_part_leads_back_to_itself() {
 fn what_a_file_uses_is_read_from_its_paths() {
     let text = "use crate::a::B;\nuse crate::{\n    c, d::{e, f},\n    g as h,\n};\n\
                 // crate::no\nlet x = crate::i::j(crate::K);\n#[cfg(test)]\nmod tests {\nuse crate::z;";
-    let used: Vec<String> = used(text).into_iter().collect();
-    assert_eq!(used, ["a", "c", "d", "g", "i"]);
+    let words = |text: &str| used(text).into_iter().collect::<Vec<_>>();
+    assert_eq!(words(text), ["a", "c", "d", "g", "i"]);
+    assert_eq!(words("use ubus::Client;"), ["ubus"]);
+    assert_eq!(words("fn f(client: &ubus::Client) {}"), ["ubus"]);
+    assert!(words("my_ubus::f(); other::ubus::f(); // ubus::f").is_empty());
 }

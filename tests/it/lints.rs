@@ -42,7 +42,7 @@ fn count(text: &str, word: &str) -> usize {
 
 #[test]
 fn one_module_has_unsafe_code_and_proves_each_place_of_it() {
-    let mut sources = sources(&["src", "fleet", "tests"]);
+    let mut sources = sources(&["src", "crates", "fleet", "tests"]);
     let build = fs::read_to_string(project().join("build.rs")).unwrap();
     sources.push(("build.rs".to_owned(), build));
     assert!(sources.len() > 200, "{}", sources.len());
@@ -65,6 +65,10 @@ fn one_module_has_unsafe_code_and_proves_each_place_of_it() {
     assert_eq!(text.matches("/// # Safety").count(), 2);
     for member in [
         "Cargo.toml",
+        "crates/durable/Cargo.toml",
+        "crates/spool/Cargo.toml",
+        "crates/ubus/Cargo.toml",
+        "crates/uci/Cargo.toml",
         "fleet/Cargo.toml",
         "tests/fuzz/Cargo.toml",
         "tests/lab/Cargo.toml",

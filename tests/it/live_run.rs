@@ -5,13 +5,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
-use socketman::ubus::{self, Method};
 use socketman_lab::agent_binary;
 use socketman_lab::ubusd::Ubusd;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use ubus::Method;
 
 /// Longer than any step takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -17,12 +17,8 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     ("cli/view.rs", "At::$field as usize", "an index of a member"),
     ("config/json.rs", "as_ptr() as usize", "addresses"),
     ("config/options.rs", "n as usize", "the row says the range"),
-    ("config/uci/index.rs", "at as usize", "of 32 bits"),
-    (
-        "config/uci/index.rs",
-        "self.0[found] as usize",
-        "of 32 bits",
-    ),
+    ("uci/index.rs", "at as usize", "of 32 bits"),
+    ("uci/index.rs", "self.0[found] as usize", "of 32 bits"),
     (
         "tls/x509.rs",
         "modulus[first].leading_zeros() as usize",
@@ -116,12 +112,17 @@ const BOUNDED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Every file of the agent but its tests: its path below src/, and its text before the tests in it.
+/// Every file of the agent and its crates but their tests: its path below src/, for a crate with the crate's
+/// directory before it, and its text before the tests in it.
 fn sources() -> Vec<(String, String)> {
-    let src = project().join("src");
-    let mut open = vec![src.clone()];
+    let mut open = vec![(project().join("src"), String::new())];
+    for entry in fs::read_dir(project().join("crates")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        open.push((path.join("src"), format!("{name}/")));
+    }
     let mut found = Vec::new();
-    while let Some(dir) = open.pop() {
+    while let Some((dir, prefix)) = open.pop() {
         for entry in fs::read_dir(dir).unwrap() {
             let path: PathBuf = entry.unwrap().path();
             let name = path.file_stem().unwrap();
@@ -129,20 +130,21 @@ fn sources() -> Vec<(String, String)> {
                 continue;
             }
             if path.is_dir() {
-                open.push(path);
+                let name = path.file_name().unwrap().to_str().unwrap();
+                open.push((path.clone(), format!("{prefix}{name}/")));
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
-            let path = path.strip_prefix(&src).unwrap();
-            found.push((path.to_str().unwrap().to_owned(), code.to_owned()));
+            let name = path.file_name().unwrap().to_str().unwrap();
+            found.push((format!("{prefix}{name}"), code.to_owned()));
         }
     }
     assert!(found.len() > 50, "{}", found.len());
     found
 }
 
-/// Where this stands in the agent's code: `file: line`.
+/// Where this stands in our code: `file: line`.
 fn lines_with(wanted: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (file, code) in sources() {

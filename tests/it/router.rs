@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::time::Duration;
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::{self, Client, Error, Notice, Status, Subscription};
 use socketman_lab::router::{Control, Router, APS, SECRETS};
 use socketman_lab::ubusd::Ubusd;
 use tokio::sync::oneshot;
+use ubus::blobmsg::Value;
+use ubus::{Client, Error, Notice, Status, Subscription};
 
 const LIMIT: Duration = Duration::from_secs(20);
 

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::Parser;
-use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::{self, Client, Method, Status};
 use socketman_lab::ubus_cli::{run, UbusArgs};
 use socketman_lab::ubusd::Ubusd;
 use tokio::sync::mpsc;
+use ubus::blobmsg::{Type, Value};
+use ubus::{Client, Method, Status};
 
 /// As the lab's binary embeds it.
 #[derive(clap::Parser)]

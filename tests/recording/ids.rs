@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use socketman::ubus::blob::{padded, Attrs, WORD};
-use socketman::ubus::blobmsg::{Members, Type};
-use socketman::ubus::message::{attr, Kind, HEADER};
+use ubus::blob::{padded, Attrs, WORD};
+use ubus::blobmsg::{Members, Type};
+use ubus::message::{attr, Kind, HEADER};
 
 use super::Direction;
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 /// One line: a frame, or something that happened to a connection.
 #[derive(Debug, Deserialize)]
@@ -86,15 +86,9 @@ pub(crate) fn unhex(hex: &str) -> Vec<u8> {
 
 /// The directory with the recordings.
 pub(crate) fn directory() -> PathBuf {
-    // The lab is a package of its own, two levels below.
+    // The packages that read them, the lab and the crate of the bus, are two levels below the project.
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    [
-        manifest.join("tests/data/wire"),
-        manifest.join("../data/wire"),
-    ]
-    .into_iter()
-    .find(|path| path.is_dir())
-    .expect("tests/data/wire is part of the source")
+    manifest.join("../../tests/data/wire")
 }
 
 /// Names of all scenarios, sorted.

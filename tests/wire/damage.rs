@@ -3,9 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use socketman::ubus::blob::{Attrs, MAX_BLOB};
-use socketman::ubus::blobmsg::{Members, Scalar, Type, Value, MAX_DEPTH};
-use socketman::ubus::message::{Attributes, Frame};
+use ubus::blob::{Attrs, MAX_BLOB};
+use ubus::blobmsg::{Members, Scalar, Type, Value, MAX_DEPTH};
+use ubus::message::{Attributes, Frame};
 
 use crate::{frames, same};
 
@@ -180,8 +180,5 @@ fn a_frame_full_of_nested_tables_is_refused_without_descending() {
         payload.extend_from_slice(&[0; 4]);
     }
     assert!(Members::new(&payload).next().unwrap().is_ok());
-    assert_eq!(
-        Value::from_members(&payload),
-        Err(socketman::ubus::Malformed::Depth)
-    );
+    assert_eq!(Value::from_members(&payload), Err(ubus::Malformed::Depth));
 }

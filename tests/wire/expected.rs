@@ -1,8 +1,8 @@
 //! What a line of the recording says that a frame holds.
 
-use socketman::ubus::blob::{Attrs, Writer};
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::message::attr;
+use ubus::blob::{Attrs, Writer};
+use ubus::blobmsg::Value;
+use ubus::message::attr;
 
 use crate::recording::{unhex, Line};
 use crate::same;

@@ -10,7 +10,7 @@ mod recording;
 mod vectors;
 
 use recording::{scenario, scenarios, Line};
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 fn frames() -> impl Iterator<Item = Line> {
     scenarios()

@@ -1,7 +1,7 @@
 //! Every frame of the recording.
 
 use bytes::{Bytes, BytesMut};
-use socketman::ubus::message::{Attributes, Frame};
+use ubus::message::{Attributes, Frame};
 
 use crate::expected::{expected_attribute, expected_payload, id, kind_of, text};
 use crate::frames;

@@ -1,9 +1,9 @@
 //! Members and messages that the C libraries wrote.
 
 use serde::Deserialize;
-use socketman::ubus::blob::Writer;
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::message::{Frame, Kind};
+use ubus::blob::Writer;
+use ubus::blobmsg::Value;
+use ubus::message::{Frame, Kind};
 
 use crate::expected::{id_of, kind_of, NAMES};
 use crate::recording::{self, unhex};

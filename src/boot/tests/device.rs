@@ -13,7 +13,6 @@ use crate::clock::Pace;
 use crate::collect::{DeviceEvents, Event};
 use crate::config::Config;
 use crate::shutdown::shutdown;
-use crate::ubus;
 
 /// The cause a boot was reported with.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -14,12 +14,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
 
+use ubus::Notice;
+
 use crate::collect::report::{Event, Station};
 use crate::collect::sources::dhcp::leases::host_name;
 use crate::collect::sources::reply::Place::{Field as Any, Mac as Address, Text, U32, V4};
 use crate::collect::sources::reply::{Field, Fields};
 use crate::mac::Mac;
-use crate::ubus::Notice;
 
 /// Events kept for one report; of more, the newest.
 pub(crate) const MAX_EVENTS: usize = 256;

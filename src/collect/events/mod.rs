@@ -8,8 +8,8 @@ use std::future::{pending, Future};
 use log::warn;
 
 use crate::clock;
-use crate::ubus::{Client, Notice, Subscription};
 use event_log::Log;
+use ubus::{Client, Notice, Subscription};
 
 /// The subscriptions, and what came of them.
 #[derive(Debug)]

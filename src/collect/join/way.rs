@@ -68,11 +68,12 @@ fn v6_of(ip: IpAddr) -> Option<Ipv6Addr> {
 
 #[cfg(test)]
 mod tests {
+    use ubus::blobmsg::Value;
+
     use super::*;
     use crate::collect::kernel::fib;
     use crate::collect::kernel::netlink::Own;
     use crate::collect::reply::Fields;
-    use crate::ubus::blobmsg::Value;
 
     fn dump(json: &str) -> Dump {
         let value: Value = serde_json::from_str(json).unwrap();

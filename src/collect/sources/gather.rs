@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use ubus::{Client, Error, Status};
 
 use super::question::Question;
 use super::replies::{Replies, Reply};
 use crate::clock;
 use crate::collect::Answers;
-use crate::ubus::{Client, Error, Status};
 
 /// How long one object may take to answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);

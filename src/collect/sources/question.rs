@@ -1,6 +1,6 @@
 //! What the bus is asked.
 
-use crate::ubus::blob::Writer;
+use ubus::blob::Writer;
 
 /// One question. Those about one network or device follow from the answer that lists them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

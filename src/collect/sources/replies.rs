@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use log::debug;
+use ubus::{Error, Status};
 
 use super::dhcp::leases::Leases;
 use super::hostapd::{self, Ap, Clients};
@@ -15,7 +16,6 @@ use super::system::{Board, Info};
 use crate::collect::join::hosts::Hint;
 use crate::collect::join::wireless::Air;
 use crate::sorted;
-use crate::ubus::{Error, Status};
 
 /// Networks of hostapd, and devices of iwinfo, that are asked about: more than any device has, and
 /// few enough for all questions to be under way at once.

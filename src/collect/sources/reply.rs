@@ -11,8 +11,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use ubus::blobmsg::{Members, Scalar};
+
 use crate::mac::Mac;
-use crate::ubus::blobmsg::{Members, Scalar};
 
 /// Elements kept of one list or table of a reply.
 pub(crate) const MAX_ENTRIES: usize = 4096;
@@ -319,8 +320,9 @@ impl<'a> Field<'a> {
 
 #[cfg(test)]
 mod tests {
+    use ubus::blobmsg::Value;
+
     use super::*;
-    use crate::ubus::blobmsg::Value;
 
     #[test]
     fn numbers_that_mean_an_unknown_speed_are_none() {

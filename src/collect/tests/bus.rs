@@ -10,12 +10,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+use ubus::blob::Writer;
+use ubus::blobmsg::Value;
+use ubus::message::{attr, system_object, Attributes, Frame, Kind};
+use ubus::{from_members, matches};
 
 use super::samples::Router;
-use crate::ubus::blob::Writer;
-use crate::ubus::blobmsg::Value;
-use crate::ubus::message::{attr, system_object, Attributes, Frame, Kind};
-use crate::ubus::{from_members, matches};
 
 /// How a callee behaves.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! No row vanishes without being counted: what came in is reported or is counted as left out.
 
 use fastrand::Rng;
+use ubus::blobmsg::Value;
 
 use super::super::events::event_log::Log;
 use super::super::sources::dhcp::leases::Leases;
@@ -12,7 +13,6 @@ use super::super::survey;
 use super::mutations::{mutate, other_bytes};
 use super::samples::{data, value, Router, NOW};
 use crate::collect::{Facts, Report};
-use crate::ubus::blobmsg::Value;
 
 /// Replies with other values in them, with hostapd and without, and lists of each of four kinds: 10,000 in all.
 const VALUES: u64 = 2500;

@@ -1,11 +1,12 @@
 //! Notifications in, events out.
 
+use ubus::blobmsg::Value;
+use ubus::Notice;
+
 use super::super::events::event_log::{Log, MAX_EVENTS};
 use super::super::sources::question::Question::Clients;
 use super::samples::{data, json, Router, NOW};
 use crate::collect::Event;
-use crate::ubus::blobmsg::Value;
-use crate::ubus::Notice;
 
 fn notice(path: &str, kind: &str, data: &Value) -> Notice {
     Notice::Notification {

@@ -1,6 +1,8 @@
 //! Replies changed at random: nothing panics, and what another reply said stands.
 
 use fastrand::Rng;
+use ubus::blobmsg::Value;
+use ubus::Notice;
 
 use super::super::events::event_log::Log;
 use super::super::sources::question::Question;
@@ -8,8 +10,6 @@ use super::super::survey;
 use super::samples::{data, value, Router, NOW};
 use super::stamp;
 use crate::collect::Report;
-use crate::ubus::blobmsg::Value;
-use crate::ubus::Notice;
 
 /// Replies with other values in them, replies with other bytes, and notifications and scans of
 /// either kind: 10,000 in all.

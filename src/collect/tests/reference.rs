@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use spool::{Gap, Reason};
+
 use super::samples::{data, NOW};
 use super::stamp;
 use crate::collect::{
@@ -9,7 +11,6 @@ use crate::collect::{
     Report, Source, Ssid, Station, Traffic,
 };
 use crate::mac::Mac;
-use crate::spool::{Gap, Reason};
 
 const TRAFFIC: Traffic = Traffic {
     rx_packets: Some(1),

@@ -1,12 +1,13 @@
 //! Whole reports, compared with those kept in tests/data/reports.
 
+use ubus::blobmsg::Value;
+
 use super::super::sources::question::Question::{
     Assoclist, Board, Clients, IwInfo, Leases4, Leases6, Radios, Status,
 };
 use super::samples::{data, json, value, Router};
 use super::stamp;
 use crate::collect::Report;
-use crate::ubus::blobmsg::Value;
 
 /// Compares the line with the one that is kept, a key on each line to be read by people.
 ///

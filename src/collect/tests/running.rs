@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use ubus::connect;
+use uci::Directories;
 
 use super::bus::Bus;
 use crate::clock::Pace;
 use crate::collect::{self, DeviceEvents, Facts, History, Part, Report};
-use crate::config::uci::Directories;
 use crate::config::Config;
 use crate::shutdown::{shutdown, Trigger};
-use crate::ubus::connect;
 
 /// A running collector and what comes out of it.
 pub(super) struct Running {

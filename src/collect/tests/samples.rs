@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use ubus::blobmsg::Value;
+use ubus::{Error, Status as BusStatus};
 
 use super::super::events::event_log::Log;
 use super::super::join::airtime::Airtimes;
@@ -13,8 +15,6 @@ use super::super::sources::dhcp::leases::Leases;
 use super::super::sources::question::Question;
 use super::super::sources::replies::{Replies, Reply};
 use crate::collect::{Facts, Report};
-use crate::ubus::blobmsg::Value;
-use crate::ubus::{Error, Status as BusStatus};
 
 /// The instant of the samples, seconds since the epoch.
 pub(in crate::collect) const NOW: u64 = 1_751_450_000;

@@ -1,9 +1,10 @@
 //! What is said of stations, where real replies mislead.
 
+use ubus::blobmsg::Value;
+
 use super::super::sources::question::Question::{Assoclist, Board, Clients, IwInfo, Radios};
 use super::samples::{json, Router};
 use crate::collect::{Report, Source, Station};
-use crate::ubus::blobmsg::Value;
 
 pub(super) fn station<'a>(report: &'a Report, mac: &str) -> &'a Station {
     let stations = report.stations.as_ref().unwrap();

@@ -1,12 +1,13 @@
 //! What replies of real devices do to whoever takes them at their word.
 
+use ubus::blobmsg::Value;
+
 use super::super::sources::question::Question::{
     Assoclist, Clients, Devices, Info, IwInfo, Radios, Status,
 };
 use super::samples::{data, json, value, Router};
 use super::stamp;
 use super::stations::station;
-use crate::ubus::blobmsg::Value;
 
 #[test]
 fn stations_and_networks_are_written_in_upper_case_whoever_told_of_them() {

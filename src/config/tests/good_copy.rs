@@ -3,8 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
+use ::uci::Directories;
+
 use super::*;
-use crate::config::uci::Directories;
 use crate::crash::Crashes;
 
 /// A device with config.json alone.

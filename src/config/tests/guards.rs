@@ -6,11 +6,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ::uci::Directories;
 use serde_json::{json, Value};
 
 use super::pem_files::{CA, KEY};
 use super::*;
-use crate::config::uci::Directories;
 use crate::crash::Crashes;
 use crate::file::under;
 use crate::reload::Facts;

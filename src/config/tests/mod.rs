@@ -32,7 +32,7 @@ fn inputs(cli: &Settings, file: &Path) -> Inputs {
     Inputs {
         command_line: cli.clone(),
         file: Some(file.to_owned()),
-        uci: crate::config::uci::Directories::of(root, None),
+        uci: ::uci::Directories::of(root, None),
         root: root.to_owned(),
         pace: Pace::REAL,
         look: crate::tls::usable,

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ::uci::Directories;
 use serde_json::Value;
 
 use super::cases::CASES;
 use super::*;
-use crate::config::uci::Directories;
 use crate::crash::Crashes;
 use crate::file::under;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use ubus::{Client, Error, Status};
 
 use super::read;
 use super::sight::{Ap, Configured, Mode, Sight};
@@ -13,7 +14,6 @@ use super::verdict::State;
 use crate::collect::Answers;
 use crate::file::read_up_to;
 use crate::file::under;
-use crate::ubus::{Client, Error, Status};
 
 /// Longest wait for the answer of one object.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -150,7 +150,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::ubus::blobmsg::Value;
+    use ubus::blobmsg::Value;
 
     fn answered(json: &str) -> Option<Bytes> {
         let value: Value = serde_json::from_str(json).unwrap();
@@ -172,7 +172,7 @@ mod tests {
         ];
         let names = || vec!["hostapd".to_owned(), ap.to_owned()];
         let mut eye = Eye {
-            client: crate::ubus::connect(Path::new("/nowhere")).0,
+            client: ubus::connect(Path::new("/nowhere")).0,
             root: PathBuf::from("/nowhere"),
             answers: Some(Answers::of_test(names(), answers.clone())),
         };

@@ -39,8 +39,8 @@ use crate::collect::{self, DeviceEvents};
 use crate::config::Config;
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
-use crate::ubus::{Client, Notice, Subscription};
 use look::Eye;
+use ubus::{Client, Notice, Subscription};
 use watcher::Watcher;
 
 pub use facts::{Facts, RadioFacts, Restarted};

@@ -147,8 +147,9 @@ pub(super) fn closed(reply: &[u8]) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use ubus::blobmsg::Value;
+
     use super::*;
-    use crate::ubus::blobmsg::Value;
 
     fn members(json: &str) -> Vec<u8> {
         serde_json::from_str::<Value>(json).unwrap().to_members()

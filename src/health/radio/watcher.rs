@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use ubus::Notice;
 
 use super::facts::reported;
 use super::{Change, Facts, Part, Radio, RadioFacts, Restarted, Sight, Tracker};
 use crate::clock::{epoch_seconds, Pace};
 use crate::collect::reply::Fields;
 use crate::collect::{self, Answers, DeviceEvents, Event};
-use crate::ubus::Notice;
 
 /// Longest time from one look to the next: a fault is to be told within 60 s.
 const EVERY: Duration = Duration::from_secs(20);
@@ -198,7 +198,7 @@ mod tests {
         let (facts, known) = watch::channel(Facts::default());
         let part = Part {
             config: watch::channel(Arc::new(Config::default())).1,
-            client: crate::ubus::connect(Path::new("/nowhere")).0,
+            client: ubus::connect(Path::new("/nowhere")).0,
             root: PathBuf::from("/nowhere"),
             restarts: watch::channel(Vec::new()).1,
             facts,

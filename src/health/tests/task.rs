@@ -16,7 +16,7 @@ use super::super::{asks, run, Facts, Handle, Part, Proof, Verdict};
 use super::*;
 use crate::config::Config;
 use crate::shutdown::shutdown;
-use crate::{collect, http, lookup, mqtt, ubus};
+use crate::{collect, http, lookup, mqtt};
 
 const MONITOR: Duration = Duration::from_secs(15);
 const HEARTBEAT: Duration = Duration::from_secs(60);

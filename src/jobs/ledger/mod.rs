@@ -12,7 +12,8 @@ mod thread;
 use std::io;
 use std::path::Path;
 
-use crate::durable::{Directory, Disk};
+use durable::{Directory, Disk};
+
 use crate::jobs::message::Kind;
 use crate::jobs::table::{Bounds, Table};
 

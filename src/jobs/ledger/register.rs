@@ -32,7 +32,8 @@
 
 use std::io;
 
-use crate::durable::{Disk, Log};
+use durable::{Disk, Log};
+
 use crate::jobs::table::{Bounds, Page, Recalled};
 
 /// Name of the log.

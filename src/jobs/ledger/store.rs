@@ -9,7 +9,8 @@
 
 use std::io;
 
-use crate::durable::{Disk, Log, PAYLOAD_MAX};
+use durable::{Disk, Log, PAYLOAD_MAX};
+
 use crate::jobs::message;
 use crate::jobs::table::{Batch, Record};
 

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
+use durable::{Answer, AskError, Directory, Handle, RealDisk};
+
 use super::medium::is_in_ram;
 use super::register::Register;
 use super::store::{Found, Store};
-use crate::durable::{self, Answer, AskError, Directory, Handle, RealDisk};
 use crate::jobs::table::{Batch, Page, Recalled};
 use crate::keep;
 

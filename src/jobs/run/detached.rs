@@ -27,9 +27,9 @@ use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 
 use super::{Output, Stop, Work};
-use crate::durable::{Directory, Disk};
 use crate::jobs::outcome::{End, Outcome};
 
+use durable::{Directory, Disk};
 use follow::Follow;
 pub(super) use guard::supervise;
 use job::Job;

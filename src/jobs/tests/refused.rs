@@ -74,7 +74,7 @@ async fn no_job_of_the_broker_runs_while_the_keys_cannot_be_read_and_local_ones_
     let inputs = crate::config::Inputs {
         command_line: crate::config::Settings::default(),
         file: Some(file),
-        uci: crate::config::uci::Directories::of(dir.path(), None),
+        uci: uci::Directories::of(dir.path(), None),
         root: dir.path().to_owned(),
         pace: crate::clock::Pace::REAL,
         look: crate::tls::usable,

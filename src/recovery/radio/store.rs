@@ -5,8 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use durable::{Cell, Directory, Handle, Latest};
+
 use super::ledger::{Boot, Ledger};
-use crate::durable::{Cell, Directory, Handle, Latest};
 
 /// The cell, a file of `state_dir`.
 pub const NAME: &str = "radios";

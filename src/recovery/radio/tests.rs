@@ -6,13 +6,13 @@ use std::sync::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
+use ubus::Status;
 
 use super::*;
 use crate::actions::{ActionError, Done};
 use crate::health::radio::{asks, Facts, Verdict};
 use crate::reload::Asks;
 use crate::shutdown::{shutdown, Trigger};
-use crate::ubus::{self, Status};
 
 /// Longer than anything waited for, in simulated time.
 const LONG: Duration = Duration::from_secs(3600);

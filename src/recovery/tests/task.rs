@@ -4,22 +4,22 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use durable::Directory;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, Instant};
+use ubus::Status;
 
 use crate::actions::{Action, ActionError, Actions, Done, Service};
 use crate::boot::{self, Cause, Change, Records, SystemLog};
 use crate::clock::Pace;
 use crate::collect::DeviceEvents;
 use crate::config::{Config, Recover};
-use crate::durable::Directory;
 use crate::health::{self, Uplink, Verdict};
 use crate::recovery::ladder::Step;
 use crate::recovery::{run, Facts, Part};
 use crate::shutdown::{shutdown, Trigger};
-use crate::ubus::{self, Status};
 
 /// A device that writes down what is done to it, and when.
 #[derive(Default)]

@@ -3,10 +3,10 @@
 use std::fs;
 
 use serde_json::{json, Value};
-use socketman::ubus::blobmsg::Value as Data;
-use socketman::ubus::{Events, Heard, Status};
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
+use ubus::blobmsg::Value as Data;
+use ubus::{Events, Heard, Status};
 
 use super::{lab, order, Inside};
 use crate::service::{self, binary, within};

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use socketman::ubus::{self, blobmsg, Client, Events, Heard, Status};
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
 use socketman_lab::router::ROUTER_MAC;
 use socketman_lab::site::{Namespace, Site, SERVERS};
 use tokio::process::Command;
 use tokio::task::spawn_blocking;
+use ubus::{blobmsg, Client, Events, Heard, Status};
 
 use crate::service::{binary, within, SCALE};
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use socketman::actions::{Action, Actions, Device, Service};
-use socketman::ubus::{Notice, Status, Subscription};
 use socketman_lab::options::Options;
 use socketman_lab::site::SERVERS;
 use tokio::time::timeout;
+use ubus::{Notice, Status, Subscription};
 
 use super::{lab, order, status, told, Inside};
 use crate::service::within;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use socketman::ubus::Client;
 use socketman_lab::options::Options;
 use tokio::time::timeout;
+use ubus::Client;
 
 use super::{guarded, DEADLINE, SCALE};
 use crate::desk::order;

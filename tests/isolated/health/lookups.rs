@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use socketman::ubus;
 use socketman_lab::agent_binary;
 use socketman_lab::broker::Broker;
 use tokio::net::{TcpListener, TcpStream};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
-use socketman::ubus::blobmsg;
+use ubus::blobmsg;
 
 use super::patient::{pass_on, Patient, NAMES};
 use super::site::Site;

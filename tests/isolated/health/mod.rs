@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 use site::{Site, CLOSED};
-use socketman::ubus::{self, blobmsg, Client, Events, Heard};
 use socketman_lab::agent_binary;
 use socketman_lab::agent_process::AgentProgram;
 use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
 use tokio::time::{interval, timeout};
+use ubus::{blobmsg, Client, Events, Heard};
 
 /// A probe of a dead network takes up to 16 s, and two have to agree.
 const DEADLINE: Duration = Duration::from_secs(120);

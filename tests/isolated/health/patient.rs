@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
-use socketman::ubus::{self, blobmsg, Client, Method};
 use socketman_lab::agent_binary;
 use socketman_lab::agent_process::{AgentProcess, AgentProgram};
 use socketman_lab::broker::Broker;
 use socketman_lab::ubusd::Ubusd;
 use tokio::net::TcpListener;
+use ubus::{blobmsg, Client, Method};
 
 use super::dns::NameServer;
 use super::lookups::relay;

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{json, Value};
-use socketman::ubus::{self, blobmsg};
 use socketman_lab::agent_process::AgentProgram;
 use socketman_lab::lab::AGENT_ENDS_WITHIN;
 use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use ubus::blobmsg;
 
 use super::{binary, within, DEADLINE, SCALE};
 

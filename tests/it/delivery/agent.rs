@@ -10,9 +10,9 @@ use socketman::config::{Config, Secret};
 use socketman::health;
 use socketman::lookup::Resolver;
 use socketman::shutdown::{shutdown, Trigger};
-use socketman::spool::{self, Stamp};
 use socketman::upload;
 use socketman_lab::collector::Collector;
+use spool::Stamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -53,8 +53,8 @@ impl Agent {
     pub(crate) fn start_by(dir: &Path, config: Config, clock: Clock) -> Self {
         let settings = spool::Settings {
             boot_id: BOOT.to_owned(),
-            crashes: Default::default(),
-            clock,
+            crashes: Arc::new(()),
+            clock: Box::new(clock),
             place: spool::Place {
                 dir: dir.join("spool"),
                 max: config.spool_max,

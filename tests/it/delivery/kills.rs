@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::time::Duration;
 
-use socketman::spool;
 use socketman_lab::collector::Mode;
 
 use super::agent::{collector, config, seqs, Agent, BOOT, DEADLINE};

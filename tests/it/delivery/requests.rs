@@ -1,8 +1,8 @@
 //! What is sent, and where to.
 
 use socketman::config::Secret;
-use socketman::spool::{Clock, Gap, Stamp};
 use socketman_lab::collector::{Mode, Request};
+use spool::{Certainty, Gap, Stamp};
 
 use super::agent::{collector, config, report, Agent, BOOT};
 
@@ -25,7 +25,7 @@ async fn a_post_is_exact_ndjson_in_one_gzip_member_and_says_so_only_where_it_is_
                 boot_id: BOOT,
                 seq,
                 created_at: sent["device"]["created_at"].as_u64().unwrap(),
-                clock: Clock::Ok,
+                clock: Certainty::Ok,
                 // This machine may have been cut off; nobody can know.
                 gaps: &serde_json::from_value::<Vec<Gap>>(sent["gaps"].clone()).unwrap_or_default(),
             },

@@ -1,6 +1,6 @@
 //! What a cell has to be, after whatever was done to it and to its disk.
 
-use socketman::durable::Cell;
+use durable::Cell;
 use socketman_lab::disk::{Chooser, SimDisk};
 
 /// A cell on a simulated disk, and which value it has to have.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use socketman::durable::{Disk, Log, Opened, HEAD, PAYLOAD_MAX};
+use durable::{Disk, Log, Opened, HEAD, PAYLOAD_MAX};
 use socketman_lab::disk::{Call, Chooser, Error, Fault, SimDisk, When};
 use socketman_lab::schedules::{seeds, Schedules};
 

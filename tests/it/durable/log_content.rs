@@ -2,7 +2,7 @@
 
 use std::io;
 
-use socketman::durable::{Disk, Log, Opened, HEAD};
+use durable::{Disk, Log, Opened, HEAD};
 
 /// The file of the log.
 pub(crate) const NAME: &str = "log";

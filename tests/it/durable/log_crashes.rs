@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use socketman::durable::{Disk, Log};
+use durable::{Disk, Log};
 use socketman_lab::disk::{Call, Chooser, Error, Fault, SimDisk, When};
 use socketman_lab::schedules::{seeds, Schedules};
 

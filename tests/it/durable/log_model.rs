@@ -1,6 +1,6 @@
 //! What a log has to be, after whatever was done to it and to its disk.
 
-use socketman::durable::{Log, HEAD};
+use durable::{Log, HEAD};
 use socketman_lab::disk::{Chooser, SimDisk};
 
 use super::log_content::{open, Content, Record, NAME};

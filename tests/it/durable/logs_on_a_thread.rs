@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use socketman::durable::{Log, RealDisk, Store};
+use durable::{Log, RealDisk, Store};
 use socketman_lab::disk::{Chooser, SimDisk};
 
 use super::log_content::NAME;

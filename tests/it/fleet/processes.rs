@@ -56,6 +56,7 @@ impl Device {
             clock: dir.join("clock"),
             time_scale: SCALE,
             slow_sync: None,
+            keeps_time: false,
         };
         program.set_clock(0, true).unwrap();
         let settings = json!({

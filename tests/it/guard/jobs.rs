@@ -3,7 +3,6 @@
 use std::fs;
 
 use serde_json::json;
-use socketman::ubus;
 use socketman_lab::collector::Mode;
 
 use super::desk::{within, Desk};

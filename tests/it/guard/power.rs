@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use socketman::durable::Disk;
+use durable::Disk;
 use socketman::guard::folder::{Access, Folder};
 use socketman_lab::disk::SimDisk;
 

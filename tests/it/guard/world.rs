@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use socketman::durable::Disk;
+use durable::Disk;
 use socketman::guard::decide::Needs;
 use socketman::guard::desk::Desk;
 use socketman::guard::folder::{Access, Folder};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use socketman::durable::Disk;
+use durable::Disk;
 use socketman::jobs::ledger::{Register, Store};
 use socketman::jobs::message::{self, Job};
 use socketman::jobs::outcome::{End, Outcome};

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
-use socketman::durable::Disk;
+use durable::Disk;
 use socketman::provision::store::{Store, StoreError};
 use socketman::provision::{Hash, Phase, Reached, Record};
 use socketman_lab::disk::{Chooser, SimDisk};
@@ -139,7 +139,7 @@ impl Device {
                 file: FILE,
             };
             store.keep_ca(OLD_CA).unwrap();
-            socketman::durable::replace(&mut settings, FILE, old).unwrap();
+            durable::replace(&mut settings, FILE, old).unwrap();
         }
         Device {
             scene,

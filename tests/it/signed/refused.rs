@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{json, Value};
-use socketman::ubus::{self, Status};
+use ubus::Status;
 
 use super::desk::{within, Desk, MAC};
 

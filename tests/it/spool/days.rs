@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use socketman::clock::Reading;
-use socketman::spool::{Bounds, Gap, Reason, Spool, Stamp};
 use socketman_lab::disk::SimDisk;
 use socketman_lab::moving::MovingAp;
 use socketman_lab::schedules::VARIABLE;
+use spool::{Bounds, Gap, Reason, Spool, Stamp};
 
 use super::report;
 
@@ -128,7 +128,7 @@ fn month(stations: usize) -> Month {
 }
 
 fn flash_size(flash: &SimDisk) -> usize {
-    use socketman::durable::Disk;
+    use durable::Disk;
     let names = flash.clone().list().unwrap();
     let sizes = names.iter().filter_map(|name| flash.content(name));
     sizes.map(|content| content.len()).sum()

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use socketman::durable::Disk;
+use durable::Disk;
 use socketman_lab::disk::{Error, Fault, SimDisk, When};
 
 /// What is to happen, and how many calls there were.

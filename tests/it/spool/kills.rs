@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use socketman::durable::HEAD;
+use durable::HEAD;
 use socketman_lab::schedules::{seeds, Schedules};
 
 use super::script::{by_chance, scenario};
@@ -30,7 +30,7 @@ fn the_script_itself_ends_well_and_reaches_everything() {
     world.settle();
     let gaps = world.ledger.gaps();
     for reason in ["Thinned", "Power", "Refused", "Unsent"] {
-        let is = |gap: &socketman::spool::Gap| format!("{:?}", gap.reason) == reason;
+        let is = |gap: &spool::Gap| format!("{:?}", gap.reason) == reason;
         assert!(gaps.iter().any(is), "no gap {reason}: {gaps:?}");
     }
     assert!(world.fate.calls() > 1000, "{}", world.fate.calls());

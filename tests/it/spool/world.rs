@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use socketman::clock::Reading;
-use socketman::spool::{Batch, Bounds, ReportId, Spool, Stamp};
 use socketman_lab::disk::SimDisk;
+use spool::{Batch, Bounds, ReportId, Spool, Stamp};
 
 use super::disks::{Fate, Fated};
 use super::ledger::{Collected, Id, Ledger};

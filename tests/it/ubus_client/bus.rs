@@ -5,11 +5,11 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::{self, Client, Error, Method, Object, Status};
 use socketman_lab::ubusd::Ubusd;
 use tempfile::TempDir;
 use tokio::time::timeout;
+use ubus::blobmsg::Value;
+use ubus::{Client, Error, Method, Object, Status};
 
 use super::{CALL, SOON};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use socketman::ubus::blobmsg::Type;
-use socketman::ubus::{self, Error, Method, Status};
+use ubus::blobmsg::Type;
+use ubus::{Error, Method, Status};
 
 use super::bus::{raw, service, soon, value, Bus};
 use super::{CALL, SOON};

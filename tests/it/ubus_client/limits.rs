@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use socketman::ubus::blob::{Writer, MAX_BLOB};
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::{self, Error, Method, Status};
+use ubus::blob::{Writer, MAX_BLOB};
+use ubus::blobmsg::Value;
+use ubus::{Error, Method, Status};
 
 use super::bus::{raw, service, soon, value, Bus};
 use super::CALL;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::{self, Error, Heard, Notice, Status};
 use tokio::time::Instant;
+use ubus::blobmsg::Value;
+use ubus::{Error, Heard, Notice, Status};
 
 use super::bus::{one, raw, service, soon, value, Bus};
 use super::CALL;

@@ -1,12 +1,12 @@
 //! A daemon that misbehaves.
 
-use socketman::ubus::blob::Writer;
-use socketman::ubus::message::{attr, Attributes, Frame, Kind};
-use socketman::ubus::{self, Client, Error, Status};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
+use ubus::blob::Writer;
+use ubus::message::{attr, Attributes, Frame, Kind};
+use ubus::{Client, Error, Status};
 
 use super::bus::soon;
 use super::{CALL, SOON};

@@ -6,10 +6,10 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use socketman::ubus::blob::Writer;
-use socketman::ubus::blobmsg::Type;
-use socketman::ubus::message::{attr, Frame, Kind};
 use socketman_lab::ubusd::{Acl, Bus, Credentials, Message, Outgoing};
+use ubus::blob::Writer;
+use ubus::blobmsg::Type;
+use ubus::message::{attr, Frame, Kind};
 
 use crate::recording::ids::{attributes, word, Ids, HEAD};
 use crate::recording::{scenario, scenarios, Direction, Line};

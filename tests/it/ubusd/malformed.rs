@@ -4,11 +4,11 @@
 use std::fs;
 
 use serde::Deserialize;
-use socketman::ubus::blob::Writer;
-use socketman::ubus::blobmsg::Type;
-use socketman::ubus::message::{Attributes, Frame, Kind};
 use socketman_lab::ubusd::{Credentials, Options, Peers, Ubusd};
 use tokio::io::AsyncWriteExt;
+use ubus::blob::Writer;
+use ubus::blobmsg::Type;
+use ubus::message::{Attributes, Frame, Kind};
 
 use super::peer::{bytes, Peer, PING};
 use crate::recording::ids::Ids;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use rustix::net::RecvFlags;
-use socketman::ubus::blob::Writer;
-use socketman::ubus::message::{attr, Attributes, Frame, Kind};
 use socketman_lab::ubusd::Ubusd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use ubus::blob::Writer;
+use ubus::message::{attr, Attributes, Frame, Kind};
 
 /// Longer than any answer takes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);

@@ -10,16 +10,16 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags,
 };
 use rustix::process::{getgid, getuid};
-use socketman::ubus::blob::Writer;
-use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::message::{attr, system_object, Attributes, Frame, Kind};
-use socketman::ubus::Status;
 use socketman_lab::ubusd::{Acl, Credentials, Options, Peers, Ubusd, MAX_QUEUE};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+use ubus::blob::Writer;
+use ubus::blobmsg::{Type, Value};
+use ubus::message::{attr, system_object, Attributes, Frame, Kind};
+use ubus::Status;
 
 use super::peer::{bytes, Peer, DEADLINE, PING, PING_SEQ};
 

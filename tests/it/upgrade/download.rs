@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use durable::Directory;
 use ring::digest::{digest, SHA256};
 use socketman::clock::Pace;
 use socketman::config::Config;
-use socketman::durable::Directory;
 use socketman::lookup::Resolver;
 use socketman::upgrade::download::Download;
 use socketman::upgrade::request::Source;

@@ -83,7 +83,7 @@ impl Device {
     /// A device whose ledger is certain.
     pub(super) fn new(scene: Scene) -> Self {
         let mut state = SimDisk::new();
-        socketman::durable::replace(&mut state, store::JOBS, LEDGER).unwrap();
+        durable::replace(&mut state, store::JOBS, LEDGER).unwrap();
         Device {
             scene,
             state,
@@ -207,7 +207,7 @@ impl Device {
         }
         store::clear(own, store::RECORD, store::FILES).map_err(|_| Dark)?;
         if self.scene.has_undo {
-            socketman::durable::replace(own, "undo.ipk", UNDO).map_err(|_| Dark)?;
+            durable::replace(own, "undo.ipk", UNDO).map_err(|_| Dark)?;
         }
         let ready = self.record(Phase::Ready);
         store::write(own, store::RECORD, &ready)?;
@@ -252,7 +252,7 @@ impl Device {
                     assert!(!is_resumed, "nobody installs a second time");
                     (self.begun, self.runs) = (true, Runs::Half);
                     // The package manager has a disk of its own, which the power leaves as it is.
-                    socketman::durable::Disk::list(own).map_err(|_| Dark)?;
+                    durable::Disk::list(own).map_err(|_| Dark)?;
                     match self.scene.installs {
                         true => {
                             self.runs = Runs::New;
@@ -275,11 +275,11 @@ impl Device {
                 }
                 Phase::Trial => Event::Late("no".to_owned()),
                 _ => {
-                    let undo = socketman::durable::read_whole(own, "undo.ipk", 1 << 20);
+                    let undo = durable::read_whole(own, "undo.ipk", 1 << 20);
                     let undo = undo.map_err(|_| Dark)?;
                     assert_eq!(undo, UNDO, "{:?}", self.scene);
                     self.runs = Runs::Half;
-                    socketman::durable::Disk::list(own).map_err(|_| Dark)?;
+                    durable::Disk::list(own).map_err(|_| Dark)?;
                     self.runs = Runs::Old;
                     Event::Installed
                 }
@@ -327,8 +327,8 @@ impl Device {
                 "{scene:?}: there was a package to go back to"
             ),
         }
-        let mut left = socketman::durable::Disk::list(&mut self.own).unwrap();
-        left.extend(socketman::durable::Disk::list(&mut self.keep).unwrap());
+        let mut left = durable::Disk::list(&mut self.own).unwrap();
+        left.extend(durable::Disk::list(&mut self.keep).unwrap());
         assert_eq!(left, [""; 0], "{scene:?}");
     }
 }

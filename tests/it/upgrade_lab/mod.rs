@@ -14,13 +14,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use serde_json::{json, Value};
-use socketman::ubus::{blobmsg, Client};
 use socketman_lab::agent_binary;
 use socketman_lab::firmware::{Image, Manager, Package, Release};
 use socketman_lab::lab::Lab;
 use socketman_lab::mqtt_side::{Ear, Said};
 use socketman_lab::options::Options;
 use tokio::time::{interval, sleep, timeout};
+use ubus::{blobmsg, Client};
 
 /// A second of the device passes in a thirtieth.
 const SCALE: u32 = 30;

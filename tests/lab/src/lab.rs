@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{json, Value};
-use socketman::ubus::{self, blobmsg, Client, ObjectInfo};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout, MissedTickBehavior};
+use ubus::{blobmsg, Client, ObjectInfo};
 
 use crate::agent_process::{AgentProcess, AgentProgram, ProcessError};
 use crate::collector::{Collector, Mode, WEB_CHECK};

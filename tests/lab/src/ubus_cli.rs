@@ -12,8 +12,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::{self, Client, Error, Method, Status};
+use ubus::blobmsg::{Type, Value};
+use ubus::{Client, Error, Method, Status};
 
 use listen::listen;
 
@@ -201,6 +201,7 @@ fn status(error: &Error) -> Status {
         Error::Encode(_) | Error::TooLarge(_) => Status::INVALID_ARGUMENT,
         Error::Disconnected | Error::Connect { .. } => Status::CONNECTION_FAILED,
         Error::Busy => Status::NO_MEMORY,
+        _ => Status::UNKNOWN_ERROR,
     }
 }
 

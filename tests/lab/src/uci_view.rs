@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use socketman::config::uci::{Entry, Package, ReadError, Section, Value};
-use socketman::config::FileError;
+use uci::{Entry, Package, ReadError, Section, Value};
 
 /// Numbers of errors as libuci has them.
 const NOT_FOUND: u8 = 3;
@@ -107,10 +106,8 @@ impl Serialize for ErrorView<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let (code, line, byte) = match self.0 {
             ReadError::Parse(error) => (PARSE, error.lines_read, error.byte),
-            ReadError::File(FileError::Io(error)) if error.kind() == ErrorKind::NotFound => {
-                (NOT_FOUND, 0, 0)
-            }
-            ReadError::File(_) => (IO, 0, 0),
+            ReadError::File(error) if error.kind() == ErrorKind::NotFound => (NOT_FOUND, 0, 0),
+            _ => (IO, 0, 0),
         };
         let mut map = to.serialize_map(Some(4))?;
         map.serialize_entry("error", &self.0.to_string())?;

@@ -2,16 +2,18 @@
 //! `dhcp`.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use log::debug;
+use uci::{Directories, Package, MAX_FILE};
 
 use super::leases::Leases;
 use crate::collect::kernel::files::Files;
-use crate::config::uci::{Directories, Package};
+use crate::config::read_small;
 
 /// Where an instance keeps them unless it is told otherwise.
 const USUAL: &str = "/tmp/dhcp.leases";
@@ -82,10 +84,11 @@ impl LeaseFiles {
 }
 
 fn leasefiles(file: &Path) -> Vec<PathBuf> {
-    let package = Package::read_file(file);
-    let package = package.inspect_err(|error| debug!("{}: {error}", file.display()));
     let mut paths = Vec::new();
-    let Ok(package) = package else {
+    let told = |error: &dyn Display| debug!("{}: {error}", file.display());
+    let bytes = read_small(file, MAX_FILE).inspect_err(|error| told(error));
+    let package = bytes.map(|bytes| Package::parse(&bytes).inspect_err(|error| told(error)));
+    let Ok(Ok(package)) = package else {
         return paths;
     };
     let instances = (0..MAX_INSTANCES).map_while(|at| package.nth("dnsmasq", at));

@@ -6,8 +6,8 @@ pub(crate) mod radio;
 
 use super::reply::Place::{Bool, Field as Any, Text, U64};
 use super::reply::{Field, Fields};
-use crate::ubus::blob::Writer;
 use network::Route;
+use ubus::blob::Writer;
 
 /// A logical interface, as `network.interface dump` has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,8 +90,9 @@ pub(crate) fn down(data: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use ubus::blobmsg::Value;
+
     use super::*;
-    use crate::ubus::blobmsg::Value;
 
     fn members(json: &str) -> Vec<u8> {
         let value: Value = serde_json::from_str(json).unwrap();

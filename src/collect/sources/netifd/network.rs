@@ -298,8 +298,9 @@ pub(crate) fn fill(device: &mut Device, wan: Wan, interfaces: &[Interface]) {
 
 #[cfg(test)]
 mod tests {
+    use ubus::blobmsg::Value;
+
     use super::*;
-    use crate::ubus::blobmsg::Value;
 
     fn dump(json: &str) -> Dump {
         let value: Value = serde_json::from_str(json).unwrap();

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use ubus::blobmsg::Value;
+
 use super::super::super::sources::question::Question::{
     self, Assoclist, Clients, Devices, IwInfo, LuciLeases, Radios,
 };
@@ -9,7 +11,6 @@ use super::super::super::survey;
 use super::super::samples::{value, Router};
 use super::super::stations::station;
 use super::{interface, Case};
-use crate::ubus::blobmsg::Value;
 
 /// Sixty devices of stations come before the networks in the list of iwinfo.
 fn crowded() -> Router {

@@ -1,13 +1,14 @@
 //! Every server, every file, every item: the next source is asked for what one lacks.
 
+use ubus::blobmsg::Value;
+use ubus::Notice;
+
 use super::super::super::events::event_log::Log;
 use super::super::super::sources::question::Question::{LuciLeases, Radios};
 use super::super::samples::{json, value, Router, NOW};
 use super::super::stations::station;
 use super::{ip, Case};
 use crate::collect::Report;
-use crate::ubus::blobmsg::Value;
-use crate::ubus::Notice;
 
 fn leased(report: &Report) -> Vec<String> {
     let leases = report.dhcp.as_ref().unwrap();

@@ -14,6 +14,8 @@ use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
+use ubus::blobmsg::Value;
+use uci::Directories;
 
 use super::samples::{data, Router, NOW};
 use crate::collect::events::event_log::Log;
@@ -24,8 +26,6 @@ use crate::collect::sources::dhcp::dnsmasq::LeaseFiles;
 use crate::collect::sources::question::Question;
 use crate::collect::sources::replies::Replies;
 use crate::collect::{Facts, Interface, Report};
-use crate::config::uci::Directories;
-use crate::ubus::blobmsg::Value;
 
 /// A router with its files.
 pub(super) struct Case {

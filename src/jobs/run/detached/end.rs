@@ -10,8 +10,9 @@
 use std::io;
 use std::time::Duration;
 
+use durable::{read_whole, replace, Directory, Disk};
+
 use super::END;
-use crate::durable::{read_whole, replace, Directory, Disk};
 use crate::jobs::outcome;
 use crate::jobs::run::child::Status;
 use crate::jobs::run::shell::Finished;

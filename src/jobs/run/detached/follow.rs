@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use durable::{Directory, Disk};
+
 use super::STREAMS;
-use crate::durable::{Directory, Disk};
 use crate::jobs::live::StreamName;
 use crate::jobs::run::tap::{Tap, PIECE_MAX};
 

@@ -8,13 +8,13 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
+use durable::{Directory, Disk};
 use rustix::fs::{fcntl_lock, FlockOperation, OFlags};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::oneshot;
 
 use super::{end, CANCEL, STREAMS};
-use crate::durable::{Directory, Disk};
 use crate::jobs::outcome::End;
 use crate::jobs::run::homes::Homes;
 use crate::jobs::run::shell::{Finished, Guard, Shell};

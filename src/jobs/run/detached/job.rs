@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use durable::{read_whole, Directory};
 use rustix::fs::{flock, FlockOperation, OFlags};
 use rustix::io::Errno;
 use rustix::process::{
@@ -21,7 +22,6 @@ use tokio::time::{interval, sleep_until, Instant};
 
 use super::follow::{self, Follow};
 use super::{end, CANCEL, JOB, STREAMS};
-use crate::durable::{read_whole, Directory};
 use crate::jobs::outcome::{End, Outcome};
 use crate::jobs::run::homes::Homes;
 use crate::jobs::run::kept::Kept;

@@ -14,8 +14,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use durable::{read_whole, replace, Directory};
+
 use super::{path, remove, DETACHED_DIR, JOB};
-use crate::durable::{read_whole, replace, Directory};
 
 const ELSEWHERE: &str = "elsewhere";
 

@@ -1,9 +1,9 @@
 //! How a process ends, and what of its world is left then.
 
+use durable::Disk;
 use socketman::clock::Reading;
-use socketman::durable::Disk;
-use socketman::spool::Spool;
 use socketman_lab::disk::{Chooser, SimDisk};
+use spool::Spool;
 
 use super::super::disks::Fate;
 use super::super::ledger::Id;

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socketman::ubus::{self, Client, Method};
 use tokio::runtime::Builder;
+use ubus::{self, Client, Method};
 
 use super::table::Table;
 use super::times::Times;

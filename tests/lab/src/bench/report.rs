@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use socketman::clock::Pace;
 use socketman::collect::{self, DeviceEvents, Facts, History, Part, Report, Stamp};
-use socketman::config::uci::Directories;
 use socketman::config::Config;
 use socketman::shutdown::shutdown;
-use socketman::ubus;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
+use uci::Directories;
 
 use super::process::own_cpu;
 use super::table::Table;

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use socketman::clock::Reading;
 use socketman::collect::Report;
-use socketman::spool::{Bounds, Spool, Stamp};
 use socketman::upload::BATCH_MAX;
+use spool::{Bounds, Spool, Stamp};
 
 use super::process::own_cpu;
 use super::table::Table;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use socketman::durable::{Disk, Usage};
+use durable::{Disk, Usage};
 
 use super::chooser::Chooser;
 use super::fault::{Call, Error, Fault};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use socketman::durable::{Disk, Usage};
+use durable::{Disk, Usage};
 
 use super::*;
 

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use socketman::spool::{Batch, BatchId, ReportId, Stopped};
 use socketman::upload::{Queue, BATCH_MAX};
+use spool::{Batch, BatchId, ReportId, Stopped};
 
 use super::clock::Clock;
 use super::sizes::Sizes;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use socketman::clock::Reading;
 use socketman::collect::Report;
-use socketman::spool::{Bounds, Spool, Stamp};
+use spool::{Bounds, Spool, Stamp};
 
 use crate::moving::MovingAp;
 

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::process::ExitStatus;
 
-use socketman::ubus;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

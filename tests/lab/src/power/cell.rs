@@ -1,7 +1,7 @@
 //! A cell: of a number there is always the last that was certain, or one that was about to follow it.
 
+use durable::{Cell, Disk};
 use serde::{Deserialize, Serialize};
-use socketman::durable::{Cell, Disk};
 
 use super::ensure;
 use super::medium::Medium;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use socketman::durable::Disk;
+use durable::Disk;
 
 use super::cell::Number;
 use super::jobs::Jobs;

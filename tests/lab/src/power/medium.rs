@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use socketman::durable::{Directory, Disk};
+use durable::{Directory, Disk};
 use socketman::guard::folder::{self, Access, Folder};
 
 /// A directory of the agent.

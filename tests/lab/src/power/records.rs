@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use durable::Log;
 use serde::{Deserialize, Serialize};
-use socketman::durable::Log;
 
 use super::ensure;
 use super::medium::Medium;

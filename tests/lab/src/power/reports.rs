@@ -9,10 +9,10 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use durable::Directory;
 use serde::{Deserialize, Serialize};
 use socketman::clock::Reading;
-use socketman::durable::Directory;
-use socketman::spool::{Batch, Bounds, Spool, Stamp};
+use spool::{Batch, Bounds, Spool, Stamp};
 
 use super::ensure;
 use super::medium::Medium;

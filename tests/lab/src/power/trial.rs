@@ -2,8 +2,8 @@
 
 use std::io;
 
+use durable::{read_whole, Disk};
 use serde::{Deserialize, Serialize};
-use socketman::durable::{read_whole, Disk};
 use socketman::guard::decide::Needs;
 use socketman::guard::desk::{Conflicts, Desk};
 use socketman::guard::folder::{Access, Folder};

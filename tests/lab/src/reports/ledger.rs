@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use socketman::spool::{Gap, Reason};
+use spool::{Gap, Reason};
 
 use super::report;
 

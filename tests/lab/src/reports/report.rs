@@ -4,7 +4,7 @@ use std::io::Read;
 
 use serde::Deserialize;
 use serde_json::{json, Value};
-use socketman::spool::{Batch, Gap, Stamp};
+use spool::{Batch, Gap, Stamp};
 
 use super::ledger::Id;
 

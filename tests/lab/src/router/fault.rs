@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::matches;
+use ubus::blobmsg::Value;
+use ubus::matches;
 
 use super::objects::RPCD;
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 use super::machine::Out;
 use super::members::table;

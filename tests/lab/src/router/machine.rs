@@ -10,9 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::Status;
 use tokio::time::Instant;
+use ubus::blobmsg::Value;
+use ubus::Status;
 
 use super::ground::Ground;
 use super::members::{get_mut, set, table};

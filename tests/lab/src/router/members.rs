@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 /// What can stand in a table; the Rust type decides the type on the wire (u32 and i32 both become
 /// int32, as every ubus program does it).
@@ -90,7 +90,7 @@ impl<T: Member> Member for BTreeMap<String, T> {
 /// `table! { "freq": 2437u32, "clients": clients }` as a [`Value`].
 macro_rules! table {
     ($($name:literal : $value:expr),* $(,)?) => {
-        ::socketman::ubus::blobmsg::Value::Table(vec![
+        ubus::blobmsg::Value::Table(vec![
             $(($name.as_bytes().to_vec(), $crate::router::members::Member::value($value))),*
         ])
     };

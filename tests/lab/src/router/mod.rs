@@ -42,10 +42,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::{self, Client, Request, Responder, Status};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
+use ubus::blobmsg::Value;
+use ubus::{Client, Request, Responder, Status};
 
 pub use ap::{Ap, Band, Network, APS};
 pub use control::{Control, Gone};

@@ -1,6 +1,6 @@
 //! Network devices and their counters.
 
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 use super::ap::{APS, VLAN_ID};
 use super::members::{remove, sample, set, table, Member};

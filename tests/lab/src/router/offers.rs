@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::{Client, Error, Object, Request};
+use ubus::blobmsg::Value;
+use ubus::{Client, Error, Object, Request};
 
 use super::fault::Faults;
 use super::objects::catalogue_of;

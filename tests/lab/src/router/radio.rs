@@ -3,7 +3,7 @@
 //! netifd's part is that of 24.10: `down` clears `autostart` and `retry_setup_failed`; `up` sets `autostart` and
 //! starts a radio that is down and has not failed. `up` of a radio that is up, or has failed, changes nothing.
 
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 use super::members::{get_mut, items_mut, remove, set};
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::Status;
+use ubus::blobmsg::Value;
+use ubus::Status;
 
 use super::objects::Reply;
 use crate::web::uci::{Answer, Uci};

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 use super::ap::{Network, APS, VLAN_ID};
 use super::facts::{Facts, NetdevFacts, StationFacts};

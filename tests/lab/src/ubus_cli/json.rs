@@ -1,7 +1,7 @@
 //! JSON as the ubus tool writes and reads it.
 
 use serde::Deserialize;
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 /// How deep the tool's parser lets tables and arrays nest.
 const MAX_DEPTH: usize = 32;

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::{matches, Client, Events, Heard};
 use tokio::sync::mpsc;
+use ubus::blobmsg::Value;
+use ubus::{matches, Client, Events, Heard};
 
 use super::{format, status, End, UbusArgs};
 

@@ -11,7 +11,7 @@
 
 use std::io;
 
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 use super::credentials::{gid_of, uid_of};
 use super::Credentials;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use fastrand::Rng;
-use socketman::ubus::blob::Writer;
-use socketman::ubus::blobmsg::Type;
-use socketman::ubus::message::{system_object, Kind};
-use socketman::ubus::Status;
+use ubus::blob::Writer;
+use ubus::blobmsg::Type;
+use ubus::message::{system_object, Kind};
+use ubus::Status;
 
 use super::acl::{Acl, Action};
 use super::events::Pattern;

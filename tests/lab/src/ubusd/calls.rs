@@ -1,9 +1,9 @@
 //! INVOKE and its replies; the daemon keeps no record of calls under way.
 
-use socketman::ubus::blob::Writer;
-use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::message::{attr, system_object, Kind};
-use socketman::ubus::Status;
+use ubus::blob::Writer;
+use ubus::blobmsg::{Type, Value};
+use ubus::message::{attr, system_object, Kind};
+use ubus::Status;
 
 use super::acl::Action;
 use super::bus::{Answer, Bus};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use socketman::ubus::blob::Writer;
-use socketman::ubus::blobmsg::Type;
-use socketman::ubus::message::{attr, Kind};
-use socketman::ubus::Status;
+use ubus::blob::Writer;
+use ubus::blobmsg::Type;
+use ubus::message::{attr, Kind};
+use ubus::Status;
 
 use super::acl::Action;
 use super::bus::{Answer, Bus, FIRST_ID};

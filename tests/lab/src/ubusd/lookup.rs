@@ -3,9 +3,9 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
-use socketman::ubus::blob::Writer;
-use socketman::ubus::message::{attr, Kind};
-use socketman::ubus::Status;
+use ubus::blob::Writer;
+use ubus::message::{attr, Kind};
+use ubus::Status;
 
 use super::acl::Action;
 use super::bus::Bus;

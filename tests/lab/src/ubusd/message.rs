@@ -3,8 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use socketman::ubus::blob::Writer;
-use socketman::ubus::message::{Frame, Kind};
+use ubus::blob::Writer;
+use ubus::message::{Frame, Kind};
 
 /// A frame and the file descriptor riding on it.
 #[derive(Debug, Clone)]

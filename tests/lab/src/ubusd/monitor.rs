@@ -1,8 +1,8 @@
 //! Object 3: copies of all that goes over the bus.
 
-use socketman::ubus::blob::Writer;
-use socketman::ubus::message::{Frame, Kind};
-use socketman::ubus::Status;
+use ubus::blob::Writer;
+use ubus::message::{Frame, Kind};
+use ubus::Status;
 
 use super::bus::{Answer, Bus};
 use super::message::{Message, Outgoing};

@@ -1,10 +1,10 @@
 //! Objects and their types: ADD_OBJECT, REMOVE_OBJECT.
 
-use socketman::ubus::blob::Writer;
-use socketman::ubus::blobmsg::{Members, Type};
-use socketman::ubus::message::{attr, Kind};
-use socketman::ubus::Malformed;
-use socketman::ubus::Status;
+use ubus::blob::Writer;
+use ubus::blobmsg::{Members, Type};
+use ubus::message::{attr, Kind};
+use ubus::Malformed;
+use ubus::Status;
 
 use super::acl::Action;
 use super::bus::{Answer, Bus};

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use socketman::ubus::blob::WORD;
-use socketman::ubus::message::HEADER;
+use ubus::blob::WORD;
+use ubus::message::HEADER;
 
 use super::Message;
 
@@ -104,8 +104,8 @@ impl SendQueue {
 
 #[cfg(test)]
 mod tests {
-    use socketman::ubus::blob::Writer;
-    use socketman::ubus::message::Kind;
+    use ubus::blob::Writer;
+    use ubus::message::Kind;
 
     use super::*;
 

@@ -1,9 +1,9 @@
 //! What a client sends, as the daemon reads it.
 
 use bytes::Bytes;
-use socketman::ubus::blob::{padded, Attrs, WORD};
-use socketman::ubus::blobmsg::{Member, Members, Scalar, Type};
-use socketman::ubus::message::attr;
+use ubus::blob::{padded, Attrs, WORD};
+use ubus::blobmsg::{Member, Members, Scalar, Type};
+use ubus::message::attr;
 
 /// The attributes a handler looks at. Reading never fails: it ends at the first attribute that does
 /// not hold together; one of the wrong size counts as absent; of repeated ones the last counts.
@@ -100,7 +100,7 @@ pub(super) fn id_argument(data: &[u8], name: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use socketman::ubus::blob::Writer;
+    use ubus::blob::Writer;
 
     use super::*;
 

@@ -11,11 +11,11 @@ use rustix::net::{
     recvmsg, sendmsg, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
 };
-use socketman::ubus::blob::WORD;
-use socketman::ubus::message::{Frame, HEADER};
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
+use ubus::blob::WORD;
+use ubus::message::{Frame, HEADER};
 
 use super::queue::{Outbound, SendQueue};
 use super::Message;

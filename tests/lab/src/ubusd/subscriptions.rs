@@ -1,8 +1,8 @@
 //! SUBSCRIBE, UNSUBSCRIBE, NOTIFY, and what is said when one side goes.
 
-use socketman::ubus::blob::Writer;
-use socketman::ubus::message::{attr, Kind};
-use socketman::ubus::Status;
+use ubus::blob::Writer;
+use ubus::message::{attr, Kind};
+use ubus::Status;
 
 use super::acl::Action;
 use super::bus::{Answer, Bus};

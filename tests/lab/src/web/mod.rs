@@ -23,14 +23,14 @@ use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use socketman::ubus::Client;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use ubus::Client;
 
+use self::uci::Uci;
 use access::Groups;
 use rpc::Gate;
 use session::Sessions;
-use uci::Uci;
 
 pub use access::AccessError;
 pub use session::USERS;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{json, Map, Value};
-use socketman::ubus::blobmsg;
-use socketman::ubus::{Client, Error, Status};
+use ubus::blobmsg;
+use ubus::{Client, Error, Status};
 
 use super::session::Sessions;
 use super::uci::{Answer, Uci};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Map, Value};
-use socketman::ubus::Status;
+use ubus::Status;
 
 use super::access::{Groups, Rights};
 

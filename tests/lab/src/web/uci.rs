@@ -9,9 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{json, Map, Value};
-use socketman::config::uci::{Package, ReadError};
-use socketman::config::FileError;
-use socketman::ubus::Status;
+use ubus::Status;
+use uci::{Package, ReadError};
 
 /// Sections by name.
 type Sections = Map<String, Value>;
@@ -167,9 +166,7 @@ impl Uci {
         }
         let read = Package::read_file(&self.directory.join(package));
         let package = read.map_err(|error| match error {
-            ReadError::File(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Status::NOT_FOUND
-            }
+            ReadError::File(error) if error.kind() == io::ErrorKind::NotFound => Status::NOT_FOUND,
             _ => Status::PARSE_ERROR,
         })?;
         let text = |bytes: &[u8]| json!(String::from_utf8_lossy(bytes));
@@ -185,10 +182,8 @@ impl Uci {
                 values.insert(".index".into(), json!(index));
                 for entry in section.options() {
                     let value = match &entry.value {
-                        socketman::config::uci::Value::Text(bytes) => text(bytes),
-                        socketman::config::uci::Value::List(items) => {
-                            items.iter().map(|item| text(item)).collect()
-                        }
+                        uci::Value::Text(bytes) => text(bytes),
+                        uci::Value::List(items) => items.iter().map(|item| text(item)).collect(),
                     };
                     values.insert(entry.name.to_string(), value);
                 }

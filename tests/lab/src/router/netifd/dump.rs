@@ -1,6 +1,6 @@
 //! An interface as `network.interface` shows it.
 
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 use super::{Interface, Netifd, State};
 use crate::router::members::{push, set, table};

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use socketman::config::uci::{ParseError, Reason, Section as UciSection};
+use uci::{ParseError, Reason, Section as UciSection};
 
 /// A package of UCI.
-pub(in crate::router) type Package = socketman::config::uci::Package;
+pub(in crate::router) type Package = uci::Package;
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 use super::*;
 use crate::site::GATEWAY;

@@ -1,7 +1,7 @@
 //! `dhcp` (odhcpd, here for IPv6 only), `dnsmasq` (the server for IPv4) and `luci-rpc` (reads both).
 
-use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::{Method, Status};
+use ubus::blobmsg::{Type, Value};
+use ubus::{Method, Status};
 
 use super::Reply;
 use crate::router::lease::{Lease, LEASE_TIME};

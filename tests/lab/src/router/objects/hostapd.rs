@@ -1,7 +1,7 @@
 //! `hostapd.<ifname>`: one object for each access point.
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::{Method, Status};
+use ubus::blobmsg::Value;
+use ubus::{Method, Status};
 
 use super::Reply;
 use crate::router::ap::{Band, APS};

@@ -1,7 +1,7 @@
 //! `iwinfo`, from rpcd: radios and stations as the driver sees them.
 
-use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::{Method, Status};
+use ubus::blobmsg::{Type, Value};
+use ubus::{Method, Status};
 
 use super::{text, Reply};
 use crate::router::ap::{self, Ap, Band, APS};

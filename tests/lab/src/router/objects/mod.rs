@@ -7,16 +7,16 @@ mod network;
 mod system;
 mod uci;
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::{Method, Status};
+use ubus::blobmsg::Value;
+use ubus::{Method, Status};
 
 use super::ap::APS;
 use super::world::World;
 
+pub(crate) use self::uci::DHCP_FILE;
 pub(super) use network::radio_status;
 pub use network::SECRETS;
 pub(super) use system::board;
-pub(crate) use uci::DHCP_FILE;
 
 /// What a method answers: data and success, success alone, or a status.
 pub type Reply = Result<Option<Value>, Status>;

@@ -1,7 +1,7 @@
 //! `network.device`, `network.interface`, `network.interface.<name>`, `network.wireless`: netifd.
 
-use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::{Method, Status};
+use ubus::blobmsg::{Type, Value};
+use ubus::{Method, Status};
 
 use super::{text, Reply};
 use crate::router::ap::{Ap, Network, APS};

@@ -1,7 +1,7 @@
 //! `system` and `service`: procd.
 
-use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::{Method, Status};
+use ubus::blobmsg::{Type, Value};
+use ubus::{Method, Status};
 
 use super::Reply;
 use crate::router::members::{sample, table};

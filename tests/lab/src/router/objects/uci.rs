@@ -1,7 +1,7 @@
 //! `uci`, from rpcd: reads the configuration of the DHCP server.
 
-use socketman::ubus::blobmsg::{Type, Value};
-use socketman::ubus::{Method, Status};
+use ubus::blobmsg::{Type, Value};
+use ubus::{Method, Status};
 
 use super::{text, Reply};
 use crate::router::members::{remove, table};

@@ -1,6 +1,6 @@
 //! Stations come and go, and hostapd and dnsmasq tell of it.
 
-use socketman::ubus::blobmsg::Value;
+use ubus::blobmsg::Value;
 
 use super::super::ap::{APS, VLAN_ID};
 use super::super::lease::{Lease, LEASE_TIME};

@@ -1,7 +1,7 @@
 //! The radios of the world: orders of netifd, faults, and the stations that depend on them.
 
-use socketman::ubus::blobmsg::Value;
-use socketman::ubus::Status;
+use ubus::blobmsg::Value;
+use ubus::Status;
 
 use super::super::ap::APS;
 use super::super::facts::RadioFacts;

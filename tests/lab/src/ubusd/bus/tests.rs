@@ -1,4 +1,4 @@
-use socketman::ubus::message::{attr, Attributes, Frame};
+use ubus::message::{attr, Attributes, Frame};
 
 use super::*;
 

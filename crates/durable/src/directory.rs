@@ -1,0 +1,377 @@
+//! A directory that is ours alone.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::disk::Disk;
+
+/// A directory of ours with flat files of ours: mode 0700 and 0600, reached without following links.
+/// Clones share the directory.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    fd: Arc<OwnedFd>,
+    path: PathBuf,
+    files: Files,
+}
+
+/// The files that are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// Ours alone.
+    Ours,
+    /// Root's or ours, which others may read.
+    System,
+    /// Anybody's, with any mode.
+    Anybodys,
+}
+
+impl Directory {
+    /// Opens `path`, which is made with mode 0700 if it is not there, its parents too.
+    ///
+    /// # Errors
+    ///
+    /// Refused are a link, another owner than us, any access for group or others, and a parent in
+    /// which somebody else could swap the directory: one that is neither root's nor ours, or that
+    /// others may write without the sticky bit.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(refused("is not a path of a directory"));
+        };
+        make(parent)?;
+        // Links on the way to the parent are the system's own: /var is one on OpenWrt.
+        let dir = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = rustix::fs::open(parent, dir, Mode::empty())?;
+        check_parent(&rustix::fs::fstat(&parent)?)?;
+        match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let fd = rustix::fs::openat(&parent, name, dir | OFlags::NOFOLLOW, Mode::empty()).map_err(
+            |error| match error {
+                // Linux says ENOTDIR for a link that may not be followed to a directory.
+                Errno::NOTDIR | Errno::LOOP => refused("is a link or not a directory"),
+                error => error.into(),
+            },
+        )?;
+        check_own(&rustix::fs::fstat(&fd)?, "is open to others: chmod 700 it")?;
+        Ok(Directory {
+            fd: Arc::new(fd),
+            path: path.to_path_buf(),
+            files: Files::Ours,
+        })
+    }
+
+    /// Opens `path`, a directory of the system in which a file of ours lies among others, such as /etc; made with
+    /// mode 0700 if it is not there. Links to it are followed. New files have mode 0600; those that are there may be
+    /// root's, and readable for others.
+    ///
+    /// # Errors
+    ///
+    /// Refused is a directory that is neither root's nor ours, or that others may write without the sticky bit.
+    pub fn of_system(path: &Path) -> io::Result<Self> {
+        make(path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty())?;
+        check_parent(&rustix::fs::fstat(&fd)?)?;
+        Ok(Directory {
+            fd: Arc::new(fd),
+            path: path.to_path_buf(),
+            files: Files::System,
+        })
+    }
+
+    /// Opens `path`, a directory that is there, such as /etc/config, in which files are anybody's and have any mode. Links
+    /// to it are followed. A sync covers mode and owner of a file too.
+    ///
+    /// # Errors
+    ///
+    /// A directory that is not there or cannot be opened.
+    pub fn of_others(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Directory {
+            fd: Arc::new(rustix::fs::open(path, flags, Mode::empty())?),
+            path: path.to_path_buf(),
+            files: Files::Anybodys,
+        })
+    }
+
+    /// The path it was opened with.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a file, with mode 0600 if `flags` say that it is made. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// Refused is what is not a regular file of ours, or what others may open.
+    pub fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        // NONBLOCK: a FIFO in its place must not hold us up.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&*self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(
+            |error| match error {
+                Errno::LOOP => refused("is a link"),
+                Errno::ISDIR => refused("is a directory"),
+                error => error.into(),
+            },
+        )?;
+        let stat = rustix::fs::fstat(&fd)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(refused("is not a regular file"));
+        }
+        match self.files {
+            Files::Ours => check_own(&stat, "is open to others: chmod 600 it")?,
+            Files::System => check_settings(&stat)?,
+            Files::Anybodys => {}
+        }
+        Ok(File::from(fd))
+    }
+
+    /// Looks at what has this name, a link itself included.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has the name, or the directory cannot be read.
+    pub fn stat(&self, name: &str) -> io::Result<Stat> {
+        Ok(rustix::fs::statat(
+            &*self.fd,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
+    }
+}
+
+impl Disk for Directory {
+    fn list(&mut self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&*self.fd)? {
+            match entry?.file_name().to_str() {
+                Ok("." | "..") => {}
+                Ok(name) => names.push(name.to_owned()),
+                // A name that is not text is nothing that anybody here asks for.
+                Err(_) => {}
+            }
+        }
+        Ok(names)
+    }
+
+    fn size(&mut self, name: &str) -> io::Result<u64> {
+        Ok(self.file(name, OFlags::RDONLY)?.metadata()?.len())
+    }
+
+    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let file = self.file(name, OFlags::RDONLY)?;
+        let mut len = 0;
+        while len < buf.len() {
+            match file.read_at(&mut buf[len..], offset.saturating_add(len as u64)) {
+                Ok(0) => break,
+                Ok(more) => len += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(len)
+    }
+
+    fn create(&mut self, name: &str) -> io::Result<()> {
+        self.file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        Ok(())
+    }
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
+        self.file(name, OFlags::WRONLY | OFlags::APPEND)?
+            .write(bytes)
+    }
+
+    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
+        self.file(name, OFlags::WRONLY)?.set_len(len)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&*self.fd, from, &*self.fd, to)?)
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&*self.fd, name, AtFlags::empty())?)
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        let file = self.file(name, OFlags::RDONLY)?;
+        match self.files {
+            Files::Anybodys => file.sync_all(),
+            Files::Ours | Files::System => file.sync_data(),
+        }
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&*self.fd)?)
+    }
+}
+
+/// An error with a reason of our own.
+fn refused(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(path);
+    made.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            refused("is below something that is not a directory")
+        }
+        _ => error,
+    })
+}
+
+/// The user of this process, who stays the same.
+fn own_uid() -> u32 {
+    static OWN: OnceLock<u32> = OnceLock::new();
+    *OWN.get_or_init(|| rustix::process::geteuid().as_raw())
+}
+
+fn check_parent(stat: &Stat) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    if stat.st_uid != 0 && stat.st_uid != own_uid() {
+        return Err(refused("is in a directory of another user"));
+    }
+    if mode.intersects(Mode::WGRP | Mode::WOTH) && !mode.contains(Mode::SVTX) {
+        return Err(refused("is in a directory that others may write"));
+    }
+    Ok(())
+}
+
+fn check_own(stat: &Stat, open: &'static str) -> io::Result<()> {
+    if stat.st_uid != own_uid() {
+        return Err(refused("belongs to another user"));
+    }
+    if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
+        return Err(refused(open));
+    }
+    Ok(())
+}
+
+fn check_settings(stat: &Stat) -> io::Result<()> {
+    if stat.st_uid != 0 && stat.st_uid != own_uid() {
+        return Err(refused("belongs to another user"));
+    }
+    if Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
+        return Err(refused("can be written by others: chmod 600 it"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{symlink, PermissionsExt};
+
+    use super::super::replace;
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn refusal(path: &Path) -> String {
+        Directory::open(path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn directories_and_files_are_made_for_us_alone() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = tmp.path().join("a/spool");
+        let mut dir = Directory::open(&path).unwrap();
+        dir.file("one", OFlags::WRONLY | OFlags::CREATE).unwrap();
+        replace(&mut dir, "two", b"2").unwrap();
+        for (path, expected) in [("a", 0o700), ("a/spool", 0o700), ("a/spool/one", 0o600)] {
+            assert_eq!(mode(&tmp.path().join(path)), expected, "{path}");
+        }
+        assert_eq!(mode(&path.join("two")), 0o600);
+        let mut names = dir.list().unwrap();
+        names.sort();
+        assert_eq!(names, ["one", "two"]);
+    }
+
+    #[test]
+    fn a_directory_that_others_control_is_refused() {
+        let tmp = tempfile::tempdir().unwrap();
+        let own = tmp.path().join("own");
+        Directory::open(&own).unwrap();
+        let link = tmp.path().join("link");
+        symlink(&own, &link).unwrap();
+        assert_eq!(refusal(&link), "is a link or not a directory");
+        let file = tmp.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(refusal(&file), "is a link or not a directory");
+        assert_eq!(
+            refusal(&file.join("x")),
+            "is below something that is not a directory"
+        );
+        chmod(&own, 0o755);
+        assert_eq!(refusal(&own), "is open to others: chmod 700 it");
+        chmod(&own, 0o777);
+        let below = own.join("x");
+        assert_eq!(refusal(&below), "is in a directory that others may write");
+        chmod(&own, 0o1777);
+        Directory::open(&below).unwrap();
+        assert_eq!(refusal(Path::new("/")), "is not a path of a directory");
+    }
+
+    #[test]
+    fn in_a_directory_of_the_system_others_may_read_and_not_write() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = tmp.path().join("etc");
+        let mut dir = Directory::of_system(&path).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        chmod(&path, 0o755);
+        let file = path.join("config.json");
+        fs::write(&file, "old").unwrap();
+        chmod(&file, 0o644);
+        assert_eq!(dir.size("config.json").unwrap(), 3);
+        replace(&mut dir, "config.json", b"new").unwrap();
+        assert_eq!(mode(&file), 0o600);
+        chmod(&file, 0o622);
+        let error = dir.size("config.json").unwrap_err().to_string();
+        assert_eq!(error, "can be written by others: chmod 600 it");
+        chmod(&path, 0o777);
+        let error = Directory::of_system(&path).unwrap_err().to_string();
+        assert_eq!(error, "is in a directory that others may write");
+    }
+
+    #[test]
+    fn links_fifos_directories_and_open_files_are_refused_without_waiting() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = Directory::open(&tmp.path().join("own")).unwrap();
+        let victim = tmp.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        symlink(&victim, dir.path().join("link")).unwrap();
+        rustix::fs::mkfifoat(&*dir.fd, "fifo", Mode::RWXU).unwrap();
+        fs::create_dir(dir.path().join("directory")).unwrap();
+        fs::write(dir.path().join("open"), "").unwrap();
+        chmod(&dir.path().join("open"), 0o644);
+        for (name, why) in [
+            ("link", "is a link"),
+            ("fifo", "is not a regular file"),
+            ("directory", "is a directory"),
+            ("open", "is open to others: chmod 600 it"),
+        ] {
+            for flags in [OFlags::RDWR, OFlags::RDWR | OFlags::CREATE] {
+                let error = dir.file(name, flags).unwrap_err();
+                assert_eq!(error.to_string(), why, "{name}");
+            }
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    }
+}

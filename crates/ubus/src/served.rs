@@ -1,0 +1,169 @@
+//! An object of ours, its calls and their answers.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use tokio::sync::{mpsc, watch};
+
+use super::command::{Declared, Local};
+use super::error::{Error, Status};
+use super::protocol::{Incoming, Ticket};
+use super::{from_members, to_members};
+
+/// An object of ours; withdrawn when dropped.
+#[derive(Debug)]
+pub struct Object {
+    pub(super) declared: Declared,
+    pub(super) requests: mpsc::Receiver<Incoming>,
+    pub(super) subscribers: watch::Receiver<bool>,
+}
+
+impl Object {
+    /// The next call of one of its methods; `None` when the connection's driver ended.
+    pub async fn next(&mut self) -> Option<Request> {
+        let incoming = self.requests.recv().await?;
+        Some(Request {
+            method: incoming.method,
+            user: incoming.user,
+            group: incoming.group,
+            data: incoming.data,
+            answer: Responder {
+                ticket: incoming.ticket,
+                local: self.declared.local.clone(),
+                open: true,
+            },
+        })
+    }
+
+    /// Sends a notification to all subscribers; nothing happens while there are none.
+    pub fn notify<A: Serialize + ?Sized>(&self, kind: &str, data: &A) -> Result<(), Error> {
+        self.notify_raw(kind, to_members(data)?)
+    }
+
+    /// [`Object::notify`] with members as they stand in DATA.
+    pub fn notify_raw(&self, kind: &str, data: Vec<u8>) -> Result<(), Error> {
+        self.declared
+            .local
+            .send(Local::Notify {
+                token: self.declared.token,
+                kind: kind.to_owned(),
+                data,
+            })
+            .map_err(|_| Error::Disconnected)
+    }
+
+    /// True while somebody subscribes; can be waited on.
+    pub fn subscribers(&self) -> watch::Receiver<bool> {
+        self.subscribers.clone()
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // Calls that nobody took: for these callers the object was gone already.
+        self.requests.close();
+        while let Ok(incoming) = self.requests.try_recv() {
+            let _ = self.declared.local.send(Local::Finish {
+                ticket: incoming.ticket,
+                status: Status::NOT_FOUND,
+            });
+        }
+    }
+}
+
+/// A call of one of our methods. It may be answered at once or later, from anywhere.
+#[derive(Debug)]
+pub struct Request {
+    /// The method that is called.
+    pub method: String,
+    /// The caller's user and group names, as the daemon vouches for them.
+    pub user: String,
+    /// The caller's group.
+    pub group: String,
+    data: Bytes,
+    answer: Responder,
+}
+
+impl Request {
+    /// The arguments, as a struct; unknown ones are ignored.
+    pub fn args<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        from_members(&self.data)
+    }
+
+    /// The arguments as they stand in DATA.
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// The part that answers, to be kept while the rest is done with.
+    pub fn into_responder(self) -> Responder {
+        self.answer
+    }
+
+    /// Answers with one DATA and success.
+    pub fn reply<T: Serialize + ?Sized>(self, value: &T) {
+        self.answer.reply(value);
+    }
+
+    /// Answers with a status alone.
+    pub fn finish(self, status: Status) {
+        self.answer.finish(status);
+    }
+}
+
+/// Owes a caller an answer; if dropped without, the caller gets "unknown error", for the bus
+/// itself would leave it waiting.
+#[derive(Debug)]
+pub struct Responder {
+    ticket: Ticket,
+    local: mpsc::UnboundedSender<Local>,
+    open: bool,
+}
+
+impl Responder {
+    /// Adds one DATA to the answer.
+    pub fn data<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), Error> {
+        self.data_raw(to_members(value)?);
+        Ok(())
+    }
+
+    /// [`Responder::data`] with members as they stand in DATA.
+    pub fn data_raw(&self, data: Vec<u8>) {
+        // A caller on a connection that is gone is gone with it.
+        let _ = self.local.send(Local::Reply {
+            ticket: self.ticket,
+            data,
+        });
+    }
+
+    /// Answers with one DATA and success; "system error" if `value` has no wire form.
+    pub fn reply<T: Serialize + ?Sized>(self, value: &T) {
+        match self.data(value) {
+            Ok(()) => self.finish(Status::OK),
+            Err(error) => {
+                log::error!("ubus: a reply: {error}");
+                self.finish(Status::SYSTEM_ERROR);
+            }
+        }
+    }
+
+    /// Ends the answer.
+    pub fn finish(mut self, status: Status) {
+        self.end(status);
+    }
+
+    fn end(&mut self, status: Status) {
+        if std::mem::replace(&mut self.open, false) {
+            let _ = self.local.send(Local::Finish {
+                ticket: self.ticket,
+                status,
+            });
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.end(Status::UNKNOWN_ERROR);
+    }
+}
