@@ -49,7 +49,7 @@
 //! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
 //! knows the lab may let time pass faster, [`logging`] where words go, [`terminal`] what of a peer's words is shown; [`file`] and [`mac`] read what
 //! others wrote. `fuzzing`, which no program has in it, holds the readers of foreign bytes as targets of a fuzzer.
-//! `sorted` and `tasks` have generic code of the libraries compiled once instead of for each type.
+//! `sorted`, `tasks` and `written` have generic code of the libraries compiled once instead of for each type.
 
 pub mod actions;
 pub mod agent;
@@ -93,3 +93,4 @@ pub mod tls;
 mod told;
 pub mod upgrade;
 pub mod upload;
+mod written;

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         .build();
     let ran = match runtime {
         Ok(runtime) => {
-            let ran = runtime.block_on(run(command));
+            let ran = runtime.block_on(Box::pin(run(command)));
             // Whatever a library still does beside this thread does not hold up the end.
             runtime.shutdown_background();
             ran

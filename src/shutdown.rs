@@ -1,6 +1,8 @@
 //! The end of the agent: from a signal to every part.
 
+use std::future::{poll_fn, Future};
 use std::io;
+use std::pin::Pin;
 
 use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::watch;
@@ -8,6 +10,9 @@ use tokio::sync::watch;
 /// Tells every [`Shutdown`] made with it that the agent ends. Dropping it says the same.
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<bool>);
+
+/// Work in a box, so that [`Shutdown::cut_short`] is compiled once.
+pub(crate) type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Knows whether the agent ends; each part holds one.
 #[derive(Debug, Clone)]
@@ -35,6 +40,21 @@ impl Shutdown {
     pub async fn requested(&mut self) {
         // An error says that the trigger is gone: nobody is left to work for.
         let _ended = self.0.wait_for(|ended| *ended).await;
+    }
+
+    /// Does all of `works` until one of them ends by itself, or the agent does.
+    pub(crate) async fn cut_short(mut self, mut works: Vec<Work<'_>>) {
+        let mut requested = std::pin::pin!(self.requested());
+        poll_fn(|context| {
+            let mut ended = requested.as_mut().poll(context);
+            for work in &mut works {
+                if ended.is_pending() {
+                    ended = work.as_mut().poll(context);
+                }
+            }
+            ended
+        })
+        .await;
     }
 }
 
@@ -97,6 +117,18 @@ mod tests {
         drop(trigger);
         timeout(LONG, part.requested()).await.unwrap();
         assert!(part.is_requested());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_cut_short_by_its_own_end_and_by_that_of_the_agent() {
+        let (trigger, part) = shutdown();
+        let endless = || -> Work<'_> { Box::pin(std::future::pending()) };
+        let short: Work<'_> = Box::pin(tokio::time::sleep(LONG));
+        part.clone().cut_short(vec![endless(), short]).await;
+        let cut = part.clone().cut_short(vec![endless()]);
+        assert!(timeout(LONG, cut).await.is_err());
+        trigger.fire();
+        part.cut_short(vec![endless(), endless()]).await;
     }
 
     #[tokio::test]

@@ -2,7 +2,6 @@
 //! each type that is sorted, 3 to 5 KB each time.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 /// Sorts in the natural order.
 pub(crate) fn sort<T: Ord>(items: &mut [T]) {
@@ -20,13 +19,6 @@ pub(crate) fn by_key<T, K: Ord>(items: &mut [T], key: impl Fn(&T) -> K) {
 pub(crate) fn by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     let from = arrange(items.len(), &|a, b| compare(&items[a], &items[b]));
     place(from, &mut |a, b| items.swap(a, b));
-}
-
-/// A map of `items`, put in one by one: collected, they are sorted first, by the standard library.
-pub(crate) fn map<K: Ord, V>(items: impl Iterator<Item = (K, V)>) -> BTreeMap<K, V> {
-    let mut map = BTreeMap::new();
-    map.extend(items);
-    map
 }
 
 /// For each place, which of the items belongs there.

@@ -181,20 +181,17 @@ pub(super) async fn hurry(
     mut trial: watch::Receiver<bool>,
     deliveries: upload::Handle,
     pace: Pace,
-    mut ends: Shutdown,
+    ends: Shutdown,
 ) {
     let every = pace.of(DELIVERY);
-    let work = async {
+    let work = async move {
         while trial.wait_for(|is_trial| *is_trial).await.is_ok() {
             // Other parts report the outcome.
             drop(timeout(every, deliveries.deliver()).await);
             sleep(every).await;
         }
     };
-    tokio::select! {
-        () = work => {}
-        () = ends.requested() => {}
-    }
+    ends.cut_short(vec![Box::pin(work)]).await;
 }
 
 /// Has settings read again.

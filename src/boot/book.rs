@@ -37,8 +37,8 @@ impl<D: Disk> Book<D> {
     pub fn open(mut disk: D, now: Now<'_>) -> Result<Self, ChangeError> {
         let mut memory = match Cell::new(FILE).read(&mut disk) {
             Ok(None) => Memory::default(),
-            Ok(Some(bytes)) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                log::warn!("keep/{FILE}: {error}; no reboots for 24 h");
+            Ok(Some(bytes)) => Memory::decode(&bytes).unwrap_or_else(|| {
+                log::warn!("keep/{FILE} is not as an agent wrote it; no reboots for 24 h");
                 Memory::lost()
             }),
             Err(error @ CellError::Damaged(_)) => {

@@ -1,14 +1,16 @@
 //! From what is found after a boot to its cause. Pure.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::evidence::Evidence;
 use super::memory::Memory;
 use super::text::{tail, WORDS_MAX};
 use super::Why;
+use crate::written::one_of;
 
 /// The reason of a boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The kernel panicked.
@@ -28,6 +30,20 @@ pub enum Cause {
 }
 
 impl Cause {
+    const ALL: [Cause; 7] = [
+        Cause::Panic,
+        Cause::Watchdog,
+        Cause::Upgrade,
+        Cause::Recovery,
+        Cause::Job,
+        Cause::Command,
+        Cause::Power,
+    ];
+
+    pub(super) fn read(value: Value) -> Option<Self> {
+        one_of(value, &Cause::ALL, Cause::name)
+    }
+
     /// The cause's name in status and events.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,6 +1,9 @@
 //! The rules for reboots by recovery and guard: one in an outage, three in 24 h. Pure.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::written::{flag, list, number, Fields};
 
 /// Reboots in [`DAY`].
 pub const REBOOTS: usize = 3;
@@ -18,8 +21,7 @@ pub enum Refusal {
 }
 
 /// The reboots that count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct Counters {
     /// Age of each, s; less than [`DAY`].
     ages: [Option<u32>; REBOOTS],
@@ -36,6 +38,23 @@ impl Counters {
             ages: [Some(0); REBOOTS],
             ..Counters::default()
         }
+    }
+
+    pub(super) fn read(value: Value) -> Option<Self> {
+        let mut fields = Fields::of(value)?;
+        let age = |age: Value| match age {
+            Value::Null => Some(None),
+            age => number(age).map(Some),
+        };
+        let ages = fields.maybe("ages", |ages| list(ages, age))?;
+        Some(Counters {
+            ages: match ages {
+                Some(ages) => ages.try_into().ok()?,
+                None => [None; REBOOTS],
+            },
+            outage: fields.maybe("outage", flag)?.unwrap_or_default(),
+            pending: fields.maybe("pending", flag)?.unwrap_or_default(),
+        })
     }
 
     /// Time passes.

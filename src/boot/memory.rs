@@ -10,11 +10,13 @@
 //! those since they were written last, and the time without power is not in them: a day by these ages is a
 //! day or longer, never shorter.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::cause::Cause;
 use super::counters::{Counters, Refusal};
 use super::Why;
+use crate::written::{number, text, texts, Fields};
 
 /// Hashes of panics that are remembered.
 const PANICS: usize = 64;
@@ -29,22 +31,21 @@ pub struct Now<'a> {
 }
 
 /// A boot that a report has told of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Told {
     pub boot: String,
     pub cause: Cause,
 }
 
 /// A reboot that was to end the boot `boot`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AskedFor {
     pub boot: String,
     pub why: Why,
 }
 
 /// Everything that is remembered.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Memory {
     pub told: Option<Told>,
     /// The firmware of the newest boot that was told.
@@ -80,7 +81,44 @@ pub enum Change {
     Logged,
 }
 
+impl Told {
+    fn read(value: Value) -> Option<Self> {
+        let mut fields = Fields::of(value)?;
+        Some(Told {
+            boot: fields.required("boot", text)?,
+            cause: fields.required("cause", Cause::read)?,
+        })
+    }
+}
+
+impl AskedFor {
+    fn read(value: Value) -> Option<Self> {
+        let mut fields = Fields::of(value)?;
+        Some(AskedFor {
+            boot: fields.required("boot", text)?,
+            why: fields.required("why", Why::read)?,
+        })
+    }
+}
+
 impl Memory {
+    /// From the cell; `None` if no agent has written it.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::parse(bytes)?;
+        Some(Memory {
+            told: fields.maybe("told", Told::read)?,
+            release: fields.maybe("release", text)?,
+            panics: fields.maybe("panics", texts)?.unwrap_or_default(),
+            asked: fields.maybe("asked", AskedFor::read)?,
+            counters: fields
+                .maybe("counters", Counters::read)?
+                .unwrap_or_default(),
+            logged: fields.maybe("logged", number)?,
+            boot: fields.maybe("boot", text)?.unwrap_or_default(),
+            uptime: fields.maybe("uptime", number)?.unwrap_or_default(),
+        })
+    }
+
     /// The memory of a device whose own cannot be read: as if all reboots were used up just now.
     pub fn lost() -> Self {
         Memory {

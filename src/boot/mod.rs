@@ -35,12 +35,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::clock::{self, epoch_seconds};
 use crate::collect::{DeviceEvents, Event};
 use crate::shutdown::Shutdown;
+use crate::written::{text, Fields};
 use cause::Found;
 use records::Start;
 
@@ -54,7 +56,7 @@ pub use records::{Budget, Records};
 pub use system_log::{SystemLog, SHARE as LOG_SHARE};
 
 /// Why the agent reboots the device. It is on flash before the reboot is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The last step of the ladder.
@@ -66,6 +68,21 @@ pub enum Why {
 }
 
 impl Why {
+    fn read(value: Value) -> Option<Self> {
+        let mut fields = match value {
+            Value::String(word) => return (word == "recovery").then_some(Why::Recovery),
+            value => Fields::of(value)?,
+        };
+        let job = fields.maybe("guard", |guard| Fields::of(guard)?.required("job", text))?;
+        match job {
+            Some(job) => Some(Why::Guard { job }),
+            None => {
+                let id = fields.required("job", |job| Fields::of(job)?.required("id", text))?;
+                Some(Why::Job { id })
+            }
+        }
+    }
+
     /// Counts in the budget of three a day.
     pub fn counts(&self) -> bool {
         !matches!(self, Why::Job { .. })
@@ -119,11 +136,8 @@ pub struct Part {
 }
 
 /// Finds out why the device booted and tells it, then keeps the memory up to date until `shutdown`.
-pub async fn run(part: Part, mut shutdown: Shutdown) {
-    tokio::select! {
-        () = part.work() => {}
-        () = shutdown.requested() => {}
-    }
+pub async fn run(part: Part, shutdown: Shutdown) {
+    shutdown.cut_short(vec![Box::pin(part.work())]).await;
 }
 
 impl Part {

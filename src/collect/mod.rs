@@ -91,7 +91,7 @@ pub struct Sources {
 }
 
 /// What the collecting task owns.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Part {
     pub config: Arc<Config>,
     /// While there is no bus behind it, /proc and /sys are used.

@@ -25,7 +25,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
             ),
             ("link".to_owned(), None),
         ]
-        .into(),
+        .into_iter()
+        .collect(),
     );
     let mut journal = Journal::decode(whole.as_bytes()).expect("a journal");
     let mut seeds = vec![whole.into(), snapshot.encode()];

@@ -140,7 +140,7 @@ impl Desk {
         journal.ran = ran;
         journal.changes = Some(changes(&before, &picture(&mut *self.config)?));
         // Programs leave that to the kernel.
-        for name in journal.changes.iter().flat_map(|changes| changes.keys()) {
+        for name in journal.changes.iter().flat_map(|changes| changes.names()) {
             match self.config.sync(name) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     log::warn!("/etc/config/{name}: {error}");
@@ -197,9 +197,8 @@ impl Desk {
             log::warn!("guard: the journal: {error}");
         }
         // Files that go make room for others.
-        let (added, there): (Vec<_>, Vec<_>) = all
-            .keys()
-            .partition(|name| !snapshot.0.contains_key(name.as_str()));
+        let (added, there): (Vec<_>, Vec<_>) =
+            all.names().partition(|name| snapshot.0.get(name).is_none());
         let mut undone = Undone::default();
         for name in added.into_iter().chain(there) {
             let saved = snapshot.0.get(name);

@@ -137,7 +137,7 @@ impl Journal {
             changes: None,
             reason: None,
         };
-        let mut changes = Changes::new();
+        let mut changes = Changes::default();
         let mut phase = None;
         // The name of a file may end with a carriage return.
         for line in text.split_terminator('\n') {
@@ -178,8 +178,8 @@ impl Journal {
                     let digest = Digest::parse(words.next()?)?;
                     changes.insert(words.next()?.to_owned(), Some(Some((access, digest))));
                 }
-                "other" => drop(changes.insert(rest.to_owned(), Some(None))),
-                "gone" => drop(changes.insert(rest.to_owned(), None)),
+                "other" => changes.insert(rest.to_owned(), Some(None)),
+                "gone" => changes.insert(rest.to_owned(), None),
                 "seen" => journal.changes = Some(std::mem::take(&mut changes)),
                 "reason" => journal.reason = Some(rest.to_owned()),
                 _ => return None,
@@ -196,7 +196,7 @@ fn line(text: &str) -> String {
 }
 
 fn write_changes(text: &mut String, changes: &Changes) -> std::fmt::Result {
-    for (name, print) in changes {
+    for (name, print) in changes.iter() {
         match print {
             None => writeln!(text, "gone {name}")?,
             Some(None) => writeln!(text, "other {name}")?,
@@ -263,10 +263,10 @@ mod tests {
         let file = Some(Some((access, Digest::of(b""))));
         let names = [("a b", file), ("link", Some(None)), ("gone", None)];
         let changes = names.map(|(name, print)| (name.to_owned(), print));
-        journal.changes = Some(changes.into());
+        journal.changes = Some(changes.into_iter().collect());
         journal.reason = Some("not back within 120 s".into());
         assert_eq!(Journal::decode(&journal.encode()).as_ref(), Some(&journal));
-        journal.changes = Some(Changes::new());
+        journal.changes = Some(Changes::default());
         assert_eq!(Journal::decode(&journal.encode()).as_ref(), Some(&journal));
         assert_eq!(Journal::decode(b""), None);
         assert_eq!(Journal::decode(b"phase dance\n"), None);

@@ -32,6 +32,7 @@
 pub mod decide;
 pub mod desk;
 mod facts;
+pub mod files;
 pub mod folder;
 mod handle;
 pub mod journal;

@@ -1,13 +1,12 @@
 //! The files in /etc/config by name, each with a digest.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
 use ring::digest::{Context, SHA256};
 
+use super::files::Files;
 use super::folder::{Access, Folder};
-use crate::sorted::map;
 
 /// Bytes read at once.
 const READ: usize = 8192;
@@ -47,10 +46,10 @@ impl fmt::Display for Digest {
 pub type Print = Option<(Access, Digest)>;
 
 /// The files of a folder by name.
-pub type Picture = BTreeMap<String, Print>;
+pub type Picture = Files<Print>;
 
 /// Files that differ, each with its print at the end of the command; `None` if it was gone.
-pub type Changes = BTreeMap<String, Option<Print>>;
+pub type Changes = Files<Option<Print>>;
 
 /// Does a name belong to the settings? Programs write a file under a hidden name first.
 pub(super) fn counts(name: &str) -> bool {
@@ -59,7 +58,7 @@ pub(super) fn counts(name: &str) -> bool {
 
 /// All files of `folder`.
 pub fn picture(folder: &mut dyn Folder) -> io::Result<Picture> {
-    let mut all = Picture::new();
+    let mut all = Picture::default();
     for name in folder.list()?.into_iter().filter(|name| counts(name)) {
         if let Some(print) = print(folder, &name)? {
             all.insert(name, print);
@@ -94,7 +93,9 @@ pub fn print(folder: &mut dyn Folder, name: &str) -> io::Result<Option<Print>> {
 
 /// The files that differ in `after`.
 pub fn changes(before: &Picture, after: &Picture) -> Changes {
-    let names = before.keys().chain(after.keys());
+    let names = before.names().chain(after.names());
     let differs = names.filter(|name| before.get(*name) != after.get(*name));
-    map(differs.map(|name| (name.clone(), after.get(name).copied())))
+    differs
+        .map(|name| (name.clone(), after.get(name).copied()))
+        .collect()
 }

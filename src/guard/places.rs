@@ -1,20 +1,16 @@
 //! Where the guard keeps its files, and how an earlier agent left them.
 
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
 use durable::{Directory, Disk};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::desk::{Desk, JOURNAL};
 use super::folder;
 use super::journal::{Journal, Phase};
 use super::place::Place;
-use crate::tasks;
+use crate::tasks::aside;
 use crate::terminal::safe;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
@@ -43,25 +39,14 @@ impl Places {
     }
 
     /// Does `work` on a thread of its own, so that nothing else waits for flash.
-    pub(super) fn on_disk<T: Send + 'static>(
+    pub(super) async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Desk) -> T + Send + 'static,
-    ) -> impl Future<Output = io::Result<T>> {
+    ) -> io::Result<T> {
         let places = self.clone();
-        let (sender, done) = oneshot::channel();
-        let run = move || {
-            let done = places.desk().map(|mut desk| work(&mut desk));
-            // A caller that has gone needs no answer.
-            drop(sender.send(done));
-        };
-        let thread = thread::Builder::new().name("guard".into());
-        let spawned = tasks::thread(thread, Box::new(run));
-        async move {
-            spawned?;
-            let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer");
-            let done = timeout(DISK_WITHIN, done).await.map_err(late)?;
-            done.map_err(|_| io::Error::other("the disk's thread ended"))?
-        }
+        let work = move || places.desk().map(|mut desk| work(&mut desk));
+        let done = aside("guard", Some(DISK_WITHIN), work).await;
+        done.map_err(io::Error::other)?
     }
 }
 

@@ -7,15 +7,14 @@
 //!
 //! The journal holds the digest of the whole, so that damage is noticed.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
 
 use durable::read_whole;
 
+use super::files::Files;
 use super::folder::{Access, Folder};
 use super::picture::{counts, Digest, Picture};
-use crate::sorted::map;
 
 /// All files together, bytes.
 pub const BYTES_MAX: u64 = 1 << 20;
@@ -44,12 +43,12 @@ pub struct Saved {
 
 /// The files by name; `None` is what is not a regular file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Snapshot(pub BTreeMap<String, Option<Saved>>);
+pub struct Snapshot(pub Files<Option<Saved>>);
 
 impl Snapshot {
     /// Reads all files of `folder`.
     pub fn take(folder: &mut dyn Folder) -> Result<Self, TakeError> {
-        let mut files = BTreeMap::new();
+        let mut files = Files::default();
         let mut left = BYTES_MAX;
         for name in folder.list()?.into_iter().filter(|name| counts(name)) {
             let read = |folder: &mut dyn Folder| -> io::Result<Option<Saved>> {
@@ -80,12 +79,14 @@ impl Snapshot {
     pub fn picture(&self) -> Picture {
         let print = |saved: &Saved| (saved.access, Digest::of(&saved.bytes));
         let files = self.0.iter();
-        map(files.map(|(name, saved)| (name.clone(), saved.as_ref().map(print))))
+        files
+            .map(|(name, saved)| (name.clone(), saved.as_ref().map(print)))
+            .collect()
     }
 
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (name, saved) in &self.0 {
+        for (name, saved) in self.0.iter() {
             let mut line = String::new();
             let written = match saved {
                 None => writeln!(line, "other {name}"),
@@ -103,7 +104,7 @@ impl Snapshot {
 
     /// `None` if `bytes` are no snapshot.
     pub fn decode(mut bytes: &[u8]) -> Option<Self> {
-        let mut files = BTreeMap::new();
+        let mut files = Files::default();
         while !bytes.is_empty() {
             let end = bytes.iter().position(|byte| *byte == b'\n')?;
             let line = std::str::from_utf8(&bytes[..end]).ok()?;

@@ -1,14 +1,14 @@
 //! The task that drives trials: one at a time, from the snapshot to the verdict.
 
+mod resume;
 mod settings;
 mod undo;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{timeout, Instant};
+use tokio::time::Instant;
 use ubus::Client;
 use uci::Directories;
 
@@ -16,11 +16,11 @@ use super::desk::{ArmError, Desk};
 use super::facts::Facts;
 use super::handle::{Ask, Handle};
 use super::journal::{Journal, Phase};
+use super::luci;
 use super::own::Own;
 use super::picture::Digest;
 use super::places::{Found, FIRMWARE_CHANGED};
 use super::trial::Witnesses;
-use super::{add_reason, luci};
 use crate::actions::Actions;
 use crate::boot::Reboot;
 use crate::clock::{epoch_seconds, Pace};
@@ -34,9 +34,6 @@ use crate::{health, http, mqtt, reload, upload};
 
 /// Asks that wait for the task: those of running jobs, and one for each that is settled.
 const ASKS: usize = 256;
-
-/// Extra time for a detached job of an earlier agent, beyond `job_timeout`.
-const DETACHED_MORE: Duration = Duration::from_secs(60);
 
 /// The parts and handles that the task works with.
 pub struct Part {
@@ -87,12 +84,9 @@ pub fn new(found: Found, around: Surroundings) -> (Handle, Inbox) {
 }
 
 /// Watches over jobs until `shutdown`. What is on trial then is left to the next agent.
-pub async fn run(part: Part, inbox: Inbox, mut shutdown: Shutdown) {
+pub async fn run(part: Part, inbox: Inbox, shutdown: Shutdown) {
     let task = Task::new(part, inbox, shutdown.clone());
-    tokio::select! {
-        () = task.work() => {}
-        () = shutdown.requested() => {}
-    }
+    shutdown.cut_short(vec![Box::pin(task.work())]).await;
 }
 
 struct Task {
@@ -285,66 +279,6 @@ impl Task {
         }
         let timeout = self.config().rollback_timeout;
         self.try_out(journal, timeout).await
-    }
-
-    /// Goes on with what an earlier agent has left.
-    async fn go_on(&mut self, mut journal: Journal) {
-        let id = journal.id.clone();
-        self.tell(!journal.is_decided(), None, &id);
-        let rebooted = journal.place.boot != self.found.place.boot;
-        match journal.phase {
-            Phase::Kept | Phase::Reverted => {
-                self.decided(journal, rebooted);
-                return;
-            }
-            Phase::Armed if journal.detach && !rebooted => {
-                self.journal = Some(journal);
-                return self.wait_for_detached().await;
-            }
-            _ => {}
-        }
-        self.held_off().await;
-        let timeout = self.config().rollback_timeout;
-        match journal.phase {
-            Phase::Armed | Phase::Ended => {
-                drop(self.try_out(journal, timeout).await);
-            }
-            Phase::Rebooting if !rebooted => {
-                add_reason(&mut journal, "the reboot did not happen");
-                drop(self.decide(journal, true).await);
-            }
-            Phase::Undoing | Phase::Undone if !rebooted => {
-                self.bring_back(&mut journal).await;
-                drop(self.decide(journal, true).await);
-            }
-            // The device has started with the files that were put back.
-            _ => drop(self.decide(journal, true).await),
-        }
-    }
-
-    /// Waits until the broker is tried, after starts that failed.
-    async fn held_off(&mut self) {
-        // False at the end of the agent, which ends this too.
-        let _over: bool = self.hold.over(&mut self.ends).await;
-    }
-
-    /// A detached job goes on without the agent that started it: the jobs part says when it has ended.
-    async fn wait_for_detached(&mut self) {
-        let longest = self.config().job_timeout + DETACHED_MORE;
-        let end = Instant::now() + longest;
-        while self.judged.is_none() {
-            let left = end.saturating_duration_since(Instant::now());
-            match timeout(left, self.asks.recv()).await {
-                Ok(Some(ask)) => self.answer(ask).await,
-                Ok(None) => return,
-                Err(_elapsed) => {
-                    if let Some(key) = self.journal.as_ref().map(|journal| journal.key.clone()) {
-                        drop(self.ended(&key, None).await);
-                    }
-                    return;
-                }
-            }
-        }
     }
 
     /// Notes the verdict, and returns it.

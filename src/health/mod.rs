@@ -40,7 +40,7 @@ use tokio::sync::{mpsc, watch};
 use crate::collect::DeviceEvents;
 use crate::config::Config;
 use crate::reload::{self, Asker, Asks};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, Work};
 use crate::{http, lookup, mqtt};
 use probe::{Prober, Task};
 use task::Probe;
@@ -108,7 +108,7 @@ impl Handle {
 }
 
 /// Watches over the health of the device until `shutdown`.
-pub async fn run(part: Part, mut shutdown: Shutdown) {
+pub async fn run(part: Part, shutdown: Shutdown) {
     let resolver = part.resolver.clone();
     let prober = Arc::new(Prober::new(&part.config, part.root.clone(), resolver));
     part.asks.take_over();
@@ -119,10 +119,10 @@ pub async fn run(part: Part, mut shutdown: Shutdown) {
     let (signs, heard) = mpsc::channel(signs::WAITING);
     let (device, of_device) = watch::channel(None);
     let client = part.client.clone();
-    tokio::select! {
-        () = part.watch(Box::new(probe), heard, device) => {}
-        () = signs::hear_kernel(signs.clone()) => {}
-        () = signs::hear_netifd(client, of_device, signs) => {}
-        () = shutdown.requested() => {}
-    }
+    let works: Vec<Work<'_>> = vec![
+        Box::pin(part.watch(Box::new(probe), heard, device)),
+        Box::pin(signs::hear_kernel(signs.clone())),
+        Box::pin(signs::hear_netifd(client, of_device, signs)),
+    ];
+    shutdown.cut_short(works).await;
 }

@@ -1,13 +1,10 @@
 //! The disk's side of first contact, on a thread of its own: nobody else waits for flash.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use durable::Directory;
 use thiserror::Error;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::merge::merged;
 use super::offer::Offer;
@@ -16,7 +13,8 @@ use super::record::{Hash, Phase, Record};
 use super::store::{Store, StoreError};
 use crate::config::json::DocumentError;
 use crate::config::Pem;
-use crate::{tasks, tls};
+use crate::tasks::{self, NotDone};
+use crate::tls;
 
 /// Directory in `state_dir`.
 const DIRECTORY: &str = "provision";
@@ -35,10 +33,8 @@ pub(super) enum DeskError {
     Certificates(String),
     #[error("the answer has neither username nor password nor token")]
     NoCredentials,
-    #[error("the disk does not answer in time")]
-    Late,
-    #[error("no thread for the disk: {0}")]
-    Thread(io::Error),
+    #[error(transparent)]
+    NotDone(NotDone),
 }
 
 /// Settings to be taken.
@@ -79,17 +75,8 @@ pub(super) enum Done {
 pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, DeskError> {
-    let (sender, answer) = oneshot::channel();
-    let work = move || {
-        // An asker that went away finds out from the disk.
-        let _gone = sender.send(work());
-    };
-    let thread = std::thread::Builder::new().name(DIRECTORY.to_owned());
-    tasks::thread(thread, Box::new(work)).map_err(DeskError::Thread)?;
-    match timeout(WITHIN, answer).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(_)) | Err(_) => Err(DeskError::Late),
-    }
+    let done = tasks::aside(DIRECTORY, Some(WITHIN), work).await;
+    done.map_err(DeskError::NotDone)
 }
 
 /// The places of the files.

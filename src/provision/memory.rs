@@ -8,11 +8,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use durable::{Cell, CellError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::keep;
 use crate::mac::Mac;
+use crate::written::{text, texts, Fields};
 
 use super::identity::Identity;
 
@@ -48,7 +49,7 @@ pub(super) struct Remembered {
     pub(super) hardware: Vec<Mac>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Written {
     mac: String,
     hardware: Vec<String>,
@@ -83,10 +84,11 @@ impl Remembered {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let written: Written = serde_json::from_slice(bytes).ok()?;
-        let hardware = written.hardware.iter().take(MACS_MAX);
+        let mut fields = Fields::parse(bytes)?;
+        let hardware = fields.required("hardware", texts)?;
+        let hardware = hardware.iter().take(MACS_MAX);
         Some(Remembered {
-            identity: written.mac.parse().ok()?,
+            identity: fields.required("mac", text)?.parse().ok()?,
             hardware: hardware.map(|mac| Mac::parse(mac)).collect::<Option<_>>()?,
         })
     }

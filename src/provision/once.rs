@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use durable::{Cell, Directory};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -20,6 +20,7 @@ use crate::http::{Answer, Client, Endpoint, HttpError};
 use crate::lookup::Resolver;
 use crate::outage::Outage;
 use crate::shutdown::Shutdown;
+use crate::written::{flag, text, Fields};
 
 const DIRECTORY: &str = "provision";
 const CELL: &str = "boot";
@@ -41,19 +42,27 @@ pub struct Part {
 }
 
 /// The things done in a boot.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 struct Noted {
     boot_id: String,
     cmd: bool,
     url: bool,
 }
 
-/// Does it, and ends; at `shutdown` at the latest.
-pub async fn run(part: Part, mut shutdown: Shutdown) {
-    tokio::select! {
-        () = part.work() => {}
-        () = shutdown.requested() => {}
+impl Noted {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::parse(bytes)?;
+        Some(Noted {
+            boot_id: fields.required("boot_id", text)?,
+            cmd: fields.required("cmd", flag)?,
+            url: fields.required("url", flag)?,
+        })
     }
+}
+
+/// Does it, and ends; at `shutdown` at the latest.
+pub async fn run(part: Part, shutdown: Shutdown) {
+    shutdown.cut_short(vec![Box::pin(part.work())]).await;
 }
 
 impl Part {
@@ -155,7 +164,7 @@ fn read(state_dir: &Path) -> Result<Noted, String> {
     let mut directory = Directory::open(&directory).map_err(|error| error.to_string())?;
     let cell = Cell::new(CELL).read(&mut directory);
     let cell = cell.map_err(|error| error.to_string())?;
-    let noted = cell.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let noted = cell.and_then(|bytes| Noted::decode(&bytes));
     Ok(noted.unwrap_or_default())
 }
 

@@ -1,9 +1,11 @@
 //! The servers that the device reaches, as others tell of them.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::written::{flag, Fields};
 
 /// The facts of broker link and deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub struct Reach {
 }
 
 /// The servers that are configured, or that were reached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Reached {
     /// The MQTT broker.
     pub broker: bool,
@@ -26,6 +28,14 @@ pub struct Reached {
 }
 
 impl Reached {
+    pub(super) fn read(value: Value) -> Option<Self> {
+        let mut fields = Fields::of(value)?;
+        Some(Reached {
+            broker: fields.required("broker", flag)?,
+            api: fields.required("api", flag)?,
+        })
+    }
+
     /// The servers that `config` names.
     pub(super) fn configured(config: &Config) -> Self {
         let has_broker = !config.mqtt_host.is_empty() && !config.disable_mqtt;

@@ -1,13 +1,13 @@
 //! The record of the settings that an init server gave.
 
 use ring::digest::{digest, SHA256};
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 use super::reach::Reached;
+use crate::written::{number, one_of, text, texts, Fields};
 
 /// The progress of the settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// In config.json, or about to be; they have to prove themselves.
     Trial,
@@ -17,8 +17,27 @@ pub enum Phase {
     Undone,
 }
 
+impl Phase {
+    const ALL: [Phase; 3] = [Phase::Trial, Phase::Done, Phase::Undone];
+
+    /// The phase's name in a record.
+    fn word(self) -> &'static str {
+        match self {
+            Phase::Trial => "trial",
+            Phase::Done => "done",
+            Phase::Undone => "undone",
+        }
+    }
+}
+
+impl Serialize for Phase {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
 /// The newest settings that were taken; JSON in a cell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Record {
     pub phase: Phase,
     /// Host of the init server.
@@ -34,12 +53,12 @@ pub struct Record {
     /// Keys that were not taken.
     pub refused: Vec<String>,
     /// Why the settings before hold again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 /// SHA-256 of a file, in hex.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hash(String);
 
 impl Hash {
@@ -68,6 +87,17 @@ impl Record {
 
     /// From the cell; `None` if it is not what was encoded.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        let mut fields = Fields::parse(bytes)?;
+        let phase = |value| one_of(value, &Phase::ALL, Phase::word);
+        Some(Record {
+            phase: fields.required("phase", phase)?,
+            server: fields.required("server", text)?,
+            at: fields.required("at", number)?,
+            before: fields.maybe("before", text)?.map(Hash),
+            after: Hash(fields.required("after", text)?),
+            reached: fields.required("reached", Reached::read)?,
+            refused: fields.required("refused", texts)?,
+            error: fields.maybe("error", text)?,
+        })
     }
 }

@@ -65,7 +65,7 @@ pub struct Part {
 }
 
 /// Provisions the device whenever it needs that, until `shutdown`.
-pub async fn run(part: Part, mut shutdown: Shutdown) {
+pub async fn run(part: Part, shutdown: Shutdown) {
     let config = part.settings.borrow().config.clone();
     let contact = Contact {
         course: Course::new(config.spread, config.pace),
@@ -74,10 +74,7 @@ pub async fn run(part: Part, mut shutdown: Shutdown) {
         outage: Outage::default(),
         part,
     };
-    tokio::select! {
-        () = contact.work() => {}
-        () = shutdown.requested() => {}
-    }
+    shutdown.cut_short(vec![Box::pin(contact.work())]).await;
 }
 
 struct Contact {

@@ -1,5 +1,8 @@
 //! From the job to the point of no return, and past it as far as this agent lives.
 
+mod flash;
+mod install;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,38 +10,25 @@ use std::time::Duration;
 
 use durable::{read_whole, replace, Directory};
 use serde::Deserialize;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::download::Download;
 use super::handle::Shared;
-use super::places::{on_disk, on_thread};
-use super::record::{Packages, Phase, Record};
+use super::places::on_disk;
+use super::record::{Phase, Record};
 use super::request::{Format, Request, Source, Undo, What};
-use super::resume::{not_restarted, RESTART_WITHIN};
 use super::tools::{self, Ended};
 use super::watcher;
 use crate::jobs::{Doing, End, Hold, Outcome, Ticket, UPGRADE};
+use crate::tasks::spawn;
+
+use flash::SYSUPGRADE_WITHIN;
 
 /// Longest wait for the board's name.
 const BOARD_WITHIN: Duration = Duration::from_secs(10);
 
-/// Longest run of `sysupgrade -T`, and of sysupgrade until it takes the device down.
-const SYSUPGRADE_WITHIN: Duration = Duration::from_secs(600);
-
-/// sysupgrade that has begun ends with an error as well, for the bus goes away under it; the device follows.
-const GOES_DOWN_WITHIN: Duration = Duration::from_secs(30);
-
-/// Longest run of the package manager.
-const INSTALL_WITHIN: Duration = Duration::from_secs(1800);
-
 /// Longest wait for the end of a network change that is on trial.
 const GUARD_WITHIN: Duration = Duration::from_secs(1800);
-
-/// Longest wait until the ledger stands still.
-const STILL_WITHIN: Duration = Duration::from_secs(60);
-
-/// Longest wait until somebody has the answer after which no report follows.
-const ANSWER_WITHIN: Duration = Duration::from_secs(300);
 
 /// Largest package, bytes.
 const PACKAGE_MAX: u64 = 16 << 20;
@@ -49,7 +39,6 @@ const NO_REPORT: &str = "flashing, no report follows";
 /// Files in RAM.
 const FILE: &str = "new";
 const UNDO: &str = "undo";
-const LOG: &str = "log";
 
 /// The answer of `system board`, as far as it matters.
 #[derive(Deserialize)]
@@ -111,7 +100,7 @@ impl Shared {
         let work = async {
             match &request.what {
                 What::Image { keep: false, .. } => {
-                    tokio::spawn(Arc::clone(&self).flash_after_answer(ticket));
+                    spawn(Arc::clone(&self).flash_after_answer(ticket));
                     Some(Outcome {
                         stdout: NO_REPORT.to_owned(),
                         ..Outcome::without_command(End::Processed, UPGRADE, None)
@@ -147,7 +136,7 @@ impl Shared {
     async fn forget_files(&self) {
         let ram = self.places.ram();
         // In RAM: it goes with the next boot.
-        let _ = on_thread(move || std::fs::remove_dir_all(ram)).await;
+        let _ = on_disk(move || std::fs::remove_dir_all(ram)).await;
     }
 
     /// Makes all preparations that change nothing yet.
@@ -246,152 +235,6 @@ impl Shared {
             tell: &tell,
         };
         download.fetch(source, name).await
-    }
-
-    /// Runs sysupgrade on the image.
-    async fn sysupgrade(&self, options: &[&'static str], within: Duration) -> Ended {
-        let (root, ram) = (self.places.root.clone(), self.places.ram());
-        let options = options.to_vec();
-        let within = self.config().pace.of(within);
-        let run = move || {
-            let image = ram.join(Format::Image.file_name(FILE));
-            let image = image.display().to_string();
-            let arguments: Vec<&str> = options.into_iter().chain([&*image]).collect();
-            tools::run(&root, &ram.join(LOG), "sysupgrade", &arguments, within)
-        };
-        on_thread(run).await.unwrap_or_else(|| Ended {
-            error: Some("there is no thread for sysupgrade".to_owned()),
-            output: String::new(),
-        })
-    }
-
-    /// Flashes the image. Returns only if that failed.
-    async fn flash(&self, ticket: &Ticket, release: &str) -> Outcome {
-        self.tell(Phase::Flashing.name(), &ticket.id);
-        let record = Record {
-            wanted: Some(release.to_owned()),
-            before: self.release.clone(),
-            ..self.record(Phase::Flashing, ticket).await
-        };
-        self.held.send_replace(false);
-        let mut held = self.held.subscribe();
-        self.hold.send_replace(Hold::Ledger);
-        let still = held.wait_for(|held| *held);
-        if timeout(STILL_WITHIN, still).await.is_err() {
-            return failed("the ledger of jobs does not come to rest");
-        }
-        let places = self.places.clone();
-        let keep = move || {
-            places.keep_ledger()?;
-            places.write(&record)
-        };
-        if let Err(error) = on_disk(keep).await {
-            self.forget_record().await;
-            return failed(format!(
-                "what has to outlive the flashing is not kept: {error}"
-            ));
-        }
-        let outcome = self.go_down(&[]).await;
-        self.forget_record().await;
-        outcome
-    }
-
-    async fn forget_record(&self) {
-        let places = self.places.clone();
-        if let Err(error) = on_disk(move || places.clear(true)).await {
-            log::warn!("upgrade: its record cannot be removed: {error}");
-        }
-    }
-
-    /// Has sysupgrade take the device down. Returns if that does not happen.
-    async fn go_down(&self, options: &[&'static str]) -> Outcome {
-        log::warn!("upgrade: flashing; the device restarts");
-        let pace = self.config().pace;
-        let ended = self.sysupgrade(options, SYSUPGRADE_WITHIN).await;
-        if ended.error.is_some() {
-            sleep(pace.of(GOES_DOWN_WITHIN)).await;
-            return refused(ended);
-        }
-        sleep(pace.of(RESTART_WITHIN)).await;
-        failed(not_restarted())
-    }
-
-    /// Flashes the image without settings, once somebody has the answer.
-    async fn flash_after_answer(self: Arc<Self>, ticket: Ticket) {
-        let pace = self.config().pace;
-        self.tell(Phase::Flashing.name(), &ticket.id);
-        let mut taken = self.taken.subscribe();
-        let answered = taken.wait_for(|key| *key == ticket.key);
-        if timeout(pace.of(ANSWER_WITHIN), answered).await.is_err() {
-            log::warn!("upgrade: nobody has taken the answer; the device is flashed all the same");
-        }
-        let outcome = self.go_down(&["-n"]).await;
-        let why = outcome.reason.unwrap_or_default();
-        log::error!("upgrade: the device was not flashed: {why}");
-        drop(self.end(failed(why)).await);
-    }
-
-    /// Installs the package. Returns only if this agent is not replaced.
-    async fn install(
-        &self,
-        ticket: &Ticket,
-        format: Format,
-        release: Option<&str>,
-        has_undo: bool,
-    ) -> Outcome {
-        self.tell(Phase::Installing.name(), &ticket.id);
-        let config = self.config();
-        let ms = |time: Duration| u64::try_from(config.pace.of(time).as_millis()).unwrap_or(0);
-        let own = self.places.own();
-        let undo = own.join(format.file_name(UNDO));
-        let new = self.places.ram().join(format.file_name(FILE));
-        let program = std::env::current_exe().unwrap_or_default();
-        let program = program.display().to_string();
-        // Of a file that somebody has replaced meanwhile.
-        let program = program
-            .strip_suffix(" (deleted)")
-            .unwrap_or(&program)
-            .to_owned();
-        let before = on_disk(|| watcher::hash_of(Path::new("/proc/self/exe"))).await;
-        let packages = Packages {
-            new: new.display().to_string(),
-            undo: has_undo.then(|| undo.display().to_string()),
-            root: self.places.root.display().to_string(),
-            program,
-            program_before: before.unwrap_or_default(),
-            trial_ms: ms(config.rollback_timeout),
-            install_ms: ms(INSTALL_WITHIN),
-        };
-        let record = Record {
-            wanted: release.map(str::to_owned),
-            before: env!("CARGO_PKG_VERSION").to_owned(),
-            packages: Some(packages),
-            ..self.record(Phase::Ready, ticket).await
-        };
-        let (places, written) = (self.places.clone(), record.clone());
-        let begin = move || -> io::Result<_> {
-            let program = watcher::copy_program(&Directory::open(&places.ram())?)?;
-            places.write(&written)?;
-            Ok(program)
-        };
-        let started = match on_disk(begin).await {
-            Ok(program) => {
-                let started = watcher::start(&program, watcher::INSTALL, &own);
-                started.map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = started {
-            let places = self.places.clone();
-            if let Err(error) = on_disk(move || places.clear(false)).await {
-                log::warn!("upgrade: its record cannot be removed: {error}");
-            }
-            return failed(format!("the installation cannot be watched: {error}"));
-        }
-        let record = self.follow(record, false).await;
-        let outcome = record.outcome();
-        self.decided.send_replace(Some(record));
-        outcome.unwrap_or_else(|| failed("the upgrade ended without a decision"))
     }
 
     /// A record of this device now.

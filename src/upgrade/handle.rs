@@ -20,6 +20,7 @@ use crate::jobs::{Doing, Due, Hold, Outcome, Ticket, Upgrades};
 use crate::lookup::Resolver;
 use crate::provision::Identity;
 use crate::shutdown::Shutdown;
+use crate::tasks;
 
 /// The parts and handles that upgrades work with.
 pub struct Part {
@@ -77,12 +78,9 @@ pub fn new(part: Part, found: Found) -> Handle {
     };
     let handle = Handle(Arc::new(shared));
     if let Some(record) = found.record {
-        let (resumed, mut ends) = (handle.clone(), handle.0.part.ends.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = Box::pin(resumed.0.go_on(record)) => {}
-                () = ends.requested() => {}
-            }
+        let (shared, ends) = (Arc::clone(&handle.0), handle.0.part.ends.clone());
+        tasks::spawn(async move {
+            ends.cut_short(vec![Box::pin(shared.go_on(record))]).await;
         });
     }
     handle
@@ -207,7 +205,7 @@ impl Upgrades for Handle {
             }
         };
         let thread = std::thread::Builder::new().name("upgrade".to_owned());
-        if let Err(error) = thread.spawn(clear) {
+        if let Err(error) = tasks::thread(thread, Box::new(clear)) {
             log::warn!("upgrade: {error}");
         }
     }

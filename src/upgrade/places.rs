@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use durable::Directory;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::record::Record;
 use super::store;
 use crate::file::under;
 use crate::guard::place::Place;
+use crate::tasks::aside;
 use crate::terminal::safe;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
@@ -117,28 +116,13 @@ impl Places {
     }
 }
 
-/// Does `work` on a thread of its own, so that nothing else waits for the disk or a program. `None` if there is no
-/// thread or it panicked.
-pub(super) async fn on_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let (sender, done) = oneshot::channel();
-    // A caller that has gone needs no answer.
-    let run = move || drop(sender.send(work()));
-    let thread = std::thread::Builder::new().name("upgrade".to_owned());
-    thread.spawn(run).ok()?;
-    done.await.ok()
-}
-
-/// [`on_thread`] for what the disk does; an error in words.
+/// Does `work` on a thread of its own; an error in words.
 pub(super) async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, String> {
-    match timeout(DISK_WITHIN, on_thread(work)).await {
-        Ok(Some(Ok(done))) => Ok(done),
-        Ok(Some(Err(error))) => Err(error.to_string()),
-        Ok(None) => Err("there is no thread for the disk".to_owned()),
-        Err(_) => Err("the disk does not answer".to_owned()),
+    match aside("upgrade", Some(DISK_WITHIN), work).await {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

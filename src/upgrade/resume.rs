@@ -1,5 +1,6 @@
 //! From the record to the outcome: what an agent does with an upgrade that has passed the point of no return.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use durable::Directory;
 use tokio::time::{sleep, Instant};
 
 use super::handle::Shared;
-use super::places::{on_disk, on_thread};
+use super::places::on_disk;
 use super::record::{Event, Phase, Record};
 use super::store::{self, Alive};
 use super::watcher;
@@ -197,20 +198,17 @@ impl Shared {
     /// Leaves word for the watcher that this agent lives.
     async fn tell_alive(&self, record: &Record) {
         let (own, key) = (self.places.own(), record.key.clone());
-        let tell = move || -> Result<(), String> {
-            let program = watcher::hash_of(Path::new("/proc/self/exe"));
+        let tell = move || {
             let alive = Alive {
                 key,
-                program: program.map_err(|error| error.to_string())?,
+                program: watcher::hash_of(Path::new("/proc/self/exe"))?,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             };
-            let mut directory = Directory::open(&own).map_err(|error| error.to_string())?;
-            store::write_alive(&mut directory, &alive).map_err(|error| error.to_string())
+            store::write_alive(&mut Directory::open(&own)?, &alive).map_err(io::Error::other)
         };
-        match on_thread(tell).await {
-            Some(Ok(())) => log::info!("upgrade: this agent lives, by what it reaches"),
-            Some(Err(error)) => log::warn!("upgrade: that this agent lives is not noted: {error}"),
-            None => log::warn!("upgrade: that this agent lives is not noted"),
+        match on_disk(tell).await {
+            Ok(()) => log::info!("upgrade: this agent lives, by what it reaches"),
+            Err(error) => log::warn!("upgrade: that this agent lives is not noted: {error}"),
         }
     }
 }

@@ -20,9 +20,10 @@
 //! | a decided one | tells the outcome; the record goes when that is in the ledger |
 
 use durable::{read_whole, replace, Cell, CellError, Disk};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::record::Record;
+use crate::written::{text, Fields};
 
 /// Why a record is not read or written.
 pub use durable::CellError as Error;
@@ -45,7 +46,7 @@ const ALIVE: &str = "alive";
 const LEDGER_MAX: u64 = 8 << 20;
 
 /// The new agent's word that it lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alive {
     /// Of the record that it read.
     pub key: String,
@@ -100,7 +101,12 @@ pub fn write_alive(disk: &mut dyn Disk, alive: &Alive) -> Result<(), CellError> 
 /// The word of the new agent, if there is one that can be read.
 pub fn read_alive(disk: &mut dyn Disk) -> Option<Alive> {
     let bytes = Cell::new(ALIVE).read(disk).ok()??;
-    serde_json::from_slice(&bytes).ok()
+    let mut fields = Fields::parse(&bytes)?;
+    Some(Alive {
+        key: fields.required("key", text)?,
+        program: fields.required("program", text)?,
+        version: fields.required("version", text)?,
+    })
 }
 
 /// Takes away everything that an upgrade left in its directory, its record last.
@@ -112,7 +118,8 @@ pub fn clear(disk: &mut dyn Disk, record: &str, others: &[&str]) -> std::io::Res
     let mut names = disk.list()?;
     names.retain(|name| others.iter().any(|other| name.starts_with(other)));
     // With its record a cut in between finds the way here again.
-    names.sort_by_key(|name| name == record);
+    let (mut names, last): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name != record);
+    names.extend(last);
     for name in &names {
         disk.remove(name)?;
     }

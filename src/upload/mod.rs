@@ -40,7 +40,7 @@ pub use rounds::{Rounds, Setting};
 pub const BATCH_MAX: u64 = 128 << 10;
 
 /// The belongings of the task that delivers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Part {
     pub config: Arc<Config>,
     /// The device's identity as the API knows it.

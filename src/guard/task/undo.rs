@@ -64,7 +64,7 @@ impl Task {
         let pace = self.pace();
         // The settings may be among them; an agent that ends reads nothing more.
         drop(self.settings.reload().await);
-        for package in journal.changes.iter().flat_map(|changes| changes.keys()) {
+        for package in journal.changes.iter().flat_map(|changes| changes.names()) {
             self.perform(Action::ConfigChanged(package.clone())).await;
         }
         let needs = journal.needs;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::{timeout, Instant};
 
 use super::millis;
 use crate::http::refused;
 use crate::lookup::Address;
+use crate::tasks::Together;
 
 /// Time of the peer to accept.
 pub(super) const WITHIN: Duration = Duration::from_secs(4);
@@ -41,17 +41,16 @@ impl Connect {
         let of = |v6: bool| addresses.iter().filter(move |one| one.is_ipv6() == v6);
         let tried = of(false).take(PER_FAMILY).chain(of(true).take(PER_FAMILY));
         let tried: Vec<SocketAddr> = tried.map(|one| one.at(port)).collect();
-        let mut attempts = JoinSet::new();
+        let mut attempts = Together::new();
         for &to in &tried {
-            attempts.spawn(async move { (to, TcpStream::connect(to).await.err()) });
+            attempts.add(async move { (to, TcpStream::connect(to).await.err()) });
         }
         let mut failure = (*tried.first()?, "no attempt was made".to_owned());
         let accepted = timeout(within, async {
-            while let Some(attempt) = attempts.join_next().await {
-                match attempt {
-                    Ok((to, None)) => return Some(to),
-                    Ok((to, Some(error))) => failure = (to, refused(&error)),
-                    Err(ended) => failure.1 = ended.to_string(),
+            while let Some((to, failed)) = attempts.next().await {
+                match failed {
+                    None => return Some(to),
+                    Some(error) => failure = (to, refused(&error)),
                 }
             }
             None

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::epoch_seconds;
@@ -25,6 +24,7 @@ use crate::collect::kernel;
 use crate::config::Config;
 use crate::lookup::Resolver;
 use crate::sorted;
+use crate::tasks::Together;
 
 pub use connect::Connect;
 pub use gateway::{Answers, Gateway};
@@ -127,15 +127,15 @@ impl Prober {
     pub(super) async fn probe(&self, task: &Task) -> Findings {
         let start = Instant::now();
         let of = |usual: Duration| if task.quick { QUICK } else { usual };
-        let mut gateways = JoinSet::new();
+        let mut gateways = Together::new();
         for way in kernel::ways(&self.root).into_iter().take(GATEWAYS_MAX) {
             let (root, within) = (self.root.clone(), of(gateway::WITHIN));
-            gateways.spawn(async move { gateway::ask(&root, way, within).await });
+            gateways.add(async move { gateway::ask(&root, way, within).await });
         }
-        let mut servers = JoinSet::new();
+        let mut servers = Together::new();
         for server in servers::configured(&self.root) {
             let name = self.name().map(str::to_owned);
-            servers.spawn(servers::ask(server, name, of(servers::WITHIN)));
+            servers.add(servers::ask(server, name, of(servers::WITHIN)));
         }
         let mut resolvers = Vec::new();
         let (looked_up, web_may) = oneshot::channel::<()>();
@@ -162,8 +162,8 @@ impl Prober {
             };
             drop(looked_up);
             if let Some(lookup) = lookup.as_mut().filter(|one| one.result != Resolved::Found) {
-                while let Some(asked) = servers.join_next().await {
-                    resolvers.extend(asked.ok());
+                while let Some(asked) = servers.next().await {
+                    resolvers.push(asked);
                 }
                 let answered = |one: &&Server| one.system && one.result == Resolved::Found;
                 if let Some(server) = resolvers.iter().find(answered) {
@@ -179,13 +179,13 @@ impl Prober {
             Some(web.ask(of(web::WITHIN)).await)
         };
         let ((lookup, connect), web) = tokio::join!(health, web);
-        while let Some(asked) = servers.join_next().await {
-            resolvers.extend(asked.ok());
+        while let Some(asked) = servers.next().await {
+            resolvers.push(asked);
         }
         sorted::by_key(&mut resolvers, |one: &Server| (!one.system, one.address));
         let mut asked = Vec::new();
-        while let Some(gateway) = gateways.join_next().await {
-            asked.extend(gateway.ok().flatten());
+        while let Some(gateway) = gateways.next().await {
+            asked.extend(gateway);
         }
         Findings {
             at: epoch_seconds(),

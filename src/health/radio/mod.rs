@@ -92,11 +92,8 @@ impl Handle {
 }
 
 /// Watches over the radios until `shutdown`.
-pub async fn run(part: Part, mut shutdown: Shutdown) {
-    tokio::select! {
-        () = part.watch() => {}
-        () = shutdown.requested() => {}
-    }
+pub async fn run(part: Part, shutdown: Shutdown) {
+    shutdown.cut_short(vec![Box::pin(part.watch())]).await;
 }
 
 impl Part {

@@ -1,6 +1,5 @@
 //! The table's way to the disk, and what happens while that fails.
 
-use std::collections::BTreeSet;
 use std::future;
 use std::path::Path;
 use std::time::Duration;
@@ -313,11 +312,14 @@ impl Jobs {
         let ended = self.live.iter().filter(|(_, live)| live.detached);
         let ended = ended.map(|(number, _)| *number);
         let is_detached = |number: &Number| self.table.job(*number).is_some_and(|job| job.detach);
-        let detached = self.table.started().filter(is_detached).chain(ended);
+        let mut detached: Vec<Number> = self.table.started().filter(is_detached).collect();
         // Most are in both lists; a second move of one would find that it has left already.
-        let detached: BTreeSet<Number> = detached.collect();
-        let keys = detached.into_iter();
-        for key in keys.filter_map(|number| self.table.recorded_key(number)) {
+        let more: Vec<Number> = ended.filter(|number| !detached.contains(number)).collect();
+        detached.extend(more);
+        for key in detached
+            .into_iter()
+            .filter_map(|number| self.table.recorded_key(number))
+        {
             if let Err(error) = detached::follow(old, ledger.path(), &key.to_string()) {
                 log::error!(
                     "{}: a detached job is lost sight of: {error}",

@@ -1,7 +1,8 @@
 //! Jobs that run, and what they leave behind.
 
-use std::collections::HashMap;
 use std::future::Future;
+use std::pin::Pin;
+
 use tokio::task::{self, JoinSet};
 
 use crate::jobs::outcome::Outcome;
@@ -15,6 +16,8 @@ const LEFTOVERS_MAX: usize = 64;
 
 /// The outcome, unless the job goes on without this agent, and what it left behind.
 pub(super) type Finished = (Option<Outcome>, Option<Leftover>);
+
+type Work = Pin<Box<dyn Future<Output = Finished> + Send>>;
 
 /// The end of the worker of a job.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub(super) enum Ended {
 #[derive(Default)]
 pub(super) struct Workers {
     running: JoinSet<Finished>,
-    jobs: HashMap<task::Id, Number>,
+    jobs: Vec<(task::Id, Number)>,
     leftovers: JoinSet<()>,
 }
 
@@ -39,13 +42,15 @@ impl Workers {
         self.running.is_empty()
     }
 
+    /// In a box, so that one task is compiled for jobs of all kinds.
     pub(super) fn start(
         &mut self,
         number: Number,
         work: impl Future<Output = Finished> + Send + 'static,
     ) {
+        let work: Work = Box::pin(work);
         let worker = self.running.spawn(work);
-        self.jobs.insert(worker.id(), number);
+        self.jobs.push((worker.id(), number));
     }
 
     /// The next job that ends. Cancel safe.
@@ -63,9 +68,10 @@ impl Workers {
                     (error.id(), None)
                 }
             };
-            let Some(number) = self.jobs.remove(&worker) else {
+            let Some(at) = self.jobs.iter().position(|(id, _)| *id == worker) else {
                 continue;
             };
+            let (_, number) = self.jobs.swap_remove(at);
             let ended = match finished {
                 None => Ended::Failed,
                 Some((outcome, leftover)) => {

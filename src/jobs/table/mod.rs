@@ -44,6 +44,7 @@
 //! published all the same. The table then wants to be written as a whole ([`Table::snapshot`]), as it does
 //! when the log has grown.
 
+mod bounds;
 mod codec;
 mod entry;
 mod key;
@@ -63,6 +64,7 @@ use super::message::Job;
 use super::outcome::Outcome;
 use super::source::Source;
 
+pub use bounds::{Bounds, Now};
 pub use key::Key;
 pub use record::{About, Record, Start};
 pub use register::{Page, Recalled};
@@ -88,36 +90,6 @@ const KEPT_BYTES: usize = 256 << 10;
 
 /// Answers to jobs that are not recorded, waiting at once.
 const LOOSE_MAX: usize = 10_240;
-
-/// The bounds of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// Ids of the broker.
-    pub broker: usize,
-    /// Ids of the bus.
-    pub bus: usize,
-    /// Time for which an id is kept after its result was taken, s.
-    pub keep: u32,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Bounds {
-            broker: 10_000,
-            bus: 1_000,
-            keep: 24 * 3600,
-        }
-    }
-}
-
-/// The time, as the table needs it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Now {
-    /// Seconds for which agents have run on this device, all of them together.
-    pub age: u32,
-    /// A second since the epoch that has passed for certain, whatever the clock says.
-    pub floor: u64,
-}
 
 /// Counts the jobs of this agent, in the order in which they were accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

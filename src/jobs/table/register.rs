@@ -20,6 +20,7 @@ use super::entry::{Entry, Phase};
 use super::seen::{Id, Ids, Seen, Verdict};
 use super::{Bounds, Key, Now, Source, Table};
 use crate::jobs::outcome::{End, Outcome};
+use crate::sorted;
 
 /// Ids in one record of the register.
 const PIECE: usize = 1024;
@@ -303,7 +304,9 @@ impl Table {
             .iter()
             .filter(|id| !self.is_known(source, id.key))
             .collect();
-        new.sort_by_key(|id| (id.may_go(age, keep, floor), u32::MAX - id.age));
+        sorted::by_key(&mut new, |id| {
+            (id.may_go(age, keep, floor), u32::MAX - id.age)
+        });
         let mut taken = 0;
         for id in new {
             let has_room = self.ids(source) < self.max(source);

@@ -5,12 +5,12 @@
 //! the gaps between them, and over a boot nothing is added. So time without power makes a day longer, never
 //! shorter.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use crate::sorted::map;
+use crate::written::{list, number, text, Fields};
 
 /// Radios that are remembered; no device has more.
 const RADIOS_MAX: usize = 16;
@@ -21,20 +21,31 @@ const READING: Duration = Duration::from_secs(1);
 /// The memory of restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
-    /// The time at which each radio was restarted, oldest first.
-    pub(super) restarts: BTreeMap<String, Vec<Duration>>,
+    /// The radios in order, and the times at which each was restarted, oldest first.
+    restarts: Vec<(String, Vec<Duration>)>,
     /// A radio that was or is about to be taken down, and has to be brought up.
     pub(super) intent: Option<String>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Written {
-    boot: String,
+#[derive(Serialize)]
+struct Written<'a> {
+    boot: &'a str,
     mono: u64,
     ran: u64,
-    restarts: BTreeMap<String, Vec<u64>>,
-    intent: Option<String>,
+    #[serde(serialize_with = "restarts")]
+    restarts: &'a [(String, Vec<Duration>)],
+    intent: Option<&'a str>,
+}
+
+fn restarts<S: Serializer>(
+    restarts: &[(String, Vec<Duration>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let restarts = restarts.iter().map(|(radio, times)| {
+        let times: Vec<u64> = times.iter().map(|at| millis(*at)).collect();
+        (radio, times)
+    });
+    serializer.collect_map(restarts)
 }
 
 /// The current boot, and how long it has lasted.
@@ -48,15 +59,12 @@ pub struct Boot<'a> {
 impl Ledger {
     /// The value of the cell at `ran`.
     pub fn encode(&self, boot: Boot<'_>, ran: Duration) -> Vec<u8> {
-        let restarts = self.restarts.iter();
         let written = Written {
-            boot: boot.id.to_owned(),
+            boot: boot.id,
             mono: boot.mono.saturating_mul(1000),
             ran: millis(ran),
-            restarts: map(restarts.map(|(radio, times)| {
-                (radio.clone(), times.iter().map(|at| millis(*at)).collect())
-            })),
-            intent: self.intent.clone(),
+            restarts: &self.restarts,
+            intent: self.intent(),
         };
         serde_json::to_vec(&written).expect("strings and numbers always encode")
     }
@@ -65,32 +73,61 @@ impl Ledger {
     ///
     /// A boot brings every radio up: an intent from before it is done.
     pub fn decode(bytes: &[u8], boot: Boot<'_>) -> Option<(Self, Duration)> {
-        let written: Written = serde_json::from_slice(bytes).ok()?;
-        let is_same = written.boot == boot.id;
+        let mut fields = Fields::parse(bytes)?;
+        let is_same = fields.maybe("boot", text)?.unwrap_or_default() == boot.id;
+        let mono = fields.maybe("mono", number)?.unwrap_or_default();
+        let ran = Duration::from_millis(fields.maybe("ran", number)?.unwrap_or_default());
         let gone = match is_same {
-            true => boot.mono.saturating_mul(1000).saturating_sub(written.mono),
+            true => boot.mono.saturating_mul(1000).saturating_sub(mono),
             false => 0,
         };
         let gone = Duration::from_millis(gone).saturating_sub(READING);
-        let ran = Duration::from_millis(written.ran);
-        let times = |times: Vec<u64>| -> Vec<Duration> {
-            let times = times.into_iter().map(Duration::from_millis);
-            times.map(|at| at.min(ran)).take(64).collect()
+        let time = |at: Value| Some(Duration::from_millis(number(at)?).min(ran));
+        let mut ledger = Ledger {
+            restarts: Vec::new(),
+            intent: fields.maybe("intent", text)?.filter(|_| is_same),
         };
-        let restarts = written.restarts.into_iter().take(RADIOS_MAX);
-        let ledger = Ledger {
-            restarts: map(restarts.map(|(radio, at)| (radio, times(at)))),
-            intent: written.intent.filter(|_| is_same),
-        };
+        if let Some(restarts) = fields.maybe("restarts", Fields::of)? {
+            for (radio, times) in restarts.all().take(RADIOS_MAX) {
+                let mut times = list(times, time)?;
+                times.truncate(64);
+                *ledger.times(&radio) = times;
+            }
+        }
         Some((ledger, ran.saturating_add(gone)))
+    }
+
+    /// The times of a radio, to be changed.
+    fn times(&mut self, radio: &str) -> &mut Vec<Duration> {
+        let all = &mut self.restarts;
+        let at = all.partition_point(|(known, _)| known.as_str() < radio);
+        if all.get(at).is_none_or(|(known, _)| known != radio) {
+            all.insert(at, (radio.to_owned(), Vec::new()));
+        }
+        &mut all[at].1
+    }
+
+    /// A radio is restarted.
+    pub(super) fn add(&mut self, radio: &str, now: Duration) {
+        self.times(radio).push(now);
+    }
+
+    /// The last restart of a radio is not made.
+    pub(super) fn take_back(&mut self, radio: &str) {
+        self.times(radio).pop();
+        self.restarts.retain(|(_, times)| !times.is_empty());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.restarts.is_empty()
     }
 
     /// Forgets the restarts that are `day` old at `now`.
     pub(super) fn forget(&mut self, now: Duration, day: Duration) {
-        for times in self.restarts.values_mut() {
+        self.restarts.retain_mut(|(_, times)| {
             times.retain(|at| now.saturating_sub(*at) < day);
-        }
-        self.restarts.retain(|_, times| !times.is_empty());
+            !times.is_empty()
+        });
     }
 
     /// A radio that may be down because the agent took it down.
@@ -106,7 +143,9 @@ impl Ledger {
 
     /// The restarts of a radio that are remembered, oldest first.
     pub fn of(&self, radio: &str) -> &[Duration] {
-        self.restarts.get(radio).map_or(&[], Vec::as_slice)
+        let mut all = self.restarts.iter();
+        let known = all.find(|(known, _)| known == radio);
+        known.map_or(&[], |(_, times)| times)
     }
 }
 

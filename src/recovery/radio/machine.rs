@@ -177,14 +177,13 @@ impl Machine {
             |radio: &&Candidate| self.is_wanted(radio, scene) && self.ready(&radio.name) <= now;
         if let Some(radio) = scene.radios.iter().find(due) {
             let radio = radio.name.clone();
-            let times = self.ledger.restarts.entry(radio.clone());
-            times.or_default().push(now);
+            self.ledger.add(&radio, now);
             self.ledger.intent = Some(radio.clone());
             self.phase = Phase::Note(radio);
             return Step::Save;
         }
         let mut until = None;
-        if !self.ledger.restarts.is_empty() {
+        if !self.ledger.is_empty() {
             let refresh = self.saved + self.limits.save_every;
             if now >= refresh {
                 self.phase = Phase::Refresh;
@@ -228,10 +227,7 @@ impl Machine {
     /// The restart that was noted is not made.
     fn take_back(&mut self, radio: &str) {
         self.ledger.intent = None;
-        if let Some(times) = self.ledger.restarts.get_mut(radio) {
-            times.pop();
-        }
-        self.ledger.restarts.retain(|_, times| !times.is_empty());
+        self.ledger.take_back(radio);
     }
 
     /// The step that [`Machine::next`] named is over, well or not.

@@ -1,0 +1,74 @@
+//! A trial that an earlier agent has left.
+
+use std::time::Duration;
+
+use tokio::time::{timeout, Instant};
+
+use super::Task;
+use crate::guard::add_reason;
+use crate::guard::journal::{Journal, Phase};
+
+/// Extra time for a detached job of an earlier agent, beyond `job_timeout`.
+const DETACHED_MORE: Duration = Duration::from_secs(60);
+
+impl Task {
+    /// Goes on with what an earlier agent has left.
+    pub(super) async fn go_on(&mut self, mut journal: Journal) {
+        let id = journal.id.clone();
+        self.tell(!journal.is_decided(), None, &id);
+        let rebooted = journal.place.boot != self.found.place.boot;
+        match journal.phase {
+            Phase::Kept | Phase::Reverted => {
+                self.decided(journal, rebooted);
+                return;
+            }
+            Phase::Armed if journal.detach && !rebooted => {
+                self.journal = Some(journal);
+                return self.wait_for_detached().await;
+            }
+            _ => {}
+        }
+        self.held_off().await;
+        let timeout = self.config().rollback_timeout;
+        match journal.phase {
+            Phase::Armed | Phase::Ended => {
+                drop(self.try_out(journal, timeout).await);
+            }
+            Phase::Rebooting if !rebooted => {
+                add_reason(&mut journal, "the reboot did not happen");
+                drop(self.decide(journal, true).await);
+            }
+            Phase::Undoing | Phase::Undone if !rebooted => {
+                self.bring_back(&mut journal).await;
+                drop(self.decide(journal, true).await);
+            }
+            // The device has started with the files that were put back.
+            _ => drop(self.decide(journal, true).await),
+        }
+    }
+
+    /// Waits until the broker is tried, after starts that failed.
+    pub(super) async fn held_off(&mut self) {
+        // False at the end of the agent, which ends this too.
+        let _over: bool = self.hold.over(&mut self.ends).await;
+    }
+
+    /// A detached job goes on without the agent that started it: the jobs part says when it has ended.
+    async fn wait_for_detached(&mut self) {
+        let longest = self.config().job_timeout + DETACHED_MORE;
+        let end = Instant::now() + longest;
+        while self.judged.is_none() {
+            let left = end.saturating_duration_since(Instant::now());
+            match timeout(left, self.asks.recv()).await {
+                Ok(Some(ask)) => self.answer(ask).await,
+                Ok(None) => return,
+                Err(_elapsed) => {
+                    if let Some(key) = self.journal.as_ref().map(|journal| journal.key.clone()) {
+                        drop(self.ended(&key, None).await);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
