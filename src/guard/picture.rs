@@ -94,7 +94,7 @@ pub fn print(folder: &mut dyn Folder, name: &str) -> io::Result<Option<Print>> {
 /// The files that differ in `after`.
 pub fn changes(before: &Picture, after: &Picture) -> Changes {
     let names = before.names().chain(after.names());
-    let differs = names.filter(|name| before.get(*name) != after.get(*name));
+    let differs = names.filter(|name| before.get(name) != after.get(name));
     differs
         .map(|name| (name.clone(), after.get(name).copied()))
         .collect()

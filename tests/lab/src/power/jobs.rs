@@ -324,3 +324,36 @@ impl Account {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(said: &[Said], fate: &Fate) -> bool {
+        let mut account = Account::default();
+        for said in said {
+            account.hear(said).unwrap();
+        }
+        let found = Found {
+            fates: [("a".to_owned(), fate.clone())].into(),
+            damaged: 0,
+        };
+        account.judge(&found).is_ok()
+    }
+
+    #[test]
+    fn a_job_that_was_accepted_is_known_and_starts_once_and_keeps_its_outcome() {
+        let (id, ended) = ("a".to_owned(), "Processed 7".to_owned());
+        let interrupted = Fate::Ended("Interrupted 0".to_owned());
+        let accepted = [Said::Accepted(id.clone())];
+        assert!(judge(&accepted, &Fate::Waits) && judge(&accepted, &interrupted));
+        assert!(!judge(&accepted, &Fate::Unknown));
+        let ran = [&accepted[..], &[Said::Ran(id.clone())]].concat();
+        assert!(judge(&ran, &interrupted) && !judge(&ran, &Fate::Waits));
+        let out = [&ran[..], &[Said::Ended(id.clone(), ended.clone())]].concat();
+        assert!(judge(&out, &Fate::Ended(ended)) && !judge(&out, &interrupted));
+        let mut account = Account::default();
+        account.hear(&Said::Ran(id.clone())).unwrap();
+        assert!(account.hear(&Said::Ran(id)).is_err());
+    }
+}

@@ -165,3 +165,41 @@ impl Account {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(said: &[Said]) -> Account {
+        let mut account = Account::default();
+        said.iter().for_each(|said| account.hear(*said));
+        account
+    }
+
+    fn found(ranges: &[(u64, u64)]) -> Found {
+        Found {
+            ranges: ranges.to_vec(),
+            wrong: 0,
+        }
+    }
+
+    #[test]
+    fn a_record_that_was_certain_may_not_be_missing_and_one_that_was_not_may() {
+        let account = account(&[Said::Begins(1), Said::Begins(3), Said::Certain(2)]);
+        assert!(account.judge(&found(&[(1, 3)])).is_ok());
+        assert!(account.judge(&found(&[(1, 2)])).is_ok());
+        for lost in [&[][..], &[(1, 1)], &[(2, 3)], &[(1, 1), (3, 3)], &[(1, 4)]] {
+            assert!(account.judge(&found(lost)).is_err(), "{lost:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_begins_where_it_was_replaced_for_certain_or_about_to() {
+        let mut account = account(&[Said::Begins(9), Said::Certain(8), Said::Replaces(9)]);
+        assert!(account.judge(&found(&[(1, 8)])).is_ok());
+        assert!(account.judge(&found(&[(9, 9)])).is_ok());
+        account.hear(Said::Replaced(9));
+        account.hear(Said::Certain(9));
+        assert!(account.judge(&found(&[(1, 8)])).is_err());
+    }
+}

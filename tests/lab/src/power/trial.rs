@@ -302,3 +302,53 @@ impl Account {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(said: &[Said], phase: Option<&str>, number: u64, again: bool) -> bool {
+        let mut account = Account::default();
+        said.iter().for_each(|said| account.hear(*said));
+        let found = Found {
+            phase: phase.map(str::to_owned),
+            files: vec![Some(number); 2],
+        };
+        account.judge(&found, again).is_ok()
+    }
+
+    #[test]
+    fn files_are_what_was_decided_and_an_armed_trial_has_its_journal() {
+        let begun = [Said::Begins(1, true)];
+        assert!(judge(&begun, None, 0, false));
+        assert!(judge(&begun, Some("Kept"), 1, false));
+        let armed = [Said::Begins(1, true), Said::Armed];
+        assert!(judge(&armed, Some("Armed"), 0, false));
+        assert!(!judge(&armed, Some("Armed"), 1, false));
+        assert!(!judge(&armed, None, 0, false));
+        assert!(judge(&armed, None, 0, true), "the start before undid it");
+        let decided = [Said::Begins(1, true), Said::Armed, Said::Decided];
+        assert!(judge(&decided, Some("Kept"), 1, false));
+        assert!(!judge(&decided, Some("Ended"), 0, false));
+        assert!(!judge(&decided, None, 0, true));
+        let over = [
+            Said::Begins(1, false),
+            Said::Armed,
+            Said::Decided,
+            Said::Over,
+        ];
+        assert!(judge(&over, None, 0, false));
+        assert!(!judge(&over, None, 1, false));
+    }
+
+    #[test]
+    fn a_mixture_of_files_is_wrong_whatever_was_said() {
+        let found = Found {
+            phase: None,
+            files: vec![Some(0), Some(1)],
+        };
+        let mut account = Account::default();
+        account.hear(Said::Begins(1, true));
+        assert!(account.judge(&found, false).is_err());
+    }
+}
