@@ -159,7 +159,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// Copies to flash what has come since the last time, if it is time or has to be `at_once`.
     pub(super) fn keep_on_flash(&mut self, now: Reading, at_once: bool) {
-        let Some(archive) = &mut self.archive else {
+        let Some(archive) = &mut self.stores.archive else {
             return;
         };
         archive.count(now);
@@ -168,12 +168,12 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         };
         let early = |at: u64| now.mono.saturating_sub(at) < SYNC_EVERY;
         // What it has not been told of times, a copy would lack too.
-        if self.untold || !at_once && archive.synced_at.is_some_and(early) {
+        if self.corrections.untold || !at_once && archive.synced_at.is_some_and(early) {
             return;
         }
         let covered = archive.covered;
-        let boot = &self.boots[self.boots.len() - 1].0;
-        let segments = self.ram.segments.iter().enumerate();
+        let boot = &self.stores.boots[self.stores.boots.len() - 1].0;
+        let segments = self.stores.ram.segments.iter().enumerate();
         let fresh: Vec<(usize, usize)> = segments
             .filter(|(_, segment)| segment.name.boot == *boot)
             .flat_map(|(at, segment)| {
@@ -186,7 +186,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let Some(&(at, entry)) = fresh.first() else {
             return;
         };
-        let oldest = self.ram.segments[at].entries[entry].head.mono;
+        let oldest = self.stores.ram.segments[at].entries[entry].head.mono;
         if !at_once && now.mono.saturating_sub(oldest.into()) < WORTH {
             return;
         }
@@ -195,8 +195,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         if let Err(error) = self.copy(&fresh, now, outage) {
             self.failed("write to the archive", &error);
         }
-        self.ram.end_reading();
-        if let Some(archive) = &mut self.archive {
+        self.stores.ram.end_reading();
+        if let Some(archive) = &mut self.stores.archive {
             archive.store.rest();
             archive.count(now);
         }
@@ -204,40 +204,42 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// Copies of `fresh` what the budget lets it.
     fn copy(&mut self, fresh: &[(usize, usize)], now: Reading, outage: u64) -> io::Result<()> {
-        let size = |&(at, entry): &(usize, usize)| self.ram.segments[at].entries[entry].size();
+        let size =
+            |&(at, entry): &(usize, usize)| self.stores.ram.segments[at].entries[entry].size();
         // Further apart, they have less in common.
         let cost = fresh.iter().map(size).sum::<u64>() / fresh.len() as u64 * 3 / 2;
-        let Some(archive) = &self.archive else {
+        let Some(archive) = &self.stores.archive else {
             return Ok(());
         };
         let Some(grid) = archive.governor.grid(now.mono, outage, cost) else {
             return Ok(());
         };
-        let seq = |&(at, entry): &(usize, usize)| self.ram.segments[at].entries[entry].head.seq;
+        let seq =
+            |&(at, entry): &(usize, usize)| self.stores.ram.segments[at].entries[entry].head.seq;
         let last = fresh.last().map(seq);
         let chosen: Vec<u64> = self.choose(fresh, grid).iter().map(seq).collect();
         if !self.make_flash_room(cost * chosen.len() as u64)? {
             return Ok(());
         }
-        let (boot, mut notes) = self.boot().clone();
+        let (boot, mut notes) = self.stores.boot().clone();
         for seq in chosen {
             // Making room may have removed segments.
-            let Some((at, entry)) = find(&self.ram, &boot, seq) else {
+            let Some((at, entry)) = find(&self.stores.ram, &boot, seq) else {
                 continue;
             };
-            let head = self.ram.segments[at].entries[entry].head;
-            let line = self.ram.line(at, entry)?;
-            let Some(archive) = &mut self.archive else {
+            let head = self.stores.ram.segments[at].entries[entry].head;
+            let line = self.stores.ram.line(at, entry)?;
+            let Some(archive) = &mut self.stores.archive else {
                 return Ok(());
             };
             notes.next_seq = seq;
             notes.declared = archive.certain_declared;
             let store = &mut archive.store;
-            store.append(&boot, &head, &line, &mut self.next_ordinal, &notes)?;
+            store.append(&boot, &head, &line, &mut self.stores.next_ordinal, &notes)?;
             // Whatever fails from here on, it is not written twice.
             archive.covered = seq;
         }
-        if let Some(archive) = &mut self.archive {
+        if let Some(archive) = &mut self.stores.archive {
             archive.sync()?;
             archive.covered = last.unwrap_or(archive.covered);
             archive.sweep()?;
@@ -247,11 +249,11 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// The first of each `grid` s, and those that declare what flash has to know to be declared.
     fn choose(&self, fresh: &[(usize, usize)], grid: u64) -> Vec<(usize, usize)> {
-        let Some(archive) = &self.archive else {
+        let Some(archive) = &self.stores.archive else {
             return Vec::new();
         };
-        let boot = &self.boot().0;
-        let anchors = &self.notes().anchors;
+        let boot = &self.stores.boot().0;
+        let anchors = &self.stores.notes().anchors;
         let slot = |head| super::order::time(head, anchors).0 / grid;
         let tail = archive.store.segments.back();
         let tail = tail.filter(|tail| tail.name.boot == *boot);
@@ -260,7 +262,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let owed: Vec<u64> = archive.store.owed(declared).map(|(id, _)| *id).collect();
         let mut chosen = fresh.to_vec();
         chosen.retain(|&(at, entry)| {
-            let head = &self.ram.segments[at].entries[entry].head;
+            let head = &self.stores.ram.segments[at].entries[entry].head;
             let news = owed
                 .iter()
                 .any(|id| (declared + 1..=head.declared).contains(id));

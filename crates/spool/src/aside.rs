@@ -90,7 +90,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     fn named(&self, taken: &Taken) -> Vec<ReportId> {
         let reports = taken.reports();
         let named = reports.map(|(rank, seq)| ReportId {
-            boot: self.boots[rank].0.clone(),
+            boot: self.stores.boots[rank].0.clone(),
             seq,
         });
         named.collect()

@@ -90,7 +90,7 @@ impl Keeper {
     /// Turns to the next directory when nothing waits any more in the one that is left.
     fn leave(&mut self) {
         let is_empty = |spool: &Spool| {
-            let archive = spool.archive.as_ref();
+            let archive = spool.stores.archive.as_ref();
             archive.is_none_or(|archive| archive.store.segments.is_empty())
         };
         let (Some(dir), Some(spool)) = (&self.leaving, &mut self.spool) else {
@@ -120,7 +120,7 @@ impl Keeper {
             match self.on_disk() {
                 Ok(mut spool) => {
                     let (from, to) = self.between.take().unzip();
-                    spool.lose(Gap {
+                    spool.losses.lose(Gap {
                         from,
                         to,
                         count: Some(std::mem::take(&mut self.overflown)),
@@ -177,7 +177,7 @@ impl Keeper {
         let left = self.leaving.as_deref();
         let from = left.or(before.flash_dir()).map(Path::to_owned);
         // What flash has is delivered, even if nothing more is to get there.
-        let stays = || from.clone().filter(|_| old.archive.is_some());
+        let stays = || from.clone().filter(|_| old.stores.archive.is_some());
         let to = left.or(place.flash_dir()).map(Path::to_owned);
         let to = to.or_else(stays);
         let same_flash = from == to;

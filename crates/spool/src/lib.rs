@@ -95,12 +95,14 @@ mod archive;
 mod aside;
 mod batch;
 mod clock;
+mod corrections;
 mod crashes;
 mod deflate;
 mod gap;
 mod governor;
 mod handle;
 mod keeper;
+mod losses;
 mod moving;
 mod name;
 mod notes;
@@ -114,10 +116,10 @@ mod serve;
 mod sorted;
 mod spool;
 mod store;
+mod stores;
 #[cfg(test)]
 mod tests;
 mod thin;
-mod times;
 
 use std::io;
 use std::path::PathBuf;

@@ -90,8 +90,8 @@ impl Spool {
         if !self.pending.is_empty() {
             return Err(SpoolError::Waiting);
         }
-        ram.copy(&mut self.ram).map_err(SpoolError::Copy)?;
-        match (&mut self.archive, flash) {
+        ram.copy(&mut self.stores.ram).map_err(SpoolError::Copy)?;
+        match (&mut self.stores.archive, flash) {
             (Some(archive), Some(flash)) => {
                 flash.copy(&mut archive.store).map_err(SpoolError::Copy)
             }
@@ -101,17 +101,19 @@ impl Spool {
 
     /// Goes on where `old` stood, whose files are no longer needed where they were moved from.
     pub(super) fn inherit(&mut self, old: &mut Spool, ram_moved: bool, flash_moved: bool) {
-        self.owed.extend(std::mem::take(&mut old.owed).into_vec());
+        self.losses
+            .owed
+            .extend(std::mem::take(&mut old.losses.owed).into_vec());
         // Ids of batches that were given out before name nothing here.
         self.batches = old.batches;
         self.offline_since = old.offline_since;
         self.aside = std::mem::take(&mut old.aside);
-        self.thinned = old.thinned;
-        self.dropped = old.dropped;
+        self.losses.thinned = old.losses.thinned;
+        self.losses.dropped = old.losses.dropped;
         if ram_moved {
-            old.ram.discard();
+            old.stores.ram.discard();
         }
-        if let Some(archive) = old.archive.as_mut().filter(|_| flash_moved) {
+        if let Some(archive) = old.stores.archive.as_mut().filter(|_| flash_moved) {
             archive.store.discard();
         }
     }
@@ -119,7 +121,7 @@ impl Spool {
     /// Holds it to other bounds from now on.
     pub(super) fn bound(&mut self, bounds: Bounds) {
         self.bounds = bounds;
-        if let Some(archive) = &mut self.archive {
+        if let Some(archive) = &mut self.stores.archive {
             archive.bound(bounds);
         }
         self.make_room();

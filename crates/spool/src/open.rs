@@ -7,14 +7,17 @@ use std::sync::Arc;
 use durable::{Directory, Disk};
 
 use super::archive::Archive;
-use super::gap::{Gap, Gaps, Reason};
+use super::corrections::Corrections;
+use super::gap::{Gap, Reason};
+use super::losses::Losses;
 use super::name::is_boot_id;
 use super::notes::Notes;
 use super::order::{time, Cursors, Medium};
-use super::record::{Certainty, ALL_SAFE};
+use super::record::Certainty;
 use super::segment::{Harm, Segment};
 use super::spool::{Bounds, Spool};
 use super::store::Store;
+use super::stores::Stores;
 use super::SpoolError;
 use crate::Crashes;
 
@@ -70,24 +73,20 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let (ram, harms) = Store::open(ram, false, SEAL_AT.min(bounds.ram / 8), crashes)
             .map_err(SpoolError::List)?;
         let mut spool = Spool {
-            ram,
-            archive: None,
+            stores: Stores {
+                ram,
+                archive: None,
+                boots: Vec::new(),
+                next_ordinal: 1,
+            },
+            losses: Losses::default(),
+            corrections: Corrections::default(),
             bounds,
-            boots: Vec::new(),
-            next_ordinal: 1,
-            next_id: 1,
-            promised: 0,
             pending: Default::default(),
-            owed: Gaps::default(),
             taken: None,
             aside: Default::default(),
             batches: 0,
-            since: ALL_SAFE,
-            unsure: None,
-            untold: false,
             offline_since: None,
-            thinned: 0,
-            dropped: 0,
             last_error: None,
         };
         let mut flash_harms = Vec::new();
@@ -95,18 +94,18 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             let seal_at = SEAL_AT.min(bounds.flash / 8);
             let (archive, harms) = Archive::open(flash, seal_at, bounds, boot_id, crashes)
                 .map_err(SpoolError::Archive)?;
-            spool.archive = Some(archive);
+            spool.stores.archive = Some(archive);
             flash_harms = harms;
         }
         spool.know_boots(boot_id);
-        spool.promised = spool.declared();
+        spool.losses.promised = spool.stores.declared();
         for (ordinal, harm) in harms {
             spool.mend(Medium::Ram, ordinal, harm);
         }
         for (ordinal, harm) in flash_harms {
             spool.mend(Medium::Flash, ordinal, harm);
         }
-        spool.tell_times(false);
+        spool.tell_times();
         spool.doubt_what_waits();
         spool.declare_power_cut();
         spool.find_tail()?;
@@ -118,15 +117,16 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     fn know_boots(&mut self, boot_id: &str) {
         let mut first: BTreeMap<Arc<str>, (u64, Notes)> = BTreeMap::new();
         let flash = self
+            .stores
             .archive
             .iter()
             .flat_map(|archive| &archive.store.segments);
-        for segment in self.ram.segments.iter().chain(flash) {
+        for segment in self.stores.ram.segments.iter().chain(flash) {
             let ordinal = segment.name.ordinal;
-            self.next_ordinal = self.next_ordinal.max(ordinal + 1);
+            self.stores.next_ordinal = self.stores.next_ordinal.max(ordinal + 1);
             let ids = segment.lost.iter().map(|(id, _)| *id);
             let used = ids.max().unwrap_or(0).max(segment.notes.declared);
-            self.next_id = self.next_id.max(used + 1);
+            self.losses.next_id = self.losses.next_id.max(used + 1);
             let boot = first
                 .entry(segment.name.boot.clone())
                 .or_insert_with(|| (ordinal, Notes::default()));
@@ -140,23 +140,23 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             let at = boots.partition_point(|(_, (other, _))| *other <= ordinal);
             boots.insert(at, boot);
         }
-        self.boots = boots
+        self.stores.boots = boots
             .into_iter()
             .map(|(boot, (_, notes))| (boot, notes))
             .collect();
-        self.boots.push((boot_id.into(), this));
-        let notes = self.notes_mut();
+        self.stores.boots.push((boot_id.into(), this));
+        let notes = self.stores.notes_mut();
         notes.next_seq = notes.next_seq.max(1);
     }
 
     /// Repairs a segment. What was lost with it is declared, unless RAM has it.
     fn mend(&mut self, place: Medium, ordinal: u64, harm: Harm) {
-        let Some(at) = self.store_position(place, ordinal) else {
+        let Some(at) = self.stores.store_position(place, ordinal) else {
             return;
         };
-        let segment = self.segment(place, at);
+        let segment = self.stores.segment(place, at);
         let known = segment.waiting().next_back().map(|entry| entry.head.at);
-        let in_ram = place == Medium::Flash && segment.name.boot == self.boot().0;
+        let in_ram = place == Medium::Flash && segment.name.boot == self.stores.boot().0;
         // The end of a file on flash was not synced: RAM has it, or the power was cut.
         let torn = harm.torn && place == Medium::Ram;
         let count = match in_ram {
@@ -179,27 +179,27 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         };
         if count > 0 {
             log::warn!("spool: segment {ordinal}: {count} reports are damaged");
-            self.count_lost(&gap);
+            self.losses.count(&gap);
         }
         if !harm.misplaced && harm.damaged == 0 {
             // The end was cut off already; a report that was never kept had no identity.
-            return self.owed.add(gap);
+            return self.losses.owed.add(gap);
         }
         let mut gaps = harm.stray;
         gaps.add(gap);
         let known = gaps.clone();
         if let Err(error) = self.rewrite(place, at, &|_| true, Reason::Damaged, gaps) {
             self.failed("repair a segment", &error);
-            self.owed.extend(known.into_vec());
+            self.losses.owed.extend(known.into_vec());
         }
     }
 
     /// Reports in RAM alone are gone with the power, unless this boot has begun or RAM kept those of an
     /// earlier one.
     fn declare_power_cut(&mut self) {
-        let this = &self.boot().0;
+        let this = &self.stores.boot().0;
         let earlier = |segment: &Segment| segment.name.boot != *this;
-        if self.notes().next_seq > 1 || self.ram.segments.iter().any(earlier) {
+        if self.stores.notes().next_seq > 1 || self.stores.ram.segments.iter().any(earlier) {
             return;
         }
         let unknown = |from, to| Gap {
@@ -209,23 +209,27 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             reason: Reason::Power,
         };
         let Some((newest, clock)) = self.newest_on_flash() else {
-            self.doubt(None);
-            return self.owed.add(unknown(None, None));
+            self.losses.doubt(None);
+            return self.losses.owed.add(unknown(None, None));
         };
         let newest = (clock != Certainty::Unsynced).then_some(newest);
         // What was copied is a choice: others were in RAM between them, up to the same second.
-        let since = self.since;
+        let since = self.losses.since;
         if newest.is_none_or(|newest| since < newest) {
-            self.owed.add(unknown((since > 0).then_some(since), newest));
+            self.losses
+                .owed
+                .add(unknown((since > 0).then_some(since), newest));
         }
-        self.owed.add(unknown(newest, None));
+        self.losses.owed.add(unknown(newest, None));
     }
 
     /// The time of the last report on flash that waits, and how sure it is.
     fn newest_on_flash(&self) -> Option<(u64, Certainty)> {
-        let segments = &self.archive.as_ref()?.store.segments;
+        let segments = &self.stores.archive.as_ref()?.store.segments;
         segments.iter().rev().find_map(|segment| {
-            let anchors = &self.boots[self.rank(&segment.name.boot)].1.anchors;
+            let anchors = &self.stores.boots[self.stores.rank(&segment.name.boot)]
+                .1
+                .anchors;
             let last = segment.waiting().next_back()?;
             Some(time(&last.head, anchors))
         })
@@ -234,24 +238,25 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// Finds out since when a power cut would lose something.
     fn doubt_what_waits(&mut self) {
         let mut cursors = Cursors::default();
-        while let Some(waiting) = self.next_pick(&mut cursors) {
-            self.doubt(Some(waiting.head.since));
+        while let Some(waiting) = self.stores.next_pick(&mut cursors) {
+            self.losses.doubt(Some(waiting.head.since));
         }
-        for gap in self.gaps().into_vec() {
-            self.doubt(gap.from);
+        for gap in self.losses.gaps(&self.stores).into_vec() {
+            self.losses.doubt(gap.from);
         }
     }
 
     /// Sees to it that the last segment in RAM is of this boot: it knows the next seq.
     fn find_tail(&mut self) -> Result<(), SpoolError> {
-        let boot = self.boot().0.clone();
-        let fits = self.ram.segments.back().is_some_and(|tail| {
-            tail.name.boot == boot && tail.notes.next_seq == self.notes().next_seq
+        let boot = self.stores.boot().0.clone();
+        let fits = self.stores.ram.segments.back().is_some_and(|tail| {
+            tail.name.boot == boot && tail.notes.next_seq == self.stores.notes().next_seq
         });
         if !fits {
-            let notes = self.notes().clone();
-            self.ram
-                .begin(&boot, &mut self.next_ordinal, &notes)
+            let notes = self.stores.notes().clone();
+            self.stores
+                .ram
+                .begin(&boot, &mut self.stores.next_ordinal, &notes)
                 .map_err(SpoolError::Create)?;
         }
         Ok(())

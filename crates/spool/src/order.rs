@@ -8,6 +8,7 @@ use super::record::{Certainty, Head};
 use super::segment::{Entry, Segment};
 use super::spool::Spool;
 use super::store::Store;
+use super::stores::Stores;
 
 /// The store that a report is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub(super) fn has<D: Disk>(store: &Store<D>, boot: &str, seq: u64) -> bool {
     find(store, boot, seq).is_some_and(|(at, entry)| !store.segments[at].entries[entry].gone)
 }
 
-impl<R: Disk, F: Disk> Spool<R, F> {
+impl<R: Disk, F: Disk> Stores<R, F> {
     pub(super) fn segment(&self, place: Medium, at: usize) -> &Segment {
         match (place, &self.archive) {
             (Medium::Flash, Some(archive)) => &archive.store.segments[at],
@@ -124,20 +125,6 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         next
     }
 
-    /// The next report of the queue that is not set aside.
-    pub(super) fn next_in_line(&self, cursors: &mut Cursors) -> Option<Pick> {
-        loop {
-            let pick = self.next_pick(cursors)?;
-            if !self.is_aside(&pick) {
-                return Some(pick);
-            }
-        }
-    }
-
-    pub(super) fn is_aside(&self, pick: &Pick) -> bool {
-        self.aside.holds(&self.boots[pick.rank].0, pick.head.seq)
-    }
-
     /// Where a report of the queue is.
     pub(super) fn find_report(&self, report: &ReportId) -> Option<Pick> {
         let is_it =
@@ -149,6 +136,23 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// When a report was taken, seconds since the epoch, and how sure that is.
     pub(super) fn time(&self, pick: &Pick) -> (u64, Certainty) {
         time(&pick.head, &self.boots[pick.rank].1.anchors)
+    }
+}
+
+impl<R: Disk, F: Disk> Spool<R, F> {
+    /// The next report of the queue that is not set aside.
+    pub(super) fn next_in_line(&self, cursors: &mut Cursors) -> Option<Pick> {
+        loop {
+            let pick = self.stores.next_pick(cursors)?;
+            if !self.is_aside(&pick) {
+                return Some(pick);
+            }
+        }
+    }
+
+    pub(super) fn is_aside(&self, pick: &Pick) -> bool {
+        self.aside
+            .holds(&self.stores.boots[pick.rank].0, pick.head.seq)
     }
 }
 

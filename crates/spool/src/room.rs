@@ -26,7 +26,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     pub(super) fn make_room(&mut self) {
         let max = self.bounds.ram;
         for _ in 0..ROUNDS {
-            let used = self.ram.bytes();
+            let used = self.stores.ram.bytes();
             if used <= max {
                 return;
             }
@@ -44,7 +44,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     pub(super) fn make_flash_room(&mut self, need: u64) -> io::Result<bool> {
         let max = self.bounds.flash;
         for _ in 0..ROUNDS {
-            let Some(archive) = &self.archive else {
+            let Some(archive) = &self.stores.archive else {
                 return Ok(false);
             };
             let used = archive.store.bytes() + need;
@@ -66,19 +66,19 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// Leaves out what `need` bytes take up. False if nothing can be left out.
     fn thin(&mut self, place: Medium, need: u64, slots: &[u64]) -> io::Result<bool> {
-        let count = match (place, &self.archive) {
+        let count = match (place, &self.stores.archive) {
             (Medium::Flash, Some(archive)) => archive.store.segments.len(),
-            _ => self.ram.segments.len(),
+            _ => self.stores.ram.segments.len(),
         };
         let mut items = Vec::new();
         let mut reports = Vec::new();
         for at in 0..count {
-            let segment = self.segment(place, at);
-            let rank = self.rank(&segment.name.boot);
+            let segment = self.stores.segment(place, at);
+            let rank = self.stores.rank(&segment.name.boot);
             for entry in &segment.entries {
                 items.push(Item {
                     boot: rank as u32,
-                    at: time(&entry.head, &self.boots[rank].1.anchors).0,
+                    at: time(&entry.head, &self.stores.boots[rank].1.anchors).0,
                     bytes: entry.size(),
                     kind: self.kind(place, segment, rank, entry),
                 });
@@ -94,7 +94,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         sort(&mut segments, &u64::lt);
         segments.dedup();
         for ordinal in &segments {
-            let Some(at) = self.store_position(place, *ordinal) else {
+            let Some(at) = self.stores.store_position(place, *ordinal) else {
                 continue;
             };
             let here = goes.iter().filter(|(of, ..)| of == ordinal);
@@ -129,7 +129,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         if self.taken.as_ref().is_some_and(is_taken) {
             return Kind::Spared;
         }
-        let on_flash = self.archive.as_ref();
+        let on_flash = self.stores.archive.as_ref();
         match place {
             Medium::Ram if on_flash.is_some_and(|a| a.is_certain(&segment.name.boot, seq)) => {
                 Kind::Free
@@ -149,20 +149,22 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         reason: Reason,
         gaps: Gaps,
     ) -> io::Result<()> {
-        let segment = self.segment(place, at);
+        let segment = self.stores.segment(place, at);
         let boot = segment.name.boot.clone();
         let seqs = segment.entries.iter().map(|entry| entry.head.seq);
-        let mut elsewhere: Vec<u64> = match (place, &self.archive) {
+        let mut elsewhere: Vec<u64> = match (place, &self.stores.archive) {
             // Should the power be cut before that is certain, it lies in what is declared then.
             (Medium::Ram, Some(archive)) => seqs
                 .filter(|seq| has(&archive.store, &boot, *seq))
                 .collect(),
             (Medium::Ram, None) => Vec::new(),
-            (Medium::Flash, _) => seqs.filter(|seq| has(&self.ram, &boot, *seq)).collect(),
+            (Medium::Flash, _) => seqs
+                .filter(|seq| has(&self.stores.ram, &boot, *seq))
+                .collect(),
         };
         sort(&mut elsewhere, &u64::lt);
-        let anchors = self.boots[self.rank(&boot)].1.anchors.clone();
-        let declared = self.declared();
+        let anchors = self.stores.boots[self.stores.rank(&boot)].1.anchors.clone();
+        let declared = self.stores.declared();
         let gaps = std::cell::RefCell::new(gaps);
         let mut losses: Vec<Gap> = Vec::new();
         let mut judge = |fate: Fate<'_>| {
@@ -196,7 +198,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             gaps.add(gap);
             gaps.extend(declared.into_vec());
         };
-        let next_id = &mut self.next_id;
+        let next_id = &mut self.losses.next_id;
         let mut with_ids = || {
             let gaps = gaps.take().into_vec().into_iter();
             let with_id = gaps.map(|gap| {
@@ -206,28 +208,28 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             with_id.collect()
         };
         let keep = |entry: &Entry| keep(entry.head.seq);
-        match (place, &mut self.archive) {
+        match (place, &mut self.stores.archive) {
             (Medium::Flash, Some(archive)) => {
                 let declared = archive.certain_declared;
                 let store = &mut archive.store;
                 store.rewrite(at, declared, &keep, &mut judge, &mut with_ids)?;
             }
             _ => {
-                let store = &mut self.ram;
+                let store = &mut self.stores.ram;
                 store.rewrite(at, declared, &keep, &mut judge, &mut with_ids)?;
             }
         }
-        losses.iter().for_each(|gap| self.count_lost(gap));
+        losses.iter().for_each(|gap| self.losses.count(gap));
         Ok(())
     }
 
     /// Removes files that nobody needs any more; those that cannot be removed now are later.
     pub(super) fn sweep(&mut self) {
-        let declared = self.declared();
-        if let Err(error) = self.ram.sweep(declared, true) {
+        let declared = self.stores.declared();
+        if let Err(error) = self.stores.ram.sweep(declared, true) {
             self.failed("remove a segment", &error);
         }
-        if let Some(archive) = &mut self.archive {
+        if let Some(archive) = &mut self.stores.archive {
             if let Err(error) = archive.sweep() {
                 self.failed("remove a segment of the archive", &error);
             }

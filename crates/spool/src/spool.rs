@@ -2,18 +2,18 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 
 use durable::{Directory, Disk};
 
 use super::archive::Archive;
 use super::aside::Aside;
 use super::batch::Taken;
+use super::corrections::Corrections;
 use super::gap::{Gap, Gaps, Reason};
-use super::notes::{Anchor, Notes};
+use super::losses::Losses;
 use super::order::Cursors;
 use super::record::{Certainty, Head, LINE_MAX};
-use super::store::Store;
+use super::stores::Stores;
 use super::{Facts, SpoolError, Stamp};
 use crate::Reading;
 
@@ -47,34 +47,19 @@ pub(super) struct Pending {
 /// A bounded queue of report lines in files, which a kill at any point leaves whole.
 #[derive(Debug)]
 pub struct Spool<R = Directory, F = Directory> {
-    pub(super) ram: Store<R>,
-    pub(super) archive: Option<Archive<F>>,
+    pub(super) stores: Stores<R, F>,
+    pub(super) losses: Losses,
+    pub(super) corrections: Corrections,
     pub(super) bounds: Bounds,
-    /// Boots in the order they happened, each with what has to be remembered of it. The last is this
-    /// one; the next seq of its notes counts reports that are pending.
-    pub(super) boots: Vec<(Arc<str>, Notes)>,
-    pub(super) next_ordinal: u64,
-    /// Id of the next loss that is written down.
-    pub(super) next_id: u64,
-    /// Losses up to this id are declared by a report that is kept, on disk or pending.
-    pub(super) promised: u64,
+    /// Reports that no disk has taken yet.
     pub(super) pending: VecDeque<Pending>,
-    /// Lost, written down nowhere, and declared by no line yet.
-    pub(super) owed: Gaps,
+    /// The batch on its way.
     pub(super) taken: Option<Taken>,
     pub(super) aside: Aside,
+    /// Batches that were given out.
     pub(super) batches: u64,
-    /// A power cut now loses nothing that is older, seconds since the epoch.
-    pub(super) since: u64,
-    /// A correction of times that is not noted everywhere yet, because a disk fails, and since when, seconds
-    /// since the boot.
-    pub(super) unsure: Option<(Anchor, u64)>,
-    /// Not every segment tells what it should of times.
-    pub(super) untold: bool,
     /// Deliveries fail since then, seconds since the boot.
     pub(super) offline_since: Option<u64>,
-    pub(super) thinned: u64,
-    pub(super) dropped: u64,
     pub(super) last_error: Option<String>,
 }
 
@@ -86,14 +71,14 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// A line that is empty or has an end of line in it, or one that is larger than the spool.
     pub fn append(&mut self, build: &Builder<'_>, now: Reading) -> Result<(), SpoolError> {
         self.flush();
-        let seq = self.notes().next_seq;
+        let seq = self.stores.notes().next_seq;
         let clock = match now.synced {
             true => Certainty::Ok,
             false => Certainty::Unsynced,
         };
-        let gaps = self.gaps().until(now.epoch);
+        let gaps = self.losses.gaps(&self.stores).until(now.epoch);
         let mut line = build(&Stamp {
-            boot_id: &self.boot().0,
+            boot_id: &self.stores.boot().0,
             seq,
             created_at: now.epoch,
             clock,
@@ -106,11 +91,12 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let len = line.len() as u64;
         let max = self.bounds.ram.min(LINE_MAX.into());
         if len > max {
-            self.lose(Gap::one(now.synced.then_some(now.epoch), Reason::Full));
+            self.losses
+                .lose(Gap::one(now.synced.then_some(now.epoch), Reason::Full));
             return Err(SpoolError::TooLarge { len, max });
         }
-        let declared = self.next_id - 1;
-        self.doubt(now.synced.then_some(now.epoch));
+        let declared = self.losses.next_id - 1;
+        self.losses.doubt(now.synced.then_some(now.epoch));
         let head = Head {
             seq,
             at: now.epoch,
@@ -119,11 +105,11 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             declared,
             plain: u32::try_from(len).unwrap_or(u32::MAX),
             crc: crc32fast::hash(&line),
-            since: self.since,
+            since: self.losses.since,
         };
-        self.notes_mut().next_seq += 1;
-        self.promised = declared;
-        let gaps = std::mem::take(&mut self.owed);
+        self.stores.notes_mut().next_seq += 1;
+        self.losses.promised = declared;
+        let gaps = std::mem::take(&mut self.losses.owed);
         self.pending.push_back(Pending { head, line, gaps });
         self.flush();
         self.trim_pending();
@@ -143,89 +129,42 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         let mut cursors = Cursors::default();
         let (mut reports, mut oldest) = (self.pending.len() as u64, None);
         let mut set_aside = 0;
-        while let Some(pick) = self.next_pick(&mut cursors) {
-            oldest.get_or_insert_with(|| self.time(&pick).0);
+        while let Some(pick) = self.stores.next_pick(&mut cursors) {
+            oldest.get_or_insert_with(|| self.stores.time(&pick).0);
             reports += 1;
             set_aside += u64::from(self.is_aside(&pick));
         }
         Facts {
             reports,
             set_aside,
-            bytes: self.ram.bytes() + self.pending_bytes(),
+            bytes: self.stores.ram.bytes() + self.pending_bytes(),
             oldest: oldest.or_else(|| Some(self.pending.front()?.head.at)),
-            thinned: self.thinned,
-            dropped: self.dropped,
-            flash_today: self.archive.as_ref().map_or(0, Archive::written_today),
+            thinned: self.losses.thinned,
+            dropped: self.losses.dropped,
+            flash_today: self
+                .stores
+                .archive
+                .as_ref()
+                .map_or(0, Archive::written_today),
             last_error: self.last_error.clone(),
         }
-    }
-
-    pub(super) fn boot(&self) -> &(Arc<str>, Notes) {
-        self.boots.last().expect("this boot is always there")
-    }
-
-    pub(super) fn notes(&self) -> &Notes {
-        &self.boot().1
-    }
-
-    pub(super) fn notes_mut(&mut self) -> &mut Notes {
-        let this = self.boots.last_mut().expect("this boot is always there");
-        &mut this.1
-    }
-
-    /// A power cut would lose what was taken at `at`, or nobody knows when.
-    pub(super) fn doubt(&mut self, at: Option<u64>) {
-        self.since = self.since.min(at.unwrap_or(0));
-    }
-
-    /// Losses up to this id are declared by a report that was written.
-    pub(super) fn declared(&self) -> u64 {
-        let all = self.boots.iter().map(|(_, notes)| notes.declared);
-        all.max().unwrap_or(0)
-    }
-
-    /// All that the next report has to declare.
-    pub(super) fn gaps(&self) -> Gaps {
-        let mut gaps = self.owed.clone();
-        let written = self.ram.owed(self.promised).map(|(_, gap)| gap.clone());
-        gaps.extend(written);
-        if let Some(archive) = &self.archive {
-            let written = archive.store.owed(self.promised);
-            gaps.extend(written.map(|(_, gap)| gap.clone()));
-        }
-        gaps
     }
 
     fn pending_bytes(&self) -> u64 {
         self.pending.iter().map(|p| p.line.len() as u64).sum()
     }
 
-    /// Counts reports as lost.
-    pub(super) fn count_lost(&mut self, gap: &Gap) {
-        let counter = match gap.reason {
-            Reason::Thinned => &mut self.thinned,
-            _ => &mut self.dropped,
-        };
-        *counter = counter.saturating_add(gap.count.unwrap_or(0));
-    }
-
-    /// Counts reports as lost and declares them in the next line.
-    pub(super) fn lose(&mut self, gap: Gap) {
-        self.count_lost(&gap);
-        self.owed.add(gap);
-    }
-
     /// Writes what waits in memory, in order, until the disk refuses.
     pub(super) fn flush(&mut self) {
         while let Some(next) = self.pending.pop_front() {
-            let mut notes = self.notes().clone();
+            let mut notes = self.stores.notes().clone();
             notes.next_seq = next.head.seq;
-            let boot = self.boot().0.clone();
-            let written = self.ram.append(
+            let boot = self.stores.boot().0.clone();
+            let written = self.stores.ram.append(
                 &boot,
                 &next.head,
                 &next.line,
-                &mut self.next_ordinal,
+                &mut self.stores.next_ordinal,
                 &notes,
             );
             if let Err(error) = written {
@@ -234,7 +173,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 return;
             }
             self.last_error = None;
-            let notes = self.notes_mut();
+            let notes = self.stores.notes_mut();
             notes.declared = notes.declared.max(next.head.declared);
         }
     }
@@ -252,9 +191,9 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             if !is_sure {
                 declared.reopen(oldest.head.at);
             }
-            self.owed.extend(declared.into_vec());
+            self.losses.owed.extend(declared.into_vec());
             let at = is_sure.then_some(oldest.head.at);
-            self.lose(Gap::one(at, Reason::Full));
+            self.losses.lose(Gap::one(at, Reason::Full));
         }
     }
 

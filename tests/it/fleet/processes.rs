@@ -24,8 +24,8 @@ use crate::mqtt::within;
 
 const AGENTS: u64 = 50;
 
-/// A report comes every 1.5 s.
-const SCALE: u32 = 10;
+/// A report comes every 3.75 s, a heartbeat lasts 15 s.
+const SCALE: u32 = 4;
 
 /// Between two jobs of each agent.
 const EVERY: Duration = Duration::from_secs(5);
@@ -207,7 +207,7 @@ async fn fifty_agents_at_one_broker_lose_no_report_and_no_job() {
         round += 1;
         sleep_until(begun + round * EVERY).await;
     }
-    // One heartbeat is on its way.
+    // A heartbeat of reports may be on its way.
     let due = lasts.as_secs() * u64::from(SCALE) / 15;
     fleet.has_reports(usize::try_from(due).unwrap() - 4).await;
     let rss: Vec<u64> = fleet.devices.iter().map(Device::rss).collect();

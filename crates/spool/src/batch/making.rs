@@ -104,7 +104,8 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         }
         // The one before it may only go in its turn.
         let is_newest = |pick: &Pick| {
-            pick.rank + 1 == self.boots.len() && pick.head.seq + 1 == self.notes().next_seq
+            pick.rank + 1 == self.stores.boots.len()
+                && pick.head.seq + 1 == self.stores.notes().next_seq
         };
         let may_go = |pick: &Pick| count > 1 && is_newest(pick) && !self.is_held(pick, now);
         last.filter(may_go)
@@ -114,7 +115,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// Puts one report into a batch of its own; `None` if it is not there.
     pub(super) fn make_alone(&mut self, report: &ReportId) -> Result<Option<Making>, Trouble> {
-        let pick = self.find_report(report);
+        let pick = self.stores.find_report(report);
         pick.map(|pick| self.make_one(&pick)).transpose()
     }
 
@@ -126,31 +127,31 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     }
 
     fn packed_size(&self, pick: &Pick) -> usize {
-        self.segment(pick.place, pick.segment).entries[pick.entry].packed as usize
+        self.stores.segment(pick.place, pick.segment).entries[pick.entry].packed as usize
     }
 
     /// Adds a report, as it is if what stands before it in its segment stands before it here too.
     fn add(&mut self, making: &mut Making, pick: &Pick) -> io::Result<()> {
-        let _handling = match (pick.place, &self.archive) {
+        let _handling = match (pick.place, &self.stores.archive) {
             (Medium::Flash, Some(archive)) => archive.store.handle(pick.segment, pick.entry)?,
-            _ => self.ram.handle(pick.segment, pick.entry)?,
+            _ => self.stores.ram.handle(pick.segment, pick.entry)?,
         };
-        let (at, clock) = self.time(pick);
+        let (at, clock) = self.stores.time(pick);
         let here = (pick.place, pick.segment, pick.entry);
         let goes_on = making.run == Some(here) || pick.entry == 0;
         if goes_on && clock != Certainty::Restamped {
-            let packed = match (pick.place, &mut self.archive) {
+            let packed = match (pick.place, &mut self.stores.archive) {
                 (Medium::Flash, Some(archive)) => archive.store.packed(pick.segment, pick.entry)?,
-                _ => self.ram.packed(pick.segment, pick.entry)?,
+                _ => self.stores.ram.packed(pick.segment, pick.entry)?,
             };
             making.body.add(&packed, pick.head.plain, pick.head.crc);
             making.plain += u64::from(pick.head.plain);
             making.run = Some((pick.place, pick.segment, pick.entry + 1));
             making.packer = None;
         } else {
-            let line = match (pick.place, &mut self.archive) {
+            let line = match (pick.place, &mut self.stores.archive) {
                 (Medium::Flash, Some(archive)) => archive.store.line(pick.segment, pick.entry)?,
-                _ => self.ram.line(pick.segment, pick.entry)?,
+                _ => self.stores.ram.line(pick.segment, pick.entry)?,
             };
             let line = match clock {
                 Certainty::Restamped => restamp(&line, pick.head.at, pick.head.mono, at),
@@ -162,7 +163,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             making.plain += u64::from(plain);
             making.run = None;
         }
-        let of_this_boot = pick.rank + 1 == self.boots.len();
+        let of_this_boot = pick.rank + 1 == self.stores.boots.len();
         if clock == Certainty::Unsynced && of_this_boot {
             making.unsynced = pick.head.seq;
         }

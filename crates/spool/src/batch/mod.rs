@@ -99,7 +99,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// True while a report is in the queue.
     pub(super) fn waits(&self, report: &ReportId) -> bool {
-        self.find_report(report).is_some()
+        self.stores.find_report(report).is_some()
     }
 
     /// The older half of the batch on its way, which is void then. `None` if it is one report, or
@@ -124,9 +124,12 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         self.forget(&taken);
         self.forget_aside(&taken);
         self.flush();
-        let is_empty = self.next_pick(&mut Cursors::default()).is_none();
-        if is_empty && self.pending.is_empty() && self.gaps().as_slice().is_empty() {
-            self.since = ALL_SAFE;
+        let is_empty = self.stores.next_pick(&mut Cursors::default()).is_none();
+        if is_empty
+            && self.pending.is_empty()
+            && self.losses.gaps(&self.stores).as_slice().is_empty()
+        {
+            self.losses.since = ALL_SAFE;
         }
         self.tick(now);
     }
@@ -158,14 +161,14 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         self.forget_aside(&taken);
         // Flash first: while RAM has a report, nothing is lost.
         for place in [Medium::Flash, Medium::Ram] {
-            let count = match (place, &self.archive) {
-                (Medium::Ram, _) => self.ram.segments.len(),
+            let count = match (place, &self.stores.archive) {
+                (Medium::Ram, _) => self.stores.ram.segments.len(),
                 (Medium::Flash, Some(archive)) => archive.store.segments.len(),
                 (Medium::Flash, None) => 0,
             };
             for at in 0..count {
-                let segment = self.segment(place, at);
-                let rank = self.rank(&segment.name.boot);
+                let segment = self.stores.segment(place, at);
+                let rank = self.stores.rank(&segment.name.boot);
                 let mut waiting = segment.waiting();
                 if !waiting.any(|entry| taken.holds(rank, entry.head.seq)) {
                     continue;
@@ -183,28 +186,35 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// Both stores forget what arrived.
     fn forget(&mut self, taken: &Taken) {
         let mut declared = 0;
-        let boots = self.boots.clone();
+        let boots = self.stores.boots.clone();
         let rank = |boot: &str| boots.iter().position(|(known, _)| **known == *boot);
         let mut noted = Ok(());
-        for at in 0..self.ram.segments.len() {
-            let segment = &self.ram.segments[at];
+        for at in 0..self.stores.ram.segments.len() {
+            let segment = &self.stores.ram.segments[at];
             let Some(rank) = rank(&segment.name.boot) else {
                 continue;
             };
             let held = segment.waiting().filter(|e| taken.holds(rank, e.head.seq));
             declared = held.map(|e| e.head.declared).fold(declared, u64::max);
-            noted = noted.and(self.ram.sent(at, false, &|seq| taken.holds(rank, seq)));
+            noted = noted.and(
+                self.stores
+                    .ram
+                    .sent(at, false, &|seq| taken.holds(rank, seq)),
+            );
         }
         // The last segment knows the next seq: another takes its place before it goes.
-        let is_done = |at: usize| self.ram.segments[at].is_done(self.declared());
-        let tail = self.ram.segments.len() - 1;
-        if is_done(tail) && !self.ram.segments[tail].entries.is_empty() {
-            let (boot, mut notes) = self.boot().clone();
+        let is_done = |at: usize| self.stores.ram.segments[at].is_done(self.stores.declared());
+        let tail = self.stores.ram.segments.len() - 1;
+        if is_done(tail) && !self.stores.ram.segments[tail].entries.is_empty() {
+            let (boot, mut notes) = self.stores.boot().clone();
             notes.next_seq = self.pending_from();
-            let begun = self.ram.begin(&boot, &mut self.next_ordinal, &notes);
+            let begun = self
+                .stores
+                .ram
+                .begin(&boot, &mut self.stores.next_ordinal, &notes);
             noted = noted.and(begun);
         }
-        if let Some(archive) = &mut self.archive {
+        if let Some(archive) = &mut self.stores.archive {
             let last = archive.store.segments.len().saturating_sub(1);
             for at in 0..archive.store.segments.len() {
                 let segment = &archive.store.segments[at];
@@ -252,12 +262,12 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     }
 
     fn give_out(&mut self, making: Making) -> Option<Batch> {
-        self.ram.end_reading();
-        if let Some(archive) = &mut self.archive {
+        self.stores.ram.end_reading();
+        if let Some(archive) = &mut self.stores.archive {
             archive.store.end_reading();
         }
-        if making.unsynced > self.notes().fixed {
-            if let Err(error) = self.fix(making.unsynced) {
+        if making.unsynced > self.stores.notes().fixed {
+            if let Err(error) = self.stores.fix(making.unsynced) {
                 self.failed("note what is sent", &error);
                 return None;
             }
@@ -267,7 +277,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         // They rise already, unless somebody else put files here.
         sort(&mut given, &<(usize, u64)>::lt);
         let first = ReportId {
-            boot: self.boots[rank].0.clone(),
+            boot: self.stores.boots[rank].0.clone(),
             seq,
         };
         self.batches += 1;
@@ -286,7 +296,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// Declares lost what cannot be read of a segment.
     fn give_up_segment(&mut self, place: Medium, at: usize) {
-        let name = &self.segment(place, at).name;
+        let name = &self.stores.segment(place, at).name;
         log::error!("spool: segment {name} cannot be read whole; what can be read is kept");
         let written = self.rewrite(place, at, &|_| true, Reason::Damaged, Gaps::default());
         if let Err(error) = written {
@@ -297,6 +307,6 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// The seq of the first report that is not on disk.
     fn pending_from(&self) -> u64 {
-        self.notes().next_seq - self.pending.len() as u64
+        self.stores.notes().next_seq - self.pending.len() as u64
     }
 }

@@ -8,10 +8,10 @@ use durable::{Directory, Log, PAYLOAD_MAX};
 use proptest::prelude::*;
 
 use super::*;
+use crate::corrections::HOLD;
 use crate::deflate::Packer;
 use crate::notes::{Anchor, Notes};
 use crate::record::{self, Certainty as Sure, Head, NUMBER_MAX};
-use crate::times::HOLD;
 use crate::{Crashes, Handling};
 
 const SMALL: Bounds = Bounds {
