@@ -83,8 +83,11 @@ fn the_reason_why_a_program_does_not_start_comes_back() {
             Err(SpawnError::Clone(_)) => return,
             Ok(_) => panic!("it was started"),
         }
-        let (_, pidfd) = run(*memory, c"/bin/sh", &cgroup).unwrap();
-        let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).unwrap();
-        assert_eq!(status.unwrap().exit_status(), Some(3), "{memory:?}");
+        for _ in 0..20 {
+            let (_, pidfd) = run(*memory, c"/bin/sh", &cgroup).unwrap();
+            let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).unwrap();
+            assert_eq!(status.unwrap().exit_status(), Some(3), "{memory:?}");
+        }
+        println!("20 programs began in a cgroup, memory {memory:?}");
     }
 }

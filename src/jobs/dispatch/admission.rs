@@ -184,7 +184,7 @@ impl Jobs {
                     let id = self.table.id(number).map(|id| id.to_string());
                     let run = Run {
                         id: id.unwrap_or_default(),
-                        outcome: live.outcome.subscribe(),
+                        outcome: live.outcome(),
                         state: self.table.state(number).unwrap_or(State::Queued),
                     };
                     drop(answer.send(Ok(run)));

@@ -315,7 +315,7 @@ impl Jobs {
             }
         }
         if let Some(live) = live {
-            live.outcome.send_replace(Some(outcome));
+            live.ended(outcome);
         }
         self.tell(number, state);
     }

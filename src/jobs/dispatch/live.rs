@@ -24,7 +24,8 @@ pub(super) struct Live {
     pub(super) accepted: bool,
     /// When this agent got to know of it.
     pub(super) since: Instant,
-    pub(super) outcome: watch::Sender<Option<Arc<Outcome>>>,
+    /// Made for the first local caller: jobs of the broker have none.
+    outcome: Option<watch::Sender<Option<Arc<Outcome>>>>,
     /// Stops it, once it runs.
     pub(super) stop: Option<oneshot::Sender<Stop>>,
     /// Its output so far, while it runs.
@@ -40,7 +41,7 @@ impl Live {
             callers: Vec::new(),
             accepted: false,
             since: Instant::now(),
-            outcome: watch::channel(None).0,
+            outcome: None,
             stop: None,
             output: None,
             detached: false,
@@ -52,6 +53,19 @@ impl Live {
         Live {
             accepted: true,
             ..Live::new()
+        }
+    }
+
+    /// The outcome, once it is certain.
+    pub(super) fn outcome(&mut self) -> watch::Receiver<Option<Arc<Outcome>>> {
+        let outcome = self.outcome.get_or_insert_with(|| watch::channel(None).0);
+        outcome.subscribe()
+    }
+
+    /// Gives the outcome to everybody who waits for it.
+    pub(super) fn ended(self, outcome: Arc<Outcome>) {
+        if let Some(waiting) = self.outcome {
+            waiting.send_replace(Some(outcome));
         }
     }
 }

@@ -22,7 +22,7 @@ use tokio::time::{sleep_until, Instant};
 
 use super::gate::Gate;
 use super::guarded::Guard;
-use super::ledger::Ledger;
+use super::ledger::{Growth, Ledger};
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::recent::State;
 use super::table::{Bounds, Now, Number, Start, Table};
@@ -60,8 +60,8 @@ pub struct Jobs {
     left: Option<PathBuf>,
     /// The ledger lies where a power cut leaves it.
     persistent: bool,
-    /// Most of the ledger is out of date.
-    grown: bool,
+    /// The part of the ledger that is out of date.
+    growth: Growth,
     attempts: Attempts,
     /// The same for the register.
     registrations: Attempts,
@@ -142,7 +142,7 @@ impl Jobs {
             ledger: None,
             left: None,
             persistent: false,
-            grown: false,
+            growth: Growth::Little,
             attempts,
             registrations,
             live: HashMap::new(),

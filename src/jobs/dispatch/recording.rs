@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Jobs;
 use crate::backoff::Backoff;
 use crate::clock::Pace;
-use crate::jobs::ledger::{is_persistent, remove, Ledger, Opened, Registered, Wrote};
+use crate::jobs::ledger::{is_persistent, remove, Growth, Ledger, Opened, Registered, Wrote};
 use crate::jobs::run::detached;
 use crate::jobs::table::{Bounds, Key, Number, Recalled, Table};
 
@@ -119,7 +119,7 @@ impl Jobs {
         }
         let before = self.table.all_ids();
         if self.table.recall(recalled) {
-            self.grown = true;
+            self.growth = Growth::TooMuch;
             let ids = self.table.all_ids() - before;
             log::info!(
                 "{ids} ids of jobs and the time of an earlier system or a backup count again"
@@ -223,7 +223,14 @@ impl Jobs {
             return;
         }
         let now = self.now();
-        let batch = match self.table.is_failing() || self.grown {
+        // It takes several syncs, and every job that is not done would wait for them.
+        let is_quiet = self.table.queued() == 0 && self.table.running() == 0;
+        let is_old = match self.growth {
+            Growth::Little => false,
+            Growth::Most => is_quiet,
+            Growth::TooMuch => true,
+        };
+        let batch = match self.table.is_failing() || is_old {
             true => self.table.take_snapshot(now),
             false => self.table.take_batch(now),
         };
@@ -234,7 +241,7 @@ impl Jobs {
 
     /// The disk has dealt with a batch.
     pub(super) fn wrote(&mut self, wrote: Wrote) {
-        self.grown = wrote.has_grown;
+        self.growth = wrote.growth;
         self.registered(wrote.registered);
         match wrote.error {
             None => {
@@ -298,7 +305,7 @@ impl Jobs {
                     // Everything it has was written before.
                     old.end(super::DISK_WITHIN).await;
                 }
-                self.grown = true;
+                self.growth = Growth::TooMuch;
             }
             Err(error) => log::error!("the record of jobs stays where it is: {error}"),
         }

@@ -21,6 +21,7 @@ pub use register::Register;
 pub use store::{Found, Store};
 
 pub(super) use medium::is_persistent;
+pub(super) use store::Growth;
 pub(super) use thread::{Ledger, Opened, Registered, Wrote};
 
 /// Is there a ledger in `state_dir`?

@@ -31,6 +31,17 @@ pub struct Found {
     pub damaged: u64,
 }
 
+/// The part of the log that is out of date.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::jobs) enum Growth {
+    #[default]
+    Little,
+    /// The log is written anew when no job has to wait for it.
+    Most,
+    /// It is written anew now.
+    TooMuch,
+}
+
 /// The log of the table on a disk.
 #[derive(Debug)]
 pub struct Store<D> {
@@ -118,9 +129,14 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// True if most of the log is out of date.
-    pub fn has_grown(&self) -> bool {
-        self.log.size() > SMALL.max(2 * self.whole)
+    /// How far the log is out of date.
+    pub(in crate::jobs) fn growth(&self) -> Growth {
+        let most = SMALL.max(2 * self.whole);
+        match self.log.size() {
+            size if size > most + most / 2 => Growth::TooMuch,
+            size if size > most => Growth::Most,
+            _ => Growth::Little,
+        }
     }
 
     /// The disk, for a test that goes on with it.

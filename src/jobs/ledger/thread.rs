@@ -11,7 +11,7 @@ use durable::{Answer, AskError, Directory, Handle, RealDisk};
 
 use super::medium::is_in_ram;
 use super::register::Register;
-use super::store::{Found, Store};
+use super::store::{Found, Growth, Store};
 use crate::jobs::table::{Batch, Page, Recalled};
 use crate::keep;
 
@@ -42,8 +42,7 @@ pub(in crate::jobs) struct Opened {
 pub(in crate::jobs) struct Wrote {
     /// The failure, in words.
     pub(in crate::jobs) error: Option<String>,
-    /// True if most of the log is out of date.
-    pub(in crate::jobs) has_grown: bool,
+    pub(in crate::jobs) growth: Growth,
     pub(in crate::jobs) registered: Registered,
 }
 
@@ -67,7 +66,7 @@ enum Request {
 enum Reply {
     /// With the books, if they are in RAM.
     Opened(io::Result<(Option<Box<Books>>, Opened)>),
-    Wrote(io::Result<()>, bool, Registered),
+    Wrote(io::Result<()>, Growth, Registered),
 }
 
 /// Ledger and register.
@@ -159,8 +158,8 @@ impl durable::Store for Desk {
                 };
                 self.failed = result.is_err();
                 let books = self.books.as_ref();
-                let has_grown = books.is_some_and(|books| books.store.has_grown());
-                Reply::Wrote(result, has_grown, registered)
+                let growth = books.map_or(Growth::Little, |books| books.store.growth());
+                Reply::Wrote(result, growth, registered)
             }
         }
     }
@@ -233,9 +232,9 @@ impl Ledger {
             }
             Place::Ram(books) => {
                 let (result, registered) = books.write(&batch, false);
-                let has_grown = books.store.has_grown();
+                let growth = books.store.growth();
                 Box::pin(future::ready(Ok(Answer {
-                    reply: Reply::Wrote(result, has_grown, registered),
+                    reply: Reply::Wrote(result, growth, registered),
                     synced: Ok(()),
                 })))
             }
@@ -249,21 +248,21 @@ impl Ledger {
         };
         let answer = writing.await;
         self.writing = None;
-        let (error, has_grown, registered) = match answer.map(|answer| answer.reply) {
-            Ok(Reply::Wrote(result, has_grown, registered)) => {
+        let (error, growth, registered) = match answer.map(|answer| answer.reply) {
+            Ok(Reply::Wrote(result, growth, registered)) => {
                 let error = result.err().map(|error| error.to_string());
-                (error, has_grown, registered)
+                (error, growth, registered)
             }
             Ok(Reply::Opened(_)) => {
                 let error = Some("answered something else".to_owned());
-                (error, false, Registered::Nothing)
+                (error, Growth::Little, Registered::Nothing)
             }
-            Err(error) => (Some(error.to_string()), false, Registered::Nothing),
+            Err(error) => (Some(error.to_string()), Growth::Little, Registered::Nothing),
         };
         let error = error.map(|error| format!("{}: {error}", self.path.display()));
         Wrote {
             error,
-            has_grown,
+            growth,
             registered,
         }
     }

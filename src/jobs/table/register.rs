@@ -22,8 +22,8 @@ use super::{Bounds, Key, Now, Source, Table};
 use crate::jobs::outcome::{End, Outcome};
 use crate::sorted;
 
-/// Ids in one record of the register.
-const PIECE: usize = 1024;
+/// Ids in one record of the register: few, so that its bytes take little memory on their way.
+const PIECE: usize = 128;
 
 /// A write of the register.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// The records that make it up; one unless it has more than a thousand ids.
+    /// The records that make it up; one unless it has more than 128 ids.
     pub fn records(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
         let head = || {
             let mut to = Writer::default();
@@ -252,10 +252,14 @@ impl Table {
     }
 
     /// Every id that may not run again.
-    fn all_that_may_not_run(&self, now: Now) -> Vec<(Source, Ids)> {
+    fn all_that_may_not_run(&mut self, now: Now) -> Vec<(Source, Ids)> {
         let recorded = self.jobs.values().filter(|entry| entry.recorded);
         let mut all = by_source(recorded.filter_map(|entry| Some((entry.source, entry.id(now)?))));
-        for (source, seen) in [(Source::Mqtt, &self.broker), (Source::Ubus, &self.bus)] {
+        let seen = [
+            (Source::Mqtt, &mut self.broker),
+            (Source::Ubus, &mut self.bus),
+        ];
+        for (source, seen) in seen {
             all.extend(seen.pieces(PIECE).map(|ids| (source, ids)));
         }
         all

@@ -101,14 +101,15 @@ impl Table {
 
     fn add(&mut self, key: Key, entry: Entry) {
         let held = entry.held();
+        // An id that is there twice is damage or the work of somebody else: the first one stands.
+        let known = self.keys.contains_key(&key) || self.seen(entry.source).get(key).is_some();
+        if known {
+            return;
+        }
         let is_over = self.jobs.len() >= self.bounds.broker + self.bounds.bus
             || self.queued_bytes + held > QUEUE_MAX;
         if is_over {
             self.read_orphan(key, 0);
-        }
-        // An id that is there twice is damage or the work of somebody else: the first one stands.
-        let known = self.keys.contains_key(&key) || self.seen(entry.source).get(key).is_some();
-        if is_over || known {
             return;
         }
         let number = Number(self.next);
@@ -167,13 +168,17 @@ impl Table {
     }
 
     /// Takes over the ids of another table, none of which may run again.
-    pub fn absorb(&mut self, other: Table) {
+    pub fn absorb(&mut self, mut other: Table) {
         for entry in other.jobs.into_values() {
             if !self.keys.contains_key(&entry.key) {
                 self.read_orphan(entry.key, other.began);
             }
         }
-        for (source, seen) in [(Source::Mqtt, other.broker), (Source::Ubus, other.bus)] {
+        let seen = [
+            (Source::Mqtt, &mut other.broker),
+            (Source::Ubus, &mut other.bus),
+        ];
+        for (source, seen) in seen {
             for ids in seen.pieces(Record::IDS) {
                 for id in ids.iter() {
                     if !self.keys.contains_key(&id.key) {
@@ -247,12 +252,16 @@ impl Table {
     }
 
     /// Records that make this table when they are read.
-    pub(super) fn snapshot(&self, now: Now) -> Vec<Record> {
+    pub(super) fn snapshot(&mut self, now: Now) -> Vec<Record> {
         let mut records = vec![Record::Time {
             age: now.age,
             floor: self.floor,
         }];
-        for (source, seen) in [(Source::Mqtt, &self.broker), (Source::Ubus, &self.bus)] {
+        let seen = [
+            (Source::Mqtt, &mut self.broker),
+            (Source::Ubus, &mut self.bus),
+        ];
+        for (source, seen) in seen {
             let ids = seen.pieces(Record::IDS);
             records.extend(ids.map(|ids| Record::Ids(source, ids)));
         }

@@ -113,6 +113,15 @@ struct Kept {
 }
 
 impl Kept {
+    /// A value of no meaning, with every byte to be written.
+    const NONE: Kept = Kept {
+        key: Key(u64::MAX),
+        age: u32::MAX,
+        expires: u32::MAX,
+        verdict: Verdict::Interrupted,
+        exit: u8::MAX,
+    };
+
     fn of(id: &Id) -> Self {
         Kept {
             key: id.key,
@@ -172,13 +181,19 @@ impl PartialEq for Ids {
     }
 }
 
+/// Most ids that come while others are shared, before these are copied.
+const LATE_MAX: usize = 512;
+
 /// Ids by key.
 #[derive(Debug)]
 pub(super) struct Seen {
-    /// Sorted by key. Room for all of them is taken with the first one, so that they never move; what is not
-    /// used of it is not in memory. [`Ids`] share it.
+    /// Sorted by key. Room for all of them is taken at once, so that they never move. [`Ids`] share it.
     ids: Arc<Vec<Kept>>,
+    /// Ids that came while the others were shared, in the order in which they came: a copy of all that a job
+    /// needs to add one would stay in the heap as a gap.
+    late: Vec<Kept>,
     max: usize,
+    has_room: bool,
 }
 
 impl Seen {
@@ -186,62 +201,87 @@ impl Seen {
     pub(super) fn of_at_most(max: usize) -> Self {
         Seen {
             ids: Arc::default(),
+            late: Vec::new(),
             max,
+            has_room: false,
         }
+    }
+
+    /// Takes the memory that `max` ids need, and writes to it: the kernel gives it with the first job, and not
+    /// page by page with thousands of later ones.
+    pub(super) fn take_room(&mut self) {
+        if std::mem::replace(&mut self.has_room, true) {
+            return;
+        }
+        let max = self.max;
+        let ids = self.own();
+        let len = ids.len();
+        ids.reserve_exact(max.saturating_sub(len));
+        ids.resize(max.max(len), Kept::NONE);
+        ids.truncate(len);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.ids.len()
-    }
-
-    fn find(&self, key: Key) -> Result<usize, usize> {
-        self.ids.binary_search_by_key(&key, |id| id.key)
+        self.ids.len() + self.late.len()
     }
 
     pub(super) fn get(&self, key: Key) -> Option<Id> {
-        let at = self.find(key).ok()?;
-        self.ids.get(at).map(|id| id.id())
+        let late = || self.late.iter().find(|id| id.id().key == key);
+        match find(&self.ids, key) {
+            Ok(at) => self.ids.get(at),
+            Err(_) => late(),
+        }
+        .map(|id| id.id())
     }
 
-    /// The ids, to be changed: a copy of them while others share them.
+    /// All ids, to be changed: a copy of them while others share them.
     fn own(&mut self) -> &mut Vec<Kept> {
         if Arc::get_mut(&mut self.ids).is_none() {
-            let mut copy = Vec::with_capacity(self.max.max(self.ids.len()));
+            let mut copy = Vec::with_capacity(self.max.max(self.len()));
             copy.extend_from_slice(&self.ids);
             self.ids = Arc::new(copy);
         }
-        Arc::make_mut(&mut self.ids)
+        let ids = Arc::make_mut(&mut self.ids);
+        if ids.capacity() == 0 {
+            ids.reserve_exact(self.max);
+        }
+        for id in self.late.drain(..) {
+            add(ids, id);
+        }
+        ids
     }
 
     /// Adds an id; one that is there already stays as it is.
     pub(super) fn insert(&mut self, id: Id) {
-        if let Err(at) = self.find(id.key) {
-            let max = self.max;
-            let ids = self.own();
-            if ids.capacity() == 0 {
-                ids.reserve_exact(max);
-            }
-            ids.insert(at, Kept::of(&id));
+        if self.get(id.key).is_some() {
+            return;
+        }
+        let is_shared = Arc::get_mut(&mut self.ids).is_none();
+        match is_shared && self.late.len() < LATE_MAX {
+            true => self.late.push(Kept::of(&id)),
+            false => add(self.own(), Kept::of(&id)),
         }
     }
 
     /// Adds an id in the place of the one that is there; `None` if there is no room for another.
     pub(super) fn put(&mut self, id: Id) -> Option<()> {
-        match self.find(id.key) {
-            Ok(at) => *self.own().get_mut(at)? = Kept::of(&id),
-            Err(_) if self.ids.len() >= self.max => return None,
-            Err(_) => self.insert(id),
+        let max = self.max;
+        let ids = self.own();
+        match find(ids, id.key) {
+            Ok(at) => *ids.get_mut(at)? = Kept::of(&id),
+            Err(_) if ids.len() >= max => return None,
+            Err(at) => ids.insert(at, Kept::of(&id)),
         }
         Some(())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Id> + '_ {
-        self.ids.iter().map(|id| id.id())
+        self.ids.iter().chain(&self.late).map(|id| id.id())
     }
 
     /// Makes every id look as if it had been reported so much later, s.
     pub(super) fn shift(&mut self, by: u32) {
-        if !self.ids.is_empty() {
+        if self.len() > 0 {
             for id in self.own() {
                 id.age = id.age.saturating_add(by);
             }
@@ -250,25 +290,38 @@ impl Seen {
 
     /// Forgets the id that was reported first of those that may go; false if none may.
     pub(super) fn forget_one(&mut self, age: u32, keep: u32, floor: u64) -> bool {
-        let may_go = self.ids.iter().enumerate();
-        let may_go = may_go.filter(|(_, id)| id.id().may_go(age, keep, floor));
-        let oldest = may_go.min_by_key(|(_, id)| id.age).map(|(at, _)| at);
-        match oldest {
-            Some(at) => {
-                self.own().remove(at);
-                true
-            }
-            None => false,
+        let may_go = self.iter().filter(|id| id.may_go(age, keep, floor));
+        let Some(oldest) = may_go.min_by_key(|id| id.age) else {
+            return false;
+        };
+        let ids = self.own();
+        if let Ok(at) = find(ids, oldest.key) {
+            ids.remove(at);
         }
+        true
     }
 
     /// All of them, in pieces of so many.
-    pub(super) fn pieces(&self, of: usize) -> impl Iterator<Item = Ids> + '_ {
+    pub(super) fn pieces(&mut self, of: usize) -> impl Iterator<Item = Ids> + '_ {
+        if !self.late.is_empty() {
+            self.own();
+        }
         let starts = (0..self.ids.len()).step_by(of);
         starts.map(move |from| Ids {
             all: Arc::clone(&self.ids),
             range: from..self.ids.len().min(from + of),
         })
+    }
+}
+
+fn find(ids: &[Kept], key: Key) -> Result<usize, usize> {
+    ids.binary_search_by_key(&key, |id| id.key)
+}
+
+/// Adds an id to sorted ones; one that is there already stays as it is.
+fn add(ids: &mut Vec<Kept>, id: Kept) {
+    if let Err(at) = find(ids, id.key) {
+        ids.insert(at, id);
     }
 }
 
@@ -295,6 +348,33 @@ mod tests {
         assert!(seen.get(Key(1)).is_none());
         assert!(!seen.forget_one(109, 100, 500));
         assert_eq!(seen.len(), 1);
+    }
+
+    #[test]
+    fn ids_that_come_while_others_are_shared_are_known_at_once_and_move_no_memory() {
+        let mut seen = Seen::of_at_most(1000);
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut known = std::collections::BTreeMap::new();
+        seen.take_room();
+        let room = seen.ids.as_ptr();
+        for round in 0..20 {
+            let pieces: Vec<_> = seen.pieces(7).collect();
+            let before: Vec<_> = known.values().copied().collect();
+            for _ in 0..40 {
+                let id = id(rng.u64(0..300), round, 0);
+                known.entry(id.key.0).or_insert(id);
+                seen.insert(id);
+                assert_eq!(seen.get(id.key), known.get(&id.key.0).copied());
+            }
+            let shared: Vec<_> = pieces.iter().flat_map(Ids::iter).collect();
+            assert_eq!(shared, before);
+            assert_eq!(seen.len(), known.len());
+            drop((pieces, shared));
+            let all: Vec<_> = seen.pieces(7).collect();
+            let all: Vec<_> = all.iter().flat_map(Ids::iter).collect();
+            assert_eq!(all, known.values().copied().collect::<Vec<_>>());
+            assert_eq!(seen.ids.as_ptr(), room);
+        }
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl Table {
         self.waiting += 1;
         if recorded {
             *self.recorded(source) += 1;
+            self.seen(source).take_room();
             let step = match start {
                 None => Step::Accept,
                 Some(_) => Step::AcceptStarted,

@@ -203,3 +203,43 @@ async fn without_a_place_for_the_ledger_no_job_of_the_broker_runs_and_local_ones
     assert_eq!(ended(&mut run).await.stdout, "out\n");
     assert!(!rig.handle.facts().borrow().durable);
 }
+
+#[tokio::test]
+async fn a_ledger_that_has_grown_is_written_anew_when_no_job_waits_for_that() {
+    const KIB: u64 = 1024;
+    let mut rig = Rig::new();
+    let dir = TempDir::new().unwrap();
+    let go_on = fifo(&dir, "go on");
+    let waits = format!("read line < '{}'", go_on.display());
+    rig.job("waits", &waits).await;
+    let file = rig.state_dir.path().join("state/jobs");
+    let size = || std::fs::metadata(&file).unwrap().len() / KIB;
+    let mut before = 0;
+    for n in 0.. {
+        let lines = "head -c 50000 /dev/zero | tr '\\0' x";
+        rig.meta(&n.to_string(), lines).await;
+        if size() < before {
+            // Not for ever: these reports are brief.
+            assert!((144..).contains(&before) && n < 9, "{before} {n}");
+            break;
+        }
+        before = size();
+    }
+    // It grows again beyond what an agent at rest leaves.
+    for n in 10.. {
+        if size() > 128 {
+            break;
+        }
+        rig.meta(&n.to_string(), "head -c 50000 /dev/zero | tr '\\0' x")
+            .await;
+    }
+    std::fs::write(&go_on, "x\n").unwrap();
+    assert_eq!(rig.result().await["id"], "waits");
+    timeout(DEADLINE, async {
+        while size() > 128 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("nothing waits for it any more");
+}

@@ -8,6 +8,7 @@ mod image_cuts;
 mod package;
 mod package_cuts;
 mod programs;
+mod window;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -139,18 +139,23 @@ async fn slow(program: &Path, port: u16, floor: f64, table: &mut Table) -> Resul
     Ok(())
 }
 
-/// Memory after many jobs.
+/// Memory that thousands of jobs have taken, and that of an agent beside it which has run the first ones alone: both
+/// have collected as many reports.
 async fn growth(program: &Path, port: u16, table: &mut Table) -> Result<(), Failure> {
     let dir = TempDir::new_in("/dev/shm")?;
-    let mut ram = Site::start(program, port, "dd", &dir.path().join("many")).await?;
-    ram.at_once(GROUP, "few").await?;
-    let few = ram.memory()?;
+    let mut few = Site::start(program, port, "dd", &dir.path().join("few")).await?;
+    let mut many = Site::start(program, port, "ee", &dir.path().join("many")).await?;
+    few.at_once(GROUP, "few").await?;
+    many.at_once(GROUP, "few").await?;
+    let (began, at_first) = (few.memory()?, many.memory()?);
     for group in 0..MANY / GROUP {
-        ram.at_once(GROUP, &format!("many {group}")).await?;
+        many.at_once(GROUP, &format!("many {group}")).await?;
     }
-    let grown = ram.memory()? - few;
+    let (by_time, grown) = (few.memory()? - began, many.memory()? - at_first);
     table.bounded("resident memory after 9,500 more jobs", grown, "KiB", 256.0);
-    ram.end().await
+    table.plain("the same time without them", by_time, "KiB");
+    few.end().await?;
+    many.end().await
 }
 
 fn spawn() -> std::io::Result<()> {
