@@ -78,7 +78,7 @@ fn seconds(time: SystemTime) -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// What the target is like.
+/// Properties of the target.
 fn cfg(name: &str) -> String {
     env::var(format!("CARGO_CFG_{name}")).unwrap_or_default()
 }

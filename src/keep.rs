@@ -1,8 +1,8 @@
 //! The part of `state_dir` that outlives an upgrade of the system: its directory `keep`, which the package names to
 //! sysupgrade and so to every backup.
 //!
-//! What lies there may come back at any time as an older copy, also on another device: it may be nothing that
-//! makes either do something.
+//! Files there may come back at any time as older copies, also on another device: none of them may make the
+//! device do anything.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,7 +29,7 @@ pub fn path(state_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 ///
-/// Those of [`Directory::open`].
+/// The errors of [`Directory::open`].
 pub fn open(state_dir: &Path) -> io::Result<Directory> {
     Directory::open(&path(state_dir))
 }

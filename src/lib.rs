@@ -47,7 +47,7 @@
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
 //! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
-//! knows the lab may let time pass faster, [`logging`] where words go, [`terminal`] what of a peer's words is shown; [`file`] and [`mac`] read what
+//! knows the lab may let time pass faster, [`logging`] where words go, [`terminal`] what of a peer's words is shown; [`mod@file`] and [`mac`] read what
 //! others wrote. `fuzzing`, which no program has in it, holds the readers of foreign bytes as targets of a fuzzer.
 //! `sorted`, `tasks` and `written` have generic code of the libraries compiled once instead of for each type.
 

@@ -7,7 +7,7 @@
 //! BOOT_ID COUNT AT      AT = uptime of the device at this start, s
 //! ```
 //!
-//! What stands there at a start was left by an agent that ended without SIGTERM. It counts on if that
+//! A file that is there at a start was left by an agent that ended without SIGTERM. It counts on if that
 //! agent had been started less than 10 min before; so do 10 min of running clear it, and so does a reboot.
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// Reads a file as [`keygen`](crate::keygen) and OpenSSL make it.
+    /// Reads a file as [`keygen`](crate::keygen()) and OpenSSL make it.
     ///
     /// # Errors
     ///

@@ -36,7 +36,7 @@ struct Point {
     health: Option<u8>,
 }
 
-/// What passed the device of the default route since the last point, as far as it is known.
+/// Traffic of the default route's device since the last point, as far as it is known.
 #[derive(Debug, Clone, Default)]
 struct Traffic {
     /// Device, counters for received and sent, and when they were read.
@@ -45,7 +45,7 @@ struct Traffic {
     time: Duration,
 }
 
-/// One list for each figure, all of the same length; null where it is not known.
+/// A list for each figure, all of the same length; null where it is not known.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Lists {
     /// Seconds since the epoch.

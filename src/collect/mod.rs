@@ -66,13 +66,13 @@ pub use report::{
 pub(crate) use sources::dhcp::leases::Leases;
 pub(crate) use sources::{netifd, reply};
 
-/// How often rpcd is asked for names: it looks them up in the DNS.
+/// Interval at which rpcd is asked for names: it looks them up in the DNS.
 const HINTS_EVERY: Duration = Duration::from_secs(300);
 
 /// The options collecting is made from.
 pub const OPTIONS: &[&str] = &["monitor", "scan", "survey", "survey_interval"];
 
-/// What the newest collection says about collecting itself.
+/// Facts of the newest collection about collecting itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Facts {
     /// Collections since the agent started: there is a newer report when it has moved.
@@ -90,7 +90,7 @@ pub struct Sources {
     pub missing: Vec<String>,
 }
 
-/// What the collecting task owns.
+/// State of the collecting task.
 #[derive(Debug, Clone)]
 pub struct Part {
     pub config: Arc<Config>,
@@ -126,7 +126,7 @@ pub async fn run(part: Part, mut shutdown: Shutdown) {
     }
 }
 
-/// What lasts from one collection to the next.
+/// State that lasts from one collection to the next.
 #[derive(Debug)]
 struct Memory {
     /// Before the first connection, and when a bus was there a moment ago, it is worth a wait.

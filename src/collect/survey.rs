@@ -17,7 +17,7 @@ use super::reply::{Field, Fields, List};
 use super::report::{Neighbour, Ssid};
 use crate::sorted;
 
-/// How long one radio may scan: less than lies between two reports.
+/// Longest scan of one radio: less than lies between two reports.
 const SCAN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Networks kept of one survey.

@@ -7,7 +7,7 @@
 //!               what comes later precedes; what is wrong is a Problem
 //! ```
 //!
-//! What is wrong never stops the agent: it is kept as a [`Problem`], the default is used, and the
+//! A wrong value never stops the agent: it is kept as a [`Problem`], the default is used, and the
 //! rest stands. An option that guards a way into the device ([`Guard`]) keeps its last good value
 //! instead, or the way is [`Closed`].
 

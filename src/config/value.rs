@@ -1,4 +1,4 @@
-//! One value: how it may be written, and what it has to be. Strict in what reaches the agent, loose in
+//! Reads and checks single values. Strict in what reaches the agent, loose in
 //! how it is written.
 
 use std::borrow::Cow;

@@ -10,7 +10,7 @@ use ubus::message::{attr, Attributes, Frame};
 
 use super::data;
 
-/// One frame of every kind that was recorded of each direction.
+/// A frame of every kind that was recorded, for each direction.
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     let mut seen = HashSet::new();
     let mut frames = data::frames();

@@ -1,4 +1,4 @@
-//! What is known of each file of a folder.
+//! Knowledge of each file of a folder.
 
 /// Some hundred files at most, in the order of their names.
 #[derive(Debug, Clone, PartialEq, Eq)]

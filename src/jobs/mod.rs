@@ -73,9 +73,9 @@ pub struct Facts {
     pub rejected: u64,
     /// Replies that the broker did not take and that are not sent any more.
     pub given_up: u64,
-    /// Whether ids and outcomes survive a power cut.
+    /// True if ids and outcomes survive a power cut.
     pub durable: bool,
-    /// Whether ids and the clock's floor lie in `state_dir`/keep too, and outlive an upgrade with settings.
+    /// True if ids and the clock's floor lie in `state_dir`/keep too, and outlive an upgrade with settings.
     pub kept: bool,
     /// Ids in the ledger, which has room for 10,000 of the broker and 1,000 of the bus.
     pub ids: u32,
@@ -88,7 +88,7 @@ pub struct Change {
     pub state: State,
 }
 
-/// What became of a payload.
+/// The fate of a payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Recorded; it runs when a worker is free.
@@ -129,7 +129,7 @@ pub struct Gone;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     pub msg: String,
-    /// One is made up if absent.
+    /// An id is made up if absent.
     pub id: Option<String>,
     /// Empty = run `msg` with `/bin/sh`.
     pub type_name: String,
@@ -256,7 +256,7 @@ impl Handle {
         self.ask(|answer| Command::Recent { answer }).await
     }
 
-    /// One job with its output, if it is still known.
+    /// A job with its output, if it is still known.
     pub async fn job(&self, id: &str) -> Result<Option<Detail>, Gone> {
         let id = id.to_string();
         self.ask(|answer| Command::Job { id, answer }).await

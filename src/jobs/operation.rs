@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::outcome::Outcome;
 use super::reply::{cut, encode, RESULT_MAX};
 
-/// What of [`RESULT_MAX`] is not output.
+/// The part of [`RESULT_MAX`] that is not output.
 const FRAME: usize = 64;
 
 #[derive(Serialize)]

@@ -1,9 +1,9 @@
-//! What became of a job.
+//! Outcomes of jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a job ended, and so the `event_type` of its result.
+/// The end of a job, and so the `event_type` of its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// It ran, or was stopped while running or waiting.
@@ -14,7 +14,7 @@ pub enum End {
     Interrupted,
 }
 
-/// What a job left behind.
+/// The results that a job left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     pub end: End,

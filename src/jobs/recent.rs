@@ -42,7 +42,7 @@ pub(super) fn beginning(command: &str) -> String {
     format!("{}{more}", &command[..cut])
 }
 
-/// One job without its output.
+/// A job without its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
     pub id: String,
@@ -61,7 +61,7 @@ pub struct Summary {
     pub source: Source,
 }
 
-/// One job with its output.
+/// A job with its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Detail {
     #[serde(flatten)]

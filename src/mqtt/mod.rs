@@ -4,7 +4,7 @@
 //!  dial (name, address, TCP, TLS) ─► link (bytes, life, deadlines) ─► client library ─► session ⇄ jobs
 //! ```
 //!
-//! One task holds the connection. A job is acknowledged to the broker when the jobs part has taken or
+//! A single task holds the connection. A job is acknowledged to the broker when the jobs part has taken or
 //! refused it; a reply is marked as taken when the broker has acknowledged it. Whatever happens in
 //! between, both are sent again over the next connection.
 

@@ -1,4 +1,4 @@
-//! What the log says while the broker is away, and sessions in simulated time.
+//! The log while the broker is away, and sessions in simulated time.
 
 mod acknowledgement;
 mod broker;
@@ -21,7 +21,7 @@ const MAC: &str = "aa:bb:cc:00:11:22";
 /// Longer than all attempts take on a busy machine.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// What the broker does with a connection.
+/// The broker's treatment of a connection.
 #[derive(Clone, Copy)]
 enum Broker {
     /// CONNACK with this code.

@@ -1,4 +1,4 @@
-//! One start after the other, in simulated time.
+//! Starts one after the other, in simulated time.
 
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};

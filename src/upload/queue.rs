@@ -11,7 +11,7 @@ pub trait Queue {
     async fn newest(&self) -> Result<Option<Batch>, Stopped>;
     /// The older half of a batch.
     async fn halve(&self, id: BatchId) -> Result<Option<Batch>, Stopped>;
-    /// One report in a batch of its own.
+    /// A report in a batch of its own.
     async fn alone(&self, report: ReportId) -> Result<Option<Batch>, Stopped>;
     /// Puts reports that were set aside back in their place.
     async fn take_back(&self, reports: Vec<ReportId>) -> Result<(), Stopped>;

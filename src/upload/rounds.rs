@@ -46,7 +46,7 @@ const SUSPECTS_OF_ONE_THAT_WORKS: usize = 16;
 /// Reports set aside that are sent again, at most, between two requests with others.
 const AGAIN: usize = 8;
 
-/// What rounds know of the agent around them, and tell it.
+/// The agent around the rounds: settings they read, facts they tell.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
     pub config: &'a Config,

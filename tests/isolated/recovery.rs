@@ -97,7 +97,7 @@ impl Device {
         self.dir.path().join("done")
     }
 
-    /// What was done to the device, in order.
+    /// The actions on the device, in order.
     fn done(&self) -> Vec<String> {
         let done = fs::read_to_string(self.done_file()).unwrap_or_default();
         done.lines().map(str::to_owned).collect()

@@ -47,7 +47,7 @@ impl Life {
         }
     }
 
-    /// What is found after the power came back: no reboot is forgotten, and no more are made.
+    /// The state after the power is back: no reboot is forgotten, and no further one happens.
     fn check(mut self, disk: SimDisk) {
         self.disk = disk;
         let now = Now {

@@ -1,4 +1,4 @@
-//! What the agent is built from: one TLS stack, one provider, nothing that a router does not need.
+//! The agent's dependencies: one TLS stack, one provider, nothing that a router does not need.
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -19,7 +19,7 @@ const SCALE: u32 = 300;
 
 const KILLS: usize = 50;
 
-/// What the API does, now and then.
+/// The API's behaviour, which changes now and then.
 const MODES: [Mode; 9] = [
     Mode::Up,
     Mode::Up,

@@ -1,4 +1,4 @@
-//! The lint against unsafe code is switched off in one module, and nowhere else.
+//! Rules for sources that no tool has: where unsafe code may be, and how comments begin.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn sources(directories: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-/// How often the code of `text`, without its comments, has `word` in it.
+/// Occurrences of `word` in the code of `text`, without its comments.
 fn count(text: &str, word: &str) -> usize {
     let code = text
         .lines()
@@ -78,4 +78,30 @@ fn one_module_has_unsafe_code_and_proves_each_place_of_it() {
     }
     let manifest = fs::read_to_string(project().join("Cargo.toml")).unwrap();
     assert!(manifest.contains(&format!("{lint} = \"deny\"")));
+}
+
+/// Words that ask or point: a comment that begins so names its subject last, or never.
+const NEVER_FIRST: [&str; 7] = ["What", "Who", "Whose", "Those", "One", "How", "Whether"];
+
+#[test]
+fn doc_comments_begin_with_what_they_describe() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources(&["src", "crates", "fleet", "tests"]) {
+        let mut before = "";
+        for (at, line) in text.lines().enumerate() {
+            let mark = ["/// ", "//! "]
+                .into_iter()
+                .find(|mark| line.trim_start().starts_with(mark));
+            let marked = mark.unwrap_or_default().trim_end();
+            // A line that goes on begins in the middle of a sentence.
+            let goes_on = mark.is_some() && before.starts_with(marked) && before != marked;
+            let words = line.trim_start().get(4..).unwrap_or_default();
+            let first = words.split(|c: char| !c.is_alphanumeric()).next();
+            if mark.is_some() && !goes_on && first.is_some_and(|word| NEVER_FIRST.contains(&word)) {
+                wrong.push(format!("{file}:{}: {}", at + 1, line.trim_start()));
+            }
+            before = line.trim();
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

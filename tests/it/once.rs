@@ -243,7 +243,7 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a program prints, read as it comes.
+/// The output of a program, read as it comes.
 struct Lines(mpsc::Receiver<String>);
 
 impl Lines {

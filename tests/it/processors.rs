@@ -1,4 +1,4 @@
-//! What would go wrong on other processors only: 32 bits, big-endian, no 64-bit atomics. The builds for
+//! Faults that show on other processors only: 32 bits, big-endian, no 64-bit atomics. The builds for
 //! them are tried by tests/package/cross; this finds the usual slips on every run.
 
 use std::fs;

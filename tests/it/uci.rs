@@ -14,7 +14,7 @@ fn data() -> PathBuf {
     project().join("tests/data/uci")
 }
 
-/// What libuci says, by the name of the file; compact, so that the order of everything counts.
+/// Output of libuci by the name of the file; compact, so that the order of everything counts.
 fn expected() -> BTreeMap<String, String> {
     let text = fs::read_to_string(data().join("expected.json")).unwrap();
     let expected: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text).unwrap();

@@ -16,7 +16,7 @@ pub(crate) const HEAD: usize = HEADER + WORD;
 pub(crate) struct Ids {
     now: BTreeMap<u32, u32>,
     recorded: BTreeMap<u32, u32>,
-    /// How far the daemon's counter of events is ahead of the recorded one.
+    /// The lead of the daemon's counter of events over the recorded one.
     events_ahead: Option<u16>,
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use ubus::blobmsg::Value;
 
-/// One line: a frame, or something that happened to a connection.
+/// A line: a frame, or an event of a connection.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Line {
     #[serde(skip)]
@@ -52,7 +52,7 @@ impl Line {
         !matches!(self.kind.as_str(), "CONNECT" | "EOF" | "RAW")
     }
 
-    /// What went over the socket.
+    /// The bytes that went over the socket.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match (&self.hex, &self.rle) {
             (Some(hex), _) => unhex(hex),

@@ -77,7 +77,7 @@ fn members(value: &Value) -> usize {
     }
 }
 
-/// One thing that goes wrong with a frame on its way.
+/// A fault that befalls a frame on its way.
 #[derive(Debug, Clone)]
 enum Damage {
     Set(prop::sample::Index, u8),

@@ -1,4 +1,4 @@
-//! What a line of the recording says that a frame holds.
+//! The frame that a line of the recording describes.
 
 use ubus::blob::{Attrs, Writer};
 use ubus::blobmsg::Value;
@@ -143,7 +143,7 @@ pub(crate) fn typed(json: &Value, types: &Value) -> Value {
     }
 }
 
-/// What an attribute has to hold, from its line.
+/// The contents of an attribute, from its line.
 pub(crate) enum Expected {
     Bytes(Vec<u8>),
     Members(Value),

@@ -1,7 +1,7 @@
 //! A log: records one behind the other, which nothing but damage to the medium takes away.
 //!
 //! A file begins with a mark, a record without payload: the sequences of the file count on from its
-//! own, even when no record follows. The bytes of a record are drawn in [`record`](super::record).
+//! own, even when no record follows. The bytes of a record are drawn in [`record`].
 //!
 //! ```text
 //!  append ──► file ──sync──► certain        replace ──► NAME.new ──sync, rename──► certain

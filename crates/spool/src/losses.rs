@@ -1,4 +1,4 @@
-//! What is lost, and where it stands until a report has declared it.
+//! Losses, and where they are kept until a report has declared them.
 //!
 //! A loss that is written into a segment has an id, and every report says up to which id it declares them. One
 //! that is written nowhere yet is owed by the next report.

@@ -12,7 +12,7 @@ use crate::reload::Start;
 use crate::tasks::spawn_among;
 use crate::{guard, health, jobs, mqtt, rest, upgrade, upload};
 
-/// What running jobs get of the time to end to end by themselves.
+/// The part of the time to end in which running jobs may end by themselves.
 const JOBS_GRACE: Duration = Duration::from_secs(2);
 
 impl Wiring<'_> {

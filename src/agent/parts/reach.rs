@@ -1,4 +1,4 @@
-//! What the device reaches, and what is done about it: health, recovery, radios, first contact.
+//! The device's reach, and the parts that mend it: health, recovery, radios, first contact.
 
 use std::sync::Arc;
 

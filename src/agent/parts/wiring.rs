@@ -1,4 +1,4 @@
-//! What all the functions that start parts share.
+//! State shared by all the functions that start parts.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -81,7 +81,7 @@ impl Facts {
     }
 }
 
-/// What the parts are made of, and the tasks they have become.
+/// The things that parts are made of, and the tasks they have become.
 pub(super) struct Wiring<'a> {
     pub(super) device: Device,
     pub(super) past: &'a Past,

@@ -40,7 +40,7 @@ pub(crate) struct Log {
     events: VecDeque<Event>,
     /// Events that did not fit, and notices that did not reach us.
     lost: u64,
-    /// Whether a station was last seen coming to a network or leaving it.
+    /// True if a station was last seen coming to a network, false if leaving it.
     joined: HashMap<(Mac, String), bool>,
     /// Associations that may still be refused, and since when.
     undecided: HashMap<(Mac, String), u64>,

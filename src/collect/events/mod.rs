@@ -1,4 +1,4 @@
-//! What hostapd and the DHCP servers tell by themselves, between one report and the next.
+//! Notifications of hostapd and the DHCP servers between one report and the next.
 
 pub(crate) mod device_events;
 pub(crate) mod event_log;

@@ -29,14 +29,17 @@ const MAX_LINE: u64 = 1024;
 /// Files of /proc that stay open: as many as a collection reads, and two more.
 const KEPT_OPEN: usize = 8;
 
+/// Open files by their paths.
+type Open = Vec<(String, Arc<File>)>;
+
 /// The tree that holds `/proc`, `/sys`, `/etc` and `/tmp`.
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
     root: PathBuf,
     /// Looked up once.
     is_this_machine: OnceLock<bool>,
-    /// Those of /proc that were read, by their paths: they are asked for at every collection.
-    open: Arc<Mutex<Vec<(String, Arc<File>)>>>,
+    /// The files of /proc that were read: they are asked for at every collection.
+    open: Arc<Mutex<Open>>,
 }
 
 impl Files {

@@ -47,7 +47,7 @@ pub(crate) fn carrier(root: &Path, device: &str) -> Option<bool> {
     Network::of(&Files::below(root)).carrier(device)
 }
 
-/// Whether `device` has an address of IPv4, or one of IPv6 that is not link-local.
+/// True if `device` has an address of IPv4, or one of IPv6 that is not link-local.
 pub(crate) fn has_address(root: &Path, device: &str) -> bool {
     Network::of(&Files::below(root)).has_address(device)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Network<'a> {
 pub(crate) enum Addresses {
     /// Its own word.
     Asked(Vec<(String, Own)>),
-    /// What its files come to.
+    /// The state that its files describe.
     Read {
         routes: Routes,
         /// Of all devices.
@@ -82,13 +82,13 @@ impl<'a> Network<'a> {
         self.files.exists(&format!("sys/class/net/{device}/device"))
     }
 
-    /// Whether the device has a link; `None` while it is down.
+    /// True if the device has a link; `None` while it is down.
     pub(crate) fn carrier(&self, device: &str) -> Option<bool> {
         let path = format!("sys/class/net/{device}/carrier");
         self.files.number::<u8>(&path).map(|carrier| carrier == 1)
     }
 
-    /// Whether the device has an address of IPv4, or one of IPv6 that is not link-local.
+    /// True if the device has an address of IPv4, or one of IPv6 that is not link-local.
     pub(crate) fn has_address(&self, device: &str) -> bool {
         let addresses = self.addresses();
         addresses.v4_on(device).is_some()

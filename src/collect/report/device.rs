@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::{known, Stamp};
 
 /// The device as a whole. Has no `boot_id` and `seq`: those belong to the line, see
-/// [`Report::to_line`].
+/// [`Report::to_line`](super::Report::to_line).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Device {
     pub firmware: Option<String>,

@@ -25,7 +25,7 @@ pub(super) use radio::OnAir;
 pub use radio::{ChannelUse, Dfs, Radio};
 pub use station::{Airtime, Lease, Source, Station, Traffic};
 
-/// What one collection found.
+/// The findings of one collection.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
     /// `None` if Wi-Fi is not collected or nobody could say.
@@ -41,11 +41,11 @@ pub struct Report {
     pub radios: Option<Vec<Radio>>,
     /// `None` if this device is in no mesh.
     pub mesh: Option<Vec<Peer>>,
-    /// What happened since the report before.
+    /// Events since the report before.
     pub events: Vec<Event>,
 }
 
-/// What is known of a report only when it is kept.
+/// Members of a report that are known only when it is kept.
 ///
 /// (`boot_id`, `seq`) names it for ever.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ pub struct Stamp<'a> {
     pub seq: u64,
     /// Seconds since the epoch.
     pub created_at: u64,
-    /// How sure that is: `ok` or `unsynced`.
+    /// The state of the clock: `ok` or `unsynced`.
     pub clock: &'a str,
 }
 

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::mac::Mac;
 
-/// Who told of a station.
+/// The source that reported a station.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -89,7 +89,7 @@ pub struct Station {
     pub source: Source,
 }
 
-/// What passed over the air between this device and a station or a peer; `rx` is from there.
+/// Traffic over the air between this device and a station or a peer; `rx` is from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Traffic {
     #[serde(skip_serializing_if = "Option::is_none")]

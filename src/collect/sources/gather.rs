@@ -16,16 +16,16 @@ use super::replies::{Replies, Reply};
 use crate::clock;
 use crate::collect::Answers;
 
-/// How long one object may take to answer.
+/// Longest wait for the answer of one object.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long all of them may take: less than lies between two reports.
+/// Longest wait for all answers: less than lies between two reports.
 const ALL_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bytes of answers that may be on their way at once: half of what the daemon keeps for us.
 const IN_FLIGHT: usize = 512 << 10;
 
-/// How large answers are taken to be before there was any.
+/// Size assumed of answers before the first one.
 const UNKNOWN_ANSWER: usize = 16 << 10;
 
 /// A question under way. All are one type, for each further one would be as much code again.

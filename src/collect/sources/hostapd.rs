@@ -5,7 +5,7 @@ use super::reply::{Field, Fields, List};
 use crate::collect::report::{ChannelUse, Dfs, OnAir};
 use crate::mac::Mac;
 
-/// One object `hostapd.<name>`.
+/// An object `hostapd.<name>`.
 #[derive(Debug, Default)]
 pub(crate) struct Ap {
     pub(crate) name: String,
@@ -137,7 +137,7 @@ impl Clients {
         self.freq
     }
 
-    /// What the rates of this reply are divided by to have kbit/s: 1, or 100 from 23.05 on.
+    /// Divisor that turns the rates of this reply into kbit/s: 1, or 100 from 23.05 on.
     ///
     /// It is one for the whole reply, so a rate that is impossible in one unit decides; else
     /// `multiplied` does, which is what the system's release is known for.

@@ -5,7 +5,7 @@ use super::reply::{Field, Fields, List};
 use crate::collect::report::ChannelUse;
 use crate::mac::Mac;
 
-/// One network device, as iwinfo knows it.
+/// A network device as iwinfo knows it.
 #[derive(Debug, Default)]
 pub(crate) struct Netdev {
     pub(crate) name: String,

@@ -1,8 +1,8 @@
-//! What the bus is asked.
+//! Questions to the bus.
 
 use ubus::blob::Writer;
 
-/// One question. Those about one network or device follow from the answer that lists them.
+/// A question. Questions about one network or device follow from the answer that lists them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Question {
     Board,
@@ -63,7 +63,7 @@ impl Question {
         (path, method, args.into_bytes())
     }
 
-    /// How it is called where missing sources are told: the object, with the method where several
+    /// Its name in lists of missing sources: the object, with the method where several
     /// are asked.
     pub(crate) fn source(&self) -> String {
         match self {

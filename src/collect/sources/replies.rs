@@ -1,4 +1,4 @@
-//! What the answers of the bus come to.
+//! The facts that the answers of the bus hold.
 
 use bytes::Bytes;
 use log::debug;
@@ -23,7 +23,7 @@ pub(crate) const MAX_NETDEVS: usize = 48;
 
 const NOT_FOUND: Error = Error::Status(Status::NOT_FOUND);
 
-/// What came back.
+/// The answer to a question.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// The first DATA of a call.
@@ -32,7 +32,7 @@ pub(crate) enum Reply {
     Paths(Vec<String>),
 }
 
-/// What the bus said; `None` where nobody answered.
+/// The facts of each source; `None` where nobody answered.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
     pub(crate) board: Option<Board>,
@@ -315,7 +315,7 @@ impl Replies {
         netdevs.find(|netdev| netdev.name == name)
     }
 
-    /// What did not answer, does not exist or was cut, each in a few words.
+    /// Sources that did not answer, do not exist or were cut, each in a few words.
     pub(crate) fn missing(&mut self) -> Vec<String> {
         // Where netifd knows of no radio, nobody has to know of networks.
         let radios = self.air.as_ref().and_then(|air| air.radios.as_deref());

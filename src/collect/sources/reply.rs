@@ -81,7 +81,7 @@ impl<'a> Fields<'a> {
             .map(|(_, field)| field)
     }
 
-    /// What `element` makes of each; what it makes nothing of is skipped.
+    /// The results of `element` for each; elements without a result are skipped.
     pub(crate) fn list<T>(
         self,
         mut element: impl FnMut(&'a [u8], Field<'a>) -> Option<T>,
@@ -193,7 +193,7 @@ impl<T> Default for List<T> {
     }
 }
 
-/// One value; `None` from all of its readers if it is of another type.
+/// A value; all of its readers return `None` if it is of another type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a>(Scalar<'a>);
 

@@ -1,4 +1,4 @@
-//! What the device is and how it feels: procd's `system` object, else /proc and /etc.
+//! Model and load of the device: procd's `system` object, else /proc and /etc.
 
 use super::reply::Place::{Field as Any, Text, U64};
 use super::reply::{Field, Fields};

@@ -17,7 +17,7 @@ use ubus::{from_members, matches};
 
 use super::samples::Router;
 
-/// How a callee behaves.
+/// The behaviour of a callee.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
     Data(Vec<u8>),
@@ -31,7 +31,7 @@ pub(super) enum Answer {
 /// A notification: path, kind and data.
 pub(super) type Notification = (&'static str, &'static str, Value);
 
-/// What a bus was asked, as `path method device`; the look-up of a pattern is its pattern.
+/// Questions to a bus, as `path method device`; the look-up of a pattern is its pattern.
 pub(super) type Asked = Vec<String>;
 
 /// Ids of the objects called, of subscribers.

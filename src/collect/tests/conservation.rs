@@ -40,7 +40,7 @@ fn first<'a>(table: &'a Value, name: &str) -> Option<&'a Value> {
         .map(|(_, value)| value)
 }
 
-/// How many rows of a source are told to be left out.
+/// The number of rows of a source that are reported as left out.
 fn left_out(facts: &Facts, asked: &Question) -> usize {
     let end = format!(" rows of {}", asked.source());
     let lines = facts.sources.missing.iter();

@@ -1,4 +1,4 @@
-//! What the collector keeps from one report to the next: names, a survey, events, the history.
+//! State kept from one report to the next: names, a survey, events, the history.
 
 use std::time::Duration;
 

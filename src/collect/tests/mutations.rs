@@ -67,7 +67,7 @@ pub(super) fn mutate(value: &mut Value, rng: &mut Rng, odds: usize) {
     }
 }
 
-/// What a reply of this kind cannot touch has to be as without the mutation.
+/// Everything that a reply of this kind cannot touch has to be as without the mutation.
 fn the_rest_stands(asked: &Question, changed: &Report, report: &Report) {
     let whose = matches!(asked, Question::Dump | Question::Board);
     let wifi = |report: &Report| {

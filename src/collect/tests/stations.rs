@@ -1,4 +1,4 @@
-//! What is said of stations, where real replies mislead.
+//! Stations in reports, where real replies mislead.
 
 use ubus::blobmsg::Value;
 

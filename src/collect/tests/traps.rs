@@ -1,4 +1,4 @@
-//! What replies of real devices do to whoever takes them at their word.
+//! Replies of real devices that mislead whoever takes them at their word.
 
 use ubus::blobmsg::Value;
 

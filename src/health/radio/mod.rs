@@ -14,7 +14,7 @@
 //! A look is made with the answers of each collection, after 20 s without one, and a second after hostapd or netifd said that
 //! something changed. Answers that were asked for before what was heard last are no look. A source that does not answer makes the verdict `unknown`.
 //!
-//! What netifd does, in 24.10 (C) and 25.12 (ucode) alike: `down` of a radio clears `autostart` and
+//! Netifd, in 24.10 (C) and 25.12 (ucode) alike: `down` of a radio clears `autostart` and
 //! `retry_setup_failed` and tears it down; `up` sets `autostart` and starts what is down. `up` of a radio that
 //! is up, or is being set up, changes nothing; in 24.10 `up` of one that has failed does not either. A radio
 //! fails after four attempts.

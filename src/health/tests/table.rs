@@ -1,4 +1,4 @@
-//! One row per fault: what is found, and what that comes to.
+//! A row for each fault: the findings and their verdict.
 
 use super::super::facts::Verdict;
 use super::super::verdict::{code, is_degraded, Judgement};

@@ -21,7 +21,7 @@ use crate::{collect, http, lookup, mqtt};
 const MONITOR: Duration = Duration::from_secs(15);
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
-/// What a probe takes here.
+/// Duration of a probe here.
 pub(super) const PROBE: Duration = Duration::from_secs(1);
 
 /// Longer than anything waited for, in simulated time.

@@ -1,4 +1,4 @@
-//! What is accepted, and what is refused with which reason.
+//! Admission of jobs, and refusals with their reasons.
 
 use std::sync::Arc;
 

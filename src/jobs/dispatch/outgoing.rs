@@ -12,10 +12,10 @@ use crate::jobs::outbox::{Extent, Item, Outbox, Outlet, Returned, Settled};
 use crate::jobs::table::Known;
 use crate::jobs::{operation, reply, Reply, Source};
 
-/// How long a reply that the other side does not want waits until it is offered again.
+/// Time until a reply that the other side does not want is offered again.
 const REFUSED_AGAIN: Duration = Duration::from_secs(300);
 
-/// Who publishes results.
+/// The publisher of results.
 pub(super) fn outlet_of_results(config: &Config) -> Outlet {
     match config.rest {
         true => Outlet::Api,

@@ -1,4 +1,4 @@
-//! How often rejections are told.
+//! A bound on the rate at which rejections are reported.
 
 use std::time::Duration;
 

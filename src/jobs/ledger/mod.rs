@@ -18,10 +18,9 @@ use crate::jobs::message::Kind;
 use crate::jobs::table::{Bounds, Table};
 
 pub use register::Register;
-pub use store::{Found, Store};
+pub use store::{Found, Growth, Store};
 
 pub(super) use medium::is_persistent;
-pub(super) use store::Growth;
 pub(super) use thread::{Ledger, Opened, Registered, Wrote};
 
 /// Is there a ledger in `state_dir`?

@@ -33,7 +33,7 @@ pub struct Found {
 
 /// The part of the log that is out of date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::jobs) enum Growth {
+pub enum Growth {
     #[default]
     Little,
     /// The log is written anew when no job has to wait for it.
@@ -129,8 +129,8 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// How far the log is out of date.
-    pub(in crate::jobs) fn growth(&self) -> Growth {
+    /// The part of the log that is out of date.
+    pub fn growth(&self) -> Growth {
         let most = SMALL.max(2 * self.whole);
         match self.log.size() {
             size if size > most + most / 2 => Growth::TooMuch,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub(super) struct Document {
     pub(super) value: Value,
     pub(super) repeated: Repeated,
-    /// Whether bytes follow the value.
+    /// True if bytes follow the value.
     pub(super) trailing: bool,
 }
 
@@ -54,7 +54,7 @@ fn read_as(keep: Keep, payload: &[u8]) -> serde_json::Result<Document> {
 pub(super) struct Repeated {
     /// Name of the first one, shortened for a message.
     pub(super) first: Option<String>,
-    /// Whether the job's own `id` is among them.
+    /// True if the job's own `id` is among them.
     pub(super) id: bool,
 }
 

@@ -29,7 +29,7 @@ const DEVICE_MAX: usize = 64;
 /// Longest `sig`, bytes; a signature takes 88.
 const SIG_MAX: usize = 256;
 
-/// What a job asks for.
+/// The operation that a job asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Run `msg` with `/bin/sh`.
@@ -107,7 +107,7 @@ impl Job {
             + optional(&self.sig)
     }
 
-    /// Whether `expires` lies in the past of `now`, seconds since the epoch.
+    /// True if `expires` lies in the past of `now`, seconds since the epoch.
     pub fn expired(&self, now: u64) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
@@ -200,7 +200,7 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// What is wrong with it, as for a job.
+    /// Its fault, as for a job.
     pub fn read(text: &[u8], known: &'static [&'static str]) -> Result<Self, String> {
         let document = json::read_fields(text, known);
         let document = document.map_err(|error| format!("msg is not JSON: {error}"))?;

@@ -1,4 +1,4 @@
-//! What is read as a job, and what is refused with which reason.
+//! Payloads that are read as jobs, and refusals with their reasons.
 
 use super::*;
 

@@ -353,7 +353,7 @@ impl Table {
         self.register = Outgoing::of(State::Lacking);
     }
 
-    /// What may wait for the register does not any longer.
+    /// Releases everything that waits for the register.
     pub fn flush_register(&mut self) {
         self.register.due |= !self.register.ids.is_empty();
     }

@@ -198,7 +198,7 @@ fn fifo(dir: &TempDir, name: &str) -> std::path::PathBuf {
     path
 }
 
-/// Whether a process with this number lives.
+/// True if a process with this number lives.
 fn lives(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat[stat.rfind(')').unwrap()..].starts_with(") Z"))

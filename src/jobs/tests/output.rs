@@ -1,4 +1,4 @@
-//! What a result says of a job.
+//! The members of a job's result.
 
 use super::*;
 

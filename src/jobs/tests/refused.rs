@@ -1,4 +1,4 @@
-//! What is refused, and runs nothing.
+//! Payloads that are refused and run nothing.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! How a job runs.
+//! The execution of a job.
 
 use tokio::time::Instant;
 

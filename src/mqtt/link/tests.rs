@@ -60,7 +60,7 @@ fn fed(bytes: &[u8], pieces: impl Iterator<Item = usize>) -> (Vec<u8>, Vec<Arriv
     (up, all)
 }
 
-/// One of each kind: what comes, what the library gets of it, and what is acknowledged.
+/// Packets of each kind: as they come, as the library gets them, and as they are acknowledged.
 fn all_kinds() -> Vec<(Vec<u8>, bool, u8, Option<u16>)> {
     let short = |first, body: &[u8]| packet(first, body);
     vec![
@@ -231,7 +231,7 @@ fn linked() -> (Link, Watch, DuplexStream) {
     (link, watch, broker)
 }
 
-/// One that the broker has accepted.
+/// A connection that the broker has accepted.
 async fn accepted() -> (Link, Watch, DuplexStream) {
     let (mut link, watch, mut broker) = linked();
     link.write_all(&CONNECT).await.unwrap();

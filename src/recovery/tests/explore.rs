@@ -15,7 +15,7 @@ use crate::recovery::ladder::{Ladder, Next, Permit, Sight, Step, World};
 /// Positions from which everything was tried.
 const POSITIONS: usize = 1_050_000;
 
-/// What the device finds.
+/// The device's findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Found {
     NotKnown,
@@ -50,7 +50,7 @@ struct Position {
     shared: bool,
     recover: Recover,
     reboot: u32,
-    /// How long ago the device really was rebooted by us, s; a day and more is one.
+    /// Time since the agent really rebooted the device, s; all from a day on count as a day.
     real: [u32; 3],
     /// We rebooted, and since then nobody has seen it online.
     rebooted: bool,
@@ -153,7 +153,7 @@ impl Position {
         self.boots()
     }
 
-    /// What the agent sees, and what it does about it.
+    /// Sights of the agent, and its actions on them.
     fn act(mut self, passed: u32, next: &mut Vec<Position>) {
         let sight = self.sight();
         let is_online = sight.world == World::Online || sight.proof;

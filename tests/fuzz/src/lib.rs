@@ -1,4 +1,4 @@
-//! One target of [`socketman::fuzzing`] under libFuzzer, and a watch on the memory it takes.
+//! Runs a target of `socketman::fuzzing` under libFuzzer, and watches the memory it takes.
 #![cfg(fuzzing)]
 
 use std::fs;

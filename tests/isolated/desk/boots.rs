@@ -28,7 +28,7 @@ async fn await_agent(events: &mut Events) {
     }
 }
 
-/// What a boot takes away and what it leaves.
+/// The state that a boot takes away and the state it leaves.
 struct Traces {
     root: std::path::PathBuf,
     boot: String,

@@ -5,7 +5,7 @@ use socketman_lab::site::{WanFault, GATEWAY, HEALTH, WEB};
 
 use super::{lab, status, Inside};
 
-/// How often is looked until what is seen is wrong.
+/// The number of looks after which a state counts as wrong.
 const TRIES: usize = 5;
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn each_fault_breaks_what_it_says_and_nothing_else() {
     println!("{} faults", WanFault::ALL.len());
 }
 
-/// What a program in the device sees of its network.
+/// The network as a program in the device sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Seen {
     carrier: bool,
@@ -92,7 +92,7 @@ struct Seen {
     name: Option<String>,
     health: bool,
     broker: bool,
-    /// What the web check's server answers.
+    /// The answer of the web check's server.
     page: Option<u16>,
 }
 

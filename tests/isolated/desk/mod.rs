@@ -168,7 +168,7 @@ pub(crate) async fn order(
     }
 }
 
-/// What netifd says of an interface.
+/// The status of an interface as netifd reports it.
 async fn status(client: &Client, name: &str) -> Value {
     ask(client, &format!("network.interface.{name}"), "status").await
 }

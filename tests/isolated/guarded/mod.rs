@@ -36,7 +36,7 @@ const ROLLBACK_TIMEOUT: u32 = 30;
 /// The promise: connected again after this time of the device.
 const BACK_WITHIN: Duration = Duration::from_secs(ROLLBACK_TIMEOUT as u64 + 120);
 
-/// What does not pass faster: the agent's and the router's own work on a busy machine, the handshakes.
+/// Time that no scale shortens: the agent's and the router's own work on a busy machine, the handshakes.
 const WORK: Duration = Duration::from_secs(15);
 
 /// Longest wait for anything.
@@ -52,7 +52,7 @@ struct Guarded {
     _dir: TempDir,
 }
 
-/// One with these options and settings whose agent is connected; `None`, and words about it, without root.
+/// A lab with these options and settings whose agent is connected; without root `None`, and a line that says so.
 async fn guarded(mut options: Options, settings: Value) -> Option<Guarded> {
     let site = match Site::make(ROUTER_MAC) {
         Ok(site) => site,
@@ -97,7 +97,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// What procd and the power supply do while somebody waits: the agent that ends is started again, the
+/// Plays procd and the power supply during a step: an agent that ends is started again, the
 /// router reboots when it is asked to.
 async fn alive<T>(lab: &mut Lab, what: &str, within: Duration, step: impl Future<Output = T>) -> T {
     match timeout(within, lab.during(step)).await {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// What the name server does with a question.
+/// The name server's treatment of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Manner {

@@ -1,4 +1,4 @@
-//! One test for each thing that can be wrong between the device and the world.
+//! Tests of each fault between the device and the world, one for each.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::dns::Manner;
 use super::patient::Patient;
 use super::site::{LOGIN_PAGE, REFRESHES};
 
-/// What a fault may take until it is told, at the pace of these tests: 60 s of a router, and what the checks
+/// Longest time until a fault is reported, at the pace of these tests: 60 s of a router, and the time the checks
 /// themselves wait, which no pace shortens.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
 

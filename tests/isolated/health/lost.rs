@@ -9,10 +9,10 @@ use super::patient::{pass_on, Patient, NAMES};
 use super::site::Site;
 use super::{ask, heard, within};
 
-/// What the contract gives "no link", "no address" and "no route".
+/// The time that the contract gives "no link", "no address" and "no route".
 const SOON: Duration = Duration::from_secs(10);
 
-/// What it gives every other verdict.
+/// The time for every other verdict.
 const LATER: Duration = Duration::from_secs(25);
 
 /// Beyond the gateway: once the way is gone, nothing arrives from there.

@@ -65,7 +65,7 @@ async fn broker_refused_and_api_5xx_together_are_a_fault_and_each_alone_is_a_fac
     assert_eq!(health["evidence"]["broker"]["reached"], true, "{health:#}");
 }
 
-/// What a server shows whose certificate will be valid in ten days, and the CA for it.
+/// A server's certificate that will be valid in ten days, and its CA.
 fn early_certificate() -> (Arc<ServerConfig>, String) {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -50,11 +50,11 @@ pub(crate) struct Site {
     resolver: Option<Child>,
     /// A resolver that takes questions and never answers.
     upstream: Option<UdpSocket>,
-    /// What the web server answers with, an HTTP status or [`LOGIN_PAGE`] or [`REFRESHES`].
+    /// The answer of the web server, an HTTP status or [`LOGIN_PAGE`] or [`REFRESHES`].
     web: Arc<AtomicU16>,
-    /// How long it takes, ms.
+    /// The delay of its answers, ms.
     web_delay: Arc<AtomicU16>,
-    /// What the API answers with.
+    /// The answer of the API.
     api: Arc<AtomicU16>,
     dir: TempDir,
 }
@@ -154,7 +154,7 @@ impl Site {
         });
     }
 
-    /// What `ip netns exec` puts over /etc.
+    /// The files that `ip netns exec` mounts over /etc.
     fn etc(&self) -> PathBuf {
         Path::new("/etc/netns").join(&self.device)
     }

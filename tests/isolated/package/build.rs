@@ -1,4 +1,4 @@
-//! What tests/package/build makes.
+//! The packages that tests/package/build makes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

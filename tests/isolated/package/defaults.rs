@@ -1,4 +1,4 @@
-//! What happens once, at the first boot or when the package is installed.
+//! The script that runs once, at the first boot or when the package is installed.
 
 use std::path::PathBuf;
 

@@ -86,7 +86,7 @@ impl Device {
             .unwrap()
     }
 
-    /// What procd was told since the last look, a line for each call.
+    /// The calls to procd since the last look, one a line.
     pub(crate) fn procd(&self) -> Vec<String> {
         let told = self.read("tmp/procd").unwrap_or_default();
         self.write("tmp/procd", "");

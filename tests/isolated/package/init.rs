@@ -1,9 +1,9 @@
-//! What the init script has procd do.
+//! The service as the init script describes it to procd.
 
 use super::build;
 use super::device::{write_with_mode, Device};
 
-/// What procd is told of an agent whose settings of JSON are in this file.
+/// The description of the service for an agent whose JSON settings are in this file.
 fn started(json: &str) -> Vec<String> {
     let watched = format!("'file' '/etc/config/socketman' '{json}'");
     [

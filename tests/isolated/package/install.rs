@@ -7,7 +7,7 @@ use super::device::Device;
 use super::ipk::Ipk;
 use super::opkg::{install, remove};
 
-/// What every device has.
+/// Files that every device has.
 const INSTALLED: [&str; 2] = ["libc", "ca-bundle"];
 
 const SETTINGS: &str = "/etc/config/socketman";

@@ -130,7 +130,7 @@ impl Agent {
         self.spool_task.await.unwrap();
     }
 
-    /// What a kill does to both tasks: they are not there any more.
+    /// Ends both tasks, as a kill does.
     pub(crate) async fn kill(self) {
         self.upload_task.abort();
         self.spool_task.abort();

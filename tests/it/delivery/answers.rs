@@ -1,4 +1,4 @@
-//! What the server answers, or does not.
+//! Answers of the server, and their absence.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

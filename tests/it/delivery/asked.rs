@@ -1,4 +1,4 @@
-//! What others tell the part: that somebody wants a delivery, and that a captive portal is in the way.
+//! Messages of other parts: that somebody wants a delivery, and that a captive portal is in the way.
 
 use std::time::{Duration, Instant};
 

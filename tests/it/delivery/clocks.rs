@@ -9,7 +9,7 @@ use super::agent::{collector, config, set_clock, Agent};
 
 const TEN_YEARS: i64 = 3652 * 86_400;
 
-/// What each report that arrived says of its clock.
+/// The clock member of each report that arrived.
 fn clocks(collector: &Collector) -> Vec<String> {
     let lines = collector.lines().unwrap();
     let clock = |line: &String| {

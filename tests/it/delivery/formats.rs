@@ -65,7 +65,7 @@ async fn without_cache_each_report_is_posted_at_once_as_a_plain_object() {
     agent.stop().await;
 }
 
-/// What the collector has: seq and gaps of each report.
+/// The reports that the collector has: seq and gaps of each.
 fn arrived(lines: &[String]) -> Vec<(u64, Value)> {
     let report = |line: &String| {
         let report: Value = serde_json::from_str(line).unwrap();

@@ -1,4 +1,4 @@
-//! What is sent, and where to.
+//! The requests that are sent, and their addresses.
 
 use socketman::config::Secret;
 use socketman_lab::collector::{Mode, Request};

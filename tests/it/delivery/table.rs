@@ -1,4 +1,4 @@
-//! What becomes of a batch by the answer of the server, where that is about what is in it; and servers
+//! The fate of a batch by the server's answer, where the answer is about its contents; and servers
 //! that answer as no server should.
 
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ async fn append(agent: &Agent, count: usize) {
     }
 }
 
-/// What the reports declare missing, but for what nobody can know.
+/// The reports declared missing, without those that nobody can know of.
 fn declared(collector: &Collector) -> Vec<(u64, String)> {
     let lines = collector.lines().unwrap();
     let gaps = lines.iter().flat_map(|line| {

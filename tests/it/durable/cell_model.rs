@@ -1,4 +1,4 @@
-//! What a cell has to be, after whatever was done to it and to its disk.
+//! A model of the cell: its allowed states after any calls and any faults of its disk.
 
 use durable::Cell;
 use socketman_lab::disk::{Chooser, SimDisk};
@@ -64,7 +64,7 @@ impl Subject {
         assert_eq!(cell().read(&mut self.disk).unwrap(), self.certain);
     }
 
-    /// One outcome of a power cut now, checked.
+    /// Checks one outcome of a power cut at this moment.
     pub(crate) fn crash(&self, chooser: &mut Chooser) -> Subject {
         let mut disk = self.disk.crash(chooser);
         let value = cell().read(&mut disk).expect("it is whole");

@@ -1,4 +1,4 @@
-//! What a log is found to have, and what it may have.
+//! The records that a log has, and those that it may have.
 
 use std::io;
 
@@ -15,7 +15,7 @@ pub(crate) struct Content {
     pub(crate) records: Vec<Record>,
     /// Where each of them ends.
     pub(crate) ends: Vec<u64>,
-    /// How many of them have to survive.
+    /// The number of records that must survive.
     pub(crate) certain: usize,
     /// The sequence of the first, counted by the mark.
     pub(crate) base: u64,
@@ -82,7 +82,7 @@ impl Content {
     }
 }
 
-/// What opening a log showed.
+/// The result of opening a log.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) log: Log,

@@ -1,11 +1,11 @@
-//! What a log has to be, after whatever was done to it and to its disk.
+//! A model of the log: its allowed states after any calls and any faults of its disk.
 
 use durable::{Log, HEAD};
 use socketman_lab::disk::{Chooser, SimDisk};
 
 use super::log_content::{open, Content, Record, NAME};
 
-/// What is done to a log.
+/// A call to the log.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// A record of so many bytes.
@@ -62,7 +62,7 @@ pub(crate) struct Subject {
     pub(crate) disk: SimDisk,
     log: Option<Log>,
     now: Content,
-    /// What a power cut may bring back instead, with the bytes it had.
+    /// Older contents that a power cut may bring back, with their bytes.
     before: Vec<(Content, Vec<u8>)>,
 }
 
@@ -189,7 +189,7 @@ impl Subject {
         assert!(self.before.is_empty() && self.log.is_some());
     }
 
-    /// One outcome of a power cut now, checked: it opens, has what it must and nothing that it must
+    /// Checks one outcome of a power cut at this moment: it opens, has what it must and nothing that it must
     /// not, and goes on.
     pub(crate) fn crash(&self, chooser: &mut Chooser) -> Subject {
         let mut disk = self.disk.crash(chooser);

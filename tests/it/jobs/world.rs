@@ -81,12 +81,12 @@ pub(super) struct World {
     /// Power cuts so far, and what their outcomes are drawn by.
     pub(super) cuts: u64,
     pub(super) broker: Broker,
-    /// How often the command of each id was started.
+    /// Starts of the command of each id.
     pub(super) runs: BTreeMap<String, u32>,
     pub(super) context: String,
 }
 
-/// What a backup has of the device.
+/// The part of the device that a backup holds.
 pub(super) struct Backup {
     keep: SimDisk,
     /// The jobs that had begun.
@@ -180,7 +180,7 @@ impl World {
         self.write(false);
     }
 
-    /// What a backup made now has; `None` if the register could not be written.
+    /// A backup made at this moment; `None` if the register could not be written.
     pub(super) fn backup(&mut self) -> Option<Backup> {
         let is_kept = self.agent.as_ref().is_some_and(|agent| agent.kept);
         is_kept.then(|| Backup {

@@ -1,4 +1,4 @@
-//! What happens with the lab's broker and with mosquitto alike.
+//! Exchanges that run alike with the lab's broker and with mosquitto.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Who sends jobs, and reads what devices say.
+//! An operator: sends jobs and reads the devices' messages.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::{within, BASE};
 
-/// Who sends jobs and reads what devices say. It keeps its session, so it misses nothing.
+/// An operator who sends jobs and reads the devices' messages. It keeps its session, so it misses nothing.
 pub(crate) struct Operator {
     pub(crate) client: AsyncClient,
     messages: mpsc::UnboundedReceiver<(String, Value)>,

@@ -44,7 +44,7 @@ impl Server {
         Server::mosquitto_in(dir, "allow_anonymous true").await
     }
 
-    /// One that lets in only `name` with `password`.
+    /// A server that lets in only `name` with `password`.
     pub(crate) async fn mosquitto_for(name: &str, password: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("passwords");

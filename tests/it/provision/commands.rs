@@ -17,7 +17,7 @@ fn lines(file: &PathBuf) -> usize {
     fs::read_to_string(file).map_or(0, |text| text.lines().count())
 }
 
-/// How often the command in the API's answers ran, while it accepted three deliveries with `settings`.
+/// Runs of the command in the API's answers while it accepted three deliveries with `settings`.
 async fn runs(settings: Value, over_https: bool) -> usize {
     let mut desk = Desk::new(SCALE).await;
     let file = desk.dir.path().join("ran");

@@ -90,7 +90,7 @@ impl Desk {
         self.lab.program().configure(&settings).unwrap();
     }
 
-    /// What an init server answers for the lab's own broker and API, and `more`.
+    /// An init server's answer for the lab's own broker and API, with `more`.
     pub(super) fn offer(&self, more: Value) {
         let address = self.lab.mqtt.address();
         let mut settings = json!({

@@ -23,7 +23,7 @@ pub(super) struct Scene {
     pub(super) has_old: bool,
     /// The settings before reach broker and API.
     pub(super) old_works: bool,
-    /// Those of the init server do.
+    /// Settings of the init server do.
     pub(super) new_works: bool,
 }
 

@@ -1,4 +1,4 @@
-//! One simulated radio: UCI, netifd and hostapd as they treat it, and what is true of it.
+//! A simulated radio: UCI, netifd and hostapd as they treat it, and its true state.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ pub(super) const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// How long a channel stays empty after radar.
+/// Time for which a channel stays empty after radar.
 pub(super) const NON_OCCUPANCY: Duration = secs(1800);
 
-/// What keeps it from beaconing once it is set up.
+/// The fault that keeps it from beaconing once it is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ailment {
     None,

@@ -39,7 +39,7 @@ struct Agent {
     seen: [bool; 2],
 }
 
-/// What a run has found.
+/// The findings of a run.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Counts {
     pub(super) looks: u64,

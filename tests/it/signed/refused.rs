@@ -1,4 +1,4 @@
-//! What an agent with keys refuses, as a process.
+//! Jobs that an agent with keys refuses, tried on the process.
 
 use std::fs;
 use std::time::Duration;

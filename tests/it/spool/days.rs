@@ -40,7 +40,7 @@ const SYNCS: u64 = 600;
 /// When it begins, at a full hour, seconds since the epoch.
 const START: u64 = 1_780_002_000;
 
-/// What a server has in the end.
+/// The reports that a server has in the end.
 struct Month {
     collected: u64,
     /// Hours since the beginning of which there is a report.
@@ -142,7 +142,7 @@ impl Month {
         self.gaps.extend(gaps);
     }
 
-    /// What is not here is declared, to the last report.
+    /// Every report that is missing is declared, to the last one.
     fn check(&self) {
         let counts = self.gaps.iter().filter_map(|gap| gap.count);
         assert_eq!(self.delivered + counts.sum::<u64>(), self.collected);

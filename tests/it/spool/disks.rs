@@ -7,7 +7,7 @@ use std::rc::Rc;
 use durable::Disk;
 use socketman_lab::disk::{Error, Fault, SimDisk, When};
 
-/// What is to happen, and how many calls there were.
+/// The fault to come, and the number of calls so far.
 #[derive(Debug, Default)]
 struct Plan {
     calls: u64,
@@ -15,7 +15,7 @@ struct Plan {
     fault: Option<(u64, u64, Error)>,
     /// A fault has hit, or the end has come.
     happened: bool,
-    /// What the call was to append before which the end came, and to which file.
+    /// The append that the end came before, and its file.
     cut_off: Option<(String, Vec<u8>)>,
 }
 
@@ -26,7 +26,7 @@ impl Plan {
     }
 }
 
-/// What happens to both disks.
+/// Events that befall both disks.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fate(Rc<RefCell<Plan>>);
 

@@ -7,7 +7,7 @@ use socketman_lab::schedules::{seeds, Schedules};
 use super::script::{by_chance, scenario, Step, YEARS};
 use super::world::{Scene, World};
 
-/// How many calls fail.
+/// The number of calls that fail.
 const LENGTHS: [u64; 10] = [1, 2, 3, 4, 6, 9, 14, 25, 60, 150];
 
 /// Steps between a fault and the look at what came of it.

@@ -11,7 +11,7 @@ use super::world::{Scene, World};
 /// Places within an append where it is torn, beside those around its ends and its head.
 const PLACES: usize = 64;
 
-/// How much of an append of `len` bytes is done: nothing, all, up to where its parts meet, and some
+/// The done part of an append of `len` bytes: nothing, all, up to where its parts meet, and some
 /// of what lies between.
 fn torn(len: usize) -> BTreeSet<usize> {
     // A file's first append has a record without a payload before it.

@@ -1,4 +1,4 @@
-//! What happens in a life.
+//! The events of one life of the agent.
 
 use Step::*;
 

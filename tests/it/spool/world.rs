@@ -27,7 +27,7 @@ pub(crate) const BOUNDS: Bounds = Bounds {
 /// The real time when a life begins.
 const START: u64 = 1_780_000_000;
 
-/// What becomes of a batch.
+/// The fate of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sent {
     Arrives,
@@ -48,7 +48,7 @@ pub(crate) struct World {
     /// Real seconds since the epoch, and at the boot.
     now: u64,
     booted: u64,
-    /// How wrong the clock is, and whether anybody knows that it is not.
+    /// The clock's error, and whether it is known to be right.
     offset: i64,
     synced: bool,
     /// The last that was delivered in its turn.
@@ -283,7 +283,7 @@ impl World {
         }
     }
 
-    /// What a server reads of a batch.
+    /// The lines of a batch as a server reads them.
     fn read(&mut self, batch: &Batch) -> Vec<Id> {
         let lines = report::lines(batch);
         let lines = lines.iter();

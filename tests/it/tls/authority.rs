@@ -47,7 +47,7 @@ pub(crate) struct Leaf {
 }
 
 impl Leaf {
-    /// One that is signed by itself; `ca` as `openssl req -x509` makes it.
+    /// A certificate that is signed by itself; `ca` as `openssl req -x509` makes it.
     pub(crate) fn self_signed(name: &str, valid: Valid, ca: bool) -> Self {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -133,13 +133,13 @@ impl Authority {
         Leaf { certificate, key }
     }
 
-    /// What a server shows that is `localhost` and 127.0.0.1.
+    /// The certificate of a server that is `localhost` and 127.0.0.1.
     pub(crate) fn server(&self, valid: Valid) -> Arc<ServerConfig> {
         server(&self.sign(&["localhost", "127.0.0.1"], valid), None)
     }
 }
 
-/// What a server shows, and whose clients it lets in if not everybody's.
+/// A server's certificate, and the CA whose clients it lets in, if it asks for one.
 pub(crate) fn server(leaf: &Leaf, clients: Option<&Authority>) -> Arc<ServerConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
@@ -164,7 +164,7 @@ pub(crate) fn recorded(name: &str) -> PathBuf {
     dir.join(name)
 }
 
-/// What a server shows that has a certificate and a key of tests/data/tls, whether they fit or not.
+/// A server's certificate and key out of tests/data/tls, whether they match or not.
 pub(crate) fn recorded_server(certificate: &str, key: &str) -> Arc<ServerConfig> {
     let certificate =
         CertificateDer::from_pem_file(recorded(&format!("{certificate}.crt"))).unwrap();

@@ -1,4 +1,4 @@
-//! What the broker shows us.
+//! Certificates of the broker.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What we show the broker.
+//! Our own certificate, shown to the broker.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -84,7 +84,7 @@ impl Site {
             .expect("in time")
     }
 
-    /// What keeps the API away, and what the broker.
+    /// The reasons why API and broker are out of reach.
     async fn errors(&self) -> (String, String) {
         let error =
             |status: &Value, part: &str| status[part]["last_error"].as_str().map(str::to_owned);

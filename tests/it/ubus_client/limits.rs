@@ -1,4 +1,4 @@
-//! What is too large, too slow or never said.
+//! Messages that are too large, too slow or never come.
 
 use std::time::Duration;
 

@@ -30,7 +30,7 @@ const USERLAND: [&str; 9] = [
     "nobody_userland",
 ];
 
-/// What each client was sent and has not looked at yet.
+/// Messages sent to each client that it has not read yet.
 #[derive(Default)]
 struct Inboxes(BTreeMap<u32, VecDeque<Message>>);
 
@@ -256,7 +256,7 @@ impl Replay {
         }
     }
 
-    /// What the unrecorded daemons answered is what the caller received after `line`.
+    /// Compares the answers of daemons that were not recorded with those that the caller received after `line`.
     fn answer_for_the_unrecorded(&mut self, line: &Line) {
         let Some(stand_in) = self.stand_in else {
             return;

@@ -18,7 +18,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) const PING_SEQ: u16 = 0x4242;
 pub(crate) const PING: &[u8] = b"\0\x03\x42\x42\0\0\0\0\0\0\0\x04";
 
-/// One end of a connection that takes frames apart.
+/// An end of a connection that takes frames apart.
 pub(crate) struct Peer {
     pub(crate) stream: UnixStream,
     unread: BytesMut,

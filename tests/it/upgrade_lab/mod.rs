@@ -42,7 +42,7 @@ struct World {
     lab: Lab,
     ear: Ear,
     said: Vec<Value>,
-    /// What was sent, by the id of the job.
+    /// The messages sent, by the id of the job.
     sent: BTreeMap<String, Value>,
     pings: u32,
 }

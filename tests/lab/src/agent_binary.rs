@@ -98,7 +98,7 @@ fn is_about_us(name: &OsStr) -> bool {
     })
 }
 
-/// What cargo says of each thing it built.
+/// Cargo's message about an artefact.
 #[derive(Deserialize)]
 struct Artifact {
     executable: Option<PathBuf>,

@@ -28,7 +28,7 @@ pub enum ProcessError {
     StillRunning { pid: i32, within: Duration },
 }
 
-/// How the agent is to be started.
+/// Settings with which the agent is started.
 #[derive(Debug, Clone)]
 pub struct AgentProgram {
     /// The executable, see [`crate::agent_binary::find`].
@@ -36,13 +36,13 @@ pub struct AgentProgram {
     /// Prefix of every path the agent uses.
     pub root: PathBuf,
     pub ubus_socket: PathBuf,
-    /// What it logs is appended here.
+    /// The file to which its log is appended.
     pub log: PathBuf,
     /// Where it reads what time it is, see [`AgentProgram::set_clock`].
     pub clock: PathBuf,
     /// It asks the kernel instead, as on a router.
     pub keeps_time: bool,
-    /// How many times faster than on a router its intervals pass, 1 to 10,000.
+    /// The factor by which its intervals pass faster than on a router, 1 to 10,000.
     pub time_scale: u32,
     /// The delay of each sync of its disk, see [`SlowSync`].
     pub slow_sync: Option<SlowSync>,
@@ -120,7 +120,7 @@ impl AgentProgram {
         args
     }
 
-    /// What a person types to start it.
+    /// The command with which a person starts it.
     pub fn command_line(&self) -> String {
         format!(
             "DEBUG=1 {} {}",
@@ -129,7 +129,7 @@ impl AgentProgram {
         )
     }
 
-    /// What a person types to ask it (`status`, `jobs`, …).
+    /// The command with which a person asks it (`status`, `jobs`, …).
     pub fn question(&self, verb: &str) -> String {
         format!(
             "{} {verb} --ubus-socket {}",
@@ -178,7 +178,7 @@ impl AgentProgram {
     }
 }
 
-/// How an agent ended; None while it runs, an error if the system does not say.
+/// The exit status of an agent; None while it runs, an error if the system does not say.
 pub type End = Option<Result<ExitStatus, String>>;
 
 /// A running agent; killed when dropped.
@@ -270,7 +270,7 @@ impl AgentProcess {
         self.ended().await
     }
 
-    /// One that has ended is left alone: its id may be somebody else's by now.
+    /// An agent that has ended is left alone: its id may be somebody else's by now.
     fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
         if self.ended.borrow().is_some() {
             return Ok(());

@@ -20,10 +20,10 @@ use crate::order::{self, ImageFlaw, LineFault, Order, PackageFlaw};
 use crate::report_tail::ReportTail;
 use crate::router::{RadioFault, RADIOS};
 
-/// How long the agent's object is waited for after the bus was restarted.
+/// Longest wait for the agent's object after the bus was restarted.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 
-/// What is shown of a job's output, characters.
+/// Length to which a job's output is shown, characters.
 const SHOWN: usize = 100;
 
 /// Why the console ended.
@@ -444,7 +444,7 @@ async fn restart_bus(lab: &mut Lab, printer: &Printer) -> Result<(), ConsoleErro
     }
 }
 
-/// What `socketman status` prints.
+/// The output of `socketman status`.
 async fn status(lab: &Lab) -> String {
     let program = lab.program();
     let output = Command::new(&program.binary)

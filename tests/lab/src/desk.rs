@@ -48,7 +48,7 @@ pub struct Desk {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// What the ubus tool does on a router: list, call, listen, send
+    /// Act as the ubus tool of a router: list, call, listen, send
     Ubus(UbusArgs),
     Uci(UciArgs),
     Fleet(FleetArgs),

@@ -47,7 +47,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// Orders to init that may wait.
 const REQUESTS: usize = 16;
 
-/// How often the agent is asked while a change in its status is waited for.
+/// Interval of questions to the agent while a change in its status is awaited.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The agent has ended this long after SIGTERM, it promises.
@@ -126,7 +126,7 @@ pub struct Lab {
     depot: Option<Depot>,
     /// The power is cut while the next image is written.
     cut: Option<Cut>,
-    /// How often the router has booted since the lab was started.
+    /// The number of boots of the router since the lab was started.
     boots: u32,
     seed: u64,
     bus: Option<Ubusd>,
@@ -280,7 +280,7 @@ impl Lab {
         }
     }
 
-    /// How the agent is started, configured and asked.
+    /// The agent as a program: starts, configures and asks it.
     pub fn program(&self) -> &AgentProgram {
         &self.program
     }
@@ -502,7 +502,7 @@ impl Lab {
     }
 }
 
-/// How the lab ended.
+/// The way in which the lab ended.
 #[derive(Debug)]
 pub struct Ended {
     /// Exit status of the agent; None without one.

@@ -40,7 +40,7 @@ struct Moving {
 }
 
 impl MovingAp {
-    /// One with `stations` stations; the same `seed` moves them in the same way.
+    /// A world with `stations` stations; the same `seed` moves them in the same way.
     pub fn new(stations: usize, seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let stations = (0..stations)
@@ -67,7 +67,7 @@ impl MovingAp {
         }
     }
 
-    /// What it reports `seconds` after the last report.
+    /// Its report `seconds` after the last one.
     pub fn report(&mut self, seconds: u64) -> Report {
         self.uptime += seconds;
         let rng = &mut self.rng;

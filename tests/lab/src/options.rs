@@ -1,4 +1,4 @@
-//! How the lab is to be.
+//! Options of the lab.
 
 use std::path::PathBuf;
 
@@ -46,12 +46,12 @@ pub struct Options {
     /// Bytes of the file system that holds the router's /etc; None for that of the lab's directory
     #[arg(skip)]
     pub etc_size: Option<u64>,
-    /// How many times faster than on a router the agent's intervals pass [default: 1, with --once 30]
+    /// Make the agent's intervals pass this many times faster than on a router [default: 1, with --once 30]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub time_scale: Option<u32>,
 }
 
-/// Those of somebody who gives none.
+/// The options of a lab that was given none.
 impl Default for Options {
     fn default() -> Self {
         Options {

@@ -1,4 +1,4 @@
-//! What a person types.
+//! Commands that a person types.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use crate::options;
 use crate::router::{RadioFault, RADIOS};
 use crate::site::WanFault;
 
-/// How late the API answers when it is slow. The agent waits longer.
+/// Delay of the API's answers when it is slow. The agent waits longer.
 pub const SLOW: Duration = Duration::from_secs(8);
 
 /// s.
 const TEN_YEARS: i64 = 3652 * 86_400;
 
-/// What `help` prints.
+/// The output of `help`.
 pub const HELP: &str = "  status                  what the agent says of itself
   stations N              set how many stations there are (0 to 1000)
   wan down|up             take broker and API away, give them back
@@ -58,7 +58,7 @@ pub enum Order {
     Status,
     Stations(usize),
     Api(Mode),
-    /// How wrong the agent's clock is, s, and whether it is known to be right.
+    /// The error of the agent's clock, s, and whether it is known to be right.
     Clock(i64, bool),
     DiskFull(bool),
     Mqtt(bool),

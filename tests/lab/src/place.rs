@@ -10,13 +10,13 @@ use rustix::fs::{flock, FlockOperation};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-/// What a unix socket's path may have at most, bytes.
+/// The greatest length of a unix socket's path, bytes.
 const SOCKET_PATH_MAX: usize = 107;
 
 /// Tells a directory of ours, and is locked while a lab uses it.
 const MARK: &str = ".socketman-lab";
 
-/// What an earlier lab left behind.
+/// Files that an earlier lab left behind.
 const OURS: [&str; 7] = [
     "root",
     "collector",
@@ -167,7 +167,7 @@ impl Place {
         self.path.join("ubus.sock")
     }
 
-    /// What the agent believes of the time.
+    /// The file that tells the agent the time.
     pub fn clock(&self) -> PathBuf {
         self.path.join("clock")
     }
@@ -177,12 +177,12 @@ impl Place {
         self.path.join("agent")
     }
 
-    /// What the agent logs.
+    /// The agent's log.
     pub fn log(&self) -> PathBuf {
         self.path.join("agent.log")
     }
 
-    /// What the API accepted, one report a line.
+    /// Reports that the API accepted, one a line.
     pub fn reports(&self) -> PathBuf {
         self.path.join("collector/reports.ndjson")
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::de::IgnoredAny;
 use serde::Deserialize;
 
-/// What the lab looks at in a report.
+/// The members of a report that the lab looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Glance {
     pub seq: u64,

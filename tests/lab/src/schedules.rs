@@ -1,11 +1,11 @@
-//! How many courses of events a suite has tried.
+//! Counts of the schedules that a suite has tried.
 
 use std::io::{self, Write};
 
 /// The least a suite tries.
 pub const LEAST: u64 = 20_000;
 
-/// What suites by chance try in the long form, which takes minutes.
+/// Schedules that suites by chance try in the long form, which takes minutes.
 pub const LONG: u64 = 1_000_000;
 
 /// The environment variable that asks for the long form; `tests/run --long` sets it.

@@ -22,10 +22,10 @@ pub use json::{format, parse};
 /// Where the bus is on a router.
 const SOCKET: &str = "/var/run/ubus/ubus.sock";
 
-/// How long the look-ups that every command begins with may take.
+/// Longest duration of the look-ups that every command begins with.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait for a daemon that took the connection to greet.
+/// Longest wait for the greeting of a daemon that took the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The arguments of the tool.
@@ -43,13 +43,14 @@ pub struct UbusArgs {
     /// More verbose output
     #[arg(short = 'v')]
     pub verbose: bool,
-    /// list [PATH] | call PATH METHOD [JSON] | listen [PATTERN...] | send TYPE [JSON]
+    /// The command and its arguments.
+    #[arg(help = "list [PATH] | call PATH METHOD [JSON] | listen [PATTERN...] | send TYPE [JSON]")]
     pub command: Option<String>,
     /// Arguments of the command
     pub args: Vec<String>,
 }
 
-/// How a command ends.
+/// The end of a command.
 #[derive(Debug)]
 enum End {
     Done,
@@ -160,7 +161,7 @@ async fn command(args: &UbusArgs, out: &mut impl Write) -> Result<(), End> {
     end
 }
 
-/// Whether the first attempt succeeds: the tool does not try twice.
+/// True if the first attempt succeeds: the tool does not try twice.
 async fn connected(client: &Client) -> bool {
     let mut state = client.state();
     let tried = state.wait_for(|state| state.connected || state.error.is_some());

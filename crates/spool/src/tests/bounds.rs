@@ -1,4 +1,4 @@
-//! What happens when room runs out.
+//! Behaviour when room runs out.
 
 use super::*;
 use crate::SpoolError;

@@ -1,4 +1,4 @@
-//! What others do to our files.
+//! Harm that others do to our files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ fn the_file(dir: &Path) -> PathBuf {
     fs::read_dir(dir).unwrap().next().unwrap().unwrap().path()
 }
 
-/// What arrives after a start, together with one more report.
+/// Reports that arrive after a start, together with one more.
 fn after_a_start(dir: &Path) -> Vec<Arrived> {
     let mut spool = Spool::open(dir, BOOT, LARGE).unwrap();
     spool.append(&report(0), after(20)).unwrap();

@@ -85,7 +85,7 @@ fn settings(dir: &Path) -> Settings {
     }
 }
 
-/// What a collector gets out of a batch: boots, seqs, and what is declared.
+/// A batch as a collector reads it: boots, seqs, and what it declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Arrived {
     boot_id: String,
@@ -124,7 +124,7 @@ fn seqs(arrived: &[Arrived]) -> Vec<u64> {
     arrived.iter().map(|report| report.seq).collect()
 }
 
-/// How many are declared missing for `reason`.
+/// The number declared missing for `reason`.
 fn declared(arrived: &[Arrived], reason: Reason) -> u64 {
     let gaps = arrived.iter().flat_map(|report| &report.gaps);
     let of = gaps.filter(|gap| gap.reason == reason);

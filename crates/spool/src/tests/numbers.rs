@@ -277,7 +277,7 @@ fn a_segment_that_ended_the_agent_twice_is_set_aside_and_declared() {
     drop(spool);
     let name = "0000000000000001.an-earlier-boot.reports";
     assert!(dir.join(name).exists());
-    let crashes = Ended::by("segment", &name);
+    let crashes = Ended::by("segment", name);
     // Killed before it could say so, it says so later.
     drop(open_after(&crashes, &dir));
     let mut spool = open_after(&no_crashes(), &dir);

@@ -1,6 +1,6 @@
 //! Events and subscriptions, kept up over reconnects and over objects that come and go.
 //!
-//! One anonymous object hears all events. A notification does not say which object sent it, so
+//! A single anonymous object hears all events. A notification does not say which object sent it, so
 //! each subscribed object gets an anonymous subscriber object of its own.
 //!
 //! ```text

@@ -98,7 +98,7 @@ impl<'a> Cell<'a> {
             .filter(|mhz| *mhz > 0)
     }
 
-    /// What hostapd says of a network that is switched off, the driver does not know.
+    /// Facts of hostapd about a network that is switched off: the driver does not know of that.
     fn is_on_air(&self) -> bool {
         !self.status().is_some_and(|status| status.off)
     }

@@ -1,4 +1,4 @@
-//! Who has which address and calls itself what, as odhcpd and rpcd (which reads the files of all
+//! Leases: addresses and host names of stations, as odhcpd and rpcd (which reads the files of all
 //! DHCP servers) tell it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

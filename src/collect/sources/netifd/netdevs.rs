@@ -39,7 +39,7 @@ impl Devices {
     }
 }
 
-/// One device of `network.device status`; `None` for the loopback and what is not there.
+/// A device of `network.device status`; `None` for the loopback and absent devices.
 pub(crate) fn device_of(name: String, status: Fields<'_>) -> Option<Interface> {
     let mut device = Interface {
         name,

@@ -15,7 +15,7 @@ pub(crate) struct Dump {
     interface: Vec<Logical>,
 }
 
-/// One logical interface; most of it is there only while it is up.
+/// A logical interface; most members are there only while it is up.
 #[derive(Debug, Default)]
 struct Logical {
     name: Option<String>,

@@ -4,7 +4,7 @@ use crate::collect::sources::reply::Place::{Digits, Field as Any, Text};
 use crate::collect::sources::reply::{cut, Field, Fields, List, MAX_ENTRIES};
 use crate::mac::Mac;
 
-/// One radio of `network.wireless status`.
+/// A radio of `network.wireless status`.
 ///
 /// The reply is full of keys; only what is named here is ever read out of it.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! What belongs together is joined by MAC, phy and subnet, never by the shape of a name.
+//! Joins by MAC, phy and subnet, never by the shape of a name.
 
 use super::super::super::sources::question::Question::{
     Assoclist, Clients, Dump, Hints, IwInfo, Leases4, Leases6, LuciLeases, Radios,

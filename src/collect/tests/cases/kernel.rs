@@ -1,4 +1,4 @@
-//! What is in force is the kernel's word, not netifd's plan.
+//! The kernel's state is in force, not netifd's plan.
 
 // The kernel writes addresses in /proc/net/route in the byte order of the machine.
 #![cfg(target_endian = "little")]

@@ -1,4 +1,4 @@
-//! What is on the bus and was not asked before.
+//! Facts on the bus that were not asked for before.
 
 use super::super::super::sources::question::Question::{
     Assoclist, ChannelUse, Clients, IwInfo, Status,

@@ -1,4 +1,4 @@
-//! What has to be true of the agent, by what is true of the device.
+//! Checks of the agent against the true state of the device.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What happens to the device and to the agent.
+//! Events that happen to the device and to the agent.
 
 use super::super::air::{secs, Ailment, Doing};
 use super::World;

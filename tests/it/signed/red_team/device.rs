@@ -33,7 +33,7 @@ pub(super) enum Answer {
     Accepted(Box<Job>),
 }
 
-/// What the table remembers of an id.
+/// The table's memory of an id.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     expires: u64,
@@ -117,7 +117,7 @@ impl Device {
         self.table.contains_key(id)
     }
 
-    /// Whether an id can be recorded; forgets one for it if that is allowed.
+    /// True if an id can be recorded; forgets another for it where that is allowed.
     pub(super) fn has_room(&mut self) -> bool {
         if self.table.len() < IDS {
             return true;
@@ -136,7 +136,7 @@ impl Device {
         true
     }
 
-    /// Whether a waiting job may start now.
+    /// True if a waiting job may start now.
     pub(super) fn again(&self, job: &Job) -> Result<(), Refusal> {
         self.judge().again(job)
     }

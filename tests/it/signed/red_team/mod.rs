@@ -42,7 +42,7 @@ const CASES_OF_A_WORLD: u64 = 500;
 /// Keys of operators. The last one is never in the settings.
 const KEYS: usize = 4;
 
-/// How often something came to pass.
+/// Counts of the outcomes.
 #[derive(Debug, Default)]
 struct Tally {
     cases: u64,
@@ -302,7 +302,7 @@ impl<'a> World<'a> {
         };
     }
 
-    /// Whether section 8 lets a job with these fields run now, but for its id.
+    /// True if a job with these fields may run now, apart from its id.
     fn may_run(&self, order: &Order, now: u64) -> bool {
         let is_here = match order.device.as_deref() {
             None | Some("*") => true,
@@ -320,7 +320,7 @@ impl<'a> World<'a> {
         is_here && lives && short.into_iter().flatten().all(is_plain) && self.is_signed(order)
     }
 
-    /// Whether one of the keys that hold now has signed these fields.
+    /// True if one of the keys in force has signed these fields.
     fn is_signed(&self, order: &Order) -> bool {
         let (Setting::Set(keys), Some(sig)) = (&self.device.keys, &order.sig) else {
             return false;

@@ -18,13 +18,13 @@ pub(super) struct Order {
     pub(super) sig: Option<String>,
 }
 
-/// How an order is written.
+/// The encoding of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
     Plain,
     /// White space, escapes, unknown keys: the same job.
     Odd,
-    /// What no reader may take: one of these.
+    /// Encodings that every reader must refuse.
     Bad(Bad),
 }
 

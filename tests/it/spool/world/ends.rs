@@ -1,4 +1,4 @@
-//! How a process ends, and what of its world is left then.
+//! Ends of a process, and the part of its world that survives.
 
 use durable::Disk;
 use socketman::clock::Reading;
@@ -35,7 +35,7 @@ impl World {
         world
     }
 
-    /// How many bytes were to be appended when the process ended.
+    /// The number of bytes of the append that the end interrupted.
     pub(crate) fn cut_off(&self) -> usize {
         self.fate.cut_off().map_or(0, |(_, bytes)| bytes.len())
     }
@@ -81,7 +81,7 @@ impl World {
     }
 }
 
-/// What waits on `flash` for one who knows nothing else.
+/// The reports that wait on `flash`, read without any other knowledge.
 fn waiting(flash: &SimDisk) -> Vec<Id> {
     let none = SimDisk::new();
     let mut spool = Spool::on(none, Some(flash.fork()), "boot-none", BOUNDS).unwrap();

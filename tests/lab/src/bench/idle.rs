@@ -17,13 +17,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Minutes that are counted: what comes every 22 s comes twice in one and three times in the next.
 const MINUTES: u32 = 2;
 
-/// What start and first delivery need is over after so many reports were kept.
+/// Reports after which the cost of start and first delivery is over.
 const SETTLED: u64 = 4;
 
 /// The pace of a quick run: a minute passes in 12 s, in which a kept connection still comes to its end.
 pub(super) const QUICK: u32 = 5;
 
-/// What an idle agent needs.
+/// The needs of an idle agent.
 pub(super) struct Idle {
     /// Resident memory, MiB.
     pub(super) resident: f64,

@@ -14,7 +14,7 @@ use super::table::Table;
 use super::{stations, Failure};
 use crate::lab::Lab;
 
-/// What its start needs is over by then.
+/// Time after which its start is over.
 const SETTLED: Duration = Duration::from_secs(20);
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -41,7 +41,7 @@ pub(super) fn resident(pid: i32) -> Result<f64, Failure> {
     )
 }
 
-/// How often its threads have gone to sleep so far, and were thus woken.
+/// The number of times its threads have gone to sleep so far, and were thus woken.
 pub(super) fn sleeps(pid: i32) -> Result<f64, Failure> {
     let mut sleeps = 0.0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {

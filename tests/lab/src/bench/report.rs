@@ -1,4 +1,4 @@
-//! What a report costs by the number of stations, in process: CPU, allocations and bytes.
+//! The cost of a report by the number of stations, in process: CPU, allocations and bytes.
 
 use std::path::PathBuf;
 use std::sync::{mpsc as threads, Arc};

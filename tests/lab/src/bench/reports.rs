@@ -14,7 +14,7 @@ use crate::lab::Lab;
 /// The pace at which reports are measured: one a second.
 const PACE: u32 = 15;
 
-/// How long reports are collected to average the cost of one.
+/// Time for which reports are collected to average the cost of one.
 const TAKE: Duration = Duration::from_secs(20);
 
 /// Reports that are delivered to average the cost of one.

@@ -1,4 +1,4 @@
-//! What keeping reports costs: bytes of a report packed, append, delivery and opening of a full spool.
+//! The cost of keeping reports: bytes of a report packed, append, delivery and opening of a full spool.
 
 use std::time::Instant;
 

@@ -40,7 +40,7 @@ impl Table {
         self.add(name, value, unit, Some(bound), false);
     }
 
-    /// How many times `floor` a figure is: at most `bound` times.
+    /// A figure as a multiple of `floor`: at most `bound` times.
     pub(super) fn times(&mut self, name: &str, value: f64, floor: f64, bound: f64) {
         self.add(name, value / floor, "times", Some(bound), true);
     }

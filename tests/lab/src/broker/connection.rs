@@ -1,4 +1,4 @@
-//! One client's socket: bytes ↔ packets.
+//! The socket of one client: bytes ↔ packets.
 
 use std::io;
 use std::time::Duration;

@@ -54,7 +54,7 @@ enum Command {
     Subscribe(String, mpsc::Sender<Message>),
 }
 
-/// What connections tell the broker. `u64` numbers the connection.
+/// Messages from connections to the broker. `u64` numbers the connection.
 #[derive(Debug)]
 enum Event {
     /// First packet, where to send answers to; dropping the sender closes the connection.

@@ -26,16 +26,16 @@ struct Link {
     will: Option<LastWill>,
 }
 
-/// What the broker keeps of a client.
+/// State that the broker keeps of a client.
 #[derive(Debug, Default)]
 struct Session {
     clean: bool,
     link: Option<Link>,
-    /// Whether messages are to be acknowledged, by filter.
+    /// By filter, true if messages have to be acknowledged.
     subscriptions: HashMap<String, bool>,
     /// QoS 1 messages not acknowledged, oldest first.
     waiting: VecDeque<Publish>,
-    /// How many of them, from the front, were sent over this connection.
+    /// The number of them, from the front, that were sent over this connection.
     sent: usize,
     last_id: u16,
 }
@@ -87,7 +87,7 @@ impl Session {
         self.fill();
     }
 
-    /// Whether a subscription to `topic` wants messages acknowledged, if there is one.
+    /// True if a subscription to `topic` wants messages acknowledged; `None` without a subscription.
     fn wants(&self, topic: &str) -> Option<bool> {
         let matching = self.subscriptions.iter();
         matching

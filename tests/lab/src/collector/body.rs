@@ -15,7 +15,7 @@ pub(super) const BODY_MAX: usize = 16 << 20;
 /// Inflated reports of one request.
 const INFLATED_MAX: u64 = 64 << 20;
 
-/// What is wrong with a request.
+/// A fault of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
     #[error("{0:?} is no type that reports come in")]
@@ -125,7 +125,7 @@ fn inflate(data: &[u8]) -> Result<Vec<u8>, BodyError> {
     }
 }
 
-/// What has to be in every report.
+/// Members that every report must have.
 #[derive(Deserialize)]
 struct Report {
     device: Device,

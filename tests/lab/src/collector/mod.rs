@@ -31,7 +31,7 @@ pub const INIT: &str = "/init";
 /// Path that devices call after a start.
 pub const BOOT: &str = "/boot";
 
-/// What the server says, where it takes a request.
+/// The server's answer where it takes a request.
 #[derive(Debug, Clone)]
 struct Words {
     /// The status and the settings for devices that ask; without, it knows none of them.
@@ -40,7 +40,7 @@ struct Words {
     accepted: String,
 }
 
-/// What the server does with a request.
+/// The server's treatment of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Takes it.
@@ -158,12 +158,12 @@ impl Collector {
             .send_modify(|words| words.accepted = body.to_owned());
     }
 
-    /// What came so far.
+    /// The requests so far.
     pub fn record(&self) -> Record {
         self.record.borrow().clone()
     }
 
-    /// What came so far, and what will come.
+    /// The requests so far, and those to come.
     pub fn watch(&self) -> watch::Receiver<Record> {
         self.record.subscribe()
     }

@@ -1,4 +1,4 @@
-//! What the collector has seen.
+//! The collector's record of requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Request {
     pub reports: Vec<ReportId>,
     /// The body of a result or a ping.
     pub json: Option<Value>,
-    /// What the server meant to answer; `None` if not HTTP.
+    /// The status that the server meant to send; `None` if not HTTP.
     pub status: Option<u16>,
 }
 
@@ -48,11 +48,11 @@ impl Request {
 pub struct Record {
     /// The newest requests.
     pub requests: Vec<Request>,
-    /// How many there were in all.
+    /// Their number in all.
     pub requests_total: u64,
     /// Accepted reports in the order they came.
     pub reports: Vec<ReportId>,
-    /// What the server does now.
+    /// The server's present behaviour.
     pub(super) mode: Option<Mode>,
     /// Why it does nothing any more.
     pub(super) failure: Option<String>,

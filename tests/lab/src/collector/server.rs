@@ -24,10 +24,10 @@ use super::record::{Record, Request};
 use super::{Mode, Words, BOOT, INIT};
 use crate::address::fall_silent;
 
-/// What a captive portal answers.
+/// The answer of a captive portal.
 const PAGE: &str = "<!DOCTYPE html><title>Log in</title>";
 
-/// What all connections share.
+/// State shared by all connections.
 #[derive(Clone)]
 pub(super) struct Shelf {
     pub(super) file: PathBuf,
@@ -101,7 +101,7 @@ async fn listen(
     }
 }
 
-/// One connection's view of the server.
+/// The server as one connection sees it.
 struct Api {
     mode: Mode,
     shelf: Shelf,

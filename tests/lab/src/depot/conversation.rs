@@ -1,4 +1,4 @@
-//! One connection: requests with an empty body, answers that may be cut.
+//! A connection of a client: requests with an empty body, answers that may be cut.
 
 use std::io;
 use std::sync::Arc;

@@ -33,7 +33,7 @@ pub struct Get {
     pub done: bool,
 }
 
-/// How the server and its line behave.
+/// Behaviour of the server and its line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Line {
     /// The line is cut at these places in the file, once each.
@@ -53,7 +53,7 @@ pub struct Line {
 #[derive(Debug)]
 struct File {
     bytes: Arc<[u8]>,
-    /// How many files were at its path so far.
+    /// The number of files that its path has had so far.
     version: u32,
 }
 

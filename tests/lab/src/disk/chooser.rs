@@ -1,4 +1,4 @@
-//! Who decides what a crash leaves.
+//! The choice among the states that a crash may leave.
 
 /// Answers "which of these?", either with every answer there is, one run after the other, or by
 /// chance that a seed repeats.

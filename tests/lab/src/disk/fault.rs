@@ -19,7 +19,7 @@ pub enum Call {
     SyncNames,
 }
 
-/// What a call fails with.
+/// The error of a call that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
     /// ENOSPC: no space left on the device.
@@ -47,7 +47,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Whether call number `number` fails.
+    /// True if call number `number` fails.
     pub(super) fn hits(&self, call: Call, number: u64) -> bool {
         match self.when {
             When::At(at) => number == at,

@@ -7,13 +7,13 @@ use super::chooser::Chooser;
 /// The bytes of a file, whatever it is called.
 #[derive(Debug, Clone, Default)]
 pub(super) struct File {
-    /// What the medium has for certain.
+    /// The contents that the medium has for certain.
     durable: Vec<u8>,
-    /// What was done since, in order.
+    /// The changes since then, in order.
     phases: Vec<Phase>,
     /// Bytes whose sync has failed: the medium may not have them even if `durable` has.
     doubtful: Vec<Range<usize>>,
-    /// What a reader sees.
+    /// The contents that a reader sees.
     content: Vec<u8>,
 }
 
@@ -91,7 +91,7 @@ impl File {
         }
     }
 
-    /// Whether a sync has failed and the bytes were not written again since.
+    /// True if a sync has failed and the bytes were not written again since.
     pub(super) fn is_doubtful(&self) -> bool {
         !self.doubtful.is_empty()
     }
@@ -102,7 +102,7 @@ impl File {
         self.sync();
     }
 
-    /// How many outcomes [`File::crash`] has, those that look the same counted once each.
+    /// The number of outcomes of [`File::crash`]; equal ones count once.
     pub(super) fn outcomes(&self) -> u64 {
         let phases: usize = self.phases().map(|(prior, p)| ways(prior.len(), p)).sum();
         let written = phases.max(1) as u64;
@@ -120,7 +120,7 @@ impl File {
         })
     }
 
-    /// One of the files that a power cut may leave of this one.
+    /// A file that a power cut may leave of this one.
     pub(super) fn crash(&self, chooser: &mut Chooser) -> File {
         let mut bytes = self.durable.clone();
         let all: usize = self.phases().map(|(prior, p)| ways(prior.len(), p)).sum();
@@ -147,7 +147,7 @@ impl File {
     }
 }
 
-/// How many outcomes a phase has, on a file of `prior` bytes.
+/// The number of outcomes of a phase, on a file of `prior` bytes.
 fn ways(prior: usize, phase: &Phase) -> usize {
     let added = phase.added.len();
     let cuts = phase.base < prior;

@@ -7,7 +7,7 @@
 //!     └─ crash(chooser) ──► a new SimDisk with one legal outcome
 //! ```
 //!
-//! What a power cut may leave, if it was not synced:
+//! States that a power cut may leave of data that was not synced:
 //!
 //! * of each file, independently of all others: its changes up to any point, the last of them torn at
 //!   any byte; instead of the bytes that are missing, zeros up to the length the file was to have; the
@@ -17,7 +17,7 @@
 //!   order and none is left out before another; a rename has happened or not
 //! * of bytes whose sync has failed: they or zeros, even after a later sync that succeeded
 //!
-//! What was synced is there.
+//! Synced data is always there.
 
 mod chooser;
 mod fault;

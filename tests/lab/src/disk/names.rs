@@ -11,7 +11,7 @@ pub(super) type Id = u64;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     durable: BTreeMap<String, Id>,
-    /// What was done since, in order.
+    /// The changes since then, in order.
     changes: Vec<Change>,
     now: BTreeMap<String, Id>,
 }
@@ -81,13 +81,13 @@ impl Names {
         self.changes.clear();
     }
 
-    /// Whether `id` can be a file's after a power cut.
+    /// True if `id` can be a file's after a power cut.
     pub(super) fn can_have(&self, id: Id) -> bool {
         let is_new = |change: &Change| matches!(change, Change::Create(_, new) if *new == id);
         self.durable.values().any(|known| *known == id) || self.changes.iter().any(is_new)
     }
 
-    /// One of the directories that a power cut may leave of this one.
+    /// A directory that a power cut may leave of this one.
     pub(super) fn crash(&self, chooser: &mut Chooser) -> Names {
         let mut names = self.durable.clone();
         let mut held_back = BTreeSet::new();

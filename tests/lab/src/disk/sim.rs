@@ -66,19 +66,19 @@ impl SimDisk {
         self.state().power_cut = Some(call);
     }
 
-    /// Whether a call came after the power was cut.
+    /// True if a call came after the power was cut.
     pub fn is_dead(&self) -> bool {
         let state = self.state();
         state.power_cut.is_some_and(|cut| state.calls > cut)
     }
 
-    /// Whether there are bytes whose sync has failed and that were not written again since, in any
+    /// True if there are bytes whose sync has failed and that were not written again since, in any
     /// file that a power cut may leave.
     pub fn is_doubtful(&self) -> bool {
         self.state().files.values().any(File::is_doubtful)
     }
 
-    /// What a reader of `name` sees; `None` if there is no such file.
+    /// Contents of `name` as a reader sees them; `None` if there is no such file.
     pub fn content(&self, name: &str) -> Option<Vec<u8>> {
         let state = self.state();
         let id = state.names.get(name)?;
@@ -95,7 +95,7 @@ impl SimDisk {
         true
     }
 
-    /// How many outcomes a power cut now has: as often [`Chooser::all`] would crash this disk.
+    /// The number of outcomes of a power cut now: the crashes of this disk under [`Chooser::all`].
     pub fn outcomes(&self) -> u64 {
         let state = self.state();
         let mut sum = 0u64;

@@ -1,4 +1,4 @@
-//! What must be able to happen does happen, and what was synced never disappears.
+//! Every state that a crash may leave comes up, and synced data never disappears.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,7 +23,7 @@ fn outcomes(disk: &SimDisk) -> Outcomes {
     all
 }
 
-/// What may be left of the one file there is.
+/// The possible remains of the only file.
 fn contents(disk: &SimDisk) -> BTreeSet<Vec<u8>> {
     let files = outcomes(disk).into_iter().map(|mut files| {
         assert_eq!(files.len(), 1);

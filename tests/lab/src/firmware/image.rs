@@ -26,7 +26,7 @@ impl Release {
         }
     }
 
-    /// One that comes after it.
+    /// An image of a later release.
     pub fn next() -> Self {
         Release {
             version: "24.10.3".to_owned(),

@@ -16,7 +16,7 @@ pub const AGENT: &str = "usr/sbin/socketman";
 /// The agent of the image, below the overlay.
 pub const ROM_AGENT: &str = "rom/usr/sbin/socketman";
 
-/// What opkg takes for installed.
+/// Packages that opkg takes for installed.
 const STATUS: &str = "usr/lib/opkg/status";
 
 /// The package as it is built: the files that an upgrade keeps stand there.
@@ -24,10 +24,10 @@ const MAKEFILE: &str = include_str!("../../../../Makefile");
 
 const APK: &str = include_str!("../../device/apk");
 
-/// What an upgrade of OpenWrt keeps by itself, as far as the lab has it.
+/// Files that an upgrade of OpenWrt keeps by itself, as far as the lab has them.
 const KEPT: &str = "/etc/config/\n";
 
-/// What is not on the flash, or is the hardware's.
+/// Folders that are not on the flash or belong to the hardware.
 const ELSEWHERE: [&str; 5] = ["tmp", "var", "proc", "sys", "etc"];
 
 /// The package manager of a release.
@@ -234,7 +234,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// What the package has an upgrade keep: the settings that it does not ship as files.
+/// Paths that the package has an upgrade keep: settings that it does not ship as files.
 fn kept() -> String {
     let block = MAKEFILE.split("define Package/socketman/conffiles\n");
     let block = block.last().and_then(|rest| rest.split("endef").next());

@@ -16,7 +16,7 @@ const HOST: &str = "api";
 /// Between a request and its answer.
 const LATENCY: Duration = Duration::from_millis(100);
 
-/// How it is at some time.
+/// Its state at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
     /// It takes everything.
@@ -62,7 +62,7 @@ impl Api {
         }
     }
 
-    /// What it had to bear.
+    /// The load it had to bear.
     pub fn load(&self) -> Load {
         self.load.borrow().clone()
     }

@@ -1,4 +1,4 @@
-//! What a fleet did, and whether that is within the bounds.
+//! Figures of a fleet, and their bounds.
 
 use std::fmt;
 use std::time::Duration;

@@ -52,7 +52,7 @@ pub const DEFAULT_SPREAD: u64 = 10;
 /// 10,000 agents; fewer agents are measured over longer times, so that chance weighs as much.
 #[derive(Args, Debug, Clone)]
 pub struct FleetArgs {
-    /// How many agents, 1 to 100,000
+    /// Number of agents, 1 to 100,000
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub agents: u32,
     /// Write the figures to this file

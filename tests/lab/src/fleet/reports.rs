@@ -15,7 +15,7 @@ use super::sizes::Sizes;
 /// Bytes of the queue, the default of `spool_max`.
 const ROOM: u64 = 1 << 20;
 
-/// What stands for bytes of reports.
+/// Stands for the bytes of reports.
 static BYTES: [u8; 2 * BATCH_MAX as usize] = [0; 2 * BATCH_MAX as usize];
 
 /// The reports of a device that have not arrived. One comes every `monitor`.
@@ -32,7 +32,7 @@ pub struct Reports {
 struct Waiting {
     /// Every report below it has arrived, or had no room.
     first: u64,
-    /// Those behind it that have.
+    /// Later reports that have arrived.
     arrived: BTreeSet<u64>,
     aside: BTreeSet<u64>,
     /// The batch on its way.
@@ -63,13 +63,13 @@ impl Reports {
         1 + u64::try_from(count).unwrap_or(u64::MAX)
     }
 
-    /// How many wait.
+    /// The number that wait.
     pub fn count(&self) -> u64 {
         let waiting = self.waiting.borrow();
         1 + self.last() - waiting.first - waiting.arrived.len() as u64
     }
 
-    /// What has no room goes, oldest first. The real spool thins, and has as many bytes.
+    /// Drops what has no room, oldest first. The real spool thins, and has as many bytes.
     fn make_room(&self) {
         let most = ROOM / self.sizes.more().max(1);
         let last = self.last();

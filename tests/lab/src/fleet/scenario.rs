@@ -1,4 +1,4 @@
-//! What happens to a fleet.
+//! Events that befall a fleet.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::api::Health;
 /// When it happens, since the clock began: the fleet has been at work for a while.
 const AT: Duration = Duration::from_secs(20 * 60);
 
-/// How long the fleet is watched afterwards.
+/// Time for which the fleet is watched afterwards.
 const SHORT: Duration = Duration::from_secs(40 * 60);
 const LONG: Duration = Duration::from_secs(2 * 3600);
 
@@ -19,7 +19,7 @@ pub struct Scenario {
     pub api: Health,
     /// For how long; zero for a power cut, after which all agents start at once.
     pub lasts: Duration,
-    /// How long the fleet is watched afterwards.
+    /// Time for which the fleet is watched afterwards.
     pub after: Duration,
     /// Share of the fleet that connects to the broker in any second, at most.
     pub connect_share: f64,

@@ -1,4 +1,4 @@
-//! What happens by itself, and boots of the router.
+//! Events that happen by themselves, and boots of the router.
 
 use std::future::Future;
 use std::process::ExitStatus;
@@ -13,7 +13,7 @@ use super::{Lab, LabError, AGENT_ENDS_WITHIN, ANSWER_WITHIN};
 use crate::place::Place;
 use crate::router::{self, Boot, Flash, Router, ToInit, Verb};
 
-/// What happens in a lab by itself.
+/// An event that happens in a lab by itself.
 #[derive(Debug)]
 pub enum Happening {
     AgentEnded(ExitStatus),
@@ -40,7 +40,7 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// One of them does not come back.
+    /// An access point does not come back.
     pub async fn during<T>(&mut self, happens: impl Future<Output = T>) -> Result<T, LabError> {
         tokio::pin!(happens);
         loop {

@@ -48,7 +48,7 @@ impl Lab {
     }
 }
 
-/// What a router stands on at this site.
+/// The ground that a router stands on at this site.
 pub(super) fn ground(site: &Site) -> (Arc<Namespace>, Uplink) {
     (Arc::clone(site.device()), site.uplink())
 }

@@ -13,7 +13,7 @@ use super::Lab;
 /// Longest wait for the end of processes that were killed.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
-/// How often they are looked for.
+/// Interval at which they are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A process of the router.

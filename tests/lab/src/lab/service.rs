@@ -10,10 +10,10 @@ use crate::router::Verb;
 /// procd starts a service again this long after it has ended: `respawn 3600 5 0`.
 const RESPAWN_AFTER: Duration = Duration::from_secs(5);
 
-/// One that was told to end has this long: `term_timeout 10`.
+/// Time that an instance has to end once it was told to: `term_timeout 10`.
 const TERM_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What init has in mind with the agent.
+/// Init's plan for the agent.
 #[derive(Debug, Default)]
 pub(super) struct Service {
     /// It starts with the router.
@@ -26,7 +26,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// One that runs.
+    /// A service that runs.
     pub(super) fn started() -> Self {
         Service {
             enabled: true,
@@ -35,7 +35,7 @@ impl Service {
         }
     }
 
-    /// One that does not run, and starts with the router if `enabled`.
+    /// A service that does not run, and starts with the router if `enabled`.
     pub(super) fn down(enabled: bool) -> Self {
         Service {
             enabled,

@@ -20,7 +20,7 @@ use proxy::Proxy;
 /// Messages a listener may fall behind before it misses some, and is told.
 const BEHIND: usize = 4096;
 
-/// What can go wrong on the broker's side.
+/// Faults on the broker's side.
 #[derive(Debug, thiserror::Error)]
 pub enum MqttError {
     #[error("port for the broker {address}: {error}")]
@@ -42,7 +42,7 @@ pub struct Said {
     pub payload: Vec<u8>,
 }
 
-/// What of a message the lab looks at; what a message does not have is empty.
+/// The members of a message that the lab looks at; absent ones are empty.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Words {
@@ -199,7 +199,7 @@ impl MqttSide {
         self.address
     }
 
-    /// What it is, for people.
+    /// Its name for people.
     pub fn description(&self) -> String {
         match &self.kind {
             Kind::Embedded(_) => format!("embedded, at {}", self.address),
@@ -293,5 +293,5 @@ fn hear(heard: &broadcast::Sender<Said>, topic: &str, payload: &[u8]) {
     });
 }
 
-/// How long a real broker has to answer.
+/// Longest wait for an answer of a real broker.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

@@ -21,7 +21,7 @@ use crate::report_tail::{Glance, ReportTail};
 /// Time of a step for what does not depend on the agent's intervals.
 const STEP_WITHIN: Duration = Duration::from_secs(30);
 
-/// What the agent's longest waits (a backoff of 300 s, a heartbeat of 60 s, a ping every 30 s) add to
+/// Time that the agent's longest waits (a backoff of 300 s, a heartbeat of 60 s, a ping every 30 s) add to
 /// that, divided by the time scale.
 const INTERVALS_WITHIN: Duration = Duration::from_secs(400);
 
@@ -70,10 +70,10 @@ impl Scene {
         Scene::BusReturns,
     ];
 
-    /// What follows where the lab has a network.
+    /// The steps that follow where the lab has a network.
     pub const WITH_NETWORK: [Scene; 2] = [Scene::Recovers, Scene::Undoes];
 
-    /// What is to happen, in words.
+    /// The step in words.
     pub fn name(self) -> &'static str {
         match self {
             Scene::Registers => "agent registers on the bus",
@@ -90,22 +90,22 @@ impl Scene {
     }
 }
 
-/// How a step went.
+/// The course of a step.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
     pub name: &'static str,
     pub ok: bool,
     pub ms: u64,
-    /// What was seen, or why it did not happen.
+    /// The observation, or the reason why it failed.
     pub detail: String,
 }
 
-/// How the script went.
+/// The course of the script.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
     /// Everything happened.
     pub ok: bool,
-    /// Those played: the script ends with the first that fails.
+    /// The steps played: the script ends with the first that fails.
     pub steps: Vec<Step>,
     /// Different reports that the API accepted.
     pub reports_delivered: usize,
@@ -173,7 +173,7 @@ pub async fn play(
 }
 
 impl Play<'_> {
-    /// What the API and the agent say at the end.
+    /// The words of API and agent at the end.
     async fn outcome(self, ok: bool, steps: Vec<Step>) -> Outcome {
         let mut delivered = self.lab.api.reports();
         delivered.sort();
@@ -202,7 +202,7 @@ impl Play<'_> {
     }
 }
 
-/// How long something is waited for: not longer than the agent lives.
+/// Longest wait for an event: not longer than the agent lives.
 #[derive(Clone)]
 struct Patience {
     within: Duration,

@@ -22,7 +22,7 @@ pub const PORT: &str = "power";
 /// Noise that fills a medium, bytes at a time.
 const PIECE: usize = 64 << 10;
 
-/// What the host hears.
+/// Words that the host hears.
 #[derive(Clone)]
 struct Voice(Arc<Mutex<Board>>);
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use socketman::jobs::ledger::{Register, Store};
+use socketman::jobs::ledger::{Growth, Register, Store};
 use socketman::jobs::message::{self, Job};
 use socketman::jobs::outcome::{End, Outcome};
 use socketman::jobs::table::{Bounds, Effect, Known, Now, Number, Start, Table};
@@ -194,7 +194,8 @@ impl Jobs {
     /// The disk gets what waits for it, or the whole table.
     fn write(&mut self, whole: bool, say: &mut dyn FnMut(Said)) {
         self.age += 1;
-        let whole = whole || std::mem::take(&mut self.is_whole) || self.store.has_grown();
+        let whole =
+            whole || std::mem::take(&mut self.is_whole) || self.store.growth() != Growth::Little;
         let batch = match whole || self.table.is_failing() {
             true => self.table.take_snapshot(self.now()),
             false => self.table.take_batch(self.now()),

@@ -35,7 +35,7 @@ const BOOT: u64 = 20_000_000;
 /// Starts of the story between them.
 const STARTS: usize = 1000;
 
-/// Those of them that a life may make by itself; the others are of checks.
+/// Reports that a life may make by itself; the others are of checks.
 const OWN: usize = 990;
 
 /// A report that was collected, seconds since the epoch.

@@ -101,7 +101,7 @@ impl Trial {
         Ok((trial, Found { phase, files }))
     }
 
-    /// One trial, from its beginning to its end.
+    /// A trial, from its beginning to its end.
     pub fn act(&mut self, rng: &mut fastrand::Rng, say: &mut dyn FnMut(Said)) {
         if self.is_stuck {
             return;
@@ -163,7 +163,7 @@ impl Trial {
         self.desk.forget().map_err(failed)
     }
 
-    /// What the command of the job does; it waits for nothing.
+    /// The work of the job's command; it waits for nothing.
     fn command(&mut self, name: &str, in_place: bool) -> io::Result<()> {
         let bytes = text(self.last);
         if in_place {

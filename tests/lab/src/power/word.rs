@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{cell, jobs, records, reports, trial, Kind};
 
-/// What a machine is to do.
+/// The task of a machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {

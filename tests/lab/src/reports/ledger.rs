@@ -1,4 +1,4 @@
-//! What was collected and what arrived: the two sides that have to agree.
+//! Collected and delivered reports: the two sides that must agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub type Id = (usize, u64);
 pub struct Collected {
     /// When it really was.
     pub at: u64,
-    /// What the clock said.
+    /// The time the clock showed.
     pub clock: u64,
     pub synced: bool,
 }
@@ -24,7 +24,7 @@ pub struct Collected {
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     pub collected: BTreeMap<Id, Collected>,
-    /// What was on the way to a server, which is fixed for ever.
+    /// Reports on the way to a server, whose bytes are fixed from then on.
     pub sent: BTreeMap<Id, Vec<u8>>,
     pub arrived: BTreeSet<Id>,
     /// They arrived, and the process ended, the power was cut or the disk failed before that was noted

@@ -29,7 +29,7 @@ pub fn line(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
     serde_json::to_vec(&report).expect("a report is JSON")
 }
 
-/// What a server reads that stops at the end of the first gzip member.
+/// The lines read by a server that stops at the end of the first gzip member.
 pub fn lines(batch: &Batch) -> Vec<Vec<u8>> {
     let mut text = Vec::new();
     let mut member = flate2::bufread::GzDecoder::new(&batch.body[..]);
@@ -42,7 +42,7 @@ pub fn lines(batch: &Batch) -> Vec<Vec<u8>> {
     lines
 }
 
-/// Whose report a line is.
+/// The report that a line holds.
 pub fn id(line: &[u8]) -> Id {
     let report: Value = serde_json::from_slice(line).expect("a line is JSON");
     let device = &report["device"];

@@ -7,7 +7,7 @@ pub enum Band {
     Five,
 }
 
-/// One access point.
+/// An access point.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ap {
     pub ifname: &'static str,

@@ -10,7 +10,7 @@ use super::fault::{self, Fault};
 use super::netifd::Uplink;
 use super::radio::RadioFault;
 
-/// What can be ordered of the router.
+/// Orders to the router.
 #[derive(Debug)]
 pub(super) enum Order {
     Stations(usize),
@@ -39,7 +39,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// What is true right now. Exact for as long as one likes while frozen.
+    /// The facts at this moment. They stay exact while the router is frozen.
     pub fn facts(&self) -> Facts {
         self.facts.borrow().clone()
     }
@@ -59,7 +59,7 @@ impl Control {
         self.order(Order::Stations(count)).await
     }
 
-    /// How many stations leave per minute by themselves, to return later; at most 60.
+    /// Stations that leave per minute by themselves, to return later; at most 60.
     pub async fn set_churn(&self, per_minute: u32) -> Result<(), Gone> {
         self.order(Order::Churn(per_minute)).await
     }

@@ -1,9 +1,9 @@
-//! What is true in the world at one moment, to be compared with what somebody reports of it.
+//! The facts of the world at one moment, to compare reports with.
 
 use super::netdev::Netdev;
 use super::station::{Mac, Traffic};
 
-/// One moment of the router.
+/// The router at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// Seconds since the epoch, by the router's clock.
@@ -20,17 +20,17 @@ pub struct Facts {
     pub radios: Vec<RadioFacts>,
 }
 
-/// One radio.
+/// A radio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RadioFacts {
     pub name: &'static str,
     pub beacons: bool,
-    /// How often it was taken down, and brought up, by calls of `network.wireless`.
+    /// The number of times that calls of `network.wireless` took it down, and brought it up.
     pub downs: u32,
     pub ups: u32,
 }
 
-/// One associated station.
+/// An associated station.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StationFacts {
     pub mac: Mac,
@@ -80,7 +80,7 @@ impl NetdevFacts {
 }
 
 impl Facts {
-    /// How many stations are usable clients.
+    /// The number of stations that are usable clients.
     pub fn authorized(&self) -> usize {
         self.stations.iter().filter(|s| s.authorized).count()
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with the router, on command.
+//! Faults of the router, on command.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ubus::matches;
 
 use super::objects::RPCD;
 
-/// One thing wrong. Objects are named as on the bus; a `*` at the end means all that begin so.
+/// A fault. Objects are named as on the bus; a `*` at the end means all that begin so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// These objects do not exist.
@@ -16,7 +16,7 @@ pub enum Fault {
     Late(String, Duration),
     /// These objects never answer.
     Silent(String),
-    /// What these objects answer has other types than it should.
+    /// The answers of these objects have other types than they should.
     WrongTypes(String),
 }
 

@@ -1,14 +1,14 @@
-//! What DHCP gave out, and the file dnsmasq keeps of it.
+//! Leases of DHCP, and the file dnsmasq keeps of them.
 
 use std::fmt::Write;
 
 use super::ap::Network;
 use super::station::Mac;
 
-/// How long a lease lasts, s: dnsmasq's default on OpenWrt.
+/// Duration of a lease, s: dnsmasq's default on OpenWrt.
 pub(super) const LEASE_TIME: u64 = 12 * 3600;
 
-/// One IPv4 lease, with the IPv6 address of the same station where it has one.
+/// An IPv4 lease, with the IPv6 address of the same station where it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     pub mac: Mac,

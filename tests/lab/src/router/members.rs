@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ubus::blobmsg::Value;
 
-/// What can stand in a table; the Rust type decides the type on the wire (u32 and i32 both become
+/// A value in a table; the Rust type decides the type on the wire (u32 and i32 both become
 /// int32, as every ubus program does it).
 pub(super) trait Member {
     fn value(self) -> Value;

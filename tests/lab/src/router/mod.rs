@@ -69,7 +69,7 @@ use scripts::Scripts;
 
 use crate::site::{Namespace, NamespaceError};
 
-/// How often the world moves, the counters with it.
+/// Interval at which the world moves, and the counters with it.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Orders that may wait.
@@ -93,18 +93,18 @@ pub enum Error {
     Ended,
 }
 
-/// What a router starts from.
+/// Settings that a router starts from.
 #[derive(Debug)]
 pub struct Boot<'a> {
     /// Where its files are.
     pub root: &'a Path,
     pub stations: usize,
     pub seed: u64,
-    /// How many times it has booted before.
+    /// The number of its boots before.
     pub number: u32,
     /// The namespace it stands in, and what the other end of its cable does.
     pub ground: Option<(Arc<Namespace>, Uplink)>,
-    /// How many times faster than on a router its services' times pass.
+    /// The factor by which its services' times pass faster than on a router.
     pub pace: u32,
     /// Where orders go that concern the device as a whole.
     pub requests: mpsc::Sender<ToInit>,

@@ -11,7 +11,7 @@ pub(super) const WAN: &str = "eth0";
 
 const SAMPLE: &str = include_str!("../../../data/samples/network.device__status.json");
 
-/// One network device.
+/// A network device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Netdev {
     pub name: String,
@@ -166,7 +166,7 @@ impl Netdevs {
     }
 }
 
-/// One VLAN of an access point as `network.wireless` shows it.
+/// A VLAN of an access point as `network.wireless` shows it.
 pub(super) fn vlan_section(ifname: &str) -> Value {
     table! {
         "section": "vlan_iot",

@@ -20,7 +20,7 @@ const RELOADED_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Offers {
     client: Client,
     objects: Vec<(String, Object)>,
-    /// Whose turn it is: a busy object must not starve the others.
+    /// The object whose turn it is: a busy object must not starve the others.
     turn: usize,
 }
 

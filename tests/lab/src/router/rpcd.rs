@@ -18,7 +18,7 @@ use crate::web::uci::{Answer, Uci};
 /// Time to confirm, unless the call says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a call came to.
+/// The result of a call.
 #[derive(Debug)]
 pub(super) struct Called {
     pub(super) reply: Reply,

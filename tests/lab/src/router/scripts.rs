@@ -14,7 +14,7 @@ use rustix::fs::{mknodat, FileType, Mode, CWD};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::unix::pipe;
 
-/// How long a script has to fetch its answer.
+/// Time that a script has to fetch its answer.
 const FETCHED_WITHIN: Duration = Duration::from_secs(10);
 
 const COMMAND: &str = r#"#!/bin/sh
@@ -47,7 +47,7 @@ const PROGRAMS: [(&str, &str); 2] = [
     ("bin/opkg", include_str!("../../device/opkg")),
 ];
 
-/// What a script asks for.
+/// A question of a script.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) words: Vec<String>,

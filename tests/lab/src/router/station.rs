@@ -1,4 +1,4 @@
-//! One station: who it is, how well it hears its access point, and what it moved.
+//! A station: its identity, how well it hears its access point, and its traffic.
 
 use std::fmt;
 
@@ -62,7 +62,7 @@ impl Standard {
     }
 }
 
-/// What went in one direction since the station associated.
+/// Traffic in one direction since the station associated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     pub bytes: u64,
@@ -80,12 +80,12 @@ impl Traffic {
     }
 }
 
-/// How many packets carry so many bytes, in this world.
+/// The number of packets that carry so many bytes, in this world.
 pub(super) fn packets(bytes: u64) -> u64 {
     bytes.div_ceil(900)
 }
 
-/// What moved in one step, bytes.
+/// Traffic of one step, bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moved {
     /// From the station.

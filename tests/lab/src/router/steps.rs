@@ -49,7 +49,7 @@ impl Steps {
         self.ledger().taken.borrow().clone()
     }
 
-    /// How often this step came.
+    /// The count of this step.
     pub fn count(&self, step: &str) -> usize {
         self.taken().iter().filter(|taken| *taken == step).count()
     }

@@ -23,7 +23,7 @@ const OPENWRT_RELEASE: &str = "DISTRIB_ID='OpenWrt'\nDISTRIB_RELEASE='24.10.2'\n
     DISTRIB_ARCH='aarch64_cortex-a53'\n\
     DISTRIB_DESCRIPTION='OpenWrt 24.10.2 r28739-d9340319c6'\nDISTRIB_TAINTS=''\n";
 
-/// What netifd does, where there is a cable.
+/// Netifd's part, where there is a cable.
 const NETWORK_FILE: &str = "config interface 'loopback'\n\toption device 'lo'\n\toption proto 'static'\n\t\
     list ipaddr '127.0.0.1/8'\n\nconfig device\n\toption name 'br-lan'\n\toption type 'bridge'\n\n\
     config interface 'lan'\n\toption device 'br-lan'\n\toption proto 'static'\n\t\
@@ -51,7 +51,7 @@ const ROUTES: &str =
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
-    /// What the lease file holds: dnsmasq rewrites it only when something changed.
+    /// Contents of the lease file: dnsmasq rewrites it only when something changed.
     leases: String,
     /// The device at the cable is one of the kernel's, and so are routes and addresses.
     on_cable: bool,
@@ -112,7 +112,7 @@ impl Tree {
         fs::write(path, text)
     }
 
-    /// What never changes.
+    /// Files that never change.
     fn plant(&self, world: &World) -> io::Result<()> {
         let board = sample(BOARD);
         let fact = |name: &str| board.get(name).and_then(|v| v.as_str()).unwrap_or_default();

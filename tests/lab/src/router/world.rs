@@ -30,7 +30,7 @@ const JUST_BOOTED: u64 = 20;
 /// Uptime when the story begins, s.
 const UPTIME: u64 = 356_412;
 
-/// How far the world moves in one step, ms.
+/// Time that passes in the world in one step, ms.
 const STEP: u32 = 1000;
 
 /// Associated with the guest network, but without its password.
@@ -55,12 +55,12 @@ pub struct World {
     uptime_before: u64,
     /// Since then, ms.
     elapsed: u64,
-    /// What is left of the last step, ms.
+    /// The rest of the last step, ms.
     rest: u64,
     pub stations: Vec<Station>,
-    /// Those that left, and when they come back by themselves (elapsed ms).
+    /// Stations that left, and when they come back by themselves (elapsed ms).
     away: Vec<(Station, Option<u64>)>,
-    /// How many stations have ever been made.
+    /// The number of stations ever made.
     born: usize,
     next_aid: u32,
     /// Departures per minute that nobody ordered.
@@ -174,12 +174,12 @@ impl World {
         (508_329_984, 267_386_880 - wave - used.min(200_000_000))
     }
 
-    /// How many stations are usable clients.
+    /// The number of stations that are usable clients.
     pub fn authorized(&self) -> usize {
         self.stations.iter().filter(|s| s.authorized).count()
     }
 
-    /// How many stations leave per minute by themselves; each returns after a while. At most 60.
+    /// Stations that leave per minute by themselves; each returns after a while. At most 60.
     pub fn set_churn(&mut self, per_minute: u32) {
         self.churn = per_minute.min(60);
     }

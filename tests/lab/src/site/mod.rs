@@ -72,7 +72,7 @@ pub struct Site {
     portal: Arc<AtomicBool>,
     /// Counts how often the connections to broker and API were cut.
     cut: watch::Sender<u32>,
-    /// How many ways there are to them.
+    /// The number of ways to them.
     relays: usize,
     faults: BTreeSet<&'static str>,
     /// The address of the device's end of the cable.
@@ -190,7 +190,7 @@ impl Site {
         self.lay_cable()
     }
 
-    /// What netifd sees of the other end of the cable.
+    /// The other end of the cable as netifd sees it.
     pub fn uplink(&self) -> Uplink {
         Uplink {
             carrier: self.carrier(),

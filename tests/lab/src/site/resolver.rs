@@ -11,7 +11,7 @@ use super::dns::{Question, NXDOMAIN};
 /// Longest query that is read, bytes.
 const QUERY_MAX: usize = 512;
 
-/// What the resolver does with questions.
+/// The resolver's treatment of questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
     Honest,

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use ubus::blobmsg::Value;
 
-/// How deep the tool's parser lets tables and arrays nest.
+/// The depth to which the tool's parser lets tables and arrays nest.
 const MAX_DEPTH: usize = 32;
 
 /// Deeper levels are not indented further.

@@ -73,7 +73,7 @@ fn distinct<'p>(patterns: &[&'p str]) -> Vec<&'p str> {
     kept
 }
 
-/// What is lost is lost to the original without a word.
+/// Events lost here are lost to the original without a word.
 fn print_event(event: &Heard, out: &mut impl Write) -> io::Result<()> {
     let Heard::Event { name, data } = event else {
         return Ok(());

@@ -27,7 +27,7 @@ pub enum AclError {
     Nobody,
 }
 
-/// What a client wants to do with a path, a pattern or an event name.
+/// A client's intention with a path, a pattern or an event name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action<'a> {
     /// Call this method, or see it.
@@ -65,7 +65,7 @@ struct Entry {
     grant: Grant,
 }
 
-/// What clients other than root may do. The empty list allows them nothing.
+/// Rights of clients other than root. The empty list allows them nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Acl {
     /// Sorted by key; equal keys in the order they came.
@@ -146,7 +146,7 @@ impl Acl {
             })
     }
 
-    /// What services are told of `path`: one table per entry that carries an "acl".
+    /// The lists that services get for `path`: one table per entry that carries an "acl".
     pub(super) fn private(&self, path: &[u8]) -> Vec<Value> {
         self.entries
             .iter()

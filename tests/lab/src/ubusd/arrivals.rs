@@ -1,4 +1,4 @@
-//! Whose turn it is: clients in the order in which their sockets woke up.
+//! Clients in the order in which their sockets woke up.
 //!
 //! ubusd serves its clients in the order the kernel reports them, so what one program does before
 //! another is seen before it. One waker for all sockets could not tell.
@@ -42,7 +42,7 @@ impl Arrivals {
         }
     }
 
-    /// Those who came until now.
+    /// Clients that came until now.
     pub(super) fn take(&self) -> VecDeque<u32> {
         std::mem::take(&mut self.lock().clients)
     }

@@ -20,7 +20,7 @@ use super::Credentials;
 /// Ids below are the daemon's own objects.
 pub(super) const FIRST_ID: u32 = 1024;
 
-/// How a handler ends.
+/// The end of a handler.
 pub(super) enum Answer {
     /// With this STATUS from the daemon.
     Status(Status),
@@ -185,7 +185,7 @@ impl Bus {
         );
     }
 
-    /// Whether the access lists let `client` do this.
+    /// True if the access lists let `client` do this.
     pub(super) fn allows(&self, client: u32, name: &[u8], action: Action<'_>) -> bool {
         self.clients
             .get(&client)

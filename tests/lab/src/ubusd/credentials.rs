@@ -1,4 +1,4 @@
-//! Who a client is: what the kernel says of the peer of a unix socket, with names.
+//! Identity of a client: the kernel's credentials of the peer of a unix socket, with names.
 
 use std::path::Path;
 use std::{fs, io};
@@ -11,9 +11,9 @@ const MAX_EXTRA_GROUPS: usize = 64;
 pub struct Credentials {
     pub uid: u32,
     pub gid: u32,
-    /// What services see as USER.
+    /// The name that services see as USER.
     pub user: String,
-    /// What services see as GROUP.
+    /// The name that services see as GROUP.
     pub group: String,
     /// Supplementary groups; they count in access lists only.
     pub extra_gids: Vec<u32>,

@@ -27,10 +27,10 @@ pub enum Peers {
     All(Credentials),
 }
 
-/// How the daemon is to start.
+/// Settings of the daemon.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What clients other than root may do.
+    /// Rights of clients other than root.
     pub acl: Acl,
     pub peers: Peers,
     /// Makes the ids repeatable; random without.
@@ -165,7 +165,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// One round: everybody who woke up before it, in that order. Whoever wakes up meanwhile, or has
+    /// A round: everybody who woke up before it, in that order. Whoever wakes up meanwhile, or has
     /// more to say than the runtime lets one task handle at once, wakes the daemon for the next.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.sockets.arrivals.listen(cx.waker());

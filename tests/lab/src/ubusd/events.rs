@@ -12,7 +12,7 @@ use super::bus::{Answer, Bus, FIRST_ID};
 use super::message::{Message, Outgoing};
 use super::request::{argument, id_argument, string_argument};
 
-/// One registration.
+/// A registration.
 #[derive(Debug)]
 pub(super) struct Pattern {
     /// Without the `*` at its end.

@@ -1,4 +1,4 @@
-//! What goes in and out of the bus: a frame, and the file descriptor that came with it.
+//! Traffic of the bus: a frame, and the file descriptor that came with it.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub trait Outgoing {
     /// Sends `message` to the client with this id, or drops it if the client does not read.
     fn send(&mut self, client: u32, message: Message);
 
-    /// Whether all that was sent to `client` so far has gone out. While it has not, the bus puts
+    /// True if all that was sent to `client` so far has gone out. While it has not, the bus puts
     /// the client's LOOKUPs off; call [`Bus::resume`](super::Bus::resume) when it has.
     fn idle(&self, client: u32) -> bool;
 }

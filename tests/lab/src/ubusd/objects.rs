@@ -33,7 +33,7 @@ pub(super) struct ObjectType {
     pub(super) methods: Vec<Method>,
 }
 
-/// One entry of a SIGNATURE, normally a table.
+/// An entry of a SIGNATURE, normally a table.
 #[derive(Debug)]
 pub(super) struct Method {
     pub(super) kind: Type,

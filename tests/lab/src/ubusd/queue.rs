@@ -1,4 +1,4 @@
-//! What a client has not read yet, bounded.
+//! Messages that a client has not read yet, bounded.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};

@@ -1,4 +1,4 @@
-//! What a client sends, as the daemon reads it.
+//! Messages of a client, as the daemon reads them.
 
 use bytes::Bytes;
 use ubus::blob::{padded, Attrs, WORD};

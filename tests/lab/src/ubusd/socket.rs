@@ -1,4 +1,4 @@
-//! One connection: frames and file descriptors over a unix stream socket.
+//! A connection: frames and file descriptors over a unix stream socket.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -23,7 +23,7 @@ use super::Message;
 /// Most bytes read at once.
 const CHUNK: usize = 16 * 1024;
 
-/// What a client's socket brought.
+/// Data that a client's socket brought.
 pub(super) enum Incoming {
     Message(Message),
     /// More bytes, but no whole frame yet.

@@ -1,4 +1,4 @@
-//! Who may do what: access groups as files in /usr/share/rpcd/acl.d define them, and what a session
+//! Rights: access groups as files in /usr/share/rpcd/acl.d define them, and the rights that a session
 //! gets of them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use serde_json::{json, Value};
 
 use super::files;
 
-/// What LuCI itself grants everybody who may log in.
+/// Rights that LuCI itself grants everybody who may log in.
 const BASE: &str = include_str!("base-acl.json");
 
 /// Why a file of access groups cannot be used.
@@ -41,7 +41,7 @@ struct Grants {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Groups(BTreeMap<String, Group>);
 
-/// What one session may do: scope, object and function, as rpcd keeps it.
+/// Rights of a session: scope, object and function, as rpcd keeps them.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Rights(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 

@@ -1,4 +1,4 @@
-//! What the browser loads: the app as it lies in this checkout, so that an edit shows with the next
+//! Files that the browser loads: the app as it lies in this checkout, so that an edit shows with the next
 //! load, and the stand-in that is built in.
 
 use std::io;

@@ -21,7 +21,7 @@ const FOUND_WITHIN: Duration = Duration::from_secs(5);
 /// Adds the caller to the arguments, as uhttpd does.
 const CALLER: &str = "ubus_rpc_session";
 
-/// What JSON-RPC answers to what never reached an object.
+/// JSON-RPC's errors for calls that never reached an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Parse,
@@ -47,7 +47,7 @@ impl Fault {
     }
 }
 
-/// What stands between browser and bus.
+/// The part between browser and bus.
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     client: Client,
@@ -56,7 +56,7 @@ pub(super) struct Gate {
     uci: Arc<Uci>,
 }
 
-/// One call.
+/// A call.
 struct Call {
     session: String,
     object: String,

@@ -16,7 +16,7 @@ const LASTS: Duration = Duration::from_secs(3600);
 /// Sessions at once; the one that was not used for longest goes first.
 const OPEN_MAX: usize = 64;
 
-/// Who can log in, and the groups of the app he is in: everybody with the password of the lab.
+/// Users who can log in, and their groups of the app: everybody with the password of the lab.
 pub const USERS: [(&str, &[&str]); 4] = [
     (
         "root",
@@ -34,7 +34,7 @@ pub const USERS: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// One session.
+/// A session.
 #[derive(Debug)]
 struct Session {
     id: String,
@@ -62,7 +62,7 @@ impl Sessions {
         }
     }
 
-    /// Whether a session is allowed this. A session that is used lasts longer.
+    /// True if a session is allowed this. A session that is used lasts longer.
     pub(super) fn allow(&mut self, id: &str, scope: &str, object: &str, function: &str) -> bool {
         if id == NOBODY {
             return self.nobody.allow(scope, object, function);

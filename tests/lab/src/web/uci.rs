@@ -15,7 +15,7 @@ use uci::{Package, ReadError};
 /// Sections by name.
 type Sections = Map<String, Value>;
 
-/// What a call came to.
+/// The result of a call.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Answer {
     Data(Value),

@@ -1,4 +1,4 @@
-//! How a connection begins and ends.
+//! The beginning and the end of a connection.
 
 use super::*;
 

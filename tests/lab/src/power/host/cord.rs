@@ -231,7 +231,7 @@ impl Cord {
         Ok(())
     }
 
-    /// One moment, one cut of everything, one look at what is left.
+    /// A moment, a cut of everything, a look at what is left.
     fn round(&mut self, interrupted: bool) -> io::Result<()> {
         self.moment()?;
         let media = self.cut()?;

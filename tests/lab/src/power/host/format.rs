@@ -36,7 +36,7 @@ impl Medium {
     }
 }
 
-/// One volume, as large as the flash is.
+/// A volume, as large as the flash is.
 const UBI: &str = "\
 [data]
 mode=ubi

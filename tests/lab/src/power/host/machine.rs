@@ -33,7 +33,7 @@ const UNHURRIED: &str = "no_timer_check rcupdate.rcu_cpu_stall_suppress=1";
 /// Between two looks at what it says.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// What every machine is made of.
+/// Parts of every machine.
 #[derive(Debug, Clone)]
 pub struct Parts {
     pub qemu: PathBuf,
@@ -41,7 +41,7 @@ pub struct Parts {
     pub firmware: Vec<PathBuf>,
     pub kernel: PathBuf,
     pub initrd: PathBuf,
-    /// What the machines say on their consoles.
+    /// Lines of the machines' consoles.
     pub logs: PathBuf,
 }
 
@@ -52,7 +52,7 @@ pub struct Machine {
     /// For orders.
     port: UnixStream,
     board: Board,
-    /// What was read and is not a whole line yet.
+    /// Bytes that were read and are not a whole line yet.
     begun: Vec<u8>,
     lines: VecDeque<Line>,
     ext4: Arc<Volume>,

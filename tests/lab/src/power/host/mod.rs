@@ -2,7 +2,7 @@
 //!
 //! * [`volume`]: a disk that loses what was not flushed, and [`nbd`], how the machine reaches it
 //! * [`flash`]: the memory of the machine that is flash
-//! * [`kernel`], [`image`]: what is booted; [`format`]: what empty media are
+//! * [`kernel`], [`image`]: what is booted; [`mod@format`]: what empty media are
 //! * [`machine`]: a machine from its start to its end
 //! * [`account`]: all that one medium's life has said
 //! * [`cord`]: the cuts, one after the other; [`tally`], what they showed; [`options`], how many

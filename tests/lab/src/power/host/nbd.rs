@@ -1,4 +1,4 @@
-//! How the machine reaches a volume: a server of network block devices, as much of it as qemu needs.
+//! A server of network block devices, as much of it as qemu needs: so a machine reaches a volume.
 //!
 //! See the protocol's `doc/proto.md`: the fixed newstyle handshake, then simple replies.
 
@@ -141,7 +141,7 @@ fn reply_to(stream: &mut UnixStream, option: u32, kind: u32, data: &[u8]) -> io:
     stream.write_all(&reply)
 }
 
-/// One request; false after the last.
+/// Serves a request; false after the last.
 fn answer(stream: &mut UnixStream, volume: &Volume) -> io::Result<bool> {
     if u32_of(stream)? != REQUEST {
         return Err(io::ErrorKind::InvalidData.into());

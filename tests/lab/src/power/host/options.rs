@@ -1,4 +1,4 @@
-//! What `socketman-power cut` is told, and what it makes ready before the first machine starts.
+//! Options of `socketman-power cut`, and its preparations before the first machine starts.
 
 use std::collections::BTreeMap;
 use std::fs;

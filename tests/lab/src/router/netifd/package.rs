@@ -7,7 +7,7 @@ use uci::{ParseError, Reason, Section as UciSection};
 /// A package of UCI.
 pub(in crate::router) type Package = uci::Package;
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
     pub interfaces: BTreeMap<String, Section>,
@@ -34,7 +34,7 @@ pub struct Route {
     pub metric: Option<String>,
 }
 
-/// What another section of the same name means for an interface.
+/// The meaning of another section of the same name for an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// Nothing that netifd looks at.
@@ -208,7 +208,7 @@ impl Section {
         self.word(name).is_none_or(|word| is_on(Some(word)))
     }
 
-    /// What `new` in its place means.
+    /// The meaning of `new` in its place.
     pub fn change_to(&self, new: &Section) -> Change {
         let differs = |name: &str| self.options.get(name) != new.options.get(name);
         let own: &[&str] = match self.proto.as_str() {

@@ -143,7 +143,7 @@ fn host_hints(world: &World) -> Value {
     Value::Table(hints.collect())
 }
 
-/// What the entries of both families have in common.
+/// Members common to the entries of both families.
 fn luci_entry(lease: &Lease, expires: Value) -> Value {
     let mut entry = table! { "expires": expires };
     if let Some(name) = &lease.name {

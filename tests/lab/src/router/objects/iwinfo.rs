@@ -157,7 +157,7 @@ fn entry(station: &Station, noise: i32) -> Value {
     entry
 }
 
-/// What both directions have; a frame is of one standard only.
+/// Members of both directions; a frame is of one standard only.
 fn direction(to: &mut Value, station: &Station, traffic: Traffic, rate: u32, mcs: u32) {
     let standard = station.standard;
     push(to, "packets", traffic.packets);

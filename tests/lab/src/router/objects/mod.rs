@@ -18,7 +18,7 @@ pub(super) use network::radio_status;
 pub use network::SECRETS;
 pub(super) use system::board;
 
-/// What a method answers: data and success, success alone, or a status.
+/// The answer of a method: data and success, success alone, or a status.
 pub type Reply = Result<Option<Value>, Status>;
 
 /// The objects that exist only where rpcd runs.

@@ -16,7 +16,7 @@ const WIRELESS: &str = include_str!("../../../../data/samples/network.wireless__
 /// The passwords that `network.wireless status` shows: none of them may ever leave the agent.
 pub const SECRETS: [&str; 3] = ["example-psk-1", "example-psk-guest", "example-psk-iot"];
 
-/// What `dump` says of an interface whether it is up or not.
+/// Members that `dump` has of an interface whether it is up or not.
 const OF_ALL: [&str; 9] = [
     "interface",
     "up",
@@ -29,7 +29,7 @@ const OF_ALL: [&str; 9] = [
     "data",
 ];
 
-/// How long after boot the interfaces of the sample came up, s.
+/// Time from boot until the interfaces of the sample came up, s.
 const SAMPLE_UPTIME: i64 = 356_412;
 
 pub(super) fn methods() -> Vec<Method> {
@@ -38,7 +38,7 @@ pub(super) fn methods() -> Vec<Method> {
         .into()
 }
 
-/// What a machine does; where there is none it is done as soon as it is asked for.
+/// A machine's handler; without a machine a request is carried out at once.
 pub(super) fn daemon(method: &str) -> Reply {
     match method {
         "restart" | "reload" => Ok(None),

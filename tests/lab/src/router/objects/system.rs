@@ -27,7 +27,7 @@ pub(super) fn service_methods() -> Vec<Method> {
     vec![Method::new("event", &event)]
 }
 
-/// What a machine makes of events; without one nobody follows them.
+/// A machine's handler of events; without one nobody follows them.
 pub(super) fn service(method: &str) -> Reply {
     match method {
         "event" => Ok(None),

@@ -24,7 +24,7 @@ macro_rules! real {
     };
 }
 
-/// Whether `ours` has every member of `real`, in the same order and of the same kind. Integers
+/// Checks that `ours` has every member of `real`, in the same order and of the same kind. Integers
 /// count as one kind, for the samples came through JSON.
 fn covers(real: &Value, ours: &Value, at: &str) {
     match (real, ours) {

@@ -44,7 +44,7 @@ const REGULARS: [([u8; 6], Option<&str>, usize, bool); 6] = [
     ),
 ];
 
-/// Those after them call themselves what nobody should believe; without spaces, at which the file of
+/// Names of later stations, which nobody should believe; without spaces, at which the file of
 /// leases would end.
 const HOSTILE: [&str; 3] = ["<svg/onload=alert(1)>", "مكتب-الاستقبال", "📱\"'`&lt;%s"];
 
@@ -105,7 +105,7 @@ impl World {
         self.announce(self.stations.len() - 1, news);
     }
 
-    /// What hostapd and dnsmasq say when a station comes.
+    /// Messages of hostapd and dnsmasq when a station comes.
     pub(super) fn announce(&mut self, index: usize, news: &mut Vec<News>) {
         self.joins += 1;
         let station = &self.stations[index];

@@ -113,7 +113,7 @@ impl World {
     }
 }
 
-/// What netifd tells of a radio, in 24.10.
+/// Netifd's state of a radio, in 24.10.
 fn told(name: &str, radio: &Radio, kind: &'static str) -> News {
     News {
         object: "network.wireless".to_owned(),
