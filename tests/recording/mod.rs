@@ -86,9 +86,15 @@ pub(crate) fn unhex(hex: &str) -> Vec<u8> {
 
 /// The directory with the recordings.
 pub(crate) fn directory() -> PathBuf {
-    // The packages that read them, the lab and the crate of the bus, are two levels below the project.
+    // The lab is a package of its own, two levels below.
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    manifest.join("../../tests/data/wire")
+    [
+        manifest.join("tests/data/wire"),
+        manifest.join("../data/wire"),
+    ]
+    .into_iter()
+    .find(|path| path.is_dir())
+    .expect("tests/data/wire is part of the source")
 }
 
 /// Names of all scenarios, sorted.
