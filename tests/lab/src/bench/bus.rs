@@ -19,7 +19,7 @@ const CALLS: usize = 2_000;
 const CALL: usize = 64;
 
 /// A call has four hops and eight frames, an echo two hops and two.
-const BOUND: f64 = 10.0;
+const BOUND: f64 = 3.0;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -75,9 +75,10 @@ fn calls() -> Result<Times, Failure> {
             .build()?
             .block_on(async {
                 let _daemon = Ubusd::start(&at)?;
-                let mut object = client(&at)
-                    .offer("echo", vec![Method::new("echo", &[])])
-                    .await?;
+                let callee = client(&at);
+                callee.connected(PATIENCE).await?;
+                let methods = vec![Method::new("echo", &[])];
+                let mut object = callee.offer("echo", methods).await?;
                 is_there.send(())?;
                 let served = async {
                     while let Some(call) = object.next().await {
@@ -100,6 +101,7 @@ fn calls() -> Result<Times, Failure> {
         .build()?
         .block_on(async {
             let client = client(&socket);
+            client.connected(PATIENCE).await?;
             let text = "x".repeat(CALL - 16);
             let args = ubus::to_members(&std::collections::BTreeMap::from([("text", text)]))?;
             let mut times = Times::new();
