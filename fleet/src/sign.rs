@@ -62,7 +62,7 @@ pub fn sign(
         .map_err(SignError::Input)?;
     let job = message::parse(&payload)?;
     if job.kind == Kind::Upgrade {
-        // Whether http will do is up to the device.
+        // The device decides if http will do.
         let read = Request::read(&job.msg, true);
         read.map_err(|reason| Rejected { id: None, reason })?;
     }

@@ -48,7 +48,7 @@ pub(super) fn run(input: &[u8]) {
     };
     assert_eq!(v4(&again), v4(&leases), "what is written reads back");
     assert_eq!(v6(&again), v6(&leases), "what is written reads back");
-    // What a writer has not written yet changes nothing before it.
+    // Bytes that a writer has not written yet change nothing before them.
     if let Some(end) = input.iter().rposition(|byte| *byte == b'\n') {
         let before = Leases::of_file(&input[..=end], NOW);
         assert!(leases.v4.starts_with(&before.v4) && leases.v6.starts_with(&before.v6));

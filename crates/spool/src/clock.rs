@@ -1,4 +1,4 @@
-//! The time, as the spool is told it.
+//! The time, as it is handed to the spool.
 
 use std::fmt;
 

@@ -36,7 +36,7 @@ impl Corrections {
     /// True if a report still waits for the time.
     fn hold<R: Disk, F: Disk>(&self, stores: &Stores<R, F>, pick: &Pick, now: Reading) -> bool {
         let of_this_boot = pick.rank + 1 == stores.boots.len();
-        // One taken later than now was not taken in this boot, whatever its file is called.
+        // A report collected later than now is not of this boot, whatever its file is called.
         let Some(age) = now.mono.checked_sub(pick.head.mono.into()) else {
             return false;
         };

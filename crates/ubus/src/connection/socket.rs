@@ -61,7 +61,7 @@ impl Reader {
             if let Some(at) = self.gathered {
                 sleep_until(at).await;
                 let read = self.take(input, GATHERED);
-                // What a full chunk left behind is read at once.
+                // The rest behind a full chunk is read at once.
                 if !matches!(read, Ok(GATHERED)) {
                     self.gathered = None;
                 }

@@ -109,7 +109,7 @@ impl<'de> Fields<'de> {
         }
     }
 
-    /// The number of the next field; of a member that is none, one that none has.
+    /// The number of the next field; an unused number for a member that is no field.
     #[inline(never)]
     fn number(&mut self) -> Result<Option<u64>, Failure> {
         loop {

@@ -144,7 +144,7 @@ impl<'a> Cell<'a> {
 
     /// Its line in the report; `clients` = authorized stations, if they are known.
     pub(crate) fn report(&self, clients: Option<usize>) -> Ssid {
-        // What the driver says of a network that is switched off is about the radio it would be on.
+        // The driver's facts about a network that is switched off are those of the radio it would be on.
         let on_air = self.is_on_air();
         let info = self.info().filter(|_| on_air);
         let positive = |number: &u32| *number > 0;

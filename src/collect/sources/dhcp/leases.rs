@@ -182,7 +182,7 @@ impl Read {
             None => expires.i32(),
         };
         match addresses.is_there() {
-            // Those of other lengths are prefixes.
+            // Entries of other lengths are prefixes.
             true => {
                 let whole = |field: Field<'_>| field.str()?.strip_suffix("/128")?.parse().ok();
                 read.v6 = addresses.fields().list(|_, one| whole(one)).items;
