@@ -122,14 +122,15 @@ impl Jobs {
         match self.detached_in(number).filter(|_| job.detach) {
             // Nothing begins before the undo is prepared.
             None if watched.is_guarded() => {
+                let spare = self.workers.spare();
                 let run = watched.run(stopped, move |stopped| async move {
-                    let (outcome, leftover) = run::run(work, stopped).await;
+                    let (outcome, leftover) = run::run(work, spare, stopped).await;
                     (Some(outcome), leftover)
                 });
                 self.workers.start(number, run);
             }
             None => {
-                let ended = run::run(work, stopped);
+                let ended = run::run(work, self.workers.spare(), stopped);
                 self.workers.start(number, async move {
                     let (outcome, leftover) = ended.await;
                     (watched.judged(Some(outcome)).await, leftover)

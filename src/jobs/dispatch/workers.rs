@@ -6,7 +6,7 @@ use std::pin::Pin;
 use tokio::task::{self, JoinSet};
 
 use crate::jobs::outcome::Outcome;
-use crate::jobs::run::Leftover;
+use crate::jobs::run::{Leftover, Spare};
 use crate::jobs::table::Number;
 use crate::tasks::spawn_among;
 
@@ -35,11 +35,17 @@ pub(super) struct Workers {
     running: JoinSet<Finished>,
     jobs: Vec<(task::Id, Number)>,
     leftovers: JoinSet<()>,
+    spare: Spare,
 }
 
 impl Workers {
     pub(super) fn is_empty(&self) -> bool {
         self.running.is_empty()
+    }
+
+    /// A cgroup that is ready for the next job, if the job before has left the time to make one.
+    pub(super) fn spare(&mut self) -> Spare {
+        self.spare.take()
     }
 
     /// In a box, so that one task is compiled for jobs of all kinds.
@@ -58,7 +64,10 @@ impl Workers {
         loop {
             let joined = tokio::select! {
                 Some(joined) = self.running.join_next_with_id() => joined,
-                Some(_) = self.leftovers.join_next() => continue,
+                Some(_) = self.leftovers.join_next() => {
+                    self.spare.prepare();
+                    continue;
+                }
                 else => return std::future::pending().await,
             };
             let (worker, finished) = match joined {

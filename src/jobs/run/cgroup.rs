@@ -28,6 +28,11 @@ impl Cgroup {
         Ok(Cgroup { path, directory })
     }
 
+    #[cfg(test)]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn directory(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }

@@ -32,6 +32,7 @@ use tokio::sync::oneshot;
 
 use super::outcome::{End, Outcome};
 
+pub(super) use homes::Spare;
 pub(super) use leftover::Leftover;
 pub(super) use output::Output;
 pub(super) use tap::Tap;
@@ -89,18 +90,20 @@ impl Work {
     }
 }
 
-/// Starts a job with `/bin/sh`. The future waits until it ends, its time is over or it is stopped; dropping
+/// Starts a job with `/bin/sh`, in the cgroup of `spare` if it has one. The future waits until it ends, its time is over or it is stopped; dropping
 /// the future leaves the processes alone.
 ///
 /// The shell begins before this returns, so that it works while its acceptance is told.
 pub(super) fn run(
     mut work: Work,
+    spare: Spare,
     stop: oneshot::Receiver<Stop>,
 ) -> impl Future<Output = (Outcome, Option<Leftover>)> + Send {
     let task = work.task();
     let started = Shell::start(
         &task,
         Homes::find(),
+        spare,
         Guard::Supervisor,
         work.output,
         work.tap,

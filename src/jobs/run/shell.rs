@@ -1,6 +1,7 @@
 //! A running shell, from its start to its end.
 
 use std::io;
+use std::iter;
 use std::os::fd::OwnedFd;
 use std::sync::Once;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout, Instant};
 
 use super::child::{Child, Status};
-use super::homes::Homes;
+use super::homes::{Homes, Spare};
 use super::leftover::Leftover;
 use super::output::{Output, Stream};
 use super::tap::Tap;
@@ -84,10 +85,11 @@ impl Finished {
 }
 
 impl Shell {
-    /// Starts `task` in a cgroup in one of `homes`, else under `guard`.
+    /// Starts `task` in the cgroup of `spare` or in a new one in one of `homes`, else under `guard`.
     pub(super) fn start(
         task: &Task,
         homes: &Homes,
+        spare: Spare,
         guard: Guard,
         output: Output,
         tap: Option<Tap>,
@@ -100,7 +102,7 @@ impl Shell {
         let stdout = Stream::new(StreamName::Stdout, stdout, place.clone(), tap.clone())?;
         let stderr = Stream::new(StreamName::Stderr, stderr, place, tap)?;
         let began = Instant::now();
-        let (child, tree) = match in_cgroup(task, &script, &pipes, homes)? {
+        let (child, tree) = match in_cgroup(task, &script, &pipes, homes, spare)? {
             Some(started) => started,
             None if guard == Guard::Ourselves => {
                 let child = Child::among_orphans(task, &script, &pipes)?;
@@ -240,23 +242,27 @@ fn in_cgroup(
     script: &Script,
     pipes: &[OwnedFd; 2],
     homes: &Homes,
+    spare: Spare,
 ) -> io::Result<Option<(Child, Tree)>> {
-    let Some(cgroup) = homes.make() else {
-        return Ok(None);
-    };
-    let error = match Child::in_cgroup(task, script, pipes, &cgroup) {
-        Ok(child) => return Ok(Some((child, Tree::Cgroup(cgroup)))),
-        Err(error) => error,
-    };
-    cgroup.remove();
-    match error {
-        SpawnError::Clone(_) => {
-            static SAID: Once = Once::new();
-            SAID.call_once(|| log::info!("{error}; a supervisor stands beside each job instead"));
-            Ok(None)
+    let mut failed = None;
+    // A spare one may have been removed from under us.
+    let places = spare.into_cgroup().into_iter();
+    for cgroup in places.chain(iter::once_with(|| homes.make()).flatten()) {
+        let error = match Child::in_cgroup(task, script, pipes, &cgroup) {
+            Ok(child) => return Ok(Some((child, Tree::Cgroup(cgroup)))),
+            Err(error) => error,
+        };
+        cgroup.remove();
+        match error {
+            SpawnError::Clone(_) => failed = Some(error),
+            SpawnError::Exec(error) => return Err(error),
         }
-        SpawnError::Exec(error) => Err(error),
     }
+    if let Some(error) = failed {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| log::info!("{error}; a supervisor stands beside each job instead"));
+    }
+    Ok(None)
 }
 
 fn without_cgroup(task: &Task, script: &Script, pipes: &[OwnedFd; 2]) -> io::Result<(Child, Tree)> {

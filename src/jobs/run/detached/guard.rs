@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::{end, CANCEL, STREAMS};
 use crate::jobs::outcome::End;
-use crate::jobs::run::homes::Homes;
+use crate::jobs::run::homes::{Homes, Spare};
 use crate::jobs::run::shell::{Finished, Guard, Shell};
 use crate::jobs::run::task::{Task, TASK_MAX};
 use crate::jobs::run::{Leftover, Output, Stop};
@@ -77,7 +77,14 @@ async fn work(directory: &Directory, children: Signal) -> io::Result<(Finished, 
     let files: [File; 2] = [create(STREAMS[0])?, create(STREAMS[1])?];
     let output = Output::written_to(files);
     let limit = task.limits.timeout;
-    let shell = Shell::start(&task, &homes.outside(), Guard::Ourselves, output, None)?;
+    let shell = Shell::start(
+        &task,
+        &homes.outside(),
+        Spare::default(),
+        Guard::Ourselves,
+        output,
+        None,
+    )?;
     drop(task);
     let (stop, stopped) = oneshot::channel();
     tokio::select! {

@@ -47,6 +47,45 @@ async fn a_cgroup_goes_with_its_last_process() {
 }
 
 #[tokio::test]
+async fn a_job_begins_in_the_spare_cgroup_or_in_a_new_one_if_somebody_removed_that() {
+    let homes = places().remove(0);
+    if homes == Homes::none() {
+        return;
+    }
+    for removed in [false, true] {
+        let mut spare = Spare::default();
+        spare.prepare();
+        let path = spare.path().unwrap().to_path_buf();
+        if removed {
+            fs::remove_dir(&path).unwrap();
+        }
+        let command = "sed -n 's/^0:://p' /proc/self/cgroup";
+        let (finished, leftover) = Running::start_in(&homes, spare.take(), command, 60)
+            .end()
+            .await;
+        assert_eq!(finished.status, Some(Status::Exited(0)), "{finished:?}");
+        let name = Path::new(finished.stdout.trim()).file_name().unwrap();
+        assert!(name.to_str().unwrap().starts_with("socketman-"), "{name:?}");
+        assert_eq!(path.file_name() == Some(name), !removed);
+        assert!(leftover.as_ref().is_none_or(Leftover::is_empty));
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_spare_cgroup_that_no_job_took_is_removed() {
+    let mut spare = Spare::default();
+    spare.prepare();
+    let Some(path) = spare.path().map(Path::to_path_buf) else {
+        return;
+    };
+    spare.prepare();
+    assert_eq!(spare.path(), Some(path.as_path()));
+    drop(spare.take());
+    assert!(!path.exists() && spare.path().is_none());
+}
+
+#[tokio::test]
 async fn a_job_may_have_cgroups_of_its_own() {
     let homes = places().remove(0);
     if homes == Homes::none() {

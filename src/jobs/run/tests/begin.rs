@@ -126,7 +126,7 @@ async fn a_command_that_no_shell_can_get_is_said_so() {
         tap: None,
     };
     let (_stop, stopped) = oneshot::channel();
-    let (outcome, leftover) = run(work, stopped).await;
+    let (outcome, leftover) = run(work, Spare::default(), stopped).await;
     let reason = outcome.reason.unwrap();
     assert!(
         reason.starts_with("/bin/sh cannot be started: "),

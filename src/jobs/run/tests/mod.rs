@@ -73,6 +73,10 @@ struct Running {
 
 impl Running {
     fn start(homes: &Homes, command: &str, seconds: u64) -> Self {
+        Running::start_in(homes, Spare::default(), command, seconds)
+    }
+
+    fn start_in(homes: &Homes, spare: Spare, command: &str, seconds: u64) -> Self {
         let limits = Limits {
             timeout: Duration::from_secs(seconds),
             output_max: 64 * 1024,
@@ -83,7 +87,8 @@ impl Running {
             limits,
         };
         let output = Output::new();
-        let shell = Shell::start(&task, homes, Guard::Supervisor, output.clone(), None).unwrap();
+        let guard = Guard::Supervisor;
+        let shell = Shell::start(&task, homes, spare, guard, output.clone(), None).unwrap();
         let (stop, stopped) = oneshot::channel();
         Running {
             finished: tokio::spawn(shell.finish(limits.timeout, stopped)),
