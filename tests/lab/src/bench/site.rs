@@ -60,6 +60,7 @@ impl Site {
         if let Some(slow) = slow {
             lab.slow_down_syncs(slow);
         }
+        lab.keep_time();
         lab.start_agent()?;
         lab.status_when(|status| status["mqtt"]["connected"] == true)
             .await;
