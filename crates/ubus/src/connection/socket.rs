@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use tokio::time::{sleep_until, Instant};
 
 /// Read at a time once answers have gathered.
-const GATHERED: usize = 64 << 10;
+const GATHERED: usize = 32 << 10;
 
 /// Read at a time otherwise; a larger frame makes the buffer grow, and the buffer is let go afterwards.
 const READ_CHUNK: usize = 16 << 10;
