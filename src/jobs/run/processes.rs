@@ -39,8 +39,9 @@ impl Stat {
 /// Signals the living descendants of `leader` and the members of its session and process group; itself
 /// only if `and_itself`. Returns their number.
 ///
-/// Each gets the signal as soon as it is found, for one that forks and ends all the time has another
-/// number a moment later.
+/// A process that forks and ends all the time has another number a moment later. So the newest, which the
+/// kernel lists last, are looked at first, and each gets the signal as soon as it is found: on a slow router
+/// a look at all of them takes longer than such a process lives.
 ///
 /// # Errors
 ///
@@ -50,14 +51,7 @@ pub(super) fn signal_all(leader: Pid, and_itself: bool, signal: Signal) -> io::R
     let mut members = HashSet::from([leader]);
     let mut rest = Vec::new();
     let mut found = 0;
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
+    for pid in numbers()?.into_iter().rev() {
         let Some(stat) = Stat::read(pid) else {
             continue;
         };
@@ -70,7 +64,7 @@ pub(super) fn signal_all(leader: Pid, and_itself: bool, signal: Signal) -> io::R
             rest.push((pid, stat));
         }
     }
-    // Numbers begin anew at the highest: a child may come before its parent.
+    // A child comes before its parent, unless the numbers have wrapped.
     loop {
         let before = rest.len();
         rest.retain(|(pid, stat)| {
@@ -85,6 +79,20 @@ pub(super) fn signal_all(leader: Pid, and_itself: bool, signal: Signal) -> io::R
             return Ok(found);
         }
     }
+}
+
+/// The numbers of all processes, in the kernel's order.
+fn numbers() -> io::Result<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        numbers.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<i32>().ok()),
+        );
+    }
+    Ok(numbers)
 }
 
 /// Sends a signal to a process that lives; true if there was one.
