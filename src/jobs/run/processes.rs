@@ -37,11 +37,12 @@ impl Stat {
 }
 
 /// Signals the living descendants of `leader` and the members of its session and process group; itself
-/// only if `and_itself`. Returns their number.
+/// only if `and_itself`. Returns their number. Parents get it before their children, lest a shell go on with
+/// its next command.
 ///
-/// A process that forks and ends all the time has another number a moment later. So the newest, which the
-/// kernel lists last, are looked at first, and each gets the signal as soon as it is found: on a slow router
-/// a look at all of them takes longer than such a process lives.
+/// A process that forks and ends all the time has another number a moment later, and on a slow router a look at
+/// all processes takes longer than such a one lives. So the newest, which the kernel lists last, are looked at
+/// first, and who is to be killed is stopped as soon as it is found.
 ///
 /// # Errors
 ///
@@ -49,62 +50,68 @@ impl Stat {
 pub(super) fn signal_all(leader: Pid, and_itself: bool, signal: Signal) -> io::Result<usize> {
     let leader = leader.as_raw_nonzero().get();
     let mut members = HashSet::from([leader]);
+    let mut found = Vec::new();
     let mut rest = Vec::new();
-    let mut found = 0;
+    let mut find = |pid: i32, stat: &Stat| {
+        if stat.alive {
+            found.push(pid);
+            if signal == Signal::KILL {
+                send(pid, Signal::STOP);
+            }
+        }
+    };
     for pid in numbers()?.into_iter().rev() {
         let Some(stat) = Stat::read(pid) else {
             continue;
         };
         if pid == leader {
-            found += usize::from(and_itself && send(pid, &stat, signal));
+            if and_itself {
+                find(pid, &stat);
+            }
         } else if [stat.group, stat.session].contains(&leader) || members.contains(&stat.parent) {
             members.insert(pid);
-            found += usize::from(send(pid, &stat, signal));
+            find(pid, &stat);
         } else {
             rest.push((pid, stat));
         }
     }
-    // A child comes before its parent, unless the numbers have wrapped.
+    // A parent has a lower number than its children, unless the numbers have wrapped.
     loop {
         let before = rest.len();
         rest.retain(|(pid, stat)| {
             let member = members.contains(&stat.parent);
             if member {
                 members.insert(*pid);
-                found += usize::from(send(*pid, stat, signal));
+                find(*pid, stat);
             }
             !member
         });
         if rest.len() == before {
-            return Ok(found);
+            break;
         }
     }
+    found.sort_unstable();
+    for pid in &found {
+        send(*pid, signal);
+    }
+    Ok(found.len())
 }
 
 /// The numbers of all processes, in the kernel's order.
 fn numbers() -> io::Result<Vec<i32>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir("/proc")? {
-        numbers.extend(
-            entry?
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<i32>().ok()),
-        );
+        let name = entry?.file_name();
+        numbers.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
     }
     Ok(numbers)
 }
 
-/// Sends a signal to a process that lives; true if there was one.
-fn send(pid: i32, stat: &Stat, signal: Signal) -> bool {
-    if !stat.alive {
-        return false;
-    }
+fn send(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         // An error means that it has ended meanwhile or is not ours to signal; the next look tells.
         let _ = kill_process(pid, signal);
     }
-    true
 }
 
 #[cfg(test)]
