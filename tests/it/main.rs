@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy knows #[test] functions only
 
 mod agent_process;
+mod before;
 mod boot;
 mod collect;
 mod comparison;
