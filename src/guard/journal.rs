@@ -74,6 +74,22 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// That of a job whose command may run.
+    pub fn armed(key: String, id: String) -> Self {
+        Journal {
+            phase: Phase::Armed,
+            key,
+            id,
+            detach: false,
+            place: Place::default(),
+            needs: Needs::default(),
+            snapshot: Digest::default(),
+            ran: None,
+            changes: None,
+            reason: None,
+        }
+    }
+
     /// True once nothing is tried any more.
     pub fn is_decided(&self) -> bool {
         matches!(self.phase, Phase::Kept | Phase::Reverted)
@@ -125,18 +141,7 @@ impl Journal {
     /// `None` if `bytes` are no journal.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
-        let mut journal = Journal {
-            phase: Phase::Armed,
-            key: String::new(),
-            id: String::new(),
-            detach: false,
-            place: Place::default(),
-            needs: Needs::default(),
-            snapshot: Digest::default(),
-            ran: None,
-            changes: None,
-            reason: None,
-        };
+        let mut journal = Journal::armed(String::new(), String::new());
         let mut changes = Changes::default();
         let mut phase = None;
         // The name of a file may end with a carriage return.

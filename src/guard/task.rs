@@ -18,7 +18,6 @@ use super::handle::{Ask, Handle};
 use super::journal::{Journal, Phase};
 use super::luci;
 use super::own::Own;
-use super::picture::Digest;
 use super::places::{Found, FIRMWARE_CHANGED};
 use super::trial::Witnesses;
 use crate::actions::Actions;
@@ -237,16 +236,10 @@ impl Task {
         }
         let needs = self.witnesses.reached().await;
         let journal = Journal {
-            phase: Phase::Armed,
-            key: ticket.key,
-            id: ticket.id,
             detach: ticket.detach,
             place: self.found.place.clone(),
             needs,
-            snapshot: Digest::default(),
-            ran: None,
-            changes: None,
-            reason: None,
+            ..Journal::armed(ticket.key, ticket.id)
         };
         let mut copy = journal.clone();
         let armed = self.on_disk(move |desk| desk.arm(&mut copy).map(|()| copy));

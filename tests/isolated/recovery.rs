@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 use socketman_lab::agent_process::{AgentProcess, AgentProgram};
-use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
+use socketman_lab::ubusd::Ubusd;
+use socketman_lab::within::{within, DEADLINE};
 use tempfile::TempDir;
 use ubus::{blobmsg, Client, Method, Status};
 
-use super::service::{binary, within, DEADLINE};
+use super::health::bus_of;
+use super::service::binary;
 
 /// An outage of 600 s lasts 10 s.
 const SCALE: u32 = 60;
@@ -38,17 +40,7 @@ impl Device {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             symlink(Path::new("/proc").join(file), path).unwrap();
         }
-        let program = AgentProgram {
-            binary: binary().await,
-            root,
-            ubus_socket: dir.path().join("ubus.sock"),
-            log: dir.path().join("agent.log"),
-            clock: dir.path().join("clock"),
-            keeps_time: false,
-            time_scale: SCALE,
-            slow_sync: None,
-        };
-        program.set_clock(0, true).unwrap();
+        let program = AgentProgram::below(dir.path(), binary().await, SCALE).unwrap();
         let mut config = json!({
             "mac": "94:83:c4:00:00:0f", "reboot": 600,
             "health_url": "127.0.0.1", "health_port": 1, "web_url": "http://127.0.0.1:1/",
@@ -56,13 +48,7 @@ impl Device {
         let members = config.as_object_mut().unwrap();
         members.extend(extra.as_object().unwrap().clone());
         program.configure(&config).unwrap();
-        let options = ubusd::Options {
-            peers: Peers::All(Credentials::root()),
-            ..ubusd::Options::default()
-        };
-        let bus = Ubusd::start_with(&program.ubus_socket, options).unwrap();
-        let (client, connection) = ubus::connect(&program.ubus_socket);
-        tokio::spawn(connection.run());
+        let (bus, client) = bus_of(&program);
         let device = Device {
             dir,
             program,

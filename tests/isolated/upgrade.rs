@@ -9,9 +9,10 @@ use socketman_lab::firmware::{Boots, Image, Manager, Release};
 use socketman_lab::lab::Lab;
 use socketman_lab::mqtt_side::Ear;
 use socketman_lab::options::Options;
+use socketman_lab::within::within;
 
 use crate::desk;
-use crate::service::{self, binary, within};
+use crate::service::{self, binary};
 
 /// Has the agent part of the firmware, and starts it.
 async fn started(lab: &mut Lab, rollback_timeout: u32) {

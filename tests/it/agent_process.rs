@@ -1,7 +1,6 @@
 //! The agent as a process: started, asked, ended, killed, and robbed of its bus.
 
 use std::fs;
-use std::future::Future;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -15,22 +14,12 @@ use socketman_lab::collector::{Collector, Mode};
 use socketman_lab::lab::{Lab, AGENT_ENDS_WITHIN};
 use socketman_lab::options::Options;
 use socketman_lab::ubusd::Ubusd;
+use socketman_lab::within::{within, DEADLINE};
 use tokio::process::Command;
-use tokio::time::timeout;
 use ubus::{Error, Method, Status};
-
-/// Longer than any step takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A heartbeat lasts 2 s.
 const SCALE: u32 = 30;
-
-async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
-    match timeout(DEADLINE, step).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
-}
 
 async fn binary() -> PathBuf {
     agent_binary::find().await.unwrap()
@@ -349,17 +338,7 @@ async fn without_a_bus_the_device_is_reported_all_the_same() {
     symlink("/sys", root.join("sys")).unwrap();
     let api = Collector::start("127.0.0.1:0".parse().unwrap(), dir.path());
     let api = api.await.unwrap();
-    let program = AgentProgram {
-        binary: binary().await,
-        root,
-        ubus_socket: dir.path().join("no-bus.sock"),
-        log: dir.path().join("agent.log"),
-        clock: dir.path().join("clock"),
-        keeps_time: false,
-        time_scale: SCALE,
-        slow_sync: None,
-    };
-    program.set_clock(0, true).unwrap();
+    let program = AgentProgram::below(dir.path(), binary().await, SCALE).unwrap();
     let settings = json!({
         "mac": "02:00:00:00:00:01",
         "stats_url": api.url("/stats"),

@@ -1,27 +1,15 @@
 //! `socketman run` with an agent whose job talks for long.
 
-use std::future::Future;
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::json;
 use socketman_lab::agent_binary;
 use socketman_lab::ubusd::Ubusd;
+use socketman_lab::within::within;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::watch;
-use tokio::time::timeout;
 use ubus::Method;
-
-/// Longer than any step takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
-    match timeout(DEADLINE, step).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
-}
 
 #[tokio::test]
 async fn the_output_of_a_job_that_runs_for_long_is_printed_as_it_comes() {

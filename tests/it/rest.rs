@@ -14,22 +14,12 @@ use socketman_lab::agent_binary;
 use socketman_lab::collector::{Collector, Mode, Record, Request};
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
+use socketman_lab::within::{within, DEADLINE};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 const MAC: &str = "aa:bb:cc:00:11:22";
-
-/// Longer than any step takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(90);
-
-async fn within<T>(what: &str, step: impl std::future::Future<Output = T>) -> T {
-    match timeout(DEADLINE, step).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
-}
 
 /// The agent's two parts, and the API.
 struct Site {

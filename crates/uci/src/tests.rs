@@ -75,6 +75,73 @@ fn a_keyword_at_the_end_of_the_file_has_no_name() {
 }
 
 #[test]
+fn an_error_says_at_which_byte_of_its_line_it_was_noticed() {
+    let byte = |text: &[u8]| Package::parse(text).unwrap_err().byte;
+    assert_eq!(byte(b"config a b\n\toption k 'a\0b'\n"), 12);
+    assert_eq!(byte(b"a\0b"), 1);
+    assert_eq!(byte(b"config a b\n\tbogus\n"), 1);
+    assert_eq!(byte(b"config a b c\n"), 13);
+}
+
+#[test]
+fn commands_that_libuci_refuses_are_refused_for_the_same_reason() {
+    for (text, reason, line) in [
+        ("config ''\n", Reason::InsufficientArguments, 1),
+        ("config \n", Reason::InsufficientArguments, 1),
+        ("config 'a b'\n", Reason::InvalidType, 1),
+        ("config a b-c\n", Reason::InvalidName, 1),
+        ("config a b c\n", Reason::TooManyArguments, 1),
+        ("config a b\noption k v w\n", Reason::TooManyArguments, 2),
+        ("config a b\noption k ; v\n", Reason::TooManyArguments, 2),
+        ("config a b\noption ''\n", Reason::InsufficientArguments, 2),
+        ("config a n\nconfig b n\n", Reason::OtherType, 2),
+        ("option k v\n", Reason::NoSection, 1),
+        // Before anybody looks for its name.
+        ("list", Reason::NoSection, 1),
+    ] {
+        assert_eq!(refused(text.as_bytes()), (reason, line), "{text:?}");
+    }
+}
+
+#[test]
+fn a_section_without_a_name_has_the_id_that_libuci_gives_it() {
+    // `uci show dhcp` on a router.
+    let package = parse("config dnsmasq\nconfig dhcp lan\nconfig dnsmasq\n");
+    let ids: Vec<&str> = package.sections().iter().map(|s| &*s.id).collect();
+    assert_eq!(ids, ["cfg01411c", "lan", "cfg03411c"]);
+}
+
+#[test]
+fn several_commands_stand_on_one_line_unless_the_semicolon_touches_a_bare_word() {
+    for line in [
+        "config a b ; option k v ; list l x\n",
+        "config a 'b'; option k 'v'; list l 'x'\n",
+    ] {
+        let package = parse(line);
+        let section = package.named("b").unwrap();
+        assert_eq!(section.option("k"), Some(&b"v"[..]), "{line}");
+        assert!(section.list("l").eq([b"x"]), "{line}");
+    }
+    // libuci ends the word with a zero byte in the place of the semicolon, and the line with it.
+    let package = parse("config a b; option k v\n");
+    assert_eq!(package.named("b").unwrap().options().len(), 0);
+}
+
+#[test]
+fn a_backslash_at_the_end_of_a_line_of_dos_takes_the_line_end_away() {
+    let value = |text: &str| {
+        let package = parse(&format!("config a b\n\toption k {text}\n"));
+        let section = package.named("b").unwrap();
+        section.option("k").unwrap().to_vec()
+    };
+    assert_eq!(value("one\\\r\ntwo"), b"onetwo");
+    assert_eq!(value("one\\\ntwo"), b"onetwo");
+    assert_eq!(value("\"one\\\r\ntwo\""), b"onetwo");
+    assert_eq!(value("one\\\rtwo"), b"one\rtwo");
+    assert_eq!(value("one\\ two"), b"one two");
+}
+
+#[test]
 fn sections_and_values_are_bounded() {
     let sections = "config a\n".repeat(MAX_SECTIONS);
     assert_eq!(parse(&sections).sections().len(), MAX_SECTIONS);

@@ -14,7 +14,7 @@ const BOOT: [u8; 16] = [1; 16];
 
 const START: Start = Start { at: 7, boot: BOOT };
 
-fn job(id: &str) -> Job {
+pub(super) fn job(id: &str) -> Job {
     Job {
         id: id.into(),
         msg: format!("echo {id}"),

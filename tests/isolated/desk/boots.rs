@@ -5,11 +5,12 @@ use std::fs;
 use serde_json::{json, Value};
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
+use socketman_lab::within::within;
 use ubus::blobmsg::Value as Data;
 use ubus::{Events, Heard, Status};
 
 use super::{lab, order, Inside};
-use crate::service::{self, binary, within};
+use crate::service::{self, binary};
 
 async fn connected(lab: &Lab) -> Value {
     let connected = |status: &Value| status["mqtt"]["connected"] == true;

@@ -18,11 +18,12 @@ use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
 use socketman_lab::router::ROUTER_MAC;
 use socketman_lab::site::{Namespace, Site, SERVERS};
+use socketman_lab::within::within;
 use tokio::process::Command;
 use tokio::task::spawn_blocking;
 use ubus::{blobmsg, Client, Events, Heard, Status};
 
-use crate::service::{binary, within, SCALE};
+use crate::service::{binary, SCALE};
 
 /// Longest wait for an answer in the namespace.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);

@@ -7,11 +7,11 @@ use serde_json::json;
 use socketman::actions::{Action, Actions, Device, Service};
 use socketman_lab::options::Options;
 use socketman_lab::site::SERVERS;
+use socketman_lab::within::within;
 use tokio::time::timeout;
 use ubus::{Notice, Status, Subscription};
 
 use super::{lab, order, status, told, Inside};
-use crate::service::within;
 
 /// Longer than a restart or a delayed reload takes; nothing may be heard for so long.
 const QUIET: Duration = Duration::from_millis(500);

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use serde_json::json;
 use socketman_lab::agent_binary;
 use socketman_lab::broker::Broker;
+use socketman_lab::within::within;
 use tokio::net::TcpListener;
 
 use super::lookups::{connected, relay};
 use super::site::Site;
-use super::{bus_of, within, SCALE};
+use super::{bus_of, SCALE};
 
 #[tokio::test]
 async fn a_broker_with_a_link_local_address_is_reached_over_the_interface_that_is_named() {

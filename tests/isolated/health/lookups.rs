@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use socketman_lab::agent_binary;
 use socketman_lab::broker::Broker;
+use socketman_lab::within::within;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::site::Site;
-use super::{ask, bus_of, within, SCALE};
+use super::{ask, bus_of, SCALE};
 
 /// The contract for the end of the process.
 const END_WITHIN: Duration = Duration::from_secs(5);

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
+use socketman_lab::within::within;
 use ubus::blobmsg;
 
 use super::patient::{pass_on, Patient, NAMES};
 use super::site::Site;
-use super::{ask, heard, within};
+use super::{ask, heard};
 
 /// The time that the contract gives "no link", "no address" and "no route".
 const SOON: Duration = Duration::from_secs(10);

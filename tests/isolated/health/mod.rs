@@ -10,7 +10,6 @@ mod servers;
 mod site;
 mod ways;
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
@@ -18,24 +17,15 @@ use site::{Site, CLOSED};
 use socketman_lab::agent_binary;
 use socketman_lab::agent_process::AgentProgram;
 use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
+use socketman_lab::within::{within, DEADLINE};
 use tokio::time::{interval, timeout};
 use ubus::{blobmsg, Client, Events, Heard};
-
-/// A probe of a dead network takes up to 16 s, and two have to agree.
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A probe every 0.75 s, every half a second while offline.
 const SCALE: u32 = 20;
 
-async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
-    match timeout(DEADLINE, step).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
-}
-
 /// The bus of an agent, and a client of it.
-fn bus_of(program: &AgentProgram) -> (Ubusd, Client) {
+pub(crate) fn bus_of(program: &AgentProgram) -> (Ubusd, Client) {
     let options = ubusd::Options {
         peers: Peers::All(Credentials::root()),
         ..ubusd::Options::default()

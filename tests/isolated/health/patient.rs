@@ -8,13 +8,14 @@ use socketman_lab::agent_binary;
 use socketman_lab::agent_process::{AgentProcess, AgentProgram};
 use socketman_lab::broker::Broker;
 use socketman_lab::ubusd::Ubusd;
+use socketman_lab::within::{within, DEADLINE};
 use tokio::net::TcpListener;
 use ubus::{blobmsg, Client, Method};
 
 use super::dns::NameServer;
 use super::lookups::relay;
 use super::site::Site;
-use super::{ask, bus_of, verdict, within, DEADLINE, SCALE};
+use super::{ask, bus_of, verdict, SCALE};
 
 /// The names that the checks ask for.
 pub(crate) const NAMES: [(&str, &str); 3] = [

@@ -327,24 +327,12 @@ impl Site {
 
     /// An agent for the device.
     pub(crate) fn program(&self, binary: &Path, time_scale: u32) -> AgentProgram {
-        let root = self.root();
         let script = self.dir.path().join("agent");
         let (device, binary) = (&self.device, binary.display());
         let text = format!("#!/bin/sh\nexec ip netns exec {device} {binary} \"$@\"\n");
         fs::write(&script, text).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
-        let program = AgentProgram {
-            binary: script,
-            root,
-            ubus_socket: self.dir.path().join("ubus.sock"),
-            log: self.dir.path().join("agent.log"),
-            clock: self.dir.path().join("clock"),
-            keeps_time: false,
-            time_scale,
-            slow_sync: None,
-        };
-        program.set_clock(0, true).unwrap();
-        program
+        AgentProgram::below(self.dir.path(), script, time_scale).unwrap()
     }
 }
 

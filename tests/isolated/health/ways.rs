@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{json, Value};
+use socketman_lab::within::DEADLINE;
 
+use super::ask;
 use super::patient::{Patient, NAMES};
 use super::site::Site;
-use super::{ask, DEADLINE};
 
 /// The names by IPv6.
 const NAMES_V6: [(&str, &str); 2] = [

@@ -12,10 +12,11 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use socketman_lab::lab::Lab;
 use socketman_lab::mqtt_side::{Ear, Words};
+use socketman_lab::within::within;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::service::{binary, lab, within};
+use crate::service::{binary, lab};
 
 /// Has an agent run its jobs as on a kernel without cgroups.
 const WITHOUT: &str = "SOCKETMAN_WITHOUT_CGROUPS";

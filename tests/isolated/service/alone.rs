@@ -10,11 +10,12 @@ use serde_json::{json, Value};
 use socketman_lab::agent_process::AgentProgram;
 use socketman_lab::lab::AGENT_ENDS_WITHIN;
 use socketman_lab::ubusd::{self, Credentials, Peers, Ubusd};
+use socketman_lab::within::{within, DEADLINE};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use ubus::blobmsg;
 
-use super::{binary, within, DEADLINE, SCALE};
+use super::{binary, SCALE};
 
 /// A device that has just been unpacked: a kernel, one network device, no route, no settings.
 async fn bare_device() -> (TempDir, AgentProgram) {
@@ -27,17 +28,7 @@ async fn bare_device() -> (TempDir, AgentProgram) {
         symlink(Path::new("/proc").join(file), root.join("proc").join(file)).unwrap();
     }
     plant_interface(&root.join("sys/class/net/eth0"), "94:83:c4:00:00:0e");
-    let program = AgentProgram {
-        binary: binary().await,
-        root,
-        ubus_socket: dir.path().join("ubus.sock"),
-        log: dir.path().join("agent.log"),
-        clock: dir.path().join("clock"),
-        keeps_time: false,
-        time_scale: SCALE,
-        slow_sync: None,
-    };
-    program.set_clock(0, true).unwrap();
+    let program = AgentProgram::below(dir.path(), binary().await, SCALE).unwrap();
     (dir, program)
 }
 

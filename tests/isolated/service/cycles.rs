@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use socketman_lab::lab::AGENT_ENDS_WITHIN;
+use socketman_lab::within::within;
 
-use super::{binary, lab, within};
+use super::{binary, lab};
 
 /// Files and directories below this one, but for waiting reports.
 fn tree(root: &Path) -> BTreeSet<PathBuf> {

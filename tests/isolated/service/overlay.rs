@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use socketman_lab::lab::{Lab, AGENT_ENDS_WITHIN};
+use socketman_lab::within::{within, DEADLINE};
 use tempfile::TempDir;
 
-use super::{binary, lab, within, DEADLINE};
+use super::{binary, lab};
 
 /// A program that runs the agent where `<root>/etc/socketman/state` is another file system, made with
 /// these commands (`$state` is its place). As root; the mount is gone with the agent.

@@ -7,8 +7,9 @@ use std::process::Command;
 use serde_json::Value;
 use socketman_lab::collector::Mode;
 use socketman_lab::lab::AGENT_ENDS_WITHIN;
+use socketman_lab::within::{within, DEADLINE};
 
-use super::{binary, lab, within, DEADLINE};
+use super::{binary, lab};
 
 #[tokio::test]
 async fn an_upgrade_loses_no_report_and_no_setting() {

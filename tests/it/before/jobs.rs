@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use durable::Directory;
+use serde_json::json;
 use socketman::jobs::ledger::{Register, Store};
-use socketman::jobs::message::{Job, Kind};
+use socketman::jobs::message::{self, Job, Kind};
 use socketman::jobs::table::{Bounds, Known, Now, Number, Start, Table};
 use socketman::jobs::{End, Outcome, Source, State};
 
@@ -22,20 +23,10 @@ const START: Start = Start {
     boot: *b"the-boot-before-",
 };
 
+/// A job as a broker brings it.
 fn job(id: &str, msg: &str) -> Job {
-    Job {
-        id: id.into(),
-        msg: msg.into(),
-        kind: Kind::Shell,
-        type_name: String::new(),
-        timeout: None,
-        timestamp: None,
-        expires: None,
-        device: None,
-        detach: false,
-        live: false,
-        sig: None,
-    }
+    let payload = json!({"id": id, "meta": {"msg": msg}});
+    message::parse(payload.to_string().as_bytes()).unwrap()
 }
 
 fn printed(text: &str) -> Outcome {
@@ -178,7 +169,8 @@ fn live(dir: &Path, done: usize, len: usize) {
     let reboot = Job {
         kind: Kind::Reboot,
         type_name: "reboot".into(),
-        ..job("reboot", "")
+        msg: String::new(),
+        ..job("reboot", "-")
     };
     agent.accept(Source::Mqtt, reboot, Some(START));
     let upgrade = Job {

@@ -1,20 +1,25 @@
 //! The part of the agent that delivers, and the server it delivers to.
 
+#[path = "../../../crates/spool/src/tests/line.rs"]
+mod line;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use socketman::clock::{Clock, Pace};
 use socketman::config::{Config, Secret};
 use socketman::health;
 use socketman::lookup::Resolver;
 use socketman::shutdown::{shutdown, Trigger};
 use socketman::upload;
-use socketman_lab::collector::Collector;
+use socketman_lab::collector::{Collector, Mode};
 use spool::Stamp;
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+pub(crate) use line::line;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) const MAC: &str = "0A:1B:2C:3D:4E:5F";
@@ -29,6 +34,16 @@ pub(crate) fn config(stats_url: String) -> Config {
         pace: Pace::faster(300),
         ..Config::default()
     }
+}
+
+/// A collector that behaves so, and an agent that has some reports for it.
+pub(crate) async fn facing(mode: Mode, reports: u64) -> (TempDir, Collector, Agent) {
+    let tmp = tempfile::tempdir().unwrap();
+    let collector = collector(tmp.path()).await;
+    collector.set(mode).await.unwrap();
+    let agent = Agent::start(tmp.path(), config(collector.url("/")));
+    agent.append(reports).await;
+    (tmp, collector, agent)
 }
 
 /// A spool and an uploader, as the agent has them.
@@ -94,7 +109,7 @@ impl Agent {
     pub(crate) async fn append(&self, count: u64) {
         for _ in 0..count {
             self.spool
-                .append(|stamp| report(stamp, 0))
+                .append(|stamp| line(stamp, 0))
                 .await
                 .unwrap()
                 .unwrap();
@@ -115,6 +130,13 @@ impl Agent {
             .await
             .last_error
             .unwrap()
+    }
+
+    /// Waits until the spool has dropped so many reports.
+    pub(crate) async fn dropped(&self, count: u64) {
+        let mut facts = self.spool.facts();
+        let wait = tokio::time::timeout(DEADLINE, facts.wait_for(|f| f.dropped == count));
+        wait.await.expect("in time").unwrap();
     }
 
     pub(crate) async fn reports_left(&self, count: u64) {
@@ -142,25 +164,6 @@ impl Agent {
 /// Has the clock in `file` wrong by `offset` seconds; `synced` is what the kernel says of it.
 pub(crate) fn set_clock(file: &Path, offset: i64, synced: bool) {
     std::fs::write(file, format!("{offset} {}\n", u8::from(synced))).unwrap();
-}
-
-/// A report with `pad` bytes that cannot be packed into much less.
-pub(crate) fn report(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
-    let mut noise = fastrand::Rng::with_seed(stamp.seq);
-    let pad: String = (0..pad).map(|_| noise.alphanumeric()).collect();
-    let mut report = json!({
-        "device": {
-            "created_at": stamp.created_at,
-            "boot_id": stamp.boot_id,
-            "seq": stamp.seq,
-            "clock": stamp.clock.word(),
-        },
-        "pad": pad,
-    });
-    if !stamp.gaps.is_empty() {
-        report["gaps"] = json!(stamp.gaps);
-    }
-    serde_json::to_vec(&report).unwrap()
 }
 
 pub(crate) async fn collector(dir: &Path) -> Collector {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use socketman_lab::collector::Mode;
 
-use super::agent::{collector, config, seqs, Agent, DEADLINE};
+use super::agent::{collector, config, facing, seqs, Agent, DEADLINE};
 
 /// Sets `fault`, appends, waits for the failure, heals, and expects all of it in order and once.
 async fn nothing_is_lost_over(fault: Mode, failure: &str) {
@@ -77,12 +77,8 @@ async fn an_answer_that_is_not_http_keeps_the_reports() {
 
 #[tokio::test]
 async fn retry_after_is_the_least_that_is_waited() {
-    let tmp = tempfile::tempdir().unwrap();
-    let collector = collector(tmp.path()).await;
     // At this pace 600 s are 2 s, and no wait of the backoff is longer than 34 ms.
-    collector.set(Mode::Status(429, Some(600))).await.unwrap();
-    let agent = Agent::start(tmp.path(), config(collector.url("/")));
-    agent.append(1).await;
+    let (_tmp, collector, agent) = facing(Mode::Status(429, Some(600)), 1).await;
     collector
         .wait_for(DEADLINE, |record| record.requests_total == 1)
         .await

@@ -149,9 +149,7 @@ async fn a_backlog_goes_to_the_backup_without_asking_the_first_server_for_each_b
     site.backup.set(Mode::Down).await.unwrap();
     let agent = site.agent();
     for _ in 0..800 {
-        let kept = agent
-            .spool
-            .append(|stamp| super::agent::report(stamp, 1000));
+        let kept = agent.spool.append(|stamp| super::agent::line(stamp, 1000));
         kept.await.unwrap().unwrap();
     }
     let error = agent.failure().await;

@@ -3,18 +3,26 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use socketman::config::{ApiAuth, UploadFormat};
-use socketman_lab::collector::Mode;
+use socketman::config::{ApiAuth, Config, UploadFormat};
+use socketman_lab::collector::{Collector, Mode};
+use tempfile::TempDir;
 
-use super::agent::{collector, config, seqs, Agent, DEADLINE, MAC, TOKEN};
+use super::agent::{collector, config, seqs, Agent, MAC, TOKEN};
+
+/// An agent whose settings are changed so, and its collector.
+async fn with(path: &str, change: impl FnOnce(&mut Config)) -> (TempDir, Collector, Agent) {
+    let tmp = tempfile::tempdir().unwrap();
+    let collector = collector(tmp.path()).await;
+    let mut config = config(collector.url(path));
+    change(&mut config);
+    let agent = Agent::start(tmp.path(), config);
+    (tmp, collector, agent)
+}
 
 #[tokio::test]
 async fn ndjson_is_gzip_as_such_and_says_so() {
-    let tmp = tempfile::tempdir().unwrap();
-    let collector = collector(tmp.path()).await;
-    let mut config = config(collector.url("/stats"));
-    config.upload_format = UploadFormat::Ndjson;
-    let agent = Agent::start(tmp.path(), config);
+    let ndjson = |config: &mut Config| config.upload_format = UploadFormat::Ndjson;
+    let (_tmp, collector, agent) = with("/stats", ndjson).await;
     agent.append(3).await;
     agent.reports_left(0).await;
     // The collector refuses anything but one gzip member of whole lines.
@@ -29,11 +37,8 @@ async fn ndjson_is_gzip_as_such_and_says_so() {
 
 #[tokio::test]
 async fn a_bearer_token_goes_in_the_header_and_the_mac_stays_in_the_query() {
-    let tmp = tempfile::tempdir().unwrap();
-    let collector = collector(tmp.path()).await;
-    let mut config = config(collector.url("/stats?site=7"));
-    config.api_auth = ApiAuth::Bearer;
-    let agent = Agent::start(tmp.path(), config);
+    let bearer = |config: &mut Config| config.api_auth = ApiAuth::Bearer;
+    let (_tmp, collector, agent) = with("/stats?site=7", bearer).await;
     agent.append(1).await;
     agent.reports_left(0).await;
     let request = &collector.record().requests[0];
@@ -46,13 +51,12 @@ async fn a_bearer_token_goes_in_the_header_and_the_mac_stays_in_the_query() {
 
 #[tokio::test]
 async fn without_cache_each_report_is_posted_at_once_as_a_plain_object() {
-    let tmp = tempfile::tempdir().unwrap();
-    let collector = collector(tmp.path()).await;
-    let mut config = config(collector.url("/stats"));
-    config.no_cache = true;
-    // Nothing waits for a heartbeat.
-    config.heartbeat = Duration::from_secs(1_000_000);
-    let agent = Agent::start(tmp.path(), config);
+    let at_once = |config: &mut Config| {
+        config.no_cache = true;
+        // Nothing waits for a heartbeat.
+        config.heartbeat = Duration::from_secs(1_000_000);
+    };
+    let (_tmp, collector, agent) = with("/stats", at_once).await;
     agent.append(3).await;
     agent.reports_left(0).await;
     let requests = collector.record().requests;
@@ -84,23 +88,14 @@ async fn without_cache_a_report_that_cannot_be_sent_is_declared_as_a_gap() {
         Mode::Status(401, None),
         Mode::Page,
     ] {
-        let tmp = tempfile::tempdir().unwrap();
-        let collector = collector(tmp.path()).await;
-        let mut config = config(collector.url("/stats"));
-        config.no_cache = true;
-        let agent = Agent::start(tmp.path(), config);
+        let (_tmp, collector, agent) = with("/stats", |config| config.no_cache = true).await;
         agent.append(1).await;
         agent.reports_left(0).await;
 
         collector.set(fault).await.unwrap();
         for dropped in 1..=2 {
             agent.append(1).await;
-            let mut spool = agent.spool.facts();
-            let given_up = spool.wait_for(|facts| facts.dropped == dropped);
-            tokio::time::timeout(DEADLINE, given_up)
-                .await
-                .unwrap()
-                .unwrap();
+            agent.dropped(dropped).await;
         }
         agent.failure().await;
         agent.reports_left(0).await;
@@ -124,21 +119,12 @@ async fn without_cache_a_report_that_cannot_be_sent_is_declared_as_a_gap() {
 
 #[tokio::test]
 async fn without_cache_a_server_that_asks_for_a_pause_gets_it() {
-    let tmp = tempfile::tempdir().unwrap();
-    let collector = collector(tmp.path()).await;
-    let mut config = config(collector.url("/stats"));
-    config.no_cache = true;
+    let (_tmp, collector, agent) = with("/stats", |config| config.no_cache = true).await;
     // At this pace an hour is 12 s.
     collector.set(Mode::Status(503, Some(3600))).await.unwrap();
-    let agent = Agent::start(tmp.path(), config);
     for dropped in 1..=3 {
         agent.append(1).await;
-        let mut spool = agent.spool.facts();
-        let given_up = spool.wait_for(|facts| facts.dropped == dropped);
-        tokio::time::timeout(DEADLINE, given_up)
-            .await
-            .unwrap()
-            .unwrap();
+        agent.dropped(dropped).await;
     }
     assert_eq!(collector.record().requests_total, 1);
     agent.stop().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use socketman_lab::collector::Mode;
 
-use super::agent::{collector, config, seqs, Agent, BOOT, DEADLINE};
+use super::agent::{collector, config, facing, seqs, Agent, BOOT, DEADLINE};
 
 // Row 30.
 #[tokio::test]
@@ -48,14 +48,7 @@ async fn an_api_that_is_slow_to_answer_gets_each_report_under_one_identity() {
 
 #[tokio::test]
 async fn a_kill_during_a_delivery_loses_nothing_and_repeats_under_the_same_identity() {
-    let tmp = tempfile::tempdir().unwrap();
-    let collector = collector(tmp.path()).await;
-    collector
-        .set(Mode::Slow(Duration::from_secs(600)))
-        .await
-        .unwrap();
-    let agent = Agent::start(tmp.path(), config(collector.url("/")));
-    agent.append(4).await;
+    let (tmp, collector, agent) = facing(Mode::Slow(Duration::from_secs(600)), 4).await;
     collector
         .wait_for(DEADLINE, |record| !record.reports.is_empty())
         .await
@@ -83,14 +76,7 @@ async fn a_kill_during_a_delivery_loses_nothing_and_repeats_under_the_same_ident
 
 #[tokio::test]
 async fn stopping_gives_up_an_attempt_at_once_and_keeps_its_reports() {
-    let tmp = tempfile::tempdir().unwrap();
-    let collector = collector(tmp.path()).await;
-    collector
-        .set(Mode::Slow(Duration::from_secs(600)))
-        .await
-        .unwrap();
-    let agent = Agent::start(tmp.path(), config(collector.url("/")));
-    agent.append(1).await;
+    let (tmp, collector, agent) = facing(Mode::Slow(Duration::from_secs(600)), 1).await;
     collector
         .wait_for(DEADLINE, |record| record.requests_total == 1)
         .await

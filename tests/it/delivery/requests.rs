@@ -4,7 +4,7 @@ use socketman::config::Secret;
 use socketman_lab::collector::{Mode, Request};
 use spool::{Certainty, Gap, Stamp};
 
-use super::agent::{collector, config, report, Agent, BOOT};
+use super::agent::{self, collector, config, Agent, BOOT};
 
 // Row 25: the original padded its body with NULs and declared a form as gzip.
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn a_post_is_exact_ndjson_in_one_gzip_member_and_says_so_only_where_it_is_
     assert_eq!(lines.len(), 2);
     for (line, seq) in lines.iter().zip(1..) {
         let sent: serde_json::Value = serde_json::from_str(line).unwrap();
-        let expected = report(
+        let expected = agent::line(
             &Stamp {
                 boot_id: BOOT,
                 seq,
@@ -78,7 +78,7 @@ async fn a_backlog_of_any_size_arrives_whole_in_order_in_bounded_batches() {
     for _ in 0..800 {
         agent
             .spool
-            .append(|stamp| report(stamp, 1000))
+            .append(|stamp| agent::line(stamp, 1000))
             .await
             .unwrap()
             .unwrap();

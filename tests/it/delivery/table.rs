@@ -9,12 +9,12 @@ use socketman::config::Config;
 use socketman_lab::collector::{Collector, Mode};
 use tokio::time::timeout;
 
-use super::agent::{collector, config, report, seqs, Agent, DEADLINE};
+use super::agent::{collector, config, line, seqs, Agent, DEADLINE};
 
 /// Appends reports that are packed into some 700 bytes each.
 async fn append(agent: &Agent, count: usize) {
     for _ in 0..count {
-        let kept = agent.spool.append(|stamp| report(stamp, 900)).await;
+        let kept = agent.spool.append(|stamp| line(stamp, 900)).await;
         kept.unwrap().unwrap();
     }
 }

@@ -15,12 +15,12 @@ use socketman_lab::lab::AGENT_ENDS_WITHIN;
 use socketman_lab::router::{Tree, World};
 use socketman_lab::schedules::VARIABLE;
 use socketman_lab::ubusd::Ubusd;
+use socketman_lab::within::within;
 use tempfile::TempDir;
 use tokio::time::{sleep_until, Instant};
 
 use crate::mqtt::operator::Operator;
 use crate::mqtt::server::Server;
-use crate::mqtt::within;
 
 const AGENTS: u64 = 50;
 
@@ -48,17 +48,7 @@ impl Device {
         let world = World::new(4, number, 1_780_000_000);
         Tree::at(&root, &world).unwrap();
         let mac = format!("94:83:c4:00:00:{number:02x}");
-        let program = AgentProgram {
-            binary: binary.to_owned(),
-            root,
-            ubus_socket: dir.join("ubus.sock"),
-            log: dir.join("log"),
-            clock: dir.join("clock"),
-            time_scale: SCALE,
-            slow_sync: None,
-            keeps_time: false,
-        };
-        program.set_clock(0, true).unwrap();
+        let program = AgentProgram::below(&dir, binary.to_owned(), SCALE).unwrap();
         let settings = json!({
             "mac": mac,
             "mqtt_host": "127.0.0.1",

@@ -1,7 +1,6 @@
 //! A lab whose agent runs jobs that change the router's files.
 
 use std::fs::{self, Permissions};
-use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,10 +9,8 @@ use serde_json::{json, Value};
 use socketman_lab::agent_binary;
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
+use socketman_lab::within::{within, DEADLINE};
 use tokio::time::{sleep, timeout};
-
-/// Longer than any step takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Between two looks at what only the agent knows.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -29,13 +26,6 @@ const LONG: u32 = 300;
 
 /// Of every job that is sent by the broker or called on the bus.
 const ENDED: [&str; 4] = ["done", "failed", "rejected", "interrupted"];
-
-pub(super) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
-    match timeout(DEADLINE, step).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
-}
 
 pub(super) struct Desk {
     pub(super) lab: Lab,

@@ -3,8 +3,9 @@
 use std::fs;
 
 use serde_json::json;
+use socketman_lab::within::within;
 
-use super::desk::{within, Desk};
+use super::desk::Desk;
 
 /// The network as the job leaves it.
 const NEW: &str = "config interface 'wan'\n";

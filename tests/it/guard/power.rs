@@ -1,105 +1,11 @@
-//! Disks that lose their power together, and a directory on one whose files have modes.
+//! A directory on a disk that loses its power with others, whose files have modes.
 
 use std::io;
-use std::sync::{Arc, Mutex};
 
 use durable::Disk;
 use socketman::guard::folder::{Access, Folder};
-use socketman_lab::disk::SimDisk;
 
-/// The power of several disks: it goes before a call, counted over all of them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Power(Arc<Mutex<Count>>);
-
-#[derive(Debug, Default)]
-struct Count {
-    calls: u64,
-    cut: Option<u64>,
-}
-
-impl Power {
-    pub(super) fn cut_at(&self, call: u64) {
-        self.0.lock().unwrap().cut = Some(call);
-    }
-
-    pub(super) fn is_out(&self) -> bool {
-        let count = self.0.lock().unwrap();
-        count.cut.is_some_and(|cut| count.calls > cut)
-    }
-
-    pub(super) fn calls(&self) -> u64 {
-        self.0.lock().unwrap().calls
-    }
-
-    fn call(&self) -> io::Result<()> {
-        let mut count = self.0.lock().unwrap();
-        let number = count.calls;
-        count.calls += 1;
-        match count.cut {
-            Some(cut) if number >= cut => Err(io::Error::other("no power")),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A disk of that power.
-#[derive(Debug, Clone)]
-pub(super) struct Powered {
-    pub(super) disk: SimDisk,
-    pub(super) power: Power,
-}
-
-impl Disk for Powered {
-    fn list(&mut self) -> io::Result<Vec<String>> {
-        self.power.call()?;
-        self.disk.list()
-    }
-
-    fn size(&mut self, name: &str) -> io::Result<u64> {
-        self.power.call()?;
-        self.disk.size(name)
-    }
-
-    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.power.call()?;
-        self.disk.read(name, offset, buf)
-    }
-
-    fn create(&mut self, name: &str) -> io::Result<()> {
-        self.power.call()?;
-        self.disk.create(name)
-    }
-
-    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
-        self.power.call()?;
-        self.disk.append(name, bytes)
-    }
-
-    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
-        self.power.call()?;
-        self.disk.truncate(name, len)
-    }
-
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.power.call()?;
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.power.call()?;
-        self.disk.remove(name)
-    }
-
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.power.call()?;
-        self.disk.sync(name)
-    }
-
-    fn sync_names(&mut self) -> io::Result<()> {
-        self.power.call()?;
-        self.disk.sync_names()
-    }
-}
+use crate::powered::Powered;
 
 /// Bytes before those of a file that hold its mode and owner: they are lost and torn as the others are.
 const HEAD: usize = 12;

@@ -3,8 +3,9 @@
 use std::fs;
 
 use serde_json::{json, Value};
+use socketman_lab::within::within;
 
-use super::desk::{within, Desk};
+use super::desk::Desk;
 
 /// Has a job give `option` this value, and asserts that it is undone.
 async fn assert_undone(option: &str, value: Value) -> (Desk, Value) {

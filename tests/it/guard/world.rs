@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 
 use durable::Disk;
-use socketman::guard::decide::Needs;
 use socketman::guard::desk::Desk;
 use socketman::guard::folder::{Access, Folder};
 use socketman::guard::journal::{Journal, Phase, Ran};
-use socketman::guard::picture::Digest;
-use socketman::guard::place::Place;
 use socketman_lab::disk::{Chooser, SimDisk};
 
-use super::power::{Power, Powered, SimFolder};
+use super::power::SimFolder;
+use crate::powered::{Power, Powered};
 
 /// Files with their bytes, mode and owner.
 pub(super) type Files = BTreeMap<String, (Access, Vec<u8>)>;
@@ -92,21 +90,14 @@ impl World {
         }
     }
 
-    fn powered(&self, disk: &SimDisk) -> Powered {
-        Powered {
-            disk: disk.clone(),
-            power: self.power.clone(),
-        }
-    }
-
     fn folder(&self) -> SimFolder {
-        SimFolder(self.powered(&self.config))
+        SimFolder(self.power.of(&self.config))
     }
 
     fn desk(&self) -> Desk {
-        let conflict = self.powered(&self.conflict);
+        let conflict = self.power.of(&self.conflict);
         let conflicts = move || -> io::Result<Box<dyn Disk>> { Ok(Box::new(conflict.clone())) };
-        let own = Box::new(self.powered(&self.own));
+        let own = Box::new(self.power.of(&self.own));
         Desk::new(own, Box::new(self.folder()), Box::new(conflicts))
     }
 
@@ -139,18 +130,7 @@ impl World {
     }
 
     fn run_job(&mut self, desk: &mut Desk) -> io::Result<()> {
-        let mut journal = Journal {
-            phase: Phase::Armed,
-            key: "63f7f2ef43cc92ee".into(),
-            id: "job-1".into(),
-            detach: false,
-            place: Place::default(),
-            needs: Needs::default(),
-            snapshot: Digest::default(),
-            ran: None,
-            changes: None,
-            reason: None,
-        };
+        let mut journal = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
         let armed = desk.arm(&mut journal);
         armed.map_err(|error| io::Error::other(error.to_string()))?;
         self.begun = true;

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use rumqttc::{PublishOptions, QoS};
 use serde_json::json;
+use socketman_lab::within::within;
 
 use super::World;
-use crate::mqtt::{within, BASE, MAC};
+use crate::mqtt::{BASE, MAC};
 
 // Row 19.
 #[tokio::test]

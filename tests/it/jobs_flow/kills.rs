@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use rumqttc::{PublishOptions, QoS};
 use serde_json::{json, Value};
+use socketman_lab::within::within;
 use tokio::time::{interval, sleep, Instant};
 
 use super::World;
 use crate::mqtt::operator::Operator;
-use crate::mqtt::{within, BASE};
+use crate::mqtt::BASE;
 
 const JOBS: usize = 300;
 

@@ -3,9 +3,10 @@
 use std::fs;
 
 use serde_json::json;
+use socketman_lab::within::within;
 
 use super::World;
-use crate::mqtt::{within, BASE};
+use crate::mqtt::BASE;
 
 #[tokio::test]
 async fn a_live_job_is_seen_while_it_runs_and_its_result_is_whole() {

@@ -17,12 +17,13 @@ use socketman_lab::agent_binary;
 use socketman_lab::collector::WEB_CHECK;
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
+use socketman_lab::within::within;
 use tempfile::TempDir;
 use tokio::time::{sleep, Instant};
 
 use crate::mqtt::operator::Operator;
 use crate::mqtt::server::Server;
-use crate::mqtt::{within, MAC};
+use crate::mqtt::MAC;
 
 /// A ping comes every second, a report every half.
 const SCALE: u32 = 30;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{json, Value};
+use socketman_lab::within::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, Instant};
 
 use super::{Stalls, World};
-use crate::mqtt::within;
 
 /// Bytes a second on the slow line.
 const SLOW: u32 = 1000;

@@ -2,9 +2,10 @@
 
 use rumqttc::{PublishOptions, QoS};
 use serde_json::json;
+use socketman_lab::within::within;
 
 use super::World;
-use crate::mqtt::{within, BASE};
+use crate::mqtt::BASE;
 
 // Security 18.
 #[tokio::test]

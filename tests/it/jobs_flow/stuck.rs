@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::{timeout, Instant};
 
 use socketman_lab::slow_sync::SlowSync;
+use socketman_lab::within::within;
 
 use super::{Stalls, World};
-use crate::mqtt::within;
 
 /// Between two pings, and two deliveries.
 const PING: Duration = Duration::from_secs(1);

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use rumqttc::QoS;
 use serde_json::{json, Value};
+use socketman_lab::within::within;
 use tokio::time::{sleep, timeout};
 
 use super::World;
-use crate::mqtt::within;
 
 /// Another answer would have come by then.
 const QUIET: Duration = Duration::from_secs(2);

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
+use socketman_lab::within::within;
 
 use super::World;
-use crate::mqtt::within;
 
 /// Leaves of the device's `state_dir` what sysupgrade does, made anew as tar does.
 fn upgrade(state: &Path) {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use socketman::clock::Pace;
 use socketman::config::{Config, Secret};
 use socketman::{jobs, mqtt};
+use socketman_lab::within::within;
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{within, MAC};
+use super::MAC;
 
 pub(crate) fn config(port: u16) -> Config {
     Config {

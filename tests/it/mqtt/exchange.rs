@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rumqttc::{PublishOptions, QoS};
 use serde_json::json;
+use socketman_lab::within::within;
 use tempfile::TempDir;
 
 use super::agent::{config, Agent};
 use super::operator::Operator;
 use super::server::Server;
-use super::{within, BASE};
+use super::BASE;
 
 fn fifo(dir: &TempDir, name: &str) -> PathBuf {
     let path = dir.path().join(name);

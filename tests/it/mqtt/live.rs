@@ -8,12 +8,13 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::Value;
 use socketman::jobs::{self, Live, Piece, StreamName};
 use socketman::mqtt;
+use socketman_lab::within::within;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{interval, Instant};
 
 use super::agent::{asked, config};
 use super::server::Server;
-use super::{within, BASE, MAC};
+use super::{BASE, MAC};
 
 #[tokio::test]
 async fn output_comes_as_it_is_made_whole_and_in_order() {

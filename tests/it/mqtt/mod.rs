@@ -30,19 +30,5 @@ mod retained;
 pub(crate) mod server;
 mod strange;
 
-use std::time::Duration;
-
-use tokio::time::timeout;
-
 pub(crate) const MAC: &str = "aa:bb:cc:00:11:22";
 pub(crate) const BASE: &str = "fleet/secret/aa:bb:cc:00:11:22";
-
-/// Longer than any step takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(90);
-
-pub(crate) async fn within<T>(what: &str, step: impl std::future::Future<Output = T>) -> T {
-    match timeout(DEADLINE, step).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
-}

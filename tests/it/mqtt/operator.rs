@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, MqttOptions, NetworkOptions, Packet, PublishOptions, QoS};
 use serde_json::{json, Value};
+use socketman_lab::within::within;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::{within, BASE};
+use super::BASE;
 
 /// An operator who sends jobs and reads the devices' messages. It keeps its session, so it misses nothing.
 pub(crate) struct Operator {

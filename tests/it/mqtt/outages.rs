@@ -5,6 +5,7 @@ use std::time::Duration;
 use socketman::backoff::STABLE_AFTER;
 use socketman::clock::Pace;
 use socketman::config::Config;
+use socketman_lab::within::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout, Instant};
@@ -12,7 +13,6 @@ use tokio::time::{sleep, timeout, Instant};
 use super::agent::{config, Agent};
 use super::operator::Operator;
 use super::server::Server;
-use super::within;
 
 /// Factor by which time passes faster than on a router.
 const FASTER: u32 = 100;

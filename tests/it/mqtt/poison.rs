@@ -2,12 +2,13 @@
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::json;
+use socketman_lab::within::within;
 use tempfile::TempDir;
 
 use super::agent::{config, Agent};
 use super::operator::Operator;
 use super::server::Server;
-use super::{within, BASE};
+use super::BASE;
 
 /// Another client with the agent's id and session.
 struct Rival {

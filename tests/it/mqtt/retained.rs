@@ -9,6 +9,7 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use serde_json::{json, Value};
 use socketman::config::Config;
 use socketman::{jobs, mqtt};
+use socketman_lab::within::within;
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
@@ -16,7 +17,7 @@ use tokio::time::sleep;
 use super::agent::{asked, config, Agent};
 use super::operator::Operator;
 use super::server::Server;
-use super::{within, BASE, MAC};
+use super::{BASE, MAC};
 
 /// The kept messages of `filter` that a new subscriber gets: topic and payload.
 async fn kept(port: u16, filter: &str) -> Vec<(String, Value)> {

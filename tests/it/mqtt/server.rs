@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use rustix::process::{kill_process, Pid, Signal};
 use socketman_lab::broker::Broker;
 use socketman_lab::mosquitto;
+use socketman_lab::within::within;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::Child;
-
-use super::within;
 
 /// A broker that tests stop, kill and start.
 pub(crate) enum Server {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use socketman::backoff::Backoff;
 use socketman::clock::Pace;
 use socketman::config::Secret;
+use socketman_lab::within::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::agent::{config, Agent};
-use super::within;
 
 /// Answers CONNECT with `answer` and closes; sends the time of each connection.
 pub(crate) async fn strange_broker(

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::{json, Value};
 use socketman_lab::collector::{Mode, BOOT};
+use socketman_lab::within::DEADLINE;
 
 use super::desk::{Desk, SCALE};
-use crate::reload::desk::DEADLINE;
 
 /// A public key.
 const PUBLIC: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -150,7 +150,7 @@ async fn an_api_that_denies_the_device_leads_to_the_init_server_once_an_hour_and
                     .count()
                     >= count
             };
-            api.wait_for(crate::reload::desk::DEADLINE, enough)
+            api.wait_for(socketman_lab::within::DEADLINE, enough)
                 .await
                 .unwrap();
         }

@@ -10,11 +10,12 @@ use socketman_lab::collector::{Collector, Request, INIT, WEB_CHECK};
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
 use socketman_lab::tls_front::TlsFront;
+use socketman_lab::within::DEADLINE;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use crate::reload::desk::{binary, DEADLINE};
+use crate::reload::desk::binary;
 use crate::tls::authority::{Authority, Valid};
 
 /// A trial lasts 10 s, an hour a minute.

@@ -4,6 +4,7 @@ use socketman_lab::disk::{Chooser, Error, Fault, When};
 use socketman_lab::schedules::{seeds, Schedules};
 
 use super::world::{Device, SCENES};
+use crate::cuts::Device as _;
 
 #[test]
 fn disks_that_fail_and_are_full_leave_old_or_new_settings_that_work() {

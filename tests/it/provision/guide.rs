@@ -4,13 +4,13 @@ use std::fs;
 use std::process::Stdio;
 
 use serde_json::{json, Value};
+use socketman_lab::within::DEADLINE;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::desk::{Desk, MAC, SCALE};
 use crate::project;
-use crate::reload::desk::DEADLINE;
 
 /// The blocks of the page in this language.
 fn blocks(language: &str) -> Vec<String> {

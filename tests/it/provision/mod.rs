@@ -6,4 +6,4 @@ mod desk;
 mod faults;
 mod guide;
 mod power;
-pub(crate) mod world;
+mod world;

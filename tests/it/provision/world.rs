@@ -1,14 +1,13 @@
 //! A device that takes settings of an init server, on two disks that fail together: its state directory, and the
 //! directory of config.json.
 
-use std::cell::Cell;
-use std::io;
-use std::rc::Rc;
-
 use durable::Disk;
 use socketman::provision::store::{Store, StoreError};
 use socketman::provision::{Hash, Phase, Reached, Record};
 use socketman_lab::disk::{Chooser, SimDisk};
+
+use crate::cuts;
+use crate::powered::Power;
 
 pub(super) const FILE: &str = "config.json";
 
@@ -44,75 +43,12 @@ const fn scene(has_old: bool, old_works: bool, new_works: bool) -> Scene {
     }
 }
 
-/// A disk that loses its power with another.
-pub(crate) struct Wired {
-    pub(crate) disk: SimDisk,
-    /// Calls of all of them.
-    pub(crate) calls: Rc<Cell<u64>>,
-    /// The call before which the power goes.
-    pub(crate) cut: u64,
-}
-
-impl Wired {
-    fn on(&mut self) -> io::Result<&mut SimDisk> {
-        let call = self.calls.get();
-        self.calls.set(call + 1);
-        match call < self.cut {
-            true => Ok(&mut self.disk),
-            false => Err(io::Error::other("no power")),
-        }
-    }
-}
-
-impl Disk for Wired {
-    fn list(&mut self) -> io::Result<Vec<String>> {
-        self.on()?.list()
-    }
-
-    fn size(&mut self, name: &str) -> io::Result<u64> {
-        self.on()?.size(name)
-    }
-
-    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.on()?.read(name, offset, buf)
-    }
-
-    fn create(&mut self, name: &str) -> io::Result<()> {
-        self.on()?.create(name)
-    }
-
-    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
-        self.on()?.append(name, bytes)
-    }
-
-    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
-        self.on()?.truncate(name, len)
-    }
-
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.on()?.rename(from, to)
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.on()?.remove(name)
-    }
-
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.on()?.sync(name)
-    }
-
-    fn sync_names(&mut self) -> io::Result<()> {
-        self.on()?.sync_names()
-    }
-}
-
 /// The device, between two power cuts.
 pub(super) struct Device {
     pub(super) scene: Scene,
     pub(super) state: SimDisk,
     pub(super) settings: SimDisk,
-    calls: Rc<Cell<u64>>,
-    cut: u64,
+    power: Power,
     old: Option<Vec<u8>>,
     new: Vec<u8>,
 }
@@ -127,9 +63,11 @@ fn config(token: &str, pem: &[u8]) -> Vec<u8> {
         .into_bytes()
 }
 
-impl Device {
+impl cuts::Device for Device {
+    type Scene = Scene;
+
     /// A device whose settings before are certain.
-    pub(super) fn new(scene: Scene) -> Self {
+    fn new(scene: Scene) -> Self {
         let old = scene.has_old.then(|| config("old", OLD_CA));
         let (mut state, mut settings) = (SimDisk::new(), SimDisk::new());
         if let Some(old) = &old {
@@ -145,32 +83,69 @@ impl Device {
             scene,
             state,
             settings,
-            calls: Rc::default(),
-            cut: u64::MAX,
+            power: Power::default(),
             old,
             new: config("new", NEW_CA),
         }
     }
 
-    /// Calls of both disks in this life.
-    pub(super) fn calls(&self) -> u64 {
-        self.calls.get()
+    fn calls(&self) -> u64 {
+        self.power.calls()
     }
 
-    /// Cuts the power before call number `call` of both disks together.
-    pub(super) fn cut_power_at(&mut self, call: u64) {
-        self.cut = call;
+    fn cut_power_at(&mut self, call: u64) {
+        self.power.cut_at(call);
     }
 
+    fn live_on(&mut self) {
+        // An error in the last moment before a cut helps nobody.
+        drop(self.live());
+    }
+
+    fn crash(&self, chooser: &mut Chooser) -> Device {
+        let device = Device {
+            scene: self.scene,
+            state: self.state.crash(chooser),
+            settings: self.settings.crash(chooser),
+            power: Power::default(),
+            old: self.old.clone(),
+            new: self.new.clone(),
+        };
+        device.check();
+        device
+    }
+
+    /// Lives without a fault, and ends with settings that reach a server, if there are any.
+    fn recover(mut self) {
+        self.live()
+            .unwrap_or_else(|error| panic!("{:?}: {error}", self.scene));
+        self.check();
+        let is_new = self.settings.content(FILE).as_deref() == Some(&self.new);
+        let keeps_new = self.scene.new_works || !self.scene.old_works;
+        assert_eq!(is_new, keeps_new, "{:?}", self.scene);
+        if !self.scene.new_works && !self.scene.old_works {
+            return;
+        }
+        // Nothing is left that nobody needs.
+        let mut left = self.state.list().unwrap();
+        left.sort();
+        let pem = match is_new {
+            true => Some(NEW_CA),
+            false => self.old.is_some().then_some(OLD_CA),
+        };
+        let mut expected: Vec<String> = pem.map(ca_name).into_iter().collect();
+        expected.push("record".to_owned());
+        left.retain(|name| !name.ends_with(".new"));
+        assert_eq!(left, expected, "{:?}", self.scene);
+        assert_eq!(self.settings.content("config.json.new"), None);
+    }
+}
+
+impl Device {
     /// Lives until the settings are settled: goes on with what it finds, asks the init server unless its settings
     /// failed, and tries what it gives.
     pub(super) fn live(&mut self) -> Result<(), StoreError> {
-        let wired = |disk: &SimDisk| Wired {
-            disk: disk.clone(),
-            calls: Rc::clone(&self.calls),
-            cut: self.cut,
-        };
-        let (mut state, mut settings) = (wired(&self.state), wired(&self.settings));
+        let (mut state, mut settings) = (self.power.of(&self.state), self.power.of(&self.settings));
         let mut store = Store {
             state: &mut state,
             settings: &mut settings,
@@ -215,21 +190,6 @@ impl Device {
         }
     }
 
-    /// The device after a power cut now.
-    pub(super) fn crash(&self, chooser: &mut Chooser) -> Device {
-        let device = Device {
-            scene: self.scene,
-            state: self.state.crash(chooser),
-            settings: self.settings.crash(chooser),
-            calls: Rc::default(),
-            cut: u64::MAX,
-            old: self.old.clone(),
-            new: self.new.clone(),
-        };
-        device.check();
-        device
-    }
-
     /// The old or the new settings are there, whole, and with the certificates they name.
     pub(super) fn check(&self) {
         let content = self.settings.content(FILE);
@@ -242,30 +202,5 @@ impl Device {
             let ca = self.state.content(&ca_name(pem));
             assert_eq!(ca.as_deref(), Some(pem), "{:?}", self.scene);
         }
-    }
-
-    /// Lives without a fault, and ends with settings that reach a server, if there are any.
-    pub(super) fn recover(mut self) {
-        self.live()
-            .unwrap_or_else(|error| panic!("{:?}: {error}", self.scene));
-        self.check();
-        let is_new = self.settings.content(FILE).as_deref() == Some(&self.new);
-        let keeps_new = self.scene.new_works || !self.scene.old_works;
-        assert_eq!(is_new, keeps_new, "{:?}", self.scene);
-        if !self.scene.new_works && !self.scene.old_works {
-            return;
-        }
-        // Nothing is left that nobody needs.
-        let mut left = self.state.list().unwrap();
-        left.sort();
-        let pem = match is_new {
-            true => Some(NEW_CA),
-            false => self.old.is_some().then_some(OLD_CA),
-        };
-        let mut expected: Vec<String> = pem.map(ca_name).into_iter().collect();
-        expected.push("record".to_owned());
-        left.retain(|name| !name.ends_with(".new"));
-        assert_eq!(left, expected, "{:?}", self.scene);
-        assert_eq!(self.settings.content("config.json.new"), None);
     }
 }

@@ -1,6 +1,5 @@
 //! The real agent on the lab's router: a radio fails, falls silent, listens for radar.
 
-use std::future::Future;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,10 +7,7 @@ use socketman_lab::agent_binary;
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
 use socketman_lab::router::{RadioFacts, RadioFault, RADIOS};
-use tokio::time::timeout;
-
-/// Longer than any step takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+use socketman_lab::within::within;
 
 /// Two minutes of a fault pass in 4 s, five minutes of cooldown in 10 s.
 const SCALE: u32 = 30;
@@ -21,13 +17,6 @@ const SICK: usize = 1;
 
 struct Desk {
     lab: Lab,
-}
-
-async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
-    match timeout(DEADLINE, step).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
 }
 
 fn of(list: &Value, radio: usize) -> &Value {

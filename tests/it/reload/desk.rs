@@ -1,7 +1,6 @@
 //! A lab with its agent and a hand on the agent's settings.
 
 use std::fs::{self, Permissions};
-use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -12,24 +11,15 @@ use serde_json::{json, Value};
 use socketman_lab::agent_binary;
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
+use socketman_lab::within::{within, DEADLINE};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
-
-/// Longer than any step takes on a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Between two looks at what only the agent knows.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A heartbeat lasts 2 s.
 const SCALE: u32 = 30;
-
-pub(crate) async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
-    match timeout(DEADLINE, step).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
-}
 
 pub(crate) async fn binary() -> PathBuf {
     agent_binary::find().await.unwrap()

@@ -4,9 +4,10 @@ use std::fs;
 
 use serde_json::{json, Value};
 use socketman::config::{Kind, OPTIONS};
+use socketman_lab::within::{within, DEADLINE};
 use tokio::process::Command;
 
-use super::desk::{binary, value, within, Desk, DEADLINE};
+use super::desk::{binary, value, Desk};
 
 #[tokio::test]
 async fn a_hangup_brings_new_values_in_and_leaves_alone_what_they_do_not_concern() {

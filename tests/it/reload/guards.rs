@@ -6,10 +6,11 @@ use std::net::TcpListener as StdListener;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{json, Value};
+use socketman_lab::within::{within, DEADLINE};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use super::desk::{within, Desk, DEADLINE};
+use super::desk::Desk;
 
 /// The error of the option in a list of `status` or `config`.
 fn error_of<'a>(reply: &'a Value, option: &str) -> Option<&'a str> {

@@ -2,9 +2,10 @@
 
 use serde_json::{json, Value};
 use socketman_lab::collector::{Collector, Mode, Record, Request};
+use socketman_lab::within::{within, DEADLINE};
 use tempfile::TempDir;
 
-use super::desk::{value, within, Desk, DEADLINE};
+use super::desk::{value, Desk};
 
 /// An API at another address than the lab's.
 async fn elsewhere(dir: &TempDir) -> Collector {

@@ -10,15 +10,13 @@ use serde_json::{json, Value};
 use socketman_lab::lab::Lab;
 use socketman_lab::mqtt_side::{Ear, Words};
 use socketman_lab::options::Options;
+use socketman_lab::within::within;
 use socketman_lab::{agent_binary, mosquitto};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::project;
-
-/// Longer than any step takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The agent answers one refusal in this time.
 const REJECTION_EVERY: Duration = Duration::from_secs(1);
@@ -28,13 +26,6 @@ const SCALE: u32 = 30;
 
 /// As the lab's router is called, and the one in the docs.
 pub(crate) const MAC: &str = "94-83-C4-A1-B2-00";
-
-pub(crate) async fn within<T>(what: &str, step: impl std::future::Future<Output = T>) -> T {
-    match timeout(DEADLINE, step).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
-}
 
 /// The parts of `uci` that the docs use: what is added and deleted counts when it is committed.
 const UCI: &str = r#"

@@ -4,9 +4,10 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{json, Value};
+use socketman_lab::within::within;
 use ubus::Status;
 
-use super::desk::{within, Desk, MAC};
+use super::desk::{Desk, MAC};
 
 #[tokio::test]
 async fn a_bad_or_missing_signature_while_job_pubkey_is_set_is_rejected() {

@@ -4,8 +4,9 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{json, Value};
+use socketman_lab::within::within;
 
-use super::desk::{within, Desk, MAC};
+use super::desk::{Desk, MAC};
 
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

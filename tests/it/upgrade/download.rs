@@ -78,6 +78,21 @@ impl Wanted {
         fetched.expect("it ends")?;
         Ok(std::fs::read(path.join("a.bin")).unwrap())
     }
+
+    /// The file of a server that is another as soon as it has been asked for the first time.
+    async fn fetch_over(&self, server: &Server, change: impl FnOnce(&mut Manner)) -> Vec<u8> {
+        let changing = async {
+            while server.asked().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            server.change(change);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            fetched = self.fetch() => fetched.unwrap(),
+            () = changing => unreachable!(),
+        }
+    }
 }
 
 #[tokio::test]
@@ -163,23 +178,13 @@ async fn a_server_that_ignores_range_or_has_another_file_makes_it_begin_anew() {
         })
         .await;
         let wanted = Wanted::at(&file, &server);
-        let changing = async {
-            // The first answer was of the file before.
-            while server.asked().is_empty() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            server.change(|manner| {
-                manner.file.clone_from(&file);
-                manner.etag = Some(etag.to_owned());
-                (manner.ranges, manner.matches) = (ranges, matches);
-            });
-            std::future::pending::<()>().await;
+        let change = |manner: &mut Manner| {
+            manner.file.clone_from(&file);
+            manner.etag = Some(etag.to_owned());
+            (manner.ranges, manner.matches) = (ranges, matches);
         };
-        let fetched = tokio::select! {
-            fetched = wanted.fetch() => fetched,
-            () = changing => unreachable!(),
-        };
-        assert_eq!(fetched.unwrap(), file, "{ranges} {matches} {etag}");
+        let fetched = wanted.fetch_over(&server, change).await;
+        assert_eq!(fetched, file, "{ranges} {matches} {etag}");
     }
 }
 
@@ -196,18 +201,8 @@ async fn a_server_without_etags_is_found_out_by_the_hash() {
     })
     .await;
     let wanted = Wanted::at(&file, &server);
-    let changing = async {
-        while server.asked().is_empty() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        server.change(|manner| manner.file.clone_from(&file));
-        std::future::pending::<()>().await;
-    };
-    let fetched = tokio::select! {
-        fetched = wanted.fetch() => fetched,
-        () = changing => unreachable!(),
-    };
-    assert_eq!(fetched.unwrap(), file);
+    let change = |manner: &mut Manner| manner.file.clone_from(&file);
+    assert_eq!(wanted.fetch_over(&server, change).await, file);
     assert_eq!(server.asked().last(), Some(&None), "all of it again");
 }
 

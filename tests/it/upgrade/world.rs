@@ -1,13 +1,11 @@
 //! A device that is upgraded, on three disks that fail together: state_dir, its `upgrade`, and its `keep`.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use socketman::upgrade::record::{Event, Packages, Phase, Record};
 use socketman::upgrade::store::{self, Alive};
 use socketman_lab::disk::{Chooser, SimDisk};
 
-use crate::provision::world::Wired;
+use crate::cuts;
+use crate::powered::{Power, Powered};
 
 const LEDGER: &[u8] = b"the ledger of jobs, with a job that was started";
 const UNDO: &[u8] = b"the package of the version before";
@@ -60,8 +58,7 @@ pub(super) struct Device {
     state: SimDisk,
     own: SimDisk,
     keep: SimDisk,
-    calls: Rc<Cell<u64>>,
-    cut: u64,
+    power: Power,
     boot: u32,
     runs: Runs,
     /// sysupgrade or the package manager has begun.
@@ -79,9 +76,11 @@ impl From<store::Error> for Dark {
     }
 }
 
-impl Device {
+impl cuts::Device for Device {
+    type Scene = Scene;
+
     /// A device whose ledger is certain.
-    pub(super) fn new(scene: Scene) -> Self {
+    fn new(scene: Scene) -> Self {
         let mut state = SimDisk::new();
         durable::replace(&mut state, store::JOBS, LEDGER).unwrap();
         Device {
@@ -89,8 +88,7 @@ impl Device {
             state,
             own: SimDisk::new(),
             keep: SimDisk::new(),
-            calls: Rc::default(),
-            cut: u64::MAX,
+            power: Power::default(),
             boot: 1,
             runs: Runs::Old,
             begun: false,
@@ -98,34 +96,68 @@ impl Device {
         }
     }
 
-    pub(super) fn calls(&self) -> u64 {
-        self.calls.get()
+    fn calls(&self) -> u64 {
+        self.power.calls()
     }
 
-    pub(super) fn cut_power_at(&mut self, call: u64) {
-        self.cut = call;
-    }
-
-    fn wired(&self, disk: &SimDisk) -> Wired {
-        Wired {
-            disk: disk.clone(),
-            calls: Rc::clone(&self.calls),
-            cut: self.cut,
-        }
+    fn cut_power_at(&mut self, call: u64) {
+        self.power.cut_at(call);
     }
 
     /// Lives until the outcome is told and nothing of the upgrade is left, or the power goes.
-    pub(super) fn live_on(&mut self) {
+    fn live_on(&mut self) {
         // A flash ends with a boot.
         while let Ok(false) = self.live() {
             self.boot += 1;
         }
     }
 
+    fn crash(&self, chooser: &mut Chooser) -> Device {
+        Device {
+            scene: self.scene,
+            state: self.state.crash(chooser),
+            own: self.own.crash(chooser),
+            keep: self.keep.crash(chooser),
+            power: Power::default(),
+            boot: self.boot + 1,
+            runs: self.runs,
+            begun: self.begun,
+            told: self.told.clone(),
+        }
+    }
+
+    /// Lives without a fault, and has told one outcome that is true.
+    fn recover(mut self) {
+        self.live_on();
+        let scene = self.scene;
+        let [outcome] = self.told[..] else {
+            panic!("{scene:?}: {:?}", self.told);
+        };
+        match outcome {
+            Phase::Success => {
+                assert!(scene.lives && scene.installs, "{scene:?}");
+                assert_eq!(self.runs, Runs::New, "{scene:?}");
+            }
+            Phase::Undone => assert_eq!(self.runs, Runs::Old, "{scene:?}"),
+            Phase::Interrupted => {
+                assert!(!self.begun && self.runs == Runs::Old, "{scene:?}");
+            }
+            _ => assert!(
+                scene.is_image || !scene.has_undo,
+                "{scene:?}: there was a package to go back to"
+            ),
+        }
+        let mut left = durable::Disk::list(&mut self.own).unwrap();
+        left.extend(durable::Disk::list(&mut self.keep).unwrap());
+        assert_eq!(left, [""; 0], "{scene:?}");
+    }
+}
+
+impl Device {
     /// False if the device restarts.
     fn live(&mut self) -> Result<bool, Dark> {
-        let (mut own, mut keep) = (self.wired(&self.own), self.wired(&self.keep));
-        let mut state = self.wired(&self.state);
+        let (mut own, mut keep) = (self.power.of(&self.own), self.power.of(&self.keep));
+        let mut state = self.power.of(&self.state);
         let found = match self.scene.is_image {
             true => store::read(&mut keep, store::KEPT)?,
             false => store::read(&mut own, store::RECORD)?,
@@ -188,9 +220,9 @@ impl Device {
     /// Up to the point of no return, and over it for an image.
     fn begin(
         &mut self,
-        state: &mut Wired,
-        own: &mut Wired,
-        keep: &mut Wired,
+        state: &mut Powered,
+        own: &mut Powered,
+        keep: &mut Powered,
     ) -> Result<bool, Dark> {
         if self.scene.is_image {
             store::clear(keep, store::KEPT, store::KEPT_FILES).map_err(|_| Dark)?;
@@ -217,8 +249,8 @@ impl Device {
     fn after_flash(
         &mut self,
         mut record: Record,
-        state: &mut Wired,
-        keep: &mut Wired,
+        state: &mut Powered,
+        keep: &mut Powered,
     ) -> Result<Record, Dark> {
         if record.boot != self.boot.to_string() {
             store::bring_ledger_back(state, keep).map_err(|_| Dark)?;
@@ -239,7 +271,7 @@ impl Device {
     }
 
     /// The watcher, and the new agent beside it.
-    fn install(&mut self, mut record: Record, own: &mut Wired) -> Result<Record, Dark> {
+    fn install(&mut self, mut record: Record, own: &mut Powered) -> Result<Record, Dark> {
         let is_resumed = record.boot != self.boot.to_string();
         if is_resumed {
             record = record.after(Event::Cut);
@@ -288,47 +320,5 @@ impl Device {
             store::write(own, store::RECORD, &record)?;
         }
         Ok(record)
-    }
-
-    /// The device after a power cut now.
-    pub(super) fn crash(&self, chooser: &mut Chooser) -> Device {
-        Device {
-            scene: self.scene,
-            state: self.state.crash(chooser),
-            own: self.own.crash(chooser),
-            keep: self.keep.crash(chooser),
-            calls: Rc::default(),
-            cut: u64::MAX,
-            boot: self.boot + 1,
-            runs: self.runs,
-            begun: self.begun,
-            told: self.told.clone(),
-        }
-    }
-
-    /// Lives without a fault, and has told one outcome that is true.
-    pub(super) fn recover(mut self) {
-        self.live_on();
-        let scene = self.scene;
-        let [outcome] = self.told[..] else {
-            panic!("{scene:?}: {:?}", self.told);
-        };
-        match outcome {
-            Phase::Success => {
-                assert!(scene.lives && scene.installs, "{scene:?}");
-                assert_eq!(self.runs, Runs::New, "{scene:?}");
-            }
-            Phase::Undone => assert_eq!(self.runs, Runs::Old, "{scene:?}"),
-            Phase::Interrupted => {
-                assert!(!self.begun && self.runs == Runs::Old, "{scene:?}");
-            }
-            _ => assert!(
-                scene.is_image || !scene.has_undo,
-                "{scene:?}: there was a package to go back to"
-            ),
-        }
-        let mut left = durable::Disk::list(&mut self.own).unwrap();
-        left.extend(durable::Disk::list(&mut self.keep).unwrap());
-        assert_eq!(left, [""; 0], "{scene:?}");
     }
 }

@@ -1,7 +1,6 @@
 //! The power is cut, or the agent killed, at every step of an image.
 
 use serde_json::json;
-use socketman_lab::collector::Mode;
 use socketman_lab::depot::Line;
 use socketman_lab::firmware::{Boots, Release};
 use socketman_lab::lab::{Cut, IMAGE_SIZE};
@@ -177,17 +176,7 @@ async fn a_new_release_that_is_cut_before_it_has_proved_itself_proves_itself_aga
         image.boots = Boots::Offline;
         let id = world.flash(&image).await;
         world.runs(&Release::next()).await;
-        world
-            .status("on trial", |status| status["upgrade"]["state"] == "trial")
-            .await;
-        world.suffer(fate).await;
-        world
-            .status("on trial again", |status| {
-                status["upgrade"]["state"] == "trial"
-            })
-            .await;
-        world.lab.mqtt.up().await.unwrap();
-        world.lab.set_api(Mode::Up).await.unwrap();
+        world.suffer_on_trial(fate).await;
         world.succeeded(&id).await;
         assert_eq!(world.release(), Release::next().revision, "{fate:?}");
         assert_eq!(world.lab.steps.count("sysupgrade begin"), 1, "{fate:?}");

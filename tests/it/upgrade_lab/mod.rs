@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 use socketman_lab::agent_binary;
+use socketman_lab::collector::Mode;
 use socketman_lab::firmware::{Image, Manager, Package, Release};
 use socketman_lab::lab::Lab;
 use socketman_lab::mqtt_side::{Ear, Said};
@@ -174,6 +175,17 @@ impl World {
                 watchers[0].kill();
             }
         }
+    }
+
+    /// Ends something while the new software waits for proof that it lives; the proof comes when that waits again.
+    async fn suffer_on_trial(&mut self, fate: Fate) {
+        let is_on_trial = |status: &Value| status["upgrade"]["state"] == "trial";
+        self.status("on trial", is_on_trial).await;
+        self.suffer(fate).await;
+        // Whoever was killed is there again.
+        self.status("on trial again", is_on_trial).await;
+        self.lab.mqtt.up().await.unwrap();
+        self.lab.set_api(Mode::Up).await.unwrap();
     }
 
     async fn connected(&mut self) {

@@ -140,18 +140,7 @@ async fn a_new_agent_that_waits_for_proof_survives_what_is_killed() {
         world.lab.mqtt.down().await.unwrap();
         world.lab.set_api(Mode::Down).await.unwrap();
         world.lab.steps.release("opkg configure");
-        world
-            .status("on trial", |status| status["upgrade"]["state"] == "trial")
-            .await;
-        world.suffer(fate).await;
-        // Whoever was killed is there again.
-        world
-            .status("on trial again", |status| {
-                status["upgrade"]["state"] == "trial"
-            })
-            .await;
-        world.lab.mqtt.up().await.unwrap();
-        world.lab.set_api(Mode::Up).await.unwrap();
+        world.suffer_on_trial(fate).await;
         world.succeeded(&id).await;
         world.has(&new).await;
         assert_eq!(world.lab.steps.count("opkg begin"), 1, "{fate:?}");

@@ -53,6 +53,26 @@ pub struct AgentProgram {
 const LIMITED: &str = "trap '' XFSZ; exec \"$0\" \"$@\"";
 
 impl AgentProgram {
+    /// An agent with everything it has in the directory `dir`, and a clock that is right.
+    ///
+    /// # Errors
+    ///
+    /// A clock that cannot be written.
+    pub fn below(dir: &Path, binary: PathBuf, time_scale: u32) -> Result<Self, ProcessError> {
+        let program = AgentProgram {
+            binary,
+            root: dir.join("root"),
+            ubus_socket: dir.join("ubus.sock"),
+            log: dir.join("agent.log"),
+            clock: dir.join("clock"),
+            keeps_time: false,
+            time_scale,
+            slow_sync: None,
+        };
+        program.set_clock(0, true)?;
+        Ok(program)
+    }
+
     /// Where the agent looks for its configuration.
     pub fn config_file(&self) -> PathBuf {
         self.root.join("etc/socketman/config.json")

@@ -5,6 +5,7 @@ mod aside;
 mod bounds;
 mod flash;
 mod harm;
+mod line;
 mod moves;
 mod numbers;
 mod task;
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::{Batch, Bounds, Gap, Place, Reason, Settings, Spool, Stamp};
 use crate::{Clock, Reading};
@@ -25,25 +26,9 @@ const LARGE: Bounds = Bounds {
     flash_daily: 0,
 };
 
-/// A report's line with `pad` bytes that cannot be packed into much less.
+/// Makes reports with `pad` bytes that cannot be packed into much less.
 fn report(pad: usize) -> impl Fn(&Stamp<'_>) -> Vec<u8> + Send {
-    move |stamp| {
-        let mut noise = fastrand::Rng::with_seed(stamp.seq);
-        let pad: String = (0..pad).map(|_| noise.alphanumeric()).collect();
-        let mut report = json!({
-            "device": {
-                "created_at": stamp.created_at,
-                "boot_id": stamp.boot_id,
-                "seq": stamp.seq,
-                "clock": stamp.clock.word(),
-            },
-            "pad": pad,
-        });
-        if !stamp.gaps.is_empty() {
-            report["gaps"] = json!(stamp.gaps);
-        }
-        serde_json::to_vec(&report).unwrap()
-    }
+    move |stamp| line::line(stamp, pad)
 }
 
 /// The system's clock, which is right.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use durable::{Directory, Log, PAYLOAD_MAX};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 use crate::corrections::HOLD;

@@ -1,8 +1,8 @@
 //! The register without a disk: its pages are there at once, or lost.
 
 use super::*;
-use crate::jobs::message::{Job, Kind};
-use crate::jobs::table::{Effect, Full, Known, Number, Record, Start};
+use crate::jobs::message::Job;
+use crate::jobs::table::{self, Effect, Full, Known, Number, Record, Start};
 
 const START: Start = Start {
     at: 7,
@@ -18,17 +18,9 @@ const BOUNDS: Bounds = Bounds {
 
 fn job(id: &str, expires: Option<u64>) -> Job {
     Job {
-        id: id.into(),
-        msg: format!("echo {id}"),
-        kind: Kind::Shell,
-        type_name: String::new(),
-        timeout: None,
-        timestamp: None,
         expires,
-        device: None,
-        detach: false,
-        live: false,
         sig: expires.map(|_| "by somebody".to_owned()),
+        ..table::tests::job(id)
     }
 }
 

@@ -4,12 +4,9 @@ use std::io;
 
 use durable::{read_whole, Disk};
 use serde::{Deserialize, Serialize};
-use socketman::guard::decide::Needs;
 use socketman::guard::desk::{Conflicts, Desk};
 use socketman::guard::folder::{Access, Folder};
 use socketman::guard::journal::{Journal, Phase, Ran};
-use socketman::guard::picture::Digest;
-use socketman::guard::place::Place;
 
 use super::ensure;
 use super::medium::Medium;
@@ -110,18 +107,7 @@ impl Trial {
         self.last = self.last.max(self.stable) + 1;
         let stays = rng.bool();
         say(Said::Begins(self.last, stays));
-        let mut journal = Journal {
-            phase: Phase::Armed,
-            key: "63f7f2ef43cc92ee".into(),
-            id: self.last.to_string(),
-            detach: false,
-            place: Place::default(),
-            needs: Needs::default(),
-            snapshot: Digest::default(),
-            ran: None,
-            changes: None,
-            reason: None,
-        };
+        let mut journal = Journal::armed("63f7f2ef43cc92ee".into(), self.last.to_string());
         if self.desk.arm(&mut journal).is_err() {
             return say(Said::Refused);
         }
