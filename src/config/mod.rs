@@ -66,6 +66,7 @@ pub use pem::{Look, Pem};
 pub use problem::{Problem, MAX_PROBLEMS};
 pub use row::{Flag, Guard, Preset, Row};
 pub use settings::Settings;
+pub(crate) use value::parse as parse_url;
 pub use value::{is_mac, shown_url, ValueError, Written, MAX_VALUE};
 
 /// Where config.json is unless `--config` names another file; below the root.

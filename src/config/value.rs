@@ -144,7 +144,7 @@ pub fn shown_url(text: &str) -> String {
 
 /// Reads a URL. A host beyond ASCII is refused here, as `url` refuses it too: with capital letters in it,
 /// `idna_adapter` panics in builds that check assertions.
-fn parse(text: &str) -> Result<::url::Url, ::url::ParseError> {
+pub(crate) fn parse(text: &str) -> Result<::url::Url, ::url::ParseError> {
     let behind = text.split_once(':').map_or("", |(_, behind)| behind);
     // The library passes over ends of lines and tabs.
     let authority = behind.trim_start_matches(['/', '\\', '\t', '\n', '\r']);

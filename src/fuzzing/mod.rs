@@ -21,6 +21,7 @@ mod settings;
 mod spool;
 mod table;
 mod uci;
+mod upgrade;
 
 /// A reader under test.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("spool", spool::seeds, spool::run).with_room(64 << 20, 1024),
     Target::new("table", table::seeds, table::run).with_room(1 << 20, 1024),
     Target::new("uci", uci::seeds, uci::run),
+    Target::new("upgrade", upgrade::seeds, upgrade::run),
 ];
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod tests;
 use url::Url;
 
 use super::window::Window;
+use crate::config::parse_url;
 use crate::jobs::message::Fields;
 
 /// Keys that have a meaning; others have none.
@@ -201,7 +202,7 @@ fn url(fields: &Fields, key: &str, insecure: bool) -> Result<Option<Url>, String
     let Some(text) = fields.text(key)?.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let url = Url::parse(text).ok().filter(|_| text.len() <= URL_MAX);
+    let url = parse_url(text).ok().filter(|_| text.len() <= URL_MAX);
     let url = url.filter(Url::has_host);
     match url.as_ref().map(Url::scheme) {
         Some("https") => Ok(url),

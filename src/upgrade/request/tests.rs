@@ -122,6 +122,26 @@ fn a_missing_undo_has_to_be_waived() {
 }
 
 #[test]
+fn a_host_beyond_ascii_is_refused_however_it_is_written() {
+    for host in [
+        "BÜCHER.example",
+        "bücher.example",
+        "b%C3%BCcher.example",
+        "user@BÜCHER",
+    ] {
+        let url = format!("https://{host}/a.bin");
+        let error = with(image(), "url", json!(url)).unwrap_err();
+        assert_eq!(error, "url is not an https URL", "{host}");
+    }
+    let url = json!("https://GET.example/Ü.bin");
+    let request = with(image(), "url", url).unwrap();
+    assert_eq!(
+        request.source.url.as_str(),
+        "https://get.example/%C3%9C.bin"
+    );
+}
+
+#[test]
 fn hostile_text_is_refused() {
     for (text, why) in [
         ("", "is not JSON"),
