@@ -373,5 +373,11 @@ mod tests {
             }
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        // Without a writer it holds up whoever opens it for reading alone.
+        let error = dir.file("fifo", OFlags::RDONLY).unwrap_err();
+        assert_eq!(error.to_string(), "is not a regular file");
+        let file = dir.file("new", OFlags::RDWR | OFlags::CREATE).unwrap();
+        let flags = rustix::io::fcntl_getfd(&file).unwrap();
+        assert_eq!(flags, rustix::io::FdFlags::CLOEXEC, "no job inherits it");
     }
 }

@@ -51,3 +51,30 @@ impl Store for Latest {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_value_is_in_the_cell_when_it_is_answered() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = tmp.path().join("own");
+        let latest = Latest::start(path.clone(), "floor").unwrap();
+        for value in [&b"first"[..], b"second"] {
+            let answer = latest.ask(value.to_vec(), Duration::from_secs(60)).await;
+            answer.unwrap().synced.unwrap();
+            let mut directory = Directory::open(&path).unwrap();
+            let read = Cell::new("floor").read(&mut directory).unwrap();
+            assert_eq!(read.as_deref(), Some(value));
+        }
+        let long = vec![0; super::super::VALUE_MAX + 1];
+        let answer = latest.ask(long, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(
+            answer.synced.unwrap_err().to_string(),
+            "is longer than a cell holds"
+        );
+    }
+}

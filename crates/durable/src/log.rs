@@ -9,6 +9,9 @@
 //!              └─ failed half way: cut off, at the latest before the next append
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 

@@ -155,6 +155,24 @@ mod tests {
     }
 
     #[test]
+    fn a_metered_disk_does_what_the_disk_does() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = Directory::open(&tmp.path().join("own")).unwrap();
+        let mut disk = Metered::new(dir.clone(), Meter::new());
+        disk.create("one").unwrap();
+        assert_eq!(disk.append("one", b"12345").unwrap(), 5);
+        let mut read = [0; 4];
+        assert_eq!(disk.read("one", 2, &mut read).unwrap(), 3);
+        assert_eq!(&read[..3], b"345");
+        disk.truncate("one", 3).unwrap();
+        assert_eq!(disk.size("one").unwrap(), 3);
+        disk.rename("one", "two").unwrap();
+        assert_eq!(disk.list().unwrap(), ["two"]);
+        disk.remove("two").unwrap();
+        assert_eq!(dir.clone().list().unwrap(), [""; 0]);
+    }
+
+    #[test]
     fn a_new_day_begins_with_what_the_old_one_had_not_seen() {
         let usage = |bytes, syncs| Usage { bytes, syncs };
         let mut daily = Daily::default();

@@ -114,4 +114,19 @@ mod tests {
         assert_eq!(Head::decode(&[0; HEAD]), None);
         assert_eq!(Head::decode(&[0xFF; HEAD]), None);
     }
+
+    #[test]
+    fn a_head_with_a_sequence_or_a_length_beyond_all_is_none() {
+        let mut bytes = Vec::new();
+        for (sequence, is_ours) in [(u64::MAX / 2, true), (1 << 63, false), (u64::MAX, false)] {
+            bytes.clear();
+            encode(1, sequence, b"x", &mut bytes);
+            assert_eq!(Head::decode(&bytes).is_some(), is_ours, "{sequence}");
+        }
+        for (length, is_ours) in [(PAYLOAD_MAX, true), (PAYLOAD_MAX + 1, false)] {
+            bytes.clear();
+            encode(1, 7, &vec![0; length], &mut bytes);
+            assert_eq!(Head::decode(&bytes).is_some(), is_ours, "{length}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub(super) struct Scan {
     pub(super) opened: Opened,
     /// Where the last whole record ends.
     pub(super) end: u64,
-    /// The sequence of the next record.
+    /// The sequence of the next record; 0 if there is none.
     pub(super) next: u64,
     /// The salt of all heads of the file, if one was found.
     pub(super) salt: Option<u32>,
@@ -48,10 +48,7 @@ pub(super) fn scan(
 ) -> io::Result<Scan> {
     let size = disk.size(name)?;
     let mut window = Window::new(size);
-    let mut scan = Scan {
-        next: 1,
-        ..Scan::default()
-    };
+    let mut scan = Scan::default();
     let mut is_first = true;
     let mut at = 0;
     while let Some(head) = window.show(disk, name, at, HEAD)? {

@@ -1,0 +1,214 @@
+//! Logs in a real directory, byte by byte. What kills, power cuts and faults leave of one is tried on simulated disks,
+//! in `tests/it/durable`.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::super::record::{encode, Head, HEAD, RECORD_MAX};
+use super::super::{Directory, Disk, Opened};
+use super::{Log, PAYLOAD_MAX};
+
+/// A directory whose next sync of a file may fail.
+struct Desk {
+    disk: Directory,
+    fails: bool,
+    _tmp: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let tmp = tempfile::tempdir().unwrap();
+        Desk {
+            disk: Directory::open(&tmp.path().join("logs")).unwrap(),
+            fails: false,
+            _tmp: tmp,
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.disk.path().join("log")
+    }
+
+    /// Puts these bytes in the place of the log.
+    fn lay(&mut self, bytes: &[u8]) {
+        super::super::replace(&mut self.disk, "log", bytes).unwrap();
+    }
+
+    /// The log, with its records by sequence.
+    fn open(&mut self) -> (Log, Opened, Vec<(u64, Vec<u8>)>) {
+        let mut records = Vec::new();
+        let mut visit = |sequence, payload: &[u8]| records.push((sequence, payload.to_vec()));
+        let (log, opened) = Log::open(self, "log", &mut visit).unwrap();
+        (log, opened, records)
+    }
+}
+
+impl Disk for Desk {
+    fn list(&mut self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn size(&mut self, name: &str) -> io::Result<u64> {
+        self.disk.size(name)
+    }
+
+    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.disk.read(name, offset, buf)
+    }
+
+    fn create(&mut self, name: &str) -> io::Result<()> {
+        self.disk.create(name)
+    }
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
+        self.disk.append(name, bytes)
+    }
+
+    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
+        self.disk.truncate(name, len)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        match std::mem::take(&mut self.fails) {
+            true => Err(io::Error::other("no")),
+            false => self.disk.sync(name),
+        }
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        self.disk.sync_names()
+    }
+}
+
+/// Records of a file with the salt 7: each by its sequence, the mark with none.
+fn file(records: &[(u64, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (sequence, payload) in records {
+        encode(7, *sequence, payload, &mut bytes);
+    }
+    bytes
+}
+
+#[test]
+fn a_file_begins_with_one_mark_and_the_mark_is_no_record() {
+    let mut desk = Desk::new();
+    let (mut log, opened, _) = desk.open();
+    assert_eq!((opened, log.size()), (Opened::default(), 0));
+    assert_eq!(log.append(&mut desk, b"one").unwrap(), 1);
+    assert_eq!(log.append(&mut desk, b"second").unwrap(), 2);
+    let bytes = fs::read(desk.file()).unwrap();
+    assert_eq!(bytes.len(), 3 * HEAD + 9);
+    assert_eq!(log.size(), bytes.len() as u64);
+    let mark = Head::decode(&bytes).unwrap();
+    assert_eq!((mark.length, mark.sequence), (0, 0));
+
+    let (_, opened, records) = desk.open();
+    assert_eq!(opened.records, 2);
+    assert_eq!(records, [(1, b"one".to_vec()), (2, b"second".to_vec())]);
+
+    let mut all = [b"third".to_vec()].into_iter();
+    log.replace(&mut desk, &mut all).unwrap();
+    assert_eq!(log.next_sequence(), 4);
+    assert_eq!(log.size(), 2 * HEAD as u64 + 5);
+    assert_eq!(desk.open().2, [(3, b"third".to_vec())]);
+}
+
+#[test]
+fn a_record_that_is_damaged_costs_itself_and_is_counted() {
+    let mut desk = Desk::new();
+    let mut bytes = file(&[(0, b""), (1, b"one"), (2, b"second"), (3, b"third")]);
+    // Within the payload of the second.
+    bytes[3 * HEAD + 3 + 2] ^= 1;
+    desk.lay(&bytes);
+    let (log, opened, records) = desk.open();
+    assert_eq!(records, [(1, b"one".to_vec()), (3, b"third".to_vec())]);
+    let expected = Opened {
+        records: 2,
+        lost: 1,
+        damaged: HEAD as u64 + 6,
+        cut: 0,
+    };
+    assert_eq!(opened, expected);
+    assert_eq!((log.next_sequence(), log.size()), (4, bytes.len() as u64));
+}
+
+#[test]
+fn a_record_is_not_believed_for_which_too_many_are_missing() {
+    let mut desk = Desk::new();
+    let damaged = |next: u64| {
+        let mut bytes = file(&[(0, b""), (1, b"one"), (2, b"x"), (next, b"third")]);
+        bytes[2 * HEAD + 3] ^= 1;
+        bytes
+    };
+    // Where one of a byte was there is room for one.
+    for (next, lost, cut) in [(2, 0, 0), (3, 1, 0), (4, 0, 2 * HEAD as u64 + 6)] {
+        desk.lay(&damaged(next));
+        let (_, opened, _) = desk.open();
+        assert_eq!((opened.lost, opened.cut), (lost, cut), "{next}");
+    }
+}
+
+#[test]
+fn a_log_longer_than_what_is_held_in_memory_is_read_to_its_end() {
+    let mut desk = Desk::new();
+    let (mut log, ..) = desk.open();
+    let payload = |n: u64| vec![n as u8; [PAYLOAD_MAX, 1, 30_000, 700][n as usize % 4]];
+    for n in 1..=12 {
+        log.append(&mut desk, &payload(n)).unwrap();
+    }
+    assert!(log.size() > 4 * RECORD_MAX as u64);
+    let (_, opened, records) = desk.open();
+    assert_eq!((opened.records, opened.damaged, opened.cut), (12, 0, 0));
+    for (n, (sequence, read)) in (1..).zip(records) {
+        assert!(sequence == n && read == payload(n), "{n}");
+    }
+}
+
+#[test]
+fn the_salt_of_what_is_cut_off_is_not_taken_over() {
+    let mut desk = Desk::new();
+    let salt = |desk: &Desk| {
+        let bytes = fs::read(desk.file()).unwrap();
+        Head::decode(&bytes).unwrap().salt
+    };
+    let torn = file(&[(1, b"payload")]);
+    desk.lay(&torn[..torn.len() - 3]);
+    let (mut log, opened, _) = desk.open();
+    assert_eq!(opened.cut, torn.len() as u64 - 3);
+    log.append(&mut desk, b"ours").unwrap();
+    assert_ne!(salt(&desk), 7, "anybody could have written it");
+
+    desk.lay(&file(&[(0, b""), (1, b"payload")]));
+    let (mut log, ..) = desk.open();
+    log.append(&mut desk, b"ours").unwrap();
+    assert_eq!(salt(&desk), 7);
+    assert_eq!(desk.open().1.records, 2);
+}
+
+#[test]
+fn after_a_sync_that_failed_the_next_one_writes_everything_again() {
+    let mut desk = Desk::new();
+    let (mut log, ..) = desk.open();
+    log.append(&mut desk, b"one").unwrap();
+    log.append(&mut desk, &[2; 50_000]).unwrap();
+    desk.fails = true;
+    assert!(log.sync(&mut desk).is_err());
+    let before = fs::read(desk.file()).unwrap();
+    let file = fs::File::open(desk.file()).unwrap();
+    log.sync(&mut desk).unwrap();
+    assert!(fs::read(desk.file()).unwrap() == before);
+    let (old, new) = (file.metadata().unwrap(), desk.file().metadata().unwrap());
+    let inode = std::os::unix::fs::MetadataExt::ino;
+    assert_ne!(inode(&old), inode(&new), "it is another file");
+    assert_eq!(log.append(&mut desk, b"third").unwrap(), 3);
+    assert_eq!(desk.open().1.records, 3);
+}
