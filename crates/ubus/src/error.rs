@@ -84,7 +84,6 @@ impl Status {
             6 => "Permission denied",
             7 => "Request timed out",
             8 => "Operation not supported",
-            9 => "Unknown error",
             10 => "Connection failed",
             11 => "Out of memory",
             12 => "Parsing message data failed",
@@ -145,4 +144,34 @@ pub enum Error {
     /// The bound on requests.
     #[error("too many requests under way")]
     Busy,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_the_words_of_the_command_line_tool() {
+        // `ubus_strerror` of libubus.
+        for (status, text) in [
+            (Status::OK, "Success"),
+            (Status::INVALID_ARGUMENT, "Invalid argument"),
+            (Status::METHOD_NOT_FOUND, "Method not found"),
+            (Status::NOT_FOUND, "Not found"),
+            (Status::NO_DATA, "No response"),
+            (Status::PERMISSION_DENIED, "Permission denied"),
+            (Status::TIMEOUT, "Request timed out"),
+            (Status::NOT_SUPPORTED, "Operation not supported"),
+            (Status::UNKNOWN_ERROR, "Unknown error"),
+            (Status::CONNECTION_FAILED, "Connection failed"),
+            (Status::NO_MEMORY, "Out of memory"),
+            (Status::PARSE_ERROR, "Parsing message data failed"),
+            (Status::SYSTEM_ERROR, "System error"),
+            (Status(99), "Unknown error"),
+        ] {
+            assert_eq!(status.text(), text);
+        }
+        assert_eq!(Status(4).to_string(), "not found (status 4)");
+        assert_eq!(format!("{:?}", Status(4)), "Status(4: Not found)");
+    }
 }

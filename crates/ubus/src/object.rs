@@ -109,6 +109,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_method_is_found_by_its_name() {
+        let methods = vec![Method::new("board", &[]), Method::new("info", &[])];
+        let object = ObjectInfo {
+            id: 1,
+            path: "system".to_owned(),
+            methods,
+        };
+        assert_eq!(object.method("info"), Some(&object.methods[1]));
+        assert_eq!(object.method("reboot"), None);
+    }
+
+    #[test]
     fn a_signature_reads_back() {
         let methods = vec![
             Method::new("board", &[]),

@@ -371,6 +371,31 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_map_is_whatever_stands_for_text() {
+        #[derive(serde::Serialize, PartialEq, Eq, PartialOrd, Ord)]
+        enum Band {
+            Two,
+        }
+        #[derive(serde::Serialize, PartialEq, Eq, PartialOrd, Ord)]
+        struct Name(&'static str);
+        let value = |bytes: Result<Vec<u8>, Error>| Value::from_members(&bytes.unwrap()).unwrap();
+        let of = |key: &str| Value::Table(vec![(key.as_bytes().to_vec(), Value::Int32(1))]);
+        assert_eq!(
+            value(to_members(&BTreeMap::from([(Band::Two, 1)]))),
+            of("Two")
+        );
+        assert_eq!(
+            value(to_members(&BTreeMap::from([(Name("n"), 1)]))),
+            of("n")
+        );
+        assert_eq!(
+            value(to_members(&BTreeMap::from([(Some("s"), 1)]))),
+            of("s")
+        );
+        assert!(to_members(&BTreeMap::from([(None::<&str>, 1)])).is_err());
+    }
+
+    #[test]
     fn what_has_no_wire_form_is_an_error() {
         assert!(to_members(&5).is_err());
         assert!(to_members(&vec![1]).is_err());

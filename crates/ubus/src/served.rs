@@ -167,3 +167,52 @@ impl Drop for Responder {
         self.end(Status::UNKNOWN_ERROR);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Every step of an answer: the data, or the status that ends it.
+    fn steps(answer: impl FnOnce(Responder)) -> Vec<Result<Vec<u8>, Status>> {
+        let (local, mut done) = mpsc::unbounded_channel();
+        answer(Responder {
+            ticket: Ticket::SOME,
+            local,
+            open: true,
+        });
+        std::iter::from_fn(|| done.try_recv().ok())
+            .map(|step| match step {
+                Local::Reply { ticket, data } if ticket == Ticket::SOME => Ok(data),
+                Local::Finish { ticket, status } if ticket == Ticket::SOME => Err(status),
+                _ => panic!("no step of this answer"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_answer_is_its_data_in_order_and_one_status() {
+        let (first, second) = (json!({"n": 1}), json!({"n": 2}));
+        let data = [&first, &second].map(|value| Ok(to_members(value).unwrap()));
+        let all = steps(|answer| {
+            answer.data(&first).unwrap();
+            answer.reply(&second);
+        });
+        assert_eq!(all, [&data[..], &[Err(Status::OK)]].concat());
+        let refused = steps(|answer| answer.finish(Status::NOT_FOUND));
+        assert_eq!(refused, [Err(Status::NOT_FOUND)]);
+        // What has no wire form is not half an answer.
+        assert_eq!(
+            steps(|answer| answer.reply(&7)),
+            [Err(Status::SYSTEM_ERROR)]
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_forgotten_is_an_unknown_error() {
+        assert_eq!(steps(drop), [Err(Status::UNKNOWN_ERROR)]);
+        let all = steps(|answer| answer.data(&json!({})).unwrap());
+        assert_eq!(all, [Ok(Vec::new()), Err(Status::UNKNOWN_ERROR)]);
+    }
+}

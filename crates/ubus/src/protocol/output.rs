@@ -29,6 +29,17 @@ pub struct Ticket {
     pub(super) seq: u16,
 }
 
+#[cfg(test)]
+impl Ticket {
+    /// That of some call.
+    pub(crate) const SOME: Ticket = Ticket {
+        connection: 1,
+        object: 2,
+        peer: 3,
+        seq: 4,
+    };
+}
+
 /// A call of one of our methods.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incoming {

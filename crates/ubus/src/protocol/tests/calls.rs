@@ -188,3 +188,23 @@ fn without_a_bus_calls_fail_at_once() {
         .concat()
     );
 }
+
+#[test]
+fn a_look_up_brings_so_many_objects_and_no_more() {
+    let mut desk = Desk::connected();
+    desk.protocol.lookup(1, "*", SECOND, desk.now);
+    let (_, seq, ..) = desk.one_sent();
+    for id in 0..=MAX_OBJECTS as u32 {
+        let object = Writer::new()
+            .text(attr::OBJPATH, b"x")
+            .word(attr::OBJID, id)
+            .word(attr::OBJTYPE, 7);
+        desk.feed(Kind::Data, seq, 0, object);
+    }
+    desk.status(seq, 0, Status::OK);
+    let outputs = desk.outputs();
+    let [Output::Answer(1, Ok(Answer::Objects(found)))] = &outputs[..] else {
+        panic!("{} outputs", outputs.len());
+    };
+    assert_eq!(found.len(), MAX_OBJECTS);
+}

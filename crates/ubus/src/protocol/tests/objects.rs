@@ -1,6 +1,7 @@
 //! Objects of ours.
 
 use super::*;
+use crate::message::FORWARD_RESERVE;
 use crate::object::Method;
 
 fn offered() -> Desk {
@@ -121,4 +122,46 @@ fn a_withdrawn_object_is_removed_even_if_it_was_not_registered_yet() {
     desk.added(seq, 5001);
     let (kind, _, _, remove) = desk.one_sent();
     assert_eq!((kind, remove.objid), (Kind::RemoveObject, Some(5001)));
+}
+
+#[test]
+fn a_notification_goes_out_for_our_object_and_asks_nobody_for_an_answer() {
+    let mut desk = offered();
+    let data = Value::Table(vec![(b"x".to_vec(), Value::Int32(7))]).to_members();
+    desk.protocol.notify(1, "moved", &data).unwrap();
+    let (kind, _, peer, sent) = desk.one_sent();
+    assert_eq!((kind, peer, sent.objid), (Kind::Notify, 5000, Some(5000)));
+    assert_eq!(sent.method.as_deref(), Some(&b"moved"[..]));
+    assert_eq!(sent.data.as_deref(), Some(&data[..]));
+    assert_eq!(sent.no_reply, Some(true));
+    desk.protocol.closed();
+    desk.outputs();
+    desk.protocol.notify(1, "moved", &data).unwrap();
+    assert_eq!(desk.outputs(), [], "nobody subscribes");
+}
+
+#[test]
+fn a_message_of_ours_is_as_long_as_the_daemon_takes_it_and_no_longer() {
+    let mut desk = offered();
+    let ticket = requested(&mut desk).ticket;
+    // What the daemon adds when it passes a notification on has to fit too.
+    for (is_reply, reserve) in [(true, 0), (false, FORWARD_RESERVE)] {
+        let mut send = |len: usize| {
+            let data = vec![0; len];
+            let sent = match is_reply {
+                true => desk.protocol.reply(ticket, &data),
+                false => desk.protocol.notify(1, "moved", &data),
+            };
+            let sizes = desk.outputs().into_iter().map(|output| match output {
+                Output::Send(frame) => frame.blob_len(),
+                other => panic!("{other:?}"),
+            });
+            sent.map(|()| sizes.collect::<Vec<_>>())
+        };
+        let around = send(4).unwrap()[0] - 4;
+        let most = MAX_BLOB - reserve - around;
+        assert_eq!(send(most).unwrap(), [MAX_BLOB - reserve]);
+        let size = MAX_BLOB - reserve + 4;
+        assert_eq!(send(most + 4), Err(Error::TooLarge(size)));
+    }
 }
