@@ -276,11 +276,34 @@ mod tests {
         assert_eq!(Journal::decode(b""), None);
         assert_eq!(Journal::decode(b"phase dance\n"), None);
 
+        // The list is left out when it does not fit, and not before.
+        for over in [0, 1] {
+            let mut tight = journal.clone();
+            let is_listed = Some([("gone".to_owned(), None)].into_iter().collect());
+            tight.changes.clone_from(&is_listed);
+            tight.reason = Some(String::new());
+            let room = VALUE_MAX + over - tight.encode().len();
+            tight.reason = Some("x".repeat(room));
+            let read = Journal::decode(&tight.encode()).unwrap();
+            assert_eq!(read.changes, is_listed.filter(|_| over == 0));
+        }
+
         // Too many files to list.
         let many = (0..2000).map(|n| (format!("file-{n}"), file));
         journal.changes = Some(many.collect());
         let read = Journal::decode(&journal.encode()).unwrap();
         assert_eq!(read.changes, None);
+    }
+
+    #[test]
+    fn a_trial_is_decided_when_it_is_kept_or_reverted() {
+        let decided = PHASES.iter().filter(|(phase, _)| {
+            let mut journal = Journal::armed(String::new(), String::new());
+            journal.phase = *phase;
+            journal.is_decided()
+        });
+        let decided: Vec<&str> = decided.map(|(_, name)| *name).collect();
+        assert_eq!(decided, ["kept", "reverted"]);
     }
 
     /// Names and words as people and programs choose them.

@@ -7,6 +7,9 @@
 //!
 //! The journal holds the digest of the whole, so that damage is noticed.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write;
 use std::io;
 

@@ -22,7 +22,14 @@ const REPAIRS: usize = 8;
 
 /// Names a batch to [`Spool::delivered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchId(pub u64);
+pub struct BatchId(u64);
+
+impl BatchId {
+    /// Names the batch `number` of something that stands for a spool, as in a model. A spool names its own.
+    pub fn of(number: u64) -> Self {
+        BatchId(number)
+    }
+}
 
 /// Reports to send together.
 #[derive(Debug, Clone)]

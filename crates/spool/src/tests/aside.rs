@@ -120,3 +120,11 @@ fn room_is_made_of_what_is_set_aside_too_and_that_is_declared() {
     let missing = declared(&all, Reason::Thinned) + declared(&all, Reason::Full);
     assert_eq!(all.len() as u64 + missing, 60);
 }
+
+#[test]
+fn a_report_is_named_by_its_boot_and_its_number() {
+    let id = ReportId::new(BOOT, 7);
+    assert_eq!((id.seq(), &*id.boot), (7, BOOT));
+    assert_ne!(id, ReportId::new(BOOT, 8));
+    assert_ne!(id, ReportId::new("other", 7));
+}

@@ -83,3 +83,24 @@ fn a_report_of_any_size_that_fits_is_packed_and_delivered_whole() {
     }
     assert_eq!(seqs(&all), [1, 2, 3, 4, 5]);
 }
+
+#[test]
+fn while_nobody_knows_the_time_reports_are_held_back_and_then_go_with_the_time_they_have() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, LARGE).unwrap();
+    let unsure = |mono| Reading {
+        epoch: 1_000 + mono,
+        mono,
+        synced: false,
+    };
+    for mono in [10, 20] {
+        spool.append(&report(0), unsure(mono)).unwrap();
+    }
+    assert!(spool.next_batch(9_000, unsure(600)).is_none());
+    let batch = spool.next_batch(9_000, unsure(700)).unwrap();
+    let lines = String::from_utf8(batch.lines().unwrap()).unwrap();
+    assert_eq!(lines.matches(r#""clock":"unsynced""#).count(), 2, "{lines}");
+    for at in [1_010, 1_020] {
+        assert!(lines.contains(&format!(r#""created_at":{at}"#)), "{lines}");
+    }
+}

@@ -100,3 +100,23 @@ fn a_time_that_was_set_right_stays_so_when_the_reports_beside_its_note_are_gone(
     deliver_all(&mut spool, after(702));
     assert_eq!(files(&flash), 0);
 }
+
+#[test]
+fn what_flash_took_in_the_last_day_is_known_after_a_restart() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut spool = open(tmp.path(), BOOT);
+    for n in 0..4 {
+        spool.append(&report(1000), after(60 * n)).unwrap();
+    }
+    let batch = spool.next_batch(0, after(300)).unwrap();
+    spool.kept_back(batch.id, after(300));
+    spool.append(&report(0), after(1000)).unwrap();
+    let written = spool.facts().flash_today;
+    assert!(written > 3000, "{written}");
+    drop(spool);
+
+    // What the notes beside the reports cost is forgotten.
+    let spool = open(tmp.path(), BOOT);
+    let known = spool.facts().flash_today;
+    assert!((3000..=written).contains(&known), "{known} of {written}");
+}

@@ -90,7 +90,7 @@ impl Reports {
         waiting.taken = (waiting.taken.0 + 1, reports);
         let size = usize::try_from(self.sizes.of(count)).unwrap_or(usize::MAX);
         Some(Batch {
-            id: BatchId(waiting.taken.0),
+            id: BatchId::of(waiting.taken.0),
             first: ReportId::new("", first),
             body: Bytes::from_static(&BYTES[..size.min(BYTES.len())]),
             reports: count as u64,
@@ -101,7 +101,7 @@ impl Reports {
 
     fn settled(&self, id: BatchId, mut how: impl FnMut(&mut Waiting, u64)) {
         let mut waiting = self.waiting.borrow_mut();
-        if waiting.taken.0 == id.0 {
+        if BatchId::of(waiting.taken.0) == id {
             for report in std::mem::take(&mut waiting.taken.1) {
                 how(&mut waiting, report);
             }
@@ -162,7 +162,7 @@ impl Queue for Reports {
         let waiting = self.waiting.borrow();
         let (taken, reports) = &waiting.taken;
         let half = reports[..reports.len() / 2].to_vec();
-        let is_it = *taken == id.0;
+        let is_it = BatchId::of(*taken) == id;
         drop(waiting);
         Ok(is_it.then(|| self.give_out(half, true)).flatten())
     }
