@@ -35,6 +35,7 @@ mod reload;
 mod rest;
 mod router;
 mod signed;
+mod soak;
 mod spool;
 mod tls;
 mod ubus_cli;

@@ -14,6 +14,9 @@ use tokio::sync::OnceCell;
 /// Name of the agent's package and of its executable.
 const NAME: &str = "socketman";
 
+/// Name of the executable of the lab's package that is the agent with its heap counted.
+const COUNTED: &str = "socketman-counted";
+
 /// Names the executable to take: one for another processor, behind an emulator.
 const GIVEN: &str = "SOCKETMAN_AGENT";
 
@@ -22,7 +25,7 @@ const GIVEN: &str = "SOCKETMAN_AGENT";
 pub enum BinaryError {
     #[error("cannot tell where this program lies: {0}")]
     OwnPath(io::Error),
-    #[error("{} is missing; build it with: cargo build -p socketman", .0.display())]
+    #[error("{} is missing; build it with: cargo build -p {}", .0.display(), package(.0))]
     Missing(PathBuf),
     #[error("{program}: {error}")]
     Cargo { program: String, error: io::Error },
@@ -51,8 +54,29 @@ async fn look() -> Result<PathBuf, BinaryError> {
     }
     let own = env::current_exe().map_err(BinaryError::OwnPath)?;
     match env::var_os("CARGO") {
-        Some(cargo) => build(&cargo, profile(&own)).await,
-        None => sibling(&own),
+        Some(cargo) => build(&cargo, NAME, profile(&own)).await,
+        None => sibling(&own, NAME),
+    }
+}
+
+/// Finds the agent with its heap counted, as [`find`] does; `SOCKETMAN_AGENT` is another one.
+///
+/// # Errors
+///
+/// It does not build, or without cargo: it is not beside our executable.
+pub async fn find_counted() -> Result<PathBuf, BinaryError> {
+    let own = env::current_exe().map_err(BinaryError::OwnPath)?;
+    match env::var_os("CARGO") {
+        Some(cargo) => build(&cargo, COUNTED, profile(&own)).await,
+        None => sibling(&own, COUNTED),
+    }
+}
+
+/// The package that an executable comes from.
+fn package(executable: &Path) -> &'static str {
+    match executable.ends_with(COUNTED) {
+        true => "socketman-lab",
+        false => NAME,
     }
 }
 
@@ -73,8 +97,8 @@ fn profile(own: &Path) -> &str {
     }
 }
 
-fn sibling(own: &Path) -> Result<PathBuf, BinaryError> {
-    let path = own.with_file_name(NAME);
+fn sibling(own: &Path, name: &str) -> Result<PathBuf, BinaryError> {
+    let path = own.with_file_name(name);
     match path.is_file() {
         true => Ok(path),
         false => Err(BinaryError::Missing(path)),
@@ -106,7 +130,7 @@ struct Artifact {
 
 /// Asks for the agent in the way that reuses what was built for us: the same packages give every
 /// dependency the same features.
-fn request(profile: &str) -> Vec<&str> {
+fn request<'a>(name: &'a str, profile: &'a str) -> Vec<&'a str> {
     match profile {
         // An integration test of the agent's package brings its binary along.
         "test" => vec!["test", "--workspace", "--no-run", "--test", "wire"],
@@ -117,14 +141,14 @@ fn request(profile: &str) -> Vec<&str> {
             "-p",
             "socketman-lab",
             "--bin",
-            NAME,
+            name,
             "--profile",
             profile,
         ],
     }
 }
 
-async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
+async fn build(cargo: &OsStr, name: &str, profile: &str) -> Result<PathBuf, BinaryError> {
     let failed = |error| BinaryError::Cargo {
         program: cargo.to_string_lossy().into_owned(),
         error,
@@ -136,7 +160,7 @@ async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
         command.env_remove(name);
     }
     let output = command
-        .args(request(profile))
+        .args(request(name, profile))
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--manifest-path")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
@@ -157,7 +181,7 @@ async fn build(cargo: &OsStr, profile: &str) -> Result<PathBuf, BinaryError> {
         .split(|byte| *byte == b'\n')
         .filter_map(|line| serde_json::from_slice::<Artifact>(line).ok())
         .filter_map(|artifact| artifact.executable)
-        .find(|path| path.file_name() == Some(NAME.as_ref()))
+        .find(|path| path.file_name() == Some(name.as_ref()))
         .ok_or(BinaryError::Nowhere)
 }
 
@@ -185,7 +209,7 @@ mod tests {
     fn without_cargo_the_agent_lies_beside_us_or_the_error_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let own = dir.path().join("socketman-lab");
-        let error = sibling(&own).unwrap_err().to_string();
+        let error = sibling(&own, NAME).unwrap_err().to_string();
         let expected = dir.path().join("socketman");
         assert_eq!(
             error,
@@ -195,6 +219,6 @@ mod tests {
             )
         );
         std::fs::write(&expected, "").unwrap();
-        assert_eq!(sibling(&own).unwrap(), expected);
+        assert_eq!(sibling(&own, NAME).unwrap(), expected);
     }
 }

@@ -21,6 +21,7 @@ use crate::options::{Options, INTERACTIVE_SCALE, ONCE_SCALE};
 use crate::play::{play, Step};
 use crate::router::ROUTER_MAC;
 use crate::site::Site;
+use crate::soak::{self, SoakArgs};
 use crate::ubus_cli::{self, UbusArgs};
 use crate::uci_view::{self, UciArgs};
 use crate::web::{Web, WebError};
@@ -53,6 +54,7 @@ enum Verb {
     Uci(UciArgs),
     Fleet(FleetArgs),
     Bench(BenchArgs),
+    Soak(SoakArgs),
 }
 
 #[derive(Args)]
@@ -96,6 +98,8 @@ pub enum DeskError {
     #[error("{0}")]
     Bench(bench::Failure),
     #[error("{0}")]
+    Soak(soak::Failure),
+    #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{path}: {error}")]
     Json { path: PathBuf, error: io::Error },
@@ -126,6 +130,14 @@ pub async fn run(desk: Desk) -> Result<ExitCode, DeskError> {
             })
         }
         Some(Verb::Bench(args)) => bench::run(args).await.map_err(DeskError::Bench),
+        Some(Verb::Soak(args)) => {
+            let program = agent_binary::find_counted().await?;
+            let figures = soak::run(&args, &program, &mut io::stdout()).await;
+            Ok(match figures.map_err(DeskError::Soak)?.wrong().is_empty() {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::FAILURE,
+            })
+        }
         None => {
             // From here on a signal ends the agent first.
             let mut signals = Signals::listen()?;

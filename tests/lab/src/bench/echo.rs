@@ -3,7 +3,7 @@
 use std::process::{Child as Process, Command};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, NetworkOptions, Packet, QoS};
+use rumqttc::{AsyncClient, ConnectionError, Event, MqttOptions, NetworkOptions, Packet, QoS};
 use serde_json::{json, Value};
 use tokio::sync::mpsc;
 
@@ -36,8 +36,10 @@ impl Client {
                         let _ = sender.send(publish.payload.to_vec());
                     }
                     Ok(_) => {}
+                    // The client was dropped: nobody listens.
+                    Err(ConnectionError::RequestsDone) => return,
                     Err(error) => {
-                        eprintln!("{error}");
+                        eprintln!("MQTT client of the benchmark: {error}");
                         return;
                     }
                 }

@@ -1,0 +1,86 @@
+//! The agent, with its heap counted: whoever connects to `heap.sock` below its root is told how many bytes are in use. It
+//! runs and does nothing else: the packaged program answers questions.
+
+use std::alloc::System;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use socketman::cli::{self, AgentArgs, Command};
+use socketman::{agent, crash, jobs, logging, upgrade};
+use stats_alloc::{StatsAlloc, INSTRUMENTED_SYSTEM};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixListener;
+
+#[global_allocator]
+static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Below the agent's root.
+const SOCKET: &str = "heap.sock";
+
+fn main() -> ExitCode {
+    if let Some(exit) = jobs::supervisor(std::env::args_os()) {
+        return exit;
+    }
+    if let Some(exit) = upgrade::watcher(std::env::args_os()) {
+        return exit;
+    }
+    let args = match cli::parse(std::env::args_os()) {
+        Ok(Command::Agent(args)) => args,
+        Ok(_) => {
+            eprintln!("socketman-counted: it only runs; ask socketman");
+            return ExitCode::FAILURE;
+        }
+        Err(exit) => return exit.print(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let ran = match runtime {
+        Ok(runtime) => {
+            let ran = runtime.block_on(Box::pin(run(args)));
+            runtime.shutdown_background();
+            ran
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("socketman-counted: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: AgentArgs) -> Result<(), String> {
+    logging::init().map_err(|error| error.to_string())?;
+    crash::without_core_dumps().map_err(|error| error.to_string())?;
+    let socket = args.bus.root.join(SOCKET);
+    let heap = listen(&socket).map_err(|error| format!("{}: {error}", socket.display()))?;
+    tokio::select! {
+        ran = Box::pin(agent::run(args)) => ran.map_err(|error| error.to_string()),
+        Err(error) = tell(&heap) => Err(format!("{}: {error}", socket.display())),
+    }
+}
+
+fn listen(socket: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => UnixListener::bind(socket),
+    }
+}
+
+/// Tells each that connects, for ever.
+async fn tell(heap: &UnixListener) -> io::Result<()> {
+    loop {
+        let (mut asker, _) = heap.accept().await?;
+        let counted = HEAP.stats();
+        let live = counted
+            .bytes_allocated
+            .wrapping_sub(counted.bytes_deallocated);
+        // Whoever asked may be gone.
+        let _ = asker.write_all(live.to_string().as_bytes()).await;
+    }
+}

@@ -1,0 +1,110 @@
+//! The figures of a soak.
+
+use std::fmt;
+
+use super::sample::Sample;
+
+/// The live heap after each round is as much larger than the least before at most, bytes.
+const HEAP_WITHIN: u64 = 16 * 1024;
+
+/// Threads of the agent at most.
+const THREADS: u64 = 4;
+
+/// What the agent needed at rest after each round, and what was not kept.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Seconds since the start, and what was seen then.
+    pub(super) rests: Vec<(u64, Sample)>,
+}
+
+impl Figures {
+    /// The rests after which it needed more than it may.
+    pub fn wrong(&self) -> Vec<String> {
+        let Some((_, warm)) = self.rests.first() else {
+            return vec!["no rest".to_owned()];
+        };
+        let mut wrong = Vec::new();
+        let mut least = warm.heap;
+        for (at, seen) in &self.rests {
+            least = least.min(seen.heap);
+            if seen.heap > least + HEAP_WITHIN {
+                let now = seen.heap;
+                wrong.push(format!("{now} bytes of live heap after {at} s, {least} before"));
+            }
+            if seen.descriptors != warm.descriptors {
+                let (before, now) = (warm.descriptors, seen.descriptors);
+                wrong.push(format!("{now} descriptors after {at} s, {before} before"));
+            }
+            if seen.threads > THREADS {
+                wrong.push(format!("{} threads after {at} s", seen.threads));
+            }
+        }
+        wrong
+    }
+
+    /// Growth of anonymous memory after the first round, KiB an hour: the slope of the line that lies closest to all rests.
+    fn slope(&self) -> Option<f64> {
+        let count = self.rests.len() as f64;
+        let mean = |of: &dyn Fn(&(u64, Sample)) -> f64| self.rests.iter().map(of).sum::<f64>() / count;
+        let at = mean(&|(at, _)| *at as f64);
+        let anonymous = mean(&|(_, seen)| seen.anonymous as f64);
+        let moment = mean(&|(t, seen)| (*t as f64 - at) * (seen.anonymous as f64 - anonymous));
+        let spread = mean(&|(t, _)| (*t as f64 - at).powi(2));
+        (spread > 0.0).then(|| moment / spread * 3600.0)
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(slope) = self.slope() {
+            write!(f, "RssAnon: {slope:+.0} KiB an hour; ")?;
+        }
+        match self.wrong().as_slice() {
+            [] => write!(f, "heap, descriptors and threads are as after the first round"),
+            wrong => write!(f, "WRONG: {}", wrong.join("; ")),
+        }
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:>8} bytes of live heap, {:>5} KiB RssAnon, {} descriptors, {} threads",
+            self.heap, self.anonymous, self.descriptors, self.threads
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_beyond_what_may_be_is_told() {
+        let rest = Sample {
+            heap: 300_000,
+            anonymous: 1500,
+            descriptors: 20,
+            threads: 3,
+        };
+        let more = |heap, descriptors, threads, anonymous| Sample {
+            heap: rest.heap + heap,
+            descriptors: rest.descriptors + descriptors,
+            threads: rest.threads + threads,
+            anonymous: rest.anonymous + anonymous,
+        };
+        let mut figures = Figures::default();
+        assert_eq!(figures.wrong(), ["no rest"]);
+        figures.rests = vec![(60, rest), (1860, more(HEAP_WITHIN, 0, 1, 4)), (3660, more(0, 0, 0, 8))];
+        assert!(figures.wrong().is_empty());
+        assert!(figures.to_string().starts_with("RssAnon: +8 KiB an hour; heap"), "{figures}");
+        figures.rests[1].1 = more(HEAP_WITHIN + 1, 1, 2, 0);
+        let wrong = [
+            "316385 bytes of live heap after 1860 s, 300000 before",
+            "21 descriptors after 1860 s, 20 before",
+            "5 threads after 1860 s",
+        ];
+        assert_eq!(figures.wrong(), wrong);
+    }
+}
