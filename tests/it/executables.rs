@@ -13,8 +13,8 @@ use crate::project;
 /// link next to nothing.
 const AT_MOST: usize = 8;
 
-/// Names of the test executables of all packages but those of the unit tests, and how many executables there are.
-fn executables() -> (BTreeSet<String>, usize) {
+/// The workspace as cargo sees it.
+fn metadata() -> Value {
     let cargo = std::env::var("CARGO").expect("cargo runs the tests");
     let output = Command::new(cargo)
         .args(["metadata", "--no-deps", "--locked", "--format-version", "1"])
@@ -22,7 +22,12 @@ fn executables() -> (BTreeSet<String>, usize) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Names of the test executables of all packages but those of the unit tests, and how many executables there are.
+fn executables() -> (BTreeSet<String>, usize) {
+    let metadata = metadata();
     let (mut tests, mut large) = (BTreeSet::new(), 0);
     let crates = project().join("crates");
     for package in metadata["packages"].as_array().unwrap() {
@@ -98,4 +103,16 @@ fn every_file_is_part_of_one() {
         }
     }
     assert!(tests.is_empty(), "not a directory of tests: {tests:?}");
+}
+
+#[test]
+fn cargo_knows_which_program_of_a_package_to_run() {
+    for package in metadata()["packages"].as_array().unwrap() {
+        let targets = package["targets"].as_array().unwrap().iter();
+        let programs = targets.filter(|target| target["kind"][0] == "bin").count();
+        assert!(
+            programs < 2 || package["default_run"].is_string(),
+            "{package}"
+        );
+    }
 }

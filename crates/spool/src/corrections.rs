@@ -33,7 +33,7 @@ pub(super) struct Corrections {
 }
 
 impl Corrections {
-    /// True if a report still waits for the time.
+    /// True if a report still waits for the time, which never comes if there is no room for another correction.
     fn hold<R: Disk, F: Disk>(&self, stores: &Stores<R, F>, pick: &Pick, now: Reading) -> bool {
         let of_this_boot = pick.rank + 1 == stores.boots.len();
         // A report collected later than now is not of this boot, whatever its file is called.
@@ -41,10 +41,11 @@ impl Corrections {
             return false;
         };
         let concerns = |(anchor, _): (Anchor, u64)| anchor.concerns(&pick.head);
+        let comes = age < HOLD && stores.notes().anchors.len() < ANCHORS_MAX;
         of_this_boot
             && stores.time(pick).1 == Certainty::Unsynced
             && pick.head.seq > stores.notes().fixed
-            && (age < HOLD || self.unsure.is_some_and(concerns))
+            && (comes || self.unsure.is_some_and(concerns))
     }
 
     /// Sets the times of this boot right if the clock is, and goes on with what a disk did not take.

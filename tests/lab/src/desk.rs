@@ -131,8 +131,13 @@ pub async fn run(desk: Desk) -> Result<ExitCode, DeskError> {
         }
         Some(Verb::Bench(args)) => bench::run(args).await.map_err(DeskError::Bench),
         Some(Verb::Soak(args)) => {
+            let mut signals = Signals::listen()?;
             let program = agent_binary::find_counted().await?;
-            let figures = soak::run(&args, &program, &mut io::stdout()).await;
+            let mut out = io::stdout();
+            let figures = tokio::select! {
+                figures = soak::run(&args, &program, &mut out) => figures,
+                signal = signals.next() => return Err(DeskError::Interrupted(signal)),
+            };
             Ok(match figures.map_err(DeskError::Soak)?.wrong().is_empty() {
                 true => ExitCode::SUCCESS,
                 false => ExitCode::FAILURE,

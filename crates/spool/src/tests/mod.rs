@@ -9,6 +9,7 @@ mod line;
 mod moves;
 mod numbers;
 mod task;
+mod times;
 
 use std::path::Path;
 use std::sync::Arc;

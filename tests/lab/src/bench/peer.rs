@@ -12,6 +12,7 @@ use super::idle::Idle;
 use super::process::{cpu, memory};
 use super::table::Table;
 use super::{stations, Failure};
+use crate::collector::Record;
 use crate::lab::Lab;
 
 /// Time after which its start is over.
@@ -22,6 +23,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Where Debian has it.
 const PROGRAM: &str = "/usr/sbin/collectd";
 
+/// The API accepts JSON of any kind here.
+const PATH: &str = "/collectd/ping";
+
 /// collectd with interface, load, memory, cpu, uptime and processes every 15 s, sent by HTTP to the lab's API; how many
 /// times its memory and CPU the agent needs.
 pub(super) async fn collectd(own: &Idle, table: &mut Table) -> Result<(), Failure> {
@@ -31,7 +35,7 @@ pub(super) async fn collectd(own: &Idle, table: &mut Table) -> Result<(), Failur
     let lab = Lab::start(&stations(0), PROGRAM.into(), 1).await?;
     let dir = tempfile::tempdir()?;
     let config = dir.path().join("collectd.conf");
-    fs::write(&config, settings(dir.path(), &lab.api.url("/stats")))?;
+    fs::write(&config, settings(dir.path(), &lab.api.url(PATH)))?;
     let mut command = Command::new(PROGRAM);
     command.arg("-f").arg("-C").arg(&config);
     command
@@ -41,12 +45,17 @@ pub(super) async fn collectd(own: &Idle, table: &mut Table) -> Result<(), Failur
     let mut process = command.spawn()?;
     sleep(SETTLED).await;
     let pid = process.id().ok_or("collectd has ended")?.try_into()?;
-    let before = cpu(pid)?;
+    let before = (cpu(pid)?, accepted(&lab.api.record()));
     sleep(MINUTE).await;
-    let minute = cpu(pid)? - before;
+    let minute = cpu(pid)? - before.0;
     let resident = memory(pid, "VmRSS:")?;
+    let requests = accepted(&lab.api.record()) - before.1;
     process.kill().await?;
     lab.end().await?;
+    if requests == 0 {
+        return Err("collectd has sent nothing in a minute that the API accepts".into());
+    }
+    table.plain("collectd, requests a minute", requests as f64, "");
     table.plain("collectd, resident memory (RSS)", resident, "MiB");
     table.plain("collectd, CPU a minute", minute, "ms");
     table.times(
@@ -57,6 +66,14 @@ pub(super) async fn collectd(own: &Idle, table: &mut Table) -> Result<(), Failur
     );
     table.times("idle, CPU / collectd's", own.cpu, minute, 1.0);
     Ok(())
+}
+
+/// The requests of collectd that the API took. The agent's program does not run meanwhile.
+fn accepted(record: &Record) -> usize {
+    let taken = |status: &Option<u16>| *status == Some(200);
+    let all = record.requests.iter();
+    all.filter(|one| one.path == PATH && taken(&one.status))
+        .count()
 }
 
 fn settings(dir: &Path, url: &str) -> String {

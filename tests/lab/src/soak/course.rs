@@ -17,28 +17,26 @@ use super::bus::Calls;
 use super::fault::{Fault, LANES, STATIONS};
 use super::figures::Figures;
 use super::jobs::Jobs;
+use super::lane::Lane;
 use super::operator::Operator;
 use super::sample::watch as look;
 use super::signer::Signer;
-use super::{reports, Failure};
-use crate::collector::WEB_CHECK;
+use super::{reports, settings, Failure};
+use crate::collector::Mode;
 use crate::lab::{Happening, Lab};
 use crate::options::Options;
-use crate::router::ROUTER_MAC;
 
 /// A heartbeat of the agent, 60 s, passes in 2.
 const SCALE: u32 = 30;
 
-/// Topic and key of the device, before its address.
-const BASE: &str = "soak/secret";
-
 /// A fault lasts so long, and then its lane is well for so long, ms.
 const LASTS: std::ops::Range<u64> = 300..1100;
 
-/// In each third round, the first included, a fault of the API lasts for so long: 12 min of the agent, after 10 of which
-/// it keeps reports on flash.
-const OUTAGE: Duration = Duration::from_secs(25);
-const OUTAGE_EVERY: usize = 3;
+/// Runs of half an hour and more have one outage of the API, in the second round, that lasts for so long: after 9 min the agent
+/// keeps reports on flash, and later there is no room for all of them in RAM. All other faults go on meanwhile.
+const OUTAGE: Duration = Duration::from_secs(660);
+const OUTAGE_FROM: Duration = Duration::from_secs(1800);
+const OUTAGE_ROUND: usize = 1;
 
 /// After that everything that waited is gone.
 const RESTS_WITHIN: Duration = Duration::from_secs(120);
@@ -56,16 +54,6 @@ const WATCHED: Duration = Duration::from_secs(12);
 /// Between two looks at a status.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Settings that a reload changes, in turn.
-const SETTINGS: [(&str, u64); 6] = [
-    ("monitor", 16),
-    ("job_workers", 3),
-    ("ping-interval", 40),
-    ("monitor", 15),
-    ("job_workers", 2),
-    ("ping-interval", 30),
-];
-
 /// The agent and everything around it.
 pub(super) struct Course {
     lab: Lab,
@@ -80,31 +68,6 @@ pub(super) struct Course {
     _dir: TempDir,
 }
 
-/// A lane: the faults to come, the one that is there, and when that ends or the next one comes.
-struct Lane {
-    faults: Vec<Fault>,
-    present: Option<Fault>,
-    until: Instant,
-}
-
-impl Lane {
-    /// The faults in another order, those of a short lane as often as it takes to last as long as the others.
-    fn new(faults: &[Fault], rng: &mut Rng) -> Self {
-        let longest = LANES.iter().map(|faults| faults.len()).max().unwrap_or(0);
-        let mut faults = faults.repeat(longest / faults.len());
-        rng.shuffle(&mut faults);
-        Lane {
-            faults,
-            present: None,
-            until: Instant::now(),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.faults.is_empty() && self.present.is_none()
-    }
-}
-
 impl Course {
     /// The agent is connected.
     pub(super) async fn start(program: &Path, seed: u64) -> Result<Self, Failure> {
@@ -116,26 +79,9 @@ impl Course {
         };
         let mut lab = Lab::start(&options, program.to_owned(), SCALE).await?;
         let broker = Broker::start(dir.path()).await?;
-        let operator = Operator::connect(broker.port, &format!("{BASE}/{ROUTER_MAC}")).await?;
+        let operator = Operator::connect(broker.port, &settings::base()).await?;
         let signer = Signer::new()?;
-        let (topic, key) = BASE.split_once('/').ok_or("two levels")?;
-        let settings = json!({
-            "mac": ROUTER_MAC,
-            "mqtt_host": "127.0.0.1",
-            "port": broker.port,
-            "topic": topic,
-            "key": key,
-            "spread": 0,
-            "monitor": BUSY,
-            "stats_url": lab.api.url("/stats"),
-            "health_url": lab.api.addr().ip().to_string(),
-            "health_port": lab.api.addr().port(),
-            "web_url": lab.api.url(WEB_CHECK),
-            "archive_dir": "/etc/socketman/archive",
-            "job_pubkey": [signer.public()],
-            "rollback_timeout": 60,
-            "reboot": 0,
-        });
+        let settings = settings::first(&lab, &broker, &signer, BUSY);
         lab.program().configure(&settings)?;
         let network: PathBuf = lab.program().root.join("etc/config/network");
         fs::write(&network, "config interface 'lan'\n")?;
@@ -165,7 +111,8 @@ impl Course {
         let began = Instant::now();
         let mut figures = Figures::default();
         while figures.rests.len() < 2 || began.elapsed() < lasts {
-            self.round(figures.rests.len()).await?;
+            let outage = lasts >= OUTAGE_FROM && figures.rests.len() == OUTAGE_ROUND;
+            self.round(outage).await?;
             self.rest().await?;
             let seen = look(self.pid, &self.lab.program().root, WATCHED).await?;
             let at = began.elapsed().as_secs();
@@ -177,7 +124,7 @@ impl Course {
     }
 
     /// Each fault once, while jobs and calls come; then all jobs have their results.
-    async fn round(&mut self, number: usize) -> Result<(), Failure> {
+    async fn round(&mut self, outage: bool) -> Result<(), Failure> {
         self.set("monitor", BUSY).await?;
         let (stop, stopped) = watch::channel(false);
         let mut jobs = self.jobs.take().ok_or("a round has failed before")?;
@@ -191,24 +138,37 @@ impl Course {
             calls.round(&client, stopped).await?;
             Ok::<Calls, Failure>(calls)
         });
-        self.faults(number).await?;
+        self.faults(outage).await?;
         stop.send_replace(true);
         self.calls = calls.await??;
         self.jobs = Some(jobs.await??);
         Ok(())
     }
 
-    /// Each fault of each lane.
-    async fn faults(&mut self, number: usize) -> Result<(), Failure> {
+    /// Each fault of each lane, and those of the others again while there is an outage of the API.
+    async fn faults(&mut self, outage: bool) -> Result<(), Failure> {
         let mut lanes = LANES.map(|faults| Lane::new(faults, &mut self.rng));
-        let mut outage = number.is_multiple_of(OUTAGE_EVERY);
+        let mut outage_until = outage.then(|| {
+            lanes[0]
+                .faults
+                .push(Fault::Api("API away for long", Mode::Down));
+            Instant::now() + OUTAGE
+        });
         loop {
+            if outage_until.is_some_and(|until| until <= Instant::now()) {
+                outage_until = None;
+            }
+            for (lane, faults) in lanes.iter_mut().zip(LANES) {
+                if lane.is_over() && outage_until.is_some() {
+                    lane.faults = Lane::shuffled(faults, &mut self.rng);
+                }
+            }
             let open = lanes.iter_mut().filter(|lane| !lane.is_over());
             let Some(lane) = open.min_by_key(|lane| lane.until) else {
                 return Ok(());
             };
             wait(&mut self.lab, lane.until).await?;
-            let mut lasts = Duration::from_millis(self.rng.u64(LASTS));
+            lane.until = Instant::now() + Duration::from_millis(self.rng.u64(LASTS));
             match lane.present.take() {
                 Some(fault) => fault.end(&mut self.lab, &mut self.broker).await?,
                 None => {
@@ -216,14 +176,12 @@ impl Course {
                     if let Some(fault) = lane.present {
                         *self.faults.entry(fault.name()).or_default() += 1;
                         fault.begin(&mut self.lab, &mut self.broker).await?;
-                        if outage && matches!(fault, Fault::Api(..)) {
-                            lasts = OUTAGE;
-                            outage = false;
+                        if let (Fault::Api(..), Some(until)) = (fault, outage_until) {
+                            lane.until = until;
                         }
                     }
                 }
             }
-            lane.until = Instant::now() + lasts;
             if self.rng.u8(..) < 64 {
                 self.change_settings()?;
             }
@@ -232,7 +190,7 @@ impl Course {
 
     /// Changes a setting. The agent sees that by itself, or by the next call of `reload`.
     fn change_settings(&mut self) -> Result<(), Failure> {
-        let (name, value) = SETTINGS[self.reloads % SETTINGS.len()];
+        let (name, value) = settings::CHANGES[self.reloads % settings::CHANGES.len()];
         self.reloads += 1;
         self.settings[name] = value.into();
         Ok(self.lab.program().configure(&self.settings)?)
@@ -240,7 +198,7 @@ impl Course {
 
     /// Waits until nothing waits, under the settings of the start but for the pace of reports.
     async fn rest(&mut self) -> Result<(), Failure> {
-        while !self.reloads.is_multiple_of(SETTINGS.len()) {
+        while !self.reloads.is_multiple_of(settings::CHANGES.len()) {
             self.change_settings()?;
         }
         self.set("monitor", CALM).await?;

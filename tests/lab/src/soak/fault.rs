@@ -56,11 +56,7 @@ const API: [Fault; 10] = [
     Fault::Api("API redirects in a loop", Mode::Redirect),
 ];
 
-const BROKER: [Fault; 3] = [
-    Fault::BrokerKilled,
-    Fault::BrokerEnded,
-    Fault::BrokerHalted,
-];
+const BROKER: [Fault; 3] = [Fault::BrokerKilled, Fault::BrokerEnded, Fault::BrokerHalted];
 
 const DEVICE: [Fault; 13] = [
     Fault::BusRestarted,

@@ -10,7 +10,7 @@ const HEAP_WITHIN: u64 = 16 * 1024;
 /// Threads of the agent at most.
 const THREADS: u64 = 4;
 
-/// What the agent needed at rest after each round, and what was not kept.
+/// The needs of the agent at rest after each round.
 #[derive(Debug, Default)]
 pub struct Figures {
     /// Seconds since the start, and what was seen then.
@@ -29,7 +29,9 @@ impl Figures {
             least = least.min(seen.heap);
             if seen.heap > least + HEAP_WITHIN {
                 let now = seen.heap;
-                wrong.push(format!("{now} bytes of live heap after {at} s, {least} before"));
+                wrong.push(format!(
+                    "{now} bytes of live heap after {at} s, {least} before"
+                ));
             }
             if seen.descriptors != warm.descriptors {
                 let (before, now) = (warm.descriptors, seen.descriptors);
@@ -45,7 +47,8 @@ impl Figures {
     /// Growth of anonymous memory after the first round, KiB an hour: the slope of the line that lies closest to all rests.
     fn slope(&self) -> Option<f64> {
         let count = self.rests.len() as f64;
-        let mean = |of: &dyn Fn(&(u64, Sample)) -> f64| self.rests.iter().map(of).sum::<f64>() / count;
+        let mean =
+            |of: &dyn Fn(&(u64, Sample)) -> f64| self.rests.iter().map(of).sum::<f64>() / count;
         let at = mean(&|(at, _)| *at as f64);
         let anonymous = mean(&|(_, seen)| seen.anonymous as f64);
         let moment = mean(&|(t, seen)| (*t as f64 - at) * (seen.anonymous as f64 - anonymous));
@@ -60,7 +63,10 @@ impl fmt::Display for Figures {
             write!(f, "RssAnon: {slope:+.0} KiB an hour; ")?;
         }
         match self.wrong().as_slice() {
-            [] => write!(f, "heap, descriptors and threads are as after the first round"),
+            [] => write!(
+                f,
+                "heap, descriptors and threads are as after the first round"
+            ),
             wrong => write!(f, "WRONG: {}", wrong.join("; ")),
         }
     }
@@ -96,9 +102,18 @@ mod tests {
         };
         let mut figures = Figures::default();
         assert_eq!(figures.wrong(), ["no rest"]);
-        figures.rests = vec![(60, rest), (1860, more(HEAP_WITHIN, 0, 1, 4)), (3660, more(0, 0, 0, 8))];
+        figures.rests = vec![
+            (60, rest),
+            (1860, more(HEAP_WITHIN, 0, 1, 4)),
+            (3660, more(0, 0, 0, 8)),
+        ];
         assert!(figures.wrong().is_empty());
-        assert!(figures.to_string().starts_with("RssAnon: +8 KiB an hour; heap"), "{figures}");
+        assert!(
+            figures
+                .to_string()
+                .starts_with("RssAnon: +8 KiB an hour; heap"),
+            "{figures}"
+        );
         figures.rests[1].1 = more(HEAP_WITHIN + 1, 1, 2, 0);
         let wrong = [
             "316385 bytes of live heap after 1860 s, 300000 before",

@@ -6,12 +6,12 @@
 //! faults have ended, everything that waited is gone, and the agent is watched at rest. The first round warms it up; after each
 //! of the others it may need no more than after the first.
 //!
-//! * `fault`: the faults, in lanes
+//! * `fault`, `lane`: the faults, in lanes
 //! * `broker`, `operator`, `signer`, `jobs`: jobs by the broker, and their account
 //! * `bus`: calls by the bus
 //! * `reports`: the account of reports
 //! * `sample`: the needs of the agent, whose program counts its heap (`socketman-counted`)
-//! * `course`: the rounds
+//! * `course`, `settings`: the rounds, and what the agent is told
 //! * [`Figures`]: what came of it
 
 mod broker;
@@ -20,9 +20,11 @@ mod course;
 mod fault;
 mod figures;
 mod jobs;
+mod lane;
 mod operator;
 mod reports;
 mod sample;
+mod settings;
 mod signer;
 
 use std::error::Error;

@@ -12,7 +12,7 @@ use super::Failure;
 pub(super) struct Reports {
     /// Different ones.
     pub(super) came: usize,
-    /// Those that came once more: the agent had not got the answer.
+    /// Repeats: the agent had not got the answer.
     pub(super) again: usize,
     pub(super) missing: u64,
     pub(super) declared: u64,
@@ -38,19 +38,26 @@ pub(super) fn settle(lines: &[String], last: u64) -> Result<Reports, Failure> {
     let (mut again, mut declared) = (0, 0);
     for line in lines {
         let report: Value = serde_json::from_str(line)?;
-        let seq = report["device"]["seq"].as_u64().ok_or("a report without seq")?;
+        let seq = report["device"]["seq"]
+            .as_u64()
+            .ok_or("a report without seq")?;
         match came.insert(seq, line) {
             Some(before) if before == line => again += 1,
             Some(_) => return Err(format!("report {seq} came again with other bytes").into()),
             None => {
                 let gaps = report["gaps"].as_array().cloned().unwrap_or_default();
-                declared += gaps.iter().filter_map(|gap| gap["count"].as_u64()).sum::<u64>();
+                declared += gaps
+                    .iter()
+                    .filter_map(|gap| gap["count"].as_u64())
+                    .sum::<u64>();
             }
         }
     }
     let missing: Vec<u64> = (1..=last).filter(|seq| !came.contains_key(seq)).collect();
     if missing.len() as u64 > declared {
-        return Err(format!("{declared} reports were declared lost, missing are {missing:?}").into());
+        return Err(
+            format!("{declared} reports were declared lost, missing are {missing:?}").into(),
+        );
     }
     Ok(Reports {
         came: came.len(),
