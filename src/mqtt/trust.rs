@@ -8,27 +8,33 @@ use tokio::time::Instant;
 /// A connection that ends so soon after a live message may have ended for it.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Such ends after which nothing live is sent any more.
+/// Such ends in a row after which nothing live is sent any more.
 const TIMES: u8 = 2;
 
-/// Ends of connections that came soon after a live message. Kept over connections.
+/// Ends of connections that came soon after a live message, since a connection outlived one. Kept over connections.
 #[derive(Debug, Default)]
 pub(super) struct Trust {
-    /// When a live message was sent on this connection.
-    said: Option<Instant>,
+    /// When the first and the last live message were sent on this connection.
+    said: Option<(Instant, Instant)>,
     ends: u8,
 }
 
 impl Trust {
     /// A live message was sent.
     pub(super) fn said(&mut self, now: Instant) {
-        self.said = Some(now);
+        let first = self.said.map_or(now, |(first, _)| first);
+        self.said = Some((first, now));
     }
 
     /// The connection ended, and not by ourselves. Returns whether that was once too often.
     pub(super) fn lost(&mut self, now: Instant) -> bool {
-        if self.said.take().is_some_and(|said| now <= said + SOON) {
-            self.ends = self.ends.saturating_add(1);
+        if let Some((first, last)) = self.said.take() {
+            if now > first + SOON {
+                self.ends = 0;
+            }
+            if now <= last + SOON {
+                self.ends = self.ends.saturating_add(1);
+            }
         }
         self.ends >= TIMES
     }
@@ -59,5 +65,19 @@ mod tests {
         assert!(!trust.lost(after(5000)));
         trust.said(after(9000));
         assert!(trust.lost(after(9000)));
+    }
+    #[test]
+    fn a_broker_that_has_outlived_a_live_message_is_trusted_again() {
+        let (mut trust, now) = (Trust::default(), Instant::now());
+        let after = |seconds| now + Duration::from_secs(seconds);
+        for hour in (0..40).map(|hour| 3600 * hour) {
+            // It restarts in the middle of much output.
+            for second in 0..8 {
+                trust.said(after(hour + second));
+            }
+            assert!(!trust.lost(after(hour + 8)));
+        }
+        trust.said(after(3600 * 40));
+        assert!(trust.lost(after(3600 * 40 + 1)));
     }
 }
