@@ -1,5 +1,5 @@
-//! The cell of the ledger, on a thread of its own that starts with the first write: most devices never
-//! have one.
+//! The cell of the ledger, on a thread of its own that starts with a write, and ends with one that has succeeded: most
+//! devices never have one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,8 +66,10 @@ impl Keeper {
             },
             Err(error) => Some(error.to_string()),
         };
-        if let Some(error) = &failed {
-            log::warn!("{}: not written: {error}", path.display());
+        match &failed {
+            Some(error) => log::warn!("{}: not written: {error}", path.display()),
+            // It ends until the next write, which may be months away.
+            None => self.thread = None,
         }
         failed.is_none()
     }
@@ -78,5 +80,26 @@ impl Keeper {
         }
         let thread = Latest::start(self.directory.clone(), NAME)?;
         Ok(self.thread.insert(thread).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_has_succeeded_leaves_no_thread() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut keeper = Keeper::of(dir.path());
+        assert!(keeper.write(b"first".to_vec()).await);
+        assert!(keeper.thread.is_none());
+        assert!(keeper.write(b"second".to_vec()).await);
+        let mut directory = Directory::open(dir.path()).unwrap();
+        let read = Cell::new(NAME).read(&mut directory).unwrap();
+        assert_eq!(read.as_deref(), Some(&b"second"[..]));
+        // One that did not answer is asked again.
+        drop(dir);
+        assert!(!keeper.write(b"third".to_vec()).await);
+        assert!(keeper.thread.is_some());
     }
 }

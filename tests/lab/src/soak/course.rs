@@ -32,11 +32,10 @@ const SCALE: u32 = 30;
 /// A fault lasts so long, and then its lane is well for so long, ms.
 const LASTS: std::ops::Range<u64> = 300..1100;
 
-/// Runs of half an hour and more have one outage of the API, in the second round, that lasts for so long: after 9 min the agent
-/// keeps reports on flash, and later there is no room for all of them in RAM. All other faults go on meanwhile.
+/// Runs of a quarter of an hour and more begin with an outage of the API that lasts for so long: after 9 min the agent keeps reports
+/// on flash, and later there is no room for all of them in RAM. All other faults go on meanwhile.
 const OUTAGE: Duration = Duration::from_secs(660);
-const OUTAGE_FROM: Duration = Duration::from_secs(1800);
-const OUTAGE_ROUND: usize = 1;
+const OUTAGE_FROM: Duration = Duration::from_secs(900);
 
 /// After that everything that waited is gone.
 const RESTS_WITHIN: Duration = Duration::from_secs(120);
@@ -111,7 +110,7 @@ impl Course {
         let began = Instant::now();
         let mut figures = Figures::default();
         while figures.rests.len() < 2 || began.elapsed() < lasts {
-            let outage = lasts >= OUTAGE_FROM && figures.rests.len() == OUTAGE_ROUND;
+            let outage = lasts >= OUTAGE_FROM && figures.rests.is_empty();
             self.round(outage).await?;
             self.rest().await?;
             let seen = look(self.pid, &self.lab.program().root, WATCHED).await?;
@@ -201,6 +200,11 @@ impl Course {
         while !self.reloads.is_multiple_of(settings::CHANGES.len()) {
             self.change_settings()?;
         }
+        // Buffers of a connection are as large as what it has carried: all rests are those of fresh ones.
+        self.broker.kill().await?;
+        self.broker.back().await?;
+        self.lab.restart_bus().await?;
+        timeout(RESTS_WITHIN, self.lab.registered()).await??;
         self.set("monitor", CALM).await?;
         self.lab.call("upload", &json!({})).await?;
         let mut status = Value::Null;
