@@ -90,15 +90,18 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_has_succeeded_leaves_no_thread() {
         let dir = tempfile::tempdir().unwrap();
-        let mut keeper = Keeper::of(dir.path());
+        let state = dir.path().join("state");
+        let mut keeper = Keeper::of(&state);
         assert!(keeper.write(b"first".to_vec()).await);
         assert!(keeper.thread.is_none());
         assert!(keeper.write(b"second".to_vec()).await);
-        let mut directory = Directory::open(dir.path()).unwrap();
+        let mut directory = Directory::open(&state).unwrap();
         let read = Cell::new(NAME).read(&mut directory).unwrap();
         assert_eq!(read.as_deref(), Some(&b"second"[..]));
-        // One that did not answer is asked again.
-        drop(dir);
+        // After a failure the same one is asked again.
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let mut keeper = Keeper::of(&file);
         assert!(!keeper.write(b"third".to_vec()).await);
         assert!(keeper.thread.is_some());
     }

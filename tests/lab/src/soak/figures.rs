@@ -11,6 +11,9 @@ const HEAP_WITHIN: u64 = (16 + 16 + 64) * 1024;
 /// Descriptors more than the fewest before: at one rest a connection or a probe is there all the time, at another it is not.
 const DESCRIPTORS_WITHIN: u64 = 1;
 
+/// Seconds from which on a slope says something.
+const SLOPE_FROM: u64 = 600;
+
 /// Threads of the agent at most.
 const THREADS: u64 = 4;
 
@@ -64,8 +67,12 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(slope) = self.slope() {
-            write!(f, "RssAnon: {slope:+.0} KiB an hour; ")?;
+        if let ([.., (last, now)], Some((_, warm))) = (&*self.rests, self.rests.first()) {
+            write!(f, "RssAnon: {} to {} KiB", warm.anonymous, now.anonymous)?;
+            if let Some(slope) = self.slope().filter(|_| *last >= SLOPE_FROM) {
+                write!(f, ", {slope:+.0} an hour")?;
+            }
+            write!(f, "; ")?;
         }
         match self.wrong().as_slice() {
             [] => write!(
@@ -116,7 +123,7 @@ mod tests {
         assert!(
             figures
                 .to_string()
-                .starts_with("RssAnon: +8 KiB an hour; heap"),
+                .starts_with("RssAnon: 1500 to 1508 KiB, +8 an hour; heap"),
             "{figures}"
         );
         figures.rests[1].1 = more(HEAP_WITHIN + 1, 2, 2, 0);
