@@ -27,7 +27,7 @@ pub(super) async fn run(
                 None => return,
             },
         };
-        if !config.borrow().api_commands {
+        if !config.borrow().api.commands {
             continue;
         }
         let request = jobs::Request {

@@ -77,18 +77,18 @@ pub(super) async fn keep_spool_settled(
 
 /// Where reports are kept, and how many.
 pub(super) fn spool_place(config: &Config) -> spool::Place {
-    let logs = match config.boot_log {
-        true => config.archive_daily / boot::LOG_SHARE,
+    let logs = match config.spool.boot_log {
+        true => config.spool.archive_daily / boot::LOG_SHARE,
         false => 0,
     };
     spool::Place {
-        dir: config.spool_dir.clone(),
-        max: config.spool_max,
-        flash: config.archive_dir.clone().map(|dir| spool::Flash {
+        dir: config.spool.dir.clone(),
+        max: config.spool.max,
+        flash: config.spool.archive_dir.clone().map(|dir| spool::Flash {
             dir,
-            max: config.archive_max,
-            daily: config.archive_daily - logs,
+            max: config.spool.archive_max,
+            daily: config.spool.archive_daily - logs,
         }),
-        left: config.left_dirs.clone(),
+        left: config.spool.left_dirs.clone(),
     }
 }

@@ -116,7 +116,7 @@ pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits, open
     let Some((args, request)) = super::args::<RunArgs>(request) else {
         return;
     };
-    if args.is_from_session && !sources.settings.config().borrow().web_jobs {
+    if args.is_from_session && !sources.settings.config().borrow().jobs.from_web {
         return request.finish(Status::PERMISSION_DENIED);
     }
     let wanted = jobs::Request {

@@ -33,7 +33,7 @@ pub const SHARE: u64 = 8;
 
 /// Most bytes of one log, so that eight of them are within the share.
 pub(super) fn size(config: &Config) -> usize {
-    let size = config.archive_daily / SHARE / 8;
+    let size = config.spool.archive_daily / SHARE / 8;
     usize::try_from(size).map_or(KEPT_MAX, |size| size.min(KEPT_MAX))
 }
 
@@ -102,7 +102,7 @@ impl SystemLog {
 
     fn is_wanted(&self) -> bool {
         let config = self.config.borrow();
-        config.boot_log && config.archive_dir.is_some()
+        config.spool.boot_log && config.spool.archive_dir.is_some()
     }
 
     /// Notes that it is due no more, if it is.

@@ -108,7 +108,7 @@ mod tests {
         );
         assert!(!said.contains("hunter2"));
         assert_eq!(
-            args.inputs().load(None).config.mqtt_host,
+            args.inputs().load(None).config.broker.host,
             "broker.example.net"
         );
     }

@@ -143,10 +143,10 @@ struct Memory {
 impl Part {
     async fn keep_collecting(&self) {
         let config = &self.config;
-        let period = config.pace.of(config.monitor);
+        let period = config.pace.of(config.collect.monitor);
         let mut ticks = interval(period.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let surveying = config.survey && config.scan;
+        let surveying = config.collect.survey && config.collect.scan;
         let mut memory = Memory {
             bus_expected: true,
             gatherer: Gatherer::new(),
@@ -155,9 +155,10 @@ impl Part {
             airtimes: Airtimes::default(),
             hints: Vec::new(),
             hints_due: Instant::now(),
-            survey: surveying.then(|| Survey::every(config.pace.of(config.survey_interval))),
+            survey: surveying
+                .then(|| Survey::every(config.pace.of(config.collect.survey_interval))),
         };
-        let mut events = Events::subscribe(&self.client, config.scan).await;
+        let mut events = Events::subscribe(&self.client, config.collect.scan).await;
         loop {
             events.during(ticks.tick()).await;
             let started = Instant::now();
@@ -190,7 +191,7 @@ impl Part {
         memory.bus_expected = connected.is_ok();
         if let Err(error) = connected {
             debug!("ubus: {error}");
-            return Replies::without_bus(self.config.scan);
+            return Replies::without_bus(self.config.collect.scan);
         }
         let hints = memory.hints_due <= Instant::now();
         if hints {
@@ -198,9 +199,9 @@ impl Part {
         }
         let gatherer = &mut memory.gatherer;
         let mut answers = Answers::asked_now();
-        let replies = gatherer.gather(&self.client, self.config.scan, hints, &mut answers);
+        let replies = gatherer.gather(&self.client, self.config.collect.scan, hints, &mut answers);
         let replies = replies.await;
-        if self.config.scan {
+        if self.config.collect.scan {
             // Who has no room for them asks for himself.
             let _ = self.answers.try_send(answers);
         }

@@ -20,8 +20,8 @@ impl Loading<'_> {
         if state != self.config.state_dir {
             self.refuse_directory("state_dir", "that of spool_dir, whose default it takes");
         }
-        let spool = &self.config.spool_dir;
-        let archive = self.config.archive_dir.as_deref();
+        let spool = &self.config.spool.dir;
+        let archive = self.config.spool.archive_dir.as_deref();
         let other = match archive {
             Some(archive) if overlap(archive, &state) => Some("state_dir"),
             Some(archive) if overlap(archive, spool) => Some("spool_dir"),
@@ -30,16 +30,16 @@ impl Loading<'_> {
         let spool = overlap(spool, &state);
         let mut left = Vec::new();
         if let Some(other) = other {
-            left.extend(self.config.archive_dir.take());
+            left.extend(self.config.spool.archive_dir.take());
             self.refuse_directory("archive_dir", other);
         }
         if spool {
-            left.push(self.config.spool_dir.clone());
+            left.push(self.config.spool.dir.clone());
             self.refuse_directory("spool_dir", "state_dir");
         }
         left.dedup();
-        left.retain(|dir| *dir != self.config.spool_dir);
-        self.config.left_dirs = left;
+        left.retain(|dir| *dir != self.config.spool.dir);
+        self.config.spool.left_dirs = left;
     }
 
     fn refuse_directory(&mut self, name: &str, other: &str) {
@@ -59,7 +59,7 @@ impl Loading<'_> {
 /// of spool_dir.
 pub(super) fn of_state(config: &Config, root: &Path) -> PathBuf {
     let defaults = Config::defaults(root, config.pace);
-    match overlap(&config.state_dir, &defaults.spool_dir) {
+    match overlap(&config.state_dir, &defaults.spool.dir) {
         true => defaults.state_dir,
         false => config.state_dir.clone(),
     }

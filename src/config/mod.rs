@@ -16,6 +16,7 @@ mod closed;
 mod directories;
 mod earlier;
 mod file;
+mod groups;
 mod hold;
 mod import;
 mod inputs;
@@ -55,6 +56,10 @@ pub(crate) use chosen::canonical;
 pub use chosen::{Chosen, Source};
 pub use closed::Closed;
 pub use file::{read_small, FileError};
+pub use groups::{
+    Api, ApiAuth, Broker, Collect, Health, Identity, Jobs, Ping, Provision, Recover, Recovery,
+    Rest, Spool, Upload, UploadFormat,
+};
 pub use import::{import, ImportError, Imported};
 pub use inputs::Inputs;
 pub use keys::PublicKey;
@@ -99,34 +104,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The way the token goes to the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ApiAuth {
-    /// `?access_token=…&mac=…`, as in the original.
-    Query,
-    /// `Authorization: Bearer …`
-    Bearer,
-}
-
-/// Body of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UploadFormat {
-    /// A form with one file, gzip of NDJSON, as in the original.
-    Multipart,
-    /// Gzip of NDJSON as it is.
-    Ndjson,
-}
-
-/// The limit of recovery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Recover {
-    /// Up to a reboot.
-    Full,
-    /// Only the WAN interface.
-    Interface,
-    Nothing,
-}
-
 /// An `http://` or `https://` address, or empty. Its query may carry a token: `Debug` leaves it out.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Url(String);
@@ -168,91 +145,24 @@ impl fmt::Debug for SecretPath {
     }
 }
 
-/// Every setting of the agent, validated. Intervals are as configured; whoever waits asks
-/// [`Config::pace`] how long that is. Paths lie below the root already: use them as they are.
+/// Every setting of the agent, validated, by the noun it is about. Intervals are as configured; `pace`
+/// says how long they are. Paths lie below the root already: use them as they are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    pub username: String,
-    pub password: Secret,
-    /// First part of the MQTT base topic.
-    pub topic: String,
-    /// Second part of the MQTT base topic.
-    pub key: Secret,
-    /// Broker; empty = no MQTT.
-    pub mqtt_host: String,
-    pub port: u16,
-    pub tls: bool,
-    /// Where the CA certificates of the broker are; none = the system's.
-    pub cacrt: Option<PathBuf>,
-    pub tls_cert: Option<PathBuf>,
-    pub tls_key: Option<SecretPath>,
-    /// QoS of status and ping, 0-2.
-    pub qos: u8,
-    /// The broker keeps CONNECT and the last will.
-    pub status_retain: bool,
-    pub keepalive: Duration,
-    pub disable_mqtt: bool,
-    /// API for results and pings; empty = none.
-    pub api_url: Url,
-    /// Where statistics are posted; empty = nowhere.
-    pub stats_url: Url,
-    /// Tried while `stats_url` fails; empty = none.
-    pub backup_stats_url: Url,
-    pub token: Secret,
-    pub api_auth: ApiAuth,
-    /// Certificates of the API are not verified.
-    pub insecure: bool,
-    /// Results and pings go to `api_url`.
-    pub rest: bool,
-    /// Identity as configured; empty = look in `mac_file`, then at the device.
-    pub mac: String,
-    pub mac_file: PathBuf,
-    pub monitor: Duration,
-    pub heartbeat: Duration,
-    pub scan: bool,
-    pub survey: bool,
-    pub survey_interval: Duration,
-    pub no_cache: bool,
-    pub upload_format: UploadFormat,
-    pub spool_dir: PathBuf,
-    /// Bytes.
-    pub spool_max: u64,
-    /// None = reports are not kept on flash.
-    pub archive_dir: Option<PathBuf>,
-    /// Bytes.
-    pub archive_max: u64,
-    /// Bytes.
-    pub archive_daily: u64,
-    /// Directories of reports that overlap with others and take nothing more. The reports in them are
-    /// delivered.
-    pub left_dirs: Vec<PathBuf>,
+    pub identity: Identity,
+    pub broker: Broker,
+    pub api: Api,
+    pub rest: Rest,
+    pub ping: Ping,
+    pub collect: Collect,
+    pub spool: Spool,
+    pub upload: Upload,
+    pub health: Health,
+    pub recovery: Recovery,
+    pub provision: Provision,
+    pub jobs: Jobs,
+    /// Longest wait before a first attempt, at broker and API.
     pub spread: Duration,
-    pub no_ping: bool,
-    pub ping_interval: Duration,
-    /// Host to resolve and reach; empty = not checked.
-    pub health_url: String,
-    pub health_port: u16,
-    /// Page that answers 204, or 200 with `web_body`; empty = not checked.
-    pub web_url: Url,
-    pub web_body: String,
-    pub recover: Recover,
-    /// Time offline; zero = never.
-    pub reboot: Duration,
-    /// The end of the system log survives a reboot.
-    pub boot_log: bool,
-    pub boot_url: Secret,
-    pub boot_cmd: Secret,
-    pub init_url: Secret,
-    pub init_token: Secret,
-    pub api_commands: bool,
-    pub job_timeout: Duration,
-    /// Bytes kept per stream and job.
-    pub job_output_max: usize,
-    pub job_workers: usize,
-    /// If there are any, only jobs signed by one of them run.
-    pub job_pubkey: Vec<PublicKey>,
-    pub web_jobs: bool,
-    pub rollback_timeout: Duration,
     pub state_dir: PathBuf,
     pub debug: bool,
     pub pace: Pace,
@@ -264,63 +174,19 @@ impl Config {
     /// The defaults of the table, with paths below `root`.
     pub fn defaults(root: &Path, pace: Pace) -> Self {
         let mut config = Config {
-            username: String::new(),
-            password: Secret::default(),
-            topic: String::new(),
-            key: Secret::default(),
-            mqtt_host: String::new(),
-            port: 0,
-            tls: false,
-            cacrt: None,
-            tls_cert: None,
-            tls_key: None,
-            qos: 0,
-            status_retain: false,
-            keepalive: Duration::ZERO,
-            disable_mqtt: false,
-            api_url: Url::default(),
-            stats_url: Url::default(),
-            backup_stats_url: Url::default(),
-            token: Secret::default(),
-            api_auth: ApiAuth::Query,
-            insecure: false,
-            rest: false,
-            mac: String::new(),
-            mac_file: PathBuf::new(),
-            monitor: Duration::ZERO,
-            heartbeat: Duration::ZERO,
-            scan: false,
-            survey: false,
-            survey_interval: Duration::ZERO,
-            no_cache: false,
-            upload_format: UploadFormat::Multipart,
-            spool_dir: PathBuf::new(),
-            spool_max: 0,
-            archive_dir: None,
-            archive_max: 0,
-            archive_daily: 0,
-            left_dirs: Vec::new(),
+            identity: Identity::default(),
+            broker: Broker::default(),
+            api: Api::default(),
+            rest: Rest::default(),
+            ping: Ping::default(),
+            collect: Collect::default(),
+            spool: Spool::default(),
+            upload: Upload::default(),
+            health: Health::default(),
+            recovery: Recovery::default(),
+            provision: Provision::default(),
+            jobs: Jobs::default(),
             spread: Duration::ZERO,
-            no_ping: false,
-            ping_interval: Duration::ZERO,
-            health_url: String::new(),
-            health_port: 0,
-            web_url: Url::default(),
-            web_body: String::new(),
-            recover: Recover::Full,
-            reboot: Duration::ZERO,
-            boot_log: false,
-            boot_url: Secret::default(),
-            boot_cmd: Secret::default(),
-            init_url: Secret::default(),
-            init_token: Secret::default(),
-            api_commands: false,
-            job_timeout: Duration::ZERO,
-            job_output_max: 0,
-            job_workers: 0,
-            job_pubkey: Vec::new(),
-            web_jobs: false,
-            rollback_timeout: Duration::ZERO,
             state_dir: PathBuf::new(),
             debug: false,
             pace,
@@ -329,9 +195,16 @@ impl Config {
         for row in OPTIONS {
             config.reset(row, root);
         }
-        config.heartbeat = settle::default_heartbeat(config.monitor);
-        config.port = settle::default_port(config.tls);
+        config.upload.heartbeat = settle::default_heartbeat(config.collect.monitor);
+        config.broker.port = settle::default_port(config.broker.tls);
         config
+    }
+
+    /// The same, changed by `change`.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self);
+        self
     }
 }
 

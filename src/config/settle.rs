@@ -28,22 +28,25 @@ impl Loading<'_> {
     pub(super) fn settle(&mut self) {
         self.settle_client_certificate();
         if self.source("port") == Source::Default {
-            self.config.port = default_port(self.config.tls);
+            self.config.broker.port = default_port(self.config.broker.tls);
         }
         self.settle_heartbeat();
         self.settle_reboot();
         self.settle_directories();
         self.warn_of_exposure();
-        if !self.config.job_pubkey.is_empty() || self.closed.jobs().is_some() {
-            self.switch_off("web_jobs", |config| &mut config.web_jobs);
-            self.switch_off("api_commands", |config| &mut config.api_commands);
+        if !self.config.jobs.pubkey.is_empty() || self.closed.jobs().is_some() {
+            self.switch_off("web_jobs", |config| &mut config.jobs.from_web);
+            self.switch_off("api_commands", |config| &mut config.api.commands);
         }
         let settled = [
-            ("port", self.config.port.to_string()),
-            ("heartbeat", self.config.heartbeat.as_secs().to_string()),
-            ("reboot", self.config.reboot.as_secs().to_string()),
-            ("web_jobs", flag(self.config.web_jobs)),
-            ("api_commands", flag(self.config.api_commands)),
+            ("port", self.config.broker.port.to_string()),
+            (
+                "heartbeat",
+                self.config.upload.heartbeat.as_secs().to_string(),
+            ),
+            ("reboot", self.config.recovery.reboot.as_secs().to_string()),
+            ("web_jobs", flag(self.config.jobs.from_web)),
+            ("api_commands", flag(self.config.api.commands)),
         ];
         for (name, value) in settled {
             self.chosen(name).set(value);
@@ -53,8 +56,8 @@ impl Loading<'_> {
     /// A certificate without its key, or a key without its certificate, shows nothing to the broker.
     fn settle_client_certificate(&mut self) {
         let has = (
-            self.config.tls_cert.is_some(),
-            self.config.tls_key.is_some(),
+            self.config.broker.tls_cert.is_some(),
+            self.config.broker.tls_key.is_some(),
         );
         let (there, missing) = match has {
             (true, false) => ("tls_cert", "tls_key"),
@@ -75,9 +78,9 @@ impl Loading<'_> {
 
     /// Delivery has to be rarer than collection.
     fn settle_heartbeat(&mut self) {
-        let (monitor, heartbeat) = (self.config.monitor, self.config.heartbeat);
+        let (monitor, heartbeat) = (self.config.collect.monitor, self.config.upload.heartbeat);
         if self.source("heartbeat") == Source::Default {
-            self.config.heartbeat = default_heartbeat(monitor);
+            self.config.upload.heartbeat = default_heartbeat(monitor);
         } else if heartbeat <= monitor {
             let used = monitor * 2;
             let (short, monitor) = (heartbeat.as_secs(), monitor.as_secs());
@@ -86,20 +89,20 @@ impl Loading<'_> {
                 used.as_secs()
             );
             self.warn_settled("heartbeat", &reason);
-            self.config.heartbeat = used;
+            self.config.upload.heartbeat = used;
         }
     }
 
     /// A network restart takes longer than a short wait for the reboot.
     fn settle_reboot(&mut self) {
-        let asked = self.config.reboot;
+        let asked = self.config.recovery.reboot;
         if !asked.is_zero() && asked < REBOOT_MIN {
             let (asked, used) = (asked.as_secs(), REBOOT_MIN.as_secs());
             self.warn_settled(
                 "reboot",
                 &format!("{asked} s is too soon, {used} s is used"),
             );
-            self.config.reboot = REBOOT_MIN;
+            self.config.recovery.reboot = REBOOT_MIN;
         }
     }
 

@@ -54,13 +54,13 @@ const SWITCHES: [&str; 3] = ["web_jobs", "api_commands", "insecure"];
 impl Strict {
     /// The values that a job has left.
     pub fn of(job: &Config) -> Self {
-        let (keys, closed) = (job.job_pubkey.clone(), job.closed.jobs().is_some());
+        let (keys, closed) = (job.jobs.pubkey.clone(), job.closed.jobs().is_some());
         // Two of them are off with the keys, and stay so with them.
         let follow = closed || !keys.is_empty();
         let values = [
-            follow || job.web_jobs,
-            follow || job.api_commands,
-            job.insecure,
+            follow || job.jobs.from_web,
+            follow || job.api.commands,
+            job.api.insecure,
         ];
         let off = SWITCHES.into_iter().zip(values);
         Strict {
@@ -183,7 +183,7 @@ impl Loading<'_> {
         let Some(mut strict) = in_force(files) else {
             return;
         };
-        strict.narrow(&self.config.job_pubkey);
+        strict.narrow(&self.config.jobs.pubkey);
         if self.closed.jobs().is_some() {
             // Nothing is stricter.
         } else if strict.closed {
@@ -191,16 +191,16 @@ impl Loading<'_> {
             self.close(row, Guard::Jobs, WHY);
             self.closed.option(row.name, Guard::Jobs, WHY);
             self.tightened("job_pubkey");
-        } else if strict.keys != self.config.job_pubkey {
+        } else if strict.keys != self.config.jobs.pubkey {
             let keys = strict.keys.iter();
             let keys: Vec<_> = keys.map(|key| BASE64_STANDARD.encode(key.0)).collect();
             self.hold_at("job_pubkey", &keys.join(" "));
         }
         for name in strict.off {
             let is_on = match name {
-                "web_jobs" => self.config.web_jobs,
-                "api_commands" => self.config.api_commands,
-                _ => self.config.insecure,
+                "web_jobs" => self.config.jobs.from_web,
+                "api_commands" => self.config.api.commands,
+                _ => self.config.api.insecure,
             };
             if is_on {
                 self.hold_at(name, "0");
@@ -230,8 +230,12 @@ mod tests {
 
     fn job(keys: &[u8], is_open: bool) -> Strict {
         let mut config = Config::defaults(Path::new("/"), Pace::REAL);
-        config.job_pubkey = keys.iter().map(|key| PublicKey([*key; 32])).collect();
-        (config.web_jobs, config.api_commands, config.insecure) = (is_open, is_open, is_open);
+        config.jobs.pubkey = keys.iter().map(|key| PublicKey([*key; 32])).collect();
+        (
+            config.jobs.from_web,
+            config.api.commands,
+            config.api.insecure,
+        ) = (is_open, is_open, is_open);
         Strict::of(&config)
     }
 

@@ -9,15 +9,15 @@ impl Loading<'_> {
         let config = &self.config;
         let mut found = Vec::new();
         let urls = [
-            ("api_url", &config.api_url),
-            ("stats_url", &config.stats_url),
-            ("backup_stats_url", &config.backup_stats_url),
+            ("api_url", &config.rest.url),
+            ("stats_url", &config.upload.url),
+            ("backup_stats_url", &config.upload.backup_url),
         ];
         for (name, url) in urls {
             if !value::is_in_clear(url) {
                 continue;
             }
-            if !config.token.is_empty() {
+            if !config.api.token.is_empty() {
                 let reason = "is http: anyone on the way can read the token; use https";
                 found.push((name, reason));
             } else if value::has_login(url) {
@@ -25,15 +25,15 @@ impl Loading<'_> {
                 found.push((name, reason));
             }
         }
-        let has_broker = !config.mqtt_host.is_empty() && !config.disable_mqtt;
-        let is_away = has_broker && !value::is_loopback(&config.mqtt_host);
-        if is_away && !config.tls && !config.password.is_empty() {
+        let has_broker = config.broker.is_set();
+        let is_away = has_broker && !value::is_loopback(&config.broker.host);
+        if is_away && !config.broker.tls && !config.broker.password.is_empty() {
             let reason = "goes to the broker without TLS: anyone on the way can read it; set tls";
             found.push(("password", reason));
         }
         for (name, level) in [
-            ("topic", config.topic.as_str()),
-            ("key", config.key.reveal()),
+            ("topic", config.broker.topic.as_str()),
+            ("key", config.broker.key.reveal()),
         ] {
             if has_broker && level.contains([' ', '.']) {
                 found.push((

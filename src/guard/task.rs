@@ -270,7 +270,7 @@ impl Task {
         if let Err(error) = noted {
             log::error!("guard: {error}");
         }
-        let timeout = self.config().rollback_timeout;
+        let timeout = self.config().jobs.rollback_timeout;
         self.try_out(journal, timeout).await
     }
 

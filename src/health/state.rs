@@ -67,7 +67,7 @@ impl Health {
     pub(super) fn new(part: &Part, device: watch::Sender<Option<String>>) -> Self {
         let mut health = Health {
             root: part.root.clone(),
-            monitor: part.config.monitor,
+            monitor: part.config.collect.monitor,
             pace: part.config.pace,
             facts: part.facts.clone(),
             code: part.code.clone(),

@@ -34,8 +34,8 @@ impl Part {
             asks,
             ..
         } = self;
-        let heartbeat = config.pace.of(config.heartbeat);
-        let has_api = !config.stats_url.is_empty();
+        let heartbeat = config.pace.of(config.upload.heartbeat);
+        let has_api = !config.upload.url.is_empty();
         let mut under_way: Option<(Probe, bool)> = None;
         loop {
             let now = Instant::now();

@@ -37,14 +37,14 @@ impl Commands {
         let Some(to) = &self.0 else {
             return;
         };
-        if !config.api_commands || answer != Answer::Accepted {
+        if !config.api.commands || answer != Answer::Accepted {
             return;
         }
         let Some(command) = command(body) else {
             return;
         };
         let host = from.host().to_owned();
-        if !from.is_verified() && !config.insecure {
+        if !from.is_verified() && !config.api.insecure {
             log::warn!("{host} sends a command over a connection that anybody could change; it does not run");
             return;
         }
@@ -73,11 +73,10 @@ mod tests {
 
     /// The command that is passed on from a body at `url`.
     fn passed(url: &str, api_commands: bool, insecure: bool, answer: Answer, body: &str) -> bool {
-        let config = Config {
-            api_commands,
-            insecure,
-            ..Config::default()
-        };
+        let config = Config::default().with(|config| {
+            config.api.commands = api_commands;
+            config.api.insecure = insecure;
+        });
         let from = Endpoint::new("stats_url", url, &config, "0a:1b").unwrap();
         let (sender, mut commands) = mpsc::channel(1);
         Commands::new(sender).answered(&config, &from, answer, body.as_bytes());
@@ -136,10 +135,7 @@ mod tests {
 
     #[test]
     fn commands_that_nobody_takes_are_dropped() {
-        let config = Config {
-            api_commands: true,
-            ..Config::default()
-        };
+        let config = Config::default().with(|config| config.api.commands = true);
         let from = Endpoint::new("stats_url", URL, &config, "0a:1b").unwrap();
         let (sender, mut taken) = mpsc::channel(1);
         for commands in [Commands::default(), Commands::new(sender)] {

@@ -39,10 +39,7 @@ mod tests {
     fn a_date_is_believed_over_verified_tls_alone() {
         let heard = |url: &str, insecure| {
             let (sender, receiver) = watch::channel(None);
-            let config = Config {
-                insecure,
-                ..Config::default()
-            };
+            let config = Config::default().with(|config| config.api.insecure = insecure);
             let from = Endpoint::new("stats_url", url, &config, "0a:1b").unwrap();
             let dates = Dates::new(sender);
             dates.answered(&from, Some(7));

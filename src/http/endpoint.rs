@@ -44,9 +44,9 @@ impl Endpoint {
         let host = shown_host(&base);
         let mut query = Vec::new();
         let mut bearer = None;
-        if !config.token.is_empty() {
-            let token = config.token.reveal();
-            match config.api_auth {
+        if !config.api.token.is_empty() {
+            let token = config.api.token.reveal();
+            match config.api.auth {
                 ApiAuth::Query => query.push(("access_token", token.to_owned())),
                 ApiAuth::Bearer => {
                     let value = HeaderValue::from_str(&format!("Bearer {token}"));
@@ -62,7 +62,7 @@ impl Endpoint {
             host,
             query,
             bearer,
-            insecure: config.insecure,
+            insecure: config.api.insecure,
         })
     }
 
@@ -74,7 +74,7 @@ impl Endpoint {
             host,
             query: Vec::new(),
             bearer: None,
-            insecure: config.insecure,
+            insecure: config.api.insecure,
         }
     }
 
@@ -193,11 +193,10 @@ mod tests {
     use crate::config::Secret;
 
     fn endpoint(url: &str, token: &str, api_auth: ApiAuth) -> Result<Endpoint, HttpError> {
-        let config = Config {
-            token: Secret::new(token),
-            api_auth,
-            ..Config::default()
-        };
+        let config = Config::default().with(|config| {
+            config.api.token = Secret::new(token);
+            config.api.auth = api_auth;
+        });
         Endpoint::new("stats_url", url, &config, "0a:1b")
     }
 
@@ -265,10 +264,7 @@ mod tests {
             ("https://h", true, false),
             ("http://h", false, false),
         ] {
-            let config = Config {
-                insecure,
-                ..Config::default()
-            };
+            let config = Config::default().with(|config| config.api.insecure = insecure);
             let endpoint = Endpoint::new("stats_url", url, &config, "m").unwrap();
             assert_eq!(endpoint.is_verified(), verified, "{url} {insecure}");
         }

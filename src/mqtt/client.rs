@@ -46,7 +46,7 @@ pub(super) fn client(config: &Config, topics: &Topics, link: Link) -> (AsyncClie
 
 fn options(config: &Config, topics: &Topics) -> MqttOptions {
     // The address is that of the stream.
-    let mut options = MqttOptions::new(topics.client_id.as_str(), ("broker", config.port));
+    let mut options = MqttOptions::new(topics.client_id.as_str(), ("broker", config.broker.port));
     options
         .set_clean_session(false)
         .set_ack_mode(AckMode::Manual)
@@ -59,12 +59,12 @@ fn options(config: &Config, topics: &Topics) -> MqttOptions {
             topics.status.as_str(),
             status::connect(&topics.client_id, clock::epoch_seconds(), false),
             presence_qos(config),
-            config.status_retain,
+            config.broker.status_retain,
         ));
-    if !config.username.is_empty() {
+    if !config.broker.username.is_empty() {
         options.set_credentials(
-            config.username.as_str(),
-            config.password.reveal().as_bytes().to_vec(),
+            config.broker.username.as_str(),
+            config.broker.password.reveal().as_bytes().to_vec(),
         );
     }
     options
@@ -72,7 +72,7 @@ fn options(config: &Config, topics: &Topics) -> MqttOptions {
 
 /// The QoS of CONNECT and of the last will.
 pub(super) fn presence_qos(config: &Config) -> QoS {
-    match config.status_retain {
+    match config.broker.status_retain {
         true => QoS::AtLeastOnce,
         false => status_qos(config),
     }
@@ -80,7 +80,7 @@ pub(super) fn presence_qos(config: &Config) -> QoS {
 
 /// The QoS of what goes to the status topic.
 pub(super) fn status_qos(config: &Config) -> QoS {
-    match config.qos {
+    match config.broker.qos {
         0 => QoS::AtMostOnce,
         1 => QoS::AtLeastOnce,
         _ => QoS::ExactlyOnce,
@@ -96,10 +96,7 @@ mod tests {
     }
 
     fn config() -> Config {
-        Config {
-            mqtt_host: "broker.example.net".into(),
-            ..Config::default()
-        }
+        Config::default().with(|config| config.broker.host = "broker.example.net".into())
     }
 
     #[test]
@@ -110,12 +107,12 @@ mod tests {
             (2, QoS::ExactlyOnce),
         ] {
             let mut config = config();
-            config.qos = number;
+            config.broker.qos = number;
             let will = options(&config, &topics()).last_will().unwrap();
             assert_eq!(will.qos, qos);
             assert_eq!(will.topic, "status/fleet/k1/aa:bb:cc:00:11:22");
             assert!(!will.retain);
-            config.status_retain = true;
+            config.broker.status_retain = true;
             let will = options(&config, &topics()).last_will().unwrap();
             assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
         }

@@ -72,14 +72,14 @@ impl Dialer {
     /// Connects; `tls` is for a broker with TLS.
     pub(super) async fn dial(&mut self, config: &Config, tls: Tls) -> Result<Dialed, DialError> {
         // Without brackets, which the name in a certificate does not have.
-        let host = config.mqtt_host.trim_matches(['[', ']']);
+        let host = config.broker.host.trim_matches(['[', ']']);
         let mut addresses = match host.parse() {
             Ok(address) => vec![address],
             Err(_) => self.resolver.addresses(host, lookup::WITHIN).await?,
         };
         self.suspects.sort(&mut addresses);
         let failed = Mutex::new(Vec::new());
-        let connected = connect(&addresses, config.port, &failed).await;
+        let connected = connect(&addresses, config.broker.port, &failed).await;
         for address in failed.into_inner().unwrap_or_default() {
             self.failed(address);
         }
@@ -226,11 +226,10 @@ mod tests {
             ])
         });
         let mut dialer = Dialer::new(resolver);
-        let config = Config {
-            mqtt_host: "twofold.test".into(),
-            port,
-            ..Config::default()
-        };
+        let config = Config::default().with(|config| {
+            config.broker.host = "twofold.test".into();
+            config.broker.port = port;
+        });
         let silent = dialer.dial(&config, None).await.unwrap().address;
         assert_eq!(silent.to_string(), "127.0.0.2");
         dialer.failed(silent);

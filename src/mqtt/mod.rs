@@ -134,7 +134,7 @@ impl Facts {
     }
 
     fn is_closed(&mut self, config: &Config, reason: String) {
-        self.host = match config.mqtt_host.is_empty() {
+        self.host = match config.broker.host.is_empty() {
             true => String::new(),
             false => address(config),
         };
@@ -174,7 +174,7 @@ pub async fn run(
         supply.idle(shutdown).await;
         return supply;
     }
-    if config.disable_mqtt || config.mqtt_host.is_empty() {
+    if !config.broker.is_set() {
         facts.send_replace(Facts {
             live_off: !supply.live.is_on(),
             ..Facts::default()
@@ -182,7 +182,7 @@ pub async fn run(
         supply.idle(shutdown).await;
         return supply;
     }
-    let topics = match Topics::new(&config.topic, config.key.reveal(), &mac) {
+    let topics = match Topics::new(&config.broker.topic, config.broker.key.reveal(), &mac) {
         Ok(topics) => topics,
         Err(error) => {
             log::error!("no MQTT: {error}");
@@ -225,7 +225,12 @@ pub async fn run(
         let mut lost = match dialed {
             Ok(dialed) => {
                 let network = dialed.network;
-                let link = Link::new(network, &topics.jobs, config.keepalive, refused.clone());
+                let link = Link::new(
+                    network,
+                    &topics.jobs,
+                    config.broker.keepalive,
+                    refused.clone(),
+                );
                 let around = Around {
                     config: &config,
                     topics: &topics,
@@ -291,7 +296,7 @@ async fn hurried(hurry: &mut watch::Receiver<bool>, within: Duration) {
 
 /// The settings of TLS, if it is to be TLS: those of `known`, or else read now.
 fn believed(config: &Config, known: &mut Tls) -> Result<Tls, TlsError> {
-    if config.tls && known.is_none() {
+    if config.broker.tls && known.is_none() {
         *known = Some(tls::for_broker(config)?);
     }
     Ok(known.clone())
@@ -299,9 +304,9 @@ fn believed(config: &Config, known: &mut Tls) -> Result<Tls, TlsError> {
 
 /// `host:port` as people and resolvers read it.
 fn address(config: &Config) -> String {
-    if config.mqtt_host.contains(':') && !config.mqtt_host.starts_with('[') {
-        format!("[{}]:{}", config.mqtt_host, config.port)
+    if config.broker.host.contains(':') && !config.broker.host.starts_with('[') {
+        format!("[{}]:{}", config.broker.host, config.broker.port)
     } else {
-        format!("{}:{}", config.mqtt_host, config.port)
+        format!("{}:{}", config.broker.host, config.broker.port)
     }
 }

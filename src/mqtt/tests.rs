@@ -57,15 +57,14 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
     use Broker::{AcceptsForAMoment, Refuses};
     heard::listen();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = Arc::new(Config {
-        topic: "fleet".into(),
-        key: Secret::new("secret"),
-        mqtt_host: "127.0.0.1".into(),
-        port: listener.local_addr().unwrap().port(),
-        no_ping: true,
-        pace: Pace::faster(1000),
-        ..Config::default()
-    });
+    let config = Arc::new(Config::default().with(|config| {
+        config.broker.topic = "fleet".into();
+        config.broker.key = Secret::new("secret");
+        config.broker.host = "127.0.0.1".into();
+        config.broker.port = listener.local_addr().unwrap().port();
+        config.ping.off = true;
+        config.pace = Pace::faster(1000);
+    }));
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
     let (_jobs, handle, outlets) =
         jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
@@ -165,11 +164,10 @@ async fn answer(mut socket: DuplexStream, acknowledges: bool, results: mpsc::Unb
 #[tokio::test(start_paused = true)]
 async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Arc::new(Config {
-        no_ping: true,
-        state_dir: dir.path().join("state"),
-        ..Config::default()
-    });
+    let config = Arc::new(Config::default().with(|config| {
+        config.ping.off = true;
+        config.state_dir = dir.path().join("state");
+    }));
     let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
     let (part, handle, outlets) =
         jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
@@ -182,7 +180,7 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
         let (network, broker) = duplex(1 << 16);
         let broker = tokio::spawn(answer(broker, acknowledges, sender.clone()));
         let refused = &Refused::default();
-        let (network, keepalive) = (Box::new(network), config.keepalive);
+        let (network, keepalive) = (Box::new(network), config.broker.keepalive);
         let link = Link::new(network, &topics.jobs, keepalive, refused.clone());
         let around = Around {
             config: &config,

@@ -79,10 +79,10 @@ pub fn choose(config: &Config, state_dir: &Path, root: &Path) -> Chosen {
 }
 
 fn configured(config: &Config, warnings: &mut Vec<Problem>) -> Option<(Identity, Source)> {
-    if let Ok(identity) = config.mac.parse() {
+    if let Ok(identity) = config.identity.mac.parse() {
         return Some((identity, Source::Option));
     }
-    let path = &config.mac_file;
+    let path = &config.identity.mac_file;
     let reason = match read_small(path, MAX_FILE) {
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);

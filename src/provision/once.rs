@@ -71,19 +71,19 @@ impl Part {
             return;
         }
         let config = self.settings.borrow().config.clone();
-        if config.boot_cmd.is_empty() && config.boot_url.is_empty() {
+        if config.provision.boot_cmd.is_empty() && config.provision.boot_url.is_empty() {
             return;
         }
         let mut noted = self.noted().await;
-        if !config.boot_cmd.is_empty() && !noted.cmd {
+        if !config.provision.boot_cmd.is_empty() && !noted.cmd {
             noted.cmd = true;
             self.note(&noted).await;
-            match (self.run)(config.boot_cmd.reveal().to_owned()).await {
+            match (self.run)(config.provision.boot_cmd.reveal().to_owned()).await {
                 Ok(()) => log::info!("boot_cmd runs"),
                 Err(error) => log::error!("boot_cmd does not run: {error}"),
             }
         }
-        if !config.boot_url.is_empty() && !noted.url {
+        if !config.provision.boot_url.is_empty() && !noted.url {
             self.call().await;
             noted.url = true;
             self.note(&noted).await;
@@ -98,7 +98,7 @@ impl Part {
         loop {
             sleep(backoff.next_wait()).await;
             let settings = self.settings.borrow().clone();
-            if settings.config.boot_url.is_empty() {
+            if settings.config.provision.boot_url.is_empty() {
                 return;
             }
             let error = match self.call_once(&settings).await {
@@ -115,9 +115,9 @@ impl Part {
 
     async fn call_once(&self, settings: &Settings) -> Result<(String, Answer), HttpError> {
         let Settings { config, mac, .. } = settings;
-        let url = config.boot_url.reveal();
+        let url = config.provision.boot_url.reveal();
         let mut endpoint = Endpoint::new("boot_url", url, config, mac.as_str())?;
-        if config.token.is_empty() {
+        if config.api.token.is_empty() {
             endpoint = endpoint.asking(&[("mac", mac.as_str())]);
         }
         let mut client = Client::new(Arc::clone(config), self.resolver.clone());

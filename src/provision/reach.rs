@@ -38,11 +38,11 @@ impl Reached {
 
     /// The servers that `config` names.
     pub(super) fn configured(config: &Config) -> Self {
-        let has_broker = !config.mqtt_host.is_empty() && !config.disable_mqtt;
-        let has_results = config.rest && !config.api_url.is_empty();
+        let has_broker = config.broker.is_set();
+        let has_results = config.rest.enabled && !config.rest.url.is_empty();
         Reached {
             broker: has_broker && config.closed.link().is_none(),
-            api: !config.stats_url.is_empty() || has_results,
+            api: !config.upload.url.is_empty() || has_results,
         }
     }
 
@@ -74,19 +74,7 @@ impl Reached {
     }
 }
 
-/// True if the settings make the same link to the broker, which then lasts through the change. The same of what an
-/// init server may set.
+/// True if the settings make the same link to the broker, which then lasts through the change.
 pub(super) fn is_same_link(one: &Config, other: &Config) -> bool {
-    let of = |config: &Config| {
-        let text = [
-            config.username.clone(),
-            config.topic.clone(),
-            config.mqtt_host.clone(),
-            config.password.reveal().to_owned(),
-            config.key.reveal().to_owned(),
-        ];
-        let ca = config.cacrt.clone();
-        (text, ca, config.port, config.tls, config.qos, config.rest)
-    };
-    of(one) == of(other)
+    one.broker == other.broker && one.rest.enabled == other.rest.enabled
 }

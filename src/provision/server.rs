@@ -37,9 +37,9 @@ pub(super) enum AskError {
 
 /// The init server of `config`.
 fn endpoint(config: &Config, mac: &str) -> Result<Endpoint, HttpError> {
-    let url = config.init_url.reveal();
+    let url = config.provision.init_url.reveal();
     Endpoint::new(INIT_URL, url, config, mac)?
-        .authorized_by("init_token", config.init_token.reveal())
+        .authorized_by("init_token", config.provision.init_token.reveal())
 }
 
 /// Host of the init server of `config`, if that names one.
@@ -54,7 +54,7 @@ pub(super) fn hindrance(config: &Config) -> Option<String> {
         return Some(closed);
     }
     match endpoint(config, "") {
-        Ok(endpoint) if endpoint.is_https() || config.insecure => None,
+        Ok(endpoint) if endpoint.is_https() || config.api.insecure => None,
         Ok(_) => Some("init_url is not https, and insecure is not set".to_owned()),
         Err(error) => Some(error.to_string()),
     }

@@ -291,7 +291,7 @@ impl Contact {
     }
 
     fn tell(&self, config: &Config, need: Need, next: Next) {
-        let hindrance = (!config.init_url.is_empty()).then(|| server::hindrance(config));
+        let hindrance = (!config.provision.init_url.is_empty()).then(|| server::hindrance(config));
         let hindrance = hindrance.flatten().filter(|_| !has_credentials(config));
         let phase = self.record.as_ref().map(|record| record.phase);
         let until = match next {
@@ -350,11 +350,13 @@ impl Contact {
 
 /// Is the device known to a broker or an API?
 fn has_credentials(config: &Config) -> bool {
-    !config.username.is_empty() || !config.password.is_empty() || !config.token.is_empty()
+    !config.broker.username.is_empty()
+        || !config.broker.password.is_empty()
+        || !config.api.token.is_empty()
 }
 
 fn need(config: &Config) -> Need {
-    if config.init_url.is_empty() || server::hindrance(config).is_some() {
+    if config.provision.init_url.is_empty() || server::hindrance(config).is_some() {
         return Need::Nothing;
     }
     match has_credentials(config) {

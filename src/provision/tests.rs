@@ -142,10 +142,10 @@ fn what_was_configured_comes_before_what_is_remembered_and_that_before_the_hardw
         device.identity(),
         ("aa:bb:cc:dd:ee:03".into(), Source::File)
     );
-    device.config.mac = "aabbccddee04 ".into();
+    device.config.identity.mac = "aabbccddee04 ".into();
     assert_eq!(device.identity(), ("aabbccddee04".into(), Source::Option));
-    device.config.mac.clear();
-    fs::remove_file(&device.config.mac_file).unwrap();
+    device.config.identity.mac.clear();
+    fs::remove_file(&device.config.identity.mac_file).unwrap();
     let own = ("94-83-C4-A1-B2-10".into(), Source::Remembered);
     assert_eq!(device.identity(), own);
 }
@@ -185,8 +185,8 @@ fn a_mac_file_that_is_garbage_huge_or_no_file_is_passed_over_with_a_warning() {
         device.write_bytes("etc/mac", garbage);
         passed_over();
     }
-    fs::remove_file(&device.config.mac_file).unwrap();
-    fs::create_dir(&device.config.mac_file).unwrap();
+    fs::remove_file(&device.config.identity.mac_file).unwrap();
+    fs::create_dir(&device.config.identity.mac_file).unwrap();
     passed_over();
 }
 
@@ -200,9 +200,9 @@ fn a_backup_restored_on_other_hardware_is_another_device_unless_it_was_configure
     assert_eq!(device.identity().0, "94-83-C4-A1-B2-0F");
     device.remove_interfaces();
     device.interface("eth0", "94:83:c4:00:00:01");
-    device.config.mac = "94-83-c4-a1-b2-0f".into();
+    device.config.identity.mac = "94-83-c4-a1-b2-0f".into();
     assert_eq!(device.identity().0, "94-83-c4-a1-b2-0f");
-    device.config.mac.clear();
+    device.config.identity.mac.clear();
     // The copied label is not its own.
     let (identity, source, warning) = device.warned();
     assert_eq!((&*identity, source), ("94-83-C4-00-00-01", card("eth0")));

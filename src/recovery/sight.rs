@@ -47,8 +47,8 @@ pub(super) fn sight(
         shared: health.uplink.as_ref().is_some_and(|uplink| uplink.shared),
         guarded,
         held,
-        recover: config.recover,
-        reboot: seconds(config.reboot),
+        recover: config.recovery.recover,
+        reboot: seconds(config.recovery.reboot),
         reboots_left: budget.left,
         rebooted: budget.rebooted,
     }

@@ -97,14 +97,14 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
         health,
     } = part;
     replies.give_back();
-    if !config.rest {
+    if !config.rest.enabled {
         facts.send_replace(None);
         shutdown.await;
         return replies;
     }
     facts.send_replace(Some(Facts::default()));
     let work = async {
-        match Endpoint::new("api_url", &config.api_url, &config, mac.as_str()) {
+        match Endpoint::new("api_url", &config.rest.url, &config, mac.as_str()) {
             Ok(api) => {
                 let rest = Rest {
                     client: Client::new(Arc::clone(&config), resolver)
@@ -154,7 +154,7 @@ struct Rest<'a> {
 
 impl Rest<'_> {
     async fn run(mut self, replies: &mut Replies) {
-        let mut ping = self.config.pace.interval(self.config.ping_interval);
+        let mut ping = self.config.pace.interval(self.config.ping.interval);
         let mut held: Option<Reply> = None;
         let mut due = Instant::now();
         let mut more = true;
@@ -172,7 +172,7 @@ impl Rest<'_> {
                         }
                     }
                 }
-                _ = ping.tick(), if !self.config.no_ping => self.ping(held.is_some()).await,
+                _ = ping.tick(), if !self.config.ping.off => self.ping(held.is_some()).await,
                 // No more results, and no pings.
                 else => std::future::pending().await,
             }

@@ -23,7 +23,7 @@ pub(super) struct Identity {
 
 /// The client certificate of `tls_cert` and `tls_key`; `None` without them.
 pub(super) fn read(config: &Config) -> Result<Option<Identity>, TlsError> {
-    let (certificate_file, key) = match (&config.tls_cert, &config.tls_key) {
+    let (certificate_file, key) = match (&config.broker.tls_cert, &config.broker.tls_key) {
         (None, None) => return Ok(None),
         (Some(_), None) => return Err(TlsError::Half("tls_cert", "tls_key")),
         (None, Some(_)) => return Err(TlsError::Half("tls_key", "tls_cert")),

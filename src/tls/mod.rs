@@ -82,7 +82,7 @@ pub enum TlsError {
 pub fn for_broker(config: &Config) -> Result<Arc<ClientConfig>, TlsError> {
     let builder = versions()?;
     let provider = Arc::clone(builder.crypto_provider());
-    let verifier = match &config.cacrt {
+    let verifier = match &config.broker.cacrt {
         Some(file) => roots::from_file("cacrt", file, &provider)?,
         None => roots::of_the_system(&provider)?,
     };
@@ -101,7 +101,7 @@ pub fn for_broker(config: &Config) -> Result<Arc<ClientConfig>, TlsError> {
 ///
 /// There are no roots.
 pub fn for_api(config: &Config) -> Result<ClientConfig, TlsError> {
-    if config.insecure {
+    if config.api.insecure {
         let builder = insecure::believe_everyone(versions()?);
         return Ok(frugal(builder.with_no_client_auth()));
     }
@@ -141,12 +141,12 @@ pub fn warnings(config: &Config) -> Vec<Problem> {
         reason: reason.to_owned(),
     };
     let mut warnings = Vec::new();
-    if config.insecure {
+    if config.api.insecure {
         let reason =
             "certificates of the API are not checked: anyone on the way can read the token";
         warnings.push(warning("insecure", reason));
     }
-    let key = config.tls_key.as_ref().filter(|_| config.tls);
+    let key = config.broker.tls_key.as_ref().filter(|_| config.broker.tls);
     if key.is_some_and(|key| identity::is_open_to_others(&key.0)) {
         let reason = "others can read the file: chmod 600 it";
         warnings.push(warning("tls_key", reason));

@@ -24,11 +24,10 @@ pub(super) fn certificate(name: &str) -> CertificateDer<'static> {
 }
 
 fn broker(cacrt: &Path) -> Config {
-    Config {
-        tls: true,
-        cacrt: Some(cacrt.to_owned()),
-        ..Config::default()
-    }
+    Config::default().with(|config| {
+        config.broker.tls = true;
+        config.broker.cacrt = Some(cacrt.to_owned());
+    })
 }
 
 fn error(config: &Config) -> String {
@@ -69,11 +68,12 @@ fn a_ca_file_that_is_missing_or_no_file_or_empty_or_of_another_kind_is_told_by_i
 fn a_certificate_without_its_key_and_a_key_without_its_certificate_are_told() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("x.pem");
-    let half = |certificate: bool| Config {
-        tls: true,
-        tls_cert: certificate.then(|| file.clone()),
-        tls_key: (!certificate).then(|| SecretPath(file.clone())),
-        ..Config::default()
+    let half = |certificate: bool| {
+        Config::default().with(|config| {
+            config.broker.tls = true;
+            config.broker.tls_cert = certificate.then(|| file.clone());
+            config.broker.tls_key = (!certificate).then(|| SecretPath(file.clone()));
+        })
     };
     let told = |config: &Config| identity::read(config).map(|_| ()).unwrap_err().to_string();
     assert_eq!(
@@ -234,11 +234,10 @@ fn no_root_of_the_system_is_believed_as_a_servers_own_certificate() {
 fn a_certificate_of_version_1_is_shown_to_the_broker_with_its_key_in_any_form() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls");
     let with = |certificate: &str, key: &str| {
-        for_broker(&Config {
-            tls_cert: Some(dir.join(certificate)),
-            tls_key: Some(SecretPath(dir.join(key))),
-            ..broker(&dir.join("ca.crt"))
-        })
+        for_broker(&broker(&dir.join("ca.crt")).with(|config| {
+            config.broker.tls_cert = Some(dir.join(certificate));
+            config.broker.tls_key = Some(SecretPath(dir.join(key)));
+        }))
     };
     for (certificate, key) in [
         ("v1.crt", "v1.key"),
@@ -296,11 +295,10 @@ fn what_weakens_tls_is_a_warning_and_what_does_not_is_none() {
     let key = dir.path().join("key.pem");
     fs::write(&key, "").unwrap();
     let mode = |mode| fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
-    let mut config = Config {
-        tls: true,
-        tls_key: Some(SecretPath(key.clone())),
-        ..Config::default()
-    };
+    let mut config = Config::default().with(|config| {
+        config.broker.tls = true;
+        config.broker.tls_key = Some(SecretPath(key.clone()));
+    });
     mode(0o640);
     let told: Vec<String> = warnings(&config).iter().map(Problem::to_string).collect();
     assert_eq!(
@@ -309,6 +307,6 @@ fn what_weakens_tls_is_a_warning_and_what_does_not_is_none() {
     );
     mode(0o600);
     assert_eq!(warnings(&config), []);
-    config.insecure = true;
+    config.api.insecure = true;
     assert_eq!(warnings(&config)[0].option.as_deref(), Some("insecure"));
 }

@@ -74,7 +74,7 @@ impl Shared {
         msg: String,
         mut stopped: Doing<bool>,
     ) -> Option<Outcome> {
-        let request = match Request::read(&msg, self.config().insecure) {
+        let request = match Request::read(&msg, self.config().api.insecure) {
             Ok(request) => request,
             // The option has changed since it was accepted.
             Err(reason) => return Some(rejected(reason)),

@@ -330,7 +330,7 @@ impl Download<'_> {
         for _ in 0..=HOPS {
             let from = Endpoint::elsewhere(url.clone(), &self.config);
             let host = from.host().to_owned();
-            if !from.is_https() && !self.config.insecure {
+            if !from.is_https() && !self.config.api.insecure {
                 let why = format!("{host} is http, and option insecure is not set");
                 return Err(Trouble::Final(why));
             }

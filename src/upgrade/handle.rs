@@ -114,12 +114,12 @@ impl Shared {
 
 impl Upgrades for Handle {
     fn check(&self, msg: &str) -> Result<(), String> {
-        Request::read(msg, self.0.config().insecure).map(drop)
+        Request::read(msg, self.0.config().api.insecure).map(drop)
     }
 
     fn due(&self, msg: &str, clock: Reading, waited: Duration) -> Due {
         // One that cannot be read any more is refused when it starts.
-        let request = Request::read(msg, self.0.config().insecure).ok();
+        let request = Request::read(msg, self.0.config().api.insecure).ok();
         let Some(window) = request.and_then(|request| request.window) else {
             return Due::Now;
         };

@@ -72,7 +72,7 @@ impl Shared {
             record = self.step(record, event).await;
         }
         if record.phase == Phase::Trial {
-            let within = self.config().rollback_timeout;
+            let within = self.config().jobs.rollback_timeout;
             self.tell(record.phase.name(), &record.id);
             let event = match self.prove(record.needs(), within).await {
                 true => Event::Alive,

@@ -50,9 +50,7 @@ pub(super) struct Drain {
 
 impl Drain {
     pub(super) fn new(config: &Config) -> Self {
-        let Config {
-            heartbeat, monitor, ..
-        } = *config;
+        let (heartbeat, monitor) = (config.upload.heartbeat, config.collect.monitor);
         let usual = heartbeat.as_millis().div_ceil(monitor.as_millis().max(1));
         let is_fleet = config.spread >= heartbeat;
         Drain {
@@ -124,12 +122,11 @@ mod tests {
     const BEAT: Duration = Duration::from_secs(60);
 
     fn drain(spread: u64) -> Drain {
-        Drain::new(&Config {
-            heartbeat: BEAT,
-            monitor: Duration::from_secs(15),
-            spread: Duration::from_secs(spread),
-            ..Config::default()
-        })
+        Drain::new(&Config::default().with(|config| {
+            config.upload.heartbeat = BEAT;
+            config.collect.monitor = Duration::from_secs(15);
+            config.spread = Duration::from_secs(spread);
+        }))
     }
 
     #[test]

@@ -139,8 +139,8 @@ impl Link {
             commands,
             ..
         } = part;
-        let main = Endpoint::new("stats_url", &config.stats_url, config, mac.as_str())?;
-        let backup = match config.backup_stats_url.as_str() {
+        let main = Endpoint::new("stats_url", &config.upload.url, config, mac.as_str())?;
+        let backup = match config.upload.backup_url.as_str() {
             "" => None,
             url => match Endpoint::new("backup_stats_url", url, config, mac.as_str()) {
                 Ok(backup) => Some(backup),

@@ -155,7 +155,7 @@ pub async fn run(part: Part, mut shutdown: Shutdown) {
             return;
         }
         match Link::new(&part) {
-            Ok(link) if part.config.no_cache => {
+            Ok(link) if part.config.upload.no_cache => {
                 // It ends with the spool, and so does the agent.
                 let _ = each::run(link, &part).await;
             }

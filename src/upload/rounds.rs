@@ -104,7 +104,7 @@ impl<'a, W: Way, Q: Queue> Rounds<'a, W, Q> {
     pub fn new(link: W, queue: Q, around: Setting<'a>) -> Self {
         let config = around.config;
         let pace = config.pace;
-        let heartbeat = pace.of(config.heartbeat);
+        let heartbeat = pace.of(config.upload.heartbeat);
         Rounds {
             start: link.now(),
             link,
@@ -351,7 +351,7 @@ impl<'a, W: Way, Q: Queue> Rounds<'a, W, Q> {
     /// Sends a batch; one that is accepted leaves the spool.
     async fn send(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
         let Setting { config, facts, .. } = self.around;
-        let body = Body::of_gzip(batch.body.clone(), config.upload_format);
+        let body = Body::of_gzip(batch.body.clone(), config.upload.format);
         let usual = deadline(body.bytes.len());
         let within = match batch.reports {
             1 => self.patience.time(usual),

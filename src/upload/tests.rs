@@ -17,12 +17,11 @@ const SPREAD: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
 fn config() -> Config {
-    Config {
-        stats_url: "http://127.0.0.1/".into(),
-        heartbeat: HEARTBEAT,
-        spread: SPREAD,
-        ..Config::default()
-    }
+    Config::default().with(|config| {
+        config.upload.url = "http://127.0.0.1/".into();
+        config.upload.heartbeat = HEARTBEAT;
+        config.spread = SPREAD;
+    })
 }
 
 fn empty_spool(dir: &Path) -> spool::Handle {
@@ -140,11 +139,10 @@ async fn the_log_warns_of_each_reason_once_until_something_was_accepted() {
     let (stop, stopped) = shutdown();
     let spool = empty_spool(tmp.path());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = Arc::new(Config {
-        stats_url: format!("http://{}/", listener.local_addr().unwrap()).into(),
-        pace: Pace::faster(1000),
-        ..config()
-    });
+    let config = Arc::new(config().with(|config| {
+        config.upload.url = format!("http://{}/", listener.local_addr().unwrap()).into();
+        config.pace = Pace::faster(1000);
+    }));
     spool.append(|_| b"{}".to_vec()).await.unwrap().unwrap();
     let link = run(part(config, spool.clone(), sender), stopped);
     let link = tokio::spawn(link);

@@ -46,17 +46,16 @@ impl Site {
         let dir = TempDir::new().unwrap();
         let any = ([127, 0, 0, 1], 0).into();
         let api = Collector::start(any, dir.path()).await.unwrap();
-        let mut config = Config {
-            rest: true,
-            api_url: api.url("/api/v1/").into(),
-            token: Secret::new("hush"),
-            spread: Duration::ZERO,
-            no_ping: true,
-            job_workers: 4,
-            state_dir: dir.path().join("state"),
-            pace: Pace::faster(50),
-            ..Config::default()
-        };
+        let mut config = Config::default().with(|config| {
+            config.rest.enabled = true;
+            config.rest.url = api.url("/api/v1/").into();
+            config.api.token = Secret::new("hush");
+            config.spread = Duration::ZERO;
+            config.ping.off = true;
+            config.jobs.workers = 4;
+            config.state_dir = dir.path().join("state");
+            config.pace = Pace::faster(50);
+        });
         change(&mut config);
         let config = Arc::new(config);
         let (config_sender, configs) = watch::channel(Arc::clone(&config));
@@ -170,7 +169,7 @@ async fn a_result_is_patched_with_the_true_outcome_and_the_delivery_goes_to_the_
 
 #[tokio::test]
 async fn an_id_is_percent_encoded_and_the_result_of_one_that_fits_no_url_goes_to_the_broker() {
-    let mut site = Site::new(|config| config.api_auth = ApiAuth::Bearer).await;
+    let mut site = Site::new(|config| config.api.auth = ApiAuth::Bearer).await;
     for id in ["..", ".", "a/b?ü", "../x", "c d%2f#"] {
         site.job(id, "echo hello").await;
     }
@@ -227,7 +226,7 @@ async fn a_refusal_of_an_id_that_fits_no_url_goes_to_the_broker() {
 
 /// With `fault` nothing is taken and nothing lost; without it all arrives, in order and once.
 async fn results_wait(fault: Mode, why: &str) {
-    let site = Site::new(|config| config.job_workers = 1).await;
+    let site = Site::new(|config| config.jobs.workers = 1).await;
     site.api.set(fault).await.unwrap();
     for id in ["1", "2", "3"] {
         site.job(id, &format!("echo {id}")).await;
@@ -310,8 +309,8 @@ async fn a_result_the_api_refuses_lets_the_others_pass_and_is_sent_again() {
 #[tokio::test]
 async fn presence_is_posted_at_the_ping_interval_with_the_health_code_once_known() {
     let site = Site::new(|config| {
-        config.no_ping = false;
-        config.ping_interval = Duration::from_secs(30);
+        config.ping.off = false;
+        config.ping.interval = Duration::from_secs(30);
     })
     .await;
     let is_ping = |request: &Request| request.path == "/api/v1/ping";
@@ -344,7 +343,7 @@ async fn without_a_usable_api_url_results_wait_and_the_facts_say_why() {
         ("", "api_url is not set"),
         ("ftp://h/", "'api_url' is not an http or https URL"),
     ] {
-        let site = Site::new(|config| config.api_url = url.into()).await;
+        let site = Site::new(|config| config.rest.url = url.into()).await;
         site.job("1", "true").await;
         let facts = site.facts(|facts| facts.last_error.is_some()).await;
         assert_eq!(facts.last_error.as_deref(), Some(why));
@@ -354,7 +353,7 @@ async fn without_a_usable_api_url_results_wait_and_the_facts_say_why() {
 
 #[tokio::test]
 async fn without_rest_the_api_gets_nothing_and_the_broker_the_results() {
-    let mut site = Site::new(|config| config.rest = false).await;
+    let mut site = Site::new(|config| config.rest.enabled = false).await;
     site.job("1", "echo x").await;
     for channel in [jobs::Channel::Delivery, jobs::Channel::Result] {
         let reply = within("reply", site.broker.next()).await.unwrap();
@@ -368,7 +367,7 @@ async fn without_rest_the_api_gets_nothing_and_the_broker_the_results() {
 
 #[tokio::test]
 async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
-    let mut site = Site::new(|config| config.rest = false).await;
+    let mut site = Site::new(|config| config.rest.enabled = false).await;
     site.job("1", "echo x").await;
     within("delivery", site.broker.next())
         .await
@@ -377,7 +376,7 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
     // In the publisher's hands, and given back.
     let result = within("result", site.broker.next()).await.unwrap();
     let mut config = Config::clone(&site.config.borrow());
-    config.rest = true;
+    config.rest.enabled = true;
     site.config.send(Arc::new(config.clone())).unwrap();
     drop(result);
     // The agent restarts the part, for one of its options has changed.

@@ -8,10 +8,7 @@ use crate::config::Config;
 #[test]
 fn eight_logs_a_day_are_within_their_share() {
     for daily in [64 << 10, 100_000, 1 << 20, 1 << 30] {
-        let config = Config {
-            archive_daily: daily,
-            ..Config::default()
-        };
+        let config = Config::default().with(|config| config.spool.archive_daily = daily);
         let size = size(&config);
         assert!((1024..=KEPT_MAX).contains(&size), "{size}");
         // A cell has a head, and the memory is written before each.
@@ -38,11 +35,10 @@ async fn nothing_is_kept_unless_it_is_asked_for_and_there_is_an_archive() {
     let device = Device::new();
     let records = device.records();
     for (boot_log, archive_dir) in [(false, Some("/a".into())), (true, None)] {
-        let config = Config {
-            boot_log,
-            archive_dir,
-            ..Config::default()
-        };
+        let config = Config::default().with(|config| {
+            config.spool.boot_log = boot_log;
+            config.spool.archive_dir = archive_dir;
+        });
         let log = device.log(&records, config);
         log.went_offline().await;
         log.reboots(true).await;

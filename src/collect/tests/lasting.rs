@@ -53,11 +53,10 @@ async fn a_survey_lets_each_radio_scan_once_between_reports_and_is_told_once() {
         .with("iwinfo", "scan", "phy0-ap0", scan("phy0-ap0"))
         .with("iwinfo", "scan", "phy1-ap0", scan("phy1-ap0"));
     let mut asked = bus.patient();
-    let survey = Config {
-        survey: true,
-        survey_interval: Duration::from_secs(120),
-        ..config()
-    };
+    let survey = config().with(|config| {
+        config.collect.survey = true;
+        config.collect.survey_interval = Duration::from_secs(120);
+    });
     let mut collector = start_with(Some(bus), survey);
     let mut surveys = Vec::new();
     let started = Instant::now();
@@ -95,10 +94,7 @@ async fn a_scan_that_hangs_or_fails_costs_the_survey_and_no_report() {
     let bus = Bus::of(&Router::v24_10())
         .with("iwinfo", "scan", "phy0-ap0", Answer::Silence)
         .with("iwinfo", "scan", "phy1-ap0", Answer::NoData);
-    let survey = Config {
-        survey: true,
-        ..config()
-    };
+    let survey = config().with(|config| config.collect.survey = true);
     let mut collector = start_with(Some(bus), survey);
     let started = Instant::now();
     for n in 0..2 {

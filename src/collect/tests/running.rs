@@ -30,13 +30,12 @@ pub(super) struct Running {
 
 /// Settings of a collector: every 15 s, with Wi-Fi, without surveys.
 pub(super) fn config() -> Config {
-    Config {
-        monitor: Duration::from_secs(15),
-        scan: true,
-        survey: false,
-        pace: Pace::REAL,
-        ..Config::default()
-    }
+    Config::default().with(|config| {
+        config.collect.monitor = Duration::from_secs(15);
+        config.collect.scan = true;
+        config.collect.survey = false;
+        config.pace = Pace::REAL;
+    })
 }
 
 /// Starts a collector on this bus, `None` for a socket that nobody listens at.

@@ -152,10 +152,7 @@ async fn without_scan_nobody_is_asked_about_wifi() {
     let bus = Bus::of(&Router::v24_10()).with_all("hostapd.phy1-ap1", &Answer::Silence);
     let mut collector = start_with(
         Some(bus),
-        Config {
-            scan: false,
-            ..config()
-        },
+        config().with(|config| config.collect.scan = false),
     );
     let started = Instant::now();
     let (report, facts) = collector.next().await;

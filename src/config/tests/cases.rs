@@ -19,9 +19,9 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "username",
         right: &[
-            (r#""ap-1 ü""#, |c| c.username == "ap-1 ü"),
-            ("1234", |c| c.username == "1234"),
-            (r#""""#, |c| c.username.is_empty()),
+            (r#""ap-1 ü""#, |c| c.broker.username == "ap-1 ü"),
+            ("1234", |c| c.broker.username == "1234"),
+            (r#""""#, |c| c.broker.username.is_empty()),
         ],
         wrong: &[
             ("null", "is null"),
@@ -33,7 +33,9 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "password",
-        right: &[(r#""p\u0041ss #+/""#, |c| c.password.reveal() == "pAss #+/")],
+        right: &[(r#""p\u0041ss #+/""#, |c| {
+            c.broker.password.reveal() == "pAss #+/"
+        })],
         wrong: &[
             ("null", "is null"),
             (r#"{"hunter2":1}"#, "is an object, one value is wanted"),
@@ -42,7 +44,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "topic",
-        right: &[(r#""acme/west""#, |c| c.topic == "acme/west")],
+        right: &[(r#""acme/west""#, |c| c.broker.topic == "acme/west")],
         wrong: &[
             (r#""a+b""#, "holds '+', which a topic may not"),
             (r##""#""##, "holds '#', which a topic may not"),
@@ -51,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "key",
         right: &[("12345678901234567890123", |c| {
-            c.key.reveal() == "12345678901234567890123"
+            c.broker.key.reveal() == "12345678901234567890123"
         })],
         wrong: &[(r#""hunter2/x""#, "holds '/', which a topic may not")],
     },
@@ -59,13 +61,13 @@ pub(super) const CASES: &[Case] = &[
         option: "mqtt_host",
         right: &[
             (r#""broker.example.com""#, |c| {
-                c.mqtt_host == "broker.example.com"
+                c.broker.host == "broker.example.com"
             }),
-            (r#""192.0.2.1""#, |c| c.mqtt_host == "192.0.2.1"),
-            (r#""2001:db8::1""#, |c| c.mqtt_host == "2001:db8::1"),
-            (r#""fe80::1%br-lan""#, |c| c.mqtt_host == "fe80::1%br-lan"),
-            (r#""my_broker.lan.""#, |c| c.mqtt_host == "my_broker.lan."),
-            (r#""""#, |c| c.mqtt_host.is_empty()),
+            (r#""192.0.2.1""#, |c| c.broker.host == "192.0.2.1"),
+            (r#""2001:db8::1""#, |c| c.broker.host == "2001:db8::1"),
+            (r#""fe80::1%br-lan""#, |c| c.broker.host == "fe80::1%br-lan"),
+            (r#""my_broker.lan.""#, |c| c.broker.host == "my_broker.lan."),
+            (r#""""#, |c| c.broker.host.is_empty()),
         ],
         wrong: &[
             (
@@ -81,10 +83,10 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "port",
         right: &[
-            ("1", |c| c.port == 1),
-            (r#""8443""#, |c| c.port == 8443),
-            (r#"" 65535 ""#, |c| c.port == 65535),
-            ("8883.0", |c| c.port == 8883),
+            ("1", |c| c.broker.port == 1),
+            (r#""8443""#, |c| c.broker.port == 8443),
+            (r#"" 65535 ""#, |c| c.broker.port == 65535),
+            ("8883.0", |c| c.broker.port == 8883),
         ],
         wrong: &[
             ("0", "0 is out of range (1-65535)"),
@@ -98,12 +100,15 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "tls",
-        right: &[(r##"1"##, |c| c.tls), (r##""off""##, |c| !c.tls)],
+        right: &[
+            (r##"1"##, |c| c.broker.tls),
+            (r##""off""##, |c| !c.broker.tls),
+        ],
         wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
     },
     Case {
         option: "cacrt",
-        right: &[(r##""""##, |c| c.cacrt.is_none())],
+        right: &[(r##""""##, |c| c.broker.cacrt.is_none())],
         wrong: &[
             (r##""x.pem""##, r##"'x.pem' is not an absolute path"##),
             (r##"["/a"]"##, r##"is a list, one value is wanted"##),
@@ -111,7 +116,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "tls_cert",
-        right: &[(r##""""##, |c| c.tls_cert.is_none())],
+        right: &[(r##""""##, |c| c.broker.tls_cert.is_none())],
         wrong: &[
             (r##""x.pem""##, r##"'x.pem' is not an absolute path"##),
             (r##"["/a"]"##, r##"is a list, one value is wanted"##),
@@ -119,7 +124,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "tls_key",
-        right: &[(r##""""##, |c| c.tls_key.is_none())],
+        right: &[(r##""""##, |c| c.broker.tls_key.is_none())],
         wrong: &[
             (
                 r##""/etc/../k""##,
@@ -130,7 +135,10 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "qos",
-        right: &[("2", |c| c.qos == 2), (r#""1""#, |c| c.qos == 1)],
+        right: &[
+            ("2", |c| c.broker.qos == 2),
+            (r#""1""#, |c| c.broker.qos == 1),
+        ],
         wrong: &[
             ("3", "3 is out of range (0-2)"),
             ("-1", "-1 is out of range (0-2)"),
@@ -138,24 +146,27 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "status_retain",
-        right: &[("1", |c| c.status_retain), ("false", |c| !c.status_retain)],
+        right: &[
+            ("1", |c| c.broker.status_retain),
+            ("false", |c| !c.broker.status_retain),
+        ],
         wrong: &[("2", "'2' is neither 0 nor 1")],
     },
     Case {
         option: "keepalive",
-        right: &[("5", |c| c.keepalive == Duration::from_secs(5))],
+        right: &[("5", |c| c.broker.keepalive == Duration::from_secs(5))],
         wrong: &[("4", "4 is out of range (5-3600 s)")],
     },
     Case {
         option: "disable_mqtt",
         right: &[
-            ("1", |c| c.disable_mqtt),
-            (r#""1""#, |c| c.disable_mqtt),
-            ("true", |c| c.disable_mqtt),
-            (r#""true""#, |c| c.disable_mqtt),
-            (r#""ON""#, |c| c.disable_mqtt),
-            ("0", |c| !c.disable_mqtt),
-            ("false", |c| !c.disable_mqtt),
+            ("1", |c| c.broker.disabled),
+            (r#""1""#, |c| c.broker.disabled),
+            ("true", |c| c.broker.disabled),
+            (r#""true""#, |c| c.broker.disabled),
+            (r#""ON""#, |c| c.broker.disabled),
+            ("0", |c| !c.broker.disabled),
+            ("false", |c| !c.broker.disabled),
         ],
         wrong: &[
             ("2", "'2' is neither 0 nor 1"),
@@ -166,9 +177,9 @@ pub(super) const CASES: &[Case] = &[
         option: "api_url",
         right: &[
             (r##""https://x.example/a?b=c""##, |c| {
-                c.api_url.as_str() == "https://x.example/a?b=c"
+                c.rest.url.as_str() == "https://x.example/a?b=c"
             }),
-            (r##""""##, |c| c.api_url.is_empty()),
+            (r##""""##, |c| c.rest.url.is_empty()),
         ],
         wrong: &[(
             r##""ftp://hunter2@x.example/""##,
@@ -179,15 +190,15 @@ pub(super) const CASES: &[Case] = &[
         option: "stats_url",
         right: &[
             (r#""https://x.example/a?b=c""#, |c| {
-                c.stats_url.as_str() == "https://x.example/a?b=c"
+                c.upload.url.as_str() == "https://x.example/a?b=c"
             }),
             (r#""http://[2001:db8::1]:8080/""#, |c| {
-                c.stats_url.as_str() == "http://[2001:db8::1]:8080/"
+                c.upload.url.as_str() == "http://[2001:db8::1]:8080/"
             }),
             (r#""http://xn--bcher-kva.example/""#, |c| {
-                c.stats_url.as_str() == "http://xn--bcher-kva.example/"
+                c.upload.url.as_str() == "http://xn--bcher-kva.example/"
             }),
-            (r#""""#, |c| c.stats_url.is_empty()),
+            (r#""""#, |c| c.upload.url.is_empty()),
         ],
         wrong: &[
             (
@@ -222,9 +233,9 @@ pub(super) const CASES: &[Case] = &[
         option: "backup_stats_url",
         right: &[
             (r##""https://x.example/a?b=c""##, |c| {
-                c.backup_stats_url.as_str() == "https://x.example/a?b=c"
+                c.upload.backup_url.as_str() == "https://x.example/a?b=c"
             }),
-            (r##""""##, |c| c.backup_stats_url.is_empty()),
+            (r##""""##, |c| c.upload.backup_url.is_empty()),
         ],
         wrong: &[(
             r##""ftp://hunter2@x.example/""##,
@@ -233,14 +244,14 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "token",
-        right: &[(r#""a&b=c d""#, |c| c.token.reveal() == "a&b=c d")],
+        right: &[(r#""a&b=c d""#, |c| c.api.token.reveal() == "a&b=c d")],
         wrong: &[("null", "is null")],
     },
     Case {
         option: "api_auth",
         right: &[
-            (r##""query""##, |c| c.api_auth == ApiAuth::Query),
-            (r##""bearer""##, |c| c.api_auth == ApiAuth::Bearer),
+            (r##""query""##, |c| c.api.auth == ApiAuth::Query),
+            (r##""bearer""##, |c| c.api.auth == ApiAuth::Bearer),
         ],
         wrong: &[
             (r##""Basic""##, r##"'Basic' is not one of query, bearer"##),
@@ -249,22 +260,34 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "insecure",
-        right: &[(r##"1"##, |c| c.insecure), (r##""off""##, |c| !c.insecure)],
+        right: &[
+            (r##"1"##, |c| c.api.insecure),
+            (r##""off""##, |c| !c.api.insecure),
+        ],
         wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
     },
     Case {
         option: "rest",
-        right: &[(r##"1"##, |c| c.rest), (r##""off""##, |c| !c.rest)],
+        right: &[
+            (r##"1"##, |c| c.rest.enabled),
+            (r##""off""##, |c| !c.rest.enabled),
+        ],
         wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
     },
     Case {
         option: "mac",
         right: &[
-            (r#""aa-BB-cc-DD-ee-FF""#, |c| c.mac == "aa-BB-cc-DD-ee-FF"),
-            (r#""02:00:00:00:00:01 ""#, |c| c.mac == "02:00:00:00:00:01"),
-            (r#""11:22:33:44:55:66""#, |c| c.mac == "11:22:33:44:55:66"),
-            ("112233445566", |c| c.mac == "112233445566"),
-            (r#""""#, |c| c.mac.is_empty()),
+            (r#""aa-BB-cc-DD-ee-FF""#, |c| {
+                c.identity.mac == "aa-BB-cc-DD-ee-FF"
+            }),
+            (r#""02:00:00:00:00:01 ""#, |c| {
+                c.identity.mac == "02:00:00:00:00:01"
+            }),
+            (r#""11:22:33:44:55:66""#, |c| {
+                c.identity.mac == "11:22:33:44:55:66"
+            }),
+            ("112233445566", |c| c.identity.mac == "112233445566"),
+            (r#""""#, |c| c.identity.mac.is_empty()),
         ],
         wrong: &[
             (
@@ -288,7 +311,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "mac_file",
         right: &[(r#""/etc/my mac""#, |c| {
-            c.mac_file == Path::new("/root-of-test/etc/my mac")
+            c.identity.mac_file == Path::new("/root-of-test/etc/my mac")
         })],
         wrong: &[
             (r#""""#, "is empty"),
@@ -298,8 +321,8 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "monitor",
         right: &[
-            ("15", |c| c.monitor == Duration::from_secs(15)),
-            ("150", |c| c.monitor == Duration::from_secs(150)),
+            ("15", |c| c.collect.monitor == Duration::from_secs(15)),
+            ("150", |c| c.collect.monitor == Duration::from_secs(150)),
         ],
         wrong: &[
             ("14", "14 is out of range (15-150 s)"),
@@ -313,35 +336,43 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "heartbeat",
-        right: &[("300", |c| c.heartbeat == Duration::from_secs(300))],
+        right: &[("300", |c| c.upload.heartbeat == Duration::from_secs(300))],
         wrong: &[("301", "301 is out of range (0-300 s)")],
     },
     Case {
         option: "scan",
-        right: &[("0", |c| !c.scan), (r#""yes""#, |c| c.scan)],
+        right: &[("0", |c| !c.collect.scan), (r#""yes""#, |c| c.collect.scan)],
         wrong: &[("[]", "is a list, one value is wanted")],
     },
     Case {
         option: "survey",
-        right: &[(r##"1"##, |c| c.survey), (r##""off""##, |c| !c.survey)],
+        right: &[
+            (r##"1"##, |c| c.collect.survey),
+            (r##""off""##, |c| !c.collect.survey),
+        ],
         wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
     },
     Case {
         option: "survey_interval",
-        right: &[(r##"60"##, |c| c.survey_interval == Duration::from_secs(60))],
+        right: &[(r##"60"##, |c| {
+            c.collect.survey_interval == Duration::from_secs(60)
+        })],
         wrong: &[(r##"59"##, r##"59 is out of range (60-86400 s)"##)],
     },
     Case {
         option: "no-cache",
-        right: &[(r##"1"##, |c| c.no_cache), (r##""off""##, |c| !c.no_cache)],
+        right: &[
+            (r##"1"##, |c| c.upload.no_cache),
+            (r##""off""##, |c| !c.upload.no_cache),
+        ],
         wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
     },
     Case {
         option: "upload_format",
         right: &[
-            (r##""ndjson""##, |c| c.upload_format == UploadFormat::Ndjson),
+            (r##""ndjson""##, |c| c.upload.format == UploadFormat::Ndjson),
             (r##""multipart""##, |c| {
-                c.upload_format == UploadFormat::Multipart
+                c.upload.format == UploadFormat::Multipart
             }),
         ],
         wrong: &[(r##""""##, r##"'' is not one of multipart, ndjson"##)],
@@ -349,7 +380,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "spool_dir",
         right: &[(r#""/tmp/spool""#, |c| {
-            c.spool_dir == Path::new("/root-of-test/tmp/spool")
+            c.spool.dir == Path::new("/root-of-test/tmp/spool")
         })],
         wrong: &[
             (r#""/tmp/../etc""#, "'/tmp/../etc' holds '..'"),
@@ -359,21 +390,21 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "spool_max",
         right: &[
-            ("16384", |c| c.spool_max == 16384),
-            ("268435456", |c| c.spool_max == 268435456),
+            ("16384", |c| c.spool.max == 16384),
+            ("268435456", |c| c.spool.max == 268435456),
         ],
         wrong: &[("1", "1 is out of range (16384-268435456 bytes)")],
     },
     Case {
         option: "archive_dir",
         right: &[(r##""/overlay/a""##, |c| {
-            c.archive_dir.as_deref() == Some(Path::new("/root-of-test/overlay/a"))
+            c.spool.archive_dir.as_deref() == Some(Path::new("/root-of-test/overlay/a"))
         })],
         wrong: &[(r##""a""##, r##"'a' is not an absolute path"##)],
     },
     Case {
         option: "archive_max",
-        right: &[(r##"65536"##, |c| c.archive_max == 65536)],
+        right: &[(r##"65536"##, |c| c.spool.archive_max == 65536)],
         wrong: &[(
             r##"65535"##,
             r##"65535 is out of range (65536-1073741824 bytes)"##,
@@ -381,7 +412,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "archive_daily",
-        right: &[(r##""65536""##, |c| c.archive_daily == 65536)],
+        right: &[(r##""65536""##, |c| c.spool.archive_daily == 65536)],
         wrong: &[(r##""1M""##, r##"'1M' is not a whole number"##)],
     },
     Case {
@@ -391,25 +422,25 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "no-ping",
-        right: &[("1", |c| c.no_ping)],
+        right: &[("1", |c| c.ping.off)],
         wrong: &[("1.0", "'1.0' is neither 0 nor 1")],
     },
     Case {
         option: "ping-interval",
-        right: &[("30", |c| c.ping_interval == Duration::from_secs(30))],
+        right: &[("30", |c| c.ping.interval == Duration::from_secs(30))],
         wrong: &[("29", "29 is out of range (30-86400 s)")],
     },
     Case {
         option: "health_url",
         right: &[
-            (r##""dns.example""##, |c| c.health_url == "dns.example"),
+            (r##""dns.example""##, |c| c.health.host == "dns.example"),
             (r##""https://u:p@dns.example:8443/a@b?c""##, |c| {
-                c.health_url == "dns.example"
+                c.health.host == "dns.example"
             }),
             (r##""http://[2001:db8::1]:53""##, |c| {
-                c.health_url == "2001:db8::1"
+                c.health.host == "2001:db8::1"
             }),
-            (r##""""##, |c| c.health_url.is_empty()),
+            (r##""""##, |c| c.health.host.is_empty()),
         ],
         wrong: &[
             (
@@ -424,16 +455,16 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "health_port",
-        right: &[(r##""443""##, |c| c.health_port == 443)],
+        right: &[(r##""443""##, |c| c.health.port == 443)],
         wrong: &[(r##"0"##, r##"0 is out of range (1-65535)"##)],
     },
     Case {
         option: "web_url",
         right: &[
             (r##""https://x.example/a?b=c""##, |c| {
-                c.web_url.as_str() == "https://x.example/a?b=c"
+                c.health.web_url.as_str() == "https://x.example/a?b=c"
             }),
-            (r##""""##, |c| c.web_url.is_empty()),
+            (r##""""##, |c| c.health.web_url.is_empty()),
         ],
         wrong: &[(
             r##""ftp://hunter2@x.example/""##,
@@ -442,15 +473,17 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "web_body",
-        right: &[(r##""<html>ok""##, |c| c.web_body == "<html>ok")],
+        right: &[(r##""<html>ok""##, |c| c.health.web_body == "<html>ok")],
         wrong: &[(r##""a\u0007""##, r##"holds a control character"##)],
     },
     Case {
         option: "recover",
         right: &[
-            (r##""interface""##, |c| c.recover == Recover::Interface),
-            (r##""none""##, |c| c.recover == Recover::Nothing),
-            (r##""full""##, |c| c.recover == Recover::Full),
+            (r##""interface""##, |c| {
+                c.recovery.recover == Recover::Interface
+            }),
+            (r##""none""##, |c| c.recovery.recover == Recover::Nothing),
+            (r##""full""##, |c| c.recovery.recover == Recover::Full),
         ],
         wrong: &[(
             r##""all""##,
@@ -460,20 +493,25 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "reboot",
         right: &[
-            (r##"0"##, |c| c.reboot.is_zero()),
-            (r##""300""##, |c| c.reboot == Duration::from_secs(300)),
+            (r##"0"##, |c| c.recovery.reboot.is_zero()),
+            (r##""300""##, |c| {
+                c.recovery.reboot == Duration::from_secs(300)
+            }),
         ],
         wrong: &[(r##"-1"##, r##"-1 is out of range (0-604800 s)"##)],
     },
     Case {
         option: "boot_log",
-        right: &[(r##"true"##, |c| c.boot_log), (r##""0""##, |c| !c.boot_log)],
+        right: &[
+            (r##"true"##, |c| c.spool.boot_log),
+            (r##""0""##, |c| !c.spool.boot_log),
+        ],
         wrong: &[(r##""perhaps""##, r##"'perhaps' is neither 0 nor 1"##)],
     },
     Case {
         option: "init_url",
         right: &[(r##""https://x.example/init""##, |c| {
-            c.init_url.reveal() == "https://x.example/init"
+            c.provision.init_url.reveal() == "https://x.example/init"
         })],
         wrong: &[(
             r##""file:///hunter2""##,
@@ -482,13 +520,13 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "init_token",
-        right: &[(r##""t""##, |c| c.init_token.reveal() == "t")],
+        right: &[(r##""t""##, |c| c.provision.init_token.reveal() == "t")],
         wrong: &[(r##"null"##, r##"is null"##)],
     },
     Case {
         option: "boot_url",
         right: &[(r##""https://x.example/boot""##, |c| {
-            c.boot_url.reveal() == "https://x.example/boot"
+            c.provision.boot_url.reveal() == "https://x.example/boot"
         })],
         wrong: &[(
             r##""hunter2""##,
@@ -498,49 +536,49 @@ pub(super) const CASES: &[Case] = &[
     Case {
         option: "boot_cmd",
         right: &[(r##""touch /tmp/x""##, |c| {
-            c.boot_cmd.reveal() == "touch /tmp/x"
+            c.provision.boot_cmd.reveal() == "touch /tmp/x"
         })],
         wrong: &[(r##"["hunter2"]"##, r##"is a list, one value is wanted"##)],
     },
     Case {
         option: "api_commands",
         right: &[
-            (r##"1"##, |c| c.api_commands),
-            (r##""off""##, |c| !c.api_commands),
+            (r##"1"##, |c| c.api.commands),
+            (r##""off""##, |c| !c.api.commands),
         ],
         wrong: &[(r##""maybe""##, r##"'maybe' is neither 0 nor 1"##)],
     },
     Case {
         option: "job_timeout",
-        right: &[("86400", |c| c.job_timeout == Duration::from_secs(86400))],
+        right: &[("86400", |c| c.jobs.timeout == Duration::from_secs(86400))],
         wrong: &[("0", "0 is out of range (1-86400 s)")],
     },
     Case {
         option: "job_output_max",
-        right: &[("1048576", |c| c.job_output_max == 1048576)],
+        right: &[("1048576", |c| c.jobs.output_max == 1048576)],
         wrong: &[("1048577", "1048577 is out of range (0-1048576 bytes)")],
     },
     Case {
         option: "job_workers",
-        right: &[("8", |c| c.job_workers == 8)],
+        right: &[("8", |c| c.jobs.workers == 8)],
         wrong: &[("9", "9 is out of range (1-8)")],
     },
     Case {
         option: "job_pubkey",
         right: &[
             (r##""AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=""##, |c| {
-                c.job_pubkey == [PublicKey([0; 32])]
+                c.jobs.pubkey == [PublicKey([0; 32])]
             }),
             (
                 r##"["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]"##,
-                |c| c.job_pubkey.len() == 2,
+                |c| c.jobs.pubkey.len() == 2,
             ),
             (
                 r##"" AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=""##,
-                |c| c.job_pubkey.len() == 2,
+                |c| c.jobs.pubkey.len() == 2,
             ),
-            (r##""""##, |c| c.job_pubkey.is_empty()),
-            (r##"[]"##, |c| c.job_pubkey.is_empty()),
+            (r##""""##, |c| c.jobs.pubkey.is_empty()),
+            (r##"[]"##, |c| c.jobs.pubkey.is_empty()),
         ],
         wrong: &[
             (
@@ -559,12 +597,14 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         option: "web_jobs",
-        right: &[("false", |c| !c.web_jobs)],
+        right: &[("false", |c| !c.jobs.from_web)],
         wrong: &[("{}", "is an object, one value is wanted")],
     },
     Case {
         option: "rollback_timeout",
-        right: &[(r##"30"##, |c| c.rollback_timeout == Duration::from_secs(30))],
+        right: &[(r##"30"##, |c| {
+            c.jobs.rollback_timeout == Duration::from_secs(30)
+        })],
         wrong: &[(r##"29"##, r##"29 is out of range (30-600 s)"##)],
     },
     Case {

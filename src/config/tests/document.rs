@@ -111,8 +111,11 @@ fn a_byte_order_mark_and_spaces_around_values_are_dropped() {
     let text = b"\xef\xbb\xbf{\n\"topic\": \" t \", \"tls\": \" 1 \", \"mac\": \"112233445566 \",\r\n \"qos\": 9}";
     let (loaded, file) = load_bytes(&Settings::default(), text);
     let config = &loaded.config;
-    assert_eq!((&*config.topic, &*config.mac), ("t", "112233445566"));
-    assert!(config.tls);
+    assert_eq!(
+        (&*config.broker.topic, &*config.identity.mac),
+        ("t", "112233445566")
+    );
+    assert!(config.broker.tls);
     let errors: Vec<_> = loaded.errors.iter().map(Problem::to_string).collect();
     assert_eq!(
         errors,
@@ -126,11 +129,11 @@ fn a_byte_order_mark_and_spaces_around_values_are_dropped() {
 fn a_token_of_300_characters_works_and_one_of_5000_is_refused_unseen() {
     let token = "t".repeat(300);
     let loaded = load_json(&format!("{{\"token\": \"{token}\"}}"));
-    assert_eq!(loaded.config.token.reveal(), token);
+    assert_eq!(loaded.config.api.token.reveal(), token);
     assert_eq!(loaded.errors, []);
 
     let loaded = load_json(&format!("{{\"token\": \"{}\"}}", "hunter2".repeat(1000)));
-    assert!(loaded.config.token.is_empty());
+    assert!(loaded.config.api.token.is_empty());
     assert_eq!(loaded.errors[0].reason, "is longer than 4096 bytes");
     assert!(!shown(&loaded).contains("hunter2"));
 }

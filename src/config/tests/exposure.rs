@@ -135,10 +135,10 @@ fn directories_that_overlap_are_errors_and_come_apart() {
             })
             .collect();
         left.dedup();
-        assert_eq!(config.left_dirs, left, "{json}");
+        assert_eq!(config.spool.left_dirs, left, "{json}");
         let archive = Some(path(used[1])).filter(|_| !used[1].is_empty());
-        assert_eq!(config.spool_dir, path(used[0]), "{json}");
-        assert_eq!(config.archive_dir, archive, "{json}");
+        assert_eq!(config.spool.dir, path(used[0]), "{json}");
+        assert_eq!(config.spool.archive_dir, archive, "{json}");
         assert_eq!(config.state_dir, path(used[2]), "{json}");
     }
 }

@@ -91,7 +91,10 @@ fn a_truncated_or_empty_file_is_an_error_and_its_last_good_copy_is_used() {
     }
     // The repaired file holds.
     let repaired = device.start(r#"{"topic": "new"}"#);
-    assert_eq!((&*repaired.config.topic, repaired.errors.len()), ("new", 0));
+    assert_eq!(
+        (&*repaired.config.broker.topic, repaired.errors.len()),
+        ("new", 0)
+    );
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn a_file_that_was_taken_away_is_not_brought_back() {
     device.start(r#"{"topic": "t"}"#);
     fs::remove_file(device.file()).unwrap();
     let loaded = device.inputs().load(None);
-    assert_eq!(loaded.config.topic, "");
+    assert_eq!(loaded.config.broker.topic, "");
     assert_eq!(loaded.errors.len(), 1);
 }
 
@@ -122,7 +125,7 @@ fn a_copy_that_somebody_else_may_have_made_is_not_used() {
     let device = Device::new();
     device.start(r#"{"topic": "mine"}"#);
     write_private(&device.file(), "{");
-    let topic = || device.inputs().load(None).config.topic.clone();
+    let topic = || device.inputs().load(None).config.broker.topic.clone();
     assert_eq!(topic(), "mine");
 
     fs::set_permissions(device.copy(), Permissions::from_mode(0o666)).unwrap();
@@ -155,7 +158,7 @@ fn what_was_read_before_stands_in_where_no_copy_can_be_kept() {
     );
     write_private(&device.file(), "");
     let loaded = device.inputs().load(Some(&before));
-    assert_eq!(loaded.config.topic, "t");
+    assert_eq!(loaded.config.broker.topic, "t");
     assert_eq!(loaded.errors.len(), 1);
 }
 
@@ -174,12 +177,15 @@ fn a_file_that_ended_the_agent_twice_is_skipped_and_its_good_copy_stands_in() {
     let error = loaded.errors[0].to_string();
     let said = "handling it has ended the agent 2 times; it is skipped; its last good copy is used";
     assert!(error.ends_with(said), "{error}");
-    assert_eq!(after(b"{}").load(None).config.topic, "poison");
+    assert_eq!(after(b"{}").load(None).config.broker.topic, "poison");
 
     // A copy of the same bytes is no better.
     device.start(poison);
     let loaded = after(poison.as_bytes()).load(None);
-    assert_eq!((loaded.config.topic.as_str(), loaded.errors.len()), ("", 1));
+    assert_eq!(
+        (loaded.config.broker.topic.as_str(), loaded.errors.len()),
+        ("", 1)
+    );
 }
 
 #[test]
@@ -190,10 +196,13 @@ fn a_uci_package_that_ended_the_agent_twice_is_skipped_and_nothing_else_is() {
     device.uci(package);
     let mut inputs = device.inputs();
     let before = inputs.load(None);
-    assert_eq!(before.config.topic, "uci");
+    assert_eq!(before.config.broker.topic, "uci");
     inputs.crashes = Crashes::of("config", package.as_bytes());
     let loaded = inputs.load(None);
-    assert_eq!((&*loaded.config.topic, loaded.errors.len()), ("json", 1));
+    assert_eq!(
+        (&*loaded.config.broker.topic, loaded.errors.len()),
+        ("json", 1)
+    );
     let error = loaded.errors[0].to_string();
     assert!(error.contains("2 times; it is skipped; "), "{error}");
 }
@@ -234,15 +243,18 @@ fn a_copy_stands_in_for_the_file_it_was_made_of_alone() {
     write_private(&other, "{\"topic\": \"second\",}");
     device.uci("config socketman main\n\toption config /etc/other.json\n");
     let loaded = device.restart();
-    assert_eq!((&*loaded.config.topic, &*loaded.config.mqtt_host), ("", ""));
+    assert_eq!(
+        (&*loaded.config.broker.topic, &*loaded.config.broker.host),
+        ("", "")
+    );
     assert!(loaded.config.closed.link().is_some());
     // Nor does what a running agent remembers.
     device.uci("config socketman main\n");
     let before = device.restart();
-    assert_eq!(before.config.topic, "first");
+    assert_eq!(before.config.broker.topic, "first");
     device.uci("config socketman main\n\toption config /etc/other.json\n");
     let loaded = device.inputs().load(Some(&before));
-    assert_eq!(loaded.config.topic, "");
+    assert_eq!(loaded.config.broker.topic, "");
 }
 
 #[test]
@@ -252,7 +264,7 @@ fn a_copy_that_names_no_file_is_not_used_and_goes() {
     write_private(&device.copy(), r#"{"topic": "of an older version"}"#);
     write_private(&device.file(), "{");
     let loaded = device.inputs().load(None);
-    assert_eq!(loaded.config.topic, "");
+    assert_eq!(loaded.config.broker.topic, "");
     let state = loaded.files.copy_dir;
     assert_eq!(
         last_good::orphan(&state, last_good::JSON),
@@ -286,9 +298,12 @@ fn an_unusable_name_of_config_json_keeps_the_last_good_one_or_closes_every_way()
     );
 
     device.uci("config socketman main\n\toption config /etc/other.json\n");
-    assert_eq!(device.restart().config.topic, "named");
+    assert_eq!(device.restart().config.broker.topic, "named");
     device.uci(bad);
     let loaded = device.restart();
-    assert_eq!((&*loaded.config.topic, loaded.errors.len()), ("named", 1));
+    assert_eq!(
+        (&*loaded.config.broker.topic, loaded.errors.len()),
+        ("named", 1)
+    );
     assert_eq!(loaded.config.closed, Closed::default());
 }

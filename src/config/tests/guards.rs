@@ -205,7 +205,7 @@ fn assert_closed(loaded: &Loaded, row: &Row, case: &str) {
         Guard::Link(_) => assert!(closed.link().unwrap().contains(row.name), "{case}"),
         Guard::Jobs => {
             assert!(closed.jobs().unwrap().contains(row.name), "{case}");
-            assert!(!config.web_jobs && !config.api_commands, "{case}");
+            assert!(!config.jobs.from_web && !config.api.commands, "{case}");
         }
     }
     assert!(chosen(loaded, row).is_closed(), "{case}");
@@ -398,14 +398,14 @@ fn the_last_of_two_values_in_one_source_decides() {
     ] {
         let device = Device::new();
         device.json(text);
-        assert_eq!(device.start().config.tls, tls, "{text}");
+        assert_eq!(device.start().config.broker.tls, tls, "{text}");
     }
     let device = Device::new();
     device.json(&format!(
         r#"{{"job_pubkey": "{PUBLIC}", "job_pubkey": ["oops"]}}"#
     ));
     let loaded = device.start();
-    assert!(loaded.config.closed.jobs().is_some() && loaded.config.job_pubkey.is_empty());
+    assert!(loaded.config.closed.jobs().is_some() && loaded.config.jobs.pubkey.is_empty());
 }
 
 #[test]

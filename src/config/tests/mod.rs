@@ -67,15 +67,14 @@ fn assert_held(loaded: &Loaded, mut defaults: Config, held: &[&str]) {
                 let strictest = Written::Text(strictest);
                 row.kind.store(strictest, &mut defaults, root).unwrap();
             }
-            Some(Guard::Jobs) => defaults.web_jobs = false,
+            Some(Guard::Jobs) => defaults.jobs.from_web = false,
             Some(Guard::Link(_)) | None => {}
         }
     }
-    defaults.port = settle::default_port(defaults.tls);
-    let config = Config {
-        closed: Closed::default(),
-        ..(*loaded.config).clone()
-    };
+    defaults.broker.port = settle::default_port(defaults.broker.tls);
+    let config = (*loaded.config)
+        .clone()
+        .with(|config| config.closed = Closed::default());
     assert_eq!(config, defaults);
     let any = |is: fn(Guard) -> bool| rows.iter().any(|row| row.guard.is_some_and(is));
     let closed = &loaded.config.closed;
@@ -141,12 +140,21 @@ fn a_file_of_the_original_is_accepted() {
     assert_eq!(loaded.errors, []);
     assert_eq!(loaded.warnings, []);
     let config = &loaded.config;
-    assert_eq!(config.heartbeat, Duration::from_secs(90));
-    assert_eq!((config.port, config.key.reveal()), (8443, "12"));
-    assert!(config.debug && config.tls && config.survey && config.rest && config.no_ping);
-    assert!(!config.no_cache && !config.insecure && !config.disable_mqtt);
+    assert_eq!(config.upload.heartbeat, Duration::from_secs(90));
+    assert_eq!(
+        (config.broker.port, config.broker.key.reveal()),
+        (8443, "12")
+    );
+    assert!(
+        config.debug
+            && config.broker.tls
+            && config.collect.survey
+            && config.rest.enabled
+            && config.ping.off
+    );
+    assert!(!config.upload.no_cache && !config.api.insecure && !config.broker.disabled);
     let backup = load_json(r#"{"backup_url": "https://b.example.com"}"#);
-    let backups = [&loaded, &backup].map(|loaded| loaded.config.backup_stats_url.as_str());
+    let backups = [&loaded, &backup].map(|loaded| loaded.config.upload.backup_url.as_str());
     assert_eq!(backups, ["https://b.example.com"; 2]);
 }
 
@@ -174,7 +182,7 @@ fn unknown_and_repeated_keys_are_warnings_without_their_values_and_bounded() {
             ("heartbeat", 2, "is given twice, the last one holds"),
         ]
     );
-    assert_eq!(loaded.config.heartbeat, Duration::from_secs(80));
+    assert_eq!(loaded.config.upload.heartbeat, Duration::from_secs(80));
     assert_eq!(loaded.errors, []);
     assert!(!shown(&loaded).contains("hunter2"));
 
@@ -211,13 +219,17 @@ fn delivery_is_rarer_than_collection() {
     ];
     for (json, heartbeat, warning) in cases {
         let loaded = load_json(json);
-        assert_eq!(loaded.config.heartbeat.as_secs(), *heartbeat, "{json}");
+        assert_eq!(
+            loaded.config.upload.heartbeat.as_secs(),
+            *heartbeat,
+            "{json}"
+        );
         let found: Vec<_> = loaded.warnings.iter().map(|w| w.reason.as_str()).collect();
         assert_eq!(found, warning.iter().copied().collect::<Vec<_>>(), "{json}");
     }
     // A wrong value is no value: the default follows monitor.
     let loaded = load_json(r#"{"heartbeat": "x", "monitor": 100}"#);
-    assert_eq!(loaded.config.heartbeat.as_secs(), 200);
+    assert_eq!(loaded.config.upload.heartbeat.as_secs(), 200);
 }
 
 #[test]
@@ -231,11 +243,11 @@ fn the_command_line_precedes_the_file_which_precedes_the_default() {
     let file = br#"{"port": 99999, "qos": 1, "topic": "t", "scan": true, "sleep": 90}"#;
     let (loaded, file) = load_bytes(&cli, file);
     let config = &loaded.config;
-    assert_eq!((config.port, config.scan), (8443, false));
-    assert_eq!(config.topic, "t");
+    assert_eq!((config.broker.port, config.collect.scan), (8443, false));
+    assert_eq!(config.broker.topic, "t");
     // The source that counts said something wrong: the default.
-    assert_eq!(config.qos, 0);
-    assert_eq!(config.heartbeat.as_secs(), 30);
+    assert_eq!(config.broker.qos, 0);
+    assert_eq!(config.upload.heartbeat.as_secs(), 30);
     let errors: Vec<_> = loaded.errors.iter().map(Problem::to_string).collect();
     assert_eq!(
         errors,
@@ -277,7 +289,7 @@ fn secrets_and_query_strings_are_never_shown() {
     let url = "https://me:hunter2@x.example/a?token=hunter2#hunter2";
     let cli = settings(&[("stats_url", url)]);
     let (loaded, _) = load_bytes(&cli, b"{}");
-    assert_eq!(loaded.config.stats_url.as_str(), url);
+    assert_eq!(loaded.config.upload.url.as_str(), url);
     let shown = shown(&loaded) + &format!("{cli:?}");
     assert!(shown.contains("https://x.example/a") && !shown.contains("hunter2"));
 }
@@ -334,7 +346,7 @@ fn a_host_that_is_no_host_but_may_hold_a_password_is_not_quoted() {
     ] {
         let loaded = load_json(&format!("{{\"health_url\": \"{value}\"}}"));
         assert_eq!(loaded.errors, [], "{value}");
-        assert_eq!(loaded.config.health_url, host);
+        assert_eq!(loaded.config.health.host, host);
     }
 }
 
@@ -351,12 +363,12 @@ fn paths_lie_below_the_root_and_defaults_are_the_devices() {
     assert_eq!(under(Path::new("r"), Path::new("etc")), Path::new("r/etc"));
 
     let config = Config::default();
-    assert_eq!(config.mac_file, Path::new("/etc/mac"));
+    assert_eq!(config.identity.mac_file, Path::new("/etc/mac"));
     assert_eq!(config.state_dir, Path::new("/etc/socketman/state"));
-    assert_eq!(config.spool_dir, Path::new("/var/run/socketman/spool"));
-    assert_eq!((config.port, config.spool_max), (1883, 1 << 20));
-    assert_eq!(config.heartbeat.as_secs(), 60);
-    assert!(config.scan && config.web_jobs && !config.debug);
+    assert_eq!(config.spool.dir, Path::new("/var/run/socketman/spool"));
+    assert_eq!((config.broker.port, config.spool.max), (1883, 1 << 20));
+    assert_eq!(config.upload.heartbeat.as_secs(), 60);
+    assert!(config.collect.scan && config.jobs.from_web && !config.debug);
 }
 
 proptest::proptest! {

@@ -40,9 +40,9 @@ fn a_right_value_reaches_its_field_alone() {
             let warnings: Vec<_> = loaded.warnings.iter().map(|w| w.reason.as_str()).collect();
             assert!(warnings.is_empty(), "{name}: {json}: {warnings:?}");
             config.reset(row, Path::new("/root-of-test"));
-            config.heartbeat = defaults().heartbeat;
-            config.port = defaults().port;
-            config.web_jobs = defaults().web_jobs;
+            config.upload.heartbeat = defaults().upload.heartbeat;
+            config.broker.port = defaults().broker.port;
+            config.jobs.from_web = defaults().jobs.from_web;
             assert_eq!(config, defaults(), "{name}: {json}");
             let set: Vec<_> = loaded
                 .options
@@ -108,9 +108,9 @@ fn a_wrong_option_does_not_touch_the_ones_beside_it() {
     let loaded = load_json(r#"{"username": null, "port": "8443", "monitor": "x", "topic": "t"}"#);
     let bad: Vec<_> = loaded.errors.iter().map(|e| e.option.as_deref()).collect();
     assert_eq!(bad, [Some("username"), Some("monitor")]);
-    assert_eq!(loaded.config.port, 8443);
-    assert_eq!(loaded.config.topic, "t");
-    assert_eq!(loaded.config.monitor, Duration::from_secs(15));
+    assert_eq!(loaded.config.broker.port, 8443);
+    assert_eq!(loaded.config.broker.topic, "t");
+    assert_eq!(loaded.config.collect.monitor, Duration::from_secs(15));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn the_port_follows_tls_unless_it_is_given() {
         (r#"{"tls": "true", "port": "x"}"#, 8883),
         (r#"{"port": 8883}"#, 8883),
     ] {
-        assert_eq!(load_json(json).config.port, port, "{json}");
+        assert_eq!(load_json(json).config.broker.port, port, "{json}");
     }
 }
 
@@ -130,7 +130,7 @@ fn the_port_follows_tls_unless_it_is_given() {
 fn a_reboot_comes_no_sooner_than_after_five_minutes_and_the_change_is_said() {
     for (asked, seconds) in [(0, 0), (1, 300), (299, 300), (300, 300), (900, 900)] {
         let loaded = load_json(&format!("{{\"reboot\": {asked}}}"));
-        assert_eq!(loaded.config.reboot.as_secs(), seconds);
+        assert_eq!(loaded.config.recovery.reboot.as_secs(), seconds);
         let reason = format!("{asked} s is too soon, 300 s is used");
         let said = loaded.warnings.iter().any(|w| w.reason == reason);
         assert_eq!(said, asked != seconds, "{asked}");
@@ -143,7 +143,7 @@ fn where_signatures_are_asked_for_unsigned_ways_in_are_closed() {
     let loaded = load_json(&format!(
         "{{\"job_pubkey\": \"{key}\", \"api_commands\": 1}}"
     ));
-    assert!(!loaded.config.web_jobs && !loaded.config.api_commands);
+    assert!(!loaded.config.jobs.from_web && !loaded.config.api.commands);
     // What nobody set needs no word.
     let said: Vec<_> = loaded.warnings.iter().map(Problem::to_string).collect();
     let closed = said

@@ -36,7 +36,7 @@ fn a_file_that_others_may_write_says_nothing_until_it_is_mended() {
     for mode in [0o620, 0o602, 0o666, 0o777] {
         file.chmod(mode);
         let loaded = file.inputs().load(None);
-        assert_eq!(loaded.config.topic, "", "{mode:o}");
+        assert_eq!(loaded.config.broker.topic, "", "{mode:o}");
         assert!(loaded.config.closed.link().is_some() && loaded.config.closed.jobs().is_some());
         let error = &loaded.errors[0].reason;
         let said = "can be written by others: look at what it says, then chmod 600 it; ";
@@ -51,7 +51,7 @@ fn a_file_that_others_may_write_says_nothing_until_it_is_mended() {
         format!("{path}: could be written by others: its mode is 600 now; look at what it says")
     );
     assert_eq!(fs::metadata(file.path()).unwrap().mode() & 0o7777, 0o600);
-    assert_eq!(file.inputs().load(None).config.topic, "t");
+    assert_eq!(file.inputs().load(None).config.broker.topic, "t");
     assert_eq!(file.inputs().mend(), []);
 }
 
@@ -64,7 +64,7 @@ fn a_file_of_another_user_says_nothing_and_is_not_mended() {
     }
     file.chmod(0o666);
     let loaded = file.inputs().load(None);
-    assert_eq!(loaded.config.topic, "");
+    assert_eq!(loaded.config.broker.topic, "");
     let error = &loaded.errors[0].reason;
     let said = "belongs to user 65534: look at what it says, then chown root it; ";
     assert!(error.starts_with(said), "{error}");

@@ -24,7 +24,7 @@ fn files_that_can_be_used_reach_their_options_and_are_to_be_watched() {
     let loaded = inputs.load(None);
     assert_eq!(loaded.errors, []);
     assert_eq!(
-        loaded.config.cacrt.as_deref(),
+        loaded.config.broker.cacrt.as_deref(),
         Some(Path::new(&path("ca.pem")))
     );
     assert_eq!(loaded.config.closed, Closed::default());

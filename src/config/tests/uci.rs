@@ -190,13 +190,13 @@ fn command_line_precedes_uci_which_precedes_the_file() {
     let loaded = device.inputs(&[("topic", "line")]).load(None);
     let config = &loaded.config;
     let texts = (
-        config.topic.as_str(),
-        config.key.reveal(),
-        config.username.as_str(),
+        config.broker.topic.as_str(),
+        config.broker.key.reveal(),
+        config.broker.username.as_str(),
     );
     assert_eq!(texts, ("line", "uci", "file"));
     // The source that counts said something wrong: the default.
-    assert_eq!(config.qos, 0);
+    assert_eq!(config.broker.qos, 0);
     let errors = [format!(
         "{}:5: option 'qos': 7 is out of range (0-2)",
         uci.display()
@@ -208,7 +208,7 @@ fn command_line_precedes_uci_which_precedes_the_file() {
     assert_eq!(sources, [CommandLine, Uci, File, Default, File]);
     // An option without a value is one that is not set.
     device.uci(main_section("\toption topic ''\n"));
-    assert_eq!(device.load().config.topic, "file");
+    assert_eq!(device.load().config.broker.topic, "file");
 }
 
 #[test]
@@ -220,10 +220,10 @@ fn names_in_uci_have_underscores_and_aliases_count() {
     ));
     let loaded = device.load();
     let config = &loaded.config;
-    assert!(config.no_ping && config.no_cache);
-    assert_eq!(config.ping_interval.as_secs(), 60);
-    assert_eq!(config.backup_stats_url.as_str(), "http://b.example/");
-    assert_eq!(config.heartbeat.as_secs(), 80);
+    assert!(config.ping.off && config.upload.no_cache);
+    assert_eq!(config.ping.interval.as_secs(), 60);
+    assert_eq!(config.upload.backup_url.as_str(), "http://b.example/");
+    assert_eq!(config.upload.heartbeat.as_secs(), 80);
     assert_eq!(loaded.errors, []);
     let warnings = loaded.warnings.iter().filter(|w| w.line.is_some());
     let twice: Vec<_> = warnings.map(|w| (w.line.unwrap(), &*w.reason)).collect();
@@ -254,7 +254,7 @@ fn what_uci_has_beside_the_options_is_a_warning_with_its_line() {
 
     device.uci("config other 'main'\n\toption topic a\n");
     let loaded = device.load();
-    assert_eq!(loaded.config.topic, "");
+    assert_eq!(loaded.config.broker.topic, "");
     assert_eq!(loaded.warnings.len(), 1);
     // Nothing says that UCI is enough.
     assert_eq!(loaded.errors.len(), 1);
@@ -282,19 +282,22 @@ fn a_package_that_cannot_be_read_is_an_error_with_its_line_and_the_rest_stands()
         device.uci(bytes);
         let path = file.display();
         let loaded = device.load();
-        assert_eq!(loaded.config.topic, "file");
+        assert_eq!(loaded.config.broker.topic, "file");
         assert_eq!(
             reasons(&loaded.errors),
             [format!("{path}:{line}: {reason}; until this is mended there is no link to the broker and no job but root's own runs")]
         );
         let loaded = device.inputs(&[]).load(Some(&before));
-        assert_eq!(loaded.config.topic, "uci");
+        assert_eq!(loaded.config.broker.topic, "uci");
         let said = format!("{path}:{line}: {reason}; its last good copy is used");
         assert_eq!(reasons(&loaded.errors), [said]);
     }
     // A file that was taken away was meant to go.
     fs::remove_file(file).unwrap();
-    assert_eq!(device.inputs(&[]).load(Some(&before)).config.topic, "file");
+    assert_eq!(
+        device.inputs(&[]).load(Some(&before)).config.broker.topic,
+        "file"
+    );
 }
 
 #[test]
@@ -305,12 +308,12 @@ fn uci_names_the_file_unless_the_command_line_does_and_makes_the_usual_one_optio
     device.uci(main_section("\toption config '/etc/other.json'\n"));
     let loaded = device.load();
     assert_eq!(
-        (&*loaded.config.topic, &loaded.files.json),
+        (&*loaded.config.broker.topic, &loaded.files.json),
         ("other", &other)
     );
     let mut inputs = device.inputs(&[]);
     inputs.file = Some(device.path(DEFAULT_FILE));
-    assert_eq!(inputs.load(None).config.topic, "usual");
+    assert_eq!(inputs.load(None).config.broker.topic, "usual");
 
     fs::remove_file(&other).unwrap();
     let missing = format!(
@@ -334,7 +337,10 @@ fn a_package_in_var_run_replaces_the_committed_one() {
     );
     let loaded = device.load();
     assert_eq!(
-        (&*loaded.config.topic, loaded.config.key.reveal()),
+        (
+            &*loaded.config.broker.topic,
+            loaded.config.broker.key.reveal()
+        ),
         ("now", "")
     );
     assert_eq!(loaded.source_of("topic"), file.display().to_string());

@@ -93,8 +93,8 @@ impl PublicNames {
     fn of(config: &Config) -> Self {
         let default = Config::default();
         PublicNames {
-            health: config.health_url == default.health_url,
-            web: config.web_url == default.web_url,
+            health: config.health.host == default.health.host,
+            web: config.health.web_url == default.health.web_url,
         }
     }
 }
@@ -112,12 +112,12 @@ pub(super) struct Prober {
 impl Prober {
     /// `root` is the prefix of /proc and /sys.
     pub(super) fn new(config: &Config, root: PathBuf, resolver: Resolver) -> Self {
-        let host = config.health_url.as_str();
+        let host = config.health.host.as_str();
         Prober {
             root,
             public: PublicNames::of(config),
-            health: (!host.is_empty()).then(|| (host.to_owned(), config.health_port)),
-            web: WebCheck::new(&config.web_url, &config.web_body, &resolver),
+            health: (!host.is_empty()).then(|| (host.to_owned(), config.health.port)),
+            web: WebCheck::new(&config.health.web_url, &config.health.web_body, &resolver),
             resolver,
         }
     }
@@ -229,14 +229,13 @@ mod tests {
     async fn every_check_is_made_though_no_table_has_a_default_route() {
         let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let page = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let config = Config {
-            health_url: "localhost".into(),
-            health_port: host.local_addr().unwrap().port(),
-            web_url: format!("http://{}/", page.local_addr().unwrap())
+        let config = Config::default().with(|config| {
+            config.health.host = "localhost".into();
+            config.health.port = host.local_addr().unwrap().port();
+            config.health.web_url = format!("http://{}/", page.local_addr().unwrap())
                 .as_str()
-                .into(),
-            ..Config::default()
-        };
+                .into();
+        });
         let root = tempfile::tempdir().unwrap();
         let prober = Prober::new(&config, root.path().to_owned(), Resolver::system("lookup"));
         let serve = async {
@@ -261,14 +260,13 @@ mod tests {
     #[test]
     fn the_default_names_are_public_ones_and_no_others() {
         let of = |health: &str, web: &str| {
-            PublicNames::of(&Config {
-                health_url: health.into(),
-                web_url: web.into(),
-                ..Config::default()
-            })
+            PublicNames::of(&Config::default().with(|config| {
+                config.health.host = health.into();
+                config.health.web_url = web.into();
+            }))
         };
         let default = Config::default();
-        let (health, web) = (&*default.health_url, default.web_url.as_str());
+        let (health, web) = (&*default.health.host, default.health.web_url.as_str());
         let both = PublicNames {
             health: true,
             web: true,

@@ -101,12 +101,12 @@ impl Part {
     async fn watch(mut self) {
         let mut wifi = self.config.clone();
         loop {
-            if wifi.wait_for(|config| config.scan).await.is_err() {
+            if wifi.wait_for(|config| config.collect.scan).await.is_err() {
                 return;
             }
             tokio::select! {
                 () = self.watch_wifi() => return,
-                _ = wifi.wait_for(|config| !config.scan) => {}
+                _ = wifi.wait_for(|config| !config.collect.scan) => {}
             }
             self.reported.send_replace(None);
             self.facts.send_modify(|facts| {
@@ -155,7 +155,7 @@ impl Part {
         watcher.known = Instant::now();
         let sight = eye.look().await;
         watcher.restarted(&self.restarts.borrow_and_update());
-        let monitor = self.config.borrow().monitor;
+        let monitor = self.config.borrow().collect.monitor;
         watcher.see(&sight, monitor);
     }
 }

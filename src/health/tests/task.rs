@@ -71,12 +71,11 @@ impl Tree {
 }
 
 fn config() -> Arc<Config> {
-    Arc::new(Config {
-        stats_url: "http://api.example/".into(),
-        monitor: MONITOR,
-        heartbeat: HEARTBEAT,
-        ..Config::default()
-    })
+    Arc::new(Config::default().with(|config| {
+        config.upload.url = "http://api.example/".into();
+        config.collect.monitor = MONITOR;
+        config.upload.heartbeat = HEARTBEAT;
+    }))
 }
 
 pub(super) fn start(world: Findings) -> Ward {
@@ -353,11 +352,10 @@ async fn it_ends_with_the_agent_and_whoever_asks_then_is_told() {
     let (handle, asks) = asks(facts);
     let (stop, stopped) = shutdown();
     let part = Part {
-        config: Arc::new(Config {
-            health_url: String::new(),
-            web_url: "".into(),
-            ..(*config()).clone()
-        }),
+        config: Arc::new((*config()).clone().with(|config| {
+            config.health.host = String::new();
+            config.health.web_url = "".into();
+        })),
         root: "/nonexistent".into(),
         resolver: lookup::Resolver::system("lookup"),
         mqtt: watch::channel(mqtt::Facts::default()).1,

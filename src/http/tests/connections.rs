@@ -124,10 +124,7 @@ async fn no_failure_tells_a_secret() {
         "name.invalid".to_owned(),
         "[::1]:1".to_owned(),
     ] {
-        let config = Config {
-            token: Secret::new("t0ken"),
-            ..Config::default()
-        };
+        let config = Config::default().with(|config| config.api.token = Secret::new("t0ken"));
         let url = format!("http://me:pa55@{place}/way?key=s3cret");
         let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
         let resolver = Resolver::fixed(|_| Err(std::io::Error::other("Try again")));

@@ -14,10 +14,7 @@ async fn twofold(scheme: &str) -> (TcpListener, TcpListener, Client, Endpoint) {
 }
 
 fn named(scheme: &str, port: u16) -> (Client, Endpoint) {
-    let config = Config {
-        insecure: true,
-        ..Config::default()
-    };
+    let config = Config::default().with(|config| config.api.insecure = true);
     let url = format!("{scheme}://twofold.example:{port}/");
     let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
     let resolver =

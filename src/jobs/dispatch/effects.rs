@@ -47,7 +47,7 @@ impl Jobs {
         let running = self.table.running();
         match is_guarded(type_name) {
             true => running == 0,
-            false => !self.table.runs_alone() && running < self.config.borrow().job_workers.max(1),
+            false => !self.table.runs_alone() && running < self.config.borrow().jobs.workers.max(1),
         }
     }
 
@@ -334,9 +334,9 @@ impl Jobs {
 }
 
 fn limits(job: &Job, config: &Config) -> Limits {
-    let wanted = job.timeout.unwrap_or(config.job_timeout);
+    let wanted = job.timeout.unwrap_or(config.jobs.timeout);
     Limits {
-        timeout: wanted.max(Duration::from_secs(1)).min(config.job_timeout),
-        output_max: config.job_output_max,
+        timeout: wanted.max(Duration::from_secs(1)).min(config.jobs.timeout),
+        output_max: config.jobs.output_max,
     }
 }

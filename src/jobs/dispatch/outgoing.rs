@@ -17,7 +17,7 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(300);
 
 /// The publisher of results.
 pub(super) fn outlet_of_results(config: &Config) -> Outlet {
-    match config.rest {
+    match config.rest.enabled {
         true => Outlet::Api,
         false => Outlet::Broker,
     }

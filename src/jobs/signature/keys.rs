@@ -55,8 +55,8 @@ impl<'a> Keys<'a> {
     pub fn of(config: &'a Config) -> Self {
         match config.closed.jobs() {
             Some(reason) => Keys::Unusable(reason),
-            None if config.job_pubkey.is_empty() => Keys::Unset,
-            None => Keys::Set(&config.job_pubkey),
+            None if config.jobs.pubkey.is_empty() => Keys::Unset,
+            None => Keys::Set(&config.jobs.pubkey),
         }
     }
 }

@@ -49,7 +49,7 @@ async fn a_cancel_kills_the_whole_tree() {
 #[tokio::test]
 async fn a_waiting_job_can_be_cancelled_and_an_unknown_one_not() {
     let mut config = config();
-    config.job_workers = 1;
+    config.jobs.workers = 1;
     let mut rig = Rig::with(config, Duration::from_secs(4));
     let dir = TempDir::new().unwrap();
     let gate = fifo(&dir, "gate");
@@ -79,7 +79,7 @@ async fn a_waiting_job_can_be_cancelled_and_an_unknown_one_not() {
 #[tokio::test]
 async fn the_timeout_of_a_job_cannot_exceed_the_configured_one() {
     let mut config = config();
-    config.job_timeout = Duration::from_secs(1);
+    config.jobs.timeout = Duration::from_secs(1);
     let mut rig = Rig::with(config, Duration::from_secs(4));
     let payload = json!({"id": "1", "meta": {"msg": "sleep 300", "timeout": 86_400}});
     rig.submit(payload.to_string()).await;
@@ -89,7 +89,7 @@ async fn the_timeout_of_a_job_cannot_exceed_the_configured_one() {
 #[tokio::test]
 async fn jobs_are_told_when_the_agent_ends_and_reported_interrupted() {
     let mut config = config();
-    config.job_workers = 2;
+    config.jobs.workers = 2;
     let mut rig = Rig::with(config, Duration::from_secs(8));
     let dir = TempDir::new().unwrap();
     let (one, two) = (fifo(&dir, "one"), fifo(&dir, "two"));

@@ -63,7 +63,7 @@ async fn a_job_seen_twice_runs_once_and_its_outcome_is_sent_again() {
 #[tokio::test]
 async fn five_thousand_jobs_at_once_are_answered() {
     let mut config = config();
-    config.job_workers = 8;
+    config.jobs.workers = 8;
     let mut rig = Rig::with(config, Duration::from_secs(4));
     let handle = rig.handle.clone();
     let sender = tokio::spawn(async move {

@@ -106,10 +106,7 @@ async fn jobs_run_while_the_register_cannot_be_written_and_are_in_it_once_it_can
     fs::create_dir_all(&keep).unwrap();
     fs::set_permissions(flash.path().join("state"), Permissions::from_mode(0o700)).unwrap();
     fs::set_permissions(&keep, Permissions::from_mode(0o777)).unwrap();
-    let fast = Config {
-        pace: Pace::faster(100),
-        ..config()
-    };
+    let fast = config().with(|config| config.pace = Pace::faster(100));
     let grace = Duration::from_secs(4);
     let mut rig = Rig::on(flash, "boot 1", fast, grace, |jobs| jobs);
     rig.meta("1", "echo out").await;

@@ -72,10 +72,7 @@ async fn a_local_job_that_is_none_is_refused_with_its_reason() {
 
 #[tokio::test]
 async fn a_job_shows_the_beginning_of_its_command_and_one_that_waits_is_counted() {
-    let one_at_a_time = Config {
-        job_workers: 1,
-        ..config()
-    };
+    let one_at_a_time = config().with(|config| config.jobs.workers = 1);
     let rig = Rig::with(one_at_a_time, Duration::from_secs(4));
     let mut first = rig.local("sleep 60").await;
     let long = format!("# {}", "é".repeat(150));

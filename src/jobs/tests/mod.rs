@@ -29,12 +29,11 @@ const MAC: &str = "aa:bb:cc:00:11:22";
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn config() -> Config {
-    Config {
-        job_timeout: Duration::from_secs(30),
-        job_output_max: 64 * 1024,
-        job_workers: 2,
-        ..Config::default()
-    }
+    Config::default().with(|config| {
+        config.jobs.timeout = Duration::from_secs(30);
+        config.jobs.output_max = 64 * 1024;
+        config.jobs.workers = 2;
+    })
 }
 
 /// The part at work.

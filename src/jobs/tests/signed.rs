@@ -15,10 +15,8 @@ impl Operator {
 }
 
 fn with_keys(keys: &[&Operator]) -> Config {
-    Config {
-        job_pubkey: keys.iter().map(|operator| operator.public()).collect(),
-        ..config()
-    }
+    config()
+        .with(|config| config.jobs.pubkey = keys.iter().map(|operator| operator.public()).collect())
 }
 
 fn rejected(id: &str, reason: &str) -> Decision {
@@ -104,10 +102,7 @@ async fn a_signed_job_that_is_known_is_answered_although_it_has_expired_since() 
 #[tokio::test]
 async fn a_job_that_waits_is_judged_again_when_it_starts() {
     let (one, other) = (Operator::new(1), Operator::new(2));
-    let config = Config {
-        job_workers: 1,
-        ..with_keys(&[&one, &other])
-    };
+    let config = with_keys(&[&one, &other]).with(|config| config.jobs.workers = 1);
     let mut rig = Rig::with(config.clone(), Duration::from_secs(8));
     let dir = TempDir::new().unwrap();
     let gate = fifo(&dir, "gate");
@@ -126,10 +121,11 @@ async fn a_job_that_waits_is_judged_again_when_it_starts() {
         accepted("third")
     );
     // While it waits, its key is taken away.
-    rig.config.send_replace(Arc::new(Config {
-        job_pubkey: vec![other.public()],
-        ..config.clone()
-    }));
+    rig.config.send_replace(Arc::new(
+        config
+            .clone()
+            .with(|config| config.jobs.pubkey = vec![other.public()]),
+    ));
     tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n").unwrap())
         .await
         .unwrap();
@@ -167,10 +163,7 @@ async fn a_job_that_waits_is_judged_again_when_it_starts() {
 #[tokio::test]
 async fn unsigned_jobs_that_wait_do_not_start_once_a_key_is_set() {
     let mut rig = Rig::with(
-        Config {
-            job_workers: 1,
-            ..config()
-        },
+        config().with(|config| config.jobs.workers = 1),
         Duration::from_secs(8),
     );
     let dir = TempDir::new().unwrap();
@@ -181,10 +174,9 @@ async fn unsigned_jobs_that_wait_do_not_start_once_a_key_is_set() {
     let msg = format!("touch {}", touched.display());
     assert_eq!(rig.job("second", &msg).await, accepted("second"));
     let mut local = rig.local("echo local").await;
-    rig.config.send_replace(Arc::new(Config {
-        job_workers: 1,
-        ..with_keys(&[&Operator::new(1)])
-    }));
+    rig.config.send_replace(Arc::new(
+        with_keys(&[&Operator::new(1)]).with(|config| config.jobs.workers = 1),
+    ));
     tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n").unwrap())
         .await
         .unwrap();

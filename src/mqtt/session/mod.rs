@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
         let link = self.link.clone();
         let mut polling = Box::pin(poll(eventloop));
         let config = self.around.config;
-        let mut ping = config.pace.interval(config.ping_interval);
+        let mut ping = config.pace.interval(config.ping.interval);
         let mut replies_end = false;
         let mut events = 0;
         let mut hurry = self.around.supply.hurry.clone();
@@ -168,7 +168,7 @@ impl<'a> Session<'a> {
                         }
                     }
                 }
-                _ = ping.tick(), if ready && !config.no_ping => {
+                _ = ping.tick(), if ready && !config.ping.off => {
                     self.ping()
                 }
                 () = self.around.supply.live.due(live_from), if live => {
@@ -207,7 +207,7 @@ impl<'a> Session<'a> {
 
     /// Why the connection ended, and whether the broker closed it.
     fn why(&mut self, error: &ConnectionError) -> (String, bool) {
-        let (accepted, tls) = (self.connected.is_some(), self.around.config.tls);
+        let (accepted, tls) = (self.connected.is_some(), self.around.config.broker.tls);
         if let Some(end) = self.link.end() {
             return (ended(&end, accepted, tls), is_closed(&end));
         }
@@ -248,7 +248,7 @@ impl<'a> Session<'a> {
         match packet {
             Packet::ConnAck(_) => {
                 self.connected = Some(Instant::now());
-                if self.around.config.status_retain {
+                if self.around.config.broker.status_retain {
                     // The last will is the broker's from now on.
                     let Around {
                         supply,

@@ -20,7 +20,7 @@ impl Session<'_> {
     /// Says that the device is there, or that it goes.
     pub(super) fn say_presence(&self, online: bool) -> Result<(), String> {
         let Around { config, topics, .. } = &self.around;
-        let options = PublishOptions::new(presence_qos(config)).retain(config.status_retain);
+        let options = PublishOptions::new(presence_qos(config)).retain(config.broker.status_retain);
         let connect = status::connect(&topics.client_id, clock::epoch_seconds(), online);
         self.client
             .try_publish(topics.status.as_str(), connect, options)
@@ -35,7 +35,10 @@ impl Session<'_> {
             supply,
             ..
         } = &mut self.around;
-        let current = config.status_retain.then_some(topics.status.as_str());
+        let current = config
+            .broker
+            .status_retain
+            .then_some(topics.status.as_str());
         for topic in supply.retained.stale(&address(config), current) {
             log::info!("broker: removing a retained status message of earlier settings");
             let options = PublishOptions::new(QoS::AtLeastOnce).retained();

@@ -65,11 +65,10 @@ async fn flood(mut broker: DuplexStream, len: usize) -> (u16, DuplexStream) {
 async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
     for (len, most) in [(10, 16), (60_000, 5), (300_000, 1)] {
         let dir = tempfile::tempdir().unwrap();
-        let config = Arc::new(Config {
-            no_ping: true,
-            state_dir: dir.path().join("state"),
-            ..Config::default()
-        });
+        let config = Arc::new(Config::default().with(|config| {
+            config.ping.off = true;
+            config.state_dir = dir.path().join("state");
+        }));
         let (_config, configs) = watch::channel(Arc::clone(&config));
         let (part, handle, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
         let topics = Topics::new("fleet", "secret", &MAC.parse().unwrap()).unwrap();
@@ -78,7 +77,7 @@ async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
         let link = Link::new(
             Box::new(network),
             &topics.jobs,
-            config.keepalive,
+            config.broker.keepalive,
             refused.clone(),
         );
         let around = Around {

@@ -170,10 +170,7 @@ pub(super) struct Device {
 impl Device {
     pub(super) async fn new(config: Config) -> Self {
         let dir = TempDir::new().unwrap();
-        let config = Arc::new(Config {
-            state_dir: dir.path().join("state"),
-            ..config
-        });
+        let config = Arc::new(config.with(|config| config.state_dir = dir.path().join("state")));
         let mac = MAC.parse().unwrap();
         let (config_sender, configs) = watch::channel(Arc::clone(&config));
         let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
@@ -216,7 +213,7 @@ impl Device {
             connections += 1;
             let (network, far, passing) = connection(line);
             let broker = tokio::spawn(serve(far, judge, heard.clone()));
-            let (network, keepalive) = (Box::new(network), self.config.keepalive);
+            let (network, keepalive) = (Box::new(network), self.config.broker.keepalive);
             let link = Link::new(network, &self.topics.jobs, keepalive, refused.clone());
             let around = Around {
                 config: &self.config,

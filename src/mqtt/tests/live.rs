@@ -11,11 +11,10 @@ use crate::config::Config;
 use crate::jobs::{Live, Piece, StreamName};
 
 fn config() -> Config {
-    Config {
-        spread: Duration::ZERO,
-        ping_interval: Duration::from_secs(30),
-        ..Config::default()
-    }
+    Config::default().with(|config| {
+        config.spread = Duration::ZERO;
+        config.ping.interval = Duration::from_secs(30);
+    })
 }
 
 /// 200 jobs that talk without end, eight at a time, each for some seconds.

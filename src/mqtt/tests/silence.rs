@@ -12,11 +12,10 @@ use crate::config::Config;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn config() -> Config {
-    Config {
-        no_ping: true,
-        spread: Duration::from_secs(10),
-        ..Config::default()
-    }
+    Config::default().with(|config| {
+        config.ping.off = true;
+        config.spread = Duration::from_secs(10);
+    })
 }
 
 /// The number of times each result came.
@@ -36,10 +35,9 @@ async fn others_pass_a_reply_that_is_never_acknowledged_and_connections_become_r
     };
     for keepalive in [30, 300] {
         fastrand::seed(keepalive);
-        let mut device = Device::new(Config {
-            keepalive: Duration::from_secs(keepalive),
-            ..config()
-        })
+        let mut device = Device::new(
+            config().with(|config| config.broker.keepalive = Duration::from_secs(keepalive)),
+        )
         .await;
         let (sender, mut heard) = mpsc::unbounded_channel();
         let others = (0..100).map(|n| n.to_string());

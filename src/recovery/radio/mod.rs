@@ -129,7 +129,7 @@ impl Restarter {
                 radios: &candidates,
                 complete,
                 allowed: !*self.part.armed.borrow()
-                    && self.part.config.borrow().recover != Recover::Nothing,
+                    && self.part.config.borrow().recovery.recover != Recover::Nothing,
             };
             let now = self.now();
             let step = self.machine.next(now, &scene);

@@ -279,7 +279,7 @@ async fn three_reboots_are_a_days_and_the_next_waits() {
 async fn recover_and_reboot_are_followed_while_the_device_is_offline() {
     let dir = TempDir::new().unwrap();
     let device = Booted::start(dir.path(), "one", &[]).await;
-    let recover = |recover| config(|config| config.recover = recover);
+    let recover = |recover| config(|config| config.recovery.recover = recover);
     device.config.send_replace(recover(Recover::Nothing));
     device.finds(Verdict::NoRoute);
     assert_eq!(device.after(1000).await, []);
@@ -291,7 +291,7 @@ async fn recover_and_reboot_are_followed_while_the_device_is_offline() {
     let why = device.facts.borrow().why.clone();
     let expected = "there is no default route; all steps that option recover allows were taken";
     assert_eq!(why.as_deref(), Some(expected));
-    let soon = config(|config| config.reboot = Duration::from_secs(300));
+    let soon = config(|config| config.recovery.reboot = Duration::from_secs(300));
     device.config.send_replace(soon);
     let done = device.after(120).await;
     assert!(done.iter().any(is_reboot), "{done:?}");

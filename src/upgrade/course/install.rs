@@ -46,7 +46,7 @@ impl Shared {
             root: self.places.root.display().to_string(),
             program,
             program_before: before.unwrap_or_default(),
-            trial_ms: ms(config.rollback_timeout),
+            trial_ms: ms(config.jobs.rollback_timeout),
             install_ms: ms(INSTALL_WITHIN),
         };
         let record = Record {

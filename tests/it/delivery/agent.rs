@@ -27,13 +27,13 @@ pub(crate) const TOKEN: &str = "t0p&secret=?#";
 pub(crate) const BOOT: &str = "6f1c0d2e-aaaa-4bbb-8ccc-1234567890ab";
 
 pub(crate) fn config(stats_url: String) -> Config {
-    Config {
-        stats_url: stats_url.into(),
-        token: Secret::new(TOKEN),
+    Config::default().with(|config| {
+        config.upload.url = stats_url.into();
+        config.api.token = Secret::new(TOKEN);
+
         // A heartbeat lasts 200 ms.
-        pace: Pace::faster(300),
-        ..Config::default()
-    }
+        config.pace = Pace::faster(300);
+    })
 }
 
 /// A collector that behaves so, and an agent that has some reports for it.
@@ -72,7 +72,7 @@ impl Agent {
             clock: Box::new(clock),
             place: spool::Place {
                 dir: dir.join("spool"),
-                max: config.spool_max,
+                max: config.spool.max,
                 flash: None,
                 left: Vec::new(),
             },

@@ -13,7 +13,7 @@ async fn a_person_who_wants_a_delivery_waits_for_nothing_and_hears_what_the_serv
     let collector = collector(tmp.path()).await;
     let mut config = config(collector.url("/"));
     // By itself it would deliver today, perhaps.
-    config.heartbeat = Duration::from_secs(10_000_000);
+    config.upload.heartbeat = Duration::from_secs(10_000_000);
     config.spread = Duration::from_secs(10_000_000);
     let agent = Agent::start(tmp.path(), config);
     agent.append(3).await;

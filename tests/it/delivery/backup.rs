@@ -22,7 +22,7 @@ async fn site() -> Site {
     let main = collector(dirs[0].path()).await;
     let backup = collector(dirs[1].path()).await;
     let mut config = config(main.url("/main"));
-    config.backup_stats_url = backup.url("/backup").into();
+    config.upload.backup_url = backup.url("/backup").into();
     Site {
         main,
         backup,
@@ -144,7 +144,7 @@ async fn a_report_that_the_backup_refuses_holds_up_no_other() {
 async fn a_backlog_goes_to_the_backup_without_asking_the_first_server_for_each_batch() {
     let mut site = site().await;
     // Batches are 128 KiB.
-    site.config.spool_max = 8 << 20;
+    site.config.spool.max = 8 << 20;
     site.main.set(Mode::Status(500, None)).await.unwrap();
     site.backup.set(Mode::Down).await.unwrap();
     let agent = site.agent();
@@ -169,7 +169,7 @@ async fn a_backlog_goes_to_the_backup_without_asking_the_first_server_for_each_b
 #[tokio::test]
 async fn a_backup_that_is_no_url_is_no_backup() {
     let mut site = site().await;
-    site.config.backup_stats_url = "ftp://backup.example.net/".into();
+    site.config.upload.backup_url = "ftp://backup.example.net/".into();
     site.main.set(Mode::Status(500, None)).await.unwrap();
     let agent = site.agent();
     agent.append(1).await;

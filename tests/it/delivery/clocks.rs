@@ -104,7 +104,7 @@ async fn where_https_is_set_a_date_over_http_makes_no_clock_right() {
     drop(nobody);
     let collector = collector(tmp.path()).await;
     let mut config = config(format!("https://{address}/"));
-    config.backup_stats_url = collector.url("/").into();
+    config.upload.backup_url = collector.url("/").into();
     set_clock(&file, 0, true);
     let agent = Agent::start_by(tmp.path(), config, Clock::new(Some(file.clone())));
     agent.append(1).await;
@@ -150,8 +150,8 @@ async fn a_clock_that_nobody_keeps_is_right_as_soon_as_the_server_agrees_with_it
         set_clock(&file, 0, false);
         let collector = collector(tmp.path()).await;
         let mut config = config(collector.url("/stats?key=secret"));
-        config.no_cache = no_cache;
-        config.api_auth = ApiAuth::Bearer;
+        config.upload.no_cache = no_cache;
+        config.api.auth = ApiAuth::Bearer;
         let agent = Agent::start_by(tmp.path(), config, Clock::new(Some(file)));
         // Without an answer they would wait for 10 min.
         for _ in 0..2 {

@@ -21,7 +21,7 @@ async fn with(path: &str, change: impl FnOnce(&mut Config)) -> (TempDir, Collect
 
 #[tokio::test]
 async fn ndjson_is_gzip_as_such_and_says_so() {
-    let ndjson = |config: &mut Config| config.upload_format = UploadFormat::Ndjson;
+    let ndjson = |config: &mut Config| config.upload.format = UploadFormat::Ndjson;
     let (_tmp, collector, agent) = with("/stats", ndjson).await;
     agent.append(3).await;
     agent.reports_left(0).await;
@@ -37,7 +37,7 @@ async fn ndjson_is_gzip_as_such_and_says_so() {
 
 #[tokio::test]
 async fn a_bearer_token_goes_in_the_header_and_the_mac_stays_in_the_query() {
-    let bearer = |config: &mut Config| config.api_auth = ApiAuth::Bearer;
+    let bearer = |config: &mut Config| config.api.auth = ApiAuth::Bearer;
     let (_tmp, collector, agent) = with("/stats?site=7", bearer).await;
     agent.append(1).await;
     agent.reports_left(0).await;
@@ -52,9 +52,9 @@ async fn a_bearer_token_goes_in_the_header_and_the_mac_stays_in_the_query() {
 #[tokio::test]
 async fn without_cache_each_report_is_posted_at_once_as_a_plain_object() {
     let at_once = |config: &mut Config| {
-        config.no_cache = true;
+        config.upload.no_cache = true;
         // Nothing waits for a heartbeat.
-        config.heartbeat = Duration::from_secs(1_000_000);
+        config.upload.heartbeat = Duration::from_secs(1_000_000);
     };
     let (_tmp, collector, agent) = with("/stats", at_once).await;
     agent.append(3).await;
@@ -88,7 +88,7 @@ async fn without_cache_a_report_that_cannot_be_sent_is_declared_as_a_gap() {
         Mode::Status(401, None),
         Mode::Page,
     ] {
-        let (_tmp, collector, agent) = with("/stats", |config| config.no_cache = true).await;
+        let (_tmp, collector, agent) = with("/stats", |config| config.upload.no_cache = true).await;
         agent.append(1).await;
         agent.reports_left(0).await;
 
@@ -119,7 +119,7 @@ async fn without_cache_a_report_that_cannot_be_sent_is_declared_as_a_gap() {
 
 #[tokio::test]
 async fn without_cache_a_server_that_asks_for_a_pause_gets_it() {
-    let (_tmp, collector, agent) = with("/stats", |config| config.no_cache = true).await;
+    let (_tmp, collector, agent) = with("/stats", |config| config.upload.no_cache = true).await;
     // At this pace an hour is 12 s.
     collector.set(Mode::Status(503, Some(3600))).await.unwrap();
     for dropped in 1..=3 {
@@ -139,7 +139,7 @@ async fn what_was_kept_before_no_cache_was_set_arrives_too() {
     agent.reports_left(3).await;
     agent.stop().await;
     let mut config = config(collector.url("/stats"));
-    config.no_cache = true;
+    config.upload.no_cache = true;
     let agent = Agent::start(tmp.path(), config);
     agent.append(1).await;
     agent.reports_left(0).await;

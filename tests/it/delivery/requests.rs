@@ -131,7 +131,7 @@ async fn without_a_token_the_url_is_used_as_it_is() {
     let tmp = tempfile::tempdir().unwrap();
     let collector = collector(tmp.path()).await;
     let mut config = config(collector.url("/stats"));
-    config.token = Secret::default();
+    config.api.token = Secret::default();
     let agent = Agent::start(tmp.path(), config);
     agent.append(1).await;
     agent.reports_left(0).await;

@@ -65,10 +65,7 @@ async fn a_report_that_the_api_refuses_is_kept_aside_and_given_up_after_hours_of
         let collector = collector(tmp.path()).await;
         collector.set(Mode::Picky(seq)).await.unwrap();
         // Six hours last 6 s.
-        let config = Config {
-            pace: Pace::faster(3600),
-            ..config(collector.url("/"))
-        };
+        let config = config(collector.url("/")).with(|config| config.pace = Pace::faster(3600));
         let agent = Agent::start(tmp.path(), config);
         append(&agent, 10).await;
         agent.reports_left(1).await;
@@ -97,10 +94,7 @@ async fn while_the_api_accepts_nothing_its_refusals_keep_everything() {
         let collector = collector(tmp.path()).await;
         collector.set(Mode::Status(status, None)).await.unwrap();
         // Two hours last 2 s.
-        let config = Config {
-            pace: Pace::faster(3600),
-            ..config(collector.url("/"))
-        };
+        let config = config(collector.url("/")).with(|config| config.pace = Pace::faster(3600));
         let agent = Agent::start(tmp.path(), config);
         append(&agent, 10).await;
         let error = agent.failure().await;

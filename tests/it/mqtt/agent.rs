@@ -15,19 +15,18 @@ use tokio::time::Instant;
 use super::MAC;
 
 pub(crate) fn config(port: u16) -> Config {
-    Config {
-        topic: "fleet".into(),
-        key: Secret::new("secret"),
-        mqtt_host: "127.0.0.1".into(),
-        port,
-        spread: Duration::ZERO,
-        no_ping: true,
-        ping_interval: Duration::from_secs(30),
-        job_timeout: Duration::from_secs(60),
-        job_workers: 4,
-        pace: Pace::faster(50),
-        ..Config::default()
-    }
+    Config::default().with(|config| {
+        config.broker.topic = "fleet".into();
+        config.broker.key = Secret::new("secret");
+        config.broker.host = "127.0.0.1".into();
+        config.broker.port = port;
+        config.spread = Duration::ZERO;
+        config.ping.off = true;
+        config.ping.interval = Duration::from_secs(30);
+        config.jobs.timeout = Duration::from_secs(60);
+        config.jobs.workers = 4;
+        config.pace = Pace::faster(50);
+    })
 }
 
 /// The agent's two parts.

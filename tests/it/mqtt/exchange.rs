@@ -211,8 +211,8 @@ async fn five_thousand_jobs_at_once_are_answered(server: Server) {
 pub(crate) async fn presence_is_repeated(server: Server, status_qos: u8) {
     let mut operator = Operator::new(server.port()).await;
     let mut settings = config(server.port());
-    settings.no_ping = false;
-    settings.qos = status_qos;
+    settings.ping.off = false;
+    settings.broker.qos = status_qos;
     let mut agent = Agent::start(settings);
     agent.connected(true).await;
     for _ in 0..2 {

@@ -12,8 +12,8 @@ const REFUSED: &str = "the broker refuses options 'username' and 'password'";
 async fn the_right_username_and_password_open_the_broker() {
     let server = Server::mosquitto_for("device", "hush-hush").await;
     let mut settings = config(server.port());
-    settings.username = "device".into();
-    settings.password = Secret::new("hush-hush");
+    settings.broker.username = "device".into();
+    settings.broker.password = Secret::new("hush-hush");
     let mut agent = Agent::start(settings);
     agent.connected(true).await;
     assert_eq!(agent.facts.borrow().last_error, None);
@@ -30,8 +30,8 @@ async fn wrong_credentials_are_an_error_in_plain_words_without_the_password() {
         ("", ""),
     ] {
         let mut settings = config(server.port());
-        settings.username = username.into();
-        settings.password = Secret::new(password);
+        settings.broker.username = username.into();
+        settings.broker.password = Secret::new(password);
         let mut agent = Agent::start(settings);
         assert_eq!(agent.error().await, REFUSED, "{username}");
         assert!(!agent.facts.borrow().connected);

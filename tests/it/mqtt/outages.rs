@@ -20,11 +20,10 @@ const FASTER: u32 = 100;
 const SPREAD: Duration = Duration::from_secs(10);
 
 fn scaled(port: u16) -> Config {
-    Config {
-        spread: SPREAD,
-        pace: Pace::faster(FASTER),
-        ..config(port)
-    }
+    config(port).with(|config| {
+        config.spread = SPREAD;
+        config.pace = Pace::faster(FASTER);
+    })
 }
 
 // Rows 20 and 21.
@@ -88,11 +87,10 @@ async fn a_broker_that_kicks_after_connack_after_suback_or_later_is_left_in_peac
         for spread in [Duration::ZERO, SPREAD] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = listener.local_addr().unwrap().port();
-            let settings = Config {
-                spread,
-                pace: Pace::faster(10 * FASTER),
-                ..scaled(port)
-            };
+            let settings = scaled(port).with(|config| {
+                config.spread = spread;
+                config.pace = Pace::faster(10 * FASTER);
+            });
             let agent = Agent::start(settings);
             let connections = kicks(listener, says, Instant::now() + hour).await;
             println!("kicked {connections} times in an hour");
@@ -108,11 +106,10 @@ async fn a_broker_that_kicks_after_connack_after_suback_or_later_is_left_in_peac
 async fn a_broker_whose_tls_fails_for_an_hour_is_left_in_peace_and_tried_on() {
     // It answers the ClientHello with something else, for whatever reason.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = Config {
-        tls: true,
-        pace: Pace::faster(10 * FASTER),
-        ..scaled(listener.local_addr().unwrap().port())
-    };
+    let settings = scaled(listener.local_addr().unwrap().port()).with(|config| {
+        config.broker.tls = true;
+        config.pace = Pace::faster(10 * FASTER);
+    });
     let mut agent = Agent::start(settings);
     let mut connections = 0;
     let hour = Duration::from_secs(3600) / (10 * FASTER);

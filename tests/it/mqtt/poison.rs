@@ -171,7 +171,7 @@ async fn a_subscription_that_somebody_removed_is_made_again_although_the_session
 async fn another_client_with_our_id_is_named_when_it_takes_the_session_again_and_again() {
     let server = Server::mosquitto().await;
     let mut settings = config(server.port());
-    settings.no_ping = true;
+    settings.ping.off = true;
     let mut agent = Agent::start(settings);
     let mut errors = Vec::new();
     for _ in 0..3 {

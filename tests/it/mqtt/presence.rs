@@ -19,7 +19,7 @@ async fn presence_is_repeated_at_qos_2_with_mosquitto() {
 async fn the_labs_broker_closes_the_connection_of_who_publishes_at_qos_2() {
     let server = Server::lab().await;
     let mut settings = config(server.port());
-    settings.qos = 2;
+    settings.broker.qos = 2;
     let mut agent = Agent::start(settings);
     let text = agent.error().await;
     assert!(text.contains("the broker closed the connection"), "{text}");
@@ -32,8 +32,8 @@ async fn a_frozen_broker_is_noticed_by_keepalive_even_while_we_talk() {
     let server = Server::mosquitto().await;
     let mut operator = Operator::new(server.port()).await;
     let mut settings = config(server.port());
-    settings.keepalive = Duration::from_secs(5);
-    settings.no_ping = false;
+    settings.broker.keepalive = Duration::from_secs(5);
+    settings.ping.off = false;
     let mut agent = Agent::start(settings);
     agent.connected(true).await;
     let Server::Mosquitto { child, .. } = &server else {

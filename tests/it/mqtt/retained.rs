@@ -57,10 +57,7 @@ async fn kept(port: u16, filter: &str) -> Vec<(String, Value)> {
 }
 
 fn retaining(port: u16) -> Config {
-    Config {
-        status_retain: true,
-        ..config(port)
-    }
+    config(port).with(|config| config.broker.status_retain = true)
 }
 
 /// The one presence that is kept, if there is one.
@@ -130,7 +127,7 @@ async fn until(server: &Server, filter: &str, wanted: impl Fn(&[(String, Value)]
 async fn one_subscription_shows_who_is_there_and_who_died_and_pings_are_not_kept(server: Server) {
     let mut operator = Operator::new(server.port()).await;
     let mut settings = retaining(server.port());
-    settings.no_ping = false;
+    settings.ping.off = false;
     let mut agent = Agent::start(settings);
     agent.connected(true).await;
     for _ in 0..2 {
@@ -172,10 +169,7 @@ async fn switched_off_or_with_another_topic_nothing_is_kept_on_the_old_one(serve
     };
     link.with(retaining(port), until(&server, "status/#", there("fleet")))
         .await;
-    let moved = Config {
-        topic: "moved".into(),
-        ..retaining(port)
-    };
+    let moved = retaining(port).with(|config| config.broker.topic = "moved".into());
     link.with(moved, async {
         until(&server, "status/#", there("moved")).await;
         until(&server, "status/#", gone("fleet")).await;

@@ -89,7 +89,7 @@ async fn a_broker_that_talks_nonsense_is_an_error_people_can_read() {
 #[tokio::test]
 async fn topics_that_mqtt_does_not_allow_are_an_error_without_the_key() {
     let mut settings = config(1);
-    settings.key = Secret::new("secret+");
+    settings.broker.key = Secret::new("secret+");
     let mut agent = Agent::start(settings);
     let text = agent.error().await;
     assert!(text.contains("'key'") && !text.contains("secret"), "{text}");

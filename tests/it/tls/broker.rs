@@ -15,7 +15,7 @@ async fn a_broker_with_the_right_certificate_is_believed() {
     let broker = TlsBroker::start(authority.server(Valid::Now)).await;
     for host in ["localhost", "127.0.0.1"] {
         let mut config = config(broker.port(), authority.write(dir.path()));
-        config.mqtt_host = host.into();
+        config.broker.host = host.into();
         let link = Link::start(config);
         assert_eq!(link.connected(true).await.last_error, None);
         link.stop().await;
@@ -34,7 +34,7 @@ async fn a_broker_with_an_ipv6_address_is_believed_with_and_without_brackets() {
     let broker = TlsBroker::at("[::1]:0", server(&leaf, None)).await;
     for host in ["::1", "[::1]"] {
         let mut config = config(broker.port(), authority.write(dir.path()));
-        config.mqtt_host = host.into();
+        config.broker.host = host.into();
         let link = Link::start(config);
         link.connected(true).await;
         link.stop().await;
@@ -156,7 +156,7 @@ async fn a_broker_that_wants_tls_is_told_to_who_set_none() {
     let authority = Authority::new("ours");
     let broker = TlsBroker::start(authority.server(Valid::Now)).await;
     let mut config = config(broker.port(), "/nonexistent".into());
-    config.tls = false;
+    config.broker.tls = false;
     let text = error(config).await;
     assert!(text.contains("option 'tls'"), "{text}");
 }

@@ -36,8 +36,8 @@ impl Site {
     fn config(&self, files: Option<(PathBuf, PathBuf)>) -> Config {
         let mut config = config(self.broker.port(), self.cacrt.clone());
         if let Some((certificate, key)) = files {
-            config.tls_cert = Some(certificate);
-            config.tls_key = Some(SecretPath(key));
+            config.broker.tls_cert = Some(certificate);
+            config.broker.tls_key = Some(SecretPath(key));
         }
         config
     }

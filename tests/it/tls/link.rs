@@ -22,18 +22,17 @@ const MAC: &str = "aa:bb:cc:00:11:22";
 
 /// Settings for TLS to `localhost`.
 pub(crate) fn config(port: u16, cacrt: PathBuf) -> Config {
-    Config {
-        topic: "fleet".into(),
-        key: Secret::new("secret"),
-        mqtt_host: "localhost".into(),
-        port,
-        tls: true,
-        cacrt: Some(cacrt),
-        spread: Duration::ZERO,
-        no_ping: true,
-        pace: Pace::faster(50),
-        ..Config::default()
-    }
+    Config::default().with(|config| {
+        config.broker.topic = "fleet".into();
+        config.broker.key = Secret::new("secret");
+        config.broker.host = "localhost".into();
+        config.broker.port = port;
+        config.broker.tls = true;
+        config.broker.cacrt = Some(cacrt);
+        config.spread = Duration::ZERO;
+        config.ping.off = true;
+        config.pace = Pace::faster(50);
+    })
 }
 
 /// The lab's broker behind TLS.

@@ -48,8 +48,8 @@ async fn mosquitto_and_the_agent_believe_each_other_by_their_certificates() {
         .sign(&["device"], Valid::Now)
         .write(dir.path(), "device");
     let mut known = config(port, cacrt.clone());
-    known.tls_cert = Some(certificate);
-    known.tls_key = Some(SecretPath(key));
+    known.broker.tls_cert = Some(certificate);
+    known.broker.tls_key = Some(SecretPath(key));
     let link = Link::start(known);
     assert_eq!(link.connected(true).await.last_error, None);
     link.stop().await;
@@ -64,7 +64,7 @@ async fn mosquitto_and_the_agent_believe_each_other_by_their_certificates() {
         "the server's certificate is from an issuer we do not know"
     );
     let mut plain = config(port, cacrt);
-    plain.tls = false;
+    plain.broker.tls = false;
     let text = error(plain).await;
     assert!(text.ends_with("does it want TLS (option 'tls')?"), "{text}");
 }
@@ -127,8 +127,8 @@ async fn mosquitto_takes_our_certificate_of_version_1_with_its_key_in_any_form()
         ("v1ed.crt", "v1ed.key"),
     ] {
         let mut config = config(port, recorded("own.crt"));
-        config.tls_cert = Some(recorded(certificate));
-        config.tls_key = Some(SecretPath(recorded(key)));
+        config.broker.tls_cert = Some(recorded(certificate));
+        config.broker.tls_key = Some(SecretPath(recorded(key)));
         let link = Link::start(config);
         assert_eq!(link.connected(true).await.last_error, None, "{key}");
         link.stop().await;

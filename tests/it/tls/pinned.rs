@@ -96,7 +96,7 @@ async fn an_address_that_is_written_as_the_name_of_a_host_is_told_with_what_to_m
     let leaf = authority.sign_name("127.0.0.1");
     let broker = TlsBroker::start(server(&leaf, None)).await;
     let mut config = config(broker.port(), authority.write(dir.path()));
-    config.mqtt_host = "127.0.0.1".into();
+    config.broker.host = "127.0.0.1".into();
     assert_eq!(
         error(config).await,
         "the server's certificate has 127.0.0.1 as the name of a host; make one with \

@@ -63,11 +63,10 @@ impl Wanted {
         let tell = move |have, _size: Option<u64>, _why: Option<&str>| {
             progress.lock().unwrap().push(have);
         };
-        let config = Config {
-            insecure,
-            pace: Pace::faster(1000),
-            ..Config::default()
-        };
+        let config = Config::default().with(|config| {
+            config.api.insecure = insecure;
+            config.pace = Pace::faster(1000);
+        });
         let download = Download {
             config: Arc::new(config),
             resolver: Resolver::system("lookup"),

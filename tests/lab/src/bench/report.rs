@@ -114,11 +114,10 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
     let (_stop, ends) = shutdown();
     let (client, connection) = ubus::connect(socket);
     let part = Part {
-        config: Arc::new(Config {
-            monitor: Duration::from_secs(15),
-            pace: Pace::faster(PACE),
-            ..Config::default()
-        }),
+        config: Arc::new(Config::default().with(|config| {
+            config.collect.monitor = Duration::from_secs(15);
+            config.pace = Pace::faster(PACE);
+        })),
         client,
         uci: Directories::of(&root, None),
         root,

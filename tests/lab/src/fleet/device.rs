@@ -34,7 +34,7 @@ pub(super) async fn deliver(
         facts: &facts,
         asks: &asks,
     };
-    let reports = Reports::new(&clock, &sizes, config.monitor);
+    let reports = Reports::new(&clock, &sizes, config.collect.monitor);
     Rounds::new(api, reports, setting).run().await;
 }
 

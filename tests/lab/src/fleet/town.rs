@@ -28,12 +28,11 @@ pub struct Town {
 impl Town {
     /// `agents` with the default settings but for `spread`, s.
     pub fn new(agents: u32, spread: u64, seed: u64, sizes: &Sizes) -> Self {
-        let config = Config {
-            spread: Duration::from_secs(spread),
+        let config = Config::default().with(|config| {
+            config.spread = Duration::from_secs(spread);
             // Its body is the batch's bytes, and nothing is copied.
-            upload_format: UploadFormat::Ndjson,
-            ..Config::default()
-        };
+            config.upload.format = UploadFormat::Ndjson;
+        });
         Town {
             agents,
             config: Arc::new(config),
@@ -84,9 +83,7 @@ impl Town {
 
     /// Requests and bytes a second that the API has of the fleet while nothing happens: one request a heartbeat and device.
     fn usual(&self) -> (f64, f64) {
-        let Config {
-            heartbeat, monitor, ..
-        } = *self.config;
+        let (heartbeat, monitor) = (self.config.upload.heartbeat, self.config.collect.monitor);
         let requests = f64::from(self.agents) / heartbeat.as_secs_f64();
         let reports = heartbeat.as_secs() / monitor.as_secs().max(1);
         let bytes = self
