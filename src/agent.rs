@@ -26,9 +26,6 @@ use crate::{guard, jobs, keep, kernel, logging, reload, starts, upgrade};
 
 use parts::{Device, Parts};
 use past::Past;
-#[cfg(test)]
-pub(crate) use reports::OPTIONS as SPOOL_OPTIONS;
-
 /// The agent has ended this long after SIGTERM at the latest.
 pub const END_WITHIN: Duration = Duration::from_secs(5);
 

@@ -6,20 +6,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::boot;
 use crate::collect::{self, Report};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::reload::{until_due, Current};
 use crate::shutdown::Shutdown;
-
-/// The options that say where reports are kept, and how many.
-pub(crate) const OPTIONS: &[&str] = &[
-    "spool_dir",
-    "spool_max",
-    "archive_dir",
-    "archive_max",
-    "archive_daily",
-    // It takes a share of archive_daily.
-    "boot_log",
-];
 
 /// The identity the spool gives, as a report tells it.
 impl<'a> From<&spool::Stamp<'a>> for collect::Stamp<'a> {
@@ -65,30 +54,34 @@ pub(super) async fn keep_spool_settled(
     loop {
         tokio::select! {
             () = ends.requested() => return,
-            () = until_due(&mut current, &now, OPTIONS) => {}
+            () = until_due(&mut current, &now, is_same_place) => {}
         }
         now = current.borrow_and_update().clone();
-        let place = spool_place(&now.loaded.config);
+        let place = spool_place(&now.loaded.config.spool);
         if spool.settle(place).await.is_err() {
             return;
         }
     }
 }
 
+fn is_same_place(one: &Config, other: &Config) -> bool {
+    one.spool == other.spool
+}
+
 /// Where reports are kept, and how many.
-pub(super) fn spool_place(config: &Config) -> spool::Place {
-    let logs = match config.spool.boot_log {
-        true => config.spool.archive_daily / boot::LOG_SHARE,
+pub(super) fn spool_place(settings: &config::Spool) -> spool::Place {
+    let logs = match settings.boot_log {
+        true => settings.archive_daily / boot::LOG_SHARE,
         false => 0,
     };
     spool::Place {
-        dir: config.spool.dir.clone(),
-        max: config.spool.max,
-        flash: config.spool.archive_dir.clone().map(|dir| spool::Flash {
+        dir: settings.dir.clone(),
+        max: settings.max,
+        flash: settings.archive_dir.clone().map(|dir| spool::Flash {
             dir,
-            max: config.spool.archive_max,
-            daily: config.spool.archive_daily - logs,
+            max: settings.archive_max,
+            daily: settings.archive_daily - logs,
         }),
-        left: config.spool.left_dirs.clone(),
+        left: settings.left_dirs.clone(),
     }
 }

@@ -39,7 +39,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, Instant, MissedTickBehavior};
 
 use crate::clock;
-use crate::config::Config;
+use crate::clock::Pace;
+use crate::config::{self, Config};
 use crate::provision::Identity;
 use crate::shutdown::Shutdown;
 use events::event_log::Log;
@@ -69,8 +70,21 @@ pub(crate) use sources::{netifd, reply};
 /// Interval at which rpcd is asked for names: it looks them up in the DNS.
 const HINTS_EVERY: Duration = Duration::from_secs(300);
 
-/// The options collecting is made from.
-pub const OPTIONS: &[&str] = &["monitor", "scan", "survey", "survey_interval"];
+/// Settings the part is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub collect: config::Collect,
+    pub pace: Pace,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Settings {
+            collect: config.collect.clone(),
+            pace: config.pace,
+        }
+    }
+}
 
 /// Facts of the newest collection about collecting itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -93,7 +107,7 @@ pub struct Sources {
 /// State of the collecting task.
 #[derive(Debug, Clone)]
 pub struct Part {
-    pub config: Arc<Config>,
+    pub settings: Settings,
     /// While there is no bus behind it, /proc and /sys are used.
     pub client: Client,
     /// Prefix of every path that is read.
@@ -142,11 +156,11 @@ struct Memory {
 
 impl Part {
     async fn keep_collecting(&self) {
-        let config = &self.config;
-        let period = config.pace.of(config.collect.monitor);
+        let settings = &self.settings;
+        let period = settings.pace.of(settings.collect.monitor);
         let mut ticks = interval(period.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let surveying = config.collect.survey && config.collect.scan;
+        let surveying = settings.collect.survey && settings.collect.scan;
         let mut memory = Memory {
             bus_expected: true,
             gatherer: Gatherer::new(),
@@ -156,9 +170,9 @@ impl Part {
             hints: Vec::new(),
             hints_due: Instant::now(),
             survey: surveying
-                .then(|| Survey::every(config.pace.of(config.collect.survey_interval))),
+                .then(|| Survey::every(settings.pace.of(settings.collect.survey_interval))),
         };
-        let mut events = Events::subscribe(&self.client, config.collect.scan).await;
+        let mut events = Events::subscribe(&self.client, settings.collect.scan).await;
         loop {
             events.during(ticks.tick()).await;
             let started = Instant::now();
@@ -191,7 +205,7 @@ impl Part {
         memory.bus_expected = connected.is_ok();
         if let Err(error) = connected {
             debug!("ubus: {error}");
-            return Replies::without_bus(self.config.collect.scan);
+            return Replies::without_bus(self.settings.collect.scan);
         }
         let hints = memory.hints_due <= Instant::now();
         if hints {
@@ -199,9 +213,14 @@ impl Part {
         }
         let gatherer = &mut memory.gatherer;
         let mut answers = Answers::asked_now();
-        let replies = gatherer.gather(&self.client, self.config.collect.scan, hints, &mut answers);
+        let replies = gatherer.gather(
+            &self.client,
+            self.settings.collect.scan,
+            hints,
+            &mut answers,
+        );
         let replies = replies.await;
-        if self.config.collect.scan {
+        if self.settings.collect.scan {
             // Who has no room for them asks for himself.
             let _ = self.answers.try_send(answers);
         }

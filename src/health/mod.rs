@@ -34,11 +34,13 @@ mod verdict;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::clock::Pace;
 use crate::collect::DeviceEvents;
-use crate::config::Config;
+use crate::config::{self, Config, Url};
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::{Shutdown, Work};
 use crate::{http, lookup, mqtt};
@@ -52,21 +54,35 @@ pub use probe::{
     WebResult, LONGEST,
 };
 
-/// The options watching over health is made from.
-pub const OPTIONS: &[&str] = &[
-    "health_url",
-    "health_port",
-    "web_url",
-    "web_body",
-    "monitor",
-    "heartbeat",
-    "stats_url",
-];
+/// Settings the part is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub health: config::Health,
+    /// Between two reports, which take the verdict.
+    pub monitor: Duration,
+    /// Between two deliveries, which are proof.
+    pub heartbeat: Duration,
+    /// Where they go; empty = nowhere.
+    pub stats_url: Url,
+    pub pace: Pace,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Settings {
+            health: config.health.clone(),
+            monitor: config.collect.monitor,
+            heartbeat: config.upload.heartbeat,
+            stats_url: config.upload.url.clone(),
+            pace: config.pace,
+        }
+    }
+}
 
 /// Everything the health task owns.
 #[derive(Debug, Clone)]
 pub struct Part {
-    pub config: Arc<Config>,
+    pub settings: Settings,
     /// Prefix of /proc and /sys.
     pub root: PathBuf,
     /// Shared with all parts but the broker link.
@@ -110,7 +126,11 @@ impl Handle {
 /// Watches over the health of the device until `shutdown`.
 pub async fn run(part: Part, shutdown: Shutdown) {
     let resolver = part.resolver.clone();
-    let prober = Arc::new(Prober::new(&part.config, part.root.clone(), resolver));
+    let prober = Arc::new(Prober::new(
+        &part.settings.health,
+        part.root.clone(),
+        resolver,
+    ));
     part.asks.take_over();
     let probe = move |task: Task| -> Probe {
         let prober = Arc::clone(&prober);

@@ -67,8 +67,8 @@ impl Health {
     pub(super) fn new(part: &Part, device: watch::Sender<Option<String>>) -> Self {
         let mut health = Health {
             root: part.root.clone(),
-            monitor: part.config.collect.monitor,
-            pace: part.config.pace,
+            monitor: part.settings.monitor,
+            pace: part.settings.pace,
             facts: part.facts.clone(),
             code: part.code.clone(),
             events: part.events.clone(),

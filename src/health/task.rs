@@ -28,14 +28,14 @@ impl Part {
     ) {
         let mut health = Health::new(&self, device);
         let Part {
-            config,
+            settings,
             mut mqtt,
             mut api,
             asks,
             ..
         } = self;
-        let heartbeat = config.pace.of(config.upload.heartbeat);
-        let has_api = !config.upload.url.is_empty();
+        let heartbeat = settings.pace.of(settings.heartbeat);
+        let has_api = !settings.stats_url.is_empty();
         let mut under_way: Option<(Probe, bool)> = None;
         loop {
             let now = Instant::now();

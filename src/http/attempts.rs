@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::clock::Pace;
-use crate::config::Config;
 use crate::outage::Outage;
 
 /// The course of attempts. Whoever makes them says how each went.
@@ -19,10 +18,10 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    pub fn new(config: &Config) -> Self {
+    pub fn new(spread: Duration, pace: Pace) -> Self {
         Attempts {
-            pace: config.pace,
-            backoff: Backoff::new(config.spread, config.pace),
+            pace,
+            backoff: Backoff::new(spread, pace),
             outage: Outage::default(),
             up_since: None,
         }

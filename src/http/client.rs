@@ -21,7 +21,7 @@ use super::page::{whole, BodyError, Page};
 use super::transport::{Asked, Transport};
 use super::trouble::Trouble;
 use super::SHORTEST;
-use crate::config::Config;
+use crate::config::Api;
 use crate::lookup::{self, Resolver};
 use crate::tls::{self, TlsError};
 
@@ -84,7 +84,7 @@ pub struct Reply {
 /// Root certificates are read when the first request needs them: a device with nothing to send loads
 /// none.
 pub struct Client {
-    config: Arc<Config>,
+    api: Api,
     addresses: Arc<Addresses>,
     dates: Dates,
     commands: Commands,
@@ -94,9 +94,9 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(config: Arc<Config>, resolver: Resolver) -> Self {
+    pub fn new(api: Api, resolver: Resolver) -> Self {
         Client {
-            config,
+            api,
             addresses: Addresses::new(resolver, WAY),
             dates: Dates::default(),
             commands: Commands::default(),
@@ -218,8 +218,7 @@ impl Client {
         };
         let (reply, body) = sent.map_err(|trouble| self.failed(to, trouble))?;
         self.dates.answered(to, reply.date);
-        self.commands
-            .answered(&self.config, to, reply.answer, &body);
+        self.commands.answered(&self.api, to, reply.answer, &body);
         Ok(reply)
     }
 
@@ -240,7 +239,7 @@ impl Client {
         };
         if made.is_none() {
             let tls = match to.is_https() {
-                true => tls::for_api(&self.config)?,
+                true => tls::for_api(&self.api)?,
                 false => tls::for_nobody()?,
             };
             match Transport::new(tls, &self.addresses, true) {

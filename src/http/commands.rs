@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::answer::Answer;
 use super::endpoint::Endpoint;
-use crate::config::{Config, Secret};
+use crate::config::{Api, Secret};
 
 /// A command for the shell, and the host whose answer it stood in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +33,18 @@ impl Commands {
     }
 
     /// `from` gave this answer with this body.
-    pub(super) fn answered(&self, config: &Config, from: &Endpoint, answer: Answer, body: &[u8]) {
+    pub(super) fn answered(&self, api: &Api, from: &Endpoint, answer: Answer, body: &[u8]) {
         let Some(to) = &self.0 else {
             return;
         };
-        if !config.api.commands || answer != Answer::Accepted {
+        if !api.commands || answer != Answer::Accepted {
             return;
         }
         let Some(command) = command(body) else {
             return;
         };
         let host = from.host().to_owned();
-        if !from.is_verified() && !config.api.insecure {
+        if !from.is_verified() && !api.insecure {
             log::warn!("{host} sends a command over a connection that anybody could change; it does not run");
             return;
         }
@@ -73,13 +73,14 @@ mod tests {
 
     /// The command that is passed on from a body at `url`.
     fn passed(url: &str, api_commands: bool, insecure: bool, answer: Answer, body: &str) -> bool {
-        let config = Config::default().with(|config| {
-            config.api.commands = api_commands;
-            config.api.insecure = insecure;
-        });
-        let from = Endpoint::new("stats_url", url, &config, "0a:1b").unwrap();
+        let api = Api {
+            commands: api_commands,
+            insecure,
+            ..Api::default()
+        };
+        let from = Endpoint::new("stats_url", url, &api, "0a:1b").unwrap();
         let (sender, mut commands) = mpsc::channel(1);
-        Commands::new(sender).answered(&config, &from, answer, body.as_bytes());
+        Commands::new(sender).answered(&api, &from, answer, body.as_bytes());
         commands.try_recv().is_ok()
     }
 
@@ -135,12 +136,15 @@ mod tests {
 
     #[test]
     fn commands_that_nobody_takes_are_dropped() {
-        let config = Config::default().with(|config| config.api.commands = true);
-        let from = Endpoint::new("stats_url", URL, &config, "0a:1b").unwrap();
+        let api = Api {
+            commands: true,
+            ..Api::default()
+        };
+        let from = Endpoint::new("stats_url", URL, &api, "0a:1b").unwrap();
         let (sender, mut taken) = mpsc::channel(1);
         for commands in [Commands::default(), Commands::new(sender)] {
             for body in [r#"{"cmd": "one"}"#, r#"{"cmd": "two"}"#] {
-                commands.answered(&config, &from, Answer::Accepted, body.as_bytes());
+                commands.answered(&api, &from, Answer::Accepted, body.as_bytes());
             }
         }
         assert_eq!(taken.try_recv().unwrap().command.reveal(), "one");

@@ -33,14 +33,17 @@ impl Default for Dates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::Api;
 
     #[test]
     fn a_date_is_believed_over_verified_tls_alone() {
         let heard = |url: &str, insecure| {
             let (sender, receiver) = watch::channel(None);
-            let config = Config::default().with(|config| config.api.insecure = insecure);
-            let from = Endpoint::new("stats_url", url, &config, "0a:1b").unwrap();
+            let api = Api {
+                insecure,
+                ..Api::default()
+            };
+            let from = Endpoint::new("stats_url", url, &api, "0a:1b").unwrap();
             let dates = Dates::new(sender);
             dates.answered(&from, Some(7));
             dates.answered(&from, None);

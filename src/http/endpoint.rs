@@ -6,7 +6,7 @@ use reqwest::header::HeaderValue;
 use url::Url;
 
 use super::client::HttpError;
-use crate::config::{ApiAuth, Config};
+use crate::config::{Api, ApiAuth};
 
 /// The target of requests, and the credentials for it.
 ///
@@ -28,12 +28,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// Nothing, or anything but an http or https URL; a token that cannot stand in a header.
-    pub fn new(
-        option: &'static str,
-        url: &str,
-        config: &Config,
-        mac: &str,
-    ) -> Result<Self, HttpError> {
+    pub fn new(option: &'static str, url: &str, api: &Api, mac: &str) -> Result<Self, HttpError> {
         if url.is_empty() {
             return Err(HttpError::Unset(option));
         }
@@ -44,9 +39,9 @@ impl Endpoint {
         let host = shown_host(&base);
         let mut query = Vec::new();
         let mut bearer = None;
-        if !config.api.token.is_empty() {
-            let token = config.api.token.reveal();
-            match config.api.auth {
+        if !api.token.is_empty() {
+            let token = api.token.reveal();
+            match api.auth {
                 ApiAuth::Query => query.push(("access_token", token.to_owned())),
                 ApiAuth::Bearer => {
                     let value = HeaderValue::from_str(&format!("Bearer {token}"));
@@ -62,19 +57,19 @@ impl Endpoint {
             host,
             query,
             bearer,
-            insecure: config.api.insecure,
+            insecure: api.insecure,
         })
     }
 
     /// A place that has nothing to do with the API and gets none of its credentials.
-    pub fn elsewhere(url: Url, config: &Config) -> Self {
+    pub fn elsewhere(url: Url, api: &Api) -> Self {
         let host = shown_host(&url);
         Endpoint {
             base: url,
             host,
             query: Vec::new(),
             bearer: None,
-            insecure: config.api.insecure,
+            insecure: api.insecure,
         }
     }
 
@@ -193,11 +188,12 @@ mod tests {
     use crate::config::Secret;
 
     fn endpoint(url: &str, token: &str, api_auth: ApiAuth) -> Result<Endpoint, HttpError> {
-        let config = Config::default().with(|config| {
-            config.api.token = Secret::new(token);
-            config.api.auth = api_auth;
-        });
-        Endpoint::new("stats_url", url, &config, "0a:1b")
+        let api = Api {
+            token: Secret::new(token),
+            auth: api_auth,
+            ..Api::default()
+        };
+        Endpoint::new("stats_url", url, &api, "0a:1b")
     }
 
     fn query(url: &str, token: &str) -> Endpoint {
@@ -264,8 +260,11 @@ mod tests {
             ("https://h", true, false),
             ("http://h", false, false),
         ] {
-            let config = Config::default().with(|config| config.api.insecure = insecure);
-            let endpoint = Endpoint::new("stats_url", url, &config, "m").unwrap();
+            let api = Api {
+                insecure,
+                ..Api::default()
+            };
+            let endpoint = Endpoint::new("stats_url", url, &api, "m").unwrap();
             assert_eq!(endpoint.is_verified(), verified, "{url} {insecure}");
         }
     }

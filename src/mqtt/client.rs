@@ -10,7 +10,7 @@ use super::link::{Link, PACKET_MAX};
 use super::status;
 use super::topic::Topics;
 use crate::clock;
-use crate::config::Config;
+use crate::config::Broker;
 
 /// Largest packet sent; results are smaller by far.
 const OUTGOING_MAX: usize = 256 * 1024;
@@ -29,8 +29,8 @@ const REQUESTS: usize = 128;
 pub(super) type Tls = Option<Arc<rustls::ClientConfig>>;
 
 /// A client that has not connected yet and will use `link`, and the loop that drives it.
-pub(super) fn client(config: &Config, topics: &Topics, link: Link) -> (AsyncClient, EventLoop) {
-    let mut options = options(config, topics);
+pub(super) fn client(broker: &Broker, topics: &Topics, link: Link) -> (AsyncClient, EventLoop) {
+    let mut options = options(broker, topics);
     let link = Mutex::new(Some(link));
     options.set_socket_connector(move |_, _| {
         let link = link.lock().ok().and_then(|mut link| link.take());
@@ -44,9 +44,9 @@ pub(super) fn client(config: &Config, topics: &Topics, link: Link) -> (AsyncClie
     (client, eventloop)
 }
 
-fn options(config: &Config, topics: &Topics) -> MqttOptions {
+fn options(broker: &Broker, topics: &Topics) -> MqttOptions {
     // The address is that of the stream.
-    let mut options = MqttOptions::new(topics.client_id.as_str(), ("broker", config.broker.port));
+    let mut options = MqttOptions::new(topics.client_id.as_str(), ("broker", broker.port));
     options
         .set_clean_session(false)
         .set_ack_mode(AckMode::Manual)
@@ -58,29 +58,29 @@ fn options(config: &Config, topics: &Topics) -> MqttOptions {
         .set_last_will(LastWill::new(
             topics.status.as_str(),
             status::connect(&topics.client_id, clock::epoch_seconds(), false),
-            presence_qos(config),
-            config.broker.status_retain,
+            presence_qos(broker),
+            broker.status_retain,
         ));
-    if !config.broker.username.is_empty() {
+    if !broker.username.is_empty() {
         options.set_credentials(
-            config.broker.username.as_str(),
-            config.broker.password.reveal().as_bytes().to_vec(),
+            broker.username.as_str(),
+            broker.password.reveal().as_bytes().to_vec(),
         );
     }
     options
 }
 
 /// The QoS of CONNECT and of the last will.
-pub(super) fn presence_qos(config: &Config) -> QoS {
-    match config.broker.status_retain {
+pub(super) fn presence_qos(broker: &Broker) -> QoS {
+    match broker.status_retain {
         true => QoS::AtLeastOnce,
-        false => status_qos(config),
+        false => status_qos(broker),
     }
 }
 
 /// The QoS of what goes to the status topic.
-pub(super) fn status_qos(config: &Config) -> QoS {
-    match config.broker.qos {
+pub(super) fn status_qos(broker: &Broker) -> QoS {
+    match broker.qos {
         0 => QoS::AtMostOnce,
         1 => QoS::AtLeastOnce,
         _ => QoS::ExactlyOnce,
@@ -90,13 +90,17 @@ pub(super) fn status_qos(config: &Config) -> QoS {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     fn topics() -> Topics {
         Topics::new("fleet", "k1", &"aa:bb:cc:00:11:22".parse().unwrap()).unwrap()
     }
 
-    fn config() -> Config {
-        Config::default().with(|config| config.broker.host = "broker.example.net".into())
+    fn broker() -> Broker {
+        Broker {
+            host: "broker.example.net".into(),
+            ..Config::default().broker
+        }
     }
 
     #[test]
@@ -106,14 +110,14 @@ mod tests {
             (1, QoS::AtLeastOnce),
             (2, QoS::ExactlyOnce),
         ] {
-            let mut config = config();
-            config.broker.qos = number;
-            let will = options(&config, &topics()).last_will().unwrap();
+            let mut broker = broker();
+            broker.qos = number;
+            let will = options(&broker, &topics()).last_will().unwrap();
             assert_eq!(will.qos, qos);
             assert_eq!(will.topic, "status/fleet/k1/aa:bb:cc:00:11:22");
             assert!(!will.retain);
-            config.broker.status_retain = true;
-            let will = options(&config, &topics()).last_will().unwrap();
+            broker.status_retain = true;
+            let will = options(&broker, &topics()).last_will().unwrap();
             assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
         }
     }

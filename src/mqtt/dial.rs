@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::config::Config;
+use crate::config::Broker;
 use crate::lookup::{self, Address, LookupError, Resolver, Suspects};
 
 use super::client::Tls;
@@ -70,16 +70,16 @@ impl Dialer {
     }
 
     /// Connects; `tls` is for a broker with TLS.
-    pub(super) async fn dial(&mut self, config: &Config, tls: Tls) -> Result<Dialed, DialError> {
+    pub(super) async fn dial(&mut self, broker: &Broker, tls: Tls) -> Result<Dialed, DialError> {
         // Without brackets, which the name in a certificate does not have.
-        let host = config.broker.host.trim_matches(['[', ']']);
+        let host = broker.host.trim_matches(['[', ']']);
         let mut addresses = match host.parse() {
             Ok(address) => vec![address],
             Err(_) => self.resolver.addresses(host, lookup::WITHIN).await?,
         };
         self.suspects.sort(&mut addresses);
         let failed = Mutex::new(Vec::new());
-        let connected = connect(&addresses, config.broker.port, &failed).await;
+        let connected = connect(&addresses, broker.port, &failed).await;
         for address in failed.into_inner().unwrap_or_default() {
             self.failed(address);
         }
@@ -226,16 +226,17 @@ mod tests {
             ])
         });
         let mut dialer = Dialer::new(resolver);
-        let config = Config::default().with(|config| {
-            config.broker.host = "twofold.test".into();
-            config.broker.port = port;
-        });
-        let silent = dialer.dial(&config, None).await.unwrap().address;
+        let broker = Broker {
+            host: "twofold.test".into(),
+            port,
+            ..Broker::default()
+        };
+        let silent = dialer.dial(&broker, None).await.unwrap().address;
         assert_eq!(silent.to_string(), "127.0.0.2");
         dialer.failed(silent);
-        let other = dialer.dial(&config, None).await.unwrap().address;
+        let other = dialer.dial(&broker, None).await.unwrap().address;
         assert_eq!(other.to_string(), "127.0.0.3");
         dialer.worked(other);
-        assert_eq!(dialer.dial(&config, None).await.unwrap().address, other);
+        assert_eq!(dialer.dial(&broker, None).await.unwrap().address, other);
     }
 }

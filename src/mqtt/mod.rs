@@ -27,15 +27,14 @@ mod trust;
 mod undecided;
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{sleep, Instant};
 
-use crate::clock;
-use crate::config::Config;
+use crate::clock::{self, Pace};
+use crate::config::{Broker, Config, Ping};
 use crate::jobs;
 use crate::lookup::Resolver;
 use crate::outage::Outage;
@@ -54,27 +53,31 @@ pub use supply::Supply;
 /// Time between two changes of the facts for what arrives.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
-/// The options a link is made from.
-pub const OPTIONS: &[&str] = &[
-    "username",
-    "password",
-    "topic",
-    "key",
-    "mqtt_host",
-    "port",
-    "tls",
-    "cacrt",
-    "tls_cert",
-    "tls_key",
-    "qos",
-    "keepalive",
-    "disable_mqtt",
-    "rest",
-    "spread",
-    "no-ping",
-    "ping-interval",
-    "status_retain",
-];
+/// Settings a link is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub broker: Broker,
+    pub ping: Ping,
+    /// Results go to the API instead. A link gives back what it has not published when this changes.
+    pub rest: bool,
+    /// Why there may be no link.
+    pub closed: Option<String>,
+    pub spread: Duration,
+    pub pace: Pace,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Settings {
+            broker: config.broker.clone(),
+            ping: config.ping.clone(),
+            rest: config.rest.enabled,
+            closed: config.closed.link(),
+            spread: config.spread,
+            pace: config.pace,
+        }
+    }
+}
 
 /// Between two attempts, and between two questions to a broker that is connected, while somebody waits for it.
 const IN_A_HURRY: Duration = Duration::from_secs(5);
@@ -133,10 +136,10 @@ impl Facts {
         self.next_attempt = None;
     }
 
-    fn is_closed(&mut self, config: &Config, reason: String) {
-        self.host = match config.broker.host.is_empty() {
+    fn is_closed(&mut self, broker: &Broker, reason: String) {
+        self.host = match broker.host.is_empty() {
             true => String::new(),
-            false => address(config),
+            false => address(broker),
         };
         self.last_error = Some(reason);
     }
@@ -160,7 +163,7 @@ impl Facts {
 /// configuration, or with topics that MQTT does not allow, it only waits. Returns `supply` for
 /// whoever publishes next.
 pub async fn run(
-    config: Arc<Config>,
+    settings: Settings,
     mac: Identity,
     jobs: jobs::Handle,
     mut supply: Supply,
@@ -169,12 +172,12 @@ pub async fn run(
 ) -> Supply {
     tokio::pin!(shutdown);
     supply.replies.give_back();
-    if let Some(reason) = config.closed.link() {
-        facts.send_modify(|facts| facts.is_closed(&config, reason));
+    if let Some(reason) = &settings.closed {
+        facts.send_modify(|facts| facts.is_closed(&settings.broker, reason.clone()));
         supply.idle(shutdown).await;
         return supply;
     }
-    if !config.broker.is_set() {
+    if !settings.broker.is_set() {
         facts.send_replace(Facts {
             live_off: !supply.live.is_on(),
             ..Facts::default()
@@ -182,12 +185,12 @@ pub async fn run(
         supply.idle(shutdown).await;
         return supply;
     }
-    let topics = match Topics::new(&config.broker.topic, config.broker.key.reveal(), &mac) {
+    let topics = match Topics::new(&settings.broker.topic, settings.broker.key.reveal(), &mac) {
         Ok(topics) => topics,
         Err(error) => {
             log::error!("no MQTT: {error}");
             facts.send_modify(|facts| {
-                facts.host = address(&config);
+                facts.host = address(&settings.broker);
                 facts.last_error = Some(error.to_string());
             });
             supply.idle(shutdown).await;
@@ -195,10 +198,10 @@ pub async fn run(
         }
     };
     facts.send_modify(|facts| {
-        facts.host = address(&config);
+        facts.host = address(&settings.broker);
         facts.since.get_or_insert_with(clock::epoch_seconds);
     });
-    let mut pacing = Pacing::new(&config);
+    let mut pacing = Pacing::new(settings.spread, settings.pace);
     let mut outage = Outage::default();
     let mut dialer = Dialer::new(Resolver::system("broker-lookup"));
     let refused = Refused::default();
@@ -211,10 +214,10 @@ pub async fn run(
         let dialed = async {
             tokio::select! {
                 () = sleep(wait) => {}
-                () = hurried(&mut hurry, config.pace.of(IN_A_HURRY)) => {}
+                () = hurried(&mut hurry, settings.pace.of(IN_A_HURRY)) => {}
             }
-            let tls = believed(&config, &mut tls).map_err(|error| error.to_string())?;
-            let dialed = dialer.dial(&config, tls).await;
+            let tls = believed(&settings.broker, &mut tls).map_err(|error| error.to_string())?;
+            let dialed = dialer.dial(&settings.broker, tls).await;
             dialed.map_err(|error| error::undialed(&error))
         };
         let dialed = tokio::select! {
@@ -228,11 +231,11 @@ pub async fn run(
                 let link = Link::new(
                     network,
                     &topics.jobs,
-                    config.broker.keepalive,
+                    settings.broker.keepalive,
                     refused.clone(),
                 );
                 let around = Around {
-                    config: &config,
+                    settings: &settings,
                     topics: &topics,
                     jobs: &jobs,
                     supply: &mut supply,
@@ -273,7 +276,7 @@ pub async fn run(
         log::log!(
             outage.level(&lost.error),
             "broker {}: {}",
-            address(&config),
+            address(&settings.broker),
             lost.error
         );
         facts.send_modify(|facts| facts.was_lost(Some(lost.error)));
@@ -295,18 +298,18 @@ async fn hurried(hurry: &mut watch::Receiver<bool>, within: Duration) {
 }
 
 /// The settings of TLS, if it is to be TLS: those of `known`, or else read now.
-fn believed(config: &Config, known: &mut Tls) -> Result<Tls, TlsError> {
-    if config.broker.tls && known.is_none() {
-        *known = Some(tls::for_broker(config)?);
+fn believed(broker: &Broker, known: &mut Tls) -> Result<Tls, TlsError> {
+    if broker.tls && known.is_none() {
+        *known = Some(tls::for_broker(broker)?);
     }
     Ok(known.clone())
 }
 
 /// `host:port` as people and resolvers read it.
-fn address(config: &Config) -> String {
-    if config.broker.host.contains(':') && !config.broker.host.starts_with('[') {
-        format!("[{}]:{}", config.broker.host, config.broker.port)
+fn address(broker: &Broker) -> String {
+    if broker.host.contains(':') && !broker.host.starts_with('[') {
+        format!("[{}]:{}", broker.host, broker.port)
     } else {
-        format!("{}:{}", config.broker.host, config.broker.port)
+        format!("{}:{}", broker.host, broker.port)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::takeover::Takeover;
 use crate::backoff::Backoff;
-use crate::config::Config;
+use crate::clock::Pace;
 
 /// The course of sessions and attempts at them. No I/O, no clock: the link says how each went.
 #[derive(Debug)]
@@ -14,9 +14,9 @@ pub struct Pacing {
 }
 
 impl Pacing {
-    pub fn new(config: &Config) -> Self {
+    pub fn new(spread: Duration, pace: Pace) -> Self {
         Pacing {
-            backoff: Backoff::new(config.spread, config.pace),
+            backoff: Backoff::new(spread, pace),
             takeover: Takeover::default(),
         }
     }

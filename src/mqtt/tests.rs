@@ -5,6 +5,8 @@ mod broker;
 mod live;
 mod silence;
 
+use std::sync::Arc;
+
 use log::Level::{Debug, Warn};
 use tokio::io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +25,7 @@ const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The broker's treatment of a connection.
 #[derive(Clone, Copy)]
-enum Broker {
+enum Manner {
     /// CONNACK with this code.
     Refuses(u8),
     /// Everything is well until the agent says that it is there; then a packet that has no sense.
@@ -35,11 +37,11 @@ async fn hear(socket: &mut TcpStream) {
     assert!(count > 0, "the agent closed the connection");
 }
 
-async fn serve(mut socket: TcpStream, broker: Broker) {
+async fn serve(mut socket: TcpStream, manner: Manner) {
     hear(&mut socket).await;
-    match broker {
-        Broker::Refuses(code) => socket.write_all(&[0x20, 2, 0, code]).await.unwrap(),
-        Broker::AcceptsForAMoment => {
+    match manner {
+        Manner::Refuses(code) => socket.write_all(&[0x20, 2, 0, code]).await.unwrap(),
+        Manner::AcceptsForAMoment => {
             let puback_of_nothing = &[0x40, 2, 0, 9];
             socket.write_all(&[0x20, 2, 0, 0]).await.unwrap();
             hear(&mut socket).await;
@@ -54,7 +56,7 @@ async fn serve(mut socket: TcpStream, broker: Broker) {
 
 #[tokio::test]
 async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
-    use Broker::{AcceptsForAMoment, Refuses};
+    use Manner::{AcceptsForAMoment, Refuses};
     heard::listen();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = Arc::new(Config::default().with(|config| {
@@ -73,9 +75,9 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
     let shutdown = async {
         let _ = stopped.await;
     };
-    let beginning = format!("broker {}: ", address(&config));
+    let beginning = format!("broker {}: ", address(&config.broker));
     let link = run(
-        config,
+        (&*config).into(),
         MAC.parse().unwrap(),
         handle,
         Supply::new(outlets.broker, outlets.live),
@@ -84,7 +86,7 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
     );
     let link = tokio::spawn(link);
     let attempts = async {
-        for broker in [
+        for manner in [
             Refuses(3),
             Refuses(3),
             Refuses(3),
@@ -95,7 +97,7 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
             Refuses(5),
         ] {
             let (socket, _) = listener.accept().await.unwrap();
-            serve(socket, broker).await;
+            serve(socket, manner).await;
         }
         // The next attempt comes after the last failure was told.
         listener.accept().await.unwrap();
@@ -183,7 +185,7 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
         let (network, keepalive) = (Box::new(network), config.broker.keepalive);
         let link = Link::new(network, &topics.jobs, keepalive, refused.clone());
         let around = Around {
-            config: &config,
+            settings: &(&*config).into(),
             topics: &topics,
             jobs: &handle,
             supply: &mut supply,

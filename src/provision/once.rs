@@ -6,7 +6,6 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 
 use durable::{Cell, Directory};
 use serde::Serialize;
@@ -116,11 +115,11 @@ impl Part {
     async fn call_once(&self, settings: &Settings) -> Result<(String, Answer), HttpError> {
         let Settings { config, mac, .. } = settings;
         let url = config.provision.boot_url.reveal();
-        let mut endpoint = Endpoint::new("boot_url", url, config, mac.as_str())?;
+        let mut endpoint = Endpoint::new("boot_url", url, &config.api, mac.as_str())?;
         if config.api.token.is_empty() {
             endpoint = endpoint.asking(&[("mac", mac.as_str())]);
         }
-        let mut client = Client::new(Arc::clone(config), self.resolver.clone());
+        let mut client = Client::new(config.api.clone(), self.resolver.clone());
         let reply = client.call(&endpoint).await?;
         Ok((endpoint.host().to_owned(), reply.answer))
     }

@@ -1,7 +1,5 @@
 //! The init server: `GET <init_url>?mac=&machine=&firmware=`, with `init_token` as the Authorization header.
 
-use std::sync::Arc;
-
 use super::offer::{Offer, OfferError};
 use super::Identity;
 use crate::config::Config;
@@ -38,7 +36,7 @@ pub(super) enum AskError {
 /// The init server of `config`.
 fn endpoint(config: &Config, mac: &str) -> Result<Endpoint, HttpError> {
     let url = config.provision.init_url.reveal();
-    Endpoint::new(INIT_URL, url, config, mac)?
+    Endpoint::new(INIT_URL, url, &config.api, mac)?
         .authorized_by("init_token", config.provision.init_token.reveal())
 }
 
@@ -66,7 +64,7 @@ pub(super) fn hindrance(config: &Config) -> Option<String> {
 ///
 /// The server does not answer with settings that can be used.
 pub(super) async fn ask(
-    config: &Arc<Config>,
+    config: &Config,
     resolver: &Resolver,
     mac: &Identity,
     about: &About,
@@ -76,7 +74,7 @@ pub(super) async fn ask(
         ("machine", &about.machine),
         ("firmware", &about.firmware),
     ]);
-    let mut client = Client::new(Arc::clone(config), resolver.clone());
+    let mut client = Client::new(config.api.clone(), resolver.clone());
     let page = client.get(&endpoint, ANSWER_MAX).await?;
     let host = endpoint.host().to_owned();
     if page.answer != Answer::Accepted || !SETTINGS.contains(&page.status) {

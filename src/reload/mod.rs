@@ -32,16 +32,13 @@ use orphans::{Orphans, BETWEEN_LOOKS};
 
 pub use asks::{asks, Asker, Asks};
 pub use facts::Facts;
-pub use renewal::{renewed, until_due, Start, Work};
+pub use renewal::{renewed, same, until_due, Same, Start, Work};
 
 /// Programs write a file in several steps, and several files one after the other.
 const DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// Askers that wait for a reload at most.
 const ASKERS: usize = 16;
-
-/// The options that name the device.
-const IDENTITY: &[&str] = &["mac", "mac_file"];
 
 /// The settings in force.
 #[derive(Debug, Clone)]
@@ -293,7 +290,7 @@ impl Part {
         let before = self.current.borrow().clone();
         let mut loaded = self.inputs.load(Some(&before.loaded));
         let changed = loaded.changed_since(&before.loaded);
-        let (mac, mac_source) = self.identity(&loaded, &before, &changed);
+        let (mac, mac_source) = self.identity(&loaded, &before);
         let mut errors = Vec::new();
         self.is_behind = *self.held.borrow() && !accept;
         match self.is_behind {
@@ -333,13 +330,8 @@ impl Part {
     }
 
     /// The identity that goes with `loaded`: the one there was, unless an option says another.
-    fn identity(
-        &mut self,
-        loaded: &Loaded,
-        before: &Current,
-        changed: &[&str],
-    ) -> (Identity, Source) {
-        if !changed.iter().any(|name| IDENTITY.contains(name)) {
+    fn identity(&mut self, loaded: &Loaded, before: &Current) -> (Identity, Source) {
+        if loaded.config.identity == before.loaded.config.identity {
             return (before.mac.clone(), before.mac_source.clone());
         }
         let chosen = identity(&loaded.config, &self.state_dir, &self.inputs.root);

@@ -1,4 +1,4 @@
-//! Restarts a part when one of its options changes.
+//! Restarts a part when its settings change.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::Current;
+use crate::config::Config;
 use crate::shutdown::{shutdown, Shutdown};
 
 /// A part at work, which leaves something for the one that comes after it.
@@ -16,12 +17,23 @@ pub type Work<T = ()> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// many parts.
 pub type Start<T = ()> = Box<dyn Fn(Arc<Current>, T, Shutdown) -> Work<T> + Send>;
 
-/// Lets a part work with what holds, and has it end and start again each time one of `options` or the
-/// identity of the device has another value. The first gets `left`, each other one what the one before it
-/// left. Returns, with what the last one left, when the part ends by itself or after `ends`.
+/// Compares the settings that a part takes from two configurations.
+pub type Same = fn(&Config, &Config) -> bool;
+
+/// True if `one` and `other` have the same settings `S`.
+pub fn same<S>(one: &Config, other: &Config) -> bool
+where
+    S: PartialEq + for<'a> From<&'a Config>,
+{
+    S::from(one) == S::from(other)
+}
+
+/// Runs a part, and restarts it when its settings are no longer the `same` or the identity of the device
+/// changes. The first gets `left`, each later one what its predecessor left. Returns what the last one
+/// left, when the part ends by itself or after `ends`.
 pub async fn renewed<T>(
     mut current: watch::Receiver<Arc<Current>>,
-    options: &'static [&'static str],
+    same: Same,
     mut ends: Shutdown,
     mut left: T,
     start: Start<T>,
@@ -33,7 +45,7 @@ pub async fn renewed<T>(
         tokio::select! {
             left = &mut work => return left,
             () = ends.requested() => {}
-            () = until_due(&mut current, &now, options) => {}
+            () = until_due(&mut current, &now, same) => {}
         }
         end.fire();
         left = work.await;
@@ -41,15 +53,10 @@ pub async fn renewed<T>(
     left
 }
 
-/// Completes when one of `options` or the identity has another value than `since`.
-pub async fn until_due(
-    current: &mut watch::Receiver<Arc<Current>>,
-    since: &Current,
-    options: &[&str],
-) {
+/// Completes when settings are no longer the `same`, or the identity is another one, than in `since`.
+pub async fn until_due(current: &mut watch::Receiver<Arc<Current>>, since: &Current, same: Same) {
     let is_due = |now: &Arc<Current>| {
-        let changed = now.loaded.changed_since(&since.loaded);
-        now.mac != since.mac || changed.iter().any(|name| options.contains(name))
+        now.mac != since.mac || !same(&now.loaded.config, &since.loaded.config)
     };
     if current.wait_for(is_due).await.is_err() {
         // Nobody reads settings any more; the end of the agent is near.

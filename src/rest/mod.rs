@@ -12,14 +12,13 @@
 mod ping;
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{sleep_until, Instant};
 
-use crate::clock;
-use crate::config::Config;
+use crate::clock::{self, Pace};
+use crate::config::{self, Api, Config, Ping};
 use crate::http::{
     deadline, path_part, Answer, Attempts, Body, Client, Commands, Dates, Endpoint, Facts,
     HttpError, Method,
@@ -29,22 +28,31 @@ use crate::lookup::Resolver;
 use crate::outage::Outage;
 use crate::provision::Identity;
 
-/// The options the part is made from.
-pub const OPTIONS: &[&str] = &[
-    "rest",
-    "api_url",
-    "token",
-    "api_auth",
-    "insecure",
-    "api_commands",
-    "no-ping",
-    "ping-interval",
-    "spread",
-];
+/// Settings the part is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub rest: config::Rest,
+    pub api: Api,
+    pub ping: Ping,
+    pub spread: Duration,
+    pub pace: Pace,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Settings {
+            rest: config.rest.clone(),
+            api: config.api.clone(),
+            ping: config.ping.clone(),
+            spread: config.spread,
+            pace: config.pace,
+        }
+    }
+}
 
 /// The belongings of the part.
 pub struct Part {
-    pub config: Arc<Config>,
+    pub settings: Settings,
     /// As the API knows the device.
     pub mac: Identity,
     /// Shared with all parts but the broker link.
@@ -87,7 +95,7 @@ impl RestError {
 /// Without `rest` it only waits, and without a usable `api_url` too: then the facts say so.
 pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
     let Part {
-        config,
+        settings,
         mac,
         resolver,
         mut replies,
@@ -97,23 +105,23 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
         health,
     } = part;
     replies.give_back();
-    if !config.rest.enabled {
+    if !settings.rest.enabled {
         facts.send_replace(None);
         shutdown.await;
         return replies;
     }
     facts.send_replace(Some(Facts::default()));
     let work = async {
-        match Endpoint::new("api_url", &config.rest.url, &config, mac.as_str()) {
+        match Endpoint::new("api_url", &settings.rest.url, &settings.api, mac.as_str()) {
             Ok(api) => {
                 let rest = Rest {
-                    client: Client::new(Arc::clone(&config), resolver)
+                    client: Client::new(settings.api.clone(), resolver)
                         .with_dates(dates)
                         .with_commands(commands),
-                    attempts: Attempts::new(&config),
+                    attempts: Attempts::new(settings.spread, settings.pace),
                     refusals: Outage::default(),
                     pings: Outage::default(),
-                    config: &config,
+                    settings: &settings,
                     mac: mac.as_str(),
                     api,
                     facts: &facts,
@@ -140,7 +148,7 @@ pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
 }
 
 struct Rest<'a> {
-    config: &'a Config,
+    settings: &'a Settings,
     mac: &'a str,
     api: Endpoint,
     client: Client,
@@ -154,7 +162,7 @@ struct Rest<'a> {
 
 impl Rest<'_> {
     async fn run(mut self, replies: &mut Replies) {
-        let mut ping = self.config.pace.interval(self.config.ping.interval);
+        let mut ping = self.settings.pace.interval(self.settings.ping.interval);
         let mut held: Option<Reply> = None;
         let mut due = Instant::now();
         let mut more = true;
@@ -172,7 +180,7 @@ impl Rest<'_> {
                         }
                     }
                 }
-                _ = ping.tick(), if !self.config.ping.off => self.ping(held.is_some()).await,
+                _ = ping.tick(), if !self.settings.ping.off => self.ping(held.is_some()).await,
                 // No more results, and no pings.
                 else => std::future::pending().await,
             }

@@ -12,7 +12,7 @@ use rustls::ConfigBuilder;
 use super::fault::Unsupported;
 use super::x509::Certificate;
 use super::{pem, roots, TlsError, FILE_MAX};
-use crate::config::{read_small, Config};
+use crate::config::{read_small, Broker};
 
 /// A certificate, those that lead from it to a CA, and the key.
 pub(super) struct Identity {
@@ -22,8 +22,8 @@ pub(super) struct Identity {
 }
 
 /// The client certificate of `tls_cert` and `tls_key`; `None` without them.
-pub(super) fn read(config: &Config) -> Result<Option<Identity>, TlsError> {
-    let (certificate_file, key) = match (&config.broker.tls_cert, &config.broker.tls_key) {
+pub(super) fn read(broker: &Broker) -> Result<Option<Identity>, TlsError> {
+    let (certificate_file, key) = match (&broker.tls_cert, &broker.tls_key) {
         (None, None) => return Ok(None),
         (Some(_), None) => return Err(TlsError::Half("tls_cert", "tls_key")),
         (None, Some(_)) => return Err(TlsError::Half("tls_key", "tls_cert")),

@@ -23,7 +23,7 @@ use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::ring;
 use rustls::RootCertStore;
 
-use crate::config::{Config, FileError, Problem};
+use crate::config::{Api, Broker, Config, FileError, Problem};
 use verifier::Verifier;
 
 /// Sessions remembered for a cheaper handshake. A part talks to one or two servers.
@@ -79,15 +79,15 @@ pub enum TlsError {
 /// # Errors
 ///
 /// A file that is missing, cannot be read or does not hold what it should.
-pub fn for_broker(config: &Config) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn for_broker(broker: &Broker) -> Result<Arc<ClientConfig>, TlsError> {
     let builder = versions()?;
     let provider = Arc::clone(builder.crypto_provider());
-    let verifier = match &config.broker.cacrt {
+    let verifier = match &broker.cacrt {
         Some(file) => roots::from_file("cacrt", file, &provider)?,
         None => roots::of_the_system(&provider)?,
     };
     let builder = checked_by(builder, verifier);
-    let config = match identity::read(config)? {
+    let config = match identity::read(broker)? {
         Some(identity) => identity.join(builder)?,
         None => builder.with_no_client_auth(),
     };
@@ -100,8 +100,8 @@ pub fn for_broker(config: &Config) -> Result<Arc<ClientConfig>, TlsError> {
 /// # Errors
 ///
 /// There are no roots.
-pub fn for_api(config: &Config) -> Result<ClientConfig, TlsError> {
-    if config.api.insecure {
+pub fn for_api(api: &Api) -> Result<ClientConfig, TlsError> {
+    if api.insecure {
         let builder = insecure::believe_everyone(versions()?);
         return Ok(frugal(builder.with_no_client_auth()));
     }

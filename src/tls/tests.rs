@@ -23,15 +23,16 @@ pub(super) fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(&data(&format!("{name}.crt"))).unwrap()
 }
 
-fn broker(cacrt: &Path) -> Config {
-    Config::default().with(|config| {
-        config.broker.tls = true;
-        config.broker.cacrt = Some(cacrt.to_owned());
-    })
+fn broker(cacrt: &Path) -> Broker {
+    Broker {
+        tls: true,
+        cacrt: Some(cacrt.to_owned()),
+        ..Broker::default()
+    }
 }
 
-fn error(config: &Config) -> String {
-    for_broker(config).unwrap_err().to_string()
+fn error(broker: &Broker) -> String {
+    for_broker(broker).unwrap_err().to_string()
 }
 
 #[test]
@@ -68,14 +69,13 @@ fn a_ca_file_that_is_missing_or_no_file_or_empty_or_of_another_kind_is_told_by_i
 fn a_certificate_without_its_key_and_a_key_without_its_certificate_are_told() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("x.pem");
-    let half = |certificate: bool| {
-        Config::default().with(|config| {
-            config.broker.tls = true;
-            config.broker.tls_cert = certificate.then(|| file.clone());
-            config.broker.tls_key = (!certificate).then(|| SecretPath(file.clone()));
-        })
+    let half = |certificate: bool| Broker {
+        tls: true,
+        tls_cert: certificate.then(|| file.clone()),
+        tls_key: (!certificate).then(|| SecretPath(file.clone())),
+        ..Broker::default()
     };
-    let told = |config: &Config| identity::read(config).map(|_| ()).unwrap_err().to_string();
+    let told = |broker: &Broker| identity::read(broker).map(|_| ()).unwrap_err().to_string();
     assert_eq!(
         told(&half(true)),
         "option 'tls_cert' is set without 'tls_key'"
@@ -234,10 +234,11 @@ fn no_root_of_the_system_is_believed_as_a_servers_own_certificate() {
 fn a_certificate_of_version_1_is_shown_to_the_broker_with_its_key_in_any_form() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls");
     let with = |certificate: &str, key: &str| {
-        for_broker(&broker(&dir.join("ca.crt")).with(|config| {
-            config.broker.tls_cert = Some(dir.join(certificate));
-            config.broker.tls_key = Some(SecretPath(dir.join(key)));
-        }))
+        for_broker(&Broker {
+            tls_cert: Some(dir.join(certificate)),
+            tls_key: Some(SecretPath(dir.join(key))),
+            ..broker(&dir.join("ca.crt"))
+        })
     };
     for (certificate, key) in [
         ("v1.crt", "v1.key"),

@@ -228,8 +228,10 @@ impl Shared {
                 facts.error = error.map(str::to_owned);
             });
         };
+        let config = self.config();
         let download = Download {
-            config: self.config(),
+            api: &config.api,
+            pace: config.pace,
             resolver: self.part.resolver.clone(),
             directory: ram,
             tell: &tell,

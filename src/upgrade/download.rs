@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::io::{Seek, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 use durable::Directory;
@@ -22,7 +21,8 @@ use tokio::time::{sleep, timeout_at, Instant};
 
 use super::request::{to_hex, Source};
 use crate::backoff::Backoff;
-use crate::config::Config;
+use crate::clock::Pace;
+use crate::config::Api;
 use crate::http::{deadline, Client, Endpoint};
 use crate::lookup::Resolver;
 
@@ -194,7 +194,8 @@ pub type Tell<'a> = dyn Fn(u64, Option<u64>, Option<&str>) + Sync + 'a;
 
 /// Fetches files into a directory.
 pub struct Download<'a> {
-    pub config: Arc<Config>,
+    pub api: &'a Api,
+    pub pace: Pace,
     pub resolver: Resolver,
     pub directory: &'a Directory,
     /// Hears of bytes that are there, of the size, and why nothing comes.
@@ -208,12 +209,12 @@ impl Download<'_> {
     ///
     /// Why it was given up.
     pub async fn fetch(&self, source: &Source, name: &str) -> Result<(), String> {
-        let pace = self.config.pace;
+        let pace = self.pace;
         let mut partial = Partial::new(self.directory, name, source.size)?;
         if let Some(size) = source.size {
             check_room(&partial.file, size, 0)?;
         }
-        let mut client = Client::new(Arc::clone(&self.config), self.resolver.clone());
+        let mut client = Client::new(self.api.clone(), self.resolver.clone());
         let mut backoff = Backoff::new(AGAIN, pace);
         let (mut furthest, mut progress) = (0, Instant::now());
         loop {
@@ -328,9 +329,9 @@ impl Download<'_> {
     ) -> Result<(Response, String), Trouble> {
         let mut url = source.url.clone();
         for _ in 0..=HOPS {
-            let from = Endpoint::elsewhere(url.clone(), &self.config);
+            let from = Endpoint::elsewhere(url.clone(), self.api);
             let host = from.host().to_owned();
-            if !from.is_https() && !self.config.api.insecure {
+            if !from.is_https() && !self.api.insecure {
                 let why = format!("{host} is http, and option insecure is not set");
                 return Err(Trouble::Final(why));
             }

@@ -246,10 +246,11 @@ impl Device {
         let (sender, facts) = watch::channel(Facts::default());
         let (deliveries, asks) = asks(facts.clone());
         let part = Part {
-            config: Arc::new(Config::default().with(|config| {
+            settings: (&Config::default().with(|config| {
                 config.upload.format = UploadFormat::Ndjson;
                 config.spread = self.spread;
-            })),
+            }))
+                .into(),
             mac: "0A:1B:2C:3D:4E:5F".parse().unwrap(),
             spool: spool.clone(),
             resolver: lookup::Resolver::system("lookup"),

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::Config;
+use super::Settings;
 
 /// Heartbeats between two turns of a backlog.
 const TURN: u32 = 4;
@@ -49,12 +49,12 @@ pub(super) struct Drain {
 }
 
 impl Drain {
-    pub(super) fn new(config: &Config) -> Self {
-        let (heartbeat, monitor) = (config.upload.heartbeat, config.collect.monitor);
+    pub(super) fn new(settings: &Settings) -> Self {
+        let (heartbeat, monitor) = (settings.upload.heartbeat, settings.monitor);
         let usual = heartbeat.as_millis().div_ceil(monitor.as_millis().max(1));
-        let is_fleet = config.spread >= heartbeat;
+        let is_fleet = settings.spread >= heartbeat;
         Drain {
-            turn: is_fleet.then(|| config.pace.of(heartbeat) * TURN),
+            turn: is_fleet.then(|| settings.pace.of(heartbeat) * TURN),
             usual: usize::try_from(usual).unwrap_or(usize::MAX / SHARE).max(1),
             due: None,
             left: 0,
@@ -118,15 +118,16 @@ impl Drain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     const BEAT: Duration = Duration::from_secs(60);
 
     fn drain(spread: u64) -> Drain {
-        Drain::new(&Config::default().with(|config| {
+        Drain::new(&Settings::from(&Config::default().with(|config| {
             config.upload.heartbeat = BEAT;
             config.collect.monitor = Duration::from_secs(15);
             config.spread = Duration::from_secs(spread);
-        }))
+        })))
     }
 
     #[test]

@@ -13,13 +13,13 @@ use crate::http::{deadline, Attempts, Body};
 /// Posts what comes until the spool stops.
 pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stopped> {
     let Part {
-        config,
+        settings,
         spool,
         facts,
         asks,
         ..
     } = part;
-    let mut attempts = Attempts::new(config);
+    let mut attempts = Attempts::new(settings.spread, settings.pace);
     let mut dates = DateAsker::default();
     let mut appended = spool.facts();
     // A server that asks for a pause is left alone until then.
@@ -61,7 +61,7 @@ pub(super) async fn run(mut link: Link, part: &Part) -> Result<(), spool::Stoppe
             Err(error) => {
                 let (text, is_denial) = (error.to_string(), error.is_denial());
                 attempts.failed("report not sent", &text, error.asked_wait(), Instant::now());
-                not_before = Instant::now() + config.pace.of(error.asked_wait());
+                not_before = Instant::now() + settings.pace.of(error.asked_wait());
                 facts.send_modify(|facts| facts.not_delivered(text, is_denial));
                 spool.given_up(batch.id).await?;
                 // Giving up is a change as well; if the disk refuses even that, the next report is.

@@ -1,6 +1,5 @@
 //! The way to the server: `stats_url`, or `backup_stats_url` while that fails.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -131,7 +130,7 @@ impl Link {
     /// `stats_url` is no URL to send to. A bad `backup_stats_url` is only logged.
     pub(super) fn new(part: &Part) -> Result<Self, HttpError> {
         let Part {
-            config,
+            settings,
             mac,
             resolver,
             health,
@@ -139,10 +138,15 @@ impl Link {
             commands,
             ..
         } = part;
-        let main = Endpoint::new("stats_url", &config.upload.url, config, mac.as_str())?;
-        let backup = match config.upload.backup_url.as_str() {
+        let main = Endpoint::new(
+            "stats_url",
+            &settings.upload.url,
+            &settings.api,
+            mac.as_str(),
+        )?;
+        let backup = match settings.upload.backup_url.as_str() {
             "" => None,
-            url => match Endpoint::new("backup_stats_url", url, config, mac.as_str()) {
+            url => match Endpoint::new("backup_stats_url", url, &settings.api, mac.as_str()) {
                 Ok(backup) => Some(backup),
                 Err(error) => {
                     log::warn!("{error}: there is no backup");
@@ -151,7 +155,7 @@ impl Link {
             },
         };
         let has_https = main.is_https() || backup.as_ref().is_some_and(Endpoint::is_https);
-        let client = Client::new(Arc::clone(config), resolver.clone());
+        let client = Client::new(settings.api.clone(), resolver.clone());
         Ok(Link {
             client: client
                 .with_dates(dates.clone())

@@ -19,12 +19,12 @@ mod size;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::clock::Pace;
+use crate::config::{self, Api, Config};
 use crate::provision::Identity;
 use crate::reload::{self, Asker, Asks};
 use crate::shutdown::Shutdown;
@@ -42,7 +42,7 @@ pub const BATCH_MAX: u64 = 128 << 10;
 /// The belongings of the task that delivers.
 #[derive(Debug, Clone)]
 pub struct Part {
-    pub config: Arc<Config>,
+    pub settings: Settings,
     /// The device's identity as the API knows it.
     pub mac: Identity,
     pub spool: spool::Handle,
@@ -60,7 +60,7 @@ pub struct Part {
 impl Part {
     fn setting(&self) -> Setting<'_> {
         Setting {
-            config: &self.config,
+            settings: &self.settings,
             mac: &self.mac,
             facts: &self.facts,
             asks: &self.asks,
@@ -87,20 +87,28 @@ impl Handle {
     }
 }
 
-/// The options a delivery is made from.
-pub const OPTIONS: &[&str] = &[
-    "stats_url",
-    "backup_stats_url",
-    "token",
-    "api_auth",
-    "insecure",
-    "api_commands",
-    "monitor",
-    "heartbeat",
-    "no-cache",
-    "upload_format",
-    "spread",
-];
+/// Settings the part is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub upload: config::Upload,
+    pub api: Api,
+    /// Between two reports.
+    pub monitor: Duration,
+    pub spread: Duration,
+    pub pace: Pace,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Settings {
+            upload: config.upload.clone(),
+            api: config.api.clone(),
+            monitor: config.collect.monitor,
+            spread: config.spread,
+            pace: config.pace,
+        }
+    }
+}
 
 /// Why a delivery ended before the spool was empty.
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +163,7 @@ pub async fn run(part: Part, mut shutdown: Shutdown) {
             return;
         }
         match Link::new(&part) {
-            Ok(link) if part.config.upload.no_cache => {
+            Ok(link) if part.settings.upload.no_cache => {
                 // It ends with the spool, and so does the agent.
                 let _ = each::run(link, &part).await;
             }

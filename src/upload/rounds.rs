@@ -24,9 +24,8 @@ use super::link::Way;
 use super::queue::Queue;
 use super::refusals::Refusals;
 use super::size::{Patience, Size};
-use super::{phase, DeliveryError};
+use super::{phase, DeliveryError, Settings};
 use crate::clock::epoch_seconds;
-use crate::config::Config;
 use crate::http::{deadline, Attempts, Body, Facts};
 use crate::provision::Identity;
 use crate::reload::Asks;
@@ -49,7 +48,7 @@ const AGAIN: usize = 8;
 /// The agent around the rounds: settings they read, facts they tell.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
-    pub config: &'a Config,
+    pub settings: &'a Settings,
     pub mac: &'a Identity,
     pub facts: &'a watch::Sender<Facts>,
     pub asks: &'a Asks,
@@ -102,18 +101,18 @@ enum Sent {
 
 impl<'a, W: Way, Q: Queue> Rounds<'a, W, Q> {
     pub fn new(link: W, queue: Q, around: Setting<'a>) -> Self {
-        let config = around.config;
-        let pace = config.pace;
-        let heartbeat = pace.of(config.upload.heartbeat);
+        let settings = around.settings;
+        let pace = settings.pace;
+        let heartbeat = pace.of(settings.upload.heartbeat);
         Rounds {
             start: link.now(),
             link,
             queue,
             around,
             phase: phase::phase(around.mac, heartbeat),
-            drain: Drain::new(config),
+            drain: Drain::new(settings),
             dates: DateAsker::default(),
-            attempts: Attempts::new(config),
+            attempts: Attempts::new(settings.spread, settings.pace),
             heartbeat,
             went_ahead: None,
             ahead_is_late: false,
@@ -350,8 +349,10 @@ impl<'a, W: Way, Q: Queue> Rounds<'a, W, Q> {
 
     /// Sends a batch; one that is accepted leaves the spool.
     async fn send(&mut self, batch: &Batch) -> Result<(), DeliveryError> {
-        let Setting { config, facts, .. } = self.around;
-        let body = Body::of_gzip(batch.body.clone(), config.upload.format);
+        let Setting {
+            settings, facts, ..
+        } = self.around;
+        let body = Body::of_gzip(batch.body.clone(), settings.upload.format);
         let usual = deadline(body.bytes.len());
         let within = match batch.reports {
             1 => self.patience.time(usual),

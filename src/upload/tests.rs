@@ -1,6 +1,7 @@
 //! When deliveries are tried, in simulated time, and what the log says of them.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use log::Level::{Debug, Warn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,10 +42,10 @@ fn empty_spool(dir: &Path) -> spool::Handle {
     handle
 }
 
-fn part(config: Arc<Config>, spool: spool::Handle, facts: watch::Sender<Facts>) -> Part {
+fn part(config: &Config, spool: spool::Handle, facts: watch::Sender<Facts>) -> Part {
     let (_, asks) = asks(facts.subscribe());
     Part {
-        config,
+        settings: config.into(),
         mac: MAC.parse().unwrap(),
         spool,
         resolver: lookup::Resolver::system("lookup"),
@@ -82,8 +83,7 @@ async fn the_first_attempt_falls_into_the_spread_and_the_others_on_the_phase() {
     let start = Instant::now();
     // A task of its own, so that it sees every change.
     let begun = tokio::spawn(attempts(facts, 50));
-    let config = Arc::new(config());
-    tokio::spawn(run(part(config, spool, sender), stopped));
+    tokio::spawn(run(part(&config(), spool, sender), stopped));
     let begun = tokio::time::timeout(60 * HEARTBEAT, begun).await;
     let begun = begun.expect("one attempt a heartbeat").unwrap();
 
@@ -107,7 +107,7 @@ async fn it_ends_when_told_so_and_when_there_is_nobody_to_tell() {
         let (sender, _facts) = watch::channel(Facts::default());
         let (stop, stopped) = shutdown();
         let spool = empty_spool(tmp.path());
-        let task = tokio::spawn(run(part(Arc::new(config()), spool, sender), stopped));
+        let task = tokio::spawn(run(part(&config(), spool, sender), stopped));
         if told {
             stop.fire();
         } else {
@@ -139,12 +139,12 @@ async fn the_log_warns_of_each_reason_once_until_something_was_accepted() {
     let (stop, stopped) = shutdown();
     let spool = empty_spool(tmp.path());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = Arc::new(config().with(|config| {
+    let config = config().with(|config| {
         config.upload.url = format!("http://{}/", listener.local_addr().unwrap()).into();
         config.pace = Pace::faster(1000);
-    }));
+    });
     spool.append(|_| b"{}".to_vec()).await.unwrap().unwrap();
-    let link = run(part(config, spool.clone(), sender), stopped);
+    let link = run(part(&config, spool.clone(), sender), stopped);
     let link = tokio::spawn(link);
     let attempts = async {
         for status in [500, 500, 502, 502, 200] {

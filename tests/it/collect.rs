@@ -48,13 +48,14 @@ async fn desk(stations: usize, survey: bool) -> Desk {
     let (_, health) = watch::channel(None);
     let (stop, ends) = shutdown();
     let part = Part {
-        config: Arc::new(Config::default().with(|config| {
+        settings: (&Config::default().with(|config| {
             config.collect.monitor = Duration::from_secs(15);
             config.collect.scan = true;
             config.collect.survey = survey;
             config.collect.survey_interval = Duration::from_secs(60);
             config.pace = Pace::faster(15);
-        })),
+        }))
+            .into(),
         client: connected(),
         root: control.root().to_owned(),
         uci: Directories::of(control.root(), None),

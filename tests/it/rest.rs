@@ -66,7 +66,7 @@ impl Site {
         let (health, health_known) = watch::channel(None);
         let (stop_rest, stopped) = oneshot::channel();
         let part = rest::Part {
-            config,
+            settings: (&*config).into(),
             mac: MAC.parse().unwrap(),
             resolver: Resolver::system("lookup"),
             replies: outlets.api,
@@ -384,7 +384,7 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
     let replies = within("rest ends", site.rest).await.unwrap();
     let (facts, _known) = watch::channel(None);
     let part = rest::Part {
-        config: Arc::new(config),
+        settings: (&config).into(),
         mac: MAC.parse().unwrap(),
         resolver: Resolver::system("lookup"),
         replies,

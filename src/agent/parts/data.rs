@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::wiring::Wiring;
 use crate::agent::reports::{keep, keep_spool_settled, spool_place};
-use crate::reload::{Start, Work};
+use crate::reload::{same, Start, Work};
 use crate::tasks::{spawn, spawn_among};
 use crate::{api, boot, collect, health, jobs, logging, reload, upload};
 
@@ -33,7 +33,7 @@ impl Wiring<'_> {
             boot_id: self.device.boot_id.clone(),
             clock: Box::new(self.device.clock.clone()),
             crashes: Arc::new(self.past.crashes.clone()),
-            place: spool_place(&self.now.loaded.config),
+            place: spool_place(&self.now.loaded.config.spool),
         };
         let task = spawn(spool::run(place, inbox));
         let (now, current) = (Arc::clone(&self.now), self.current.clone());
@@ -52,7 +52,7 @@ impl Wiring<'_> {
         let kept = self.facts.kept.clone();
         spawn_among(&mut self.first, keep(collected, spool.clone(), kept));
         let part = collect::Part {
-            config: Arc::clone(&self.now.loaded.config),
+            settings: (&*self.now.loaded.config).into(),
             client: self.client.clone(),
             root: self.device.root.clone(),
             uci: self.device.uci.clone(),
@@ -68,13 +68,13 @@ impl Wiring<'_> {
         };
         let start: Start = Box::new(move |now, (), ends| {
             let part = collect::Part {
-                config: Arc::clone(&now.loaded.config),
+                settings: (&*now.loaded.config).into(),
                 mac: now.mac.clone(),
                 ..part.clone()
             };
             Box::pin(collect::run(part, ends))
         });
-        self.renewed(collect::OPTIONS, start)
+        self.renewed(same::<collect::Settings>, start)
     }
 
     /// the boot before ─► boot ─► collect; whoever reboots ─► boot ─► procd
@@ -100,7 +100,7 @@ impl Wiring<'_> {
     pub(super) fn upload(&mut self, spool: &spool::Handle) -> upload::Handle {
         let (deliveries, asks) = upload::asks(self.facts.api.subscribe());
         let part = upload::Part {
-            config: Arc::clone(&self.now.loaded.config),
+            settings: (&*self.now.loaded.config).into(),
             mac: self.now.mac.clone(),
             spool: spool.clone(),
             resolver: self.resolver.clone(),
@@ -112,13 +112,13 @@ impl Wiring<'_> {
         };
         let start: Start = Box::new(move |now, (), ends| {
             let part = upload::Part {
-                config: Arc::clone(&now.loaded.config),
+                settings: (&*now.loaded.config).into(),
                 mac: now.mac.clone(),
                 ..part.clone()
             };
             Box::pin(upload::run(part, ends))
         });
-        let delivering = self.renewed(upload::OPTIONS, start);
+        let delivering = self.renewed(same::<upload::Settings>, start);
         self.held(delivering);
         deliveries
     }

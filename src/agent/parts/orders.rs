@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::wiring::Wiring;
 use crate::agent::{commands, contact};
 use crate::http::ApiCommand;
-use crate::reload::Start;
+use crate::reload::{same, Start};
 use crate::tasks::spawn_among;
 use crate::{guard, health, jobs, mqtt, rest, upgrade, upload};
 
@@ -116,12 +116,12 @@ impl Wiring<'_> {
             .hurried_by(hurried);
         let (jobs, facts) = (jobs.clone(), self.facts.mqtt.clone());
         let start: Start<mqtt::Supply> = Box::new(move |now, supply, mut ends| {
-            let (config, mac) = (now.loaded.config.clone(), now.mac.clone());
+            let (settings, mac) = ((&*now.loaded.config).into(), now.mac.clone());
             let ended = async move { ends.requested().await };
             let (jobs, facts) = (jobs.clone(), facts.clone());
-            Box::pin(mqtt::run(config, mac, jobs, supply, facts, ended))
+            Box::pin(mqtt::run(settings, mac, jobs, supply, facts, ended))
         });
-        self.published(mqtt::OPTIONS, supply, start);
+        self.published(same::<mqtt::Settings>, supply, start);
     }
 
     /// jobs ─► results ─► rest, instead of mqtt
@@ -131,7 +131,7 @@ impl Wiring<'_> {
         let code = self.facts.code.subscribe();
         let start: Start<jobs::Replies> = Box::new(move |now, replies, mut ends| {
             let part = rest::Part {
-                config: now.loaded.config.clone(),
+                settings: (&*now.loaded.config).into(),
                 mac: now.mac.clone(),
                 resolver: resolver.clone(),
                 replies,
@@ -142,6 +142,6 @@ impl Wiring<'_> {
             };
             Box::pin(rest::run(part, async move { ends.requested().await }))
         });
-        self.published(rest::OPTIONS, results, start);
+        self.published(same::<rest::Settings>, results, start);
     }
 }

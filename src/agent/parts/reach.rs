@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::wiring::Wiring;
 use crate::agent::contact;
-use crate::reload::Start;
+use crate::reload::{same, Start};
 use crate::tasks::spawn_among;
 use crate::{collect, health, jobs, provision, recovery, starts, upload};
 
@@ -15,7 +15,7 @@ impl Wiring<'_> {
     pub(super) fn health(&mut self) -> health::Handle {
         let (handle, asks) = health::asks(self.facts.health.subscribe());
         let part = health::Part {
-            config: Arc::clone(&self.now.loaded.config),
+            settings: (&*self.now.loaded.config).into(),
             root: self.device.root.clone(),
             resolver: self.resolver.clone(),
             mqtt: self.facts.mqtt.subscribe(),
@@ -28,12 +28,12 @@ impl Wiring<'_> {
         };
         let start: Start = Box::new(move |now, (), ends| {
             let part = health::Part {
-                config: Arc::clone(&now.loaded.config),
+                settings: (&*now.loaded.config).into(),
                 ..part.clone()
             };
             Box::pin(health::run(part, ends))
         });
-        let watching = self.renewed(health::OPTIONS, start);
+        let watching = self.renewed(same::<health::Settings>, start);
         spawn_among(&mut self.first, watching);
         handle
     }

@@ -12,7 +12,7 @@ use crate::agent::past::Past;
 use crate::clock::ServerDate;
 use crate::collect::{DeviceEvents, History, Report};
 use crate::health::radio::Restarted;
-use crate::reload::{self, renewed, Start, Work};
+use crate::reload::{self, renewed, Same, Start, Work};
 use crate::shutdown::Shutdown;
 use crate::starts::Hold;
 use crate::status::Board;
@@ -155,10 +155,10 @@ impl<'a> Wiring<'a> {
         boot::reboot(log.records.clone(), Arc::clone(&self.acting), log)
     }
 
-    /// A part that starts anew when one of `options` has another value.
-    pub(super) fn renewed(&self, options: &'static [&'static str], start: Start) -> Work {
+    /// A part that restarts when its settings are no longer the `same`.
+    pub(super) fn renewed(&self, same: Same, start: Start) -> Work {
         let (current, ends) = (self.current.clone(), self.ends.clone());
-        Box::pin(renewed(current, options, ends, (), start))
+        Box::pin(renewed(current, same, ends, (), start))
     }
 
     /// Does `work` once broker and API may be reached, unless the agent ends before.
@@ -173,17 +173,12 @@ impl<'a> Wiring<'a> {
 
     /// Has `supply` published. What one publisher has not brought out goes to the next; what the last
     /// leaves is lost with the process.
-    pub(super) fn published<T: Send + 'static>(
-        &mut self,
-        options: &'static [&'static str],
-        supply: T,
-        start: Start<T>,
-    ) {
+    pub(super) fn published<T: Send + 'static>(&mut self, same: Same, supply: T, start: Start<T>) {
         let (hold, current) = (self.hold, self.current.clone());
         let mut ends = self.broker_ends.clone();
         spawn_among(&mut self.broker, async move {
             if hold.over(&mut ends).await {
-                drop(renewed(current, options, ends, supply, start).await);
+                drop(renewed(current, same, ends, supply, start).await);
             }
         });
     }

@@ -9,7 +9,6 @@ use super::bus::{Answer, Bus};
 use super::running::{config, start, start_with};
 use super::samples::{json, value, Router};
 use crate::collect::history::EVERY;
-use crate::config::Config;
 
 #[tokio::test(start_paused = true)]
 async fn names_are_looked_up_every_five_minutes_and_kept_meanwhile() {

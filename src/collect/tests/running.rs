@@ -67,7 +67,7 @@ fn run(root: tempfile::TempDir, socket: &Path, config: Config) -> Running {
     let (health, health_seen) = watch::channel(None);
     let (stop, ends) = shutdown();
     let part = Part {
-        config: Arc::new(config),
+        settings: (&config).into(),
         client,
         root: root.path().to_owned(),
         uci: Directories::of(root.path(), None),

@@ -9,7 +9,6 @@ use super::super::sources::question::Question;
 use super::bus::{Answer, Bus};
 use super::running::{config, start, start_with};
 use super::samples::{json, Router};
-use crate::config::Config;
 
 #[tokio::test(start_paused = true)]
 async fn a_report_is_collected_at_once_and_then_every_monitor() {

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::clock::epoch_seconds;
 use crate::collect::kernel;
-use crate::config::Config;
+use crate::config::{Config, Health};
 use crate::lookup::Resolver;
 use crate::sorted;
 use crate::tasks::Together;
@@ -90,11 +90,11 @@ pub(super) struct PublicNames {
 }
 
 impl PublicNames {
-    fn of(config: &Config) -> Self {
-        let default = Config::default();
+    fn of(settings: &Health) -> Self {
+        let default = Config::default().health;
         PublicNames {
-            health: config.health.host == default.health.host,
-            web: config.health.web_url == default.health.web_url,
+            health: settings.host == default.host,
+            web: settings.web_url == default.web_url,
         }
     }
 }
@@ -111,13 +111,13 @@ pub(super) struct Prober {
 
 impl Prober {
     /// `root` is the prefix of /proc and /sys.
-    pub(super) fn new(config: &Config, root: PathBuf, resolver: Resolver) -> Self {
-        let host = config.health.host.as_str();
+    pub(super) fn new(settings: &Health, root: PathBuf, resolver: Resolver) -> Self {
+        let host = settings.host.as_str();
         Prober {
             root,
-            public: PublicNames::of(config),
-            health: (!host.is_empty()).then(|| (host.to_owned(), config.health.port)),
-            web: WebCheck::new(&config.health.web_url, &config.health.web_body, &resolver),
+            public: PublicNames::of(settings),
+            health: (!host.is_empty()).then(|| (host.to_owned(), settings.port)),
+            web: WebCheck::new(&settings.web_url, &settings.web_body, &resolver),
             resolver,
         }
     }
@@ -237,7 +237,11 @@ mod tests {
                 .into();
         });
         let root = tempfile::tempdir().unwrap();
-        let prober = Prober::new(&config, root.path().to_owned(), Resolver::system("lookup"));
+        let prober = Prober::new(
+            &config.health,
+            root.path().to_owned(),
+            Resolver::system("lookup"),
+        );
         let serve = async {
             let (mut socket, _) = page.accept().await.unwrap();
             let mut asked = Vec::new();
@@ -260,10 +264,11 @@ mod tests {
     #[test]
     fn the_default_names_are_public_ones_and_no_others() {
         let of = |health: &str, web: &str| {
-            PublicNames::of(&Config::default().with(|config| {
-                config.health.host = health.into();
-                config.health.web_url = web.into();
-            }))
+            PublicNames::of(&Health {
+                host: health.into(),
+                web_url: web.into(),
+                ..Health::default()
+            })
         };
         let default = Config::default();
         let (health, web) = (&*default.health.host, default.health.web_url.as_str());

@@ -1,7 +1,6 @@
 //! When it is probed and what is told, in simulated time.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -12,7 +11,7 @@ use tokio::time::{sleep, timeout, Instant};
 use super::super::probe::Task;
 use super::super::signs::Sign;
 use super::super::task::Probe;
-use super::super::{asks, run, Facts, Handle, Part, Proof, Verdict};
+use super::super::{asks, run, Facts, Handle, Part, Proof, Settings, Verdict};
 use super::*;
 use crate::config::Config;
 use crate::shutdown::shutdown;
@@ -70,12 +69,13 @@ impl Tree {
     }
 }
 
-fn config() -> Arc<Config> {
-    Arc::new(Config::default().with(|config| {
+fn settings() -> Settings {
+    (&Config::default().with(|config| {
         config.upload.url = "http://api.example/".into();
         config.collect.monitor = MONITOR;
         config.upload.heartbeat = HEARTBEAT;
     }))
+        .into()
 }
 
 pub(super) fn start(world: Findings) -> Ward {
@@ -90,7 +90,7 @@ pub(super) fn start(world: Findings) -> Ward {
     let events = collect::DeviceEvents::default();
     let (signs, heard) = mpsc::channel(8);
     let part = Part {
-        config: config(),
+        settings: settings(),
         root: tree.0.path().to_owned(),
         resolver: lookup::Resolver::system("lookup"),
         mqtt: mqtt_known,
@@ -352,10 +352,10 @@ async fn it_ends_with_the_agent_and_whoever_asks_then_is_told() {
     let (handle, asks) = asks(facts);
     let (stop, stopped) = shutdown();
     let part = Part {
-        config: Arc::new((*config()).clone().with(|config| {
-            config.health.host = String::new();
-            config.health.web_url = "".into();
-        })),
+        settings: Settings {
+            health: Default::default(),
+            ..settings()
+        },
         root: "/nonexistent".into(),
         resolver: lookup::Resolver::system("lookup"),
         mqtt: watch::channel(mqtt::Facts::default()).1,

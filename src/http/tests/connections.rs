@@ -124,11 +124,14 @@ async fn no_failure_tells_a_secret() {
         "name.invalid".to_owned(),
         "[::1]:1".to_owned(),
     ] {
-        let config = Config::default().with(|config| config.api.token = Secret::new("t0ken"));
+        let api = Api {
+            token: Secret::new("t0ken"),
+            ..Api::default()
+        };
         let url = format!("http://me:pa55@{place}/way?key=s3cret");
-        let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
+        let to = Endpoint::new("stats_url", &url, &api, "m").unwrap();
         let resolver = Resolver::fixed(|_| Err(std::io::Error::other("Try again")));
-        let mut client = Client::new(Arc::new(config), resolver);
+        let mut client = Client::new(api, resolver);
         let error = in_time(send(&mut client, &to)).await.unwrap_err();
         let told = format!("{error} {error:?}");
         assert!(error.to_string().starts_with(&place), "{told}");

@@ -14,12 +14,15 @@ async fn twofold(scheme: &str) -> (TcpListener, TcpListener, Client, Endpoint) {
 }
 
 fn named(scheme: &str, port: u16) -> (Client, Endpoint) {
-    let config = Config::default().with(|config| config.api.insecure = true);
+    let api = Api {
+        insecure: true,
+        ..Api::default()
+    };
     let url = format!("{scheme}://twofold.example:{port}/");
-    let to = Endpoint::new("stats_url", &url, &config, "m").unwrap();
+    let to = Endpoint::new("stats_url", &url, &api, "m").unwrap();
     let resolver =
         Resolver::fixed(|_| Ok([2, 3].map(|n| IpAddr::from([127, 0, 0, n]).into()).to_vec()));
-    (Client::new(Arc::new(config), resolver), to)
+    (Client::new(api, resolver), to)
 }
 
 #[tokio::test]
@@ -97,9 +100,8 @@ async fn when_no_address_works_the_request_ends_after_the_last() {
         "{error}"
     );
 
-    let config = Arc::new(Config::default());
     let resolver = Resolver::fixed(|_| Ok(Vec::new()));
-    let mut client = Client::new(config, resolver);
+    let mut client = Client::new(Api::default(), resolver);
     let error = in_time(send(&mut client, &to))
         .await
         .unwrap_err()

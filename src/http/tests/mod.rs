@@ -6,7 +6,6 @@ mod deadlines;
 mod hosts;
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use super::*;
-use crate::config::{Config, Secret};
+use crate::config::{Api, Secret};
 use crate::lookup::Resolver;
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -30,9 +29,9 @@ async fn site(login: &str, place: &str) -> (TcpListener, Client, Endpoint) {
 }
 
 fn client(url: &str) -> (Client, Endpoint) {
-    let config = Arc::new(Config::default());
-    let to = Endpoint::new("stats_url", url, &config, "m").unwrap();
-    (Client::new(config, Resolver::system("lookup")), to)
+    let api = Api::default();
+    let to = Endpoint::new("stats_url", url, &api, "m").unwrap();
+    (Client::new(api, Resolver::system("lookup")), to)
 }
 
 async fn take_request(socket: &mut TcpStream) -> String {

@@ -23,8 +23,7 @@ use super::retained::Removals;
 use super::supply::Supply;
 use super::topic::Topics;
 use super::undecided::Undecided;
-use super::{address, Facts, IN_A_HURRY};
-use crate::config::Config;
+use super::{address, Facts, Settings, IN_A_HURRY};
 use crate::jobs::{self, Channel, Decision, Reply, Source};
 
 /// Time for the orderly end.
@@ -65,7 +64,7 @@ async fn poll(mut eventloop: Box<EventLoop>) -> Polled {
 
 /// The parts that a session works with; they outlive it.
 pub(super) struct Around<'a> {
-    pub(super) config: &'a Config,
+    pub(super) settings: &'a Settings,
     pub(super) topics: &'a Topics,
     pub(super) jobs: &'a jobs::Handle,
     pub(super) supply: &'a mut Supply,
@@ -98,7 +97,7 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn new(around: Around<'a>, link: (Link, Watch)) -> Self {
         let (link, watch) = link;
-        let (client, eventloop) = client(around.config, around.topics, link);
+        let (client, eventloop) = client(&around.settings.broker, around.topics, link);
         Session {
             around,
             link: watch,
@@ -122,12 +121,12 @@ impl<'a> Session<'a> {
         };
         let link = self.link.clone();
         let mut polling = Box::pin(poll(eventloop));
-        let config = self.around.config;
-        let mut ping = config.pace.interval(config.ping.interval);
+        let settings = self.around.settings;
+        let mut ping = settings.pace.interval(settings.ping.interval);
         let mut replies_end = false;
         let mut events = 0;
         let mut hurry = self.around.supply.hurry.clone();
-        let mut ask = config.pace.interval(IN_A_HURRY);
+        let mut ask = settings.pace.interval(IN_A_HURRY);
         let (error, closed) = loop {
             self.link.pause(self.undecided.is_full());
             let ready = self.ready;
@@ -168,7 +167,7 @@ impl<'a> Session<'a> {
                         }
                     }
                 }
-                _ = ping.tick(), if ready && !config.ping.off => {
+                _ = ping.tick(), if ready && !settings.ping.off => {
                     self.ping()
                 }
                 () = self.around.supply.live.due(live_from), if live => {
@@ -207,7 +206,7 @@ impl<'a> Session<'a> {
 
     /// Why the connection ended, and whether the broker closed it.
     fn why(&mut self, error: &ConnectionError) -> (String, bool) {
-        let (accepted, tls) = (self.connected.is_some(), self.around.config.broker.tls);
+        let (accepted, tls) = (self.connected.is_some(), self.around.settings.broker.tls);
         if let Some(end) = self.link.end() {
             return (ended(&end, accepted, tls), is_closed(&end));
         }
@@ -248,15 +247,17 @@ impl<'a> Session<'a> {
         match packet {
             Packet::ConnAck(_) => {
                 self.connected = Some(Instant::now());
-                if self.around.config.broker.status_retain {
+                if self.around.settings.broker.status_retain {
                     // The last will is the broker's from now on.
                     let Around {
                         supply,
-                        config,
+                        settings,
                         topics,
                         ..
                     } = &mut self.around;
-                    supply.retained.keeps(&address(config), &topics.status);
+                    supply
+                        .retained
+                        .keeps(&address(&settings.broker), &topics.status);
                 }
                 // Whatever the broker says it remembers: only its SUBACK shows that jobs reach us.
                 self.client
@@ -281,7 +282,10 @@ impl<'a> Session<'a> {
         if std::mem::replace(&mut self.ready, true) {
             return Ok(());
         }
-        log::info!("broker {}: connected", address(self.around.config));
+        log::info!(
+            "broker {}: connected",
+            address(&self.around.settings.broker)
+        );
         // The one that was next when the last connection ended need not be it any more.
         self.around.supply.replies.give_back();
         self.remove_stale_presence()?;
@@ -332,7 +336,7 @@ impl<'a> Session<'a> {
     /// Marks what the broker has acknowledged.
     fn settle(&mut self) {
         self.in_flight.settle();
-        let broker = address(self.around.config);
+        let broker = address(&self.around.settings.broker);
         for topic in self.removals.acknowledged() {
             self.around.supply.retained.forget(&broker, &topic);
         }

@@ -10,7 +10,7 @@ use crate::mqtt::{address, status};
 
 impl Session<'_> {
     pub(super) fn ping(&self) -> Result<(), String> {
-        let options = PublishOptions::new(status_qos(self.around.config));
+        let options = PublishOptions::new(status_qos(&self.around.settings.broker));
         let ping = status::ping(clock::epoch_seconds());
         self.client
             .try_publish(self.around.topics.status.as_str(), ping, options)
@@ -19,8 +19,11 @@ impl Session<'_> {
 
     /// Says that the device is there, or that it goes.
     pub(super) fn say_presence(&self, online: bool) -> Result<(), String> {
-        let Around { config, topics, .. } = &self.around;
-        let options = PublishOptions::new(presence_qos(config)).retain(config.broker.status_retain);
+        let Around {
+            settings, topics, ..
+        } = &self.around;
+        let options = PublishOptions::new(presence_qos(&settings.broker))
+            .retain(settings.broker.status_retain);
         let connect = status::connect(&topics.client_id, clock::epoch_seconds(), online);
         self.client
             .try_publish(topics.status.as_str(), connect, options)
@@ -30,16 +33,16 @@ impl Session<'_> {
     /// Removes what earlier settings had the broker keep: an empty message does (MQTT 3.1.1, section 3.3.1.3).
     pub(super) fn remove_stale_presence(&mut self) -> Result<(), String> {
         let Around {
-            config,
+            settings,
             topics,
             supply,
             ..
         } = &mut self.around;
-        let current = config
+        let current = settings
             .broker
             .status_retain
             .then_some(topics.status.as_str());
-        for topic in supply.retained.stale(&address(config), current) {
+        for topic in supply.retained.stale(&address(&settings.broker), current) {
             log::info!("broker: removing a retained status message of earlier settings");
             let options = PublishOptions::new(QoS::AtLeastOnce).retained();
             let notice = self

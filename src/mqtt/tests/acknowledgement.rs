@@ -81,7 +81,7 @@ async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
             refused.clone(),
         );
         let around = Around {
-            config: &config,
+            settings: &(&*config).into(),
             topics: &topics,
             jobs: &handle,
             supply: &mut Supply::new(outlets.broker, outlets.live),

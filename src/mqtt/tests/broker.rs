@@ -11,7 +11,7 @@ use tokio::time::{sleep, sleep_until, Instant};
 
 use super::super::session::{Around, Ended, Session};
 use super::super::topic::Topics;
-use super::super::{Facts, Link, Refused, Supply};
+use super::super::{Facts, Link, Refused, Settings, Supply};
 use super::MAC;
 use crate::backoff::Backoff;
 use crate::config::Config;
@@ -155,7 +155,7 @@ fn connection(line: Line) -> (DuplexStream, DuplexStream, JoinHandle<()>) {
 
 /// A device with its jobs part.
 pub(super) struct Device {
-    pub(super) config: Arc<Config>,
+    pub(super) settings: Settings,
     pub(super) jobs: jobs::Handle,
     pub(super) live: Live,
     pub(super) supply: Supply,
@@ -183,7 +183,7 @@ impl Device {
             topics: Topics::new("fleet", "secret", &mac).unwrap(),
             supply: Supply::new(outlets.broker, output),
             facts: watch::channel(Facts::default()).0,
-            config,
+            settings: (&*config).into(),
             jobs,
             live,
             working,
@@ -213,10 +213,10 @@ impl Device {
             connections += 1;
             let (network, far, passing) = connection(line);
             let broker = tokio::spawn(serve(far, judge, heard.clone()));
-            let (network, keepalive) = (Box::new(network), self.config.broker.keepalive);
+            let (network, keepalive) = (Box::new(network), self.settings.broker.keepalive);
             let link = Link::new(network, &self.topics.jobs, keepalive, refused.clone());
             let around = Around {
-                config: &self.config,
+                settings: &self.settings,
                 topics: &self.topics,
                 jobs: &self.jobs,
                 supply: &mut self.supply,

@@ -84,7 +84,7 @@ impl Agent {
         let (deliveries, asks) = upload::asks(facts.clone());
         let (health, health_known) = watch::channel(health::Facts::default());
         let part = upload::Part {
-            config: Arc::new(config),
+            settings: (&config).into(),
             mac: MAC.parse().unwrap(),
             spool: spool.clone(),
             resolver: Resolver::system("lookup"),

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use socketman::clock::Pace;
-use socketman::config::Config;
 use socketman_lab::collector::{Collector, Mode};
 use tokio::time::timeout;
 

@@ -58,7 +58,7 @@ impl Agent {
         let (facts_sender, facts) = watch::channel(mqtt::Facts::default());
         let (stop_link, stopped) = oneshot::channel();
         let link = tokio::spawn(mqtt::run(
-            config,
+            (&*config).into(),
             MAC.parse().unwrap(),
             jobs.clone(),
             mqtt::Supply::new(outlets.broker, outlets.live),

@@ -39,7 +39,7 @@ async fn output_comes_as_it_is_made_whole_and_in_order() {
     let (stop, stopped) = oneshot::channel();
     let mut seen = facts.subscribe();
     let link = tokio::spawn(mqtt::run(
-        settings,
+        (&*settings).into(),
         MAC.parse().unwrap(),
         handle,
         mqtt::Supply::new(outlets.broker, output),

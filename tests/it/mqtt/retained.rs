@@ -96,7 +96,7 @@ impl Link {
     async fn with<T>(&mut self, config: Config, look: impl std::future::Future<Output = T>) -> T {
         let (stop, stopped) = oneshot::channel();
         let link = tokio::spawn(mqtt::run(
-            Arc::new(config),
+            (&config).into(),
             MAC.parse().unwrap(),
             self.jobs.clone(),
             self.supply.take().unwrap(),

@@ -83,7 +83,7 @@ impl Link {
             let _ = stopped.await;
         };
         let link = mqtt::run(
-            config,
+            (&*config).into(),
             MAC.parse().unwrap(),
             handle,
             mqtt::Supply::new(outlets.broker, outlets.live),

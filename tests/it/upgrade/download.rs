@@ -6,7 +6,7 @@ use std::time::Duration;
 use durable::Directory;
 use ring::digest::{digest, SHA256};
 use socketman::clock::Pace;
-use socketman::config::Config;
+use socketman::config::Api;
 use socketman::lookup::Resolver;
 use socketman::upgrade::download::Download;
 use socketman::upgrade::request::Source;
@@ -63,12 +63,13 @@ impl Wanted {
         let tell = move |have, _size: Option<u64>, _why: Option<&str>| {
             progress.lock().unwrap().push(have);
         };
-        let config = Config::default().with(|config| {
-            config.api.insecure = insecure;
-            config.pace = Pace::faster(1000);
-        });
+        let api = Api {
+            insecure,
+            ..Api::default()
+        };
         let download = Download {
-            config: Arc::new(config),
+            api: &api,
+            pace: Pace::faster(1000),
             resolver: Resolver::system("lookup"),
             directory: &directory,
             tell: &tell,

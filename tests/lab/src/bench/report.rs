@@ -1,7 +1,7 @@
 //! The cost of a report by the number of stations, in process: CPU, allocations and bytes.
 
 use std::path::PathBuf;
-use std::sync::{mpsc as threads, Arc};
+use std::sync::mpsc as threads;
 use std::time::Duration;
 
 use socketman::clock::Pace;
@@ -114,10 +114,11 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
     let (_stop, ends) = shutdown();
     let (client, connection) = ubus::connect(socket);
     let part = Part {
-        config: Arc::new(Config::default().with(|config| {
+        settings: (&Config::default().with(|config| {
             config.collect.monitor = Duration::from_secs(15);
             config.pace = Pace::faster(PACE);
-        })),
+        }))
+            .into(),
         client,
         uci: Directories::of(&root, None),
         root,

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use socketman::config::Config;
 use socketman::mqtt::Pacing;
-use socketman::upload::{self, Facts, Rounds, Setting};
+use socketman::upload::{self, Facts, Rounds, Setting, Settings};
 use tokio::sync::watch;
 
 use super::api::Api;
@@ -15,7 +14,7 @@ use super::sizes::Sizes;
 
 /// Delivers reports, from now on.
 pub(super) async fn deliver(
-    config: Arc<Config>,
+    settings: Arc<Settings>,
     number: u32,
     clock: Clock,
     sizes: Sizes,
@@ -29,18 +28,18 @@ pub(super) async fn deliver(
     let (facts, known) = watch::channel(Facts::default());
     let (_handle, asks) = upload::asks(known);
     let setting = Setting {
-        config: &config,
+        settings: &settings,
         mac: &mac,
         facts: &facts,
         asks: &asks,
     };
-    let reports = Reports::new(&clock, &sizes, config.collect.monitor);
+    let reports = Reports::new(&clock, &sizes, settings.monitor);
     Rounds::new(api, reports, setting).run().await;
 }
 
 /// Keeps a session with the broker, from now on.
-pub(super) async fn connect(config: Arc<Config>, clock: Clock, broker: Broker) {
-    let mut pacing = Pacing::new(&config);
+pub(super) async fn connect(settings: Arc<Settings>, clock: Clock, broker: Broker) {
+    let mut pacing = Pacing::new(settings.spread, settings.pace);
     loop {
         clock.sleep(pacing.next_wait()).await;
         let held = broker.session().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socketman::config::{Config, UploadFormat};
+use socketman::upload::Settings;
 
 use super::api::Api;
 use super::broker::Broker;
@@ -20,7 +21,7 @@ const STARTS: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub struct Town {
     agents: u32,
-    config: Arc<Config>,
+    settings: Arc<Settings>,
     seed: u64,
     sizes: Sizes,
 }
@@ -35,7 +36,7 @@ impl Town {
         });
         Town {
             agents,
-            config: Arc::new(config),
+            settings: Arc::new((&config).into()),
             seed,
             sizes: sizes.clone(),
         }
@@ -56,24 +57,24 @@ impl Town {
                 true => Duration::ZERO,
                 false => STARTS.mul_f64(fastrand::f64()),
             };
-            let (config, sizes) = (Arc::clone(&self.config), self.sizes.clone());
+            let (settings, sizes) = (Arc::clone(&self.settings), self.sizes.clone());
             let (at, api) = (clock.clone(), api.clone());
             tasks.add(async move {
                 at.until(start).await;
-                deliver(config, number, at, sizes, api).await;
+                deliver(settings, number, at, sizes, api).await;
             });
-            let config = Arc::clone(&self.config);
+            let settings = Arc::clone(&self.settings);
             let (at, broker) = (clock.clone(), broker.clone());
             tasks.add(async move {
                 at.until(start).await;
-                connect(config, at, broker).await;
+                connect(settings, at, broker).await;
             });
         }
         tasks.run(&clock, scenario.end());
         let usual = self.usual();
         Measured::of(
             self.agents,
-            self.config.spread,
+            self.settings.spread,
             scenario,
             usual,
             &broker,
@@ -83,7 +84,7 @@ impl Town {
 
     /// Requests and bytes a second that the API has of the fleet while nothing happens: one request a heartbeat and device.
     fn usual(&self) -> (f64, f64) {
-        let (heartbeat, monitor) = (self.config.upload.heartbeat, self.config.collect.monitor);
+        let (heartbeat, monitor) = (self.settings.upload.heartbeat, self.settings.monitor);
         let requests = f64::from(self.agents) / heartbeat.as_secs_f64();
         let reports = heartbeat.as_secs() / monitor.as_secs().max(1);
         let bytes = self
