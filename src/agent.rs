@@ -16,13 +16,15 @@ use rustix::fs::Mode;
 use tokio::sync::watch;
 
 use crate::cli::AgentArgs;
-use crate::config::{self, Problem};
-use crate::crash::Crashes;
-use crate::lock::{Lock, LockError};
+use crate::config::Problem;
+use crate::process::crash::Crashes;
+use crate::process::file::read_small;
+use crate::process::lock::{Lock, LockError};
+use crate::process::shutdown::Signals;
+use crate::process::{logging, starts};
 use crate::reload::Facts;
-use crate::shutdown::Signals;
 use crate::tasks::spawn;
-use crate::{guard, jobs, keep, kernel, logging, reload, starts, upgrade};
+use crate::{guard, jobs, keep, kernel, reload, upgrade};
 
 use parts::{Device, Parts};
 use past::Past;
@@ -160,12 +162,12 @@ async fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Facts), AgentError
 }
 
 fn boot_id(root: &Path) -> Result<String, AgentError> {
-    let path = crate::file::under(root, Path::new(BOOT_ID));
+    let path = crate::process::file::under(root, Path::new(BOOT_ID));
     let failed = |error: String| AgentError::BootId {
         path: path.display().to_string(),
         error,
     };
-    let bytes = config::read_small(&path, 4096).map_err(|error| failed(error.to_string()))?;
+    let bytes = read_small(&path, 4096).map_err(|error| failed(error.to_string()))?;
     let text = String::from_utf8_lossy(&bytes).trim().to_owned();
     match text.is_empty() {
         false => Ok(text),

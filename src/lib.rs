@@ -13,8 +13,8 @@
 //! ```
 //!
 //! * [`cli`] understands the command line: run the agent, or ask the one that runs.
-//! * [`agent`] takes the [`lock`], counts its [`starts`], remembers each [`crash`], finds out who the device is ([`provision`]), builds the parts in the
-//!   order below, waits for a signal and ends them within 5 s ([`shutdown`]).
+//! * [`agent`] takes the lock, counts its starts, remembers each crash, finds out who the device is ([`provision`]), builds the parts in the
+//!   order below, waits for a signal and ends them within 5 s. [`process`] has what every daemon needs for that.
 //! * [`config`] turns command line, UCI and config.json into one validated, immutable `Config`; one table
 //!   holds every option. A bad value is reported, never fatal, and opens no way that an option guards. [`reload`] reads them again while the
 //!   agent runs, and restarts the parts that an option concerns.
@@ -46,24 +46,20 @@
 //! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
-//! thread, but for name look-ups. [`backoff`] is the one rule for retries, [`clock`] the one place that
-//! knows the lab may let time pass faster, [`logging`] where words go, [`terminal`] what of a peer's words is shown; [`mod@file`] and [`mac`] read what
+//! thread, but for name look-ups. [`process::backoff`] is the one rule for retries, [`process::clock`] the one place that
+//! knows the lab may let time pass faster, [`process::logging`] where words go, [`terminal`] what of a peer's words is shown; [`process::file`] and [`mac`] read what
 //! others wrote. `fuzzing`, which no program has in it, holds the readers of foreign bytes as targets of a fuzzer.
 //! `sorted`, `tasks` and `written` have generic code of the libraries compiled once instead of for each type.
 
 pub mod actions;
 pub mod agent;
 pub mod api;
-pub mod backoff;
 pub mod boot;
 pub mod cli;
-pub mod clock;
 #[cfg(test)]
 mod closed;
 pub mod collect;
 pub mod config;
-pub mod crash;
-pub mod file;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod guard;
@@ -72,19 +68,16 @@ pub mod http;
 pub mod jobs;
 pub mod keep;
 mod kernel;
-pub mod lock;
-pub mod logging;
 pub mod lookup;
 pub mod mac;
 pub mod mqtt;
 pub mod outage;
+pub mod process;
 pub mod provision;
 pub mod recovery;
 pub mod reload;
 pub mod rest;
-pub mod shutdown;
 mod sorted;
-pub mod starts;
 pub mod status;
 mod tasks;
 pub mod terminal;

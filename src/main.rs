@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use socketman::cli::{self, AskError, Command};
-use socketman::{agent, crash, jobs, logging, terminal, upgrade};
+use socketman::process::{crash, logging};
+use socketman::{agent, jobs, terminal, upgrade};
 
 fn main() -> ExitCode {
     if let Some(exit) = jobs::supervisor(std::env::args_os()) {

@@ -21,7 +21,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use ubus::Client;
 
-use crate::file::under;
+use crate::process::file::under;
 
 /// Longest wait until netifd or procd has taken an action up.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);

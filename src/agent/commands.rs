@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Config;
 use crate::http::ApiCommand;
 use crate::jobs;
-use crate::shutdown::Shutdown;
+use crate::process::shutdown::Shutdown;
 
 /// Commands that wait to become jobs.
 pub(super) const WAITING: usize = 4;

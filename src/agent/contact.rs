@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::clock::Pace;
 use crate::collect::Report;
+use crate::process::clock::Pace;
+use crate::process::shutdown::Shutdown;
 use crate::provision::{self, once, About, Reach};
 use crate::reload::Current;
-use crate::shutdown::Shutdown;
 use crate::tasks::spawn;
 use crate::{http, jobs, mqtt, reload, upload};
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Pace;
-use crate::crash::Crashes;
-use crate::starts::{self, Starts};
+use crate::process::clock::Pace;
+use crate::process::crash::Crashes;
+use crate::process::starts::{self, Starts};
 
 /// Starts that failed, and what ended them.
 pub(super) struct Past {

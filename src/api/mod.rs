@@ -17,7 +17,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use crate::collect::{History, Report};
-use crate::shutdown::Shutdown;
+use crate::process::shutdown::Shutdown;
 use crate::status::Board;
 use crate::{health as healthy, jobs as job, reload, upload};
 use ubus::blobmsg::Type;

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use ubus::{to_members, Request, Status};
 
 use super::REPLY_MAX;
-use crate::clock;
 use crate::collect::{
     Device, Event, History, Interface, Lease, Neighbour, Peer, Radio, Report, Ssid, Station,
 };
+use crate::process::clock;
 
 /// Stations and leases in a reply unless asked otherwise, and at most: they fit with room to spare.
 const PAGE: usize = 500;

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use ubus::Request;
 
-use crate::shutdown::Shutdown;
+use crate::process::shutdown::Shutdown;
 use crate::tasks::spawn_among;
 
 /// Calls that wait at once, per method.

@@ -9,8 +9,8 @@ use std::path::Path;
 use durable::{read_whole, Directory};
 
 use super::pstore::{self, Record};
-use crate::file::read_up_to;
-use crate::file::under;
+use crate::process::file::read_up_to;
+use crate::process::file::under;
 
 /// Where the kernel says why the hardware reset the device.
 const WATCHDOGS: &str = "/sys/class/watchdog";

@@ -39,9 +39,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::clock::{self, epoch_seconds};
 use crate::collect::{DeviceEvents, Event};
-use crate::shutdown::Shutdown;
+use crate::process::clock::{self, epoch_seconds};
+use crate::process::shutdown::Shutdown;
 use crate::written::{text, Fields};
 use cause::Found;
 use records::Start;

@@ -13,8 +13,8 @@ use std::path::Path;
 
 use ring::digest::{digest, SHA256};
 
-use crate::file::read_up_to;
-use crate::file::under;
+use crate::process::file::read_up_to;
+use crate::process::file::under;
 
 const PSTORE: &str = "/sys/fs/pstore";
 

@@ -13,8 +13,8 @@ use super::book::{Book, ChangeError};
 use super::counters::REBOOTS;
 use super::evidence::Evidence;
 use super::memory::{Change, Memory, Now};
-use crate::clock::{self, Pace};
 use crate::keep;
+use crate::process::clock::{self, Pace};
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
 const WITHIN: Duration = Duration::from_secs(60);

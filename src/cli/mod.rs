@@ -29,10 +29,10 @@ use uci::Directories;
 
 pub use ask::AskError;
 
-use crate::clock::{Clock, Pace};
 use crate::config::{Inputs, Settings};
-use crate::crash::Crashes;
-use crate::file::under;
+use crate::process::clock::{Clock, Pace};
+use crate::process::crash::Crashes;
+use crate::process::file::under;
 
 /// Where ubusd listens; below the root.
 pub const DEFAULT_UBUS_SOCKET: &str = "/var/run/ubus/ubus.sock";

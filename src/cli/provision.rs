@@ -70,7 +70,7 @@ mod tests {
             line(r#"{"state": "not_needed", "server": "init.example"}"#),
             None
         );
-        let now = crate::clock::epoch_seconds();
+        let now = crate::process::clock::epoch_seconds();
         let waiting = format!(
             r#"{{"state": "waiting", "since": {}, "server": "init.example", "last_error": "init.example answered 404",
                 "next_attempt": {}}}"#,

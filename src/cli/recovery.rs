@@ -108,7 +108,7 @@ mod tests {
 
     use super::super::view::of_json;
     use super::*;
-    use crate::clock::epoch_seconds;
+    use crate::process::clock::epoch_seconds;
     use crate::terminal::{assert_harmless, HOSTILE};
 
     fn recovery(view: Value) -> String {

@@ -52,7 +52,7 @@ mod tests {
 
     use super::*;
     use crate::cli::view::of_json;
-    use crate::clock::epoch_seconds;
+    use crate::process::clock::epoch_seconds;
     use crate::terminal::{assert_harmless, HOSTILE};
 
     fn line(view: Value) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Numbers in words for people.
 
-use crate::clock::epoch_seconds;
+use crate::process::clock::epoch_seconds;
 pub(super) use crate::terminal::safe;
 
 /// `5 s`, `3 min`, `2 h 5 min`, `4 d 3 h`.

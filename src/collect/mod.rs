@@ -38,11 +38,11 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, Instant, MissedTickBehavior};
 
-use crate::clock;
-use crate::clock::Pace;
 use crate::config::{self, Config};
+use crate::process::clock;
+use crate::process::clock::Pace;
+use crate::process::shutdown::Shutdown;
 use crate::provision::Identity;
-use crate::shutdown::Shutdown;
 use events::event_log::Log;
 use events::Events;
 use join::airtime::{self, Airtimes};

@@ -1,4 +1,4 @@
-//! Reading a small file that has to be read whole or not at all.
+//! Settings files: read whole or not at all, and only if nobody else could have written them.
 
 use std::fs::{Metadata, Permissions};
 use std::io;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::file::{open_regular, read_from, read_up_to};
+use crate::process::file::{open_regular, read_whole, FileError};
 
 /// Mode bits that let somebody else than the owner write.
 const WRITERS: u32 = 0o022;
@@ -18,36 +18,21 @@ const READERS: u32 = 0o044;
 /// Mode of a settings file.
 const MODE: u32 = 0o600;
 
-/// Why a small file could not be read.
+/// Why a settings file cannot be used.
 #[derive(Debug, Error)]
-pub enum FileError {
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("is larger than {0} bytes")]
-    TooLarge(u64),
+pub enum SettingsFileError {
+    #[error(transparent)]
+    Read(#[from] FileError),
     #[error("belongs to user {0}: look at what it says, then chown root it")]
     OtherOwner(u32),
     #[error("can be written by others: look at what it says, then chmod 600 it")]
     OpenToWriters,
 }
 
-impl FileError {
+impl SettingsFileError {
     /// Is there no such file?
     pub fn is_absent(&self) -> bool {
-        matches!(self, FileError::Io(error) if error.kind() == io::ErrorKind::NotFound)
-    }
-}
-
-/// The bytes of the regular file at `path`, which has to have at most `max` of them. Links are
-/// followed. A FIFO or a device is an error, and opening one does not wait.
-pub fn read_small(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
-    whole(read_up_to(path, max)?, max)
-}
-
-fn whole((bytes, more): (Vec<u8>, bool), max: u64) -> Result<Vec<u8>, FileError> {
-    match more {
-        false => Ok(bytes),
-        true => Err(FileError::TooLarge(max)),
+        matches!(self, SettingsFileError::Read(error) if error.is_absent())
     }
 }
 
@@ -59,23 +44,23 @@ pub(super) struct SettingsFile {
 }
 
 impl SettingsFile {
-    /// Reads the file at `path` as [`read_small`] does.
+    /// Reads the file at `path` as [`read_small`](crate::process::file::read_small) does.
     ///
     /// # Errors
     ///
     /// The file also has to belong to root or to us, and nobody else may write it: whoever could would own
     /// the device.
-    pub(super) fn read(path: &Path, max: u64) -> Result<Self, FileError> {
-        let file = open_regular(path)?;
-        let found = file.metadata()?;
+    pub(super) fn read(path: &Path, max: u64) -> Result<Self, SettingsFileError> {
+        let file = open_regular(path).map_err(FileError::Io)?;
+        let found = file.metadata().map_err(FileError::Io)?;
         if !is_owner_trusted(&found) {
-            return Err(FileError::OtherOwner(found.uid()));
+            return Err(SettingsFileError::OtherOwner(found.uid()));
         }
         if found.mode() & WRITERS != 0 {
-            return Err(FileError::OpenToWriters);
+            return Err(SettingsFileError::OpenToWriters);
         }
         Ok(SettingsFile {
-            bytes: whole(read_from(file, max)?, max)?,
+            bytes: read_whole(file, max)?,
             is_readable: found.mode() & READERS != 0,
         })
     }

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::file::{read_small, FileError};
+use super::file::SettingsFileError;
 use super::json::{self, DocumentError};
 use super::options::find;
+use crate::process::file::read_small;
 
 /// Why nothing was taken over.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +47,7 @@ pub fn import(from: &Path, to: &Path) -> Result<Imported, ImportError> {
     }
     let unreadable = |error: DocumentError| ImportError::Unreadable(from.into(), error);
     let read = read_small(from, json::MAX_FILE);
-    let bytes = read.map_err(|error: FileError| unreadable(error.into()))?;
+    let bytes = read.map_err(|error| unreadable(SettingsFileError::from(error).into()))?;
     let entries = json::parse(&bytes).map_err(unreadable)?;
     let keys = entries.into_iter().map(|entry| entry.key);
     let (known, unknown): (Vec<_>, Vec<_>) = keys.partition(|key| find(key).is_some());

@@ -14,9 +14,9 @@ use super::main_section::{held, PACKAGE};
 use super::options::find;
 use super::value::Written;
 use super::{Config, Files, Loaded, Look, Problem, Settings, DEFAULT_FILE};
-use crate::clock::Pace;
-use crate::crash::Crashes;
-use crate::file::under;
+use crate::process::clock::Pace;
+use crate::process::crash::Crashes;
+use crate::process::file::under;
 
 /// Where settings are looked for.
 #[derive(Debug, Clone)]

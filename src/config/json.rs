@@ -8,9 +8,9 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::file::FileError;
+use super::file::SettingsFileError;
 use super::value::{Held, ValueError};
-use crate::crash::Skipped;
+use crate::process::crash::Skipped;
 
 /// Largest config.json, bytes.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -19,7 +19,7 @@ pub const MAX_FILE: u64 = 1 << 20;
 #[derive(Debug, Error)]
 pub enum DocumentError {
     #[error("{0}")]
-    File(#[from] FileError),
+    File(#[from] SettingsFileError),
     #[error(transparent)]
     Skipped(#[from] Skipped),
     #[error("is empty (line 1, column 1)")]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::keys::{self, PublicKey};
 use super::value::{self, ValueError, Written};
 use super::{Config, Secret, SecretPath, Url};
-use crate::file::under;
+use crate::process::file::under;
 
 /// Unit of a whole number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::last_good::{self, Copy};
-use super::{read_small, Chosen, Config, Problem, SecretPath, Source};
+use super::{Chosen, Config, Problem, SecretPath, Source};
+use crate::process::file::read_small;
 
 /// A configuration together with what was found wrong on the way to it.
 #[derive(Debug, Clone)]

@@ -49,13 +49,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use chosen::canonical;
 pub use chosen::{Chosen, Source};
 pub use closed::Closed;
-pub use file::{read_small, FileError};
+pub use file::SettingsFileError;
 pub use groups::{
     Api, ApiAuth, Broker, Collect, Health, Identity, Jobs, Ping, Provision, Recover, Recovery,
     Rest, Spool, Upload, UploadFormat,

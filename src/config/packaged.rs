@@ -7,8 +7,8 @@ use std::path::Path;
 use uci::Directories;
 
 use super::{Config, Inputs, Kind, Preset, Row, Settings, OPTIONS};
-use crate::clock::Pace;
-use crate::crash::Crashes;
+use crate::process::clock::Pace;
+use crate::process::crash::Crashes;
 
 const HEAD: &str = "\
 # Settings of SocketMan. What is commented shows the default; docs/options.md explains more.

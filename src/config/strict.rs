@@ -27,7 +27,8 @@ use super::load::{At, Loading};
 use super::options::find;
 use super::row::Guard;
 use super::value::Written;
-use super::{read_small, Config, Files, PublicKey};
+use super::{Config, Files, PublicKey};
+use crate::process::file::read_small;
 
 /// The cell in the state directory.
 const NAME: &str = "strict";
@@ -226,7 +227,7 @@ impl Loading<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Pace;
+    use crate::process::clock::Pace;
 
     fn job(keys: &[u8], is_open: bool) -> Strict {
         let mut config = Config::defaults(Path::new("/"), Pace::REAL);

@@ -7,21 +7,21 @@ use uci::{Package, ParseError, Section};
 use super::chosen::Source;
 use super::closed::{IN_PLACE, LOST};
 use super::earlier::Earlier;
-use super::file::{FileError, SettingsFile};
+use super::file::{SettingsFile, SettingsFileError};
 use super::inputs::KIND;
 use super::last_good::{Copy, Kept};
 use super::load::{At, Loading};
 use super::main_section::{held, main_section, CONFIG};
 use super::value::{self, ValueError};
 use super::Inputs;
-use crate::crash::{Handling, Skipped};
-use crate::file::under;
+use crate::process::crash::{Handling, Skipped};
+use crate::process::file::under;
 
 /// Why the UCI package says nothing.
 #[derive(Debug, thiserror::Error)]
 enum PackageError {
     #[error(transparent)]
-    File(#[from] FileError),
+    File(#[from] SettingsFileError),
     #[error(transparent)]
     Parse(#[from] ParseError),
     #[error(transparent)]

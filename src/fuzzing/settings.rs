@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::clock::Pace;
 use crate::config::options::find;
 use crate::config::{canonical, json, Config, Written, OPTIONS};
+use crate::process::clock::Pace;
 use crate::provision::Offer;
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {

@@ -9,7 +9,7 @@ use spool::{Bounds, Spool, Stamp};
 use super::data;
 use super::memory::Memory;
 use super::pieces::{join, pieces};
-use crate::clock::Reading;
+use crate::process::clock::Reading;
 
 const BOOT: &str = "this";
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 /// Evidence counts from this long after a change on: programs take it up a moment later, and the way out
 /// works until then.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::{sleep, Instant};
 use ubus::{Client, Error, Status};
 
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 /// Longest wait for rpcd.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::read_small;
-use crate::file::under;
+use crate::process::file::read_small;
+use crate::process::file::under;
 use crate::provision;
 
 /// Where the release names itself.

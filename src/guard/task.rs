@@ -22,12 +22,12 @@ use super::places::{Found, FIRMWARE_CHANGED};
 use super::trial::Witnesses;
 use crate::actions::Actions;
 use crate::boot::Reboot;
-use crate::clock::{epoch_seconds, Pace};
 use crate::collect::{DeviceEvents, Event};
 use crate::config::{Config, PACKAGE};
 use crate::jobs::{Judged, Ran, Ticket};
-use crate::shutdown::Shutdown;
-use crate::starts::Hold;
+use crate::process::clock::{epoch_seconds, Pace};
+use crate::process::shutdown::Shutdown;
+use crate::process::starts::Hold;
 use crate::terminal::safe;
 use crate::{health, http, mqtt, reload, upload};
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, sleep_until, timeout, Instant};
 
 use super::decide::{Evidence, Needs, Next, Trial};
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 use crate::tasks::spawn;
 use crate::{health, http, mqtt, upload};
 

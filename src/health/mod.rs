@@ -38,11 +38,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::clock::Pace;
 use crate::collect::DeviceEvents;
 use crate::config::{self, Config, Url};
-use crate::reload::{self, Asker, Asks};
-use crate::shutdown::{Shutdown, Work};
+use crate::process::ask::{Asker, Asks};
+use crate::process::clock::Pace;
+use crate::process::shutdown::{Shutdown, Work};
 use crate::{http, lookup, mqtt};
 use probe::{Prober, Task};
 use task::Probe;
@@ -96,30 +96,18 @@ pub struct Part {
     pub events: DeviceEvents,
     /// For netifd.
     pub client: Client,
-    /// From [`asks`].
+    /// From [`asks`](crate::process::ask::asks).
     pub asks: Asks,
 }
 
 /// Asks the health task for a probe.
-#[derive(Debug, Clone)]
-pub struct Handle(Asker<Facts>);
-
-/// A handle and what the task that sends `facts` needs to hear it.
-pub fn asks(facts: watch::Receiver<Facts>) -> (Handle, Asks) {
-    let (asker, asks) = reload::asks(facts);
-    (Handle(asker), asks)
-}
+pub type Handle = Asker<Facts>;
 
 impl Handle {
     /// Has a full probe made now, or joins the one under way, and returns the facts after it; within
     /// [`LONGEST`]. `None` if the task has ended.
     pub async fn probe(&self) -> Option<Facts> {
-        self.0.ask(|facts| facts.probes).await
-    }
-
-    /// The newest facts, and all that follow.
-    pub fn facts(&self) -> watch::Receiver<Facts> {
-        self.0.facts()
+        self.ask(|facts| facts.probes).await
     }
 }
 

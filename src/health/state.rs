@@ -14,9 +14,9 @@ use super::signs::Sign;
 use super::uplink::Netifd;
 use super::verdict::{self, Judgement};
 use super::Part;
-use crate::clock::{epoch_seconds, Pace};
 use crate::collect::kernel::{self, Way};
 use crate::collect::{DeviceEvents, Event};
+use crate::process::clock::{epoch_seconds, Pace};
 
 /// Time between two full probes while there is proof of life.
 const WITH_PROOF: Duration = Duration::from_secs(15 * 60);

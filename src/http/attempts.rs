@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
-use crate::clock::Pace;
 use crate::outage::Outage;
+use crate::process::backoff::Backoff;
+use crate::process::clock::Pace;
 
 /// The course of attempts. Whoever makes them says how each went.
 pub struct Attempts {

@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::endpoint::Endpoint;
-use crate::clock::ServerDate;
+use crate::process::clock::ServerDate;
 
 /// Passes on the `Date` of answers that nobody but the server can have given. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::clock::epoch_seconds;
+use crate::process::clock::epoch_seconds;
 
 /// The outcome of a request to deliver.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

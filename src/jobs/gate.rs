@@ -6,8 +6,8 @@ use tokio::sync::watch;
 
 use super::message::Job;
 use super::signature::{Floor, Judge, Keys, Refusal, BUILT};
-use crate::clock::{Clock, Reading, ServerDate};
 use crate::config::Config;
+use crate::process::clock::{Clock, Reading, ServerDate};
 use crate::provision::Identity;
 
 /// Asks the judge, and keeps the floor that he judges by.
@@ -139,7 +139,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::clock::epoch_seconds;
+    use crate::process::clock::epoch_seconds;
 
     #[tokio::test]
     async fn a_date_counts_for_good_if_the_clock_was_right_when_it_came() {

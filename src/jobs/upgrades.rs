@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::guarded::{Doing, Ticket};
 use super::outcome::Outcome;
-use crate::clock::Reading;
+use crate::process::clock::Reading;
 
 /// Type of the jobs that are upgrades.
 pub const UPGRADE: &str = "upgrade";

@@ -8,7 +8,7 @@ use rustix::process::{waitid, Pid, WaitId, WaitIdOptions};
 
 use super::spawn::{spawn_in, Memory, MEMORIES};
 use super::*;
-use crate::clock::epoch_seconds;
+use crate::process::clock::epoch_seconds;
 
 #[test]
 fn the_kernel_fills_in_what_we_read_where_we_read_it() {

@@ -9,8 +9,8 @@ use rumqttc::{AckMode, AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOpt
 use super::link::{Link, PACKET_MAX};
 use super::status;
 use super::topic::Topics;
-use crate::clock;
 use crate::config::Broker;
+use crate::process::clock;
 
 /// Largest packet sent; results are smaller by far.
 const OUTGOING_MAX: usize = 256 * 1024;

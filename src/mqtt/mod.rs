@@ -33,11 +33,11 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{sleep, Instant};
 
-use crate::clock::{self, Pace};
 use crate::config::{Broker, Config, Ping};
 use crate::jobs;
 use crate::lookup::Resolver;
 use crate::outage::Outage;
+use crate::process::clock::{self, Pace};
 use crate::provision::Identity;
 use crate::tls::{self, TlsError};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::takeover::Takeover;
-use crate::backoff::Backoff;
-use crate::clock::Pace;
+use crate::process::backoff::Backoff;
+use crate::process::clock::Pace;
 
 /// The course of sessions and attempts at them. No I/O, no clock: the link says how each went.
 #[derive(Debug)]

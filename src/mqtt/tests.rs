@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::clock::Pace;
 use crate::config::Secret;
-use crate::logging::heard;
+use crate::process::clock::Pace;
+use crate::process::logging::heard;
 
 const MAC: &str = "aa:bb:cc:00:11:22";
 

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use crate::config::{read_small, Config, Problem};
+use crate::config::{Config, Problem};
 use crate::mac::Mac;
+use crate::process::file::read_small;
 
 use super::hardware::Hardware;
 use super::identity::Identity;

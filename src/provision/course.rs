@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::reach::{Reach, Reached};
-use crate::backoff::Backoff;
-use crate::clock::Pace;
+use crate::process::backoff::Backoff;
+use crate::process::clock::Pace;
 
 /// Time in which new settings have to reach the servers that the old ones reached, and in which those must have been
 /// reached.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::clock::epoch_seconds;
+use crate::process::clock::epoch_seconds;
 
 /// The state of first contact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

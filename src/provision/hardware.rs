@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::config::read_small;
-use crate::file::under;
 use crate::mac::Mac;
+use crate::process::file::read_small;
+use crate::process::file::under;
 use crate::sorted;
 
 /// Most entries of /sys/class/net and /sys/class/ieee80211 looked at.

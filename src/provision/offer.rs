@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::clock::Pace;
 use crate::config::json::{self, DocumentError, Entry};
 use crate::config::options::find;
 use crate::config::{Config, ValueError, Written};
+use crate::process::clock::Pace;
 use crate::sorted;
 
 /// The options that an init server may set. `cacrt` is the certificates themselves, not a path.

@@ -14,11 +14,11 @@ use tokio::time::sleep;
 
 use super::desk::aside;
 use super::{Facts, Settings};
-use crate::backoff::Backoff;
 use crate::http::{Answer, Client, Endpoint, HttpError};
 use crate::lookup::Resolver;
 use crate::outage::Outage;
-use crate::shutdown::Shutdown;
+use crate::process::backoff::Backoff;
+use crate::process::shutdown::Shutdown;
 use crate::written::{flag, text, Fields};
 
 const DIRECTORY: &str = "provision";

@@ -16,11 +16,11 @@ use super::reach::{is_same_link, Reach, Reached};
 use super::record::{Phase, Record};
 use super::server::{self, About};
 use super::Identity;
-use crate::clock::epoch_seconds;
 use crate::config::Config;
 use crate::lookup::Resolver;
 use crate::outage::Outage;
-use crate::shutdown::Shutdown;
+use crate::process::clock::epoch_seconds;
+use crate::process::shutdown::Shutdown;
 
 /// Longest wait for the first look at the device, which says what machine it is.
 const ABOUT_WITHIN: Duration = Duration::from_secs(20);

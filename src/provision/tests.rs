@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::clock::Pace;
 use crate::config::Config;
+use crate::process::clock::Pace;
 
 /// The files of a device.
 pub(super) struct Device {

@@ -22,13 +22,13 @@ pub(super) struct Lowered {
 impl Lowered {
     /// The note in `dir`, and what an earlier agent left in it.
     pub(super) fn open(dir: io::Result<Directory>) -> Self {
-        let dir = dir.map_err(|error| log::warn!("{}: {error}", crate::starts::DIR));
+        let dir = dir.map_err(|error| log::warn!("{}: {error}", crate::process::starts::DIR));
         let mut dir = dir.ok();
         let found = dir.as_mut().map(|dir| read_whole(dir, FILE, NAME_MAX));
         let name = match found {
             Some(Ok(bytes)) => String::from_utf8(bytes).ok(),
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!("{}/{FILE}: {error}", crate::starts::DIR);
+                log::warn!("{}/{FILE}: {error}", crate::process::starts::DIR);
                 None
             }
             Some(Err(_)) | None => None,
@@ -66,7 +66,7 @@ impl Lowered {
             .map(|dir| durable::Disk::remove(dir, FILE));
         match removed {
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!("{}/{FILE}: {error}", crate::starts::DIR);
+                log::warn!("{}/{FILE}: {error}", crate::process::starts::DIR);
             }
             Some(Ok(()) | Err(_)) | None => {}
         }

@@ -30,12 +30,12 @@ use tokio::time::{sleep_until, Instant};
 
 use crate::actions::{Action, ActionError, Actions, Service};
 use crate::boot::{Budget, Change, Reboot, Records, Why};
-use crate::clock::{epoch_seconds, Pace};
 use crate::collect::{DeviceEvents, Event};
 use crate::config::Config;
 use crate::health::{self, Verdict};
-use crate::shutdown::Shutdown;
-use crate::starts::Hold;
+use crate::process::clock::{epoch_seconds, Pace};
+use crate::process::shutdown::Shutdown;
+use crate::process::starts::Hold;
 use crate::terminal::safe;
 use durable::Directory;
 use facts::TRIED_MAX;

@@ -3,7 +3,6 @@
 //! A task reads them and publishes the settings in force as [`Current`]. A part that works with settings
 //! either follows that, or is [`renewed`] when an option it was made from has another value.
 
-mod asks;
 mod facts;
 mod files;
 mod next_lock;
@@ -23,14 +22,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use crate::config::{strict, Config, Inputs, Loaded, Problem, PACKAGE};
+use crate::process::shutdown::Shutdown;
 use crate::provision::{self, Chosen, Identity, Source};
-use crate::shutdown::Shutdown;
 
 use files::FileWatch;
 use next_lock::NextLock;
 use orphans::{Orphans, BETWEEN_LOOKS};
 
-pub use asks::{asks, Asker, Asks};
 pub use facts::Facts;
 pub use renewal::{renewed, same, until_due, Same, Start, Work};
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{Loaded, Problem};
-use crate::lock::{Lock, LockError};
+use crate::process::lock::{Lock, LockError};
 
 /// The lock of a state directory other than the one in use, if the settings name one.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::Current;
 use crate::config::Config;
-use crate::shutdown::{shutdown, Shutdown};
+use crate::process::shutdown::{shutdown, Shutdown};
 
 /// A part at work, which leaves something for the one that comes after it.
 pub type Work<T = ()> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -17,7 +17,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, Instant};
 
-use crate::clock::{self, Pace};
 use crate::config::{self, Api, Config, Ping};
 use crate::http::{
     deadline, path_part, Answer, Attempts, Body, Client, Commands, Dates, Endpoint, Facts,
@@ -26,6 +25,7 @@ use crate::http::{
 use crate::jobs::{Replies, Reply};
 use crate::lookup::Resolver;
 use crate::outage::Outage;
+use crate::process::clock::{self, Pace};
 use crate::provision::Identity;
 
 /// Settings the part is made from.

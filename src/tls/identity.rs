@@ -12,7 +12,8 @@ use rustls::ConfigBuilder;
 use super::fault::Unsupported;
 use super::x509::Certificate;
 use super::{pem, roots, TlsError, FILE_MAX};
-use crate::config::{read_small, Broker};
+use crate::config::Broker;
+use crate::process::file::read_small;
 
 /// A certificate, those that lead from it to a CA, and the key.
 pub(super) struct Identity {

@@ -23,7 +23,8 @@ use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::ring;
 use rustls::RootCertStore;
 
-use crate::config::{Api, Broker, Config, FileError, Problem};
+use crate::config::{Api, Broker, Config, Problem};
+use crate::process::file::FileError;
 use verifier::Verifier;
 
 /// Sessions remembered for a cheaper handshake. A part talks to one or two servers.

@@ -10,7 +10,7 @@ use rustls_native_certs::CertificateResult;
 
 use super::verifier::Verifier;
 use super::{pem, TlsError, FILE_MAX};
-use crate::config::read_small;
+use crate::process::file::read_small;
 
 /// Where OpenWrt's package ca-bundle puts them.
 const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";

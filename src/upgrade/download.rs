@@ -20,11 +20,11 @@ use rustix::fs::{fstatvfs, OFlags};
 use tokio::time::{sleep, timeout_at, Instant};
 
 use super::request::{to_hex, Source};
-use crate::backoff::Backoff;
-use crate::clock::Pace;
 use crate::config::Api;
 use crate::http::{deadline, Client, Endpoint};
 use crate::lookup::Resolver;
+use crate::process::backoff::Backoff;
+use crate::process::clock::Pace;
 
 /// Longest wait for the next byte.
 const SILENCE: Duration = Duration::from_secs(30);

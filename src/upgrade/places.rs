@@ -8,8 +8,8 @@ use durable::Directory;
 
 use super::record::Record;
 use super::store;
-use crate::file::under;
 use crate::guard::place::Place;
+use crate::process::file::under;
 use crate::tasks::aside;
 use crate::terminal::safe;
 

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{kill_process_group, Pid, Signal};
 
 use super::record::tail;
-use crate::file::under;
 use crate::jobs::PATH;
+use crate::process::file::under;
 
 /// Between two looks for the end of a program.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ring::digest::{digest, SHA256};
 
 use super::zone::Zone;
-use crate::clock::Reading;
 use crate::jobs::Due;
+use crate::process::clock::Reading;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3600;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use uci::{Directories, Package};
 
-use crate::config::read_small;
-use crate::file::under;
+use crate::process::file::read_small;
+use crate::process::file::under;
 
 /// The zone in force, which OpenWrt's init script of the system writes.
 const TZ: &str = "/tmp/TZ";

@@ -10,9 +10,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout, Instant};
 
 use super::*;
-use crate::clock::Clock;
 use crate::config::UploadFormat;
 use crate::http::{Answer, Body, HttpError, Trouble};
+use crate::process::ask::asks;
+use crate::process::clock::Clock;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -23,11 +23,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::clock::Pace;
 use crate::config::{self, Api, Config};
+use crate::process::ask::{Asker, Asks};
+use crate::process::clock::Pace;
+use crate::process::shutdown::Shutdown;
 use crate::provision::Identity;
-use crate::reload::{self, Asker, Asks};
-use crate::shutdown::Shutdown;
 use crate::{health, http, lookup};
 use link::Link;
 
@@ -53,7 +53,7 @@ pub struct Part {
     pub dates: http::Dates,
     pub commands: http::Commands,
     pub facts: watch::Sender<Facts>,
-    /// From [`asks`].
+    /// From [`asks`](crate::process::ask::asks).
     pub asks: Asks,
 }
 
@@ -69,20 +69,13 @@ impl Part {
 }
 
 /// Asks the task for a delivery.
-#[derive(Debug, Clone)]
-pub struct Handle(Asker<Facts>);
-
-/// A handle and what the task that sends `facts` needs to hear it.
-pub fn asks(facts: watch::Receiver<Facts>) -> (Handle, Asks) {
-    let (asker, asks) = reload::asks(facts);
-    (Handle(asker), asks)
-}
+pub type Handle = Asker<Facts>;
 
 impl Handle {
     /// Has everything delivered now, whatever wait is under way, and returns what came of the first
     /// request, or of the one under way. `None` if the task has ended.
     pub async fn deliver(&self) -> Option<Outcome> {
-        let facts = self.0.ask(|facts| facts.outcomes).await?;
+        let facts = self.ask(|facts| facts.outcomes).await?;
         Some(facts.outcome)
     }
 }

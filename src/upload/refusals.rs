@@ -16,7 +16,7 @@ use std::time::Duration;
 use spool::ReportId;
 use tokio::time::Instant;
 
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 /// Time until a report that was refused is sent again.
 const AGAIN: Duration = Duration::from_secs(2 * 3600);

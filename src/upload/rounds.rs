@@ -25,10 +25,10 @@ use super::queue::Queue;
 use super::refusals::Refusals;
 use super::size::{Patience, Size};
 use super::{phase, DeliveryError, Settings};
-use crate::clock::epoch_seconds;
 use crate::http::{deadline, Attempts, Body, Facts};
+use crate::process::ask::Asks;
+use crate::process::clock::epoch_seconds;
 use crate::provision::Identity;
-use crate::reload::Asks;
 
 /// The link is left alone between two requests for no longer than this.
 const PAUSE_MAX: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::BATCH_MAX;
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 /// A size that failed is tried again after this time at first.
 const RETRY: Duration = Duration::from_secs(600);

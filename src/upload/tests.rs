@@ -9,9 +9,10 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::*;
-use crate::clock::{Clock, Pace};
-use crate::logging::heard;
-use crate::shutdown::shutdown;
+use crate::process::ask::asks;
+use crate::process::clock::{Clock, Pace};
+use crate::process::logging::heard;
+use crate::process::shutdown::shutdown;
 
 const MAC: &str = "0A:1B:2C:3D:4E:5F";
 const SPREAD: Duration = Duration::from_secs(10);

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socketman::clock::Pace;
 use socketman::collect::{self, DeviceEvents, Event, Facts, History, Part, Report};
 use socketman::config::Config;
-use socketman::shutdown::{shutdown, Trigger};
+use socketman::process::clock::Pace;
+use socketman::process::shutdown::{shutdown, Trigger};
 use socketman_lab::router::{Control, Router};
 use socketman_lab::ubusd::Ubusd;
 use tokio::sync::{mpsc, watch};

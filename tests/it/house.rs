@@ -7,9 +7,7 @@ use std::path::Path;
 use crate::project;
 
 /// Modules that every part may use, and that use no part.
-const FOUNDATION: [&str; 7] = [
-    "clock", "file", "kernel", "mac", "shutdown", "terminal", "written",
-];
+const FOUNDATION: [&str; 5] = ["kernel", "mac", "process", "terminal", "written"];
 
 /// Crates that could be published as they stand: they know nothing of the agent.
 const CRATES: [&str; 4] = ["durable", "spool", "ubus", "uci"];

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{json, Value};
-use socketman::clock::Pace;
 use socketman::config::{ApiAuth, Config, Secret};
 use socketman::http::{Dates, Facts};
 use socketman::jobs::{self, Decision, Source};
 use socketman::lookup::Resolver;
+use socketman::process::clock::Pace;
 use socketman::rest;
 use socketman_lab::agent_binary;
 use socketman_lab::collector::{Collector, Mode, Record, Request};

@@ -9,9 +9,12 @@ use tokio::time::timeout;
 
 use super::wiring::Wiring;
 use crate::agent::reports::{keep, keep_spool_settled, spool_place};
+use crate::config::Config;
+use crate::process::ask::asks;
+use crate::process::logging;
 use crate::reload::{same, Start, Work};
 use crate::tasks::{spawn, spawn_among};
-use crate::{api, boot, collect, health, jobs, logging, reload, upload};
+use crate::{api, boot, collect, health, jobs, reload, upload};
 
 /// Longest wait of the first collection for the reason of the boot, which belongs into its report.
 const BOOT_KNOWN_WITHIN: Duration = Duration::from_secs(5);
@@ -23,7 +26,7 @@ impl Wiring<'_> {
     /// files ─► settings ─► every part
     pub(super) fn settings(&mut self, reloading: reload::Part) {
         spawn_among(&mut self.first, reloading.run(self.ends.clone()));
-        spawn_among(&mut self.first, logging::follow(self.settings.config()));
+        spawn_among(&mut self.first, log_in_detail(self.settings.config()));
     }
 
     /// The spool, and the task it ends with.
@@ -98,7 +101,7 @@ impl Wiring<'_> {
 
     /// spool ─► upload ─► API
     pub(super) fn upload(&mut self, spool: &spool::Handle) -> upload::Handle {
-        let (deliveries, asks) = upload::asks(self.facts.api.subscribe());
+        let (deliveries, asks) = asks(self.facts.api.subscribe());
         let part = upload::Part {
             settings: (&*self.now.loaded.config).into(),
             mac: self.now.mac.clone(),
@@ -142,5 +145,15 @@ impl Wiring<'_> {
         };
         let answering = api::run(self.client.clone(), sources, self.ends.clone());
         spawn_among(&mut self.first, answering);
+    }
+}
+
+/// Logs in detail while option `debug` is set, until nobody reads settings any more.
+async fn log_in_detail(mut config: watch::Receiver<Arc<Config>>) {
+    loop {
+        logging::set_debug(config.borrow_and_update().debug);
+        if config.changed().await.is_err() {
+            return;
+        }
     }
 }

@@ -19,8 +19,8 @@ use uci::Directories;
 use super::commands;
 use super::past::Past;
 use super::END_WITHIN;
-use crate::clock::Clock;
-use crate::shutdown::{shutdown, Trigger};
+use crate::process::clock::Clock;
+use crate::process::shutdown::{shutdown, Trigger};
 use crate::{guard, http, reload, upgrade};
 
 use wiring::Wiring;

@@ -6,14 +6,16 @@ use tokio::sync::{mpsc, watch};
 
 use super::wiring::Wiring;
 use crate::agent::contact;
+use crate::process::ask::asks;
+use crate::process::starts;
 use crate::reload::{same, Start};
 use crate::tasks::spawn_among;
-use crate::{collect, health, jobs, provision, recovery, starts, upload};
+use crate::{collect, health, jobs, provision, recovery, upload};
 
 impl Wiring<'_> {
     /// mqtt, upload, world ─► health ─► collect, upload, recovery
     pub(super) fn health(&mut self) -> health::Handle {
-        let (handle, asks) = health::asks(self.facts.health.subscribe());
+        let (handle, asks) = asks(self.facts.health.subscribe());
         let part = health::Part {
             settings: (&*self.now.loaded.config).into(),
             root: self.device.root.clone(),
@@ -67,7 +69,7 @@ impl Wiring<'_> {
         guarded: watch::Receiver<bool>,
         answers: mpsc::Receiver<collect::Answers>,
     ) {
-        let (radios, asks) = health::radio::asks(self.facts.radios.subscribe());
+        let (radios, asks) = asks(self.facts.radios.subscribe());
         let part = health::radio::Part {
             config: self.settings.config(),
             client: self.client.clone(),

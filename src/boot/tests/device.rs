@@ -9,10 +9,10 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::boot::{run, Change, Facts, Part, Records, SystemLog, Why};
-use crate::clock::Pace;
 use crate::collect::{DeviceEvents, Event};
 use crate::config::Config;
-use crate::shutdown::shutdown;
+use crate::process::clock::Pace;
+use crate::process::shutdown::shutdown;
 
 /// The cause a boot was reported with.
 #[derive(Debug, Clone, Default, PartialEq)]

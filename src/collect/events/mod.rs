@@ -7,7 +7,7 @@ use std::future::{pending, Future};
 
 use log::warn;
 
-use crate::clock;
+use crate::process::clock;
 use event_log::Log;
 use ubus::{Client, Notice, Subscription};
 

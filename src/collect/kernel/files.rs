@@ -11,8 +11,8 @@ use log::debug;
 use super::netlink;
 use crate::collect::join::hosts::Hint;
 use crate::collect::sources::dhcp::leases::Leases;
-use crate::file::under;
-use crate::file::{read_up_to, KernelFile};
+use crate::process::file::under;
+use crate::process::file::{read_up_to, KernelFile};
 
 /// Largest of the kernel's small files that is read whole.
 const SMALL: u64 = 64 << 10;

@@ -13,8 +13,8 @@ use ubus::{Client, Error, Status};
 
 use super::question::Question;
 use super::replies::{Replies, Reply};
-use crate::clock;
 use crate::collect::Answers;
+use crate::process::clock;
 
 /// Longest wait for the answer of one object.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);

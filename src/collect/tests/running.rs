@@ -11,10 +11,10 @@ use ubus::connect;
 use uci::Directories;
 
 use super::bus::Bus;
-use crate::clock::Pace;
 use crate::collect::{self, DeviceEvents, Facts, History, Part, Report};
 use crate::config::Config;
-use crate::shutdown::{shutdown, Trigger};
+use crate::process::clock::Pace;
+use crate::process::shutdown::{shutdown, Trigger};
 
 /// A running collector and what comes out of it.
 pub(super) struct Running {

@@ -6,7 +6,7 @@ use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 use ::uci::Directories;
 
 use super::*;
-use crate::crash::Crashes;
+use crate::process::crash::Crashes;
 
 /// A device with config.json alone.
 struct Device {

@@ -11,8 +11,8 @@ use serde_json::{json, Value};
 
 use super::pem_files::{CA, KEY};
 use super::*;
-use crate::crash::Crashes;
-use crate::file::under;
+use crate::process::crash::Crashes;
+use crate::process::file::under;
 use crate::reload::Facts;
 
 /// A public key.

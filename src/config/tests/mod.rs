@@ -16,8 +16,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::crash::Crashes;
-use crate::file::under;
+use crate::process::crash::Crashes;
+use crate::process::file::under;
 
 fn load_bytes(cli: &Settings, bytes: &[u8]) -> (Loaded, String) {
     let dir = tempfile::tempdir().unwrap();

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::cases::CASES;
 use super::*;
-use crate::crash::Crashes;
-use crate::file::under;
+use crate::process::crash::Crashes;
+use crate::process::file::under;
 
 /// A device's files in a directory of their own.
 struct Device(tempfile::TempDir);

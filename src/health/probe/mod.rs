@@ -19,10 +19,10 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::clock::epoch_seconds;
 use crate::collect::kernel;
 use crate::config::{Config, Health};
 use crate::lookup::Resolver;
+use crate::process::clock::epoch_seconds;
 use crate::sorted;
 use crate::tasks::Together;
 

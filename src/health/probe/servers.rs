@@ -17,8 +17,8 @@ use super::dns::{self, Kind};
 use super::lookup::Resolved;
 use super::millis;
 use crate::collect::kernel;
-use crate::file::read_up_to;
 use crate::http::refused;
+use crate::process::file::read_up_to;
 
 /// File with the name servers that the C library asks.
 const SYSTEM: &str = "etc/resolv.conf";

@@ -12,8 +12,8 @@ use super::read;
 use super::sight::{Ap, Configured, Mode, Sight};
 use super::verdict::State;
 use crate::collect::Answers;
-use crate::file::read_up_to;
-use crate::file::under;
+use crate::process::file::read_up_to;
+use crate::process::file::under;
 
 /// Longest wait for the answer of one object.
 const TIMEOUT: Duration = Duration::from_secs(5);

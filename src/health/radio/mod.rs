@@ -37,8 +37,8 @@ use tokio::time::{sleep_until, Instant};
 
 use crate::collect::{self, DeviceEvents};
 use crate::config::Config;
-use crate::reload::{self, Asker, Asks};
-use crate::shutdown::Shutdown;
+use crate::process::ask::{Asker, Asks};
+use crate::process::shutdown::Shutdown;
 use look::Eye;
 use ubus::{Client, Notice, Subscription};
 use watcher::Watcher;
@@ -63,31 +63,19 @@ pub struct Part {
     /// For the reports.
     pub reported: watch::Sender<Option<Vec<collect::Radio>>>,
     pub events: DeviceEvents,
-    /// From [`asks`].
+    /// From [`asks`](crate::process::ask::asks).
     pub asks: Asks,
 }
 
 /// Asks for a look.
-#[derive(Debug, Clone)]
-pub struct Handle(Asker<Facts>);
-
-/// A handle and what the task that sends `facts` needs to hear it.
-pub fn asks(facts: watch::Receiver<Facts>) -> (Handle, Asks) {
-    let (asker, asks) = reload::asks(facts);
-    (Handle(asker), asks)
-}
+pub type Handle = Asker<Facts>;
 
 impl Handle {
     /// Has a look made now and returns the facts after it. `None` if the task has ended.
     pub async fn look(&self) -> Option<Facts> {
         // The first answer may be that of a look that was under way.
-        self.0.ask(|facts| facts.looks).await?;
-        self.0.ask(|facts| facts.looks).await
-    }
-
-    /// The newest facts, and all that follow.
-    pub fn facts(&self) -> watch::Receiver<Facts> {
-        self.0.facts()
+        self.ask(|facts| facts.looks).await?;
+        self.ask(|facts| facts.looks).await
     }
 }
 

@@ -6,7 +6,7 @@ use super::sight::{Ap, Configured, Mode, Sight, Status};
 use super::verdict::{
     judge, Evidence, Hostapd, Judgement, Limits, Netifd, Silence, State, Verdict,
 };
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 /// Radios that are followed; no device has more.
 const RADIOS_MAX: usize = 16;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 /// Longest time from the order to come up until hostapd shows an access point.
 const SETUP: Duration = Duration::from_secs(60);

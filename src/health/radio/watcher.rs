@@ -8,9 +8,9 @@ use ubus::Notice;
 
 use super::facts::reported;
 use super::{Change, Facts, Part, Radio, RadioFacts, Restarted, Sight, Tracker};
-use crate::clock::{epoch_seconds, Pace};
 use crate::collect::reply::Fields;
 use crate::collect::{self, Answers, DeviceEvents, Event};
+use crate::process::clock::{epoch_seconds, Pace};
 
 /// Longest time from one look to the next: a fault is to be told within 60 s.
 const EVERY: Duration = Duration::from_secs(20);
@@ -205,7 +205,7 @@ mod tests {
             answers: mpsc::channel(1).1,
             reported: watch::channel(None).0,
             events: DeviceEvents::default(),
-            asks: super::super::asks(known).1,
+            asks: crate::process::ask::asks(known).1,
         };
         let mut watcher = Watcher::new(&part);
         let answers = Answers::of_test(Vec::new(), Vec::new());

@@ -11,10 +11,11 @@ use tokio::time::{sleep, timeout, Instant};
 use super::super::probe::Task;
 use super::super::signs::Sign;
 use super::super::task::Probe;
-use super::super::{asks, run, Facts, Handle, Part, Proof, Settings, Verdict};
+use super::super::{run, Facts, Handle, Part, Proof, Settings, Verdict};
 use super::*;
 use crate::config::Config;
-use crate::shutdown::shutdown;
+use crate::process::ask::asks;
+use crate::process::shutdown::shutdown;
 use crate::{collect, http, lookup, mqtt};
 
 const MONITOR: Duration = Duration::from_secs(15);

@@ -51,7 +51,7 @@ impl Jobs {
     /// expiry, ledger.
     fn check(&mut self, payload: &Bytes) -> Result<Job, (Option<String>, String)> {
         // Even the id was read by what may have panicked.
-        let skipped = |skipped: crate::crash::Skipped| (None, skipped.to_string());
+        let skipped = |skipped: crate::process::crash::Skipped| (None, skipped.to_string());
         let _handling = self.crashes.handle("message", payload).map_err(skipped)?;
         let job = message::parse(payload).map_err(|Rejected { id, reason }| (id, reason))?;
         match self.gate.admit(&job) {

@@ -28,9 +28,9 @@ use super::recent::State;
 use super::table::{Bounds, Now, Number, Start, Table};
 use super::upgrades::{Hold, Upgrades};
 use super::{Change, Command, Facts, Setting};
-use crate::clock::{self, Clock, ServerDate};
 use crate::config::Config;
-use crate::crash::Crashes;
+use crate::process::clock::{self, Clock, ServerDate};
+use crate::process::crash::Crashes;
 use crate::provision::Identity;
 
 use live::Live;

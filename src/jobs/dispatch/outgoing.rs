@@ -6,11 +6,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Jobs;
-use crate::clock;
 use crate::config::Config;
 use crate::jobs::outbox::{Extent, Item, Outbox, Outlet, Returned, Settled};
 use crate::jobs::table::Known;
 use crate::jobs::{operation, reply, Reply, Source};
+use crate::process::clock;
 
 /// Time until a reply that the other side does not want is offered again.
 const REFUSED_AGAIN: Duration = Duration::from_secs(300);

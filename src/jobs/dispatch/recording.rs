@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Jobs;
-use crate::backoff::Backoff;
-use crate::clock::Pace;
 use crate::jobs::ledger::{is_persistent, remove, Growth, Ledger, Opened, Registered, Wrote};
 use crate::jobs::run::detached;
 use crate::jobs::table::{Bounds, Key, Number, Recalled, Table};
+use crate::process::backoff::Backoff;
+use crate::process::clock::Pace;
 
 /// The first wait before a disk that failed is tried again is drawn from this; later ones double.
 const AGAIN: Duration = Duration::from_secs(5);

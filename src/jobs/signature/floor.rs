@@ -1,6 +1,6 @@
 //! The earliest time that it can be.
 
-use crate::clock::Reading;
+use crate::process::clock::Reading;
 
 /// A server's clock that is further than this from a synchronised one is wrong, s.
 const DAY: u64 = 24 * 3600;

@@ -3,8 +3,8 @@
 use super::floor::Floor;
 use super::keys::{Keys, Signature};
 use super::text::{signed_text, TextError};
-use crate::clock::Reading;
 use crate::jobs::message::Job;
+use crate::process::clock::Reading;
 use crate::provision::Identity;
 
 /// A signed job expires this long after it was made at the latest, s.

@@ -86,11 +86,11 @@ async fn a_waiting_job_runs_under_the_next_agent_unless_it_has_expired() {
     }
     running(&rig, 2).await;
     rig.job("3", "echo late").await;
-    let soon = crate::clock::epoch_seconds() + 1;
+    let soon = crate::process::clock::epoch_seconds() + 1;
     let expires = json!({"id": "4", "expires": soon, "meta": {"msg": "echo expired"}});
     let decision = rig.submit(expires.to_string()).await;
     assert_eq!(decision, Decision::Accepted { id: "4".into() });
-    while crate::clock::epoch_seconds() < soon {
+    while crate::process::clock::epoch_seconds() < soon {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mut rig = rig.next("boot 2", true).await;

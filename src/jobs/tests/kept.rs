@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 impl Rig {
     fn state(&self) -> std::path::PathBuf {

@@ -20,8 +20,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::clock::{Clock, ServerDate};
-use crate::crash::Crashes;
+use crate::process::clock::{Clock, ServerDate};
+use crate::process::crash::Crashes;
 
 const MAC: &str = "aa:bb:cc:00:11:22";
 

@@ -1,8 +1,8 @@
 //! Jobs while keys are set.
 
 use super::*;
-use crate::clock::{self, Clock, ServerDate};
 use crate::jobs::signature::operator::Operator;
+use crate::process::clock::{self, Clock, ServerDate};
 
 impl Operator {
     /// A signed command that has a minute.

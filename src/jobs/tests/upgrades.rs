@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::clock::Reading;
 use crate::jobs::outcome::End;
+use crate::process::clock::Reading;
 
 /// Carries out nothing.
 struct Fake {
@@ -213,7 +213,7 @@ async fn an_upgrade_waits_for_its_time_unless_it_expires_or_is_cancelled() {
     assert_eq!(results[1]["id"], "u-1");
     assert_eq!(results[1]["meta"]["reason"], "cancelled before it started");
 
-    let expires = crate::clock::epoch_seconds() + 1;
+    let expires = crate::process::clock::epoch_seconds() + 1;
     let job = json!({"id": "u-2", "expires": expires, "meta": {"msg": "x", "type": "upgrade"}});
     *fake.due.lock().unwrap() = Due::In(Duration::from_millis(1500));
     rig.submit(job.to_string()).await;

@@ -3,10 +3,10 @@
 use rumqttc::{PublishOptions, QoS};
 
 use super::{Around, Session};
-use crate::clock;
 use crate::mqtt::client::{presence_qos, status_qos};
 use crate::mqtt::error::refused;
 use crate::mqtt::{address, status};
+use crate::process::clock;
 
 impl Session<'_> {
     pub(super) fn ping(&self) -> Result<(), String> {

@@ -13,9 +13,9 @@ use super::super::session::{Around, Ended, Session};
 use super::super::topic::Topics;
 use super::super::{Facts, Link, Refused, Settings, Supply};
 use super::MAC;
-use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::jobs::{self, Live};
+use crate::process::backoff::Backoff;
 
 /// A PUBLISH of the device.
 #[derive(Debug, Clone)]

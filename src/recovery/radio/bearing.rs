@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::file::under;
 use crate::health::radio::{Mode, Vif};
 use crate::health::Uplink;
+use crate::process::file::under;
 
 /// Levels of devices on top of each other, and devices in all, that are followed.
 const DEPTH_MAX: usize = 8;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::ledger::Ledger;
 use crate::actions::Action;
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 /// Time of a fault before the radio is restarted.
 const HOLD: Duration = Duration::from_secs(120);

@@ -29,12 +29,12 @@ use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout, Instant};
 
 use crate::actions::{Action, Actions};
-use crate::clock::{epoch_seconds, Clock};
 use crate::collect::{DeviceEvents, Event};
 use crate::config::{Config, Recover};
 use crate::health;
 use crate::health::radio::{Handle, RadioFacts, Restarted};
-use crate::shutdown::Shutdown;
+use crate::process::clock::{epoch_seconds, Clock};
+use crate::process::shutdown::Shutdown;
 use store::Keeper;
 
 pub use bearing::{bears, Below};

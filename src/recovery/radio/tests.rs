@@ -10,9 +10,9 @@ use ubus::Status;
 
 use super::*;
 use crate::actions::{ActionError, Done};
-use crate::health::radio::{asks, Facts, Verdict};
-use crate::reload::Asks;
-use crate::shutdown::{shutdown, Trigger};
+use crate::health::radio::{Facts, Verdict};
+use crate::process::ask::{asks, Asks};
+use crate::process::shutdown::{shutdown, Trigger};
 
 /// Longer than anything waited for, in simulated time.
 const LONG: Duration = Duration::from_secs(3600);

@@ -13,13 +13,13 @@ use ubus::Status;
 
 use crate::actions::{Action, ActionError, Actions, Done, Service};
 use crate::boot::{self, Cause, Change, Records, SystemLog};
-use crate::clock::Pace;
 use crate::collect::DeviceEvents;
 use crate::config::{Config, Recover};
 use crate::health::{self, Uplink, Verdict};
+use crate::process::clock::Pace;
+use crate::process::shutdown::{shutdown, Trigger};
 use crate::recovery::ladder::Step;
 use crate::recovery::{run, Facts, Part};
-use crate::shutdown::{shutdown, Trigger};
 
 /// A device that writes down what is done to it, and when.
 #[derive(Default)]
@@ -109,7 +109,7 @@ impl Booted {
             config: config_known,
             health: health_known,
             guarded: guarded_known,
-            hold: crate::starts::Hold::none(),
+            hold: crate::process::starts::Hold::none(),
             actions: Arc::clone(&acting),
             reboot: boot::reboot(records.clone(), acting, log),
             records: records.clone(),

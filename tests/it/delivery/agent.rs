@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socketman::clock::{Clock, Pace};
 use socketman::config::{Config, Secret};
 use socketman::health;
 use socketman::lookup::Resolver;
-use socketman::shutdown::{shutdown, Trigger};
+use socketman::process::ask::asks;
+use socketman::process::clock::{Clock, Pace};
+use socketman::process::shutdown::{shutdown, Trigger};
 use socketman::upload;
 use socketman_lab::collector::{Collector, Mode};
 use spool::Stamp;
@@ -81,7 +82,7 @@ impl Agent {
         let spool_task = tokio::spawn(spool::run(settings, inbox));
         let (sender, facts) = watch::channel(upload::Facts::default());
         let (stop, stopped) = shutdown();
-        let (deliveries, asks) = upload::asks(facts.clone());
+        let (deliveries, asks) = asks(facts.clone());
         let (health, health_known) = watch::channel(health::Facts::default());
         let part = upload::Part {
             settings: (&config).into(),

@@ -90,7 +90,7 @@ async fn retry_after_is_the_least_that_is_waited() {
         "{error}"
     );
     let facts = agent.facts(|facts| facts.next_attempt.is_some()).await;
-    assert!(facts.next_attempt > Some(socketman::clock::epoch_seconds()));
+    assert!(facts.next_attempt > Some(socketman::process::clock::epoch_seconds()));
     collector.set(Mode::Up).await.unwrap();
     agent.reports_left(0).await;
     assert!(

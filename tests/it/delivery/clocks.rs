@@ -1,8 +1,8 @@
 //! Reports that are taken while nobody knows the time.
 
 use serde_json::Value;
-use socketman::clock::{epoch_seconds, Clock};
 use socketman::config::ApiAuth;
+use socketman::process::clock::{epoch_seconds, Clock};
 use socketman_lab::collector::{Collector, Mode};
 
 use super::agent::{collector, config, set_clock, Agent};

@@ -110,7 +110,7 @@ async fn without_cache_a_report_that_cannot_be_sent_is_declared_as_a_gap() {
         let unsent = (gap["count"].as_u64(), gap["reason"].as_str());
         assert_eq!(unsent, (Some(2), Some("unsent")), "{fault:?}: {gap}");
         let between = gap["from"].as_u64().unwrap()..=gap["to"].as_u64().unwrap();
-        let now = socketman::clock::epoch_seconds();
+        let now = socketman::process::clock::epoch_seconds();
         assert!(now - between.start() < 60 && now >= *between.end(), "{gap}");
         assert_eq!(agent.facts.borrow().last_error, None);
         agent.stop().await;

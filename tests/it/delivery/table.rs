@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use socketman::clock::Pace;
+use socketman::process::clock::Pace;
 use socketman_lab::collector::{Collector, Mode};
 use tokio::time::timeout;
 

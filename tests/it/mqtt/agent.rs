@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use socketman::clock::Pace;
 use socketman::config::{Config, Secret};
+use socketman::process::clock::Pace;
 use socketman::{jobs, mqtt};
 use socketman_lab::within::within;
 use tempfile::TempDir;

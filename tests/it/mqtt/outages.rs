@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use socketman::backoff::STABLE_AFTER;
-use socketman::clock::Pace;
 use socketman::config::Config;
+use socketman::process::backoff::STABLE_AFTER;
+use socketman::process::clock::Pace;
 use socketman_lab::within::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

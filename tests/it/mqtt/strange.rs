@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use socketman::backoff::Backoff;
-use socketman::clock::Pace;
 use socketman::config::Secret;
+use socketman::process::backoff::Backoff;
+use socketman::process::clock::Pace;
 use socketman_lab::within::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

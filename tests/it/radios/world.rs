@@ -6,8 +6,8 @@ mod events;
 
 use std::time::Duration;
 
-use socketman::clock::Pace;
 use socketman::health::radio::{Sight, Tracker};
+use socketman::process::clock::Pace;
 use socketman::recovery::radio::{Boot, Ledger, Machine, Scene, Step};
 
 use super::air::{secs, Air, Doing, Time};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use socketman::clock::Reading;
+use socketman::process::clock::Reading;
 use socketman_lab::disk::SimDisk;
 use socketman_lab::moving::MovingAp;
 use socketman_lab::schedules::VARIABLE;

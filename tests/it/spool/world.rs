@@ -6,7 +6,7 @@ mod scene;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use socketman::clock::Reading;
+use socketman::process::clock::Reading;
 use socketman_lab::disk::SimDisk;
 use spool::{Batch, Bounds, ReportId, Spool, Stamp};
 

@@ -1,8 +1,8 @@
 //! A server whose certificate was checked may say what time it is.
 
 use serde_json::{json, Value};
-use socketman::clock::epoch_seconds;
 use socketman::jobs::signature::BUILT;
+use socketman::process::clock::epoch_seconds;
 use socketman_fleet::{keygen, sign, Key};
 use socketman_lab::mqtt_side::Words;
 use socketman_lab::router::ROUTER_MAC;

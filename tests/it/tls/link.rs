@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socketman::clock::Pace;
 use socketman::config::{Config, Secret};
+use socketman::process::clock::Pace;
 use socketman::{jobs, mqtt};
 use socketman_lab::broker::Broker;
 use socketman_lab::tls_front::TlsFront;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use durable::Directory;
 use ring::digest::{digest, SHA256};
-use socketman::clock::Pace;
 use socketman::config::Api;
 use socketman::lookup::Resolver;
+use socketman::process::clock::Pace;
 use socketman::upgrade::download::Download;
 use socketman::upgrade::request::Source;
 use socketman_lab::schedules::Schedules;

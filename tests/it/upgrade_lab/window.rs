@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{json, Value};
-use socketman::clock::Reading;
 use socketman::jobs::Due;
+use socketman::process::clock::Reading;
 use socketman::upgrade::window::Window;
 use socketman::upgrade::zone::Zone;
 use socketman_lab::firmware::Release;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
-use socketman::shutdown::Signals;
+use socketman::process::shutdown::Signals;
 
 use crate::agent_binary::{self, BinaryError};
 use crate::bench::{self, BenchArgs};

@@ -13,7 +13,7 @@ use uci::{Directories, Package, MAX_FILE};
 
 use super::leases::Leases;
 use crate::collect::kernel::files::Files;
-use crate::config::read_small;
+use crate::process::file::read_small;
 
 /// Where an instance keeps them unless it is told otherwise.
 const USUAL: &str = "/tmp/dhcp.leases";

@@ -217,6 +217,6 @@ fn the_end_comes_by_the_floor_whatever_the_clock_says() {
 #[test]
 fn the_program_knows_when_it_was_made() {
     // Since 2025.
-    let past = 1_735_689_600..=crate::clock::epoch_seconds();
+    let past = 1_735_689_600..=crate::process::clock::epoch_seconds();
     assert!(past.contains(&BUILT), "{BUILT}");
 }

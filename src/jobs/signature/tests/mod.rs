@@ -8,9 +8,9 @@ use serde_json::{json, Value};
 
 use super::operator::Operator;
 use super::*;
-use crate::clock::Reading;
 use crate::config::PublicKey;
 use crate::jobs::message::{parse, Job};
+use crate::process::clock::Reading;
 use crate::provision::Identity;
 
 /// The time in these tests.

@@ -1,7 +1,7 @@
 //! Ends of a process, and the part of its world that survives.
 
 use durable::Disk;
-use socketman::clock::Reading;
+use socketman::process::clock::Reading;
 use socketman_lab::disk::{Chooser, SimDisk};
 use spool::Spool;
 

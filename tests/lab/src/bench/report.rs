@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::mpsc as threads;
 use std::time::Duration;
 
-use socketman::clock::Pace;
 use socketman::collect::{self, DeviceEvents, Facts, History, Part, Report, Stamp};
 use socketman::config::Config;
-use socketman::shutdown::shutdown;
+use socketman::process::clock::Pace;
+use socketman::process::shutdown::shutdown;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use uci::Directories;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use socketman::clock::Reading;
 use socketman::collect::Report;
+use socketman::process::clock::Reading;
 use socketman::upload::BATCH_MAX;
 use spool::{Bounds, Spool, Stamp};
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use socketman::mqtt::Pacing;
-use socketman::upload::{self, Facts, Rounds, Setting, Settings};
+use socketman::process::ask::asks;
+use socketman::upload::{Facts, Rounds, Setting, Settings};
 use tokio::sync::watch;
 
 use super::api::Api;
@@ -26,7 +27,7 @@ pub(super) async fn deliver(
         return;
     };
     let (facts, known) = watch::channel(Facts::default());
-    let (_handle, asks) = upload::asks(known);
+    let (_handle, asks) = asks(known);
     let setting = Setting {
         settings: &settings,
         mac: &mac,

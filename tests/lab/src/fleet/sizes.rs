@@ -3,8 +3,8 @@
 use std::io;
 use std::rc::Rc;
 
-use socketman::clock::Reading;
 use socketman::collect::Report;
+use socketman::process::clock::Reading;
 use spool::{Bounds, Spool, Stamp};
 
 use crate::moving::MovingAp;

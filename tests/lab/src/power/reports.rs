@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use durable::Directory;
 use serde::{Deserialize, Serialize};
-use socketman::clock::Reading;
+use socketman::process::clock::Reading;
 use spool::{Batch, Bounds, Spool, Stamp};
 
 use super::ensure;

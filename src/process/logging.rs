@@ -6,14 +6,12 @@ pub(crate) mod heard;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
-use tokio::sync::watch;
 
 use self::daemon::Syslog;
-use crate::clock::epoch_seconds;
-use crate::config::Config;
+use crate::process::clock::epoch_seconds;
 use crate::terminal::is_unsafe;
 
 /// Longest message, bytes; OpenWrt's logd cuts lines at 1024 with their head.
@@ -41,16 +39,6 @@ pub fn set_debug(debug: bool) {
     } else {
         LevelFilter::Info
     });
-}
-
-/// Logs in detail while option `debug` is set, until nobody reads settings any more.
-pub async fn follow(mut config: watch::Receiver<Arc<Config>>) {
-    loop {
-        set_debug(config.borrow_and_update().debug);
-        if config.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 struct Logger(Sink);

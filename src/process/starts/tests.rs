@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
-use crate::shutdown::shutdown;
+use crate::process::shutdown::shutdown;
 
 const BOOT: &str = "3c5a";
 

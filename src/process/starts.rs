@@ -21,8 +21,8 @@ use durable::{read_whole, replace, Directory, Disk};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::clock::{epoch_seconds, Pace};
-use crate::shutdown::Shutdown;
+use crate::process::clock::{epoch_seconds, Pace};
+use crate::process::shutdown::Shutdown;
 
 /// Where the count is kept, below the root; in RAM, so that a crash loop wears no flash.
 pub const DIR: &str = "/var/run/socketman";
@@ -223,5 +223,5 @@ fn seconds(text: &str) -> Option<Duration> {
 
 /// The directory of the count, below `root`.
 pub fn directory(root: &Path) -> io::Result<Directory> {
-    Directory::open(&crate::file::under(root, Path::new(DIR)))
+    Directory::open(&crate::process::file::under(root, Path::new(DIR)))
 }

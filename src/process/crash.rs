@@ -81,7 +81,7 @@ impl Crashes {
             Err(error) => {
                 log::warn!(
                     "{}/{FILE}: {error}; panics are not recorded",
-                    crate::starts::DIR
+                    crate::process::starts::DIR
                 );
                 (None, String::new())
             }
@@ -239,7 +239,7 @@ mod tests {
     fn child(dir: &Path, what: &str) -> ExitStatus {
         let mut command = Command::new(env::current_exe().unwrap());
         command
-            .args(["--exact", "crash::tests::a_child_that_panics", "--ignored"])
+            .args(["--exact", "process::crash::tests::a_child_that_panics", "--ignored"])
             .env(PLACE, format!("{what}:{}", dir.display()))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -306,7 +306,11 @@ mod tests {
         assert_eq!(crashes.handle("message", POISON).unwrap_err(), Skipped);
         assert!(crashes.handle("message", b"poison ").is_ok());
         assert!(crashes.handle("config", POISON).is_ok());
-        assert!(text(&dir).contains(" src/crash.rs:"), "{}", text(&dir));
+        assert!(
+            text(&dir).contains(" src/process/crash.rs:"),
+            "{}",
+            text(&dir)
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::OFlags;
+use thiserror::Error;
 
 /// `path` of the device whose file system begins at `root`.
 pub fn under(root: &Path, path: &Path) -> PathBuf {
@@ -25,6 +26,40 @@ pub fn read_up_to(path: &Path, max: u64) -> io::Result<(Vec<u8>, bool)> {
     // Of a file that says how long it is, the end is not asked for.
     let known = Some(size).filter(|size| *size > 0);
     read_bytes(file.take(known.unwrap_or(u64::MAX)), max, SMALL)
+}
+
+/// Why a small file could not be read.
+#[derive(Debug, Error)]
+pub enum FileError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("is larger than {0} bytes")]
+    TooLarge(u64),
+}
+
+impl FileError {
+    /// Is there no such file?
+    pub fn is_absent(&self) -> bool {
+        matches!(self, FileError::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// The bytes of the regular file at `path`, which has to have at most `max` of them. Links are
+/// followed. A FIFO or a device is an error, and opening one does not wait.
+pub fn read_small(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
+    whole(read_up_to(path, max)?, max)
+}
+
+/// The bytes of an open file, which has to have at most `max` of them.
+pub fn read_whole(file: File, max: u64) -> Result<Vec<u8>, FileError> {
+    whole(read_bytes(file, max, SMALL)?, max)
+}
+
+fn whole((bytes, more): (Vec<u8>, bool), max: u64) -> Result<Vec<u8>, FileError> {
+    match more {
+        false => Ok(bytes),
+        true => Err(FileError::TooLarge(max)),
+    }
 }
 
 /// The kernel tells its tables and attributes a page at a time, in whole lines.
@@ -109,11 +144,6 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// The size of most files that are read.
 const SMALL: usize = 1024;
-
-/// The first `max` bytes of `file`, and whether there are more.
-pub fn read_from(file: File, max: u64) -> io::Result<(Vec<u8>, bool)> {
-    read_bytes(file, max, SMALL)
-}
 
 fn read_bytes(file: impl Read, max: u64, usual: usize) -> io::Result<(Vec<u8>, bool)> {
     // Most are small, and asked for often: one read, and one that finds the end.

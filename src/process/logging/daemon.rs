@@ -7,7 +7,7 @@ use log::Level;
 use syslog::{Facility, LogFormat, LoggerBackend, Severity};
 
 use super::{date_and_time, to_terminal, OURS};
-use crate::clock::epoch_seconds;
+use crate::process::clock::epoch_seconds;
 
 /// A connection to the syslog daemon that comes back when the daemon does.
 pub(super) struct Syslog {

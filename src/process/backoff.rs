@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Pace;
+use crate::process::clock::Pace;
 
 /// Longest wait between two attempts.
 pub const MAX_WAIT: Duration = Duration::from_secs(300);

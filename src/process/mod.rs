@@ -1,0 +1,21 @@
+//! The needs of every daemon.
+//!
+//! * [`lock`]: one agent on a device
+//! * [`starts`]: how often it was started lately, and how long that holds broker and API off
+//! * [`crash`]: the file it was reading when it last ended badly
+//! * [`shutdown`]: a request to end, heard by all tasks
+//! * [`logging`]: syslog, or the terminal
+//! * [`clock`]: the time, and how much faster the lab lets it pass
+//! * [`backoff`]: the one rule for retries
+//! * [`file`]: bounded reading of files that others wrote
+//! * [`ask`]: a question to a part that publishes its facts
+
+pub mod ask;
+pub mod backoff;
+pub mod clock;
+pub mod crash;
+pub mod file;
+pub mod lock;
+pub mod logging;
+pub mod shutdown;
+pub mod starts;
