@@ -13,7 +13,7 @@
 //! ```
 //!
 //! * [`cli`] understands the command line: run the agent, or ask the one that runs.
-//! * [`agent`] takes the lock, counts its starts, remembers each crash, finds out who the device is ([`provision`]), builds the parts in the
+//! * [`agent`] takes the lock, counts its starts, remembers each crash, finds out who the device is ([`mod@identity`]), builds the parts in the
 //!   order below, waits for a signal and ends them within 5 s. [`process`] has what every daemon needs for that.
 //! * [`config`] turns command line, UCI and config.json into one validated, immutable `Config`; one table
 //!   holds every option. A bad value is reported, never fatal, and opens no way that an option guards. [`reload`] reads them again while the
@@ -65,6 +65,7 @@ pub mod fuzzing;
 pub mod guard;
 pub mod health;
 pub mod http;
+pub mod identity;
 pub mod jobs;
 pub mod keep;
 mod kernel;

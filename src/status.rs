@@ -6,9 +6,10 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::identity::{Identity, Source};
 use crate::process::clock::epoch_seconds;
 use crate::process::starts::{self, Starts};
-use crate::provision::{self, Identity, Source};
+use crate::provision;
 use crate::{boot, collect, guard, health, http, jobs, mqtt, recovery, reload, upgrade};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.

@@ -3,11 +3,11 @@
 use std::io::{self, Read};
 
 use serde_json::{Map, Value};
+use socketman::identity::Identity;
 use socketman::jobs::message::{self, Job, Kind, Rejected, PAYLOAD_MAX};
 use socketman::jobs::signature::{check_life, signed_text, Floor, Judge, Keys, Refusal, TextError};
 use socketman::mac::Mac;
 use socketman::process::clock::Reading;
-use socketman::provision::Identity;
 use socketman::upgrade::request::Request;
 
 use crate::key::Key;

@@ -39,10 +39,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, Instant, MissedTickBehavior};
 
 use crate::config::{self, Config};
+use crate::identity::Identity;
 use crate::process::clock;
 use crate::process::clock::Pace;
 use crate::process::shutdown::Shutdown;
-use crate::provision::Identity;
 use events::event_log::Log;
 use events::Events;
 use join::airtime::{self, Airtimes};

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use crate::identity;
 use crate::process::file::read_small;
 use crate::process::file::under;
-use crate::provision;
 
 /// Where the release names itself.
 const RELEASE: &str = "/etc/openwrt_release";
@@ -41,7 +41,7 @@ impl Place {
         let release = read(RELEASE);
         let mut lines = release.lines();
         let revision = lines.find_map(|line| line.strip_prefix("DISTRIB_REVISION="));
-        let macs = provision::hardware_macs(root);
+        let macs = identity::hardware_macs(root);
         Place {
             boot: boot.to_owned(),
             revision: revision

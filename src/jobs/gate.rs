@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use super::message::Job;
 use super::signature::{Floor, Judge, Keys, Refusal, BUILT};
 use crate::config::Config;
+use crate::identity::Identity;
 use crate::process::clock::{Clock, Reading, ServerDate};
-use crate::provision::Identity;
 
 /// Asks the judge, and keeps the floor that he judges by.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::boot::{self, Reboot};
 use crate::config::Config;
-use crate::provision::Identity;
+use crate::identity::Identity;
 
 pub use dispatch::Jobs;
 pub use guarded::{is_guarded, Doing, Guard, Judged, Ran, Ticket};

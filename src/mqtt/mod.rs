@@ -34,11 +34,11 @@ use tokio::sync::watch;
 use tokio::time::{sleep, Instant};
 
 use crate::config::{Broker, Config, Ping};
+use crate::identity::Identity;
 use crate::jobs;
 use crate::lookup::Resolver;
 use crate::outage::Outage;
 use crate::process::clock::{self, Pace};
-use crate::provision::Identity;
 use crate::tls::{self, TlsError};
 
 use client::Tls;

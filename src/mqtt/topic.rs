@@ -1,6 +1,6 @@
 //! The topics of one device.
 
-use crate::provision::Identity;
+use crate::identity::Identity;
 
 /// Longest topic MQTT can carry, bytes.
 const TOPIC_MAX: usize = u16::MAX as usize;

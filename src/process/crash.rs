@@ -239,7 +239,11 @@ mod tests {
     fn child(dir: &Path, what: &str) -> ExitStatus {
         let mut command = Command::new(env::current_exe().unwrap());
         command
-            .args(["--exact", "process::crash::tests::a_child_that_panics", "--ignored"])
+            .args([
+                "--exact",
+                "process::crash::tests::a_child_that_panics",
+                "--ignored",
+            ])
             .env(PLACE, format!("{what}:{}", dir.display()))
             .stdout(Stdio::null())
             .stderr(Stdio::null());

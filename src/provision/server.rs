@@ -1,9 +1,9 @@
 //! The init server: `GET <init_url>?mac=&machine=&firmware=`, with `init_token` as the Authorization header.
 
 use super::offer::{Offer, OfferError};
-use super::Identity;
 use crate::config::Config;
 use crate::http::{Answer, Client, Endpoint, HttpError};
+use crate::identity::Identity;
 use crate::lookup::Resolver;
 
 /// The option that names it.

@@ -22,8 +22,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use crate::config::{strict, Config, Inputs, Loaded, Problem, PACKAGE};
+use crate::identity::{self, Chosen, Identity, Source};
 use crate::process::shutdown::Shutdown;
-use crate::provision::{self, Chosen, Identity, Source};
 
 use files::FileWatch;
 use next_lock::NextLock;
@@ -168,8 +168,9 @@ pub fn new_held(
     let Chosen {
         identity: mac,
         source: mac_source,
-        warnings: about_identity,
+        warnings,
     } = chosen;
+    let about_identity = problems(&warnings);
     let (sender, requests) = mpsc::channel(ASKERS);
     let state_dir = loaded.config.state_dir.clone();
     let (config, config_known) = watch::channel(loaded.config.clone());
@@ -214,9 +215,20 @@ pub fn new_held(
 
 /// Chooses the identity that goes with `config`, and logs it.
 pub fn identity(config: &Config, state_dir: &Path, root: &Path) -> Chosen {
-    let chosen = provision::choose(config, state_dir, root);
+    let named = &config.identity;
+    let chosen = identity::choose(&named.mac, &named.mac_file, state_dir, root);
     log::info!("this device is {} ({})", chosen.identity, chosen.source);
     chosen
+}
+
+fn problems(warnings: &[identity::Warning]) -> Vec<Problem> {
+    let problem = |warning: &identity::Warning| Problem {
+        option: None,
+        source: warning.file.display().to_string(),
+        line: None,
+        reason: warning.reason.clone(),
+    };
+    warnings.iter().map(problem).collect()
 }
 
 impl Part {
@@ -333,7 +345,7 @@ impl Part {
             return (before.mac.clone(), before.mac_source.clone());
         }
         let chosen = identity(&loaded.config, &self.state_dir, &self.inputs.root);
-        self.about_identity = chosen.warnings;
+        self.about_identity = problems(&chosen.warnings);
         (chosen.identity, chosen.source)
     }
 }

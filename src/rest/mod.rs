@@ -22,11 +22,11 @@ use crate::http::{
     deadline, path_part, Answer, Attempts, Body, Client, Commands, Dates, Endpoint, Facts,
     HttpError, Method,
 };
+use crate::identity::Identity;
 use crate::jobs::{Replies, Reply};
 use crate::lookup::Resolver;
 use crate::outage::Outage;
 use crate::process::clock::{self, Pace};
-use crate::provision::Identity;
 
 /// Settings the part is made from.
 #[derive(Debug, Clone, PartialEq)]

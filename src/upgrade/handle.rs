@@ -15,11 +15,11 @@ use super::request::{Request, What};
 use super::zone::Zone;
 use crate::config::Config;
 use crate::guard::Witnesses;
+use crate::identity::Identity;
 use crate::jobs::{Doing, Due, Hold, Outcome, Ticket, Upgrades};
 use crate::lookup::Resolver;
 use crate::process::clock::{epoch_seconds, Reading};
 use crate::process::shutdown::Shutdown;
-use crate::provision::Identity;
 use crate::tasks;
 
 /// The parts and handles that upgrades work with.

@@ -24,10 +24,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::config::{self, Api, Config};
+use crate::identity::Identity;
 use crate::process::ask::{Asker, Asks};
 use crate::process::clock::Pace;
 use crate::process::shutdown::Shutdown;
-use crate::provision::Identity;
 use crate::{health, http, lookup};
 use link::Link;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::provision::Identity;
+use crate::identity::Identity;
 
 /// Where in `heartbeat` the device `mac` delivers: in `[0, heartbeat)`, the same for ever.
 ///

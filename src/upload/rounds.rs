@@ -26,9 +26,9 @@ use super::refusals::Refusals;
 use super::size::{Patience, Size};
 use super::{phase, DeliveryError, Settings};
 use crate::http::{deadline, Attempts, Body, Facts};
+use crate::identity::Identity;
 use crate::process::ask::Asks;
 use crate::process::clock::epoch_seconds;
-use crate::provision::Identity;
 
 /// The link is left alone between two requests for no longer than this.
 const PAUSE_MAX: Duration = Duration::from_secs(30);

@@ -29,9 +29,9 @@ use super::table::{Bounds, Now, Number, Start, Table};
 use super::upgrades::{Hold, Upgrades};
 use super::{Change, Command, Facts, Setting};
 use crate::config::Config;
+use crate::identity::Identity;
 use crate::process::clock::{self, Clock, ServerDate};
 use crate::process::crash::Crashes;
-use crate::provision::Identity;
 
 use live::Live;
 use outgoing::outlet_of_results;

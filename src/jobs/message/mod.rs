@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::upgrades::UPGRADE;
-use crate::provision::Identity;
+use crate::identity::Identity;
 
 /// Largest payload that is read as a job, bytes.
 pub const PAYLOAD_MAX: usize = 1024 * 1024;

@@ -3,9 +3,9 @@
 use super::floor::Floor;
 use super::keys::{Keys, Signature};
 use super::text::{signed_text, TextError};
+use crate::identity::Identity;
 use crate::jobs::message::Job;
 use crate::process::clock::Reading;
-use crate::provision::Identity;
 
 /// A signed job expires this long after it was made at the latest, s.
 pub const LIFE_MAX: u64 = 7 * 24 * 3600;

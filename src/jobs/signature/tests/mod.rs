@@ -9,9 +9,9 @@ use serde_json::{json, Value};
 use super::operator::Operator;
 use super::*;
 use crate::config::PublicKey;
+use crate::identity::Identity;
 use crate::jobs::message::{parse, Job};
 use crate::process::clock::Reading;
-use crate::provision::Identity;
 
 /// The time in these tests.
 const NOW: u64 = 1_790_000_000;

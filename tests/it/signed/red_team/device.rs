@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use socketman::config::PublicKey;
+use socketman::identity::Identity;
 use socketman::jobs::message::{self, Job};
 use socketman::jobs::signature::{Floor, Judge, Keys, Refusal};
 use socketman::process::clock::Reading;
-use socketman::provision::Identity;
 
 /// An id may go this long after its result, s.
 const KEEP: u64 = 24 * 3600;

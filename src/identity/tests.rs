@@ -7,20 +7,30 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Config;
-use crate::process::clock::Pace;
 
 /// The files of a device.
 pub(super) struct Device {
     root: TempDir,
-    config: Config,
+    /// Option `mac`.
+    mac: String,
+    /// Option `mac_file`.
+    mac_file: PathBuf,
+    state_dir: PathBuf,
 }
 
 impl Device {
     pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let config = Config::defaults(root.path(), Pace::REAL);
-        Device { root, config }
+        let (mac_file, state_dir) = (
+            root.path().join("etc/mac"),
+            root.path().join("etc/socketman/state"),
+        );
+        Device {
+            root,
+            mac: String::new(),
+            mac_file,
+            state_dir,
+        }
     }
 
     /// A router with a switch, as it is without any uplink.
@@ -66,11 +76,11 @@ impl Device {
     }
 
     fn memory(&self) -> PathBuf {
-        self.config.state_dir.join("keep/identity")
+        self.state_dir.join("keep/identity")
     }
 
     fn start(&self) -> Chosen {
-        choose(&self.config, &self.config.state_dir, self.root())
+        choose(&self.mac, &self.mac_file, &self.state_dir, self.root())
     }
 
     /// The identity at a start without a warning.
@@ -142,10 +152,10 @@ fn what_was_configured_comes_before_what_is_remembered_and_that_before_the_hardw
         device.identity(),
         ("aa:bb:cc:dd:ee:03".into(), Source::File)
     );
-    device.config.identity.mac = "aabbccddee04 ".into();
+    device.mac = "aabbccddee04 ".into();
     assert_eq!(device.identity(), ("aabbccddee04".into(), Source::Option));
-    device.config.identity.mac.clear();
-    fs::remove_file(&device.config.identity.mac_file).unwrap();
+    device.mac.clear();
+    fs::remove_file(&device.mac_file).unwrap();
     let own = ("94-83-C4-A1-B2-10".into(), Source::Remembered);
     assert_eq!(device.identity(), own);
 }
@@ -185,8 +195,8 @@ fn a_mac_file_that_is_garbage_huge_or_no_file_is_passed_over_with_a_warning() {
         device.write_bytes("etc/mac", garbage);
         passed_over();
     }
-    fs::remove_file(&device.config.identity.mac_file).unwrap();
-    fs::create_dir(&device.config.identity.mac_file).unwrap();
+    fs::remove_file(&device.mac_file).unwrap();
+    fs::create_dir(&device.mac_file).unwrap();
     passed_over();
 }
 
@@ -200,9 +210,9 @@ fn a_backup_restored_on_other_hardware_is_another_device_unless_it_was_configure
     assert_eq!(device.identity().0, "94-83-C4-A1-B2-0F");
     device.remove_interfaces();
     device.interface("eth0", "94:83:c4:00:00:01");
-    device.config.identity.mac = "94-83-c4-a1-b2-0f".into();
+    device.mac = "94-83-c4-a1-b2-0f".into();
     assert_eq!(device.identity().0, "94-83-c4-a1-b2-0f");
-    device.config.identity.mac.clear();
+    device.mac.clear();
     // The copied label is not its own.
     let (identity, source, warning) = device.warned();
     assert_eq!((&*identity, source), ("94-83-C4-00-00-01", card("eth0")));
@@ -276,7 +286,7 @@ fn a_state_dir_that_cannot_be_used_costs_the_memory_and_not_the_identity() {
     ];
     for spoil in spoilt {
         let device = Device::router();
-        let state = &device.config.state_dir;
+        let state = &device.state_dir;
         fs::create_dir_all(state.parent().unwrap()).unwrap();
         spoil(state);
         for _ in 0..2 {
@@ -289,4 +299,29 @@ fn a_state_dir_that_cannot_be_used_costs_the_memory_and_not_the_identity() {
         }
     }
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_spelling_is_kept_and_makes_no_other_device() {
+    for text in ["AA:bb:CC:00:11:22", "aabbcc001122", "aa-bb-cc-00-11-22 "] {
+        let identity: Identity = text.parse().unwrap();
+        assert_eq!(identity.to_string(), text.trim());
+        assert_eq!(identity.digits(), "aabbcc001122");
+        for same in [
+            "AA-BB-CC-00-11-22",
+            "aabbcc001122",
+            "AA-bb:cc:00:11:22",
+            "aabb.cc00.1122",
+        ] {
+            assert!(identity.is(same), "{same}");
+        }
+        assert!(!identity.is("aabbcc001123") && !identity.is(""));
+    }
+    assert_eq!("aa:bb".parse::<Identity>(), Err(NotMac));
+}
+
+#[test]
+fn an_address_of_the_hardware_is_spelt_as_the_original_did() {
+    let mac = Mac::parse("94:83:c4:a1:b2:10").unwrap();
+    assert_eq!(Identity::from(mac).as_str(), "94-83-C4-A1-B2-10");
 }

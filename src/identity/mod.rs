@@ -1,4 +1,14 @@
 //! The name by which broker and API know this device.
+//!
+//! * [`choose`](choose()): option `mac`, else `mac_file`, else what is remembered, else the hardware's own
+//! * `hardware`: the MAC addresses that the makers of board and network cards gave them
+//! * `memory`: what was chosen, and the hardware it was chosen on, in `state_dir/keep`
+
+mod choose;
+mod hardware;
+mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,6 +18,8 @@ use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::mac::Mac;
+
+pub use choose::{choose, Chosen, Source, Warning};
 
 /// The MAC address that names this device, spelt as it was configured: topics and reports have it so.
 /// Cheap to clone.
@@ -80,32 +92,8 @@ impl Serialize for Identity {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_spelling_is_kept_and_makes_no_other_device() {
-        for text in ["AA:bb:CC:00:11:22", "aabbcc001122", "aa-bb-cc-00-11-22 "] {
-            let identity: Identity = text.parse().unwrap();
-            assert_eq!(identity.to_string(), text.trim());
-            assert_eq!(identity.digits(), "aabbcc001122");
-            for same in [
-                "AA-BB-CC-00-11-22",
-                "aabbcc001122",
-                "AA-bb:cc:00:11:22",
-                "aabb.cc00.1122",
-            ] {
-                assert!(identity.is(same), "{same}");
-            }
-            assert!(!identity.is("aabbcc001123") && !identity.is(""));
-        }
-        assert_eq!("aa:bb".parse::<Identity>(), Err(NotMac));
-    }
-
-    #[test]
-    fn an_address_of_the_hardware_is_spelt_as_the_original_did() {
-        let mac = Mac::parse("94:83:c4:a1:b2:10").unwrap();
-        assert_eq!(Identity::from(mac).as_str(), "94-83-C4-A1-B2-10");
-    }
+/// The permanent MAC addresses of the hardware below `root`, sorted; none where it has none, or they cannot be
+/// read.
+pub fn hardware_macs(root: &std::path::Path) -> Vec<Mac> {
+    hardware::Hardware::look(root).macs()
 }

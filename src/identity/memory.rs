@@ -15,7 +15,7 @@ use crate::keep;
 use crate::mac::Mac;
 use crate::written::{text, texts, Fields};
 
-use super::identity::Identity;
+use super::Identity;
 
 /// The cell in [`keep`].
 const NAME: &str = "identity";

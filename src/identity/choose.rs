@@ -1,17 +1,16 @@
 //! The choice of the identity.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-use crate::config::{Config, Problem};
 use crate::mac::Mac;
 use crate::process::file::read_small;
 
 use super::hardware::Hardware;
-use super::identity::Identity;
 use super::memory::{Memory, MemoryError, Remembered};
+use super::Identity;
 
 /// Largest mac_file, bytes.
 const MAX_FILE: u64 = 4096;
@@ -21,7 +20,20 @@ const MAX_FILE: u64 = 4096;
 pub struct Chosen {
     pub identity: Identity,
     pub source: Source,
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Warning>,
+}
+
+/// A file that could not be used for the choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    pub file: PathBuf,
+    pub reason: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file.display(), self.reason)
+    }
 }
 
 /// Where an identity was found, best first.
@@ -62,13 +74,13 @@ impl Serialize for Source {
     }
 }
 
-/// Chooses the identity: option `mac`, else the first line of `mac_file`, else what `state_dir` remembers,
+/// Chooses the identity: `mac` as configured, else the first line of `mac_file`, else what `state_dir` remembers,
 /// else an address of the hardware below `root`, else a made-up one. The last two are remembered.
 ///
 /// Nothing stops it: a file that cannot be used is a warning.
-pub fn choose(config: &Config, state_dir: &Path, root: &Path) -> Chosen {
+pub fn choose(mac: &str, mac_file: &Path, state_dir: &Path, root: &Path) -> Chosen {
     let mut warnings = Vec::new();
-    let (identity, source) = match configured(config, &mut warnings) {
+    let (identity, source) = match configured(mac, mac_file, &mut warnings) {
         Some(configured) => configured,
         None => own(&Memory::of(state_dir), root, &mut warnings),
     };
@@ -79,11 +91,10 @@ pub fn choose(config: &Config, state_dir: &Path, root: &Path) -> Chosen {
     }
 }
 
-fn configured(config: &Config, warnings: &mut Vec<Problem>) -> Option<(Identity, Source)> {
-    if let Ok(identity) = config.identity.mac.parse() {
+fn configured(mac: &str, path: &Path, warnings: &mut Vec<Warning>) -> Option<(Identity, Source)> {
+    if let Ok(identity) = mac.parse() {
         return Some((identity, Source::Option));
     }
-    let path = &config.identity.mac_file;
     let reason = match read_small(path, MAX_FILE) {
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);
@@ -103,7 +114,7 @@ fn configured(config: &Config, warnings: &mut Vec<Problem>) -> Option<(Identity,
 }
 
 /// The identity this device has by itself.
-fn own(memory: &Memory, root: &Path, warnings: &mut Vec<Problem>) -> (Identity, Source) {
+fn own(memory: &Memory, root: &Path, warnings: &mut Vec<Warning>) -> (Identity, Source) {
     let hardware = Hardware::look(root);
     let macs = hardware.macs();
     let mut warn = |reason| warnings.push(warning(&memory.path(), reason));
@@ -162,11 +173,9 @@ fn of_hardware(hardware: &Hardware, before: Option<Mac>) -> (Identity, Source) {
     }
 }
 
-fn warning(path: &Path, reason: String) -> Problem {
-    Problem {
-        option: None,
-        source: path.display().to_string(),
-        line: None,
+fn warning(path: &Path, reason: String) -> Warning {
+    Warning {
+        file: path.to_owned(),
         reason,
     }
 }
