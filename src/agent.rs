@@ -16,15 +16,16 @@ use rustix::fs::Mode;
 use tokio::sync::watch;
 
 use crate::cli::AgentArgs;
+use crate::config::reload;
+use crate::config::reload::Facts;
 use crate::config::Problem;
 use crate::process::crash::Crashes;
 use crate::process::file::read_small;
 use crate::process::lock::{Lock, LockError};
 use crate::process::shutdown::Signals;
 use crate::process::{logging, starts};
-use crate::reload::Facts;
 use crate::tasks::spawn;
-use crate::{guard, jobs, keep, kernel, reload, upgrade};
+use crate::{guard, jobs, keep, kernel, upgrade};
 
 use parts::{Device, Parts};
 use past::Past;

@@ -3,7 +3,7 @@
 //! Read top to bottom, this is the way the data goes.
 //!
 //! ```text
-//!        config, reload ────────────────────────────────────────────► every part
+//!        config ────────────────────────────────────────────────────► every part
 //!  device ─ubus,/proc─► collect ─Report─► spool ─batch─► upload ─HTTP─► API
 //!  broker ─► mqtt ─payload─► jobs ─outcome─► mqtt ─► broker
 //!                             └─change─► guard ─► kept, or undone
@@ -16,7 +16,7 @@
 //! * [`agent`] takes the lock, counts its starts, remembers each crash, finds out who the device is ([`mod@identity`]), builds the parts in the
 //!   order below, waits for a signal and ends them within 5 s. [`process`] has what every daemon needs for that.
 //! * [`config`] turns command line, UCI and config.json into one validated, immutable `Config`; one table
-//!   holds every option. A bad value is reported, never fatal, and opens no way that an option guards. [`reload`] reads them again while the
+//!   holds every option. A bad value is reported, never fatal, and opens no way that an option guards. [`config::reload`] reads them again while the
 //!   agent runs, and restarts the parts that an option concerns.
 //! * The crate [`durable`] is what everything that must survive is made of: files in directories that are
 //!   ours alone, a log, a cell, and a thread that waits for flash so that nobody else does. It knows
@@ -76,7 +76,6 @@ pub mod outage;
 pub mod process;
 pub mod provision;
 pub mod recovery;
-pub mod reload;
 pub mod rest;
 mod sorted;
 pub mod status;

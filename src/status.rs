@@ -6,11 +6,12 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::config::reload;
 use crate::identity::{Identity, Source};
 use crate::process::clock::epoch_seconds;
 use crate::process::starts::{self, Starts};
 use crate::provision;
-use crate::{boot, collect, guard, health, http, jobs, mqtt, recovery, reload, upgrade};
+use crate::{boot, collect, guard, health, http, jobs, mqtt, recovery, upgrade};
 
 /// Where each part's facts are read. Parts only write their own; nothing here is shared state.
 #[derive(Clone)]

@@ -7,12 +7,13 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::collect::Report;
+use crate::config::reload;
+use crate::config::reload::Current;
 use crate::process::clock::Pace;
 use crate::process::shutdown::Shutdown;
 use crate::provision::{self, once, About, Reach};
-use crate::reload::Current;
 use crate::tasks::spawn;
-use crate::{http, jobs, mqtt, reload, upload};
+use crate::{http, jobs, mqtt, upload};
 
 /// While a trial waits for the API, a delivery is asked for this often.
 const DELIVERY: Duration = Duration::from_secs(60);

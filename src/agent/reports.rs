@@ -6,9 +6,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::boot;
 use crate::collect::{self, Report};
+use crate::config::reload::{until_due, Current};
 use crate::config::{self, Config};
 use crate::process::shutdown::Shutdown;
-use crate::reload::{until_due, Current};
 
 /// The identity the spool gives, as a report tells it.
 impl<'a> From<&spool::Stamp<'a>> for collect::Stamp<'a> {

@@ -17,9 +17,10 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use crate::collect::{History, Report};
+use crate::config::reload;
 use crate::process::shutdown::Shutdown;
 use crate::status::Board;
-use crate::{health as healthy, jobs as job, reload, upload};
+use crate::{health as healthy, jobs as job, upload};
 use ubus::blobmsg::Type;
 use ubus::{Client, Error, Method, Object, Request, Status};
 use waits::{Open, Waits};

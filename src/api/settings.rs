@@ -4,8 +4,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use ubus::{Request, Status};
 
 use super::waits::Open;
+use crate::config::reload::{Current, Facts, Gone, Handle};
 use crate::config::{Chosen, Files};
-use crate::reload::{Current, Facts, Gone, Handle};
 
 /// The answer of method `config`.
 #[derive(serde::Serialize)]

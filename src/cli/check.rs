@@ -6,14 +6,15 @@ use std::process::ExitCode;
 
 use super::words::{count, safe};
 use super::AgentArgs;
+use crate::config::reload::Facts;
 use crate::config::{Loaded, Problem};
-use crate::reload::Facts;
 
 /// Prints every option with its value and source, then errors and warnings. Asks nobody and changes
 /// nothing. Exit code 1 if there is an error.
 pub fn run(args: &AgentArgs) -> io::Result<ExitCode> {
-    let loaded = args.inputs().load(None);
-    let facts = Facts::found(&loaded);
+    let inputs = args.inputs();
+    let loaded = inputs.load(None);
+    let facts = Facts::found(&loaded, inputs.checks);
     io::stdout().write_all(text(&loaded, &facts).as_bytes())?;
     Ok(match facts.errors.is_empty() {
         true => ExitCode::SUCCESS,
@@ -70,8 +71,9 @@ mod tests {
         let args = [&["socketman", "check", "--root", root], more].concat();
         match parse(args.into_iter().map(Into::into)) {
             Ok(Command::Check(args)) => {
-                let loaded = args.inputs().load(None);
-                text(&loaded, &Facts::found(&loaded))
+                let inputs = args.inputs();
+                let loaded = inputs.load(None);
+                text(&loaded, &Facts::found(&loaded, inputs.checks))
             }
             other => panic!("{other:?}"),
         }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use super::check::append_facts;
 use super::words::{count, safe};
 use super::ImportArgs;
+use crate::config::reload::Facts;
 use crate::config::{import, ImportError, Imported};
-use crate::reload::Facts;
 
 /// Copies the file to where the agent reads config.json, and prints what was taken over and what is
 /// wrong with the settings now. Changes nothing that is there already.
@@ -21,7 +21,7 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode, ImportError> {
     let to = inputs.load(None).files.json;
     let imported = import(&args.from, &to)?;
     let mut text = told(args, &to.display().to_string(), &imported);
-    append_facts(&mut text, &Facts::found(&inputs.load(None)));
+    append_facts(&mut text, &Facts::found(&inputs.load(None), inputs.checks));
     text +=
         "\nNothing runs yet unless the service is enabled: uci set socketman.main.enabled='1'; \
              uci commit socketman; /etc/init.d/socketman restart\n";

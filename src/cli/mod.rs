@@ -79,7 +79,7 @@ impl ImportArgs {
             uci: Directories::of(&self.root, None),
             root: self.root.clone(),
             pace: Pace::REAL,
-            look: crate::tls::usable,
+            checks: crate::tls::CHECKS,
             crashes: Crashes::default(),
         }
     }
@@ -143,7 +143,7 @@ impl AgentArgs {
             uci: Directories::of(&self.bus.root, self.uci_dir.clone()),
             root: self.bus.root.clone(),
             pace: Pace::faster(self.time_scale),
-            look: crate::tls::usable,
+            checks: crate::tls::CHECKS,
             crashes: Crashes::default(),
         }
     }

@@ -13,7 +13,7 @@ use super::loaded::Good;
 use super::main_section::{held, PACKAGE};
 use super::options::find;
 use super::value::Written;
-use super::{Config, Files, Loaded, Look, Problem, Settings, DEFAULT_FILE};
+use super::{Checks, Config, Files, Loaded, Problem, Settings, DEFAULT_FILE};
 use crate::process::clock::Pace;
 use crate::process::crash::Crashes;
 use crate::process::file::under;
@@ -29,7 +29,7 @@ pub struct Inputs {
     pub root: PathBuf,
     pub pace: Pace,
     /// Looks at the files that options name.
-    pub look: Look,
+    pub checks: Checks,
     /// Notes which file is read, and skips one that ended earlier agents.
     pub crashes: Crashes,
 }

@@ -16,7 +16,7 @@ use super::options::{find, OPTIONS};
 use super::problem::Problems;
 use super::row::{Guard, Preset, Row};
 use super::value::{self, quoted, Held, ValueError, Written};
-use super::{json, Config, Files, Inputs, Loaded, Look, Problem, SecretPath, Settings};
+use super::{json, Checks, Config, Files, Inputs, Loaded, Problem, SecretPath, Settings};
 
 /// Where a value stands: its source and line.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ struct Seen(Vec<&'static str>);
 pub(super) struct Loading<'a> {
     pub(super) config: Config,
     pub(super) root: &'a Path,
-    look: Look,
+    checks: Checks,
     files: &'a Files,
     /// In the order of the table.
     pub(super) options: Vec<Chosen>,
@@ -53,7 +53,7 @@ impl<'a> Loading<'a> {
         Loading {
             config: Config::defaults(&inputs.root, inputs.pace),
             root: &inputs.root,
-            look: inputs.look,
+            checks: inputs.checks,
             files,
             options: OPTIONS.iter().map(Chosen::default_of).collect(),
             errors: Problems::default(),
@@ -184,7 +184,7 @@ impl<'a> Loading<'a> {
         row.kind.store(written, &mut self.config, self.root)?;
         let value = canonical(row.kind, written)?;
         if let (Some(Guard::Link(pem)), Some(file)) = (row.guard, row.kind.file(&mut self.config)) {
-            let usable = (self.look)(pem, &file);
+            let usable = (self.checks.look)(pem, &file);
             let file = SecretPath(file);
             if !self.named.contains(&file) {
                 self.named.push(file);

@@ -7,6 +7,8 @@
 //!               what comes later precedes; what is wrong is a Problem
 //! ```
 //!
+//! [`reload`] reads them again while the agent runs, and restarts the parts whose settings changed.
+//!
 //! A wrong value never stops the agent: it is kept as a [`Problem`], the default is used, and the
 //! rest stands. An option that guards a way into the device ([`Guard`]) keeps its last good value
 //! instead, or the way is [`Closed`].
@@ -35,6 +37,7 @@ mod pem;
 mod problem;
 #[cfg(test)]
 mod reference;
+pub mod reload;
 mod row;
 mod settings;
 mod settle;
@@ -67,7 +70,7 @@ pub use kind::{Kind, Unit};
 pub use loaded::{Files, GoodCopy, Loaded};
 pub use main_section::PACKAGE;
 pub use options::OPTIONS;
-pub use pem::{Look, Pem};
+pub use pem::{Checks, Pem};
 pub use problem::{Problem, MAX_PROBLEMS};
 pub use row::{Flag, Guard, Preset, Row};
 pub use settings::Settings;

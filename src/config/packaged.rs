@@ -97,7 +97,7 @@ fn load(text: &str) -> super::Loaded {
         uci: Directories::of(root, Some(dir.path().to_owned())),
         root: root.to_owned(),
         pace: Pace::REAL,
-        look: crate::tls::usable,
+        checks: crate::tls::CHECKS,
         crashes: Crashes::default(),
     }
     .load(None)

@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use super::{Config, Problem};
+
 /// The content a file has to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pem {
@@ -16,6 +18,12 @@ pub enum Pem {
     Key,
 }
 
-/// Reads the file at a path and looks for what it should hold. An error says why it cannot be used; it
-/// never quotes the file, nor the path of a key.
-pub type Look = fn(Pem, &Path) -> Result<(), String>;
+/// The judgement of the part that connects on files that options name.
+#[derive(Debug, Clone, Copy)]
+pub struct Checks {
+    /// Reads the file at a path and looks for what it should hold. An error says why it cannot be used; it
+    /// never quotes the file, nor the path of a key.
+    pub look: fn(Pem, &Path) -> Result<(), String>,
+    /// Warnings about settings that work.
+    pub warnings: fn(&Config) -> Vec<Problem>,
+}

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::own::Own;
+use crate::config::reload;
 use crate::jobs::{Doing, Guard, Judged, Ran, Ticket};
-use crate::{mqtt, reload};
+use crate::mqtt;
 
 /// A request of the jobs part.
 pub(super) enum Ask {

@@ -23,13 +23,14 @@ use super::trial::Witnesses;
 use crate::actions::Actions;
 use crate::boot::Reboot;
 use crate::collect::{DeviceEvents, Event};
+use crate::config::reload;
 use crate::config::{Config, PACKAGE};
 use crate::jobs::{Judged, Ran, Ticket};
 use crate::process::clock::{epoch_seconds, Pace};
 use crate::process::shutdown::Shutdown;
 use crate::process::starts::Hold;
 use crate::terminal::safe;
-use crate::{health, http, mqtt, reload, upload};
+use crate::{health, http, mqtt, upload};
 
 /// Asks that wait for the task: those of running jobs, and one for each that is settled.
 const ASKS: usize = 256;

@@ -23,7 +23,7 @@ use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::ring;
 use rustls::RootCertStore;
 
-use crate::config::{Api, Broker, Config, Problem};
+use crate::config::{Api, Broker, Checks, Config, Problem};
 use crate::process::file::FileError;
 use verifier::Verifier;
 
@@ -73,6 +73,12 @@ pub enum TlsError {
     #[error("TLS cannot be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
+
+/// The checks that settings go through before a connection needs them.
+pub const CHECKS: Checks = Checks {
+    look: usable,
+    warnings,
+};
 
 /// For the broker: it is checked against `cacrt`, which may hold its very certificate, or against the
 /// system's roots without that option, and gets our client certificate (`tls_cert`, `tls_key`) if it asks for one.

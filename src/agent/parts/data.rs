@@ -9,12 +9,13 @@ use tokio::time::timeout;
 
 use super::wiring::Wiring;
 use crate::agent::reports::{keep, keep_spool_settled, spool_place};
+use crate::config::reload;
+use crate::config::reload::{same, Start, Work};
 use crate::config::Config;
 use crate::process::ask::asks;
 use crate::process::logging;
-use crate::reload::{same, Start, Work};
 use crate::tasks::{spawn, spawn_among};
-use crate::{api, boot, collect, health, jobs, reload, upload};
+use crate::{api, boot, collect, health, jobs, upload};
 
 /// Longest wait of the first collection for the reason of the boot, which belongs into its report.
 const BOOT_KNOWN_WITHIN: Duration = Duration::from_secs(5);

@@ -1,8 +1,8 @@
 //! The parts: how they are started, renewed and ended.
 //!
 //! [`Wiring`] has one function for each arrow of ARCHITECTURE.md's picture, in the order the data
-//! flows. A part that is made from options is started with [`renewed`](crate::reload::renewed), which makes it anew when
-//! one of them changes. One that may not stop for that follows the settings by itself.
+//! flows. A part that is made from options is started with [`renewed`](crate::config::reload::renewed), which restarts it when
+//! its settings change. One that may not stop for that follows the settings by itself.
 
 mod data;
 mod orders;
@@ -19,9 +19,10 @@ use uci::Directories;
 use super::commands;
 use super::past::Past;
 use super::END_WITHIN;
+use crate::config::reload;
 use crate::process::clock::Clock;
 use crate::process::shutdown::{shutdown, Trigger};
-use crate::{guard, http, reload, upgrade};
+use crate::{guard, http, upgrade};
 
 use wiring::Wiring;
 

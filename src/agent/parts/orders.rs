@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::wiring::Wiring;
 use crate::agent::{commands, contact};
+use crate::config::reload::{same, Start};
 use crate::http::ApiCommand;
-use crate::reload::{same, Start};
 use crate::tasks::spawn_among;
 use crate::{guard, health, jobs, mqtt, rest, upgrade, upload};
 

@@ -6,9 +6,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::wiring::Wiring;
 use crate::agent::contact;
+use crate::config::reload::{same, Start};
 use crate::process::ask::asks;
 use crate::process::starts;
-use crate::reload::{same, Start};
 use crate::tasks::spawn_among;
 use crate::{collect, health, jobs, provision, recovery, upload};
 

@@ -28,7 +28,7 @@ impl Device {
             uci: Directories::of(root, None),
             root: root.to_owned(),
             pace: Pace::REAL,
-            look: crate::tls::usable,
+            checks: crate::tls::CHECKS,
             crashes: Crashes::default(),
         }
     }

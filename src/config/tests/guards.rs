@@ -11,9 +11,9 @@ use serde_json::{json, Value};
 
 use super::pem_files::{CA, KEY};
 use super::*;
+use crate::config::reload::Facts;
 use crate::process::crash::Crashes;
 use crate::process::file::under;
-use crate::reload::Facts;
 
 /// A public key.
 const PUBLIC: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -56,7 +56,7 @@ impl Device {
             uci: Directories::of(self.0.path(), None),
             root: self.0.path().to_owned(),
             pace: Pace::REAL,
-            look: crate::tls::usable,
+            checks: crate::tls::CHECKS,
             crashes: Crashes::default(),
         }
     }
@@ -210,7 +210,7 @@ fn assert_closed(loaded: &Loaded, row: &Row, case: &str) {
     }
     assert!(chosen(loaded, row).is_closed(), "{case}");
     // `check`, `status` and the log have it from here.
-    let errors = Facts::found(loaded).errors;
+    let errors = Facts::found(loaded, crate::tls::CHECKS).errors;
     let error = errors
         .iter()
         .find(|error| error.option.as_deref() == Some(row.name));
@@ -227,7 +227,7 @@ fn assert_holds(loaded: &Loaded, good: &Loaded, row: &Row, source: Source, case:
     assert!(chosen(loaded, row).is_same(chosen(good, row)), "{case}");
     assert_eq!(chosen(loaded, row).source, source, "{case}");
     assert_eq!(loaded.config.closed, good.config.closed, "{case}");
-    let errors = Facts::found(loaded).errors;
+    let errors = Facts::found(loaded, crate::tls::CHECKS).errors;
     let error = errors
         .iter()
         .find(|error| error.option.as_deref() == Some(row.name));

@@ -35,7 +35,7 @@ fn inputs(cli: &Settings, file: &Path) -> Inputs {
         uci: ::uci::Directories::of(root, None),
         root: root.to_owned(),
         pace: Pace::REAL,
-        look: crate::tls::usable,
+        checks: crate::tls::CHECKS,
         crashes: Crashes::default(),
     }
 }

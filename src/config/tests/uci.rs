@@ -45,7 +45,7 @@ impl Device {
             uci: Directories::of(self.0.path(), None),
             root: self.0.path().to_owned(),
             pace: Pace::REAL,
-            look: crate::tls::usable,
+            checks: crate::tls::CHECKS,
             crashes: Crashes::default(),
         }
     }

@@ -77,7 +77,7 @@ async fn no_job_of_the_broker_runs_while_the_keys_cannot_be_read_and_local_ones_
         uci: uci::Directories::of(dir.path(), None),
         root: dir.path().to_owned(),
         pace: crate::process::clock::Pace::REAL,
-        look: crate::tls::usable,
+        checks: crate::tls::CHECKS,
         crashes: Crashes::default(),
     };
     let mut config = config();

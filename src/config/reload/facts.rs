@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::config::{Loaded, Problem};
-use crate::tls;
+use crate::config::{Checks, Loaded, Problem};
 
 /// Faults of the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -17,9 +16,9 @@ pub struct Facts {
 
 impl Facts {
     /// The faults of `loaded` wherever it is used. Looks at the files it names.
-    pub fn found(loaded: &Loaded) -> Self {
+    pub fn found(loaded: &Loaded, checks: Checks) -> Self {
         let mut warnings = loaded.warnings.clone();
-        warnings.extend(tls::warnings(&loaded.config));
+        warnings.extend((checks.warnings)(&loaded.config));
         Facts {
             errors: loaded.errors.clone(),
             warnings,
@@ -29,7 +28,7 @@ impl Facts {
     /// The faults of `loaded` for an agent that uses `state_dir` until it ends. `standing` are faults whatever
     /// is loaded, `more` are errors of using it.
     pub(super) fn of(
-        loaded: &Loaded,
+        (loaded, checks): (&Loaded, Checks),
         standing: &Facts,
         more: Vec<Problem>,
         state_dir: &Path,
@@ -37,7 +36,7 @@ impl Facts {
         let Facts {
             mut errors,
             mut warnings,
-        } = Facts::found(loaded);
+        } = Facts::found(loaded, checks);
         errors.extend_from_slice(&standing.errors);
         errors.extend(more);
         warnings.extend_from_slice(&standing.warnings);

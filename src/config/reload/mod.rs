@@ -179,7 +179,7 @@ pub fn new_held(
         true => Vec::new(),
         false => loaded.keep_good_copies(),
     };
-    let mut facts = Facts::of(&loaded, &standing, errors, &state_dir);
+    let mut facts = Facts::of((&loaded, inputs.checks), &standing, errors, &state_dir);
     facts.warnings.extend_from_slice(&about_identity);
     facts.tell();
     let (current, current_known) = watch::channel(Arc::new(Current {
@@ -312,7 +312,12 @@ impl Part {
             }
         }
         errors.extend(self.next_lock.follow(&loaded, &self.state_dir));
-        let mut facts = Facts::of(&loaded, &self.standing, errors, &self.state_dir);
+        let mut facts = Facts::of(
+            (&loaded, self.inputs.checks),
+            &self.standing,
+            errors,
+            &self.state_dir,
+        );
         facts.warnings.extend_from_slice(&self.about_identity);
         if facts != before.facts {
             facts.tell();
