@@ -9,7 +9,7 @@
 //!                             └─change─► guard ─► kept, or undone
 //!  world ─probe─► health ─code─► collect
 //!                   └─verdict─► recovery ─► interface, network, reboot
-//!  every part ─fact─► status ─► api ─ubus─► shell
+//!  every part ─fact─► status ─► bus ─ubus─► shell
 //! ```
 //!
 //! * [`cli`] understands the command line: run the agent, or ask the one that runs.
@@ -43,7 +43,7 @@
 //! * [`provision`] also asks an init server for the settings of a device that has none, and sees whether they work.
 //! * [`upgrade`] replaces the agent, or the firmware below it, and knows afterwards what came of it.
 //! * [`actions`] does to the device what the agent decides to do; [`boot`] knows why it booted.
-//! * [`status`] is the board with the newest fact of every part; [`api`] shows it on ubus.
+//! * [`status`] is the board with the newest fact of every part; [`bus`] shows it on ubus.
 //!
 //! A part is one task that owns its state; others hold a small handle. Everything happens on one
 //! thread, but for name look-ups. [`process::backoff`] is the one rule for retries, [`process::clock`] the one place that
@@ -53,8 +53,8 @@
 
 pub mod actions;
 pub mod agent;
-pub mod api;
 pub mod boot;
+pub mod bus;
 pub mod cli;
 #[cfg(test)]
 mod closed;

@@ -12,7 +12,7 @@ use ubus::{Client, Status};
 
 use super::view::{of_reply, Shown};
 use super::BusArgs;
-use crate::api::PATH;
+use crate::bus::PATH;
 use crate::tasks::spawn;
 use crate::terminal;
 

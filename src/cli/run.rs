@@ -12,7 +12,7 @@ use super::ask::{Agent, AskError};
 use super::view::{of_reply, shown};
 use super::words::safe;
 use super::BusArgs;
-use crate::api::JOB_EVENT;
+use crate::bus::JOB_EVENT;
 
 /// Between two looks at a running job: it may have said something, and events may be lost.
 const ASK_AGAIN: Duration = Duration::from_secs(2);

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::process::ask::asks;
 use crate::process::logging;
 use crate::tasks::{spawn, spawn_among};
-use crate::{api, boot, collect, health, jobs, upload};
+use crate::{boot, bus, collect, health, jobs, upload};
 
 /// Longest wait of the first collection for the reason of the boot, which belongs into its report.
 const BOOT_KNOWN_WITHIN: Duration = Duration::from_secs(5);
@@ -128,14 +128,14 @@ impl Wiring<'_> {
     }
 
     /// every part ─► status ─► api ─► shell, LuCI
-    pub(super) fn api(
+    pub(super) fn bus(
         &mut self,
         spool: &spool::Handle,
         jobs: jobs::Handle,
         health: health::Handle,
         deliveries: upload::Handle,
     ) {
-        let sources = api::Sources {
+        let sources = bus::Sources {
             board: self.board(spool, &jobs),
             newest: self.facts.newest.subscribe(),
             history: self.facts.history.subscribe(),
@@ -144,7 +144,7 @@ impl Wiring<'_> {
             jobs,
             settings: self.settings.clone(),
         };
-        let answering = api::run(self.client.clone(), sources, self.ends.clone());
+        let answering = bus::run(self.client.clone(), sources, self.ends.clone());
         spawn_among(&mut self.first, answering);
     }
 }

@@ -82,7 +82,7 @@ impl Parts {
         wiring.recovery(guarded.clone());
         wiring.radios(guarded, answered);
         wiring.first_contact(&jobs, &deliveries);
-        wiring.api(&spool, jobs, health, deliveries);
+        wiring.bus(&spool, jobs, health, deliveries);
         Parts {
             first: wiring.first,
             end_first,
