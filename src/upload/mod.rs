@@ -15,6 +15,7 @@ pub mod phase;
 mod queue;
 mod refusals;
 mod rounds;
+mod setting;
 mod size;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,8 @@ use link::Link;
 pub use crate::http::{Facts, Outcome};
 pub use link::{LinkError, Way};
 pub use queue::Queue;
-pub use rounds::{Rounds, Setting};
+pub use rounds::Rounds;
+pub use setting::Setting;
 
 /// Bytes of reports, packed, in one request, unless one report is larger.
 pub const BATCH_MAX: u64 = 128 << 10;

@@ -176,6 +176,13 @@ impl Case {
     }
 }
 
+/// A search for the report that is at fault.
+pub(super) struct Narrow {
+    pub(super) bytes: u64,
+    /// The first half was accepted, so the other has it.
+    pub(super) is_second: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::time::advance;

@@ -15,19 +15,17 @@
 use std::time::Duration;
 
 use spool::Batch;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::date::DateAsker;
 use super::drain::Drain;
 use super::link::Way;
 use super::queue::Queue;
-use super::refusals::Refusals;
+use super::refusals::{Narrow, Refusals};
+use super::setting::Setting;
 use super::size::{Patience, Size};
-use super::{phase, DeliveryError, Settings};
-use crate::http::{deadline, Attempts, Body, Facts};
-use crate::identity::Identity;
-use crate::process::ask::Asks;
+use super::{phase, DeliveryError};
+use crate::http::{deadline, Attempts, Body};
 use crate::process::clock::epoch_seconds;
 
 /// The link is left alone between two requests for no longer than this.
@@ -44,15 +42,6 @@ const SUSPECTS_OF_ONE_THAT_WORKS: usize = 16;
 
 /// Reports set aside that are sent again, at most, between two requests with others.
 const AGAIN: usize = 8;
-
-/// The agent around the rounds: settings they read, facts they tell.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting<'a> {
-    pub settings: &'a Settings,
-    pub mac: &'a Identity,
-    pub facts: &'a watch::Sender<Facts>,
-    pub asks: &'a Asks,
-}
 
 /// The course of deliveries.
 pub struct Rounds<'a, W, Q> {
@@ -82,13 +71,6 @@ pub struct Rounds<'a, W, Q> {
     refusal: Option<DeliveryError>,
     /// The newest report was sent in this round, and nothing has been accepted since.
     heard_newest: bool,
-}
-
-/// A search for the report that is at fault.
-struct Narrow {
-    bytes: u64,
-    /// The first half was accepted, so the other has it.
-    is_second: bool,
 }
 
 /// The fate of a batch that was answered.

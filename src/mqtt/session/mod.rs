@@ -1,5 +1,6 @@
 //! A connection to the broker, from CONNECT to its end.
 
+mod around;
 mod live;
 mod presence;
 
@@ -11,20 +12,19 @@ use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, ManualAck, Outgoing, Packet, Publish,
     PublishOptions, QoS, SubscribeReasonCode,
 };
-use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{sleep_until, timeout, Instant};
 
 use super::client::client;
 use super::error::{ended, is_closed, of_the_library, refused};
 use super::flight::InFlight;
-use super::link::{Counts, Link, Refused, Watch};
+use super::link::{Counts, Link, Watch};
 use super::retained::Removals;
-use super::supply::Supply;
-use super::topic::Topics;
 use super::undecided::Undecided;
-use super::{address, Facts, Settings, IN_A_HURRY};
-use crate::jobs::{self, Channel, Decision, Reply, Source};
+use super::{address, Facts, IN_A_HURRY};
+
+use crate::jobs::{Channel, Decision, Reply, Source};
+pub(super) use around::Around;
 
 /// Time for the orderly end.
 const END_WITHIN: Duration = Duration::from_secs(1);
@@ -60,16 +60,6 @@ type Polled = (Box<EventLoop>, Result<Event, ConnectionError>);
 async fn poll(mut eventloop: Box<EventLoop>) -> Polled {
     let event = eventloop.poll().await;
     (eventloop, event)
-}
-
-/// The parts that a session works with; they outlive it.
-pub(super) struct Around<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) topics: &'a Topics,
-    pub(super) jobs: &'a jobs::Handle,
-    pub(super) supply: &'a mut Supply,
-    pub(super) facts: &'a watch::Sender<Facts>,
-    pub(super) refused: &'a Refused,
 }
 
 /// A connection and what is under way on it. The client library is set up again for each: everything

@@ -1,36 +1,36 @@
 //! The lab: everything around the agent, and the agent.
 
 mod boots;
+mod bus;
+mod error;
 mod network;
 mod processes;
 mod service;
 mod stock;
 mod upgrade;
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{json, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{interval, timeout, MissedTickBehavior};
-use ubus::{blobmsg, Client, ObjectInfo};
+use tokio::time::timeout;
+use ubus::Client;
 
-use crate::agent_process::{AgentProcess, AgentProgram, ProcessError};
+use crate::agent_process::{AgentProcess, AgentProgram};
 use crate::collector::{Collector, Mode, WEB_CHECK};
 use crate::depot::Depot;
 use crate::firmware::System;
-use crate::mqtt_side::{MqttError, MqttSide};
+use crate::mqtt_side::MqttSide;
 use crate::options::Options;
-use crate::place::{Place, PlaceError};
+use crate::place::Place;
 use crate::router::{self, Boot, Control, Router, Steps, ToInit, ROUTER_MAC};
-use crate::site::{NamespaceError, Site, API_NAME, BROKER_NAME, BROKER_PORT};
+use crate::site::{Site, API_NAME, BROKER_NAME, BROKER_PORT};
 use crate::slow_sync::SlowSync;
-use crate::ubusd::{self, Credentials, Peers, Ubusd};
+use crate::ubusd::Ubusd;
 
 /// First and second level of the device's topics, after the channel.
 const TOPIC: &str = "lab/desk";
@@ -54,52 +54,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub const AGENT_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 pub use boots::Happening;
+pub use error::LabError;
 pub use processes::Process;
 pub use stock::{sha256, IMAGE_SIZE};
 pub use upgrade::Cut;
 
 use boots::serve;
+use bus::open_bus;
 use network::{ground, inside};
 use processes::Sweep;
 use service::Service;
-
-/// Why the lab does not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum LabError {
-    #[error(transparent)]
-    Place(#[from] PlaceError),
-    #[error("no network namespaces: {0}")]
-    NoSite(String),
-    #[error(transparent)]
-    Site(#[from] NamespaceError),
-    #[error("bus {path}: {error}")]
-    Bus { path: PathBuf, error: io::Error },
-    #[error(transparent)]
-    Router(#[from] router::Error),
-    #[error(transparent)]
-    RouterGone(#[from] router::Gone),
-    #[error("API at {address}: {error}")]
-    Api {
-        address: SocketAddr,
-        error: io::Error,
-    },
-    #[error(transparent)]
-    Mqtt(#[from] MqttError),
-    #[error(transparent)]
-    Agent(#[from] ProcessError),
-    #[error("socketman {method}: {error}")]
-    Call { method: String, error: ubus::Error },
-    #[error("the bus: {0}")]
-    Listen(ubus::Error),
-    #[error("flash of the router: {0}")]
-    Flash(io::Error),
-    #[error("server of images and packages: {0}")]
-    Depot(io::Error),
-    #[error("{path}: {error}")]
-    Settings { path: PathBuf, error: io::Error },
-    #[error("the agent is not installed on this lab's router")]
-    NotInstalled,
-}
 
 /// A running lab. Everything in it ends when it is dropped, in order with [`Lab::end`].
 pub struct Lab {
@@ -380,25 +344,6 @@ impl Lab {
         set.map_err(|error| LabError::Api { address, error })
     }
 
-    /// Ends the bus daemon and starts another at the same socket.
-    pub async fn restart_bus(&mut self) -> Result<(), LabError> {
-        self.stop_bus().await;
-        self.start_bus()
-    }
-
-    /// Ends the bus daemon.
-    pub async fn stop_bus(&mut self) {
-        if let Some(bus) = self.bus.take() {
-            bus.stop().await;
-        }
-    }
-
-    /// Starts a bus daemon at the lab's socket.
-    pub fn start_bus(&mut self) -> Result<(), LabError> {
-        self.bus = Some(open_bus(&self.place.socket())?);
-        Ok(())
-    }
-
     /// The same with a job of a type.
     pub async fn send_typed_job(&mut self, kind: &str, command: &str) -> Result<String, LabError> {
         self.jobs += 1;
@@ -414,72 +359,6 @@ impl Lab {
         let id = format!("lab-{}", self.jobs);
         self.mqtt.send_job(&id, command).await?;
         Ok(id)
-    }
-
-    /// Calls a method of the agent.
-    pub async fn call<A>(&self, method: &str, args: &A) -> Result<Value, LabError>
-    where
-        A: Serialize + ?Sized,
-    {
-        let failed = |error| LabError::Call {
-            method: method.to_owned(),
-            error,
-        };
-        let args = ubus::to_members(args).map_err(failed)?;
-        let call = self
-            .client
-            .call_raw("socketman", method, args, ANSWER_WITHIN);
-        let replies = call.await.map_err(failed)?;
-        let data = replies.first().ok_or_else(|| failed(ubus::Error::NoData))?;
-        let table = blobmsg::Value::from_members(data).map_err(|error| failed(error.into()))?;
-        serde_json::to_value(table).map_err(|error| failed(ubus::Error::Decode(error.to_string())))
-    }
-
-    /// Waits until the agent's object is on the bus.
-    pub async fn registered(&self) -> Result<ObjectInfo, LabError> {
-        let listened = self.client.listen("ubus.object.add").await;
-        let mut events = listened.map_err(LabError::Listen)?;
-        let mut state = self.client.state();
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let found = match self.client.lookup("socketman", ANSWER_WITHIN).await {
-                Ok(found) => found,
-                Err(ubus::Error::Status(ubus::Status::NOT_FOUND) | ubus::Error::Disconnected) => {
-                    Vec::new()
-                }
-                Err(error) => return Err(LabError::Listen(error)),
-            };
-            if let Some(object) = found.into_iter().next() {
-                return Ok(object);
-            }
-            // Something appeared, or the bus came back with what was there before we listened.
-            tokio::select! {
-                heard = events.next() => {
-                    heard.ok_or(LabError::Listen(ubus::Error::Disconnected))?;
-                }
-                changed = state.changed() => {
-                    changed.map_err(|_| LabError::Listen(ubus::Error::Disconnected))?;
-                }
-                // After a reconnect a look-up may be answered before the events are ordered again:
-                // what appears in between is not heard.
-                _ = looks.tick() => {}
-            }
-        }
-    }
-
-    /// Waits until `wanted` holds of the agent's status, and returns that. While the agent cannot be
-    /// reached it goes on asking.
-    pub async fn status_when(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            looks.tick().await;
-            match self.call("status", &()).await {
-                Ok(status) if wanted(&status) => return status,
-                Ok(_) | Err(_) => {}
-            }
-        }
     }
 
     /// Ends the agent with SIGTERM, then everything else.
@@ -507,16 +386,4 @@ impl Lab {
 pub struct Ended {
     /// Exit status of the agent; None without one.
     pub agent: Option<ExitStatus>,
-}
-
-fn open_bus(path: &Path) -> Result<Ubusd, LabError> {
-    let options = ubusd::Options {
-        // Whoever starts the lab is root on its router.
-        peers: Peers::All(Credentials::root()),
-        ..ubusd::Options::default()
-    };
-    Ubusd::start_with(path, options).map_err(|error| LabError::Bus {
-        path: path.to_owned(),
-        error,
-    })
 }

@@ -9,6 +9,7 @@
 mod attack;
 mod device;
 mod order;
+mod tally;
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,12 +17,12 @@ use base64::prelude::{Engine, BASE64_STANDARD};
 use fastrand::Rng;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use socketman::config::PublicKey;
-use socketman::jobs::signature::Refusal;
 use socketman_lab::schedules::{self, Schedules};
 
 use attack::change;
 use device::{Answer, Device, Setting};
 use order::{Order, Spelling};
+use tally::Tally;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -41,52 +42,6 @@ const CASES_OF_A_WORLD: u64 = 500;
 
 /// Keys of operators. The last one is never in the settings.
 const KEYS: usize = 4;
-
-/// Counts of the outcomes.
-#[derive(Debug, Default)]
-struct Tally {
-    cases: u64,
-    accepted: u64,
-    known: u64,
-    full: u64,
-    refused: HashMap<&'static str, u64>,
-    refused_at_start: u64,
-    started: u64,
-    forgotten: u64,
-    after_forgotten: u64,
-}
-
-impl Tally {
-    fn refused(&mut self, refusal: &Refusal) {
-        let name = match refusal {
-            Refusal::OtherDevice => "other device",
-            Refusal::Closed(_) => "unusable keys",
-            Refusal::Unsigned => "unsigned",
-            Refusal::NoSignature => "no signature",
-            Refusal::Missing(_) => "missing",
-            Refusal::Backwards => "backwards",
-            Refusal::LivesTooLong => "lives too long",
-            Refusal::Text(_) => "text",
-            Refusal::WrongSignature => "wrong signature",
-            Refusal::Expired => "expired",
-        };
-        *self.refused.entry(name).or_default() += 1;
-    }
-
-    fn add(&mut self, other: Tally) {
-        self.cases += other.cases;
-        self.accepted += other.accepted;
-        self.known += other.known;
-        self.full += other.full;
-        self.refused_at_start += other.refused_at_start;
-        self.started += other.started;
-        self.forgotten += other.forgotten;
-        self.after_forgotten += other.after_forgotten;
-        for (name, count) in other.refused {
-            *self.refused.entry(name).or_default() += count;
-        }
-    }
-}
 
 /// A job that an operator has signed.
 #[derive(Debug, Clone)]

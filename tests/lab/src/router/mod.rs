@@ -16,6 +16,7 @@
 //! Shapes and wire types are those of OpenWrt 24.10, with `tests/data/samples` as the base.
 
 mod ap;
+mod boot;
 mod control;
 mod facts;
 mod fault;
@@ -38,8 +39,7 @@ mod world;
 
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -48,6 +48,7 @@ use ubus::blobmsg::Value;
 use ubus::{Client, Request, Responder, Status};
 
 pub use ap::{Ap, Band, Network, APS};
+pub use boot::{Boot, Error};
 pub use control::{Control, Gone};
 pub use facts::{Facts, NetdevFacts, RadioFacts, StationFacts};
 pub use fault::{distort, Fault, Faults};
@@ -63,11 +64,8 @@ pub use world::{News, World, HOSTNAME, ROUTER_MAC};
 use control::Order;
 use ground::Ground;
 use machine::{Machine, Out};
-use netifd::Uplink;
 use offers::Offers;
 use scripts::Scripts;
-
-use crate::site::{Namespace, NamespaceError};
 
 /// Interval at which the world moves, and the counters with it.
 const TICK: Duration = Duration::from_secs(1);
@@ -77,40 +75,6 @@ const ORDERS: usize = 16;
 
 /// Calls that are kept unanswered; of more, the oldest ends in "unknown error".
 const UNANSWERED: usize = 1024;
-
-/// Why the router is no more.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("files of the router in {path}: {source}")]
-    Tree { path: PathBuf, source: io::Error },
-    #[error("network of the router: {0}")]
-    Network(#[from] NamespaceError),
-    #[error("scripts of the router: {0}")]
-    Scripts(io::Error),
-    #[error("objects of the router: {0}")]
-    Bus(#[from] ubus::Error),
-    #[error("the connection of the router's objects ended")]
-    Ended,
-}
-
-/// Settings that a router starts from.
-#[derive(Debug)]
-pub struct Boot<'a> {
-    /// Where its files are.
-    pub root: &'a Path,
-    pub stations: usize,
-    pub seed: u64,
-    /// The number of its boots before.
-    pub number: u32,
-    /// The namespace it stands in, and what the other end of its cable does.
-    pub ground: Option<(Arc<Namespace>, Uplink)>,
-    /// The factor by which its services' times pass faster than on a router.
-    pub pace: u32,
-    /// Where orders go that concern the device as a whole.
-    pub requests: mpsc::Sender<ToInit>,
-    /// The steps of its programs.
-    pub steps: Steps,
-}
 
 /// The router, to be put on a bus with [`Router::serve`].
 #[derive(Debug)]

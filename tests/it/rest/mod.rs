@@ -1,5 +1,7 @@
 //! Option `rest`: results of jobs and presence over HTTP.
 
+mod site;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,122 +21,9 @@ use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use site::{asked, Site};
+
 const MAC: &str = "aa:bb:cc:00:11:22";
-
-/// The agent's two parts, and the API.
-struct Site {
-    api: Collector,
-    jobs: jobs::Handle,
-    broker: jobs::Replies,
-    facts: watch::Receiver<Option<Facts>>,
-    health: watch::Sender<Option<u8>>,
-    config: watch::Sender<Arc<Config>>,
-    stop_jobs: oneshot::Sender<()>,
-    stop_rest: oneshot::Sender<()>,
-    worker: JoinHandle<()>,
-    rest: JoinHandle<jobs::Replies>,
-    _dir: TempDir,
-}
-
-async fn asked(receiver: oneshot::Receiver<()>) {
-    // Sent or dropped, it is the end.
-    let _ = receiver.await;
-}
-
-impl Site {
-    async fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let dir = TempDir::new().unwrap();
-        let any = ([127, 0, 0, 1], 0).into();
-        let api = Collector::start(any, dir.path()).await.unwrap();
-        let mut config = Config::default().with(|config| {
-            config.rest.enabled = true;
-            config.rest.url = api.url("/api/v1/").into();
-            config.api.token = Secret::new("hush");
-            config.spread = Duration::ZERO;
-            config.ping.off = true;
-            config.jobs.workers = 4;
-            config.state_dir = dir.path().join("state");
-            config.pace = Pace::faster(50);
-        });
-        change(&mut config);
-        let config = Arc::new(config);
-        let (config_sender, configs) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
-        let (stop_jobs, stopped) = oneshot::channel();
-        let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
-        let (facts_sender, facts) = watch::channel(None);
-        let (health, health_known) = watch::channel(None);
-        let (stop_rest, stopped) = oneshot::channel();
-        let part = rest::Part {
-            settings: (&*config).into(),
-            mac: MAC.parse().unwrap(),
-            resolver: Resolver::system("lookup"),
-            replies: outlets.api,
-            dates: Dates::default(),
-            commands: Default::default(),
-            facts: facts_sender,
-            health: health_known,
-        };
-        Site {
-            api,
-            jobs,
-            broker: outlets.broker,
-            facts,
-            health,
-            config: config_sender,
-            stop_jobs,
-            stop_rest,
-            worker,
-            rest: tokio::spawn(rest::run(part, asked(stopped))),
-            _dir: dir,
-        }
-    }
-
-    async fn submit(&self, job: Value) -> Decision {
-        let payload = job.to_string().into_bytes().into();
-        self.jobs.submit(payload, Source::Mqtt).unwrap().await
-    }
-
-    async fn job(&self, id: &str, msg: &str) {
-        let decision = self.submit(json!({"id": id, "meta": {"msg": msg}})).await;
-        assert_eq!(decision, Decision::Accepted { id: id.into() });
-    }
-
-    /// The first request of which this holds, as soon as there is one.
-    async fn request(&self, what: impl Fn(&Request) -> bool) -> Request {
-        self.api.request(DEADLINE, what).await.unwrap()
-    }
-
-    /// The result of this path that the API took.
-    async fn accepted(&self, path: &str) -> Value {
-        let took = |request: &Request| request.path == path && request.status == Some(200);
-        self.request(took).await.json.unwrap()
-    }
-
-    async fn facts(&self, what: impl Fn(&Facts) -> bool) -> Facts {
-        let mut facts = self.facts.clone();
-        let found = facts.wait_for(|facts| facts.as_ref().is_some_and(&what));
-        let found = within("facts", found).await.unwrap().clone();
-        found.unwrap()
-    }
-
-    /// The paths of what the API took, in order.
-    fn taken(&self) -> Vec<String> {
-        let requests = self.api.record().requests.into_iter();
-        requests
-            .filter(|request| request.status == Some(200))
-            .map(|request| request.path)
-            .collect()
-    }
-
-    async fn stop(self) {
-        drop(self.broker);
-        self.stop_jobs.send(()).unwrap();
-        within("jobs end", self.worker).await.unwrap();
-        self.stop_rest.send(()).unwrap();
-        within("rest ends", self.rest).await.unwrap();
-    }
-}
 
 #[tokio::test]
 async fn a_result_is_patched_with_the_true_outcome_and_the_delivery_goes_to_the_broker() {
