@@ -7,7 +7,7 @@
 //! All numbers are big endian. Replies repeat `seq`. In requests `peer` is 0, but for INVOKE and
 //! NOTIFY the object's id; what reaches a service carries the caller's client id there.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::blob::{padded, Attrs, Writer, MAX_BLOB, WORD};
 use super::error::Malformed;
@@ -161,7 +161,8 @@ impl Frame {
     /// Reads the frame at the start of `bytes`; `None` if more bytes are needed.
     ///
     /// Only the length is judged here, as soon as it is there: below 4 or above [`MAX_BLOB`] there
-    /// is no way to find the next frame.
+    /// is no way to find the next frame. The payload is copied, so that a reply that is kept does not keep the
+    /// whole buffer it was read into.
     pub fn split_from(bytes: &mut bytes::BytesMut) -> Result<Option<Frame>, Malformed> {
         let Some((head, _)) = bytes.split_first_chunk::<{ HEADER + WORD }>() else {
             return Ok(None);
@@ -174,15 +175,16 @@ impl Frame {
         if bytes.len() < HEADER + len {
             return Ok(None);
         }
-        let whole = bytes.split_to(HEADER + len).freeze();
-        Ok(Some(Frame {
-            version: whole[0],
-            kind: whole[1],
-            seq: u16::from_be_bytes([whole[2], whole[3]]),
-            peer: u32::from_be_bytes([whole[4], whole[5], whole[6], whole[7]]),
-            blob_id: whole[8],
-            payload: whole.slice(HEADER + WORD..),
-        }))
+        let frame = Frame {
+            version: head[0],
+            kind: head[1],
+            seq: u16::from_be_bytes([head[2], head[3]]),
+            peer: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),
+            blob_id: head[8],
+            payload: Bytes::copy_from_slice(&bytes[HEADER + WORD..HEADER + len]),
+        };
+        bytes.advance(HEADER + len);
+        Ok(Some(frame))
     }
 }
 
@@ -331,6 +333,18 @@ mod tests {
             Writer::new().text(attr::OBJPATH, b"system"),
         );
         assert_eq!([&frame.head()[..], &frame.payload].concat(), LOOKUP);
+    }
+
+    #[test]
+    fn a_frame_that_is_kept_does_not_keep_the_buffer_it_was_read_into() {
+        let mut buffer = BytesMut::from(LOOKUP);
+        buffer.reserve(1 << 16);
+        let read_into = buffer.as_ptr();
+        let frame = Frame::split_from(&mut buffer).unwrap().unwrap();
+        // All of it can be used again while the frame lives.
+        assert!(buffer.try_reclaim((1 << 16) + LOOKUP.len()));
+        assert_eq!(buffer.as_ptr(), read_into);
+        assert_eq!(frame.payload, LOOKUP[HEADER + WORD..]);
     }
 
     #[test]
