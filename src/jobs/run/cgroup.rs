@@ -159,18 +159,22 @@ mod tests {
             return;
         };
         let null = File::open("/dev/null").unwrap();
-        let words = [c"sh", c"-c", c"trap '' TERM; while :; do :; done"].map(CString::from);
+        let (mut said, output) = io::pipe().unwrap();
+        let script = c"trap '' TERM; echo; while :; do :; done";
+        let words = [c"sh", c"-c", script].map(CString::from);
         let program = Program {
             path: c"/bin/sh",
             arguments: &words,
             environment: &[],
-            streams: [null.as_fd(), null.as_fd(), null.as_fd()],
+            streams: [null.as_fd(), output.as_fd(), null.as_fd()],
             cgroup: cgroup.directory(),
         };
         let Ok((pid, end)) = spawn(&program) else {
             assert!(cgroup.remove());
             return;
         };
+        // Only then it ignores SIGTERM.
+        said.read_exact(&mut [0]).unwrap();
         assert_eq!(cgroup.members().unwrap(), [pid]);
         assert!(!cgroup.remove());
         cgroup.freeze();
