@@ -41,7 +41,7 @@ pub fn open(state_dir: &Path) -> io::Result<Directory> {
 /// as `state_dir` by mistake, stays as it is.
 pub fn close(state_dir: &Path) {
     for path in [path(state_dir), state_dir.to_path_buf()] {
-        // Of an error whoever opens it tells.
+        // The next user of the file reports an error.
         if close_one(&path).is_ok_and(|is_closed| is_closed) {
             log::info!("{}: mode 0700 again, as before the backup", path.display());
         }

@@ -56,7 +56,7 @@ struct Timex {
     reserved: [u32; 11],
 }
 
-// As the kernel's header has them, whatever this is built for.
+// As the kernel's header has them, on every processor.
 const _: () = assert!(size_of::<Timex>() == 208);
 const _: () = assert!(offset_of!(Timex, status) == 40);
 const _: () = assert!(offset_of!(Timex, seconds) == 72);

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let ran = match runtime {
         Ok(runtime) => {
             let ran = runtime.block_on(Box::pin(run(command)));
-            // Whatever a library still does beside this thread does not hold up the end.
+            // The threads of libraries do not hold up the end.
             runtime.shutdown_background();
             ran
         }

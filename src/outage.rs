@@ -19,7 +19,7 @@ impl Outage {
         Level::Warn
     }
 
-    /// The server did what was asked of it: the next failure is news, whatever its reason.
+    /// The server did what was asked of it: the next failure is news, also for the same reason.
     pub fn over(&mut self) {
         self.told = None;
     }

@@ -1,4 +1,4 @@
-//! Stable sorting with its algorithm in the program once: the standard library's is compiled anew for
+//! Stable sorting with its algorithm in the program once: the standard library's is compiled again for
 //! each type that is sorted, 3 to 5 KB each time.
 
 use std::cmp::Ordering;

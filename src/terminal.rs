@@ -4,7 +4,7 @@
 //! terminal they are shown on, turn the text beside them around or forge a line.
 
 /// True if a character is not sent as it is: C0, DEL and C1 controls, the ends of lines and paragraphs
-/// of Unicode, and whatever changes the direction of text.
+/// of Unicode, and characters that change the direction of text.
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -177,7 +177,7 @@ impl Denials {
     }
 }
 
-/// Has reports delivered again and again while settings are on trial, whatever wait is under way.
+/// Has reports delivered again and again while settings are on trial, without the wait under way.
 pub(super) async fn hurry(
     mut trial: watch::Receiver<bool>,
     deliveries: upload::Handle,
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(number(true, 1), Some(2));
         // The end of that one was not seen.
         assert_eq!(number(true, 2), Some(3));
-        // A link without a broker in between begins to count anew.
+        // A link without a broker in between counts from zero.
         assert_eq!(number(false, 0), None);
         assert_eq!(number(true, 0), Some(4));
     }

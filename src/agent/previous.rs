@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use durable::{read_whole, replace, Directory, Disk};
 
-/// The note. There is none while the state is where the note would be.
+/// The note. It does not exist while the state is in its place.
 const FILE: &str = "state_dir";
 
 /// Longest path, bytes.

@@ -32,7 +32,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// All reboots were used up just now, for whatever outage.
+    /// All reboots were used up just now, for any outage.
     pub fn used_up() -> Self {
         Counters {
             ages: [Some(0); REBOOTS],

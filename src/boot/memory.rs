@@ -48,9 +48,9 @@ pub struct AskedFor {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Memory {
     pub told: Option<Told>,
-    /// The firmware of the newest boot that was told.
+    /// The firmware of the newest boot that was reported.
     pub release: Option<String>,
-    /// Hashes of pstore's records that were told, newest first.
+    /// Hashes of the pstore records that were reported, newest first.
     pub panics: Vec<String>,
     pub asked: Option<AskedFor>,
     pub counters: Counters,

@@ -7,14 +7,14 @@
 //!                      openwrt_release ──► evidence ─► cause ─► event `boot`, status.boot
 //! ```
 //!
-//! * `memory`: the boots that were told, the reboots that were asked for
+//! * `memory`: the boots that were reported, the reboots that were requested
 //! * `counters`: the rules for reboots: one in an outage, three in 24 h
 //! * `book`, `records`: the memory in `state_dir`/keep/boot, and the thread that keeps it there
 //! * `evidence`, `pstore`, `system_log`: traces that the boot before left
 //! * `cause`: traces and memory to a cause
 //! * `reboot`: the one way to reboot the device
 //!
-//! The event is in the first report of a boot. That it was told is remembered when the spool has that
+//! The event is in the first report of a boot. It counts as reported when the spool has that
 //! report: an agent that starts again in the same boot does not repeat it, one that follows an agent
 //! which died before does.
 
@@ -129,7 +129,7 @@ pub struct Part {
     pub code: watch::Receiver<Option<u8>>,
     pub events: DeviceEvents,
     pub facts: watch::Sender<Facts>,
-    /// Set when the event is ready for the first report, or when there is none.
+    /// Set when the event is ready for the first report, or will not come.
     pub ready: watch::Sender<bool>,
     /// True when the spool has the report with the event.
     pub kept: watch::Receiver<bool>,
@@ -210,7 +210,7 @@ impl Part {
         });
     }
 
-    /// Remembers that the cause was told when the spool has the report (until then whoever ends the
+    /// Remembers that the cause was reported when the spool has the report (until then whoever ends the
     /// agent has it told again), keeps the clock while reboots count, and the system log when the device
     /// goes offline.
     async fn keep(self, mut telling: Option<Change>) {

@@ -60,7 +60,7 @@ struct RunArgs {
     /// s; what cannot be one is refused with a reason.
     timeout: Option<i32>,
     wait: Option<bool>,
-    /// Added by uhttpd and rpcd, whatever it holds: the call comes from LuCI or over HTTP.
+    /// Added by uhttpd and rpcd, with any value: the call comes from LuCI or over HTTP.
     #[serde(default, rename = "ubus_rpc_session", deserialize_with = "is_there")]
     is_from_session: bool,
 }

@@ -189,7 +189,7 @@ async fn announce(client: &Client, mut changes: broadcast::Receiver<job::Change>
     }
 }
 
-/// The arguments as `T`, or `None` after the caller was told that they are invalid.
+/// The arguments as `T`, or `None` after an answer that they are invalid.
 fn args<T: serde::de::DeserializeOwned>(request: Request) -> Option<(T, Request)> {
     match request.args() {
         Ok(args) => Some((args, request)),

@@ -141,7 +141,7 @@ impl ProbeView {
         let mut failures = Vec::new();
         let reached = [&self.connect, &self.web];
         let mut reached = reached.into_iter().flatten().map(CheckView::failure);
-        // Whatever answers was reached by some way, whatever the tables say.
+        // An answer proves a way, even if the tables have none.
         if !self.route.found && !reached.any(|failure| failure.is_none()) {
             let device = self.route.device.as_deref();
             failures.push(match device {

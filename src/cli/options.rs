@@ -51,7 +51,7 @@ fn argument(row: &'static Row) -> Option<Arg> {
         Some(_) => arg.action(ArgAction::SetTrue).help(help),
         None => arg
             .value_name(row.kind.placeholder())
-            // The original took whatever came next, a password that begins with a dash too.
+            // The original took the next word in any case, even a password that begins with a dash.
             .allow_hyphen_values(true)
             .help(match row.default {
                 Preset::Fixed("") => help,

@@ -60,7 +60,7 @@ impl Answers {
         self.hostapd.clone()
     }
 
-    /// The answer to a call without arguments, or that there was none; `None` if it was not made.
+    /// The answer to a call without arguments, or its failure; `None` if the call was not made.
     pub fn reply(&self, path: &str, method: &str) -> Option<Option<Bytes>> {
         let mut replies = self.replies.iter();
         let found = replies.find(|(of, called, _)| of == path && *called == method);

@@ -221,7 +221,7 @@ impl Part {
         );
         let replies = replies.await;
         if self.settings.collect.scan {
-            // Who has no room for them asks for himself.
+            // A source without room for them asks for itself.
             let _ = self.answers.try_send(answers);
         }
         replies

@@ -64,7 +64,7 @@ const COMMAND_LINE: &str = "command line";
 pub(super) struct Good {
     pub(super) json: Option<Copy>,
     pub(super) uci: Option<Copy>,
-    /// Both files are as good as these.
+    /// Both files have the same content as these.
     pub(super) is_usable: bool,
 }
 

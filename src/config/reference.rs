@@ -65,7 +65,7 @@ const GUARDS: &str = "
 
 A typo must not open what an option keeps closed. While the value of one of these cannot be used (wrong type or syntax, or a
 file it names that is missing or holds something else), its last good value holds, from the last good copy of the same
-file. If there is none, the strictest holds. The value of another source never stands in for it.
+file. Without one, the strictest holds. The value of another source never stands in for it.
 
 | option | strictest |
 |---|---|

@@ -228,7 +228,7 @@ impl Desk {
         self.protocol.frame(&hello, self.now);
     }
 
-    /// Whatever came: everything that was asked for is answered in its time.
+    /// After any input every request is answered in its time.
     fn end(&mut self) {
         self.now += Duration::from_secs(10);
         self.protocol.time(self.now);

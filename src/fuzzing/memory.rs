@@ -12,12 +12,12 @@ use durable::Disk;
 pub(super) struct Memory(Rc<RefCell<BTreeMap<String, Vec<u8>>>>);
 
 impl Memory {
-    /// The bytes of a file; empty if there is none.
+    /// The bytes of a file; empty if it does not exist.
     pub(super) fn bytes(&self, name: &str) -> Vec<u8> {
         self.0.borrow().get(name).cloned().unwrap_or_default()
     }
 
-    /// A file with these bytes, whatever there was.
+    /// A file with these bytes, in place of an older one.
     pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
         self.0.borrow_mut().insert(name.to_owned(), bytes);
     }

@@ -109,7 +109,7 @@ impl Trial {
         trial
     }
 
-    /// The files are back, and the services were told.
+    /// The files are back, and the services have reloaded.
     pub fn told(needs: Needs, pace: Pace, now: Instant) -> Self {
         let mut trial = Trial::verify(needs, TOLD, pace, now);
         trial.stage = Stage::Told;

@@ -1,6 +1,6 @@
 //! /etc/config: a directory that is not ours alone.
 //!
-//! Its files belong to whoever made them and have any mode, so that both are kept when one is put back. What
+//! Its files have any owner and any mode, so that both are kept when one is put back. What
 //! is not a regular file is seen and left alone.
 
 use std::io;

@@ -10,7 +10,7 @@
 //!                 └─► REJECTED                                ended
 //!                                                               │ rollback_timeout
 //!                        kept ◄─ reached what it did before ◄─ test ─► undoing ─► undone
-//!                                                                                  │ services are told
+//!                                                                                  │ services reload
 //!                                       reverted ◄─ back ◄─ 30 s ◄─────────────────┤
 //!                                           ▲                                      │ network, firewall, dnsmasq
 //!                                           └────── back ◄─ 60 s ◄─────────────────┤ restart
@@ -24,9 +24,9 @@
 //! * [`place`]: the firmware that a journal belongs to
 //! * `task`: what drives all of it
 //!
-//! Whatever dies at whatever moment, the next agent finds the journal before it does anything else: a trial
+//! After any death at any moment the next agent first finds the journal: a trial
 //! under way begins again, an undo that has begun is finished. A job that restarts the device is therefore a
-//! change as any other. The outcome of the job is told by the agent that decides. The journal goes when
+//! change as any other. The agent that decides reports the outcome of the job. The journal goes when
 //! the outcome is recorded.
 
 pub mod decide;

@@ -112,7 +112,7 @@ pub struct Evidence {
     /// Why broker or API cannot be reached, while there is no proof.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// The newest probe; absent if there was none since the proof came, or went.
+    /// The newest probe; absent without a probe since the proof came, or went.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe: Option<Findings>,
 }
@@ -135,7 +135,7 @@ pub struct Uplink {
 }
 
 impl Facts {
-    /// The code of the newest probe alone, whatever else proves that the device is alive.
+    /// The code of the newest probe alone, without other proofs that the device is alive.
     pub fn probed_code(&self) -> Option<u8> {
         self.evidence.probe.as_ref().map(super::verdict::code)
     }

@@ -1,6 +1,6 @@
 //! The kernel's word by netlink: that links, addresses or routes changed, and the state of a neighbour.
 //!
-//! A change is taken for a hint, whatever it says: what is in force is looked up in /proc and /sys.
+//! A change is only a hint: what is in force is looked up in /proc and /sys.
 
 use std::io;
 use std::net::IpAddr;
@@ -175,7 +175,7 @@ mod tests {
         };
         let asked = request(RTM_GETNEIGH, NLM_F_REQUEST, 1, [192, 0, 2, 77].into(), 0);
         let reply = neighbours.exchange(&asked).unwrap();
-        // NLMSG_ERROR: -ENOENT (there is none), not -EINVAL (a bad message).
+        // NLMSG_ERROR: -ENOENT (no such route), not -EINVAL (a bad message).
         assert_eq!(word(&reply, 4), 2);
         assert_eq!(reply[16..20], (-2i32).to_ne_bytes());
         let state = neighbours.state(1, [192, 0, 2, 77].into());

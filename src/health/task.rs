@@ -1,4 +1,4 @@
-//! The loop that hears the other parts, the signs, and those who ask, and decides when to probe.
+//! The loop that hears the other parts, the signs and the questions, and decides when to probe.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -72,7 +72,7 @@ impl Part {
     }
 }
 
-/// Waits for the end of the probe under way, for ever if there is none.
+/// Waits for the end of the probe under way, for ever without one.
 async fn end(under_way: &mut Option<(Probe, bool)>) -> Findings {
     match under_way {
         Some((probe, _)) => {

@@ -34,7 +34,7 @@ impl Netifd {
         owner.or_else(|| owners().min_by_key(metric))
     }
 
-    /// The uplink, as it is told.
+    /// The uplink, as it is reported.
     pub(super) fn uplink(&self, ways: &[Way]) -> Option<Uplink> {
         let owner = self.owner(ways)?;
         let by = owner.l3_device.as_ref();

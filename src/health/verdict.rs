@@ -78,7 +78,7 @@ impl Checks {
 /// The original's code: no route 0, a route 1, and then 3 for the health check (look-up and
 /// connection) and 5 for the web check.
 ///
-/// A server that was reached, by whatever way, needs no route in a table. A check that is switched off counts
+/// A server that was reached, by any way, needs no route in a table. A check that is switched off counts
 /// as the other does, so that it neither hides an outage nor makes one; with both off the route
 /// decides between 0, 1 (by a device without a link) and 9.
 pub(super) fn code(found: &Findings) -> u8 {
@@ -117,7 +117,7 @@ fn verdict(found: &Findings, server_fails: bool) -> Verdict {
                 _ => Verdict::NoRoute,
             };
         }
-        // Whatever answers, but for what lies on loopback, comes by a gateway.
+        // Every answer, but for those from loopback, comes by a gateway.
         if !is_page_foreign && are_gateways_dead(found) {
             return Verdict::GatewayDead;
         }

@@ -117,7 +117,7 @@ impl Addresses {
         tries.used = vec![peer];
     }
 
-    /// The connection does not work, or there is none.
+    /// The connection does not work, or does not exist.
     pub(crate) fn failed(&self) {
         let mut tries = self.tries();
         // The preferred one is tried last of all.

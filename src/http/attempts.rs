@@ -8,7 +8,7 @@ use crate::outage::Outage;
 use crate::process::backoff::Backoff;
 use crate::process::clock::Pace;
 
-/// The course of attempts. Whoever makes them says how each went.
+/// The course of attempts, from the outcome of each.
 pub struct Attempts {
     pace: Pace,
     backoff: Backoff,

@@ -8,7 +8,7 @@ use crate::process::clock::epoch_seconds;
 /// The outcome of a request to deliver.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
-    /// Reports that were accepted; 0 if there was none to send.
+    /// Reports that were accepted; 0 if nothing was to send.
     pub accepted: u64,
     /// The server that accepted them.
     #[serde(skip_serializing_if = "Option::is_none")]

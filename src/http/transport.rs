@@ -15,7 +15,7 @@ use super::connector::Watched;
 use super::stage::{connected_for, Stage};
 use super::trouble::Trouble;
 
-/// Time after which an idle connection is closed; between heartbeats there is none.
+/// Time after which an idle connection is closed; none stays open from one heartbeat to the next.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes that stay unacknowledged for so long end the connection.

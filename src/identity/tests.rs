@@ -131,7 +131,7 @@ fn one_router_has_one_identity_whatever_its_uplink_and_whenever_it_starts() {
         up(&fresh);
         assert_eq!(fresh.identity(), (one.into(), card("eth0")), "{name}");
     }
-    // The same one through all of it, in whatever order its interfaces come.
+    // The same one through all of it, in any order of its interfaces.
     let kept = Device::router();
     kept.identity();
     for (name, up) in uplinks {

@@ -2,8 +2,8 @@
 //!
 //! A payload becomes a [`message::Job`], [`signature`] says whether it may run, the [`table`] whether its id
 //! is new, which the [`ledger`] keeps on flash, [`run`] runs it in a worker beside the loop, and the outcome goes back as a [`reply`]
-//! that is offered until somebody has taken it. The part knows nothing of MQTT nor of the bus: whoever brings jobs holds a
-//! [`Handle`], whoever publishes replies holds [`Replies`] of the [`Outlets`].
+//! that is offered until somebody has taken it. The part knows nothing of MQTT nor of the bus: sources of jobs hold a
+//! [`Handle`], publishers of replies hold [`Replies`] of the [`Outlets`].
 
 mod dispatch;
 mod gate;
@@ -201,7 +201,7 @@ impl Setting {
     }
 }
 
-/// Makes the part, the handle for those who bring jobs, and the replies for who publishes them.
+/// Makes the part, the handle for sources of jobs, and the replies for publishers.
 ///
 /// `mac` is the device's identity; a change holds for jobs that come later. Of the
 /// configuration `job_timeout`, `job_output_max` and `job_workers` are used, and a change holds for jobs

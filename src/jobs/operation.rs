@@ -1,4 +1,4 @@
-//! Outcome → body of a PATCH: what the API is told of a job, with option `rest`.
+//! Outcome → body of a PATCH, which reports a job to the API with option `rest`.
 
 use serde::Serialize;
 

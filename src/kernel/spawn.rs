@@ -4,7 +4,7 @@
 //! thread that makes it stands still and the two share everything, so that no page table is copied and no
 //! page is copied later because somebody else has it too. Such a process needs a stack of its own, onto which
 //! no C function can return, so its first instructions are given here for each processor ([`clone`]).
-//! Where there are none it gets a copy of the memory.
+//! On other processors it gets a copy of the memory.
 
 use std::ffi::{c_char, c_int, c_long, CStr, CString};
 use std::io::{self, Read};

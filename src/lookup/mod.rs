@@ -10,7 +10,7 @@
 //! cannot be interrupted. Each [`Resolver`] has a thread of its own for it, which starts with the first
 //! look-up. The broker link has one, everything else shares another, so that a name without an answer
 //! never delays the way to the broker. A look-up that its part has given up is dropped from the queue;
-//! the one under way goes on, and its answer is there for whoever asks for the same name next. The
+//! the one under way goes on, and its answer serves the next question for the same name. The
 //! threads are detached: the process ends without them.
 //!
 //! [`Suspects`] remembers the addresses that failed, so that the next attempt begins with another one.

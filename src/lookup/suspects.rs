@@ -9,7 +9,7 @@ const MAX: usize = 16;
 
 /// The addresses that failed, the latest failure last.
 ///
-/// A failure is whatever kept an address from showing that it works, however far it got: TCP, TLS, HTTP or
+/// A failure is anything that kept an address from showing that it works, at any step: TCP, TLS, HTTP or
 /// MQTT. An address that works is forgotten here.
 #[derive(Debug, Clone, Default)]
 pub struct Suspects(VecDeque<Address>);

@@ -305,12 +305,12 @@ mod tests {
         assert_eq!(script.asked(), "other");
         let late = script.thread.ask("slow").unwrap();
         assert_eq!(late.answer.await.unwrap(), Ok(addresses(7)));
-        let anew = script.thread.ask("slow").unwrap();
+        let again = script.thread.ask("slow").unwrap();
         script.answer(8);
         assert_eq!(other.answer.await.unwrap(), Ok(addresses(8)));
         assert_eq!(script.asked(), "slow");
         script.answer(9);
-        assert_eq!(anew.answer.await.unwrap(), Ok(addresses(9)));
+        assert_eq!(again.answer.await.unwrap(), Ok(addresses(9)));
     }
 
     #[tokio::test]

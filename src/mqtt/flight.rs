@@ -17,7 +17,7 @@ const BYTES: usize = 64 * 1024;
 
 type Settled = Pin<Box<dyn Future<Output = Result<PublishResult, PublishNoticeError>> + Send>>;
 
-/// Replies under way, in the order they were sent. Whatever of them is not acknowledged when the
+/// Replies under way, in the order they were sent. Those that are not acknowledged when the
 /// connection ends goes back to the jobs part.
 #[derive(Default)]
 pub(super) struct InFlight {

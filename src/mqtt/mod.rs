@@ -107,7 +107,7 @@ pub struct Facts {
     /// When a connection or an attempt at one last ended; `None` for settings that allow no link.
     #[serde(skip)]
     pub failed: Option<Instant>,
-    /// When the broker last sent something; those who watch hear of it once a second at most.
+    /// When the broker last sent something; watchers hear of it once a second at most.
     #[serde(skip)]
     pub arrived: Option<Instant>,
     /// When the newest question was sent that the broker has answered; followed only while somebody waits for
@@ -120,7 +120,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The broker sent something; true if those who watch are to hear of it.
+    /// The broker sent something; true if watchers are to hear of it.
     fn arrives(&mut self) -> bool {
         let now = Instant::now();
         let before = self.arrived.replace(now);
@@ -260,7 +260,7 @@ pub async fn run(
                 closed_idle: false,
             },
         };
-        // Whatever keeps us out may be in files that somebody repairs meanwhile.
+        // The reason for the refusal may be in files that are repaired meanwhile.
         if lost.held.is_zero() {
             tls = None;
         }

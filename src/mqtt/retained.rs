@@ -155,7 +155,7 @@ mod tests {
         }
         assert!(retained.stale("b:1", None).is_empty());
         assert_eq!(retained.kept.len(), 1);
-        // Kept anew, it is removed anew.
+        // Retained again, it is removed again.
         retained.keeps("b:1", "new");
         assert_eq!(retained.stale("b:1", None), ["new"]);
     }

@@ -99,7 +99,7 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
             let (socket, _) = listener.accept().await.unwrap();
             serve(socket, manner).await;
         }
-        // The next attempt comes after the last failure was told.
+        // The next attempt follows the report of the last failure.
         listener.accept().await.unwrap();
     };
     timeout(DEADLINE, attempts).await.expect("attempts in time");

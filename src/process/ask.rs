@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_asked_a_part_that_is_made_anew_is_answered_by_the_next() {
+    async fn a_question_to_a_part_that_restarts_is_answered_by_the_next() {
         let (facts, known) = watch::channel(0u32);
         let (asker, asks) = asks(known);
         let answer = tokio::spawn(async move { asker.ask(|count| *count).await });

@@ -47,7 +47,7 @@ impl ServerDate {
 
 /// The system clock, and the evidence for it.
 ///
-/// The clock counts as right if the kernel says that it is synchronised, whatever a server says; otherwise if
+/// The clock counts as right if the kernel says that it is synchronised, even against a server's; otherwise if
 /// it is within an hour of the clock of the API. Until either speaks, it counts as wrong.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
@@ -62,7 +62,7 @@ enum Source {
     Kernel,
     /// The lab's file: seconds to add to the system clock, and 1 or 0 in place of the kernel's word.
     Lab(PathBuf),
-    /// The system clock, and it is right, whoever keeps that of the machine that tests.
+    /// The system clock, taken for right even on a test machine without NTP.
     #[cfg(test)]
     Right,
 }

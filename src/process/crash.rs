@@ -26,7 +26,7 @@ const FILE: &str = "crashes";
 /// Panics on one thing after which it is skipped.
 const TOO_OFTEN: usize = 2;
 
-/// A longer file begins anew, bytes: as many panics say nothing new.
+/// A longer file is started over, bytes: so many panics say nothing new.
 const FILE_MAX: u64 = 16 << 10;
 
 /// Handling this has ended the agent too often.
@@ -108,7 +108,7 @@ impl Crashes {
             let recorded = crashes.record(info);
             usual(info);
             if let Err(error) = recorded {
-                // The log's own lock may be held by whoever panicked.
+                // The thread that panicked may hold the log's own lock.
                 eprintln!("the panic is not recorded: {error}");
             }
             process::abort();
@@ -161,7 +161,7 @@ impl Crashes {
             ),
             None => "unknown".to_owned(),
         };
-        // Not waited for: whoever holds it may be the one that panics.
+        // Not waited for: the thread that panics may hold it.
         let what = self.notes.try_lock().ok().and_then(|notes| {
             let this = thread::current().id();
             let mut ours = notes.all.iter().filter(|note| note.thread == this);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_in_the_record_is_no_panic_and_a_long_one_begins_anew() {
+    fn rubbish_in_the_record_is_no_panic_and_a_long_one_starts_over() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("run");
         let again = |bytes: &[u8]| {

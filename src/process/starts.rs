@@ -139,7 +139,7 @@ impl Starts {
         }
     }
 
-    /// The agent ends because it was told to: the next start does not count.
+    /// The agent ends on request: the next start does not count.
     pub fn ended(&self) {
         let Some(mut dir) = self.dir.clone() else {
             return;
@@ -194,7 +194,7 @@ fn next_count(left: &str, boot_id: &str, uptime: Duration, pace: Pace) -> u32 {
     if left.is_empty() {
         return 0;
     }
-    // An end without SIGTERM there was, whatever the line says.
+    // The line proves an end without SIGTERM, with any content.
     let words: Vec<&str> = left.split_ascii_whitespace().collect();
     let before = match words[..] {
         [boot, count, at] if boot == boot_id => count.parse().ok().zip(seconds(at)),

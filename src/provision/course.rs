@@ -214,7 +214,7 @@ impl Course {
         (self.broker_at, self.api_at) = (None, None);
     }
 
-    /// The trial is over, whatever came of it.
+    /// The trial is over, with any result.
     pub(super) fn settled(&mut self, now: Instant) {
         self.trial = None;
         self.ask_at = None;

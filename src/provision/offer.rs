@@ -33,10 +33,10 @@ const CA: &str = "cacrt";
 /// Options of which a device needs one to be known to a broker or an API.
 const CREDENTIALS: [&str; 3] = ["username", "password", "token"];
 
-/// Refused keys that are told by their names.
+/// Refused keys that are reported by their names.
 const REFUSED_MAX: usize = 32;
 
-/// Characters of a refused key that are told.
+/// Characters of a refused key that are reported.
 const KEY_MAX: usize = 40;
 
 /// Settings that can be used.

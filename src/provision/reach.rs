@@ -10,7 +10,7 @@ use crate::written::{flag, Fields};
 /// The facts of broker link and deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// The session with the broker, by a number that no other one has; `None` while there is none.
+    /// The session with the broker, by a number that no other one has; `None` while there is no session.
     pub session: Option<u64>,
     /// When the API last accepted something, if nothing has failed since.
     pub accepted: Option<Instant>,

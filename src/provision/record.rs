@@ -44,7 +44,7 @@ pub struct Record {
     pub server: String,
     /// When they were taken, seconds since the epoch.
     pub at: u64,
-    /// config.json before; `None` if there was none.
+    /// config.json before; `None` if it did not exist.
     pub before: Option<Hash>,
     /// config.json with them.
     pub after: Hash,

@@ -15,7 +15,7 @@ const ANSWER_MAX: usize = 64 << 10;
 /// Statuses of an answer that has settings in it.
 const SETTINGS: [u16; 2] = [200, 201];
 
-/// The device as the init server is told of it; empty = not known.
+/// The device as it introduces itself to the init server; empty = not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {
     pub machine: String,

@@ -57,7 +57,7 @@ pub struct Store<'a> {
 }
 
 impl Store<'_> {
-    /// config.json as it is; `None` if there is none.
+    /// config.json as it is; `None` if it does not exist.
     pub fn current(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         match read_whole(self.settings, self.file, MAX_FILE) {
             Ok(bytes) => Ok(Some(bytes)),

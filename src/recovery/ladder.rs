@@ -267,7 +267,7 @@ impl Ladder {
         }
     }
 
-    /// A step has ended `passed` seconds after it began, with whatever result: its effect is waited
+    /// A step has ended `passed` seconds after it began, with any result: its effect is waited
     /// for from now on.
     pub fn took(&mut self, step: Step, passed: u32) {
         let Some(outage) = &mut self.outage else {
@@ -314,7 +314,7 @@ impl Outage {
             };
             (due.max(self.settled), Step::NetworkRestart)
         });
-        // Whatever else may be done is done before.
+        // Every other step comes first.
         let has_restarted = restart.is_none() || self.took(Step::NetworkRestart);
         let reboot = sight.due(Step::Reboot).filter(|_| has_restarted);
         let reboot = reboot.map(|due| (due.max(self.settled), Step::Reboot));

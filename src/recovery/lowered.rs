@@ -1,4 +1,4 @@
-//! The interface that was taken down and has to come up again, whatever happens to the agent.
+//! The interface that was taken down and has to come up again, even if the agent dies.
 //!
 //! netifd leaves an interface down that was taken down by hand. The name is noted in a file in RAM first:
 //! a reboot, which brings interfaces up by itself, forgets it.

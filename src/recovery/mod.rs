@@ -167,7 +167,7 @@ impl Recovery {
 
     async fn observe(&mut self) -> Sight {
         let passed = self.passed();
-        // Seconds in which the ladder could not act do not count, whatever is seen now.
+        // Seconds in which the ladder could not act do not count, with any sight now.
         let passed = match self.hindered {
             true => 0,
             false => passed,
@@ -278,7 +278,7 @@ impl Recovery {
         }
     }
 
-    /// Takes a step; whatever comes of it, it counts as taken.
+    /// Takes a step, which counts as taken with any result.
     async fn take(&mut self, step: Step, sight: &Sight, shutdown: &mut Shutdown) {
         let why = format!("{}, {} s", self.fault(), self.ladder.seconds());
         log::warn!("recovery: {}: {why}", step.name());

@@ -90,7 +90,7 @@ impl RestError {
     }
 }
 
-/// Sends results and pings until `shutdown`; returns the replies for whoever publishes them next.
+/// Sends results and pings until `shutdown`; returns the replies for the next publisher.
 ///
 /// Without `rest` it only waits, and without a usable `api_url` too: then the facts say so.
 pub async fn run(part: Part, shutdown: impl Future<Output = ()>) -> Replies {
@@ -229,7 +229,7 @@ impl Rest<'_> {
         Ok(())
     }
 
-    /// Says that the device is there, once: the next ping is as good as another attempt. While a result
+    /// Says that the device is there, once: the next ping replaces a retry. While a result
     /// has to be sent again, that is what the facts are about.
     async fn ping(&mut self, failing: bool) {
         let health = *self.health.borrow();

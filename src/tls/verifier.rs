@@ -2,7 +2,7 @@
 //! that the file in `cacrt` holds themselves.
 //!
 //! webpki never takes a CA's certificate for a server's own, and `openssl req -x509` makes one that is
-//! both. Whoever puts a server's certificate into `cacrt` has said that this very one is to be
+//! both. An operator who puts a server's certificate into `cacrt` has said that this very one is to be
 //! believed: then name, dates and the signature of the handshake are still checked.
 //!
 //! The steps are those of rustls's `WebPkiServerVerifier`, which would bring the code for lists of revoked

@@ -212,7 +212,7 @@ fn alerted(alert: AlertDescription) -> String {
         Alert::UnknownCA => "the server does not know the issuer of our client certificate",
         Alert::CertificateExpired => "the server says our client certificate has expired",
         Alert::CertificateRevoked => "the server says our client certificate is revoked",
-        // Some send it to those who show none.
+        // Some send it to clients that show none.
         Alert::BadCertificate | Alert::CertificateUnknown => {
             "the server refuses our client certificate, or wants one (options 'tls_cert' and 'tls_key')"
         }

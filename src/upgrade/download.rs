@@ -1,7 +1,7 @@
 //! A file of a server, fetched in as many attempts as it takes.
 //!
 //! Bytes that have arrived are kept between attempts and hashed as they come. An attempt asks for the rest (`Range`), of the same
-//! file (`If-Match`); a server that answers with the whole file, or has another one meanwhile, makes it begin anew.
+//! file (`If-Match`); a server that answers with the whole file, or has another one meanwhile, makes it start over.
 //! An attempt is over when no byte came for 30 s, or when all of it took longer than 30 s + 1 s for 512 bytes; the
 //! download is given up when half an hour of attempts has brought no byte further than those before.
 
@@ -119,7 +119,7 @@ impl Download<'_> {
         match judge(seen, partial.have, before, partial.size) {
             Some(Head::Rest) => partial.resumed = true,
             Some(Head::Whole) => {
-                partial.anew()?;
+                partial.start_over()?;
                 // A weak one does not promise the same bytes.
                 partial.etag = etag.filter(|etag| etag.as_bytes().starts_with(b"\""));
                 match (source.size, length) {
@@ -132,7 +132,7 @@ impl Download<'_> {
                 }
             }
             Some(Head::Other) => {
-                partial.anew()?;
+                partial.start_over()?;
                 return Err(again(format!("{host} has another file than before")));
             }
             None => return Err(again(format!("{host} answered {}", seen.status))),
@@ -172,7 +172,7 @@ impl Download<'_> {
         }
         if partial.resumed {
             // Parts of two files, at a server that does not tell them apart.
-            partial.anew()?;
+            partial.start_over()?;
             return Err(again(format!("{host}: the parts do not belong together")));
         }
         let found = to_hex(hash.as_ref());

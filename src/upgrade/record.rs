@@ -113,7 +113,7 @@ pub enum Event {
     Alive,
     /// The device did not reach that in time.
     Late(String),
-    /// Whoever drove the upgrade is gone, with the power or without.
+    /// The driver of the upgrade is gone, by a power cut or without one.
     Cut,
 }
 

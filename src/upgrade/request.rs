@@ -75,7 +75,7 @@ impl Format {
 /// A file to fetch.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Source {
-    /// With whatever secret it holds.
+    /// With the secret it may hold.
     pub url: Url,
     pub sha256: Sha256,
     /// Bytes; `None` where only the server knows.
@@ -94,7 +94,7 @@ impl std::fmt::Debug for Source {
 pub enum Undo {
     /// The package of the version that runs.
     Package(Source),
-    /// There is none, and the sender knows it.
+    /// No checksum, and the sender knows it.
     Waived,
 }
 

@@ -105,7 +105,7 @@ impl Shared {
         record
     }
 
-    /// Waits for evidence, newer than this moment, that the device reaches what it `needs` to; false if there was none
+    /// Waits for evidence, newer than this moment, that the device reaches what it `needs` to; false without any
     /// in time.
     async fn prove(&self, needs: Needs, within: Duration) -> bool {
         let pace = self.config().pace;

@@ -15,7 +15,7 @@
 //! | flashing | looks at the release that runs, and waits for a sign of life |
 //! | ready | INTERRUPTED |
 //! | installing | goes back to the package before, for nobody knows how far the new one came |
-//! | trial | waits for the sign of life, counting anew |
+//! | trial | waits for the sign of life, counting from zero |
 //! | undoing | installs the package before once more |
 //! | a decided one | tells the outcome; the record goes when that is in the ledger |
 
@@ -55,7 +55,7 @@ pub struct Alive {
     pub version: String,
 }
 
-/// The record in the cell `name`; `None` if there is none. A damaged one counts as none, for nothing can be told of it.
+/// The record in the cell `name`, if it exists. A damaged one counts as missing, for nothing can be reported of it.
 ///
 /// # Errors
 ///

@@ -74,7 +74,7 @@ impl Part {
 pub type Handle = Asker<Facts>;
 
 impl Handle {
-    /// Has everything delivered now, whatever wait is under way, and returns what came of the first
+    /// Delivers everything now, without the wait under way, and returns what came of the first
     /// request, or of the one under way. `None` if the task has ended.
     pub async fn deliver(&self) -> Option<Outcome> {
         let facts = self.ask(|facts| facts.outcomes).await?;

@@ -155,7 +155,7 @@ async fn the_log_warns_of_each_reason_once_until_something_was_accepted() {
         for status in [502, 502] {
             answer(&listener, status).await;
         }
-        // The next attempt comes after the last failure was told.
+        // The next attempt follows the report of the last failure.
         listener.accept().await.unwrap();
     };
     let attempts = tokio::time::timeout(HEARTBEAT, attempts);

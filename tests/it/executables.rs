@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::project;
 
-/// Each links everything anew, and the unit tests are executables too. Those of the crates are not counted: they
+/// Each links everything again, and the unit tests are executables too. Those of the crates are not counted: they
 /// link next to nothing.
 const AT_MOST: usize = 8;
 

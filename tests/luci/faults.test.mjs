@@ -52,7 +52,7 @@ test('without internet it says so, why, and what next', async () => {
 	await mended();
 });
 
-test('a broker that is down is told', async () => {
+test('a broker that is down is shown', async () => {
 	await lab.order('mqtt down', /broker: down/);
 	await lab.until(({ mqtt }) => !mqtt.connected && /refused/.test(mqtt.last_error));
 	await title('Online, but not all is well');
@@ -63,7 +63,7 @@ test('a broker that is down is told', async () => {
 	await mended();
 });
 
-test('an API that is down is told, and what waits is counted', async () => {
+test('an API that is down is shown, and what waits is counted', async () => {
 	await lab.order('api down', /API: refuses/);
 	await lab.until(({ api, spool }) => /refused/.test(api.last_error) && spool.reports > 3);
 	await title('Online, but not all is well');
@@ -74,7 +74,7 @@ test('an API that is down is told, and what waits is counted', async () => {
 	await mended();
 });
 
-test('a captive portal is told', async () => {
+test('a captive portal is shown', async () => {
 	await lab.order('mqtt down', /broker: down/);
 	await lab.order('api portal', /API: answers with a web page/);
 	await lab.until(({ health }) => health.verdict == 'captive_portal');
@@ -85,7 +85,7 @@ test('a captive portal is told', async () => {
 	await mended();
 });
 
-test('an agent that was stopped is told, what was known stays, and the page comes back by itself', async () => {
+test('an agent that was stopped is shown, what was known stays, and the page comes back by itself', async () => {
 	const known = await tab.page.locator('tbody tr').count();
 
 	assert.ok(known > 0);
@@ -203,7 +203,7 @@ test('an agent that has just started says so', async () => {
 	await young.close();
 });
 
-test('who may not see it is told so, and what was seen before is gone', async () => {
+test('a user who may not see it gets a message, and what was seen before is gone', async () => {
 	const refused = await browser.tab();
 	let denied = false;
 

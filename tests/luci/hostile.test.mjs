@@ -1,4 +1,4 @@
-/* Names that other people choose: shown as text, whatever they are. */
+/* Names that other people choose are shown as text. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 

@@ -1,4 +1,4 @@
-/* Who may see and do what. */
+/* Permissions of users. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -75,7 +75,7 @@ test('the status group sees no settings, no run box, no output and no secret', a
 		assert.deepEqual((await lab.call(session, 'uci', method, { config: 'socketman', ...args })).result, [ 6 ]);
 });
 
-test('whoever has not logged in gets nothing', async () => {
+test('a visitor without a login gets nothing', async () => {
 	for (const session of [ '0'.repeat(32), '', 'f'.repeat(32) ])
 		assert.deepEqual((await lab.call(session, 'socketman', 'status')).error, DENIED);
 });

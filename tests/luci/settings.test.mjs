@@ -104,7 +104,7 @@ test('where somebody removed the section, it is made when asked for and not by l
 
 	assert.ok(result[1].values.main);
 
-	/* As if there were none. */
+	/* As if it did not exist. */
 	await tab.page.route('**/ubus', async (route) => {
 		const calls = [].concat(JSON.parse(route.request().postData()));
 		const response = await route.fetch();
@@ -125,7 +125,7 @@ test('where somebody removed the section, it is made when asked for and not by l
 	await tab.close();
 });
 
-test('a value of the command line is marked as winning, and an error is told', async () => {
+test('a value of the command line is marked as winning, and an error is shown', async () => {
 	const tab = await browser.tab();
 
 	await tab.change((method, answer) => {

@@ -291,7 +291,7 @@ test('radios show their channel and how busy it is', async () => {
 	await tab.close();
 });
 
-test('a radio that is dead while the device is online is told', async () => {
+test('a radio that is dead while the device is online is shown', async () => {
 	const tab = await shown((status, now) => {
 		status.radios = [
 			{ name: 'radio0', up: true, verdict: 'ok', since: now - 500, restarts: 0 },

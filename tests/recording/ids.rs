@@ -58,7 +58,7 @@ impl Ids {
         Ok(())
     }
 
-    /// A restarted daemon counts its events anew.
+    /// A restarted daemon counts its events from zero.
     pub(crate) fn forget_events(&mut self) {
         self.events_ahead = None;
     }

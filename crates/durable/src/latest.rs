@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::thread::Handle;
 use super::{Cell, CellError, Directory, RealDisk, Store};
 
-/// The cell `name` in a directory, which is opened anew for each write.
+/// The cell `name` in a directory, which is opened again for each write.
 #[derive(Debug)]
 pub struct Latest {
     directory: PathBuf,

@@ -1,4 +1,4 @@
-//! Reading a log from end to end, whatever became of it.
+//! Reading a log from end to end, damaged or not.
 
 use std::io;
 

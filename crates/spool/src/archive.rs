@@ -236,7 +236,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             notes.declared = archive.certain_declared;
             let store = &mut archive.store;
             store.append(&boot, &head, &line, &mut self.stores.next_ordinal, &notes)?;
-            // Whatever fails from here on, it is not written twice.
+            // A failure from here on does not have it written twice.
             archive.covered = seq;
         }
         if let Some(archive) = &mut self.stores.archive {

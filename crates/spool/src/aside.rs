@@ -1,7 +1,7 @@
 //! Reports set aside: they stay where they are, and the others go on without them.
 //!
 //! Which they are is known in memory alone. After a restart they are back in their place in the queue,
-//! and whoever refused them has to refuse them again.
+//! and the server has to refuse them again.
 
 use std::sync::Arc;
 

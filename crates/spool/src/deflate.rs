@@ -21,7 +21,7 @@ const GZIP_HEADER: [u8; 10] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
 /// An empty block that says it is the last.
 const FINAL_BLOCK: [u8; 2] = [3, 0];
 
-/// Bytes of a body that are in it whatever it holds.
+/// Bytes that every body has.
 pub(crate) const FRAME: usize = GZIP_HEADER.len() + FINAL_BLOCK.len() + 8;
 
 /// The compressor of a segment.

@@ -69,7 +69,7 @@
 //! * **A disk that fails** leaves the spool where it was: what it did not take is tried again with the next report, and
 //!   [`Facts::last_error`] says so.
 //!
-//! [`Spool`] does plain file calls and has no clock of its own: it is told each [`Reading`]. [`run`] owns a clock and serves a
+//! [`Spool`] does plain file calls and has no clock of its own: each [`Reading`] is an argument. [`run`] owns a clock and serves a
 //! spool through a [`Handle`]. Spool and stores are synchronous, so that a test can stop them between any two calls.
 //!
 //! ```
@@ -147,7 +147,7 @@ pub struct Stamp<'a> {
     pub created_at: u64,
     /// The certainty of that time.
     pub clock: Certainty,
-    /// To stand in the report as `gaps`, unless there are none.
+    /// To stand in the report as `gaps`, unless empty.
     pub gaps: &'a [Gap],
 }
 

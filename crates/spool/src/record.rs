@@ -118,7 +118,7 @@ fn counted(number: u64) -> u64 {
 impl<'a> Record<'a> {
     /// Reads a record; `None` if it is none of ours.
     ///
-    /// The numbers in it are bounded, but for the id of a loss: whatever stands there, it is a loss.
+    /// The numbers in it are bounded, but for the id of a loss: with any id it is a loss.
     pub(crate) fn decode(payload: &'a [u8]) -> Option<Self> {
         let mut rest = Numbers(payload);
         Some(match rest.u8()? {

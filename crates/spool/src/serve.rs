@@ -78,7 +78,7 @@ async fn on_thread(served: Served, requests: &mut mpsc::Receiver<Request>) -> Op
     None
 }
 
-/// The spool with those who want to know of it.
+/// The spool with its watchers.
 struct Served {
     keeper: Keeper,
     facts: watch::Sender<Facts>,

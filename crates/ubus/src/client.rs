@@ -17,7 +17,7 @@ use super::protocol::Token;
 use super::served::Object;
 use super::{from_members, to_members};
 
-/// Commands that may wait for the connection; whoever sends one more waits.
+/// Commands that may wait for the connection; the sender of one more waits.
 const COMMANDS: usize = 64;
 
 /// Calls that may wait for an object's owner; the next call fails with "timed out".
@@ -69,7 +69,7 @@ impl Client {
         connection::connected(&mut self.state.clone(), within).await
     }
 
-    /// Calls a method and reads the first DATA of its reply; [`Error::NoData`] if there is none.
+    /// Calls a method and reads the first DATA of its reply; [`Error::NoData`] without one.
     ///
     /// Takes one round trip (two when the object's id is not known yet). A callee that dies never
     /// answers: `timeout` ends the wait.
@@ -102,7 +102,7 @@ impl Client {
         succeeded(status).map(|()| data)
     }
 
-    /// [`Client::call_raw`] for those who also want what came before a callee's error: the data, and
+    /// [`Client::call_raw`] with what came before a callee's error: the data, and
     /// the status the callee ended with.
     pub async fn call_whole(
         &self,
@@ -122,7 +122,7 @@ impl Client {
     }
 
     /// The objects that `pattern` means: a path, a prefix ending in `*`, or all if empty.
-    /// [`Status::NOT_FOUND`] if there is none; an empty list if what there is, is hidden from us.
+    /// [`Status::NOT_FOUND`] if no object matches; an empty list if all that match are hidden from us.
     pub async fn lookup(&self, pattern: &str, timeout: Duration) -> Result<Vec<ObjectInfo>, Error> {
         self.ask(|answer| Command::Lookup {
             pattern: pattern.to_owned(),
@@ -132,7 +132,7 @@ impl Client {
         .await
     }
 
-    /// Sends an event to whoever listens; done when the daemon took it.
+    /// Sends an event to its listeners; done when the daemon took it.
     pub async fn send_event<A: Serialize + ?Sized>(
         &self,
         name: &str,

@@ -31,7 +31,7 @@ impl Method {
 /// An object as LOOKUP shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
-    /// Changes whenever the object is registered anew.
+    /// Changes whenever the object is registered again.
     pub id: u32,
     /// Its path.
     pub path: String,
@@ -59,7 +59,7 @@ impl ObjectInfo {
 }
 
 /// The methods in a SIGNATURE: a table for each, its members the type numbers of the arguments.
-/// Entries of another shape are left out: whoever registered the object may write anything here.
+/// Entries of another shape are left out: the object's owner may write anything here.
 fn read_signature(signature: &Bytes) -> Vec<Method> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let argument_type = |scalar| match scalar {

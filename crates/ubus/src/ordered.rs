@@ -1,5 +1,5 @@
 //! A map of few entries, in a vector that is kept in order: a tenth of the code of the standard library's, which is
-//! compiled anew for each type.
+//! compiled again for each type.
 
 use std::borrow::Borrow;
 

@@ -35,7 +35,7 @@ impl Object {
         })
     }
 
-    /// Sends a notification to all subscribers; nothing happens while there are none.
+    /// Sends a notification to all subscribers; nothing happens without any.
     pub fn notify<A: Serialize + ?Sized>(&self, kind: &str, data: &A) -> Result<(), Error> {
         self.notify_raw(kind, to_members(data)?)
     }

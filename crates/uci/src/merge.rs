@@ -41,7 +41,7 @@ impl Merge {
         self.package
     }
 
-    /// Opens the section of this name, anew or again.
+    /// Opens the section of this name, which is new or goes on.
     pub(super) fn named(&mut self, kind: &[u8], name: &[u8], line: usize) -> Result<(), Reason> {
         let name = ascii(name);
         let sections = &self.package.sections;

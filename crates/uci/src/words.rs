@@ -77,7 +77,7 @@ impl<'a> Words<'a> {
         self.at = next;
     }
 
-    /// The next word, empty if there is none.
+    /// The next word, empty at the end.
     pub(super) fn next(&mut self) -> Result<Word, Reason> {
         self.skip_space();
         let start = self.at;

@@ -81,7 +81,7 @@ impl Wiring<'_> {
         self.renewed(same::<collect::Settings>, start)
     }
 
-    /// the boot before ─► boot ─► collect; whoever reboots ─► boot ─► procd
+    /// the boot before ─► boot ─► collect; every reboot ─► boot ─► procd
     pub(super) fn boot(&mut self, collecting: Work) {
         let (ready, mut boot_ready) = watch::channel(false);
         let part = boot::Part {

@@ -1,4 +1,4 @@
-//! Boots with a cause that is known, and what is told.
+//! Boots with a known cause, and the cause that is reported.
 
 use super::device::Device;
 use crate::boot::{Change, Why};
@@ -21,7 +21,7 @@ async fn running() -> Device {
     device
 }
 
-/// Says what a boot was told to be; counted in the end.
+/// The reported cause of a boot; counted in the end.
 async fn told(device: &Device, cause: &str, detail: Option<&str>) {
     let told = device.tells().await;
     assert_eq!(told.cause, cause);

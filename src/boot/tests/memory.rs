@@ -19,7 +19,7 @@ fn time_without_power_makes_the_day_longer_and_never_shorter() {
         memory.apply(Change::Online, at(boot, 30)).unwrap();
         memory.apply(recovery(), at(boot, 600)).unwrap();
     }
-    // However often and long the power is off, and whatever the boots were up for unseen.
+    // For any number and length of power cuts, and for boots of any unseen length.
     for boot in ["d", "e", "f"] {
         memory.apply(Change::Online, at(boot, 50_000)).unwrap();
         assert_eq!(

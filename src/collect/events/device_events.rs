@@ -29,7 +29,7 @@ impl DeviceEvents {
         waiting.events.push_back(event);
     }
 
-    /// The events that wait, for tests of those who tell them.
+    /// The events that wait, for tests of their sources.
     #[cfg(test)]
     pub(crate) fn take_all(&self) -> (Vec<Event>, u64) {
         self.take()

@@ -8,7 +8,7 @@
 //! dnsmasq, odhcpd  dhcp.ack with a new address ─► lease    dhcp.release ─► release
 //! ```
 //!
-//! hostapd says most things twice, and that a station leaves also when it only comes anew: a second
+//! hostapd says most things twice, and that a station leaves even when it only reassociates: a second
 //! leave, or a second join, of one station in one network is none.
 
 use std::collections::{HashMap, VecDeque};
@@ -187,7 +187,7 @@ impl Log {
                 event.signal = told.rcpi.and_then(dbm_of_rcpi);
                 "beacon_report"
             }
-            // Probes and other frames of whoever is in range.
+            // Probes and other frames of any device in range.
             _ => return,
         };
         self.add(event);
@@ -249,7 +249,7 @@ impl Log {
     fn leaves(&mut self, of: (Mac, String)) -> bool {
         // hostapd prunes the association of a station that roamed, after it has come elsewhere.
         self.vlans.remove(&of);
-        // Whoever was not let in does not leave.
+        // A station that was not let in does not leave.
         let refused = self.undecided.remove(&of).is_some();
         match self.changed(of, false) {
             Some(joined) => joined,

@@ -37,7 +37,7 @@ impl Events {
         }
     }
 
-    /// Waits for `work`, and hears what is told meanwhile.
+    /// Waits for `work`, and takes the events that arrive meanwhile.
     pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {

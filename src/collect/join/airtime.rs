@@ -18,7 +18,7 @@ const MOST: u64 = 50 * 366 * 86_400_000;
 pub(crate) struct Airtimes(Vec<(String, ChannelUse)>);
 
 impl Airtimes {
-    /// `new` if it can be true after what was told before; a counter that fell counts again from the
+    /// `new` if it can be true after the value before; a counter that fell counts again from the
     /// next report on.
     fn plausible(&mut self, radio: &str, new: ChannelUse) -> Option<ChannelUse> {
         if new.busy > new.time || new.time == 0 || new.time > MOST {
@@ -144,7 +144,7 @@ mod tests {
         assert!(!is_believed(0, 0));
         assert!(!is_believed(13_869_070_124_637_487_105, u64::MAX));
         assert!(is_believed(20, 200));
-        // Set up again: the numbers begin anew, and count from the second on.
+        // Set up again: the counters start over, and count from the second value on.
         assert!(!is_believed(1, 10));
         assert!(is_believed(2, 20));
     }

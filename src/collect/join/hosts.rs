@@ -1,4 +1,4 @@
-//! Names and addresses of stations, from whoever knows them.
+//! Names and addresses of stations, from every source that knows them.
 //!
 //! A station may have leases in several networks, and others guess: rpcd lists for a host that answers ARP for
 //! its neighbours all their addresses. So all that is said is kept, and an address is chosen when it is
@@ -68,7 +68,7 @@ pub(crate) struct Place {
     pub(crate) elsewhere: Vec<Subnet>,
 }
 
-/// All hosts by address. Whoever is asked first decides; the next fills in what is still missing.
+/// All hosts by address. The first source decides; the next fills in what is still missing.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
     stations: HashMap<Mac, usize>,
@@ -98,7 +98,7 @@ impl Hosts {
         let known = &self.known[*at];
         let possible = known.v4.iter().rev();
         let possible = possible.filter(|claim| claim.heard || !place.has_left(claim.ip.into()));
-        // Of equals the last counts, which is the first that was told.
+        // Of equals the last counts, which was reported first.
         let best = possible
             .max_by_key(|claim| (place.is_inside(claim.ip.into()), claim.leased, claim.heard));
         let (mut inside, mut other) = (None, None);

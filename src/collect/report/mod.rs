@@ -90,7 +90,7 @@ impl Report {
     /// The report as the line that is kept and delivered, without its end of line. `gaps` tells what
     /// is missing before it and is left out when empty.
     ///
-    /// Every other line has its parts and its stations in the opposite order: so what one line says of
+    /// Every other line has its parts and its stations in the opposite order: so what one line says about
     /// a station is near to what the next says, and both are packed into less.
     pub fn to_line<G: Serialize>(&self, stamp: &Stamp<'_>, gaps: &[G]) -> Vec<u8> {
         struct Line<'a, G>(&'a Report, &'a Stamp<'a>, &'a [G]);

@@ -124,7 +124,7 @@ impl Info {
 }
 
 impl Release {
-    /// `24.10.2`; a snapshot is told apart from others by its revision: `SNAPSHOT r28739-d9340319c6`.
+    /// `24.10.2`; a snapshot is distinguished by its revision: `SNAPSHOT r28739-d9340319c6`.
     fn firmware(self) -> Option<String> {
         match (self.version, self.revision) {
             (Some(version), Some(revision)) if version.ends_with("SNAPSHOT") => {

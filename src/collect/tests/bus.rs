@@ -112,7 +112,7 @@ impl Bus {
         self.with(path, "", "", Answer::NoData)
     }
 
-    /// Sends notifications to whoever follows their objects.
+    /// Sends notifications to the subscribers of their objects.
     pub(super) fn notify(&self) -> mpsc::UnboundedSender<Notification> {
         self.notify.clone()
     }
@@ -172,7 +172,7 @@ impl Bus {
                         asked.extend(self.answer(&mut stream, &frame).await);
                     }
                     if let Some(told) = self.asked.as_ref().filter(|_| !asked.is_empty()) {
-                        // Whoever wanted to know may have heard enough.
+                        // The listener may have heard enough and left.
                         told.send(asked).unwrap_or_default();
                     }
                 }

@@ -22,7 +22,7 @@ fn hostapd(log: &mut Log, kind: &str, mac: &str, at: u64) {
     log.hear(notice("hostapd.phy1-ap0", kind, &data), at);
 }
 
-/// Kinds, in order, with the reasons of those who left.
+/// Kinds, in order, with the reasons for leaving.
 fn kinds(log: &mut Log) -> Vec<String> {
     let kinds = log.take(NOW).into_iter();
     let shown = |event: Event| match event.reason {
@@ -121,7 +121,7 @@ fn what_stations_say_of_roaming_is_told() {
 }
 
 #[test]
-fn a_station_that_comes_anew_leaves_first_and_leaving_twice_is_leaving_once() {
+fn a_station_that_reassociates_leaves_first_and_leaving_twice_is_leaving_once() {
     let mut log = Log::default();
     for kind in ["auth", "assoc", "sta-authorized"] {
         hostapd(&mut log, kind, LAPTOP, NOW);

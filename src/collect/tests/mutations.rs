@@ -152,7 +152,7 @@ fn mutated_replies_never_panic_and_leave_the_rest_of_the_report_alone() {
         let (changed, facts) = router.collect_from(&mutated, &mut Log::default());
         the_rest_stands(asked, &changed, &report);
         is_a_line(&changed);
-        // Who did not say anything that was asked of him is told of.
+        // A source that answered none of its calls is listed as missing.
         let silent = matches!(value, Value::Table(ref members) if members.is_empty());
         let told = facts.sources.missing.contains(&asked.source());
         let may_be_empty = matches!(

@@ -46,7 +46,7 @@ pub(super) fn start(bus: Option<Bus>) -> Running {
 pub(super) fn start_with(bus: Option<Bus>, config: Config) -> Running {
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir(root.path().join("tmp")).unwrap();
-    // These never expire, whatever the clock says.
+    // These never expire, with any clock.
     let leases = b"0 3c:22:fb:10:20:31 192.168.8.121 anna-macbook *\n";
     std::fs::write(root.path().join("tmp/dhcp.leases"), leases).unwrap();
     let socket = root.path().join("ubus.sock");

@@ -99,7 +99,7 @@ impl Router {
         self
     }
 
-    /// Whoever was asked these does not answer.
+    /// Calls that get no answer.
     pub(super) fn without(mut self, silent: impl Fn(&Question) -> bool) -> Self {
         self.replies.retain(|(asked, _)| !silent(asked));
         self
@@ -150,7 +150,7 @@ impl Router {
         raw
     }
 
-    /// The replies as the collector takes them in. Who is asked and has no reply, does not exist.
+    /// The replies as the collector takes them in. An object without a reply does not exist.
     pub(super) fn read(&self, raw: &[(Question, Bytes)]) -> Replies {
         let mut replies = Replies::new(true);
         let (aps, _) = self.lists();

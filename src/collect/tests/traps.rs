@@ -1,4 +1,4 @@
-//! Replies of real devices that mislead whoever takes them at their word.
+//! Replies of real devices that mislead a literal reader.
 
 use ubus::blobmsg::Value;
 

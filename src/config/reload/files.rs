@@ -44,7 +44,7 @@ struct Watched {
 }
 
 impl FileWatch {
-    /// Watches these files from here on, and no others. Who reads them after this call misses no change.
+    /// Watches these files from here on, and no others. A read after this call misses no change.
     pub(super) fn look_at(&mut self, files: &[PathBuf]) {
         self.watched = match Watched::new(files) {
             Ok(watched) => Some(watched),
@@ -123,7 +123,7 @@ fn is_one_of(names: &[(i32, OsString)], event: &inotify::Event<'_>) -> bool {
             .any(|(wd, name)| *wd == event.wd() && here == Some(name.as_bytes()))
 }
 
-/// Watches the directory of `file`; while there is none the nearest one above it, in which the next
+/// Watches the directory of `file`; while it does not exist the nearest one above it, in which the next
 /// directory on the way may appear.
 fn watch(fd: &OwnedFd, file: &Path) -> io::Result<Option<(i32, OsString)>> {
     let mut path = file;

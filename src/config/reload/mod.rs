@@ -65,7 +65,7 @@ pub struct Gone;
 /// Somebody who waits for a reload.
 #[derive(Debug)]
 struct Request {
-    /// The settings that were read are good, whoever holds the copies.
+    /// The settings that were read are good, for all holders of copies.
     accept: bool,
     answer: oneshot::Sender<Outcome>,
 }

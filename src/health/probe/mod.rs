@@ -122,7 +122,7 @@ impl Prober {
         }
     }
 
-    /// Makes every check, whatever the others said: a table without a default route is no proof that
+    /// Makes every check, even after others failed: a table without a default route is no proof that
     /// there is no way out.
     pub(super) async fn probe(&self, task: &Task) -> Findings {
         let start = Instant::now();

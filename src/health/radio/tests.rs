@@ -143,7 +143,7 @@ fn without_an_object_it_depends_on_the_channel_how_long_is_too_long() {
         );
         assert_eq!(silent(silence, limit), Verdict::SetupFailed, "{silence:?}");
     }
-    // Nobody listens for radar in a hostapd that is gone, or before it was told of the radio.
+    // Nobody listens for radar in a hostapd that is gone, or before it knew the radio.
     let gone = Evidence {
         hostapd: absent(MINUTE, false),
         silence: Silence::Weather,

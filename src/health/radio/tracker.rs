@@ -1,4 +1,4 @@
-//! From looks at the device to what is known of each radio, and for how long. Pure: it is told the time.
+//! From looks at the device to what is known of each radio, and for how long. Pure: the time is an argument.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Radio {
     pub configured: Configured,
     pub verdict: Verdict,
     pub why: &'static str,
-    /// Since when the verdict holds, by the time the tracker is told.
+    /// Since when the verdict holds, by the tracker's time.
     pub since: Duration,
     /// Since when one fault or another has lasted.
     pub faulty: Option<Duration>,
@@ -229,7 +229,7 @@ impl Radio {
     fn evidence(&mut self, now: Duration, sight: &Sight) -> Evidence {
         let netifd = self.netifd(sight);
         if netifd.is_some_and(|netifd| netifd.off) {
-            // When it is switched on, it begins anew.
+            // When it is switched on, it starts over.
             self.begin(now);
         }
         let waits_for_client = self.configured.of(Mode::Client).any(|vif| {

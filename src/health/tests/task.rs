@@ -1,4 +1,4 @@
-//! When it is probed and what is told, in simulated time.
+//! The times of probes and the verdicts that follow, in simulated time.
 
 use std::fs;
 use std::time::Duration;
@@ -348,7 +348,7 @@ async fn when_the_other_parts_have_ended_it_goes_on_without_spinning() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_with_the_agent_and_whoever_asks_then_is_told() {
+async fn it_ends_with_the_agent_and_answers_later_questions_with_an_error() {
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (handle, asks) = asks(facts);
     let (stop, stopped) = shutdown();

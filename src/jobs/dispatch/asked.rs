@@ -1,4 +1,4 @@
-//! The commands of those who hold a handle.
+//! The commands of handles.
 
 use super::Jobs;
 use crate::jobs::{Command, Decision, Detail, RunError, Source, State};

@@ -237,7 +237,7 @@ impl Jobs {
         stopped
     }
 
-    /// Stops a job of the same source; says why if there is none.
+    /// Stops a job of the same source; returns the reason if it cannot.
     fn cancel(&mut self, source: Source, id: &str) -> Option<String> {
         let target = self.table.number(source, id);
         let target = target.filter(|number| self.table.outcome(*number).is_none());

@@ -17,7 +17,7 @@
 //! | | ledger | register | the next agent |
 //! |---|---|---|---|
 //! | power cut before the start was synced | has no start | has no start | as without a register |
-//! | power cut after it | has the start | has it, lacks it or is torn | believes the ledger, and writes the register anew |
+//! | power cut after it | has the start | has it, lacks it or is torn | believes the ledger, and rewrites the register |
 //! | kill between the two writes | has the start | lacks it | the same; the job had not begun |
 //! | upgrade with settings | is gone | has every start | takes ids and floor over, and writes the ledger: a job that comes again is answered INTERRUPTED, or as it ended |
 //! | restored backup | stays, or is gone | is an older copy | takes over what the ledger lacks; the register gets what the copy lacks |
@@ -71,7 +71,7 @@ impl<D: Disk> Register<D> {
         Ok((Register { disk, log }, recalled))
     }
 
-    /// Writes a page: it is there for whoever reads the file. Only one that replaces all others is certain to
+    /// Writes a page, which readers of the file see at once. Only one that replaces all others is certain to
     /// survive a power cut.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ pub(super) const FILE: &str = "jobs";
 /// Longest record, bytes: a job of the longest command, or an outcome of two streams.
 const RECORD_MAX: usize = 2 * message::PAYLOAD_MAX + (64 << 10);
 
-/// A log longer than this is written anew when it has doubled, bytes.
+/// A log longer than this is rewritten when it has doubled, bytes.
 const SMALL: u64 = 128 << 10;
 
 /// The records that were found.
@@ -36,9 +36,9 @@ pub struct Found {
 pub enum Growth {
     #[default]
     Little,
-    /// The log is written anew when no job has to wait for it.
+    /// The log is rewritten when no job has to wait for it.
     Most,
-    /// It is written anew now.
+    /// It is rewritten now.
     TooMuch,
 }
 

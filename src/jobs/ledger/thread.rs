@@ -1,4 +1,4 @@
-//! The disk thread of the ledger. In RAM, where nothing waits for a medium, there is none: the way to a thread and
+//! The disk thread of the ledger. A ledger in RAM, where nothing waits for a medium, has no thread: the way to a thread and
 //! back is longer than what it would do.
 
 use std::future::{self, Future};
@@ -49,7 +49,7 @@ pub(in crate::jobs) struct Wrote {
 /// The fate of a page.
 #[derive(Debug)]
 pub(in crate::jobs) enum Registered {
-    /// There was none, or it was not its turn.
+    /// No rewrite was due, or it was not its turn.
     Nothing,
     Written,
     /// The register was opened first, and is to be written with what was in it.

@@ -99,7 +99,7 @@ impl Waiting {
         self.make_room();
     }
 
-    /// The oldest text, of at most `room` bytes as JSON writes it; `None` if there is none or not one
+    /// The oldest text, of at most `room` bytes as JSON writes it; `None` if nothing waits or not one
     /// character fits.
     pub(super) fn take(&mut self, room: usize) -> Option<Text> {
         let part = self.parts.front_mut()?;

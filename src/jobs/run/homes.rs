@@ -125,7 +125,7 @@ impl Homes {
 pub(in crate::jobs) struct Spare(Option<Cgroup>);
 
 impl Spare {
-    /// Makes the cgroup unless there is one. Where cgroups cannot be made there is none.
+    /// Makes the cgroup, unless it is there or cgroups cannot be made.
     pub(in crate::jobs) fn prepare(&mut self) {
         if self.0.is_none() {
             self.0 = Homes::find().make();

@@ -93,7 +93,7 @@ impl Work {
 /// Starts a job with `/bin/sh`, in the cgroup of `spare` if it has one. The future waits until it ends, its time is over or it is stopped; dropping
 /// the future leaves the processes alone.
 ///
-/// The shell begins before this returns, so that it works while its acceptance is told.
+/// The shell begins before this returns, so that it works while its acceptance is published.
 pub(super) fn run(
     mut work: Work,
     spare: Spare,

@@ -61,7 +61,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     })
 }
 
-/// Our own program with one of the verbs above, and what it is about.
+/// Our own program with one of the verbs above and its argument.
 pub(super) fn program(verb: &str, argument: Option<&OsStr>) -> Command {
     let mut command = Command::new(OURSELVES);
     command.arg0(NAME).env_clear().current_dir("/");

@@ -16,7 +16,7 @@ const DAY: u64 = 24 * 3600;
 pub struct Floor {
     /// Holds for good.
     kept: u64,
-    /// Holds for this boot, by servers that no synchronised clock confirmed; 0 if there is none.
+    /// Holds for this boot, by servers that no synchronised clock confirmed; 0 without one.
     heard: u64,
 }
 

@@ -9,7 +9,7 @@
 //!
 //! With keys, a job runs only if it is signed with one of them, for this device, in every field that has
 //! an effect; once, because its id is remembered until the [`Floor`] has passed its `expires`; and not
-//! after that. Who holds the broker can withhold jobs and choose their order, no more.
+//! after that. An attacker at the broker can withhold jobs and choose their order, no more.
 //!
 //! Nothing here does I/O or has a clock of its own: a sequence of attacks is a sequence of calls.
 

@@ -26,6 +26,6 @@ impl Default for Bounds {
 pub struct Now {
     /// Seconds for which agents have run on this device, all of them together.
     pub age: u32,
-    /// A second since the epoch that has passed for certain, whatever the clock says.
+    /// A second since the epoch that has certainly passed, even if the clock is wrong.
     pub floor: u64,
 }

@@ -2,8 +2,8 @@
 //!
 //! # Constraints
 //!
-//! An id starts at most once and its result arrives at least once, whatever is killed or loses power at
-//! whatever moment. So no step has an effect outside before it is certain to survive: the broker's message
+//! An id starts at most once and its result arrives at least once, after kills and power cuts at any
+//! moment. So no step has an effect outside before it is certain to survive: the broker's message
 //! is acknowledged when the job is on the disk, the shell starts when its start is, the result leaves when
 //! the outcome is. Flash is slow and wears, so that steps taken together share a sync, and acceptance and
 //! start of a job are one record when a worker is free.
@@ -20,7 +20,7 @@
 //!                                                                                       (unknown)
 //! ```
 //!
-//! Each arrow is one [`Record`]. Whoever drives the table hands the records of [`Table::take_batch`] to the
+//! Each arrow is one [`Record`]. The driver of the table hands the records of [`Table::take_batch`] to the
 //! disk, in order, and says [`Table::written`] or [`Table::failed`]; only then the table says what has to be
 //! done: acknowledge, start, publish ([`Effect`]). The disk being slow holds up nothing else.
 //!

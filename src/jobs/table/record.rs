@@ -17,7 +17,7 @@
 //!
 //! `x?` is a byte that is 1 if `x` follows. Ages are seconds for which agents have run on this device, all
 //! of them together. Records of the first four kinds are appended as things happen; the others stand at the
-//! beginning of a ledger that was written anew.
+//! beginning of a rewritten ledger.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub struct About {
     pub expires: u32,
 }
 
-/// A record. A whole ledger of them is in memory while it is written anew, so what is large lies elsewhere.
+/// A record. A whole ledger of them is in memory during a rewrite, so large fields lie elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     Accepted {

@@ -1,4 +1,4 @@
-//! Records → table, at the start of an agent; table → records, when the log is written anew.
+//! Records → table, at the start of an agent; table → records, when the log is rewritten.
 
 use std::sync::Arc;
 

@@ -151,7 +151,7 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Reads ids until there are none.
+    /// Reads ids to the end.
     pub(super) fn read(mut next: impl FnMut() -> Option<Option<Id>>) -> Option<Self> {
         let mut all = Vec::new();
         while let Some(id) = next() {

@@ -488,7 +488,7 @@ proptest! {
         prop_assert_eq!(Record::decode(&record.encode()), Some(record));
     }
 
-    /// Whatever happened: a snapshot says all that is known, and nothing of it changes by writing it again.
+    /// After any history a snapshot holds all that is known, and writing it again changes nothing.
     #[test]
     fn a_table_that_was_written_as_a_whole_is_the_same_table(records in vec(record(), 0..30)) {
         let bounds = Bounds { broker: 4, bus: 2, keep: 100 };

@@ -205,7 +205,7 @@ async fn without_a_place_for_the_ledger_no_job_of_the_broker_runs_and_local_ones
 }
 
 #[tokio::test]
-async fn a_ledger_that_has_grown_is_written_anew_when_no_job_waits_for_that() {
+async fn a_ledger_that_has_grown_is_rewritten_when_no_job_waits_for_it() {
     const KIB: u64 = 1024;
     let mut rig = Rig::new();
     let dir = TempDir::new().unwrap();

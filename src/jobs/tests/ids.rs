@@ -97,7 +97,7 @@ async fn a_reply_not_acknowledged_is_offered_again() {
     let mut rig = Rig::new();
     let dir = TempDir::new().unwrap();
     let gate = fifo(&dir, "gate");
-    // It ends when it is told to: until then there is one reply to offer.
+    // It ends on request: until then there is one reply to offer.
     rig.job("1", &format!("cat {}", gate.display())).await;
     for _ in 0..3 {
         let reply = rig.replies.next().await.unwrap();

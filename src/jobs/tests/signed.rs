@@ -147,7 +147,7 @@ async fn a_job_that_waits_is_judged_again_when_it_starts() {
         ]
     );
     assert!(!touched.exists());
-    // That is its outcome for good, whatever the keys are.
+    // That is its outcome for good, with any keys.
     rig.config.send_replace(Arc::new(config));
     let again = rig.submit(revoked).await;
     assert_eq!(

@@ -71,7 +71,7 @@ pub(super) struct Session<'a> {
     eventloop: Option<Box<EventLoop>>,
     /// When the broker accepted us.
     connected: Option<Instant>,
-    /// True if jobs reach us. Only then we say that we are there: whoever reads it may send one at once.
+    /// True if jobs reach us. Only then we announce ourselves: a reader may send one at once.
     ready: bool,
     undecided: Undecided,
     in_flight: InFlight,
@@ -249,7 +249,7 @@ impl<'a> Session<'a> {
                         .retained
                         .keeps(&address(&settings.broker), &topics.status);
                 }
-                // Whatever the broker says it remembers: only its SUBACK shows that jobs reach us.
+                // Only the broker's SUBACK shows that jobs reach us, not the session it claims to have.
                 self.client
                     .try_subscribe(self.around.topics.jobs.as_str(), QoS::AtLeastOnce)
                     .map_err(refused)?;

@@ -68,7 +68,7 @@ pub struct Scene<'a> {
 pub enum Step {
     /// Write [`Machine::ledger`], and wait until it is on the medium.
     Save,
-    /// Look at the radios anew.
+    /// Look at the radios again.
     Look,
     Perform(Action),
     /// Nothing, until this time, or until the scene changes.

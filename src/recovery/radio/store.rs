@@ -30,7 +30,7 @@ impl Keeper {
         }
     }
 
-    /// The ledger that was kept, and how long agents have run; an empty one if there is none that can be
+    /// The ledger that was kept, and how long agents have run; an empty one if no ledger can be
     /// read.
     pub(super) fn read(&self, boot: Boot<'_>) -> (Ledger, Duration) {
         let path = self.directory.join(NAME);

@@ -20,7 +20,7 @@ const POSITIONS: usize = 1_050_000;
 enum Found {
     NotKnown,
     Online,
-    /// Offline, by a fault that is none of ours.
+    /// Offline, by a fault that is not the device's.
     Elsewhere,
     OwnNames,
     OthersNames,

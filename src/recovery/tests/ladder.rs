@@ -175,7 +175,7 @@ fn a_step_that_takes_long_puts_the_next_one_off() {
 
 /// Row 40 of what broke the original: it rebooted 13 s into the second loss.
 #[test]
-fn a_route_that_comes_back_starts_the_timer_anew() {
+fn a_route_that_comes_back_restarts_the_timer() {
     let mut ladder = Ladder::default();
     let sight = Sight {
         reboot: 300,

@@ -137,7 +137,7 @@ impl Booted {
     /// Lets time pass, and says what was done until now.
     async fn after(&self, seconds: u64) -> Vec<(u64, Action)> {
         sleep(Duration::from_secs(seconds)).await;
-        // Whatever is due in this second is done in it; the disk may be asked for it.
+        // Everything due in this second is done in it; that may take the disk.
         sleep(Duration::from_millis(500)).await;
         self.doings.done.lock().unwrap().clone()
     }

@@ -32,7 +32,7 @@ pub(super) enum Head {
     Rest,
     /// The whole file follows.
     Whole,
-    /// The bytes that have arrived are of no use; the file has to be asked for anew.
+    /// The bytes that have arrived are of no use; the file has to be requested again.
     Other,
 }
 
@@ -100,7 +100,7 @@ impl Partial {
     }
 
     /// Forgets what has arrived.
-    pub(super) fn anew(&mut self) -> Result<(), Trouble> {
+    pub(super) fn start_over(&mut self) -> Result<(), Trouble> {
         let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
         emptied.map_err(|error| Trouble::Final(in_ram(&error)))?;
         self.have = 0;

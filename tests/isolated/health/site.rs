@@ -256,14 +256,14 @@ impl Site {
         fs::write(self.etc().join("resolv.conf"), text).unwrap();
     }
 
-    /// Starts the resolver anew, so that `health.example` has this address and `web.example` its true
+    /// Restarts the resolver, so that `health.example` has this address and `web.example` its true
     /// one; every other name is refused.
     pub(crate) fn resolver(&mut self, health: &str) {
         let names = [("health.example", health), ("web.example", "6.6.6.6")];
         self.resolver_of(&names, None);
     }
 
-    /// Starts the resolver anew, so that `name` has this address and every other name waits for an
+    /// Restarts the resolver, so that `name` has this address and every other name waits for an
     /// upstream resolver that never answers. It is three name servers for the device, for each of which the
     /// C library waits.
     pub(crate) fn resolver_with_a_dead_upstream(&mut self, name: &str, address: &str) {

@@ -2,7 +2,7 @@
 //!
 //! The agent of 29 November 2026 wrote them, when spool and durable files were still parts of the agent. It lived through
 //! the same scripts (`live` in each file here), which have no clock and no chance in them. A format that changes makes
-//! these tests fail: devices in the field have the old files. They are not to be written anew; a new format gets files of
+//! these tests fail: devices in the field have the old files. They are not to be rewritten; a new format gets files of
 //! its own beside them.
 
 mod boot;

@@ -146,7 +146,7 @@ async fn reports_are_accepted_by_the_head_of_the_answer_however_its_body_ends() 
     }
 }
 
-/// Everything is there after `fault` is over, which is told in one of these words.
+/// Everything is there after `fault` is over; the log names it in one of these words.
 async fn keeps_the_reports(fault: Mode, words: &[&str]) {
     let tmp = tempfile::tempdir().unwrap();
     let collector = collector(tmp.path()).await;

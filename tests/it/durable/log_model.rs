@@ -16,7 +16,7 @@ pub(crate) enum Step {
     Sync,
     /// So many records in the place of all.
     Replace(usize),
-    /// A kill and a start: the log is opened anew.
+    /// A kill and a start: the log is opened again.
     Reopen,
 }
 

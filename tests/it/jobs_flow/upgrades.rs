@@ -10,7 +10,7 @@ use socketman_lab::within::within;
 
 use super::World;
 
-/// Leaves of the device's `state_dir` what sysupgrade does, made anew as tar does.
+/// Leaves of the device's `state_dir` what sysupgrade does, unpacked again as by tar.
 fn upgrade(state: &Path) {
     let script = "
         tar -c -z -f \"$1/backup.tgz\" -C / $(find \"$2/keep\" -type f | sed 's,^/,,')

@@ -52,7 +52,7 @@ pub(super) struct Air {
     pub(super) doing: Doing,
     /// Its objects stay on the bus while it looks for a channel or listens.
     pub(super) shown: bool,
-    /// Its client interface has a link; without one there is none.
+    /// Its client interface has a link; without one it is down.
     pub(super) linked: bool,
     /// Since when what is true of it has been so.
     pub(super) since: Time,

@@ -106,7 +106,7 @@ impl Desk {
     }
 }
 
-/// A fault is told, ends by a restart, and is over.
+/// A fault is reported, ends by a restart, and is over.
 async fn restarts_once(fault: RadioFault, verdict: &str) {
     let desk = Desk::new().await;
     desk.make(Some(fault)).await;

@@ -77,12 +77,12 @@ async fn results_move_to_the_api_and_back_to_the_broker() {
         ("rest", json!(true)),
         ("api_url", json!(desk.lab.api.url("/api/v1"))),
     ]);
-    // The link to the broker is made anew, now without results.
-    let anew = |status: &Value, before: u64| {
+    // The link to the broker restarts, now without results.
+    let restarted = |status: &Value, before: u64| {
         let mqtt = &status["mqtt"];
         mqtt["connected"] == true && mqtt["reconnects"].as_u64() > Some(before)
     };
-    let moved = |status: &Value| !status["rest"].is_null() && anew(status, 0);
+    let moved = |status: &Value| !status["rest"].is_null() && restarted(status, 0);
     let status = desk.until("status", moved).await;
     let links = status["mqtt"]["reconnects"].as_u64().unwrap();
     let id = desk.lab.send_job("echo there").await.unwrap();
@@ -91,7 +91,7 @@ async fn results_move_to_the_api_and_back_to_the_broker() {
     let result = desk.lab.api.request(DEADLINE, is_result).await.unwrap();
     assert_eq!(result.json.unwrap()["msg"], "there\n");
     desk.edit(&[("rest", json!(false))]);
-    let back = |status: &Value| status["rest"].is_null() && anew(status, links);
+    let back = |status: &Value| status["rest"].is_null() && restarted(status, links);
     desk.until("status", back).await;
     let mut ear = desk.lab.mqtt.listen();
     let id = desk.lab.send_job("echo back").await.unwrap();

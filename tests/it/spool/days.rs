@@ -94,7 +94,7 @@ fn month(stations: usize) -> Month {
             mono += every;
         }
         let bytes = flash.written().bytes - before.bytes;
-        // Of a file, of one written anew in its place, and of their names.
+        // Of a file, of its replacement, and of their names.
         let syncs = flash.written().syncs - before.syncs;
         assert!(syncs <= 2 * DAY / SYNCS, "day {day}: {syncs} syncs");
         assert!(bytes <= BOUNDS.flash_daily, "day {day}: {bytes} bytes");

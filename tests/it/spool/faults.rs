@@ -76,7 +76,7 @@ fn flash_that_has_died_holds_reports_of_an_unknown_time_back_for_ten_minutes_and
         assert!(line.contains("restamped"), "{line}");
     }
 
-    // It comes back with what it had, and is told.
+    // It comes back with what it had, and the report says so.
     world.flash.set_fault(None);
     world.go_on(&[Append(0), Restart]);
     world.settle();

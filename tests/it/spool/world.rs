@@ -188,7 +188,7 @@ impl World {
         spool.append(&build, now).unwrap();
         let seq = made.into_inner().unwrap().unwrap();
         if self.fate.has_ended() {
-            // Nobody was told that it is kept; its number may be another's.
+            // It was not acknowledged; its number may be another's.
             return;
         }
         let report = Collected {

@@ -30,7 +30,7 @@ pub(crate) enum Valid {
 impl Valid {
     fn span(self) -> (SystemTime, SystemTime) {
         let day = |n: u64| Duration::from_secs(n * 86_400);
-        // Half a day from the edge, so that the days that are told do not depend on the hour.
+        // Half a day from the edge, so that the reported days do not depend on the hour.
         let now = SystemTime::now();
         match self {
             Valid::Now => (now - day(1), now + day(1)),

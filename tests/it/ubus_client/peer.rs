@@ -58,7 +58,7 @@ impl Peer {
         }
     }
 
-    /// Waits until the client, for its own reasons, comes anew.
+    /// Waits until the client, for its own reasons, connects again.
     async fn again(self) -> Self {
         let listener = self.listener;
         let _until_accepted = self.stream;
@@ -122,7 +122,7 @@ async fn what_is_asked_at_once_goes_out_in_one_write() {
 }
 
 #[tokio::test]
-async fn a_frame_length_out_of_bounds_is_a_reason_to_connect_anew() {
+async fn a_frame_length_out_of_bounds_is_a_reason_to_connect_again() {
     let dir = TempDir::new().unwrap();
     let (mut peer, client) = Peer::greet(&dir).await;
     for garbage in [

@@ -1,4 +1,4 @@
-//! A program on the bus that says exactly what it is told to, right or wrong.
+//! A program on the bus that sends exactly the bytes of a script, right or wrong.
 
 use std::io::ErrorKind;
 use std::time::Duration;

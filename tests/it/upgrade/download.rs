@@ -160,7 +160,7 @@ async fn a_link_that_is_cut_again_and_again_brings_the_file_in_pieces() {
 }
 
 #[tokio::test]
-async fn a_server_that_ignores_range_or_has_another_file_makes_it_begin_anew() {
+async fn a_server_that_ignores_range_or_has_another_file_makes_it_start_over() {
     let file = file(40_000);
     for (ranges, matches, etag) in [
         (false, true, "\"one\""),

@@ -104,7 +104,7 @@ impl cuts::Device for Device {
         self.power.cut_at(call);
     }
 
-    /// Lives until the outcome is told and nothing of the upgrade is left, or the power goes.
+    /// Lives until the outcome is reported and nothing of the upgrade is left, or the power goes.
     fn live_on(&mut self) {
         // A flash ends with a boot.
         while let Ok(false) = self.live() {

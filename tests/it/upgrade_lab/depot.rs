@@ -1,4 +1,4 @@
-//! The server of images and packages behaves as it is told to.
+//! A server of images and packages with faults on command.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Upgrades with the real agent in the lab: every outcome is the right one, is told once, and the device runs what
+//! Upgrades with the real agent in the lab: every outcome is the right one, is reported once, and the device runs what
 //! the outcome says.
 
 mod depot;

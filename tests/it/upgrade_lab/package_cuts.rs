@@ -117,7 +117,7 @@ async fn an_installation_whose_watcher_is_killed_is_taken_back() {
 
 #[tokio::test]
 async fn an_installation_goes_on_without_the_agent_that_began_it() {
-    // At the other steps there is none.
+    // The other steps leave no trace of it.
     for step in ["opkg begin", "opkg end"] {
         let mut world = World::new(PATIENT).await;
         let (_, new) = world.packages();

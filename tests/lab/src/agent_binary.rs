@@ -1,4 +1,4 @@
-//! The agent's executable: the one we are told of, else built when cargo started us, else the one beside
+//! The agent's executable: the one that SOCKETMAN_AGENT names, else built when cargo started us, else the one beside
 //! our own.
 
 use std::env;
@@ -155,7 +155,7 @@ async fn build(cargo: &OsStr, name: &str, profile: &str) -> Result<PathBuf, Bina
     };
     let mut command = Command::new(cargo);
     // What cargo told us of ourselves must not reach it again: build scripts that watch these
-    // variables (ring's does) would run anew, here and then in every other build.
+    // variables (ring's does) would run again, here and then in every other build.
     for (name, _) in env::vars_os().filter(|(name, _)| is_about_us(name)) {
         command.env_remove(name);
     }

@@ -48,7 +48,7 @@ pub struct AgentProgram {
     pub slow_sync: Option<SlowSync>,
 }
 
-/// Starts its arguments as a program that is told by an error, not by a signal, that a file may not
+/// Starts its arguments as a program that gets an error, not a signal, when a file may not
 /// grow: see [`AgentProcess::set_disk_full`].
 const LIMITED: &str = "trap '' XFSZ; exec \"$0\" \"$@\"";
 
@@ -112,7 +112,7 @@ impl AgentProgram {
     /// The file cannot be written.
     pub fn set_clock(&self, offset: i64, synced: bool) -> Result<(), ProcessError> {
         let text = format!("{offset} {}\n", u8::from(synced));
-        // Whoever reads it meanwhile gets the one or the other.
+        // A reader gets either the old or the new file, whole.
         let fresh = self.clock.with_extension("new");
         fs::write(&fresh, text)
             .and_then(|()| fs::rename(&fresh, &self.clock))

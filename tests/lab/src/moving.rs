@@ -6,7 +6,7 @@ use socketman::collect::{
 };
 use socketman::mac::Mac;
 
-/// Rates a station is told, kbit/s: what 802.11ac and ax give at 80 MHz, a few of them.
+/// Rates of stations, kbit/s: what 802.11ac and ax give at 80 MHz, a few of them.
 const RATES: [u32; 8] = [
     286_700, 324_500, 390_000, 433_300, 520_000, 650_000, 780_000, 866_700,
 ];

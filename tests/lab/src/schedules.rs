@@ -39,7 +39,7 @@ impl Schedules {
     ///
     /// # Panics
     ///
-    /// If there were none.
+    /// Without a minimum.
     pub fn report_all(self) {
         self.say();
         assert!(self.count > 0, "no schedule was tried");

@@ -127,7 +127,7 @@ fn open(dir: &Path) -> Spool {
     Spool::on(ram, Some(flash), BOOT, SMALL).unwrap()
 }
 
-/// Delivers everything, whatever its lines are.
+/// Delivers everything, lines of any content.
 fn deliver_any(spool: &mut Spool, mut now: Reading) {
     for _ in 0..1000 {
         match spool.next_batch(1000, now) {

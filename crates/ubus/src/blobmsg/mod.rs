@@ -168,7 +168,7 @@ impl<'a> Iterator for Members<'a> {
 }
 
 impl Writer {
-    /// Starts a member; whatever is written until [`Writer::close`] is its value.
+    /// Starts a member; everything written until [`Writer::close`] is its value.
     pub fn open_member(&mut self, kind: Type, name: &[u8]) -> Open {
         // A name beyond 64 KiB cannot be expressed; nobody has one, and a cut name beats a panic.
         let name = &name[..name.len().min(usize::from(u16::MAX))];

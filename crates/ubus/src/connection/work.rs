@@ -87,7 +87,7 @@ impl Connection {
             }
             Some(Local::Finish { ticket, status }) => self.protocol.finish(ticket, status),
             Some(Local::Notify { token, kind, data }) => {
-                // Whoever does not read does not get: as the daemon itself does it.
+                // Notifications for slow readers are dropped, as ubusd does.
                 if self.out.len() < MAX_UNSENT {
                     if let Err(error) = self.protocol.notify(token, &kind, &data) {
                         log::warn!("ubus: notification '{kind}': {error}");

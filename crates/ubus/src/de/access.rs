@@ -32,7 +32,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     }
 }
 
-/// The next member. Not generic and apart, as is whatever else every type would have a copy of.
+/// The next member. Not generic and in a function of its own, as is all that each type would otherwise copy.
 #[inline(never)]
 fn next<'de>(members: &mut Members<'de>) -> Result<Option<Member<'de>>, Failure> {
     Ok(members.next().transpose().map_err(Error::from)?)
@@ -90,7 +90,7 @@ impl<'de> MapAccess<'de> for Table<'de> {
     }
 }
 
-/// The members of a table that is read as a struct. A field is told by its number, so that its name is looked
+/// The members of a table that is read as a struct. A field is identified by its number, so that its name is looked
 /// for here and not by code of every struct; serde numbers fields as it names them as long as none
 /// has an alias, which therefore none may have.
 pub(super) struct Fields<'de> {

@@ -47,7 +47,7 @@ impl Protocol {
         }
     }
 
-    /// Sends an event to whoever listens; `data` are the members of its table. Answered with
+    /// Sends an event to its listeners; `data` are the members of its table. Answered with
     /// [`Answer::Data`] when the daemon took it.
     pub fn send_event(&mut self, token: Token, name: &str, data: &[u8], now: Instant) {
         let mut args = Writer::new();
@@ -149,7 +149,7 @@ impl Protocol {
                     self.invoke(call, id);
                 }
             }
-            // Hidden from us (no error, no object) is as good as missing.
+            // Hidden from us (no error, no object) counts as missing.
             None if status == Status::OK => {
                 self.done(call.token, Err(Error::Status(Status::NOT_FOUND)))
             }

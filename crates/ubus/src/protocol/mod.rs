@@ -1,6 +1,6 @@
 //! The client's half of the conversation, without socket and without clock.
 //!
-//! [`Protocol`] is told what happened (the socket opened, a frame came, somebody wants a call, time
+//! [`Protocol`] takes what happened (the socket opened, a frame came, somebody wants a call, time
 //! passed) and says what has to happen ([`Output`]): frames to send, results to hand over. It keeps
 //! what has to exist on the bus (objects, listeners, subscriptions) and sets it up again on each
 //! connection.

@@ -61,7 +61,7 @@ impl Protocol {
         }
     }
 
-    /// Sends a notification of our object to whoever subscribed; nobody's answer is awaited.
+    /// Sends a notification of our object to its subscribers; no answer is awaited.
     /// Without a connection there is no subscriber: nothing happens.
     pub fn notify(&mut self, token: Token, kind: &str, data: &[u8]) -> Result<(), Error> {
         let Some(id) = self.objects.get(&token).and_then(|object| object.id) else {

@@ -15,13 +15,13 @@ use super::leases::Leases;
 use crate::collect::kernel::files::Files;
 use crate::process::file::read_small;
 
-/// Where an instance keeps them unless it is told otherwise.
+/// Where an instance keeps them by default.
 const USUAL: &str = "/tmp/dhcp.leases";
 
 /// Instances whose files are read.
 const MAX_INSTANCES: usize = 16;
 
-/// The places of the lease files, read anew when the package changes.
+/// The places of the lease files, reread when the package changes.
 #[derive(Debug)]
 pub(crate) struct LeaseFiles {
     directories: Directories,
@@ -36,7 +36,7 @@ type Stamp = (u64, u64, i64, i64);
 /// A lease file, and what is in it if it can be read.
 #[derive(Debug)]
 pub(crate) struct LeaseFile {
-    /// Its name where missing sources are told.
+    /// Its name in the list of missing sources.
     pub(crate) source: String,
     pub(crate) leases: Option<Leases>,
 }

@@ -16,7 +16,7 @@ fn an_address_of_zeros_is_no_address() {
     let ssids = report.ssids.unwrap();
     let off = ssids.iter().find(|of| of.interface == "phy1-ap1").unwrap();
     assert_eq!(off.bssid, None);
-    // It is not on the air, whatever the driver says of the radio it would be on.
+    // It is not on the air, even if the driver reports the radio it would be on.
     assert_eq!((off.channel, off.frequency), (None, None));
     assert_eq!((off.signal, off.quality, off.tx_power), (None, None, None));
     assert_eq!(off.ssid.as_deref(), Some("Harbour Guest"));

@@ -44,7 +44,7 @@ fn probe(current: &watch::Sender<Arc<Current>>) -> (UnboundedReceiver<String>, T
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_is_made_anew_for_its_own_options_and_for_the_identity_alone() {
+async fn a_part_restarts_for_its_own_options_and_for_the_identity_alone() {
     let device = Device::new();
     let (sender, _keep) =
         watch::channel(device.current(r#"{"topic": "a", "mac": "112233445566"}"#));

@@ -1,4 +1,4 @@
-//! Options that guard a way into the device: whatever stands in their place, the way stays closed, or
+//! Options that guard a way into the device: with any value in their place the way stays closed, or
 //! their last good value holds.
 //!
 //! The cases are made from the table: an option that guards is in them by being there.

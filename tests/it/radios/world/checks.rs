@@ -73,7 +73,7 @@ impl World {
             let air = &self.airs[at];
             let told = radio.verdict.is_fault();
             if told && (air.is_off() || air.is_waiting()) {
-                self.fail("a fault is told of a radio that is off or waits", at);
+                self.fail("a fault is reported of a radio that is off or waits", at);
             }
             // The look before this one may have come just too early.
             let due = self

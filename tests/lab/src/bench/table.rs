@@ -35,7 +35,7 @@ impl Table {
         self.add(name, value, unit, Some(bound), true);
     }
 
-    /// A figure that is to be at most `bound` and is not yet: it is told, and fails no run.
+    /// A figure that misses its `bound` for a known reason: it is shown, and fails no run.
     pub(super) fn wanted(&mut self, name: &str, value: f64, unit: &'static str, bound: f64) {
         self.add(name, value, unit, Some(bound), false);
     }

@@ -196,7 +196,7 @@ impl State {
                 if publish.qos == QoS::AtLeastOnce {
                     session.send(Packet::PubAck(PubAck::new(publish.pkid)));
                 }
-                // A topic that is none does not get through the codec.
+                // An invalid topic does not get through the codec.
                 let topic = String::from_utf8_lossy(&publish.topic).into_owned();
                 self.route(topic, publish.payload, publish.qos, publish.retain);
             }

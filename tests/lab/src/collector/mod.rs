@@ -206,7 +206,7 @@ impl Collector {
     ///
     /// # Errors
     ///
-    /// There was none within `deadline`.
+    /// No report came within `deadline`.
     pub async fn request(
         &self,
         deadline: Duration,

@@ -1,4 +1,4 @@
-//! A disk that forgets what was not synced, and fails when it is told to.
+//! A disk that forgets what was not synced, and fails on command.
 //!
 //! ```text
 //!  SimDisk ──calls──► files: bytes on the medium + changes since the last sync

@@ -31,7 +31,7 @@ struct State {
 }
 
 impl SimDisk {
-    /// An empty disk that does what it is told.
+    /// An empty disk without faults.
     pub fn new() -> Self {
         SimDisk::default()
     }

@@ -42,7 +42,7 @@ pub struct Measured {
     pub back_99_s: f64,
     /// Requests or bytes a second to the API afterwards, the larger one, as a multiple of what is usual.
     pub peak_upload_ratio: f64,
-    /// Every bound holds; with the default spread there is none.
+    /// Every bound holds; the default spread has no bounds.
     pub ok: bool,
     /// Requests and bytes afterwards.
     #[serde(skip)]

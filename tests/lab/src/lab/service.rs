@@ -10,7 +10,7 @@ use crate::router::Verb;
 /// procd starts a service again this long after it has ended: `respawn 3600 5 0`.
 const RESPAWN_AFTER: Duration = Duration::from_secs(5);
 
-/// Time that an instance has to end once it was told to: `term_timeout 10`.
+/// Time that an instance has to end after SIGTERM: `term_timeout 10`.
 const TERM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Init's plan for the agent.

@@ -61,7 +61,7 @@ impl Lab {
         self.cut = Some(cut);
     }
 
-    /// Writes an image as init does: whatever runs is told to end, then killed; the image is written, and the
+    /// Writes an image as init does: processes get SIGTERM, then SIGKILL; the image is written, and the
     /// router boots what is there then.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ impl Lab {
         }
     }
 
-    /// Takes the network away: the cable, or where there is none, broker and API.
+    /// Takes the network away: the cable, or without one, broker and API.
     async fn lose_network(&mut self) -> Result<(), LabError> {
         if self.site.is_ok() {
             return self.fail_wan(WanFault::Carrier).await;

@@ -17,7 +17,7 @@ use crate::broker::{self, Broker};
 use operator::{Operator, Place};
 use proxy::Proxy;
 
-/// Messages a listener may fall behind before it misses some, and is told.
+/// Messages a listener may fall behind before it misses some, which is an error.
 const BEHIND: usize = 4096;
 
 /// Faults on the broker's side.

@@ -121,7 +121,7 @@ fn client(place: &Place, id: &str, clean: bool) -> (AsyncClient, EventLoop) {
     (client, connection)
 }
 
-/// Keeps the connection; `ready` hears of the first subscription, or why there is none.
+/// Keeps the connection; `ready` hears of the first subscription, or why it failed.
 async fn serve(
     mut connection: EventLoop,
     client: AsyncClient,

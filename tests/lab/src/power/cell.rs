@@ -44,7 +44,7 @@ impl Number {
         let next = self.last + 1;
         say(Said::Begins(next));
         let written = Cell::new("cell").write(&mut self.disk, &value(next));
-        // On a full disk it may have the one or the other.
+        // On a full disk it may have either.
         if written.is_ok() {
             say(Said::Certain(next));
         }

@@ -70,7 +70,7 @@ fn failed(error: impl std::fmt::Display) -> String {
 fn job(id: &str) -> Result<Job, String> {
     let pad = "x".repeat(id.len() * 97 % 700);
     let payload = format!(r#"{{"id":"{id}","meta":{{"msg":"echo {id} {pad}"}}}}"#);
-    message::parse(payload.as_bytes()).map_err(|_| failed("a payload that is none"))
+    message::parse(payload.as_bytes()).map_err(|_| failed("an invalid payload"))
 }
 
 fn told(outcome: &Outcome) -> String {
@@ -177,7 +177,7 @@ impl Jobs {
         let id = format!("{}-{}", self.boot, self.made);
         let free = self.table.running() < WORKERS && self.table.ready(true).is_none();
         let start = free.then(|| self.begin());
-        // Refused for want of room: the sender is told.
+        // Refused for want of room: the sender gets an answer.
         let _ = self
             .table
             .accept(Source::Mqtt, job(&id)?, true, start, self.now());

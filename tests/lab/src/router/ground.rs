@@ -163,7 +163,7 @@ impl Ground {
             format!("route flush table {table}"),
             format!("rule del pref {table}"),
         ];
-        // Where there are none, none can be removed.
+        // Nothing can be removed from an empty list.
         let refused = self.device.batch(&changes);
         warn("firewall", refused.map(drop));
     }

@@ -373,7 +373,7 @@ impl Router {
     }
 }
 
-/// The next order of a script; for ever where there are none.
+/// The next order of a script; pending for ever without one.
 async fn next_order(scripts: &mut Option<Scripts>) -> io::Result<scripts::Asked> {
     match scripts {
         Some(scripts) => scripts.next().await,

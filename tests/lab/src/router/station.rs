@@ -157,7 +157,7 @@ impl Station {
         }
     }
 
-    /// Begins anew at its access point: the driver counts from zero for every association.
+    /// Starts over at its access point: the driver counts from zero for every association.
     pub fn associate(&mut self, aid: u32) {
         self.aid = aid;
         self.inactive = 0;

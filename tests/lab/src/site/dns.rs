@@ -69,7 +69,7 @@ impl Question {
         answer
     }
 
-    /// An answer that says why there is none.
+    /// An answer that says why the name has no address.
     pub(super) fn refuse(&self, query: &[u8], code: u8) -> Vec<u8> {
         self.reply(query, code, 0)
     }

@@ -233,7 +233,7 @@ impl Site {
         }
         match fault {
             WanFault::Carrier => self.world.ip("link set lan down")?,
-            // The lease is netifd's, which is told.
+            // The lease is netifd's, which gets a message.
             WanFault::Dhcp => {}
             WanFault::Gateway => self
                 .world

@@ -144,7 +144,7 @@ impl Namespace {
         })
     }
 
-    /// Makes the namespace anew under its name, as a boot does: whatever was changed in it is gone.
+    /// Replaces the namespace by a new one of the same name, as a boot does: every change in it is gone.
     ///
     /// # Errors
     ///

@@ -99,7 +99,7 @@ impl Bus {
         self.send(out, client, hello);
     }
 
-    /// Forgets a client, its objects and its subscriptions. The others are told as the rules say,
+    /// Forgets a client, its objects and its subscriptions. The others hear of it as the rules say,
     /// and so is the client itself.
     pub fn disconnect(&mut self, client: u32, out: &mut impl Outgoing) {
         self.monitors.retain(|monitor| monitor.client != client);

@@ -267,7 +267,7 @@ impl Daemon {
         }
     }
 
-    /// The socket closes last: the client is told of what goes with it, if it still reads.
+    /// The socket closes last: the client hears what goes with it, if it still reads.
     fn disconnect(&mut self, client: u32) {
         if let Some(connection) = self.sockets.connections.get_mut(&client) {
             connection.queue.clear();

@@ -16,7 +16,7 @@ pub(super) fn app() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../luci-app-socketman")
 }
 
-/// The file at a path of the page; `None` if there is none.
+/// The file at a path of the page; `None` if it does not exist.
 pub(super) fn read(path: &str) -> io::Result<Option<Page>> {
     let built_in = match path {
         "/" => Some(("index.html", include_str!("page/index.html"))),

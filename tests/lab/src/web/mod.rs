@@ -7,7 +7,7 @@
 //!                                  access: the app's acl.d file ◄──┴─► uci: /etc/config, committed
 //! ```
 //!
-//! Whoever may run jobs is the user who started the lab. So the password is made anew for each lab, and
+//! Whoever may run jobs is the user who started the lab. So each lab has a new password, and
 //! told in the page's address alone, in the part that browsers send to nobody.
 
 mod access;

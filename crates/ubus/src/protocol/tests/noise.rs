@@ -1,4 +1,4 @@
-//! Whatever a daemon may send.
+//! Anything a daemon may send.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::object::Method;
 
 proptest! {
-    /// Whatever arrives, in whatever state: no panic, and requests stay bounded.
+    /// Any frame in any state: no panic, and requests stay bounded.
     #[test]
     fn no_frame_can_break_the_protocol(
         frames in proptest::collection::vec(
@@ -46,7 +46,7 @@ proptest! {
         desk.now += Duration::from_secs(3600);
         desk.protocol.time(desk.now);
         desk.outputs();
-        // Nothing is overdue; what is still awaited (a refused object offered anew) has its time.
+        // Nothing is overdue; what is still awaited (a refused object offered again) has its time.
         prop_assert!(desk.protocol.deadline().is_none_or(|at| at > desk.now));
     }
 }

@@ -184,7 +184,7 @@ impl Machine {
         self.port.write_all(&line)
     }
 
-    /// The next line, `None` if there is none in time.
+    /// The next line, `None` if it does not come in time.
     ///
     /// # Errors
     ///

@@ -119,7 +119,7 @@ impl Network {
     }
 }
 
-/// Makes the lines of the command that was refused empty; false if there are none.
+/// Empties the lines of the refused command; false if it has no lines.
 fn skip(text: &mut [u8], error: &ParseError) -> bool {
     let starts = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     let mut starts = std::iter::once(0).chain(starts.map(|(at, _)| at + 1));

@@ -238,8 +238,8 @@ L.classes.form = (() => {
 			]));
 		}
 
-		/* Sends what the fields say, and shows them anew if something became of it. */
-		save(anew) {
+		/* Sends what the fields say, and shows them again if `reload`. */
+		save(reload) {
 			return Promise.resolve().then(() => {
 				for (const section of this.sections)
 					for (const option of section.options)
@@ -247,7 +247,7 @@ L.classes.form = (() => {
 							option.parse(section.section);
 
 				return uci.save();
-			}).then(() => anew ? window.location.reload() : null);
+			}).then(() => reload ? window.location.reload() : null);
 		}
 	}
 
