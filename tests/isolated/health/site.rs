@@ -332,7 +332,10 @@ impl Site {
         let text = format!("#!/bin/sh\nexec ip netns exec {device} {binary} \"$@\"\n");
         fs::write(&script, text).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
-        AgentProgram::below(self.dir.path(), script, time_scale).unwrap()
+        AgentProgram {
+            root: self.root(),
+            ..AgentProgram::below(self.dir.path(), script, time_scale).unwrap()
+        }
     }
 }
 
