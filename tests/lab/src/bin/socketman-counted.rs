@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use socketman::cli::{self, AgentArgs, Command};
-use socketman::{agent, crash, jobs, logging, upgrade};
+use socketman::process::{crash, logging};
+use socketman::{agent, jobs, upgrade};
 use stats_alloc::{StatsAlloc, INSTRUMENTED_SYSTEM};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixListener;
