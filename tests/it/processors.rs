@@ -8,9 +8,9 @@ use crate::project;
 
 /// Casts to `usize` that are bounded, or cut nothing off: file, code, why.
 const BOUNDED: &[(&str, &str, &str)] = &[
-    ("api/state.rs", "args.offset as usize", "of 32 bits"),
+    ("bus/state.rs", "args.offset as usize", "of 32 bits"),
     (
-        "api/state.rs",
+        "bus/state.rs",
         "limit as usize",
         "of 32 bits, and a page at most",
     ),
@@ -66,12 +66,12 @@ const BOUNDED: &[(&str, &str, &str)] = &[
         "at never goes back, logs are smaller than memory",
     ),
     (
-        "file.rs",
+        "process/file.rs",
         "max as usize",
         "only if there are more bytes in memory",
     ),
     ("guard/desk.rs", "RESERVE_BYTES as usize", "a constant"),
-    ("logging.rs", "from_march as usize", "a month"),
+    ("process/logging.rs", "from_march as usize", "a month"),
     ("mqtt/topic.rs", "u16::MAX as usize", "a constant"),
     ("upgrade/tools.rs", "OUTPUT_MAX as usize", "a constant"),
     (
