@@ -7,7 +7,7 @@
 //! * [`logging`]: syslog, or the terminal
 //! * [`clock`]: the time, and how much faster the lab lets it pass
 //! * [`backoff`]: the one rule for retries
-//! * [`file`]: bounded reading of files that others wrote
+//! * [`mod@file`]: bounded reading of files that others wrote
 //! * [`ask`]: a question to a part that publishes its facts
 
 pub mod ask;
