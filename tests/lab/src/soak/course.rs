@@ -47,6 +47,9 @@ const BUSY: u64 = 15;
 /// the next report. So the least that is seen is what stays.
 const CALM: u64 = 150;
 
+/// Reports after which a rest begins: the first may have been under way when the collection restarted.
+const COLLECTIONS: u64 = 2;
+
 /// The agent is watched for so long.
 const WATCHED: Duration = Duration::from_secs(12);
 
@@ -205,11 +208,14 @@ impl Course {
         self.broker.back().await?;
         self.lab.restart_bus().await?;
         timeout(RESTS_WITHIN, self.lab.registered()).await??;
+        let status = self.lab.call("status", &json!({})).await?;
         self.set("monitor", CALM).await?;
         self.lab.call("upload", &json!({})).await?;
+        // The collection has restarted, and has the kernel's tables open again.
+        let collected = status["seq"].as_u64().unwrap_or(0) + COLLECTIONS;
         let mut status = Value::Null;
         let rests = async {
-            while !is_at_rest(&status) {
+            while !is_at_rest(&status) || status["seq"].as_u64() < Some(collected) {
                 sleep(LOOK_EVERY).await;
                 status = self.lab.call("status", &json!({})).await?;
             }
