@@ -31,7 +31,6 @@ pub use ask::AskError;
 
 use crate::config::{Inputs, Settings};
 use crate::process::clock::{Clock, Pace};
-use crate::process::crash::Crashes;
 use crate::process::file::under;
 
 /// Where ubusd listens; below the root.
@@ -74,13 +73,8 @@ impl ImportArgs {
     /// Where the settings are looked for afterwards.
     pub fn inputs(&self) -> Inputs {
         Inputs {
-            command_line: Settings::default(),
             file: self.config.clone(),
-            uci: Directories::of(&self.root, None),
-            root: self.root.clone(),
-            pace: Pace::REAL,
-            checks: crate::tls::CHECKS,
-            crashes: Crashes::default(),
+            ..Inputs::below(&self.root, crate::tls::CHECKS)
         }
     }
 }
@@ -141,10 +135,8 @@ impl AgentArgs {
             command_line: self.settings.clone(),
             file: self.config.clone(),
             uci: Directories::of(&self.bus.root, self.uci_dir.clone()),
-            root: self.bus.root.clone(),
             pace: Pace::faster(self.time_scale),
-            checks: crate::tls::CHECKS,
-            crashes: Crashes::default(),
+            ..Inputs::below(&self.bus.root, crate::tls::CHECKS)
         }
     }
 

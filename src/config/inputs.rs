@@ -38,6 +38,19 @@ pub struct Inputs {
 pub(super) const KIND: &str = "config";
 
 impl Inputs {
+    /// The usual places below `root`, without a command line and without a record of crashes.
+    pub fn below(root: &Path, checks: Checks) -> Self {
+        Inputs {
+            command_line: Settings::default(),
+            file: None,
+            uci: Directories::of(root, None),
+            root: root.to_owned(),
+            pace: Pace::REAL,
+            checks,
+            crashes: Crashes::default(),
+        }
+    }
+
     /// Reads everything. Never fails: what cannot be used is in [`Loaded::errors`]. For a file that
     /// cannot be read its last good copy holds: what `before` knows, else the one in the state
     /// directory.

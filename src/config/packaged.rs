@@ -6,9 +6,8 @@ use std::path::Path;
 
 use uci::Directories;
 
-use super::{Config, Inputs, Kind, Preset, Row, Settings, OPTIONS};
+use super::{Config, Inputs, Kind, Preset, Row, OPTIONS};
 use crate::process::clock::Pace;
-use crate::process::crash::Crashes;
 
 const HEAD: &str = "\
 # Settings of SocketMan. What is commented shows the default; docs/options.md explains more.
@@ -92,13 +91,8 @@ fn load(text: &str) -> super::Loaded {
     fs::write(dir.path().join("socketman"), text).unwrap();
     let root = Path::new("/root-of-test");
     Inputs {
-        command_line: Settings::default(),
-        file: None,
         uci: Directories::of(root, Some(dir.path().to_owned())),
-        root: root.to_owned(),
-        pace: Pace::REAL,
-        checks: crate::tls::CHECKS,
-        crashes: Crashes::default(),
+        ..Inputs::below(root, crate::tls::CHECKS)
     }
     .load(None)
 }

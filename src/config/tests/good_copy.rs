@@ -3,8 +3,6 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
-use ::uci::Directories;
-
 use super::*;
 use crate::process::crash::Crashes;
 
@@ -21,16 +19,7 @@ impl Device {
     }
 
     fn inputs(&self) -> Inputs {
-        let root = self.dir.path();
-        Inputs {
-            command_line: Settings::default(),
-            file: None,
-            uci: Directories::of(root, None),
-            root: root.to_owned(),
-            pace: Pace::REAL,
-            checks: crate::tls::CHECKS,
-            crashes: Crashes::default(),
-        }
+        Inputs::below(self.dir.path(), crate::tls::CHECKS)
     }
 
     fn file(&self) -> std::path::PathBuf {

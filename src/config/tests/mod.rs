@@ -16,7 +16,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::process::crash::Crashes;
 use crate::process::file::under;
 
 fn load_bytes(cli: &Settings, bytes: &[u8]) -> (Loaded, String) {
@@ -28,15 +27,10 @@ fn load_bytes(cli: &Settings, bytes: &[u8]) -> (Loaded, String) {
 
 /// A command line and this config.json, with no UCI package.
 fn inputs(cli: &Settings, file: &Path) -> Inputs {
-    let root = Path::new("/root-of-test");
     Inputs {
         command_line: cli.clone(),
         file: Some(file.to_owned()),
-        uci: ::uci::Directories::of(root, None),
-        root: root.to_owned(),
-        pace: Pace::REAL,
-        checks: crate::tls::CHECKS,
-        crashes: Crashes::default(),
+        ..Inputs::below(Path::new("/root-of-test"), crate::tls::CHECKS)
     }
 }
 

@@ -3,12 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ::uci::Directories;
 use serde_json::Value;
 
 use super::cases::CASES;
 use super::*;
-use crate::process::crash::Crashes;
 use crate::process::file::under;
 
 /// A device's files in a directory of their own.
@@ -41,12 +39,7 @@ impl Device {
     fn inputs(&self, cli: &[(&str, &str)]) -> Inputs {
         Inputs {
             command_line: settings(cli),
-            file: None,
-            uci: Directories::of(self.0.path(), None),
-            root: self.0.path().to_owned(),
-            pace: Pace::REAL,
-            checks: crate::tls::CHECKS,
-            crashes: Crashes::default(),
+            ..Inputs::below(self.0.path(), crate::tls::CHECKS)
         }
     }
 

@@ -3,13 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ::uci::Directories;
 use serde_json::{json, Value};
 
 use super::super::pem_files::{CA, KEY};
 use super::super::*;
 use crate::config::reload::Facts;
-use crate::process::crash::Crashes;
 use crate::process::file::under;
 
 /// A public key.
@@ -49,12 +47,7 @@ impl Device {
     pub(super) fn inputs(&self, line: &[(&str, &str)]) -> Inputs {
         Inputs {
             command_line: settings(line),
-            file: None,
-            uci: Directories::of(self.0.path(), None),
-            root: self.0.path().to_owned(),
-            pace: Pace::REAL,
-            checks: crate::tls::CHECKS,
-            crashes: Crashes::default(),
+            ..Inputs::below(self.0.path(), crate::tls::CHECKS)
         }
     }
 
