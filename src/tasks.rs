@@ -57,7 +57,7 @@ impl<T: Send + 'static> Together<T> {
             if let Some(brought) = held(&self.brought).pop_front() {
                 return Some(brought);
             }
-            // One that failed brings nothing.
+            // A task that failed brings nothing.
             drop(self.tasks.join_next().await?);
         }
     }

@@ -35,7 +35,7 @@ impl Loading<'_> {
             error,
         } in failed
         {
-            // One that can no longer be used counts as missing.
+            // A last good value that can no longer be used counts as missing.
             let kept = earlier.value(row).and_then(Result::ok);
             let kept = kept.and_then(|held| self.store(row, held.written()).ok());
             let effect = match kept {

@@ -259,7 +259,7 @@ impl Log {
         }
         (self.records, self.end) = (found.opened.records, found.end);
         if found.end > 0 {
-            // One further on could not follow the last that is there. A file that starts over has a mark.
+            // A record further on could not follow the last that is there. A file that starts over has a mark.
             self.next = found.next;
         }
         self.torn = found.opened.cut > 0;

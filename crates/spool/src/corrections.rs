@@ -36,7 +36,7 @@ impl Corrections {
     /// True if a report still waits for the time, which never comes if there is no room for another correction.
     fn hold<R: Disk, F: Disk>(&self, stores: &Stores<R, F>, pick: &Pick, now: Reading) -> bool {
         let of_this_boot = pick.rank + 1 == stores.boots.len();
-        // A report collected later than now is not of this boot, even in a file named so.
+        // A report collected later than now is not of this boot, even if its file is named after it.
         let Some(age) = now.mono.checked_sub(pick.head.mono.into()) else {
             return false;
         };

@@ -61,7 +61,7 @@ pub(crate) fn restamp(line: &[u8], at: u64, mono: u32, right: u64) -> Vec<u8> {
     let boot = at.saturating_sub(mono.into());
     let moved = |value: &RawValue| -> Option<String> {
         let time: u64 = value.get().parse().ok()?;
-        // What is older was read from another clock, which was right.
+        // An older time was read from another clock, which was right.
         let time = match (boot..=at).contains(&time) {
             true => right.saturating_sub(at - time),
             false => time,

@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(all, [&data[..], &[Err(Status::OK)]].concat());
         let refused = steps(|answer| answer.finish(Status::NOT_FOUND));
         assert_eq!(refused, [Err(Status::NOT_FOUND)]);
-        // What has no wire form is not half an answer.
+        // A value without a wire form is not half an answer.
         assert_eq!(
             steps(|answer| answer.reply(&7)),
             [Err(Status::SYSTEM_ERROR)]

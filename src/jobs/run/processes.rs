@@ -42,7 +42,7 @@ impl Stat {
 ///
 /// A process that forks and ends all the time has another number a moment later, and on a slow router a look at
 /// all processes takes longer than such a one lives. So the newest, which the kernel lists last, are looked at
-/// first, and who is to be killed is stopped as soon as it is found.
+/// first, and a process that is to be killed is stopped as soon as it is found.
 ///
 /// # Errors
 ///

@@ -69,7 +69,7 @@ async fn a_denial_counts_after_three_answers_over_a_quarter_of_an_hour() {
         }
         let is_due = course.next(Need::Others, BOTH, now) != Next::Rest;
         assert_eq!(is_due, expected, "{answers:?}");
-        // What it accepts afterwards clears it.
+        // A request that is accepted afterwards clears it.
         reach.accepted = Some(now);
         course.hear(&reach, now);
         assert_eq!(course.next(Need::Others, BOTH, now), Next::Rest);

@@ -39,7 +39,7 @@ async fn a_server_that_is_wrong_for_a_while_makes_nobody_lose_a_report() {
             let error = device.facts.borrow().last_error.clone().unwrap();
             let says = "api.example.net: the server refuses the format (4";
             assert!(error.starts_with(says), "{error}");
-            // One wait of the backoff is 150 s on average.
+            // A wait of the backoff is 150 s on average.
             let requests = (server.known().requests.len() - before) as u64;
             let rounds = 20 + wrong.as_secs() / 100;
             assert!(requests < 5 * rounds, "{context}: {requests}");
@@ -85,7 +85,7 @@ async fn a_poisonous_report_holds_nothing_up_and_is_given_up_after_six_hours_of_
             if facts.dropped > 0 {
                 given_up.get_or_insert(begun.elapsed());
             }
-            // One heartbeat's reports, and the poison.
+            // The reports of a heartbeat, and the poison.
             assert!(facts.reports <= 5, "{facts:?}");
             if begun.elapsed() > 40 * MINUTE {
                 let is_kept = u64::from(given_up.is_none());
@@ -277,7 +277,7 @@ async fn a_fleets_backlog_leaves_in_turns_while_what_is_new_goes_on_time() {
     device.live(2 * HOUR).await;
     assert_eq!(device.waits() / 100, 4);
     server.set(Mood::Right);
-    // One wait of the backoff.
+    // A wait of the backoff.
     device.live(5 * MINUTE).await;
     let (back, before) = (Instant::now(), server.known().requests.len());
     // 4/3 of the outage, until the first turn, and a turn.

@@ -115,7 +115,7 @@ fn what_flash_took_in_the_last_day_is_known_after_a_restart() {
     assert!(written > 3000, "{written}");
     drop(spool);
 
-    // What the notes beside the reports cost is forgotten.
+    // The bytes of the notes beside the reports are forgotten.
     let spool = open(tmp.path(), BOOT);
     let known = spool.facts().flash_today;
     assert!((3000..=written).contains(&known), "{known} of {written}");

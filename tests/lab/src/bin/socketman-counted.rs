@@ -1,5 +1,5 @@
-//! The agent, with its heap counted: whoever connects to `heap.sock` below its root is told how many bytes are in use. It
-//! runs and does nothing else: the packaged program answers questions.
+//! The agent, with its heap counted: a connection to `heap.sock` below its root gets the number of bytes in use. It
+//! only runs; for questions there is the packaged program.
 
 use std::alloc::System;
 use std::fs;

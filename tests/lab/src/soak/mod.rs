@@ -11,7 +11,7 @@
 //! * `bus`: calls by the bus
 //! * `reports`: the account of reports
 //! * `sample`: the needs of the agent, whose program counts its heap (`socketman-counted`)
-//! * `course`, `settings`: the rounds, and what the agent is told
+//! * `course`, `settings`: the rounds, and the changes of settings in them
 //! * [`Figures`]: what came of it
 
 mod broker;

@@ -144,7 +144,7 @@ fn a_notification_goes_out_for_our_object_and_asks_nobody_for_an_answer() {
 fn a_message_of_ours_is_as_long_as_the_daemon_takes_it_and_no_longer() {
     let mut desk = offered();
     let ticket = requested(&mut desk).ticket;
-    // What the daemon adds when it passes a notification on has to fit too.
+    // The bytes that the daemon adds to a notification have to fit too.
     for (is_reply, reserve) in [(true, 0), (false, FORWARD_RESERVE)] {
         let mut send = |len: usize| {
             let data = vec![0; len];
