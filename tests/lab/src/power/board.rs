@@ -60,15 +60,29 @@ impl Board {
         self.memory.write_all_at(&self.done.to_le_bytes(), AT)
     }
 
+    /// Bytes of all lines that were ever written.
+    ///
+    /// # Errors
+    ///
+    /// The memory cannot be read.
+    pub fn written(&self) -> io::Result<u64> {
+        let mut written = [0; 8];
+        self.memory.read_exact_at(&mut written, AT)?;
+        Ok(u64::from_le_bytes(written))
+    }
+
+    /// Bytes of all lines that were read, or written here.
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
     /// The bytes of all lines since the last call.
     ///
     /// # Errors
     ///
     /// The memory cannot be read, or the machine has written more than there is room for.
     pub fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut written = [0; 8];
-        self.memory.read_exact_at(&mut written, AT)?;
-        let new = u64::from_le_bytes(written).wrapping_sub(self.done);
+        let new = self.written()?.wrapping_sub(self.done);
         if new > BEHIND {
             return Err(io::Error::other("the machine says more than anybody reads"));
         }
@@ -98,6 +112,7 @@ mod tests {
             let line = vec![b'x'; rng.usize(..1 << 20)];
             writer.write(&line).unwrap();
             assert_eq!(reader.read().unwrap(), [&line[..], b"\n"].concat());
+            assert_eq!(reader.written().unwrap(), reader.done());
         }
         assert!(reader.read().unwrap().is_empty());
         for _ in 0..5 {

@@ -112,7 +112,7 @@ fn find_port() -> io::Result<PathBuf> {
 }
 
 fn check(start: &Start) -> Result<Word, String> {
-    let mounted = mount(start.kind, start.overlay);
+    let mounted = mount(start);
     if mounted.is_err() {
         // A part of it may be.
         let _ = unmount(start.kind);
@@ -128,7 +128,7 @@ fn check(start: &Start) -> Result<Word, String> {
 
 fn live_on(live: &Live, voice: &Voice, ends: &AtomicBool) -> Result<(), String> {
     let start = &live.start;
-    mount(start.kind, start.overlay)?;
+    mount(start)?;
     let root = root(start);
     if let Some(leave) = live.leave {
         fill(&root, leave).map_err(|error| format!("cannot fill the medium: {error}"))?;
@@ -192,7 +192,8 @@ fn run_program(words: &[&str]) -> Result<(), String> {
     }
 }
 
-fn mount(kind: Kind, overlay: bool) -> Result<(), String> {
+fn mount(start: &Start) -> Result<(), String> {
+    let kind = start.kind;
     let point = point(kind);
     let made = fs::create_dir_all(&point);
     made.map_err(|error| format!("{}: {error}", point.display()))?;
@@ -206,7 +207,11 @@ fn mount(kind: Kind, overlay: bool) -> Result<(), String> {
         }
     };
     let at = point.display().to_string();
-    run_program(&["/bin/busybox", "mount", "-t", kind.name(), device, &at])?;
+    let mut words = vec!["/bin/busybox", "mount", "-t", kind.name(), device, &at];
+    if !start.mount.is_empty() {
+        words.extend(["-o", &start.mount]);
+    }
+    run_program(&words)?;
     // What is not mounted would be written to RAM, and nobody would notice.
     let mounts =
         fs::read_to_string("/proc/mounts").map_err(|error| format!("/proc/mounts: {error}"))?;
@@ -221,7 +226,7 @@ fn mount(kind: Kind, overlay: bool) -> Result<(), String> {
     if !mounts.lines().any(is_it) {
         return Err(format!("{at} is not mounted for writing"));
     }
-    match overlay {
+    match start.overlay {
         true => mount_overlay(kind),
         false => Ok(()),
     }

@@ -28,6 +28,8 @@ pub struct Start {
     pub jobs: Vec<String>,
     /// There is an overlay over squashfs, and the medium is its upper directory.
     pub overlay: bool,
+    /// Options of the mount, with commas between them.
+    pub mount: String,
 }
 
 /// A life.

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{kill_process, waitpid, Pid, Signal, WaitOptions};
 
 use super::flash::{Memory, MEMORY, NAND, NOR, RESERVED};
 use super::format::{Medium, EXT4, F2FS};
 use super::nbd;
+use super::patience::Patience;
 use super::volume::Volume;
 use crate::power::board::Board;
 use crate::power::guest::PORT;
@@ -32,6 +33,9 @@ const UNHURRIED: &str = "no_timer_check rcupdate.rcu_cpu_stall_suppress=1";
 
 /// Between two looks at what it says.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Words that are kept for a verdict on a cut that is wrong.
+const REMEMBERED: usize = 400;
 
 /// Parts of every machine.
 #[derive(Debug, Clone)]
@@ -55,6 +59,8 @@ pub struct Machine {
     /// Bytes that were read and are not a whole line yet.
     begun: Vec<u8>,
     lines: VecDeque<Line>,
+    /// The last words, each with the bytes on the board when it was there.
+    heard: VecDeque<(u64, Option<Kind>, String)>,
     ext4: Arc<Volume>,
     f2fs: Arc<Volume>,
     memory: Memory,
@@ -82,7 +88,10 @@ impl Machine {
         let dir = scratch()?;
         let path = |name: &str| dir.path().join(name).display().to_string();
         let memory = Memory::create(Path::new(&path("memory")))?;
-        let (ext4, f2fs) = (Arc::new(Volume::new(EXT4)), Arc::new(Volume::new(F2FS)));
+        let disk = |bytes| -> io::Result<Arc<Volume>> {
+            Ok(Arc::new(Volume::new(bytes).beside(memory.board()?)))
+        };
+        let (ext4, f2fs) = (disk(EXT4)?, disk(F2FS)?);
         nbd::serve(Path::new(&path("ext4")), &ext4)?;
         nbd::serve(Path::new(&path("f2fs")), &f2fs)?;
         let listener = UnixListener::bind(path("port"))?;
@@ -146,6 +155,7 @@ impl Machine {
             child,
             begun: Vec::new(),
             lines: VecDeque::new(),
+            heard: VecDeque::new(),
             ext4,
             f2fs,
             memory,
@@ -190,10 +200,10 @@ impl Machine {
     ///
     /// The machine is gone.
     pub fn next(&mut self, within: Duration) -> io::Result<Option<Line>> {
-        let until = Instant::now() + within;
+        let mut patience = Patience::of(within);
         self.listen()?;
         while self.lines.is_empty() {
-            if Instant::now() >= until {
+            if !patience.lasts() {
                 return Ok(None);
             }
             if let Some(status) = self.child.try_wait()? {
@@ -221,16 +231,32 @@ impl Machine {
     ///
     /// Something that is no line of ours.
     pub fn listen(&mut self) -> io::Result<()> {
+        let mut at = self.board.done();
         let bytes = self.board.read()?;
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            at += part.len() as u64;
             self.begun.extend(part);
             if self.begun.ends_with(b"\n") {
-                let line = serde_json::from_slice(&self.begun)?;
+                let line: Line = serde_json::from_slice(&self.begun)?;
+                let text = String::from_utf8_lossy(&self.begun).trim().to_owned();
                 self.begun.clear();
+                self.heard.push_back((at, line.kind, text));
                 self.lines.push_back(line);
             }
         }
+        let old = self.heard.len().saturating_sub(REMEMBERED);
+        self.heard.drain(..old);
         Ok(())
+    }
+
+    /// The last requests of a disk, among the last words of its life.
+    pub fn account(&self, kind: Kind) -> String {
+        let Some(volume) = self.volume(kind) else {
+            return String::new();
+        };
+        let words = self.heard.iter().filter(|(_, of, _)| *of == Some(kind));
+        let words: Vec<_> = words.map(|(at, _, text)| (*at, text.clone())).collect();
+        volume.trace().beside(&words)
     }
 
     fn pid(&self) -> Pid {
@@ -244,8 +270,8 @@ impl Machine {
     /// It does not.
     pub fn freeze(&self) -> io::Result<()> {
         kill_process(self.pid(), Signal::STOP)?;
-        let until = Instant::now() + STOP_WITHIN;
-        while Instant::now() < until {
+        let mut patience = Patience::of(STOP_WITHIN);
+        while patience.lasts() {
             let options = WaitOptions::UNTRACED | WaitOptions::NOHANG;
             if let Some((_, status)) = waitpid(Some(self.pid()), options)? {
                 return match status.stopped() {
@@ -317,8 +343,8 @@ impl Drop for Machine {
 /// Waits for qemu to connect.
 fn accept(listener: &UnixListener, child: &mut Child) -> io::Result<UnixStream> {
     listener.set_nonblocking(true)?;
-    let until = Instant::now() + BOOT_WITHIN;
-    while Instant::now() < until {
+    let mut patience = Patience::of(BOOT_WITHIN);
+    while patience.lasts() {
         match listener.accept() {
             Ok((stream, _)) => return Ok(stream),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

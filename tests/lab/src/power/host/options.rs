@@ -34,9 +34,23 @@ pub struct Options {
     /// Repeat the decisions of a run
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Cut only this file system
+    #[arg(long)]
+    pub only: Option<Kind>,
+    /// Cut the power once more in every round, while a machine starts on what the cut has left
+    #[arg(long)]
+    pub twice: bool,
+    /// Mount options of the only file system
+    #[arg(long, requires = "only")]
+    pub mount: Option<String>,
 }
 
 impl Options {
+    /// The file systems that are cut.
+    pub fn kinds(&self) -> Vec<Kind> {
+        self.only.map_or(Kind::ALL.to_vec(), |kind| vec![kind])
+    }
+
     /// A program of the system, or of the packages.
     fn find(&self, name: &str) -> PathBuf {
         let folders = ["usr/bin", "usr/sbin", "bin", "sbin"];

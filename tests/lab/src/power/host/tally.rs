@@ -41,14 +41,15 @@ pub struct Tally {
     is_control: bool,
     /// Stores that were wrong without syncs.
     stores: BTreeSet<&'static str>,
-    /// File systems and stores that lose nothing without syncs, and should.
+    /// File systems and stores that lose nothing without syncs, and should; `None` if it was not tried.
     blind: Option<Vec<&'static str>>,
 }
 
 impl Tally {
-    pub fn new(folder: PathBuf) -> Self {
+    pub fn new(folder: PathBuf, kinds: &[Kind]) -> Self {
+        let counts = kinds.iter().map(|kind| (*kind, Count::default()));
         Tally {
-            counts: Kind::ALL.map(|kind| (kind, Count::default())).into(),
+            counts: counts.collect(),
             folder,
             is_control: false,
             stores: BTreeSet::new(),
@@ -78,12 +79,18 @@ impl Tally {
         (count.cuts, count.reboots) = (count.cuts + 1, count.reboots + 1);
     }
 
-    /// Something was wrong; the medium is kept.
+    /// Something was wrong; the medium is kept, and the account of how it came about.
     ///
     /// # Errors
     ///
     /// It cannot be written.
-    pub fn failed(&mut self, kind: Kind, words: &str, medium: Option<&Medium>) -> io::Result<()> {
+    pub fn failed(
+        &mut self,
+        kind: Kind,
+        words: &str,
+        account: &str,
+        medium: Option<&Medium>,
+    ) -> io::Result<()> {
         let shown: String = words.chars().take(SHOWN).collect();
         if self.is_control {
             println!("without syncs, {}: {shown}", kind.name());
@@ -101,7 +108,8 @@ impl Tally {
         }
         fs::create_dir_all(&folder)?;
         let path = folder.join(format!("{}-{}", kind.name(), count.failures));
-        fs::write(path.with_extension("txt"), words)?;
+        fs::write(path.with_extension("txt"), format!("{words}\n\n{account}"))?;
+        println!("{}.txt has the requests before it", path.display());
         match medium {
             Some(medium) => medium.save(&path.with_extension("img")),
             None => Ok(()),
@@ -141,10 +149,9 @@ impl Tally {
                 passed,
             )
         });
-        let control = self.blind.as_ref().is_some_and(Vec::is_empty);
-        of_kinds
-            .chain([("without_syncs_it_shows".to_owned(), control)])
-            .collect()
+        let control = self.blind.as_ref().map(Vec::is_empty);
+        let control = control.map(|passed| ("without_syncs_it_shows".to_owned(), passed));
+        of_kinds.chain(control).collect()
     }
 
     pub fn cuts(&self) -> u64 {

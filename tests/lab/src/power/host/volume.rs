@@ -8,6 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::trace::{Act, Trace};
+use crate::power::board::Board;
+
 /// Bytes of a sector, which is written whole or not at all.
 pub const SECTOR: usize = 4096;
 
@@ -56,6 +59,7 @@ struct State {
     /// Writes and flushes until the disk holds still.
     trap: Option<u64>,
     is_trapped: bool,
+    trace: Trace,
 }
 
 /// A disk that several threads use.
@@ -64,6 +68,8 @@ pub struct Volume {
     sectors: u64,
     state: Mutex<State>,
     changed: Condvar,
+    /// The words of the machine, which the trace counts.
+    board: Option<Board>,
 }
 
 impl Volume {
@@ -72,6 +78,15 @@ impl Volume {
             sectors: bytes / SECTOR as u64,
             state: Mutex::default(),
             changed: Condvar::new(),
+            board: None,
+        }
+    }
+
+    /// The same disk, which notes at each request how much is on `board`.
+    pub fn beside(self, board: Board) -> Self {
+        Volume {
+            board: Some(board),
+            ..self
         }
     }
 
@@ -138,6 +153,18 @@ impl Volume {
         state
     }
 
+    /// Notes a request that is done and not answered yet.
+    fn note(&self, state: &mut State, act: Act) {
+        // Without the count the order of the requests is still there.
+        let said = self.board.as_ref().and_then(|board| board.written().ok());
+        state.trace.push(said.unwrap_or(0), act);
+    }
+
+    /// The last requests since the medium was put in.
+    pub fn trace(&self) -> Trace {
+        self.state().trace.clone()
+    }
+
     /// Bytes from `offset` on; both are whole sectors.
     pub fn read(&self, offset: u64, out: &mut [u8]) {
         let state = self.state();
@@ -169,6 +196,12 @@ impl Volume {
                 state.cached.push((number, sector));
             }
         }
+        let (first, sectors) = (offset / SECTOR as u64, (bytes.len() / SECTOR) as u64);
+        let act = match through {
+            true => Act::WriteThrough { first, sectors },
+            false => Act::Write { first, sectors },
+        };
+        self.note(&mut state, act);
     }
 
     /// Takes zeros.
@@ -181,20 +214,29 @@ impl Volume {
     pub fn flush(&self) {
         let mut state = self.begin();
         let cached = std::mem::take(&mut state.cached);
+        let act = Act::Flush {
+            cached: cached.len(),
+        };
         state.certain.0.extend(cached);
         state.newest.clear();
+        self.note(&mut state, act);
     }
 
     /// The medium after the power went now: of the cache there is nothing, all, or each sector by chance.
     pub fn cut(&self, rng: &mut fastrand::Rng) -> Image {
-        let state = self.state();
+        let mut state = self.state();
         let mut image = state.certain.clone();
         let chance = [0, 100, 50, 15, 85][rng.usize(..5)];
+        let (mut kept, mut lost) = (Vec::new(), Vec::new());
         for (number, sector) in &state.cached {
             if rng.u8(..100) < chance {
                 image.0.insert(*number, Arc::clone(sector));
+                kept.push(*number);
+            } else {
+                lost.push(*number);
             }
         }
+        self.note(&mut state, Act::Cut { kept, lost });
         image
     }
 }
