@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::checkpoint;
 use super::disk::Disk;
 
 /// A directory of ours with flat files of ours: mode 0700 and 0600, reached without following links.
@@ -20,6 +21,8 @@ pub struct Directory {
     fd: Arc<OwnedFd>,
     path: PathBuf,
     files: Files,
+    /// See [`checkpoint`].
+    needs_checkpoint: bool,
 }
 
 /// The files that are opened.
@@ -62,11 +65,7 @@ impl Directory {
             },
         )?;
         check_own(&rustix::fs::fstat(&fd)?, "is open to others: chmod 700 it")?;
-        Ok(Directory {
-            fd: Arc::new(fd),
-            path: path.to_path_buf(),
-            files: Files::Ours,
-        })
+        Directory::new(fd, path, Files::Ours)
     }
 
     /// Opens `path`, a directory of the system in which a file of ours lies among others, such as /etc; made with
@@ -81,11 +80,7 @@ impl Directory {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())?;
         check_parent(&rustix::fs::fstat(&fd)?)?;
-        Ok(Directory {
-            fd: Arc::new(fd),
-            path: path.to_path_buf(),
-            files: Files::System,
-        })
+        Directory::new(fd, path, Files::System)
     }
 
     /// Opens `path`, a directory that is there, such as /etc/config, in which files are anybody's and have any mode. Links
@@ -96,10 +91,16 @@ impl Directory {
     /// A directory that is not there or cannot be opened.
     pub fn of_others(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty())?;
+        Directory::new(fd, path, Files::Anybodys)
+    }
+
+    fn new(fd: OwnedFd, path: &Path, files: Files) -> io::Result<Self> {
         Ok(Directory {
-            fd: Arc::new(rustix::fs::open(path, flags, Mode::empty())?),
+            needs_checkpoint: checkpoint::is_needed(&fd)?,
+            fd: Arc::new(fd),
             path: path.to_path_buf(),
-            files: Files::Anybodys,
+            files,
         })
     }
 
@@ -206,8 +207,12 @@ impl Disk for Directory {
     fn sync(&mut self, name: &str) -> io::Result<()> {
         let file = self.file(name, OFlags::RDONLY)?;
         match self.files {
-            Files::Anybodys => file.sync_all(),
-            Files::Ours | Files::System => file.sync_data(),
+            Files::Anybodys => file.sync_all()?,
+            Files::Ours | Files::System => file.sync_data()?,
+        }
+        match self.needs_checkpoint {
+            true => self.sync_names(),
+            false => Ok(()),
         }
     }
 
@@ -302,6 +307,17 @@ mod tests {
         let mut names = dir.list().unwrap();
         names.sort();
         assert_eq!(names, ["one", "two"]);
+    }
+
+    #[test]
+    fn where_a_checkpoint_is_needed_a_sync_still_fails_for_a_file_that_is_not_there() {
+        let tmp = tempfile::tempdir().unwrap();
+        let mut dir = Directory::open(&tmp.path().join("own")).unwrap();
+        dir.needs_checkpoint = true;
+        replace(&mut dir, "value", b"1").unwrap();
+        dir.sync("value").unwrap();
+        let error = dir.sync("other").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

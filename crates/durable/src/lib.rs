@@ -2,6 +2,7 @@
 //!
 //! * [`disk`](Disk): the few file calls that everything here is made of
 //! * [`directory`](Directory): the real ones; opens and checks, follows no link, waits for no FIFO
+//! * `checkpoint`: file systems on which a sync of a file is not enough
 //! * [`replace`](replace()): a file in the place of another, whole
 //! * [`cell`](Cell): a small value replaced whole, which knows whether it is damaged
 //! * [`log`](Log): records one behind the other; repairs its own end, finds its way past damage
@@ -32,6 +33,7 @@
 #![warn(missing_docs)]
 
 mod cell;
+mod checkpoint;
 mod checksum;
 mod directory;
 mod disk;
