@@ -284,6 +284,36 @@ mod tests {
     }
 
     #[test]
+    fn each_request_is_noted_with_the_words_that_were_there_before_its_answer() {
+        let memory = tempfile::tempfile().unwrap();
+        memory.set_len(256 << 20).unwrap();
+        let mut words = Board::new(memory.try_clone().unwrap());
+        let volume = Volume::new(8 * SECTOR as u64).beside(Board::new(memory));
+        volume.write(0, &[1; 2 * SECTOR], false);
+        words.write(b"one").unwrap();
+        volume.write(5 * SECTOR as u64, &[1; SECTOR], true);
+        volume.flush();
+        words.write(b"three").unwrap();
+        volume.clear(SECTOR as u64, SECTOR as u64, false);
+        volume.cut(&mut fastrand::Rng::with_seed(1));
+        let words = [(4, "one".to_owned()), (10, "three".to_owned())];
+        let text = volume.trace().beside(&words);
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        assert_eq!(
+            lines[..6],
+            [
+                "0    write 0+2",
+                "4  one",
+                "4    write through 5+1",
+                "4    flush of 2",
+                "10  three",
+                "10    write 1+1"
+            ]
+        );
+        assert!(lines[6].starts_with("10    cut: kept ["), "{text}");
+    }
+
+    #[test]
     fn a_disk_holds_still_before_the_request_it_was_told() {
         let volume = Arc::new(Volume::new(8 * SECTOR as u64));
         volume.hold_after(1);
