@@ -1,10 +1,7 @@
 //! From answers of the API to the job table.
 
-use std::sync::Arc;
-
 use tokio::sync::{mpsc, watch};
 
-use crate::config::Config;
 use crate::http::ApiCommand;
 use crate::jobs;
 use crate::process::shutdown::Shutdown;
@@ -12,11 +9,11 @@ use crate::process::shutdown::Shutdown;
 /// Commands that wait to become jobs.
 pub(super) const WAITING: usize = 4;
 
-/// Runs commands as local jobs, unless option `api_commands` was switched off meanwhile.
+/// Runs commands as local jobs, unless option `api_commands`, which `is_allowed` follows, was switched off meanwhile.
 pub(super) async fn run(
     mut commands: mpsc::Receiver<ApiCommand>,
     jobs: jobs::Handle,
-    config: watch::Receiver<Arc<Config>>,
+    is_allowed: watch::Receiver<bool>,
     mut ends: Shutdown,
 ) {
     loop {
@@ -27,7 +24,7 @@ pub(super) async fn run(
                 None => return,
             },
         };
-        if !config.borrow().api.commands {
+        if !*is_allowed.borrow() {
             continue;
         }
         let request = jobs::Request {

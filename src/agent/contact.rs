@@ -60,11 +60,12 @@ pub(super) fn way(current: &watch::Receiver<Arc<Current>>) -> (Told, Heard) {
 }
 
 fn settings(current: &Current) -> provision::Settings {
-    provision::Settings {
-        config: current.loaded.config.clone(),
-        file: current.loaded.files.json.clone(),
-        mac: current.mac.clone(),
-    }
+    let loaded = &current.loaded;
+    provision::Settings::of(
+        &loaded.config,
+        loaded.files.json.clone(),
+        current.mac.clone(),
+    )
 }
 
 /// True while one of two facts is, until `ends`.
@@ -96,7 +97,7 @@ pub(super) async fn tell(mut known: Known, told: Told, mut ends: Shutdown) {
     loop {
         let now = settings(&known.current.borrow_and_update());
         told.settings.send_if_modified(|told| {
-            let is_new = told.config != now.config || told.file != now.file || told.mac != now.mac;
+            let is_new = *told != now;
             *told = now;
             is_new
         });

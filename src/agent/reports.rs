@@ -5,22 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::boot;
-use crate::collect::{self, Report};
+use crate::collect::Report;
 use crate::config::reload::{until_due, Current};
 use crate::config::{self, Config};
 use crate::process::shutdown::Shutdown;
-
-/// The identity the spool gives, as a report tells it.
-impl<'a> From<&spool::Stamp<'a>> for collect::Stamp<'a> {
-    fn from(stamp: &spool::Stamp<'a>) -> Self {
-        collect::Stamp {
-            boot_id: stamp.boot_id,
-            seq: stamp.seq,
-            created_at: stamp.created_at,
-            clock: stamp.clock.word(),
-        }
-    }
-}
 
 /// Gives each report its place in the spool. `told` is set when the one that tells of the boot has its.
 pub(super) async fn keep(
@@ -30,7 +18,7 @@ pub(super) async fn keep(
 ) {
     while let Some(report) = collected.recv().await {
         let tells = report.events.iter().any(|event| event.kind == "boot");
-        let build = move |stamp: &spool::Stamp<'_>| report.to_line(&stamp.into(), stamp.gaps);
+        let build = move |stamp: &spool::Stamp<'_>| report.to_line(stamp);
         match spool.append(build).await {
             Ok(Ok(())) if tells => drop(told.send_replace(true)),
             Ok(Ok(())) => {}

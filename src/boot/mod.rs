@@ -40,7 +40,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::collect::{DeviceEvents, Event};
-use crate::process::clock::{self, epoch_seconds};
+use crate::process::clock::{self, epoch_seconds, Pace};
 use crate::process::shutdown::Shutdown;
 use crate::written::{text, Fields};
 use cause::Found;
@@ -53,7 +53,7 @@ pub use evidence::release;
 pub use memory::{Change, Memory, Now};
 pub use reboot::reboot;
 pub use records::{Budget, Records};
-pub use system_log::{SystemLog, SHARE as LOG_SHARE};
+pub use system_log::{size as log_size, SystemLog, SHARE as LOG_SHARE};
 
 /// Why the agent reboots the device. It is on flash before the reboot is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -125,6 +125,7 @@ pub struct Facts {
 #[derive(Debug)]
 pub struct Part {
     pub log: SystemLog,
+    pub pace: Pace,
     /// The health code, once it is known.
     pub code: watch::Receiver<Option<u8>>,
     pub events: DeviceEvents,
@@ -216,11 +217,11 @@ impl Part {
     async fn keep(self, mut telling: Option<Change>) {
         let Part {
             log,
+            pace,
             mut code,
             mut kept,
             ..
         } = self;
-        let pace = log.config.borrow().pace;
         let mut hours = pace.interval(HOUR);
         let mut was_offline = false;
         loop {

@@ -1,6 +1,5 @@
 //! The system log: logd's ring buffer in RAM, which a reboot takes away.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use ubus::Client;
 use super::memory::Change;
 use super::records::Records;
 use super::text::tail;
-use crate::config::Config;
+use crate::config;
 
 /// Longest wait for logd.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -31,10 +30,13 @@ const EVERY: u32 = 5 * 3600;
 /// The share of `archive_daily` that is taken for logs, and that reports have to do without.
 pub const SHARE: u64 = 8;
 
-/// Most bytes of one log, so that eight of them are within the share.
-pub(super) fn size(config: &Config) -> usize {
-    let size = config.spool.archive_daily / SHARE / 8;
-    usize::try_from(size).map_or(KEPT_MAX, |size| size.min(KEPT_MAX))
+/// Most bytes of one log, so that eight of them are within the share; `None` if no log is kept.
+pub fn size(spool: &config::Spool) -> Option<usize> {
+    if !spool.boot_log || spool.archive_dir.is_none() {
+        return None;
+    }
+    let size = spool.archive_daily / SHARE / 8;
+    Some(usize::try_from(size).map_or(KEPT_MAX, |size| size.min(KEPT_MAX)))
 }
 
 #[derive(Serialize)]
@@ -62,7 +64,8 @@ struct Line {
 #[derive(Debug, Clone)]
 pub struct SystemLog {
     pub client: Client,
-    pub config: watch::Receiver<Arc<Config>>,
+    /// See [`size`].
+    pub size: watch::Receiver<Option<usize>>,
     pub records: Records,
 }
 
@@ -101,8 +104,7 @@ impl SystemLog {
     }
 
     fn is_wanted(&self) -> bool {
-        let config = self.config.borrow();
-        config.spool.boot_log && config.spool.archive_dir.is_some()
+        self.size.borrow().is_some()
     }
 
     /// Notes that it is due no more, if it is.
@@ -127,7 +129,9 @@ impl SystemLog {
         let Some(lines) = self.lines().await else {
             return;
         };
-        let max = size(&self.config.borrow());
+        let Some(max) = *self.size.borrow() else {
+            return;
+        };
         let text = lines.join("\n");
         if let Err(error) = self.records.keep_log(tail(&text, max).to_owned()).await {
             log::warn!("the system log is not kept: {error}");

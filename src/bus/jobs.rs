@@ -116,7 +116,8 @@ pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits, open
     let Some((args, request)) = super::args::<RunArgs>(request) else {
         return;
     };
-    if args.is_from_session && !sources.settings.config().borrow().jobs.from_web {
+    let current = sources.settings.current();
+    if args.is_from_session && !current.borrow().loaded.config.jobs.from_web {
         return request.finish(Status::PERMISSION_DENIED);
     }
     let wanted = jobs::Request {

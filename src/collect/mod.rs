@@ -61,7 +61,7 @@ pub use events::device_events::DeviceEvents;
 pub use history::History;
 pub use report::{
     Airtime, ChannelUse, Counters, Device, Dfs, Event, Interface, Lease, Neighbour, Peer, Radio,
-    Report, Source, Ssid, Stamp, Station, Traffic,
+    Report, Source, Ssid, Station, Traffic,
 };
 #[cfg(any(test, fuzzing))]
 pub(crate) use sources::dhcp::leases::Leases;

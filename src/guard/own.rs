@@ -21,16 +21,16 @@ use crate::config::{Files, GoodCopy, Loaded};
 
 /// Marks of a file that change whenever it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct Marks {
     inode: u64,
     size: u64,
     changed: (i64, i64),
     access: Access,
 }
 
-impl Stamp {
+impl Marks {
     fn of(found: &Metadata) -> Self {
-        Stamp {
+        Marks {
             inode: found.ino(),
             size: found.len(),
             changed: (found.ctime(), found.ctime_nsec()),
@@ -44,11 +44,11 @@ impl Stamp {
 }
 
 /// A settings file at the start of a job; `None` if it was not there.
-type Seen = (PathBuf, Option<Stamp>);
+type Seen = (PathBuf, Option<Marks>);
 
 fn look(path: &Path) -> Seen {
     let found = path.metadata().ok();
-    (path.to_owned(), found.as_ref().map(Stamp::of))
+    (path.to_owned(), found.as_ref().map(Marks::of))
 }
 
 #[derive(Debug)]
@@ -152,9 +152,9 @@ impl Own {
         if let Some(before) = &state.before {
             // A file that has no copy, or that came or went, is another one.
             let is_copied = |path: &Path| copies.iter().flatten().any(|copy| copy.of == path);
-            let is_other = |(path, stamp): &Seen| match is_copied(path) {
+            let is_other = |(path, marks): &Seen| match is_copied(path) {
                 true => false,
-                false => look(path).1 != *stamp,
+                false => look(path).1 != *marks,
             };
             if before.iter().any(is_other) {
                 return true;
@@ -174,13 +174,13 @@ impl Own {
         let before = self.state().before.clone().unwrap_or_default();
         for copy in copies.iter().flatten() {
             let seen = before.iter().find(|(path, _)| *path == copy.of);
-            let access = seen.and_then(|(_, stamp)| Some((*stamp)?.access));
+            let access = seen.and_then(|(_, marks)| Some((*marks)?.access));
             write(copy, access)?;
         }
         // Files that were not there have no copy.
-        for (path, stamp) in &before {
+        for (path, marks) in &before {
             let is_copied = copies.iter().flatten().any(|copy| copy.of == *path);
-            if stamp.is_none() && !is_copied && path.exists() {
+            if marks.is_none() && !is_copied && path.exists() {
                 std::fs::remove_file(path)?;
             }
         }

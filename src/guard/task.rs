@@ -6,6 +6,7 @@ mod undo;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -34,6 +35,25 @@ use crate::{health, http, mqtt, upload};
 
 /// Asks that wait for the task: those of running jobs, and one for each that is settled.
 const ASKS: usize = 256;
+
+/// The options that say how long a trial takes. A change holds for trials that begin later.
+struct Options {
+    /// Longest run of a command.
+    job_timeout: Duration,
+    /// Time in which a change has to prove itself.
+    rollback_timeout: Duration,
+    pace: Pace,
+}
+
+impl From<&Config> for Options {
+    fn from(config: &Config) -> Self {
+        Options {
+            job_timeout: config.jobs.timeout,
+            rollback_timeout: config.jobs.rollback_timeout,
+            pace: config.pace,
+        }
+    }
+}
 
 /// The parts and handles that the task works with.
 pub struct Part {
@@ -138,12 +158,14 @@ impl Task {
         }
     }
 
-    fn config(&self) -> Arc<Config> {
-        self.settings.config().borrow().clone()
+    fn options(&self) -> Options {
+        let current = self.settings.current();
+        let current = current.borrow();
+        (&*current.loaded.config).into()
     }
 
     fn pace(&self) -> Pace {
-        self.config().pace
+        self.options().pace
     }
 
     async fn work(mut self) {
@@ -271,7 +293,7 @@ impl Task {
         if let Err(error) = noted {
             log::error!("guard: {error}");
         }
-        let timeout = self.config().jobs.rollback_timeout;
+        let timeout = self.options().rollback_timeout;
         self.try_out(journal, timeout).await
     }
 

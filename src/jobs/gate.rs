@@ -1,19 +1,17 @@
 //! The gate that every job passes: the judge, with the settings, the name and the time of the moment.
 
-use std::sync::Arc;
-
 use tokio::sync::watch;
 
 use super::message::Job;
 use super::signature::{Floor, Judge, Keys, Refusal, BUILT};
-use crate::config::Config;
+use super::Settings;
 use crate::identity::Identity;
 use crate::process::clock::{Clock, Reading, ServerDate};
 
 /// Asks the judge, and keeps the floor that he judges by.
 #[derive(Debug)]
 pub(super) struct Gate {
-    config: watch::Receiver<Arc<Config>>,
+    options: watch::Receiver<Settings>,
     mac: watch::Receiver<Identity>,
     clock: Clock,
     /// The clocks of servers whose certificates were verified.
@@ -23,12 +21,9 @@ pub(super) struct Gate {
 
 impl Gate {
     /// With the system's clock, and no server's.
-    pub(super) fn new(
-        config: watch::Receiver<Arc<Config>>,
-        mac: watch::Receiver<Identity>,
-    ) -> Self {
+    pub(super) fn new(options: watch::Receiver<Settings>, mac: watch::Receiver<Identity>) -> Self {
         Gate {
-            config,
+            options,
             mac,
             clock: Clock::default(),
             dates: watch::channel(None).1,
@@ -82,7 +77,7 @@ impl Gate {
 
     /// True if signatures are checked.
     pub(super) fn has_keys(&self) -> bool {
-        matches!(Keys::of(&self.config.borrow()), Keys::Set(_))
+        matches!(Keys::of(&self.options.borrow()), Keys::Set(_))
     }
 
     /// The floor that an earlier agent kept, seconds since the epoch.
@@ -102,8 +97,8 @@ impl Gate {
 
     fn ask<T>(&mut self, question: impl FnOnce(&Judge<'_>) -> T) -> T {
         let reading = self.read();
-        let (config, identity) = (self.config.borrow(), self.mac.borrow());
-        let judge = Judge::new(Keys::of(&config), &identity, &self.floor, reading);
+        let (options, identity) = (self.options.borrow(), self.mac.borrow());
+        let judge = Judge::new(Keys::of(&options), &identity, &self.floor, reading);
         question(&judge)
     }
 
@@ -139,6 +134,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::config::Config;
     use crate::process::clock::epoch_seconds;
 
     #[tokio::test]
@@ -147,9 +143,9 @@ mod tests {
         let file = dir.path().join("clock");
         std::fs::write(&file, "0 1").unwrap();
         let (sender, dates) = watch::channel(None);
-        let config = watch::channel(Arc::default()).1;
+        let options = watch::channel((&Config::default()).into()).1;
         let mac = watch::channel("94:83:c4:a1:b2:00".parse().unwrap()).1;
-        let mut gate = Gate::new(config, mac);
+        let mut gate = Gate::new(options, mac);
         gate.take_time_from(Clock::new(Some(file.clone())), dates);
         let now = epoch_seconds() + 100;
         sender.send_replace(Some(ServerDate::now(now)));

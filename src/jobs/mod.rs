@@ -17,6 +17,7 @@ pub mod outcome;
 mod recent;
 pub mod reply;
 mod run;
+mod settings;
 pub mod signature;
 mod source;
 pub mod table;
@@ -34,7 +35,6 @@ use serde::Serialize;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::boot::{self, Reboot};
-use crate::config::Config;
 use crate::identity::Identity;
 
 pub use dispatch::Jobs;
@@ -46,6 +46,7 @@ pub use outcome::{End, Outcome};
 pub use recent::{Detail, State, Summary};
 pub use run::leave_cgroup;
 pub use run::supervisor::run as supervisor;
+pub use settings::Settings;
 pub use source::Source;
 pub use upgrades::{Due, Hold, Upgrades, UPGRADE};
 
@@ -203,11 +204,10 @@ impl Setting {
 
 /// Makes the part, the handle for sources of jobs, and the replies for publishers.
 ///
-/// `mac` is the device's identity; a change holds for jobs that come later. Of the
-/// configuration `job_timeout`, `job_output_max` and `job_workers` are used, and a change holds for jobs
-/// that start later; the ledger lies in `state_dir`; `rest` says who publishes results, from the moment it changes.
+/// `mac` is the device's identity; a change holds for jobs that come later. A change of `options` holds for jobs
+/// that start later; that of the ledger's place, and of who publishes results, from the moment it comes.
 pub fn new(
-    config: watch::Receiver<Arc<Config>>,
+    options: watch::Receiver<Settings>,
     mac: watch::Receiver<Identity>,
 ) -> (Jobs, Handle, Outlets) {
     let (commands_sender, commands) = mpsc::channel(COMMANDS);
@@ -218,7 +218,7 @@ pub fn new(
         facts,
         changes: changes.clone(),
     };
-    let (jobs, outlets) = Jobs::new(config, mac, commands, facts_sender, changes);
+    let (jobs, outlets) = Jobs::new(options, mac, commands, facts_sender, changes);
     (jobs, handle, outlets)
 }
 

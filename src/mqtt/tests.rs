@@ -5,8 +5,6 @@ mod broker;
 mod live;
 mod silence;
 
-use std::sync::Arc;
-
 use log::Level::{Debug, Warn};
 use tokio::io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -59,17 +57,16 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
     use Manner::{AcceptsForAMoment, Refuses};
     heard::listen();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = Arc::new(Config::default().with(|config| {
+    let config = Config::default().with(|config| {
         config.broker.topic = "fleet".into();
         config.broker.key = Secret::new("secret");
         config.broker.host = "127.0.0.1".into();
         config.broker.port = listener.local_addr().unwrap().port();
         config.ping.off = true;
         config.pace = Pace::faster(1000);
-    }));
-    let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (_jobs, handle, outlets) =
-        jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
+    });
+    let (_options, options) = watch::channel((&config).into());
+    let (_jobs, handle, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async {
@@ -77,7 +74,7 @@ async fn the_log_warns_of_each_reason_once_until_the_broker_is_back() {
     };
     let beginning = format!("broker {}: ", address(&config.broker));
     let link = run(
-        (&*config).into(),
+        (&config).into(),
         MAC.parse().unwrap(),
         handle,
         Supply::new(outlets.broker, outlets.live),
@@ -166,13 +163,12 @@ async fn answer(mut socket: DuplexStream, acknowledges: bool, results: mpsc::Unb
 #[tokio::test(start_paused = true)]
 async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again() {
     let dir = tempfile::tempdir().unwrap();
-    let config = Arc::new(Config::default().with(|config| {
+    let config = Config::default().with(|config| {
         config.ping.off = true;
         config.state_dir = dir.path().join("state");
-    }));
-    let (_config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-    let (part, handle, outlets) =
-        jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
+    });
+    let (_options, options) = watch::channel((&config).into());
+    let (part, handle, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
     let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
     let mut supply = Supply::new(outlets.broker, outlets.live);
     let (facts, _) = watch::channel(Facts::default());
@@ -185,7 +181,7 @@ async fn a_result_that_is_not_acknowledged_ends_the_connection_and_comes_again()
         let (network, keepalive) = (Box::new(network), config.broker.keepalive);
         let link = Link::new(network, &topics.jobs, keepalive, refused.clone());
         let around = Around {
-            settings: &(&*config).into(),
+            settings: &(&config).into(),
             topics: &topics,
             jobs: &handle,
             supply: &mut supply,

@@ -22,6 +22,7 @@ pub mod once;
 mod reach;
 mod record;
 mod server;
+mod settings;
 pub mod store;
 mod task;
 
@@ -31,4 +32,5 @@ pub(crate) use offer::Offer;
 pub use reach::{Reach, Reached};
 pub use record::{Hash, Phase, Record};
 pub use server::About;
-pub use task::{run, Part, Reload, Settings};
+pub use settings::Settings;
+pub use task::{run, Part, Reload};

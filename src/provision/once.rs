@@ -69,20 +69,20 @@ impl Part {
         if self.facts.wait_for(|facts| facts.is_ready).await.is_err() {
             return;
         }
-        let config = self.settings.borrow().config.clone();
-        if config.provision.boot_cmd.is_empty() && config.provision.boot_url.is_empty() {
+        let provision = self.settings.borrow().provision.clone();
+        if provision.boot_cmd.is_empty() && provision.boot_url.is_empty() {
             return;
         }
         let mut noted = self.noted().await;
-        if !config.provision.boot_cmd.is_empty() && !noted.cmd {
+        if !provision.boot_cmd.is_empty() && !noted.cmd {
             noted.cmd = true;
             self.note(&noted).await;
-            match (self.run)(config.provision.boot_cmd.reveal().to_owned()).await {
+            match (self.run)(provision.boot_cmd.reveal().to_owned()).await {
                 Ok(()) => log::info!("boot_cmd runs"),
                 Err(error) => log::error!("boot_cmd does not run: {error}"),
             }
         }
-        if !config.provision.boot_url.is_empty() && !noted.url {
+        if !provision.boot_url.is_empty() && !noted.url {
             self.call().await;
             noted.url = true;
             self.note(&noted).await;
@@ -91,13 +91,15 @@ impl Part {
 
     /// Calls boot_url until it answers, or is not set any more.
     async fn call(&self) {
-        let config = self.settings.borrow().config.clone();
-        let mut backoff = Backoff::new(config.spread, config.pace);
+        let mut backoff = {
+            let settings = self.settings.borrow();
+            Backoff::new(settings.spread, settings.pace)
+        };
         let mut outage = Outage::default();
         loop {
             sleep(backoff.next_wait()).await;
             let settings = self.settings.borrow().clone();
-            if settings.config.provision.boot_url.is_empty() {
+            if settings.provision.boot_url.is_empty() {
                 return;
             }
             let error = match self.call_once(&settings).await {
@@ -113,13 +115,13 @@ impl Part {
     }
 
     async fn call_once(&self, settings: &Settings) -> Result<(String, Answer), HttpError> {
-        let Settings { config, mac, .. } = settings;
-        let url = config.provision.boot_url.reveal();
-        let mut endpoint = Endpoint::new("boot_url", url, &config.api, mac.as_str())?;
-        if config.api.token.is_empty() {
+        let Settings { api, mac, .. } = settings;
+        let url = settings.provision.boot_url.reveal();
+        let mut endpoint = Endpoint::new("boot_url", url, api, mac.as_str())?;
+        if api.token.is_empty() {
             endpoint = endpoint.asking(&[("mac", mac.as_str())]);
         }
-        let mut client = Client::new(config.api.clone(), self.resolver.clone());
+        let mut client = Client::new(api.clone(), self.resolver.clone());
         let reply = client.call(&endpoint).await?;
         Ok((endpoint.host().to_owned(), reply.answer))
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::config::Config;
+use super::Settings;
 use crate::written::{flag, Fields};
 
 /// The facts of broker link and deliveries.
@@ -36,13 +36,12 @@ impl Reached {
         })
     }
 
-    /// The servers that `config` names.
-    pub(super) fn configured(config: &Config) -> Self {
-        let has_broker = config.broker.is_set();
-        let has_results = config.rest.enabled && !config.rest.url.is_empty();
+    /// The servers that `settings` name.
+    pub(super) fn configured(settings: &Settings) -> Self {
+        let has_results = settings.rest.enabled && !settings.rest.url.is_empty();
         Reached {
-            broker: has_broker && config.closed.link().is_none(),
-            api: !config.upload.url.is_empty() || has_results,
+            broker: settings.broker.is_set() && !settings.link_closed,
+            api: settings.delivers || has_results,
         }
     }
 
@@ -72,9 +71,4 @@ impl Reached {
             (false, false) => "no server",
         }
     }
-}
-
-/// True if the settings make the same link to the broker, which then lasts through the change.
-pub(super) fn is_same_link(one: &Config, other: &Config) -> bool {
-    one.broker == other.broker && one.rest.enabled == other.rest.enabled
 }

@@ -1,9 +1,8 @@
 //! The init server: `GET <init_url>?mac=&machine=&firmware=`, with `init_token` as the Authorization header.
 
 use super::offer::{Offer, OfferError};
-use crate::config::Config;
+use super::Settings;
 use crate::http::{Answer, Client, Endpoint, HttpError};
-use crate::identity::Identity;
 use crate::lookup::Resolver;
 
 /// The option that names it.
@@ -33,26 +32,26 @@ pub(super) enum AskError {
     Offer { host: String, error: OfferError },
 }
 
-/// The init server of `config`.
-fn endpoint(config: &Config, mac: &str) -> Result<Endpoint, HttpError> {
-    let url = config.provision.init_url.reveal();
-    Endpoint::new(INIT_URL, url, &config.api, mac)?
-        .authorized_by("init_token", config.provision.init_token.reveal())
+/// The init server of `settings`.
+fn endpoint(settings: &Settings, mac: &str) -> Result<Endpoint, HttpError> {
+    let url = settings.provision.init_url.reveal();
+    Endpoint::new(INIT_URL, url, &settings.api, mac)?
+        .authorized_by("init_token", settings.provision.init_token.reveal())
 }
 
-/// Host of the init server of `config`, if that names one.
-pub(super) fn host(config: &Config) -> Option<String> {
-    let endpoint = endpoint(config, "").ok()?;
+/// Host of the init server of `settings`, if they name one.
+pub(super) fn host(settings: &Settings) -> Option<String> {
+    let endpoint = endpoint(settings, "").ok()?;
     Some(endpoint.host().to_owned())
 }
 
-/// Why the init server of `config` is not asked, if it is not.
-pub(super) fn hindrance(config: &Config) -> Option<String> {
-    if let Some(closed) = config.closed.provisioning() {
-        return Some(closed);
+/// Why the init server of `settings` is not asked, if it is not.
+pub(super) fn hindrance(settings: &Settings) -> Option<String> {
+    if let Some(closed) = &settings.closed {
+        return Some(closed.clone());
     }
-    match endpoint(config, "") {
-        Ok(endpoint) if endpoint.is_https() || config.api.insecure => None,
+    match endpoint(settings, "") {
+        Ok(endpoint) if endpoint.is_https() || settings.api.insecure => None,
         Ok(_) => Some("init_url is not https, and insecure is not set".to_owned()),
         Err(error) => Some(error.to_string()),
     }
@@ -64,17 +63,17 @@ pub(super) fn hindrance(config: &Config) -> Option<String> {
 ///
 /// The server does not answer with settings that can be used.
 pub(super) async fn ask(
-    config: &Config,
+    settings: &Settings,
     resolver: &Resolver,
-    mac: &Identity,
     about: &About,
 ) -> Result<Offer, AskError> {
-    let endpoint = endpoint(config, mac.as_str())?.asking(&[
-        ("mac", mac.as_str()),
+    let mac = settings.mac.as_str();
+    let endpoint = endpoint(settings, mac)?.asking(&[
+        ("mac", mac),
         ("machine", &about.machine),
         ("firmware", &about.firmware),
     ]);
-    let mut client = Client::new(config.api.clone(), resolver.clone());
+    let mut client = Client::new(settings.api.clone(), resolver.clone());
     let page = client.get(&endpoint, ANSWER_MAX).await?;
     let host = endpoint.host().to_owned();
     if page.answer != Answer::Accepted || !SETTINGS.contains(&page.status) {

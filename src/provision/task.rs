@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -12,11 +11,10 @@ use tokio::time::{sleep, sleep_until, timeout, Instant};
 use super::course::{Course, Need, Next};
 use super::desk::{Desk, Done, Order, Taking};
 use super::facts::{Facts, State};
-use super::reach::{is_same_link, Reach, Reached};
+use super::reach::{Reach, Reached};
 use super::record::{Phase, Record};
 use super::server::{self, About};
-use crate::config::Config;
-use crate::identity::Identity;
+use super::Settings;
 use crate::lookup::Resolver;
 use crate::outage::Outage;
 use crate::process::clock::epoch_seconds;
@@ -36,15 +34,6 @@ const HOUR: u64 = 3600;
 
 /// Has the settings read again; done when that is.
 pub type Reload = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
-/// The settings in force.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    pub config: Arc<Config>,
-    /// config.json
-    pub file: PathBuf,
-    pub mac: Identity,
-}
 
 /// The belongings of the task.
 pub struct Part {
@@ -66,9 +55,12 @@ pub struct Part {
 
 /// Provisions the device whenever it needs that, until `shutdown`.
 pub async fn run(part: Part, shutdown: Shutdown) {
-    let config = part.settings.borrow().config.clone();
+    let (spread, pace) = {
+        let settings = part.settings.borrow();
+        (settings.spread, settings.pace)
+    };
     let contact = Contact {
-        course: Course::new(config.spread, config.pace),
+        course: Course::new(spread, pace),
         record: None,
         error: None,
         outage: Outage::default(),
@@ -95,10 +87,10 @@ impl Contact {
             let reach = self.part.reach.borrow_and_update().clone();
             let now = Instant::now();
             self.course.hear(&reach, now);
-            let need = need(&settings.config);
-            let configured = Reached::configured(&settings.config);
+            let need = need(&settings);
+            let configured = Reached::configured(&settings);
             let next = self.course.next(need, configured, now);
-            self.tell(&settings.config, need, next);
+            self.tell(&settings, need, next);
             match next {
                 Next::Ask => self.ask(&settings, need).await,
                 Next::Keep => self.keep(&settings).await,
@@ -157,7 +149,7 @@ impl Contact {
                     self.course.begun(record.reached, true, now);
                 }
                 (_, Some(ago)) if ago < HOUR => {
-                    let then = now.checked_sub(settings.config.pace.of(Duration::from_secs(ago)));
+                    let then = now.checked_sub(settings.pace.of(Duration::from_secs(ago)));
                     self.course.wait_from(then.unwrap_or(now));
                 }
                 _ => {}
@@ -168,14 +160,13 @@ impl Contact {
     }
 
     async fn ask(&mut self, settings: &Settings, need: Need) {
-        let config = &settings.config;
         let mut about = self.part.about.clone();
         let is_known = |about: &About| *about != About::default();
         // Without, it is asked all the same.
-        let wait = timeout(config.pace.of(ABOUT_WITHIN), about.wait_for(is_known));
+        let wait = timeout(settings.pace.of(ABOUT_WITHIN), about.wait_for(is_known));
         drop(wait.await);
         let about = about.borrow().clone();
-        let asked = server::ask(config, &self.part.resolver, &settings.mac, &about).await;
+        let asked = server::ask(settings, &self.part.resolver, &about).await;
         let offer = match asked {
             Ok(offer) => offer,
             Err(error) => return self.failed(need, error.to_string()),
@@ -183,18 +174,18 @@ impl Contact {
         let now = Instant::now();
         self.course.hear(&self.part.reach.borrow(), now);
         let newest = self.part.settings.borrow().clone();
-        if self::need(&newest.config) == Need::Nothing {
+        if self::need(&newest) == Need::Nothing {
             return;
         }
         let taking = Taking {
             offer,
-            server: server::host(config).unwrap_or_default(),
+            server: server::host(settings).unwrap_or_default(),
             at: epoch_seconds(),
             reached: self.course.reached(now),
-            has_credentials: has_credentials(&newest.config),
+            has_credentials: newest.has_credentials(),
         };
         match self.desk(&newest).ask(Order::Take(taking)).await {
-            Ok(Done::Taken(Some(record))) => self.begin(record, &newest.config).await,
+            Ok(Done::Taken(Some(record))) => self.begin(record, &newest).await,
             Ok(_) => {
                 self.error = Some("the init server has no other settings".to_owned());
                 self.outage.over();
@@ -211,7 +202,7 @@ impl Contact {
     }
 
     /// config.json has new settings.
-    async fn begin(&mut self, record: Record, before: &Config) {
+    async fn begin(&mut self, record: Record, before: &Settings) {
         log::info!("provisioning: settings of {} taken", record.server);
         if !record.refused.is_empty() {
             let keys = record.refused.join(", ");
@@ -222,7 +213,7 @@ impl Contact {
         self.reload().await;
         let now = Instant::now();
         self.course.hear(&self.part.reach.borrow(), now);
-        let keeps_session = is_same_link(before, &self.part.settings.borrow().config);
+        let keeps_session = before.is_same_link(&self.part.settings.borrow());
         self.course.begun(record.reached, keeps_session, now);
         self.record = Some(record);
     }
@@ -264,7 +255,7 @@ impl Contact {
                 let error = format!("{error}; those before are not back yet: {fault}");
                 log::log!(self.outage.level(&error), "provisioning: {error}");
                 self.error = Some(error);
-                sleep(settings.config.pace.of(AFTER_FAULT)).await;
+                sleep(settings.pace.of(AFTER_FAULT)).await;
             }
         }
     }
@@ -290,9 +281,10 @@ impl Contact {
         record.is_some_and(|record| record.error.is_some() && record.error == self.error)
     }
 
-    fn tell(&self, config: &Config, need: Need, next: Next) {
-        let hindrance = (!config.provision.init_url.is_empty()).then(|| server::hindrance(config));
-        let hindrance = hindrance.flatten().filter(|_| !has_credentials(config));
+    fn tell(&self, settings: &Settings, need: Need, next: Next) {
+        let has_server = !settings.provision.init_url.is_empty();
+        let hindrance = has_server.then(|| server::hindrance(settings));
+        let hindrance = hindrance.flatten().filter(|_| !settings.has_credentials());
         let phase = self.record.as_ref().map(|record| record.phase);
         let until = match next {
             Next::Until(at) => Some(at),
@@ -324,7 +316,7 @@ impl Contact {
         let record = self.record.as_ref();
         let is_ready = match state {
             State::Trial => false,
-            State::Waiting | State::Refused => has_credentials(config) || self.is_undone(),
+            State::Waiting | State::Refused => settings.has_credentials() || self.is_undone(),
             State::NotNeeded | State::Done => true,
         };
         self.part.facts.send_if_modified(|facts| {
@@ -333,7 +325,7 @@ impl Contact {
             facts.server = record
                 .map(|record| record.server.clone())
                 .filter(|_| matches!(state, State::Trial | State::Done))
-                .or_else(|| server::host(config));
+                .or_else(|| server::host(settings));
             facts.last_error = last_error;
             facts.next_attempt = pending.filter(|_| state != State::Done);
             facts.refused_keys = record.map(|it| it.refused.clone()).unwrap_or_default();
@@ -348,18 +340,11 @@ impl Contact {
     }
 }
 
-/// Is the device known to a broker or an API?
-fn has_credentials(config: &Config) -> bool {
-    !config.broker.username.is_empty()
-        || !config.broker.password.is_empty()
-        || !config.api.token.is_empty()
-}
-
-fn need(config: &Config) -> Need {
-    if config.provision.init_url.is_empty() || server::hindrance(config).is_some() {
+fn need(settings: &Settings) -> Need {
+    if settings.provision.init_url.is_empty() || server::hindrance(settings).is_some() {
         return Need::Nothing;
     }
-    match has_credentials(config) {
+    match settings.has_credentials() {
         true => Need::Others,
         false => Need::Credentials,
     }

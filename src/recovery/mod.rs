@@ -4,7 +4,7 @@
 //!  health ─verdict, proof─┐
 //!  guard ─armed───────────┤                        ┌─► actions: interface, network, dnsmasq
 //!  starts ─hold───────────┼─► sight ─► ladder ─step┤
-//!  config, boot ─budget───┘                        └─► boot: reboot, recorded first
+//!  settings, boot ─budget─┘                        └─► boot: reboot, recorded first
 //! ```
 //!
 //! * [`ladder`]: from how long the device is offline, and why, to the next step; pure
@@ -31,7 +31,7 @@ use tokio::time::{sleep_until, Instant};
 use crate::actions::{Action, ActionError, Actions, Service};
 use crate::boot::{Budget, Change, Reboot, Records, Why};
 use crate::collect::{DeviceEvents, Event};
-use crate::config::Config;
+use crate::config;
 use crate::health::{self, Verdict};
 use crate::process::clock::{epoch_seconds, Pace};
 use crate::process::shutdown::Shutdown;
@@ -52,7 +52,8 @@ const NOTE_AGAIN: Duration = Duration::from_secs(600);
 
 /// The belongings of the part.
 pub struct Part {
-    pub config: watch::Receiver<Arc<Config>>,
+    pub settings: watch::Receiver<config::Recovery>,
+    pub pace: Pace,
     pub health: watch::Receiver<health::Facts>,
     /// A network change is watched, and may be undone.
     pub guarded: watch::Receiver<bool>,
@@ -69,9 +70,8 @@ pub struct Part {
 /// Watches over the device until `shutdown`. A step under way is left where it is, but an interface that
 /// was taken down is brought up.
 pub async fn run(part: Part, shutdown: Shutdown) {
-    let pace = part.config.borrow().pace;
     let recovery = Recovery {
-        config: part.config,
+        settings: part.settings,
         health: part.health,
         guarded: part.guarded,
         hold: part.hold,
@@ -82,7 +82,7 @@ pub async fn run(part: Part, shutdown: Shutdown) {
         lowered: Lowered::open(part.notes),
         events: part.events,
         facts: part.facts,
-        pace,
+        pace: part.pace,
         ladder: Ladder::default(),
         hindered: true,
         observed: Instant::now(),
@@ -93,7 +93,7 @@ pub async fn run(part: Part, shutdown: Shutdown) {
 }
 
 struct Recovery {
-    config: watch::Receiver<Arc<Config>>,
+    settings: watch::Receiver<config::Recovery>,
     health: watch::Receiver<health::Facts>,
     guarded: watch::Receiver<bool>,
     hold: Hold,
@@ -137,7 +137,7 @@ impl Recovery {
             tokio::select! {
                 () = shutdown.requested() => return,
                 () = changed(&mut self.health) => {}
-                () = changed(&mut self.config) => {}
+                () = changed(&mut self.settings) => {}
                 () = changed(&mut self.guarded) => {}
                 () = changed(&mut self.budget) => {}
                 () = wait => {}
@@ -150,9 +150,9 @@ impl Recovery {
         let held = self.hold.is_held();
         let guarded = *self.guarded.borrow_and_update();
         let budget = *self.budget.borrow_and_update();
-        let config = self.config.borrow_and_update().clone();
+        let settings = self.settings.borrow_and_update().clone();
         let health = self.health.borrow_and_update();
-        sight::sight(&health, &config, budget, guarded, held)
+        sight::sight(&health, &settings, budget, guarded, held)
     }
 
     /// Whole seconds since the last call, as this agent's pace counts them.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ladder::{Hindrance, Permit, Sight, World};
 use crate::boot::Budget;
-use crate::config::{Config, Recover};
+use crate::config::{self, Recover};
 use crate::health::{self, Verdict};
 
 /// The steps that a verdict lets the ladder take.
@@ -29,7 +29,7 @@ pub(super) fn permit(verdict: Option<Verdict>, own_resolver_dead: bool) -> Permi
 /// The sight of what these facts say.
 pub(super) fn sight(
     health: &health::Facts,
-    config: &Config,
+    settings: &config::Recovery,
     budget: Budget,
     guarded: bool,
     held: bool,
@@ -47,8 +47,8 @@ pub(super) fn sight(
         shared: health.uplink.as_ref().is_some_and(|uplink| uplink.shared),
         guarded,
         held,
-        recover: config.recovery.recover,
-        reboot: seconds(config.recovery.reboot),
+        recover: settings.recover,
+        reboot: seconds(settings.reboot),
         reboots_left: budget.left,
         rebooted: budget.rebooted,
     }

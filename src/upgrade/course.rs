@@ -74,7 +74,7 @@ impl Shared {
         msg: String,
         mut stopped: Doing<bool>,
     ) -> Option<Outcome> {
-        let request = match Request::read(&msg, self.config().api.insecure) {
+        let request = match Request::read(&msg, self.settings().api.insecure) {
             Ok(request) => request,
             // The option has changed since it was accepted.
             Err(reason) => return Some(rejected(reason)),
@@ -174,7 +174,7 @@ impl Shared {
         }
         // The undo of a network change does not survive this.
         let mut guarded = self.part.guarded.clone();
-        let pace = self.config().pace;
+        let pace = self.settings().pace;
         let free = timeout(pace.of(GUARD_WITHIN), guarded.wait_for(|guarded| !guarded));
         let is_late = free.await.is_err();
         match is_late {
@@ -184,7 +184,7 @@ impl Shared {
     }
 
     async fn check_device(&self, request: &Request) -> Result<(), Outcome> {
-        if self.config().state_dir != self.places.state_dir {
+        if self.settings().state_dir != self.places.state_dir {
             let why =
                 "option state_dir was changed: an upgrade needs a restart of the agent before";
             return Err(failed(why));
@@ -228,10 +228,10 @@ impl Shared {
                 facts.error = error.map(str::to_owned);
             });
         };
-        let config = self.config();
+        let settings = self.settings().clone();
         let download = Download {
-            api: &config.api,
-            pace: config.pace,
+            api: &settings.api,
+            pace: settings.pace,
             resolver: self.part.resolver.clone(),
             directory: ram,
             tell: &tell,

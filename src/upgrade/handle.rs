@@ -1,5 +1,6 @@
 //! The handle by which the jobs part has upgrades carried out.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,18 +14,40 @@ use super::places::{Found, Places};
 use super::record::Record;
 use super::request::{Request, What};
 use super::zone::Zone;
-use crate::config::Config;
+use crate::config::{Api, Config};
 use crate::guard::Witnesses;
 use crate::identity::Identity;
 use crate::jobs::{Doing, Due, Hold, Outcome, Ticket, Upgrades};
 use crate::lookup::Resolver;
-use crate::process::clock::{epoch_seconds, Reading};
+use crate::process::clock::{epoch_seconds, Pace, Reading};
 use crate::process::shutdown::Shutdown;
 use crate::tasks;
 
+/// Settings of an upgrade, read when they are needed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// For downloads.
+    pub api: Api,
+    /// A new agent has to give its proof of life in this time.
+    pub rollback_timeout: Duration,
+    pub state_dir: PathBuf,
+    pub pace: Pace,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Settings {
+            api: config.api.clone(),
+            rollback_timeout: config.jobs.rollback_timeout,
+            state_dir: config.state_dir.clone(),
+            pace: config.pace,
+        }
+    }
+}
+
 /// The parts and handles that upgrades work with.
 pub struct Part {
-    pub config: watch::Receiver<Arc<Config>>,
+    pub settings: watch::Receiver<Settings>,
     pub mac: watch::Receiver<Identity>,
     pub uci: Directories,
     pub client: Client,
@@ -87,8 +110,8 @@ pub fn new(part: Part, found: Found) -> Handle {
 }
 
 impl Shared {
-    pub(super) fn config(&self) -> Arc<Config> {
-        self.part.config.borrow().clone()
+    pub(super) fn settings(&self) -> watch::Ref<'_, Settings> {
+        self.part.settings.borrow()
     }
 
     /// The upgrade of the job `id` is in this state now.
@@ -114,12 +137,12 @@ impl Shared {
 
 impl Upgrades for Handle {
     fn check(&self, msg: &str) -> Result<(), String> {
-        Request::read(msg, self.0.config().api.insecure).map(drop)
+        Request::read(msg, self.0.settings().api.insecure).map(drop)
     }
 
     fn due(&self, msg: &str, clock: Reading, waited: Duration) -> Due {
         // One that cannot be read any more is refused when it starts.
-        let request = Request::read(msg, self.0.config().api.insecure).ok();
+        let request = Request::read(msg, self.0.settings().api.insecure).ok();
         let Some(window) = request.and_then(|request| request.window) else {
             return Due::Now;
         };

@@ -47,6 +47,6 @@ pub mod window;
 pub mod zone;
 
 pub use facts::Facts;
-pub use handle::{new, Handle, Part};
+pub use handle::{new, Handle, Part, Settings};
 pub use places::{find, Found};
 pub use watcher::watcher;

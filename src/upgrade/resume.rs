@@ -55,7 +55,7 @@ impl Shared {
 
     /// The device has booted after sysupgrade, or not.
     async fn after_flash(&self, mut record: Record) -> Record {
-        let pace = self.config().pace;
+        let pace = self.settings().pace;
         if record.phase == Phase::Flashing {
             let event = if record.boot == self.boot {
                 // An agent that was restarted while sysupgrade was at work.
@@ -72,7 +72,7 @@ impl Shared {
             record = self.step(record, event).await;
         }
         if record.phase == Phase::Trial {
-            let within = self.config().jobs.rollback_timeout;
+            let within = self.settings().rollback_timeout;
             self.tell(record.phase.name(), &record.id);
             let event = match self.prove(record.needs(), within).await {
                 true => Event::Alive,
@@ -108,7 +108,7 @@ impl Shared {
     /// Waits for evidence, newer than this moment, that the device reaches what it `needs` to; false without any
     /// in time.
     async fn prove(&self, needs: Needs, within: Duration) -> bool {
-        let pace = self.config().pace;
+        let pace = self.settings().pace;
         self.part.trial.send_replace(true);
         let mut witnesses = self.part.witnesses.clone();
         let trial = Trial::verify(needs, within, pace, Instant::now());
@@ -122,7 +122,7 @@ impl Shared {
         let mut proof: Option<Doing<bool>> = None;
         if proves {
             let needs = record.needs();
-            let (pace, witnesses) = (self.config().pace, self.part.witnesses.clone());
+            let (pace, witnesses) = (self.settings().pace, self.part.witnesses.clone());
             self.part.trial.send_replace(true);
             proof = Some(Box::pin(async move {
                 let mut witnesses = witnesses;

@@ -11,7 +11,6 @@ use super::wiring::Wiring;
 use crate::agent::reports::{keep, keep_spool_settled, spool_place};
 use crate::config::reload;
 use crate::config::reload::{same, Start, Work};
-use crate::config::Config;
 use crate::process::ask::asks;
 use crate::process::logging;
 use crate::tasks::{spawn, spawn_among};
@@ -27,7 +26,7 @@ impl Wiring<'_> {
     /// files ─► settings ─► every part
     pub(super) fn settings(&mut self, reloading: reload::Part) {
         spawn_among(&mut self.first, reloading.run(self.ends.clone()));
-        spawn_among(&mut self.first, log_in_detail(self.settings.config()));
+        spawn_among(&mut self.first, log_in_detail(self.followed.debug.clone()));
     }
 
     /// The spool, and the task it ends with.
@@ -86,6 +85,7 @@ impl Wiring<'_> {
         let (ready, mut boot_ready) = watch::channel(false);
         let part = boot::Part {
             log: self.system_log.clone(),
+            pace: self.now.loaded.config.pace,
             code: self.facts.code.subscribe(),
             events: self.events.clone(),
             facts: self.facts.boot.clone(),
@@ -150,10 +150,10 @@ impl Wiring<'_> {
 }
 
 /// Logs in detail while option `debug` is set, until nobody reads settings any more.
-async fn log_in_detail(mut config: watch::Receiver<Arc<Config>>) {
+async fn log_in_detail(mut debug: watch::Receiver<bool>) {
     loop {
-        logging::set_debug(config.borrow_and_update().debug);
-        if config.changed().await.is_err() {
+        logging::set_debug(*debug.borrow_and_update());
+        if debug.changed().await.is_err() {
             return;
         }
     }

@@ -50,7 +50,7 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) fn start(
-        reloading: reload::Part,
+        mut reloading: reload::Part,
         settings: reload::Handle,
         client: ubus::Client,
         device: Device,
@@ -64,6 +64,7 @@ impl Parts {
         let commands = http::Commands::new(commands);
         let both_end = (ends, broker_ends);
         let is_armed = found.is_open();
+        let settings = (&mut reloading, settings);
         let mut wiring = Wiring::new(device, past, client, settings, commands, is_armed, both_end);
 
         wiring.settings(reloading);

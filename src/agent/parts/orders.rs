@@ -57,7 +57,7 @@ impl Wiring<'_> {
         deliveries: &upload::Handle,
     ) -> upgrade::Handle {
         let part = upgrade::Part {
-            config: self.settings.config(),
+            settings: self.followed.upgrade.clone(),
             mac: self.settings.mac(),
             uci: self.device.uci.clone(),
             client: self.client.clone(),
@@ -84,7 +84,7 @@ impl Wiring<'_> {
         upgrade: upgrade::Handle,
         commanded: mpsc::Receiver<ApiCommand>,
     ) -> (jobs::Handle, jobs::Outlets) {
-        let (part, jobs, outlets) = jobs::new(self.settings.config(), self.settings.mac());
+        let (part, jobs, outlets) = jobs::new(self.followed.jobs.clone(), self.settings.mac());
         let part = part
             .on(jobs::Setting::new(&self.device.boot_id, self.reboot()))
             .with_crashes(self.past.crashes.clone())
@@ -95,8 +95,8 @@ impl Wiring<'_> {
         let mut ends = self.ends.clone();
         let running = part.run(async move { ends.requested().await }, JOBS_GRACE);
         spawn_among(&mut self.first, running);
-        let config = self.settings.config();
-        let commanding = commands::run(commanded, jobs.clone(), config, self.ends.clone());
+        let is_allowed = self.followed.api_commands.clone();
+        let commanding = commands::run(commanded, jobs.clone(), is_allowed, self.ends.clone());
         spawn_among(&mut self.first, commanding);
         (jobs, outlets)
     }

@@ -49,7 +49,8 @@ impl Wiring<'_> {
     /// health, guard ─► recovery ─► the device
     pub(super) fn recovery(&mut self, guarded: watch::Receiver<bool>) {
         let part = recovery::Part {
-            config: self.settings.config(),
+            settings: self.followed.recovery.clone(),
+            pace: self.now.loaded.config.pace,
             health: self.facts.health.subscribe(),
             guarded,
             hold: self.hold,
@@ -71,7 +72,8 @@ impl Wiring<'_> {
     ) {
         let (radios, asks) = asks(self.facts.radios.subscribe());
         let part = health::radio::Part {
-            config: self.settings.config(),
+            settings: self.followed.radios.clone(),
+            pace: self.now.loaded.config.pace,
             client: self.client.clone(),
             root: self.device.root.clone(),
             restarts: self.facts.restarts.subscribe(),
@@ -83,7 +85,9 @@ impl Wiring<'_> {
         };
         spawn_among(&mut self.first, health::radio::run(part, self.ends.clone()));
         let part = recovery::radio::Part {
-            config: self.settings.config(),
+            settings: self.followed.recovery.clone(),
+            pace: self.now.loaded.config.pace,
+            state_dir: self.now.loaded.config.state_dir.clone(),
             actions: Arc::clone(&self.acting),
             root: self.device.root.clone(),
             boot_id: self.device.boot_id.clone(),

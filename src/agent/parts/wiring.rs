@@ -10,6 +10,7 @@ use super::Device;
 use crate::actions::{self, Actions};
 use crate::agent::past::Past;
 use crate::collect::{DeviceEvents, History, Report};
+use crate::config;
 use crate::config::reload::{self, renewed, Same, Start, Work};
 use crate::health::radio::Restarted;
 use crate::process::clock::ServerDate;
@@ -17,7 +18,7 @@ use crate::process::shutdown::Shutdown;
 use crate::process::starts::Hold;
 use crate::status::Board;
 use crate::tasks::spawn_among;
-use crate::{boot, collect, guard, health, http, lookup, mqtt, provision, recovery, upgrade};
+use crate::{boot, collect, guard, health, http, jobs, lookup, mqtt, provision, recovery, upgrade};
 
 /// The newest facts of the parts: who tells them has a clone, who hears them subscribes.
 pub(super) struct Facts {
@@ -81,12 +82,38 @@ impl Facts {
     }
 }
 
+/// The settings that parts follow while they run, each part its own.
+pub(super) struct Followed {
+    pub(super) debug: watch::Receiver<bool>,
+    pub(super) api_commands: watch::Receiver<bool>,
+    pub(super) jobs: watch::Receiver<jobs::Settings>,
+    pub(super) upgrade: watch::Receiver<upgrade::Settings>,
+    pub(super) recovery: watch::Receiver<config::Recovery>,
+    pub(super) radios: watch::Receiver<health::radio::Settings>,
+    pub(super) log_size: watch::Receiver<Option<usize>>,
+}
+
+impl Followed {
+    fn of(reloading: &mut reload::Part) -> Self {
+        Followed {
+            debug: reloading.follow(|config| config.debug),
+            api_commands: reloading.follow(|config| config.api.commands),
+            jobs: reloading.follow(|config| config.into()),
+            upgrade: reloading.follow(|config| config.into()),
+            recovery: reloading.follow(|config| config.recovery.clone()),
+            radios: reloading.follow(|config| config.into()),
+            log_size: reloading.follow(|config| boot::log_size(&config.spool)),
+        }
+    }
+}
+
 /// The things that parts are made of, and the tasks they have become.
 pub(super) struct Wiring<'a> {
     pub(super) device: Device,
     pub(super) past: &'a Past,
     pub(super) client: ubus::Client,
     pub(super) settings: reload::Handle,
+    pub(super) followed: Followed,
     pub(super) current: watch::Receiver<Arc<reload::Current>>,
     pub(super) now: Arc<reload::Current>,
     /// For everything but the broker link, which has a resolver of its own.
@@ -109,7 +136,7 @@ impl<'a> Wiring<'a> {
         device: Device,
         past: &'a Past,
         client: ubus::Client,
-        settings: reload::Handle,
+        (reloading, settings): (&mut reload::Part, reload::Handle),
         commands: http::Commands,
         is_armed: bool,
         (ends, broker_ends): (Shutdown, Shutdown),
@@ -124,17 +151,19 @@ impl<'a> Wiring<'a> {
             config.pace,
         );
         let facts = Facts::new(&now, is_armed);
+        let followed = Followed::of(reloading);
         Wiring {
             acting: Arc::new(actions::Device::new(client.clone(), &device.root)),
             system_log: boot::SystemLog {
                 client: client.clone(),
-                config: settings.config(),
+                size: followed.log_size.clone(),
                 records,
             },
             device,
             past,
             client,
             settings,
+            followed,
             current,
             now,
             resolver: lookup::Resolver::system("lookup"),
@@ -184,7 +213,7 @@ impl<'a> Wiring<'a> {
     }
 
     /// The board, but for the parts that have handles of their own.
-    pub(super) fn board(&self, spool: &spool::Handle, jobs: &crate::jobs::Handle) -> Board {
+    pub(super) fn board(&self, spool: &spool::Handle, jobs: &jobs::Handle) -> Board {
         Board {
             started: Instant::now(),
             starts: Arc::clone(&self.past.starts),

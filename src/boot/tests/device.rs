@@ -3,14 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::boot::{run, Change, Facts, Part, Records, SystemLog, Why};
+use crate::boot::{log_size, run, Change, Facts, Part, Records, SystemLog, Why};
 use crate::collect::{DeviceEvents, Event};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::process::clock::Pace;
 use crate::process::shutdown::shutdown;
 
@@ -95,11 +94,11 @@ impl Device {
         Records::new(&state, self.root(), &self.boot(), Pace::REAL)
     }
 
-    pub(super) fn log(&self, records: &Records, config: Config) -> SystemLog {
+    pub(super) fn log(&self, records: &Records, spool: &config::Spool) -> SystemLog {
         let (client, _connection) = ubus::connect(&self.root.path().join("ubus.sock"));
         SystemLog {
             client,
-            config: watch::channel(Arc::new(config)).1,
+            size: watch::channel(log_size(spool)).1,
             records: records.clone(),
         }
     }
@@ -119,7 +118,8 @@ impl Device {
         let (keep, kept) = watch::channel(false);
         let (end, ends) = shutdown();
         let part = Part {
-            log: self.log(&records, Config::default()),
+            log: self.log(&records, &Config::default().spool),
+            pace: Pace::REAL,
             code: watch::channel(None).1,
             events: events.clone(),
             facts,

@@ -3,13 +3,18 @@
 use super::device::Device;
 use crate::boot::system_log::{size, KEPT_MAX};
 use crate::boot::LOG_SHARE;
-use crate::config::Config;
+use crate::config::{self, Config};
 
 #[test]
 fn eight_logs_a_day_are_within_their_share() {
     for daily in [64 << 10, 100_000, 1 << 20, 1 << 30] {
-        let config = Config::default().with(|config| config.spool.archive_daily = daily);
-        let size = size(&config);
+        let spool = config::Spool {
+            archive_daily: daily,
+            archive_dir: Some("/a".into()),
+            boot_log: true,
+            ..config::Spool::default()
+        };
+        let size = size(&spool).unwrap();
         assert!((1024..=KEPT_MAX).contains(&size), "{size}");
         // A cell has a head, and the memory is written before each.
         assert!(8 * size as u64 <= daily / LOG_SHARE, "{size} of {daily}");
@@ -35,11 +40,12 @@ async fn nothing_is_kept_unless_it_is_asked_for_and_there_is_an_archive() {
     let device = Device::new();
     let records = device.records();
     for (boot_log, archive_dir) in [(false, Some("/a".into())), (true, None)] {
-        let config = Config::default().with(|config| {
-            config.spool.boot_log = boot_log;
-            config.spool.archive_dir = archive_dir;
-        });
-        let log = device.log(&records, config);
+        let spool = config::Spool {
+            archive_dir,
+            boot_log,
+            ..Config::default().spool
+        };
+        let log = device.log(&records, &spool);
         log.went_offline().await;
         log.reboots(true).await;
         assert!(!device.path("/state/boot_log").exists());

@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use spool::Stamp;
 
-use super::{known, Stamp};
+use super::known;
 
 /// The device as a whole. Has no `boot_id` and `seq`: those belong to the line, see
 /// [`Report::to_line`](super::Report::to_line).
@@ -81,7 +82,7 @@ impl Serialize for Stamped<'_> {
         if let Some(stamp) = stamp {
             map.serialize_entry("boot_id", stamp.boot_id)?;
             map.serialize_entry("seq", &stamp.seq)?;
-            map.serialize_entry("clock", stamp.clock)?;
+            map.serialize_entry("clock", stamp.clock.word())?;
         }
         known(&mut map, "wan_ip6", &device.wan_ip6)?;
         known(&mut map, "target", &device.target)?;

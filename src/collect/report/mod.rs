@@ -13,6 +13,7 @@ mod station;
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
+use spool::Stamp;
 
 use device::Stamped;
 
@@ -45,19 +46,6 @@ pub struct Report {
     pub events: Vec<Event>,
 }
 
-/// Members of a report that are known only when it is kept.
-///
-/// (`boot_id`, `seq`) names it for ever.
-#[derive(Debug, Clone, Copy)]
-pub struct Stamp<'a> {
-    pub boot_id: &'a str,
-    pub seq: u64,
-    /// Seconds since the epoch.
-    pub created_at: u64,
-    /// The state of the clock: `ok` or `unsynced`.
-    pub clock: &'a str,
-}
-
 /// The parts of a line, in their order.
 const PARTS: [Part; 10] = [
     Part::Ssids,
@@ -87,31 +75,30 @@ enum Part {
 }
 
 impl Report {
-    /// The report as the line that is kept and delivered, without its end of line. `gaps` tells what
-    /// is missing before it and is left out when empty.
+    /// The report as the line that is kept and delivered, without its end of line. The `stamp` has the members
+    /// that are known only when it is kept; (`boot_id`, `seq`) names it for ever, and empty gaps are left out.
     ///
     /// Every other line has its parts and its stations in the opposite order: so what one line says about
     /// a station is near to what the next says, and both are packed into less.
-    pub fn to_line<G: Serialize>(&self, stamp: &Stamp<'_>, gaps: &[G]) -> Vec<u8> {
-        struct Line<'a, G>(&'a Report, &'a Stamp<'a>, &'a [G]);
+    pub fn to_line(&self, stamp: &Stamp<'_>) -> Vec<u8> {
+        struct Line<'a>(&'a Report, &'a Stamp<'a>);
 
-        impl<G: Serialize> Serialize for Line<'_, G> {
+        impl Serialize for Line<'_> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                self.0.write(Some(self.1), self.2, serializer)
+                self.0.write(Some(self.1), serializer)
             }
         }
 
         let stations = self.stations.as_ref().map_or(0, Vec::len);
         let mut line = Vec::with_capacity(2048 + 640 * stations);
-        serde_json::to_writer(&mut line, &Line(self, stamp, gaps))
+        serde_json::to_writer(&mut line, &Line(self, stamp))
             .expect("memory takes every byte, and every key of a report is a string");
         line
     }
 
-    fn write<S: Serializer, G: Serialize>(
+    fn write<S: Serializer>(
         &self,
         stamp: Option<&Stamp<'_>>,
-        gaps: &[G],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         let back = stamp.is_some_and(|stamp| stamp.seq.is_multiple_of(2));
@@ -129,7 +116,7 @@ impl Report {
                 Part::Radios => known(&mut map, "radios", &self.radios)?,
                 Part::Mesh => known(&mut map, "mesh", &self.mesh)?,
                 Part::Events => some(&mut map, "events", &self.events)?,
-                Part::Gaps => some(&mut map, "gaps", gaps)?,
+                Part::Gaps => some(&mut map, "gaps", stamp.map_or(&[], |stamp| stamp.gaps))?,
                 Part::Dhcp => known(&mut map, "dhcp", &List::of(&self.dhcp, back))?,
                 Part::Stations => known(&mut map, "stations", &List::of(&self.stations, back))?,
             }
@@ -140,7 +127,7 @@ impl Report {
 
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.write::<S, ()>(None, &[], serializer)
+        self.write(None, serializer)
     }
 }
 
@@ -198,6 +185,10 @@ fn known<M: SerializeMap, T: Serialize>(
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
+    use spool::{Certainty, Gap, Reason};
+
     use super::*;
 
     #[test]
@@ -212,21 +203,30 @@ mod tests {
             },
             ..Report::default()
         };
-        let line = |seq, gaps: &[&str]| {
+        let line = |seq, gaps: &[Gap]| {
             let stamp = Stamp {
                 boot_id: "b-1",
                 seq,
                 created_at: 9,
-                clock: "ok",
+                clock: Certainty::Ok,
+                gaps,
             };
-            String::from_utf8(report.to_line(&stamp, gaps)).unwrap()
+            String::from_utf8(report.to_line(&stamp)).unwrap()
         };
+        let gap = Gap {
+            from: None,
+            to: Some(8),
+            count: Some(1),
+            reason: Reason::Full,
+        };
+        let gaps = r#""gaps":[{"from":null,"to":8,"count":1,"reason":"full"}]"#;
         assert_eq!(
             line(5, &[]),
             r#"{"device":{"smv":"1\n2","mac":"","v":"4","created_at":9,"hostname":"h","boot_id":"b-1","seq":5,"clock":"ok","kernel":"6.6"}}"#
         );
-        assert!(line(5, &["g"]).ends_with(r#""kernel":"6.6"},"gaps":["g"]}"#));
-        assert!(line(6, &["g"]).starts_with(r#"{"gaps":["g"],"device":{"smv""#));
+        let [odd, even] = [5, 6].map(|seq| line(seq, slice::from_ref(&gap)));
+        assert!(odd.ends_with(&format!(r#""kernel":"6.6"}},{gaps}}}"#)));
+        assert!(even.starts_with(&format!(r#"{{{gaps},"device":{{"smv""#)));
     }
 
     #[test]

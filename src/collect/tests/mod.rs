@@ -16,12 +16,15 @@ mod stations;
 mod task;
 mod traps;
 
-/// A report's identity, taken by a clock that is right.
-fn stamp(boot_id: &str, seq: u64) -> super::Stamp<'_> {
-    super::Stamp {
+use spool::{Certainty, Stamp};
+
+/// A report's identity, taken by a clock that is right, without gaps before it.
+fn stamp(boot_id: &str, seq: u64) -> Stamp<'_> {
+    Stamp {
         boot_id,
         seq,
         created_at: 1_751_450_000,
-        clock: "ok",
+        clock: Certainty::Ok,
+        gaps: &[],
     }
 }

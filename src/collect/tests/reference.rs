@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use spool::{Gap, Reason};
+use spool::{Gap, Reason, Stamp};
 
 use super::samples::{data, NOW};
 use super::stamp;
@@ -222,7 +222,11 @@ fn the_reference_explains_every_key_of_the_report_and_no_other() {
         count: Some(3),
         reason: Reason::Full,
     };
-    let line = full().to_line(&stamp("b", 1), &[gap]);
+    let stamp = Stamp {
+        gaps: &[gap],
+        ..stamp("b", 1)
+    };
+    let line = full().to_line(&stamp);
     let reference = std::fs::read_to_string(data("../../docs/report.md")).unwrap();
     let rows = reference
         .lines()

@@ -1,10 +1,12 @@
 //! Settings while the agent runs: read again on SIGHUP, when a file changed, or when somebody asks.
 //!
-//! A task reads them and publishes the settings in force as [`Current`]. A part that works with settings
-//! either follows that, or is [`renewed`] when an option it was made from has another value.
+//! A task reads them and publishes the settings in force as [`Current`]. A part either [follows](Part::follow)
+//! its own settings, or is [`renewed`] when they are no longer the same. All parts have their new settings before the
+//! answer to a reload.
 
 mod facts;
 mod files;
+mod followers;
 mod next_lock;
 mod orphans;
 mod renewal;
@@ -26,6 +28,7 @@ use crate::identity::{self, Chosen, Identity, Source};
 use crate::process::shutdown::Shutdown;
 
 use files::FileWatch;
+use followers::Followers;
 use next_lock::NextLock;
 use orphans::{Orphans, BETWEEN_LOOKS};
 
@@ -75,7 +78,6 @@ struct Request {
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     current: watch::Receiver<Arc<Current>>,
-    config: watch::Receiver<Arc<Config>>,
     mac: watch::Receiver<Identity>,
 }
 
@@ -105,11 +107,6 @@ impl Handle {
         self.current.clone()
     }
 
-    /// The configuration alone, for who follows it while it works.
-    pub fn config(&self) -> watch::Receiver<Arc<Config>> {
-        self.config.clone()
-    }
-
     /// The identity alone.
     pub fn mac(&self) -> watch::Receiver<Identity> {
         self.mac.clone()
@@ -117,7 +114,6 @@ impl Handle {
 }
 
 /// The belongings of the reading task.
-#[derive(Debug)]
 pub struct Part {
     inputs: Inputs,
     /// The state directory that is in use until the agent ends.
@@ -135,7 +131,7 @@ pub struct Part {
     /// A copy was not kept because of that.
     is_behind: bool,
     current: watch::Sender<Arc<Current>>,
-    config: watch::Sender<Arc<Config>>,
+    followers: Followers,
     mac: watch::Sender<Identity>,
 }
 
@@ -173,7 +169,6 @@ pub fn new_held(
     let about_identity = problems(&warnings);
     let (sender, requests) = mpsc::channel(ASKERS);
     let state_dir = loaded.config.state_dir.clone();
-    let (config, config_known) = watch::channel(loaded.config.clone());
     let (mac_sender, mac_known) = watch::channel(mac.clone());
     let errors = match is_held {
         true => Vec::new(),
@@ -201,13 +196,12 @@ pub fn new_held(
         held,
         is_behind: is_held,
         current,
-        config,
+        followers: Followers::default(),
         mac: mac_sender,
     };
     let handle = Handle {
         requests: sender,
         current: current_known,
-        config: config_known,
         mac: mac_known,
     };
     Ok((part, handle))
@@ -232,6 +226,15 @@ fn problems(warnings: &[identity::Warning]) -> Vec<Problem> {
 }
 
 impl Part {
+    /// The settings that `of` takes from the configuration, which change when those do.
+    pub fn follow<S>(&mut self, of: fn(&Config) -> S) -> watch::Receiver<S>
+    where
+        S: PartialEq + Send + Sync + 'static,
+    {
+        let current = self.current.borrow();
+        self.followers.add(&current.loaded.config, of)
+    }
+
     /// Reads settings again whenever there is a reason, until `shutdown`.
     pub async fn run(mut self, mut shutdown: Shutdown) {
         let mut files = FileWatch::default();
@@ -332,9 +335,7 @@ impl Part {
         if *self.mac.borrow() != mac {
             self.mac.send_replace(mac.clone());
         }
-        if *self.config.borrow() != loaded.config {
-            self.config.send_replace(loaded.config.clone());
-        }
+        self.followers.publish(&loaded.config);
         self.current.send_replace(Arc::new(Current {
             loaded,
             mac,

@@ -29,7 +29,7 @@ impl Task {
             _ => {}
         }
         self.held_off().await;
-        let timeout = self.config().jobs.rollback_timeout;
+        let timeout = self.options().rollback_timeout;
         match journal.phase {
             Phase::Armed | Phase::Ended => {
                 drop(self.try_out(journal, timeout).await);
@@ -55,7 +55,7 @@ impl Task {
 
     /// A detached job goes on without the agent that started it: the jobs part says when it has ended.
     async fn wait_for_detached(&mut self) {
-        let longest = self.config().jobs.timeout + DETACHED_MORE;
+        let longest = self.options().job_timeout + DETACHED_MORE;
         let end = Instant::now() + longest;
         while self.judged.is_none() {
             let left = end.saturating_duration_since(Instant::now());

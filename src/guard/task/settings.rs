@@ -33,8 +33,8 @@ impl Task {
 
     /// A job of any other type has ended, and our settings are others than before.
     pub(super) async fn own_ended(&mut self, id: &str) -> Judged {
-        let config = self.config();
-        let (pace, timeout) = (config.pace, config.jobs.rollback_timeout);
+        let options = self.options();
+        let (pace, timeout) = (options.pace, options.rollback_timeout);
         let broken = match self.own_usable().await {
             Err(reason) => Some(reason),
             Ok(()) if !self.own_changed() || !self.own.was_connected() => None,

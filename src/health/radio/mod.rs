@@ -30,7 +30,7 @@ mod verdict;
 mod watcher;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, Instant};
@@ -38,6 +38,7 @@ use tokio::time::{sleep_until, Instant};
 use crate::collect::{self, DeviceEvents};
 use crate::config::Config;
 use crate::process::ask::{Asker, Asks};
+use crate::process::clock::Pace;
 use crate::process::shutdown::Shutdown;
 use look::Eye;
 use ubus::{Client, Notice, Subscription};
@@ -48,10 +49,29 @@ pub use sight::{Ap, Configured, Mode, Sight, Status, Vif};
 pub use tracker::{Change, Radio, Tracker};
 pub use verdict::{judge, Evidence, Hostapd, Judgement, Limits, Netifd, Silence, State, Verdict};
 
+/// Settings that the task follows while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Wi-Fi is looked at.
+    pub scan: bool,
+    /// Between two reports, whose answers are looked at.
+    pub monitor: Duration,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Settings {
+            scan: config.collect.scan,
+            monitor: config.collect.monitor,
+        }
+    }
+}
+
 /// The belongings of the task that watches over radios.
 #[derive(Debug)]
 pub struct Part {
-    pub config: watch::Receiver<Arc<Config>>,
+    pub settings: watch::Receiver<Settings>,
+    pub pace: Pace,
     pub client: Client,
     /// Prefix of /sys.
     pub root: PathBuf,
@@ -87,14 +107,14 @@ pub async fn run(part: Part, shutdown: Shutdown) {
 impl Part {
     /// Watches while option `scan` has the agent look at Wi-Fi at all.
     async fn watch(mut self) {
-        let mut wifi = self.config.clone();
+        let mut wifi = self.settings.clone();
         loop {
-            if wifi.wait_for(|config| config.collect.scan).await.is_err() {
+            if wifi.wait_for(|settings| settings.scan).await.is_err() {
                 return;
             }
             tokio::select! {
                 () = self.watch_wifi() => return,
-                _ = wifi.wait_for(|config| !config.collect.scan) => {}
+                _ = wifi.wait_for(|settings| !settings.scan) => {}
             }
             self.reported.send_replace(None);
             self.facts.send_modify(|facts| {
@@ -143,7 +163,7 @@ impl Part {
         watcher.known = Instant::now();
         let sight = eye.look().await;
         watcher.restarted(&self.restarts.borrow_and_update());
-        let monitor = self.config.borrow().collect.monitor;
+        let monitor = self.settings.borrow().monitor;
         watcher.see(&sight, monitor);
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn new(part: &Part) -> Self {
-        let pace = part.config.borrow().pace;
+        let pace = part.pace;
         let start = Instant::now();
         Watcher {
             pace,
@@ -185,7 +185,6 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
-    use std::sync::Arc;
 
     use tokio::sync::mpsc;
     use tokio::time::advance;
@@ -197,7 +196,8 @@ mod tests {
     async fn answers_asked_for_before_something_was_heard_are_no_look() {
         let (facts, known) = watch::channel(Facts::default());
         let part = Part {
-            config: watch::channel(Arc::new(Config::default())).1,
+            settings: watch::channel((&Config::default()).into()).1,
+            pace: Pace::REAL,
             client: ubus::connect(Path::new("/nowhere")).0,
             root: PathBuf::from("/nowhere"),
             restarts: watch::channel(Vec::new()).1,

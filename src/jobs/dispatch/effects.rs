@@ -10,7 +10,7 @@ use super::live::Live;
 use super::workers::Ended;
 use super::Jobs;
 use crate::boot::Why;
-use crate::config::Config;
+use crate::config;
 use crate::jobs::guarded::is_guarded;
 use crate::jobs::message::{Job, Kind};
 use crate::jobs::outcome::{End, Outcome};
@@ -47,7 +47,9 @@ impl Jobs {
         let running = self.table.running();
         match is_guarded(type_name) {
             true => running == 0,
-            false => !self.table.runs_alone() && running < self.config.borrow().jobs.workers.max(1),
+            false => {
+                !self.table.runs_alone() && running < self.options.borrow().jobs.workers.max(1)
+            }
         }
     }
 
@@ -111,7 +113,7 @@ impl Jobs {
             id,
             msg,
             type_name: job.type_name.clone(),
-            limits: limits(&job, &self.config.borrow()),
+            limits: limits(&job, &self.options.borrow().jobs),
             output: output.clone(),
             tap,
         };
@@ -333,10 +335,10 @@ impl Jobs {
     }
 }
 
-fn limits(job: &Job, config: &Config) -> Limits {
-    let wanted = job.timeout.unwrap_or(config.jobs.timeout);
+fn limits(job: &Job, options: &config::Jobs) -> Limits {
+    let wanted = job.timeout.unwrap_or(options.timeout);
     Limits {
-        timeout: wanted.max(Duration::from_secs(1)).min(config.jobs.timeout),
-        output_max: config.jobs.output_max,
+        timeout: wanted.max(Duration::from_secs(1)).min(options.timeout),
+        output_max: options.output_max,
     }
 }

@@ -27,8 +27,7 @@ use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::recent::State;
 use super::table::{Bounds, Now, Number, Start, Table};
 use super::upgrades::{Hold, Upgrades};
-use super::{Change, Command, Facts, Setting};
-use crate::config::Config;
+use super::{Change, Command, Facts, Setting, Settings};
 use crate::identity::Identity;
 use crate::process::clock::{self, Clock, ServerDate};
 use crate::process::crash::Crashes;
@@ -47,7 +46,7 @@ const DISK_WITHIN: Duration = Duration::from_millis(500);
 
 /// The jobs part; [`Jobs::run`] is its task.
 pub struct Jobs {
-    config: watch::Receiver<Arc<Config>>,
+    options: watch::Receiver<Settings>,
     setting: Setting,
     commands: mpsc::Receiver<Command>,
     facts: watch::Sender<Facts>,
@@ -121,18 +120,18 @@ impl Jobs {
     }
 
     pub(super) fn new(
-        config: watch::Receiver<Arc<Config>>,
+        options: watch::Receiver<Settings>,
         mac: watch::Receiver<Identity>,
         commands: mpsc::Receiver<Command>,
         facts: watch::Sender<Facts>,
         changes: broadcast::Sender<Change>,
     ) -> (Self, Outlets) {
-        let (outbox, outlets, returns) = Outbox::new(outlet_of_results(&config.borrow()));
-        let attempts = Attempts::new(config.borrow().pace);
-        let registrations = Attempts::new(config.borrow().pace);
+        let (outbox, outlets, returns) = Outbox::new(outlet_of_results(&options.borrow()));
+        let attempts = Attempts::new(options.borrow().pace);
+        let registrations = Attempts::new(options.borrow().pace);
         let jobs = Jobs {
-            gate: Gate::new(config.clone(), mac),
-            config,
+            gate: Gate::new(options.clone(), mac),
+            options,
             setting: Setting::without_reboot(""),
             commands,
             facts,
@@ -167,7 +166,7 @@ impl Jobs {
         tokio::pin!(shutdown);
         let mut ends_at: Option<Instant> = None;
         let mut count_at = Instant::now() + COUNT_EVERY;
-        let (mut config_lives, mut handles_live) = (true, true);
+        let (mut options_live, mut handles_live) = (true, true);
         loop {
             // A publisher that has gone has told before what became of its replies.
             self.settle_all();
@@ -231,8 +230,8 @@ impl Jobs {
                     count_at = Instant::now() + COUNT_EVERY;
                     self.count_age();
                 }
-                changed = self.config.changed(), if config_lives => {
-                    config_lives = changed.is_ok();
+                changed = self.options.changed(), if options_live => {
+                    options_live = changed.is_ok();
                     self.outbox();
                     self.follow_state_dir().await;
                 }

@@ -6,18 +6,17 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Jobs;
-use crate::config::Config;
 use crate::jobs::outbox::{Extent, Item, Outbox, Outlet, Returned, Settled};
 use crate::jobs::table::Known;
-use crate::jobs::{operation, reply, Reply, Source};
+use crate::jobs::{operation, reply, Reply, Settings, Source};
 use crate::process::clock;
 
 /// Time until a reply that the other side does not want is offered again.
 const REFUSED_AGAIN: Duration = Duration::from_secs(300);
 
 /// The publisher of results.
-pub(super) fn outlet_of_results(config: &Config) -> Outlet {
-    match config.rest.enabled {
+pub(super) fn outlet_of_results(options: &Settings) -> Outlet {
+    match options.rest {
         true => Outlet::Api,
         false => Outlet::Broker,
     }
@@ -26,7 +25,7 @@ pub(super) fn outlet_of_results(config: &Config) -> Outlet {
 impl Jobs {
     /// The outbox, which sends results where the configuration wants them now.
     pub(super) fn outbox(&mut self) -> &mut Outbox {
-        let results = outlet_of_results(&self.config.borrow());
+        let results = outlet_of_results(&self.options.borrow());
         self.outbox.route_results(results);
         &mut self.outbox
     }
@@ -61,7 +60,7 @@ impl Jobs {
     }
 
     pub(super) fn settle(&mut self, returned: &Returned) {
-        let later = Instant::now() + self.config.borrow().pace.of(REFUSED_AGAIN);
+        let later = Instant::now() + self.options.borrow().pace.of(REFUSED_AGAIN);
         match self.outbox().settle(returned, later) {
             Settled::Again => {}
             Settled::Taken(id) => self.has_result(&id),

@@ -72,7 +72,7 @@ impl Jobs {
     /// Reads what earlier agents have recorded, and goes on from there.
     pub(super) async fn open(&mut self) {
         let path = self.left.take();
-        let path = path.unwrap_or_else(|| self.config.borrow().state_dir.clone());
+        let path = path.unwrap_or_else(|| self.options.borrow().state_dir.clone());
         match Ledger::open(path).await {
             Ok((ledger, Opened { found, register })) => {
                 if found.damaged > 0 {
@@ -279,7 +279,7 @@ impl Jobs {
 
     /// Moves the ledger when option `state_dir` has changed. Ids that lie there may not run again.
     pub(super) async fn follow_state_dir(&mut self) {
-        let path = self.config.borrow().state_dir.clone();
+        let path = self.options.borrow().state_dir.clone();
         let Some(old) = &mut self.ledger else {
             return;
         };

@@ -93,7 +93,7 @@ impl Jobs {
                 }
             }
         }
-        let pace = self.config.borrow().pace;
+        let pace = self.options.borrow().pace;
         self.upgrade_at = next.map(|(_, time)| Instant::now() + time.min(pace.of(LOOK_AGAIN)));
         let id = |number| self.table.id(number).cloned();
         let next = next.and_then(|(number, time)| Some((id(number)?, time)));

@@ -3,7 +3,8 @@
 use base64::prelude::{Engine, BASE64_STANDARD};
 use ring::signature::{UnparsedPublicKey, ED25519};
 
-use crate::config::{Config, PublicKey};
+use crate::config::PublicKey;
+use crate::jobs::Settings;
 
 /// Bytes of an Ed25519 signature.
 const SIGNATURE: usize = 64;
@@ -51,12 +52,12 @@ pub enum Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// The keys of `config`.
-    pub fn of(config: &'a Config) -> Self {
-        match config.closed.jobs() {
-            Some(reason) => Keys::Unusable(reason),
-            None if config.jobs.pubkey.is_empty() => Keys::Unset,
-            None => Keys::Set(&config.jobs.pubkey),
+    /// The keys of `settings`.
+    pub fn of(settings: &'a Settings) -> Self {
+        match &settings.closed {
+            Some(reason) => Keys::Unusable(reason.clone()),
+            None if settings.jobs.pubkey.is_empty() => Keys::Unset,
+            None => Keys::Set(&settings.jobs.pubkey),
         }
     }
 }

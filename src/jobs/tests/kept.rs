@@ -126,9 +126,8 @@ async fn a_state_dir_that_is_left_has_its_ids_in_the_next_ones_register() {
     let mut rig = Rig::new();
     rig.meta("1", "true").await;
     let next = TempDir::new().unwrap();
-    let mut moved = Config::clone(&rig.config.borrow());
-    moved.state_dir = next.path().join("state");
-    rig.config.send_replace(Arc::new(moved));
+    rig.options
+        .send_modify(|options| options.state_dir = next.path().join("state"));
     let register = next.path().join("state/keep/ids");
     timeout(DEADLINE, async {
         while !register.exists() {

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::config::Config;
 use crate::process::clock::{Clock, ServerDate};
 use crate::process::crash::Crashes;
 
@@ -43,7 +44,7 @@ struct Rig {
     shutdown: oneshot::Sender<()>,
     task: JoinHandle<()>,
     state_dir: TempDir,
-    config: watch::Sender<Arc<Config>>,
+    options: watch::Sender<Settings>,
 }
 
 impl Rig {
@@ -85,7 +86,7 @@ impl Rig {
         change: impl FnOnce(Jobs) -> Jobs,
     ) -> Self {
         config.state_dir = state_dir.path().join("state");
-        let (config, receiver) = watch::channel(Arc::new(config));
+        let (options, receiver) = watch::channel((&config).into());
         let mac = watch::channel(MAC.parse().unwrap()).1;
         let (jobs, handle, outlets) = new(receiver, mac);
         let jobs = jobs.on(Setting::without_reboot(boot));
@@ -103,7 +104,7 @@ impl Rig {
             shutdown,
             task,
             state_dir,
-            config,
+            options,
         }
     }
 

@@ -121,11 +121,8 @@ async fn a_job_that_waits_is_judged_again_when_it_starts() {
         accepted("third")
     );
     // While it waits, its key is taken away.
-    rig.config.send_replace(Arc::new(
-        config
-            .clone()
-            .with(|config| config.jobs.pubkey = vec![other.public()]),
-    ));
+    rig.options
+        .send_modify(|options| options.jobs.pubkey = vec![other.public()]);
     tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n").unwrap())
         .await
         .unwrap();
@@ -148,7 +145,8 @@ async fn a_job_that_waits_is_judged_again_when_it_starts() {
     );
     assert!(!touched.exists());
     // That is its outcome for good, with any keys.
-    rig.config.send_replace(Arc::new(config));
+    rig.options
+        .send_modify(|options| options.jobs.pubkey = config.jobs.pubkey);
     let again = rig.submit(revoked).await;
     assert_eq!(
         again,
@@ -174,9 +172,8 @@ async fn unsigned_jobs_that_wait_do_not_start_once_a_key_is_set() {
     let msg = format!("touch {}", touched.display());
     assert_eq!(rig.job("second", &msg).await, accepted("second"));
     let mut local = rig.local("echo local").await;
-    rig.config.send_replace(Arc::new(
-        with_keys(&[&Operator::new(1)]).with(|config| config.jobs.workers = 1),
-    ));
+    rig.options
+        .send_modify(|options| options.jobs.pubkey = vec![Operator::new(1).public()]);
     tokio::task::spawn_blocking(move || std::fs::write(gate, "go\n").unwrap())
         .await
         .unwrap();

@@ -1,7 +1,6 @@
 //! Jobs are acknowledged when they are decided on, and not before; what waits for that is bounded.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -65,12 +64,12 @@ async fn flood(mut broker: DuplexStream, len: usize) -> (u16, DuplexStream) {
 async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
     for (len, most) in [(10, 16), (60_000, 5), (300_000, 1)] {
         let dir = tempfile::tempdir().unwrap();
-        let config = Arc::new(Config::default().with(|config| {
+        let config = Config::default().with(|config| {
             config.ping.off = true;
             config.state_dir = dir.path().join("state");
-        }));
-        let (_config, configs) = watch::channel(Arc::clone(&config));
-        let (part, handle, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
+        });
+        let (_options, options) = watch::channel((&config).into());
+        let (part, handle, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
         let topics = Topics::new("fleet", "secret", &MAC.parse().unwrap()).unwrap();
         let (network, broker) = duplex(BUFFER);
         let refused = &Refused::default();
@@ -81,7 +80,7 @@ async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
             refused.clone(),
         );
         let around = Around {
-            settings: &(&*config).into(),
+            settings: &(&config).into(),
             topics: &topics,
             jobs: &handle,
             supply: &mut Supply::new(outlets.broker, outlets.live),

@@ -1,6 +1,5 @@
 //! A broker and a line in simulated time, and a link that connects again and again as [`run`](super::run) does.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -163,17 +162,17 @@ pub(super) struct Device {
     topics: Topics,
     backoff: Backoff,
     working: JoinHandle<()>,
-    _config: watch::Sender<Arc<Config>>,
+    _options: watch::Sender<jobs::Settings>,
     _dir: TempDir,
 }
 
 impl Device {
     pub(super) async fn new(config: Config) -> Self {
         let dir = TempDir::new().unwrap();
-        let config = Arc::new(config.with(|config| config.state_dir = dir.path().join("state")));
+        let config = config.with(|config| config.state_dir = dir.path().join("state"));
         let mac = MAC.parse().unwrap();
-        let (config_sender, configs) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
+        let (sender, options) = watch::channel((&config).into());
+        let (part, jobs, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
         let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
         // While the disk is opened, simulated time passes as it likes.
         jobs.recent().await.unwrap();
@@ -183,11 +182,11 @@ impl Device {
             topics: Topics::new("fleet", "secret", &mac).unwrap(),
             supply: Supply::new(outlets.broker, output),
             facts: watch::channel(Facts::default()).0,
-            settings: (&*config).into(),
+            settings: (&config).into(),
             jobs,
             live,
             working,
-            _config: config_sender,
+            _options: sender,
             _dir: dir,
         }
     }

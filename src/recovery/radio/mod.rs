@@ -30,10 +30,10 @@ use tokio::time::{sleep_until, timeout, Instant};
 
 use crate::actions::{Action, Actions};
 use crate::collect::{DeviceEvents, Event};
-use crate::config::{Config, Recover};
+use crate::config::{self, Recover};
 use crate::health;
 use crate::health::radio::{Handle, RadioFacts, Restarted};
-use crate::process::clock::{epoch_seconds, Clock};
+use crate::process::clock::{epoch_seconds, Clock, Pace};
 use crate::process::shutdown::Shutdown;
 use store::Keeper;
 
@@ -50,7 +50,10 @@ const ACTION_WITHIN: Duration = Duration::from_secs(60);
 
 /// The belongings of the task that restarts radios.
 pub struct Part {
-    pub config: watch::Receiver<Arc<Config>>,
+    pub settings: watch::Receiver<config::Recovery>,
+    pub pace: Pace,
+    /// The state directory that is in use until the agent ends.
+    pub state_dir: PathBuf,
     /// Prefix of /sys.
     pub root: PathBuf,
     /// The kernel's id of this boot.
@@ -93,8 +96,7 @@ struct Restarter {
 
 impl Part {
     async fn keep_alive(self, shutdown: &mut Shutdown) {
-        let config = self.config.borrow().clone();
-        let keeper = Keeper::of(&config.state_dir);
+        let keeper = Keeper::of(&self.state_dir);
         let boot = Boot {
             id: &self.boot_id,
             mono: self.clock.read().mono,
@@ -104,7 +106,7 @@ impl Part {
             log::warn!("{radio}: its restart was not finished; bringing it up");
         }
         let mut restarter = Restarter {
-            machine: Machine::new(ledger, base, config.pace),
+            machine: Machine::new(ledger, base, self.pace),
             keeper,
             base,
             start: Instant::now(),
@@ -129,7 +131,7 @@ impl Restarter {
                 radios: &candidates,
                 complete,
                 allowed: !*self.part.armed.borrow()
-                    && self.part.config.borrow().recovery.recover != Recover::Nothing,
+                    && self.part.settings.borrow().recover != Recover::Nothing,
             };
             let now = self.now();
             let step = self.machine.next(now, &scene);
@@ -169,7 +171,7 @@ impl Restarter {
             () = changed(&mut radios) => {}
             () = changed(&mut part.health) => {}
             () = changed(&mut part.armed) => {}
-            () = changed(&mut part.config) => {}
+            () = changed(&mut part.settings) => {}
             () = shutdown.requested(), if !ending => {}
         }
     }

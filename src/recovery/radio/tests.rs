@@ -87,11 +87,12 @@ fn start(state_dir: &Path, faulty: Option<Instant>) -> Ward {
     let radios = Arc::new(radios);
     let (handle, looks) = asks(radios_known);
     tokio::spawn(keep_looking(looks, Arc::clone(&radios)));
-    let config = Config::default().with(|config| config.state_dir = state_dir.to_owned());
     let (armed, armed_known) = watch::channel(false);
     let (restarts, restarts_known) = watch::channel(Vec::new());
     let part = Part {
-        config: watch::channel(Arc::new(config)).1,
+        settings: watch::channel(config::Recovery::default()).1,
+        pace: Pace::REAL,
+        state_dir: state_dir.to_owned(),
         root: "/nonexistent".into(),
         boot_id: "a boot".into(),
         clock: Clock::right(),

@@ -1,7 +1,7 @@
 //! The table of the verdicts.
 
 use crate::boot::Budget;
-use crate::config::Config;
+use crate::config;
 use crate::health::{self, Verdict};
 use crate::recovery::ladder::{Permit, World};
 use crate::recovery::sight::{permit, sight};
@@ -30,11 +30,11 @@ fn each_verdict_permits_what_the_table_says() {
 
 #[test]
 fn only_codes_0_and_1_are_offline_and_before_the_first_nobody_knows() {
-    let config = Config::default();
+    let settings = config::Recovery::default();
     let world = |code| {
         let mut health = health::Facts::default();
         health.code = code;
-        sight(&health, &config, Budget::default(), false, false).world
+        sight(&health, &settings, Budget::default(), false, false).world
     };
     assert_eq!(world(None), World::Unknown);
     for (code, expected) in [

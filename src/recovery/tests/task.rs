@@ -14,7 +14,7 @@ use ubus::Status;
 use crate::actions::{Action, ActionError, Actions, Done, Service};
 use crate::boot::{self, Cause, Change, Records, SystemLog};
 use crate::collect::DeviceEvents;
-use crate::config::{Config, Recover};
+use crate::config::{self, Config, Recover};
 use crate::health::{self, Uplink, Verdict};
 use crate::process::clock::Pace;
 use crate::process::shutdown::{shutdown, Trigger};
@@ -50,7 +50,7 @@ impl Actions for Doings {
 
 /// A boot of a device, with an agent on it.
 struct Booted {
-    config: watch::Sender<Arc<Config>>,
+    settings: watch::Sender<config::Recovery>,
     health: watch::Sender<health::Facts>,
     guarded: watch::Sender<bool>,
     doings: Arc<Doings>,
@@ -61,10 +61,10 @@ struct Booted {
     agent: JoinHandle<()>,
 }
 
-fn config(change: impl FnOnce(&mut Config)) -> Arc<Config> {
-    let mut config = Config::default();
-    change(&mut config);
-    Arc::new(config)
+fn settings(change: impl FnOnce(&mut config::Recovery)) -> config::Recovery {
+    let mut settings = Config::default().recovery;
+    change(&mut settings);
+    settings
 }
 
 fn health(verdict: Verdict) -> health::Facts {
@@ -84,7 +84,7 @@ fn health(verdict: Verdict) -> health::Facts {
 
 impl Booted {
     async fn start(dir: &Path, boot: &str, failing: &[Action]) -> Self {
-        let (config, config_known) = watch::channel(config(|_| {}));
+        let (settings, settings_known) = watch::channel(settings(|_| {}));
         let (health, health_known) = watch::channel(health::Facts::default());
         let (guarded, guarded_known) = watch::channel(false);
         let (facts, facts_known) = watch::channel(Facts::default());
@@ -100,13 +100,14 @@ impl Booted {
         let (client, _connection) = ubus::connect(&dir.join("ubus.sock"));
         let log = SystemLog {
             client,
-            config: config_known.clone(),
+            size: watch::channel(boot::log_size(&Config::default().spool)).1,
             records: records.clone(),
         };
         let acting: Arc<dyn Actions> = doings.clone();
         let events = DeviceEvents::default();
         let part = Part {
-            config: config_known,
+            settings: settings_known,
+            pace: Pace::REAL,
             health: health_known,
             guarded: guarded_known,
             hold: crate::process::starts::Hold::none(),
@@ -118,7 +119,7 @@ impl Booted {
             facts,
         };
         Booted {
-            config,
+            settings,
             health,
             guarded,
             doings,
@@ -279,20 +280,20 @@ async fn three_reboots_are_a_days_and_the_next_waits() {
 async fn recover_and_reboot_are_followed_while_the_device_is_offline() {
     let dir = TempDir::new().unwrap();
     let device = Booted::start(dir.path(), "one", &[]).await;
-    let recover = |recover| config(|config| config.recovery.recover = recover);
-    device.config.send_replace(recover(Recover::Nothing));
+    let recover = |recover| settings(|settings| settings.recover = recover);
+    device.settings.send_replace(recover(Recover::Nothing));
     device.finds(Verdict::NoRoute);
     assert_eq!(device.after(1000).await, []);
     let why = device.facts.borrow().why.clone();
     let expected = "there is no default route; option recover is none";
     assert_eq!(why.as_deref(), Some(expected));
-    device.config.send_replace(recover(Recover::Interface));
+    device.settings.send_replace(recover(Recover::Interface));
     assert_eq!(device.after(1000).await.len(), 3);
     let why = device.facts.borrow().why.clone();
     let expected = "there is no default route; all steps that option recover allows were taken";
     assert_eq!(why.as_deref(), Some(expected));
-    let soon = config(|config| config.recovery.reboot = Duration::from_secs(300));
-    device.config.send_replace(soon);
+    let soon = settings(|settings| settings.reboot = Duration::from_secs(300));
+    device.settings.send_replace(soon);
     let done = device.after(120).await;
     assert!(done.iter().any(is_reboot), "{done:?}");
     device.ends().await;

@@ -35,7 +35,7 @@ impl Shared {
     pub(super) async fn sysupgrade(&self, options: &[&'static str], within: Duration) -> Ended {
         let (root, ram) = (self.places.root.clone(), self.places.ram());
         let options = options.to_vec();
-        let within = self.config().pace.of(within);
+        let within = self.settings().pace.of(within);
         let run = move || {
             let image = ram.join(Format::Image.file_name(FILE));
             let image = image.display().to_string();
@@ -91,7 +91,7 @@ impl Shared {
     /// Has sysupgrade take the device down. Returns if that does not happen.
     async fn go_down(&self, options: &[&'static str]) -> Outcome {
         log::warn!("upgrade: flashing; the device restarts");
-        let pace = self.config().pace;
+        let pace = self.settings().pace;
         let ended = self.sysupgrade(options, SYSUPGRADE_WITHIN).await;
         if ended.error.is_some() {
             sleep(pace.of(GOES_DOWN_WITHIN)).await;
@@ -103,7 +103,7 @@ impl Shared {
 
     /// Flashes the image without settings, once somebody has the answer.
     pub(super) async fn flash_after_answer(self: Arc<Self>, ticket: Ticket) {
-        let pace = self.config().pace;
+        let pace = self.settings().pace;
         self.tell(Phase::Flashing.name(), &ticket.id);
         let mut taken = self.taken.subscribe();
         let answered = taken.wait_for(|key| *key == ticket.key);

@@ -27,8 +27,8 @@ impl Shared {
         has_undo: bool,
     ) -> Outcome {
         self.tell(Phase::Installing.name(), &ticket.id);
-        let config = self.config();
-        let ms = |time: Duration| u64::try_from(config.pace.of(time).as_millis()).unwrap_or(0);
+        let settings = self.settings().clone();
+        let ms = |time: Duration| u64::try_from(settings.pace.of(time).as_millis()).unwrap_or(0);
         let own = self.places.own();
         let undo = own.join(format.file_name(UNDO));
         let new = self.places.ram().join(format.file_name(FILE));
@@ -46,7 +46,7 @@ impl Shared {
             root: self.places.root.display().to_string(),
             program,
             program_before: before.unwrap_or_default(),
-            trial_ms: ms(config.jobs.rollback_timeout),
+            trial_ms: ms(settings.rollback_timeout),
             install_ms: ms(INSTALL_WITHIN),
         };
         let record = Record {

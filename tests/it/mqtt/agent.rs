@@ -1,6 +1,5 @@
 //! The agent's two parts.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use socketman::config::{Config, Secret};
@@ -38,7 +37,7 @@ pub(crate) struct Agent {
     link: JoinHandle<mqtt::Supply>,
     worker: JoinHandle<()>,
     _state: TempDir,
-    _config: watch::Sender<Arc<Config>>,
+    _options: watch::Sender<jobs::Settings>,
 }
 
 pub(crate) async fn asked(receiver: oneshot::Receiver<()>) {
@@ -49,16 +48,14 @@ impl Agent {
     pub(crate) fn start(mut config: Config) -> Self {
         let dir = TempDir::new().unwrap();
         config.state_dir = dir.path().join("state");
-        let config = Arc::new(config);
-        let (config_sender, config_receiver) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) =
-            jobs::new(config_receiver, watch::channel(MAC.parse().unwrap()).1);
+        let (sender, options) = watch::channel((&config).into());
+        let (part, jobs, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(mqtt::Facts::default());
         let (stop_link, stopped) = oneshot::channel();
         let link = tokio::spawn(mqtt::run(
-            (&*config).into(),
+            (&config).into(),
             MAC.parse().unwrap(),
             jobs.clone(),
             mqtt::Supply::new(outlets.broker, outlets.live),
@@ -73,7 +70,7 @@ impl Agent {
             link,
             worker,
             _state: dir,
-            _config: config_sender,
+            _options: sender,
         }
     }
 

@@ -1,6 +1,5 @@
 //! Output of running jobs at a real broker.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,15 +30,15 @@ async fn output_comes_as_it_is_made_whole_and_in_order() {
     })
     .await;
 
-    let settings = Arc::new(config(server.port()));
-    let (_config, configs) = watch::channel(Arc::clone(&settings));
-    let (_part, handle, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
+    let settings = config(server.port());
+    let (_options, options) = watch::channel((&settings).into());
+    let (_part, handle, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
     let (live, output) = Live::new();
     let (facts, _facts) = watch::channel(mqtt::Facts::default());
     let (stop, stopped) = oneshot::channel();
     let mut seen = facts.subscribe();
     let link = tokio::spawn(mqtt::run(
-        (&*settings).into(),
+        (&settings).into(),
         MAC.parse().unwrap(),
         handle,
         mqtt::Supply::new(outlets.broker, output),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
@@ -75,19 +74,19 @@ struct Link {
     jobs: jobs::Handle,
     facts: watch::Sender<mqtt::Facts>,
     supply: Option<mqtt::Supply>,
-    _config: watch::Sender<Arc<Config>>,
+    _options: watch::Sender<jobs::Settings>,
     _part: jobs::Jobs,
 }
 
 impl Link {
     fn new(port: u16, state_dir: &Path) -> Self {
-        let (sender, configs) = watch::channel(Arc::new(config(port)));
-        let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
+        let (sender, options) = watch::channel((&config(port)).into());
+        let (part, jobs, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
         Link {
             jobs,
             facts: watch::channel(mqtt::Facts::default()).0,
             supply: Some(mqtt::Supply::new(outlets.broker, outlets.live).remembering(state_dir)),
-            _config: sender,
+            _options: sender,
             _part: part,
         }
     }

@@ -2,7 +2,6 @@
 
 mod site;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{json, Value};
@@ -264,9 +263,11 @@ async fn a_result_that_waits_for_the_broker_goes_to_the_api_when_rest_is_set() {
         .acknowledged();
     // In the publisher's hands, and given back.
     let result = within("result", site.broker.next()).await.unwrap();
-    let mut config = Config::clone(&site.config.borrow());
-    config.rest.enabled = true;
-    site.config.send(Arc::new(config.clone())).unwrap();
+    let config = site
+        .config
+        .clone()
+        .with(|config| config.rest.enabled = true);
+    site.options.send((&config).into()).unwrap();
     drop(result);
     // The agent restarts the part, for one of its options has changed.
     site.stop_rest.send(()).unwrap();

@@ -9,7 +9,8 @@ pub(super) struct Site {
     pub(super) broker: jobs::Replies,
     pub(super) facts: watch::Receiver<Option<Facts>>,
     pub(super) health: watch::Sender<Option<u8>>,
-    pub(super) config: watch::Sender<Arc<Config>>,
+    pub(super) config: Config,
+    pub(super) options: watch::Sender<jobs::Settings>,
     pub(super) stop_jobs: oneshot::Sender<()>,
     pub(super) stop_rest: oneshot::Sender<()>,
     pub(super) worker: JoinHandle<()>,
@@ -38,16 +39,15 @@ impl Site {
             config.pace = Pace::faster(50);
         });
         change(&mut config);
-        let config = Arc::new(config);
-        let (config_sender, configs) = watch::channel(Arc::clone(&config));
-        let (part, jobs, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
+        let (sender, options) = watch::channel((&config).into());
+        let (part, jobs, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(None);
         let (health, health_known) = watch::channel(None);
         let (stop_rest, stopped) = oneshot::channel();
         let part = rest::Part {
-            settings: (&*config).into(),
+            settings: (&config).into(),
             mac: MAC.parse().unwrap(),
             resolver: Resolver::system("lookup"),
             replies: outlets.api,
@@ -62,7 +62,8 @@ impl Site {
             broker: outlets.broker,
             facts,
             health,
-            config: config_sender,
+            config,
+            options: sender,
             stop_jobs,
             stop_rest,
             worker,

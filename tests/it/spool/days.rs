@@ -59,7 +59,7 @@ fn at(mono: u64) -> Reading {
 
 fn append(spool: &mut Spool<SimDisk, SimDisk>, ap: &mut MovingAp, every: u64, mono: u64) {
     let report = ap.report(every);
-    let build = move |stamp: &Stamp<'_>| report.to_line(&stamp.into(), stamp.gaps);
+    let build = move |stamp: &Stamp<'_>| report.to_line(stamp);
     spool.append(&build, at(mono)).unwrap();
 }
 

@@ -73,9 +73,8 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn start(config: Config) -> Self {
-        let config = Arc::new(config);
-        let (_, configs) = watch::channel(Arc::clone(&config));
-        let (_, handle, outlets) = jobs::new(configs, watch::channel(MAC.parse().unwrap()).1);
+        let (_, options) = watch::channel((&config).into());
+        let (_, handle, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
         let (sender, facts) = watch::channel(mqtt::Facts::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {
@@ -83,7 +82,7 @@ impl Link {
             let _ = stopped.await;
         };
         let link = mqtt::run(
-            (&*config).into(),
+            (&config).into(),
             MAC.parse().unwrap(),
             handle,
             mqtt::Supply::new(outlets.broker, outlets.live),

@@ -26,12 +26,12 @@ const MAX_INSTANCES: usize = 16;
 pub(crate) struct LeaseFiles {
     directories: Directories,
     /// The state of the package that was read.
-    read: Option<(PathBuf, Stamp)>,
+    read: Option<(PathBuf, Marks)>,
     paths: Vec<PathBuf>,
 }
 
 /// Tells one state of a file from the next; a commit makes a new file.
-type Stamp = (u64, u64, i64, i64);
+type Marks = (u64, u64, i64, i64);
 
 /// A lease file, and what is in it if it can be read.
 #[derive(Debug)]
@@ -66,9 +66,9 @@ impl LeaseFiles {
     /// Their paths on the device, absolute, each once; at least one.
     fn paths(&mut self) -> &[PathBuf] {
         let file = self.directories.file("dhcp");
-        let stamp = |of: Metadata| (of.ino(), of.size(), of.mtime(), of.mtime_nsec());
-        let found = file.metadata().ok().map(stamp);
-        let found = found.map(|stamp| (file, stamp));
+        let marks = |of: Metadata| (of.ino(), of.size(), of.mtime(), of.mtime_nsec());
+        let found = file.metadata().ok().map(marks);
+        let found = found.map(|marks| (file, marks));
         if found != self.read {
             self.paths = match &found {
                 Some((file, _)) => leasefiles(file),

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::mpsc as threads;
 use std::time::Duration;
 
-use socketman::collect::{self, DeviceEvents, Facts, History, Part, Report, Stamp};
+use socketman::collect::{self, DeviceEvents, Facts, History, Part, Report};
 use socketman::config::Config;
 use socketman::process::clock::Pace;
 use socketman::process::shutdown::shutdown;
+use spool::{Certainty, Stamp};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use uci::Directories;
@@ -142,9 +143,10 @@ fn collect(stations: usize, socket: &std::path::Path, root: PathBuf) -> Result<C
         boot_id: "b",
         seq: 1,
         created_at: 1_780_000_000,
-        clock: "ok",
+        clock: Certainty::Ok,
+        gaps: &[],
     };
-    let line = |report: &Report| report.to_line::<()>(&stamp, &[]).len();
+    let line = |report: &Report| report.to_line(&stamp).len();
     // One is waiting in the channel, and one for room in it.
     for _ in 0..3 {
         next()?;

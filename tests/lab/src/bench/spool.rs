@@ -51,7 +51,7 @@ pub(super) fn keeping(quick: bool, table: &mut Table) -> Result<(), Failure> {
 }
 
 fn build(report: Report) -> impl Fn(&Stamp<'_>) -> Vec<u8> + Send {
-    move |stamp| report.to_line(&stamp.into(), stamp.gaps)
+    move |stamp| report.to_line(stamp)
 }
 
 fn at(n: usize) -> Reading {

@@ -43,8 +43,7 @@ impl Sizes {
             mono: n * EVERY,
             synced: true,
         };
-        let build =
-            |report: Report| move |stamp: &Stamp<'_>| report.to_line(&stamp.into(), stamp.gaps);
+        let build = |report: Report| move |stamp: &Stamp<'_>| report.to_line(stamp);
         let all: usize = MEASURED.iter().sum();
         for n in 0..=all as u64 {
             let report = build(ap.report(EVERY));

@@ -1,0 +1,59 @@
+//! The settings of first contact.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{self, Api, Broker, Config};
+use crate::identity::Identity;
+use crate::process::clock::Pace;
+
+/// Settings that first contact follows while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub provision: config::Provision,
+    pub broker: Broker,
+    pub api: Api,
+    pub rest: config::Rest,
+    /// Reports are delivered to an API.
+    pub delivers: bool,
+    /// Why the init server is not asked.
+    pub closed: Option<String>,
+    /// There may be no link to the broker.
+    pub link_closed: bool,
+    pub spread: Duration,
+    pub pace: Pace,
+    /// config.json
+    pub file: PathBuf,
+    pub mac: Identity,
+}
+
+impl Settings {
+    /// Those of `config`, for the device `mac` whose config.json is `file`.
+    pub fn of(config: &Config, file: PathBuf, mac: Identity) -> Self {
+        Settings {
+            provision: config.provision.clone(),
+            broker: config.broker.clone(),
+            api: config.api.clone(),
+            rest: config.rest.clone(),
+            delivers: !config.upload.url.is_empty(),
+            closed: config.closed.provisioning(),
+            link_closed: config.closed.link().is_some(),
+            spread: config.spread,
+            pace: config.pace,
+            file,
+            mac,
+        }
+    }
+
+    /// Is the device known to a broker or an API?
+    pub(super) fn has_credentials(&self) -> bool {
+        !self.broker.username.is_empty()
+            || !self.broker.password.is_empty()
+            || !self.api.token.is_empty()
+    }
+
+    /// True if `other` makes the same link to the broker, which then lasts through the change.
+    pub(super) fn is_same_link(&self, other: &Settings) -> bool {
+        self.broker == other.broker && self.rest.enabled == other.rest.enabled
+    }
+}
