@@ -17,7 +17,7 @@
 //!   order below, waits for a signal and ends them within 5 s. [`process`] has what every daemon needs for that.
 //! * [`config`] turns command line, UCI and config.json into one validated, immutable `Config`; one table
 //!   holds every option. A bad value is reported, never fatal, and opens no way that an option guards. [`config::reload`] reads them again while the
-//!   agent runs, and restarts the parts that an option concerns.
+//!   agent runs; the parts that an option concerns are restarted, or follow it.
 //! * The crate [`durable`] is what everything that must survive is made of: files in directories that are
 //!   ours alone, a log, a cell, and a thread that waits for flash so that nobody else does. It knows
 //!   nothing of SocketMan. [`keep`] is the directory among them that outlives an upgrade of the system.

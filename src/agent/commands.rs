@@ -9,7 +9,7 @@ use crate::process::shutdown::Shutdown;
 /// Commands that wait to become jobs.
 pub(super) const WAITING: usize = 4;
 
-/// Runs commands as local jobs, unless option `api_commands`, which `is_allowed` follows, was switched off meanwhile.
+/// Runs commands as local jobs, unless option `api_commands` was switched off meanwhile: then `is_allowed` is false.
 pub(super) async fn run(
     mut commands: mpsc::Receiver<ApiCommand>,
     jobs: jobs::Handle,

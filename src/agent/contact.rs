@@ -29,14 +29,14 @@ pub(super) struct Known {
 
 /// The same in the words of first contact.
 pub(super) struct Told {
-    settings: watch::Sender<provision::Settings>,
+    settings: watch::Sender<Arc<provision::Settings>>,
     reach: watch::Sender<Reach>,
     about: watch::Sender<About>,
 }
 
 /// Where those are read.
 pub(super) struct Heard {
-    pub(super) settings: watch::Receiver<provision::Settings>,
+    pub(super) settings: watch::Receiver<Arc<provision::Settings>>,
     pub(super) reach: watch::Receiver<Reach>,
     pub(super) about: watch::Receiver<About>,
 }
@@ -59,13 +59,10 @@ pub(super) fn way(current: &watch::Receiver<Arc<Current>>) -> (Told, Heard) {
     (told, heard)
 }
 
-fn settings(current: &Current) -> provision::Settings {
+fn settings(current: &Current) -> Arc<provision::Settings> {
     let loaded = &current.loaded;
-    provision::Settings::of(
-        &loaded.config,
-        loaded.files.json.clone(),
-        current.mac.clone(),
-    )
+    let (file, mac) = (loaded.files.json.clone(), current.mac.clone());
+    Arc::new(provision::Settings::of(&loaded.config, file, mac))
 }
 
 /// True while one of two facts is, until `ends`.

@@ -36,7 +36,7 @@ use crate::{health, http, mqtt, upload};
 /// Asks that wait for the task: those of running jobs, and one for each that is settled.
 const ASKS: usize = 256;
 
-/// The options that say how long a trial takes. A change holds for trials that begin later.
+/// The options that say how long a trial takes, read when it begins.
 struct Options {
     /// Longest run of a command.
     job_timeout: Duration,

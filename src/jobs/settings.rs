@@ -13,6 +13,8 @@ pub struct Settings {
     pub closed: Option<String>,
     /// Results go to the API instead of the broker.
     pub rest: bool,
+    /// Upgrades may come over plain HTTP. One that waits is looked at again when this changes.
+    pub insecure: bool,
     /// Where the ledger is.
     pub state_dir: PathBuf,
     pub pace: Pace,
@@ -24,6 +26,7 @@ impl From<&Config> for Settings {
             jobs: config.jobs.clone(),
             closed: config.closed.jobs(),
             rest: config.rest.enabled,
+            insecure: config.api.insecure,
             state_dir: config.state_dir.clone(),
             pace: config.pace,
         }

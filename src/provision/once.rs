@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use durable::{Cell, Directory};
 use serde::Serialize;
@@ -30,7 +31,7 @@ pub type RunCommand =
 
 /// The belongings of the task.
 pub struct Part {
-    pub settings: watch::Receiver<Settings>,
+    pub settings: watch::Receiver<Arc<Settings>>,
     pub facts: watch::Receiver<Facts>,
     pub resolver: Resolver,
     /// The state directory that is in use until the agent ends.
@@ -69,7 +70,8 @@ impl Part {
         if self.facts.wait_for(|facts| facts.is_ready).await.is_err() {
             return;
         }
-        let provision = self.settings.borrow().provision.clone();
+        let settings = self.settings.borrow().clone();
+        let provision = &settings.provision;
         if provision.boot_cmd.is_empty() && provision.boot_url.is_empty() {
             return;
         }
@@ -91,10 +93,8 @@ impl Part {
 
     /// Calls boot_url until it answers, or is not set any more.
     async fn call(&self) {
-        let mut backoff = {
-            let settings = self.settings.borrow();
-            Backoff::new(settings.spread, settings.pace)
-        };
+        let settings = self.settings.borrow().clone();
+        let mut backoff = Backoff::new(settings.spread, settings.pace);
         let mut outage = Outage::default();
         loop {
             sleep(backoff.next_wait()).await;

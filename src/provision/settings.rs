@@ -8,7 +8,7 @@ use crate::identity::Identity;
 use crate::process::clock::Pace;
 
 /// Settings that first contact follows while it runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Settings {
     pub provision: config::Provision,
     pub broker: Broker,

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -37,7 +38,7 @@ pub type Reload = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Sen
 
 /// The belongings of the task.
 pub struct Part {
-    pub settings: watch::Receiver<Settings>,
+    pub settings: watch::Receiver<Arc<Settings>>,
     pub reload: Reload,
     /// The state directory that is in use until the agent ends.
     pub state_dir: PathBuf,
@@ -55,12 +56,9 @@ pub struct Part {
 
 /// Provisions the device whenever it needs that, until `shutdown`.
 pub async fn run(part: Part, shutdown: Shutdown) {
-    let (spread, pace) = {
-        let settings = part.settings.borrow();
-        (settings.spread, settings.pace)
-    };
+    let settings = part.settings.borrow().clone();
     let contact = Contact {
-        course: Course::new(spread, pace),
+        course: Course::new(settings.spread, settings.pace),
         record: None,
         error: None,
         outage: Outage::default(),

@@ -2,7 +2,7 @@
 //!
 //! [`Wiring`] has one function for each arrow of ARCHITECTURE.md's picture, in the order the data
 //! flows. A part that is made from options is started with [`renewed`](crate::config::reload::renewed), which restarts it when
-//! its settings change. One that may not stop for that follows the settings by itself.
+//! its settings change. One that may not stop for that has a watch of them, see [`Followed`](wiring::Followed).
 
 mod data;
 mod orders;

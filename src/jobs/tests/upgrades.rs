@@ -197,6 +197,18 @@ async fn what_is_no_upgrade_is_rejected_and_its_id_is_free() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_waits_is_looked_at_again_when_the_rules_for_its_address_change() {
+    let fake = Arc::new(Fake::new());
+    *fake.due.lock().unwrap() = Due::In(Duration::from_secs(3600));
+    let rig = rig(&fake);
+    rig.submit(upgrade("u-1", "x")).await;
+    assert_eq!(state(&rig, "u-1").await, State::Queued);
+    *fake.due.lock().unwrap() = Due::Now;
+    rig.options.send_modify(|options| options.insecure = true);
+    has_run(&fake, "u-1").await;
+}
+
+#[tokio::test]
 async fn an_upgrade_waits_for_its_time_unless_it_expires_or_is_cancelled() {
     let fake = Arc::new(Fake::new());
     *fake.due.lock().unwrap() = Due::In(Duration::from_secs(3600));
