@@ -28,7 +28,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of `config`, for the device `mac` whose config.json is `file`.
+    /// The settings in `config`, for the device `mac` whose config.json is `file`.
     pub fn of(config: &Config, file: PathBuf, mac: Identity) -> Self {
         Settings {
             provision: config.provision.clone(),
