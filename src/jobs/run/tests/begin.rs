@@ -24,9 +24,8 @@ async fn a_job_begins_with_nothing_of_the_agent() {
         ];
         assert_eq!(variables, expected, "{homes:?}");
 
-        let said = ran(&homes, "umask; pwd; echo $0; readlink /proc/$$/fd/*")
-            .await
-            .stdout;
+        let command = "umask; pwd; echo $0; for fd in /proc/$$/fd/*; do readlink $fd; done";
+        let said = ran(&homes, command).await.stdout;
         let lines: Vec<_> = said.lines().collect();
         assert_eq!(lines[..3], ["0077", "/", "sh"], "{homes:?}");
         assert_eq!((lines[3], lines.len()), ("/dev/null", 6), "{said}");
