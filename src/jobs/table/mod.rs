@@ -47,6 +47,7 @@
 mod bounds;
 mod codec;
 mod entry;
+mod id;
 mod key;
 mod record;
 mod register;
@@ -58,17 +59,16 @@ mod tests;
 mod views;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
 
-use super::message::Job;
-use super::outcome::Outcome;
 use super::source::Source;
 
 pub use bounds::{Bounds, Now};
+pub use id::{Id, Verdict};
 pub use key::Key;
 pub use record::{About, Record, Start};
 pub use register::{Page, Recalled};
-pub use seen::{Id, Ids, Verdict};
+pub use seen::Ids;
+pub use views::{Known, Ready};
 
 use entry::{Entry, Phase};
 use seen::Seen;
@@ -382,19 +382,4 @@ impl Table {
             Source::Ubus => &mut self.bus,
         }
     }
-}
-
-/// A job that is known already.
-#[derive(Debug, Clone)]
-pub enum Known {
-    /// It waits or runs, and its acceptance may be on its way to the disk.
-    Unfinished(Number),
-    Finished(Arc<Outcome>),
-}
-
-/// A job that may start.
-#[derive(Debug)]
-pub struct Ready<'a> {
-    pub number: Number,
-    pub job: &'a Job,
 }

@@ -23,8 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::codec::{Reader, Writer};
+use super::id::{Id, Verdict};
 use super::key::Key;
-use super::seen::{Id, Ids, Verdict};
+use super::seen::Ids;
 use crate::jobs::message::{self, Job, Kind};
 use crate::jobs::outcome::{End, Outcome};
 use crate::jobs::source::Source;

@@ -17,7 +17,8 @@ use std::iter;
 
 use super::codec::{Reader, Writer};
 use super::entry::{Entry, Phase};
-use super::seen::{Id, Ids, Seen, Verdict};
+use super::id::{Id, Verdict};
+use super::seen::{Ids, Seen};
 use super::{Bounds, Key, Now, Source, Table};
 use crate::jobs::outcome::{End, Outcome};
 use crate::sorted;

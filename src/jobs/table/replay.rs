@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::entry::{Entry, Phase};
+use super::id::Id;
 use super::record::{About, Record, Start};
-use super::seen::Id;
 use super::{Bounds, Effect, Key, Now, Number, Source, Table, QUEUE_MAX};
 use crate::jobs::message::{Job, Kind};
 use crate::jobs::outcome::{End, Outcome};

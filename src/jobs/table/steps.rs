@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::entry::{Entry, Phase};
+use super::id::Id;
 use super::record::{Record, Start};
-use super::seen::Id;
 use super::{
     Effect, Full, Key, Known, Now, Number, Ready, Source, Step, Table, BRIEF, KEPT, KEPT_BYTES,
     LOOSE_MAX, QUEUE_MAX, UNREPORTED_MAX,

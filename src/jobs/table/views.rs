@@ -12,6 +12,21 @@ use crate::jobs::reply::millis;
 /// Jobs in the list that people are shown.
 const RECENT: usize = 50;
 
+/// A job that is known already.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// It waits or runs, and its acceptance may be on its way to the disk.
+    Unfinished(Number),
+    Finished(Arc<Outcome>),
+}
+
+/// A job that may start.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    pub number: Number,
+    pub job: &'a Job,
+}
+
 impl Table {
     /// Ids that take a place in the ledger, of one source.
     pub fn ids(&self, source: Source) -> usize {
