@@ -4,13 +4,17 @@
 //! unspec. A NUL inside a string becomes U+FFFD. Integers of up to 32 bits become int32 (unsigned ones by their bits, as every ubus
 //! program does), 64-bit ones int64, floats double. Unit variants of enums become their name.
 
+mod nested;
+
 use std::fmt::Display;
 
 use serde::ser::{self, Impossible, Serialize};
 
-use super::blob::{Open, Writer};
+use super::blob::Writer;
 use super::blobmsg::{Type, MAX_DEPTH};
 use super::error::Error;
+
+use nested::Nested;
 
 /// The members of `value`, which has to be a struct or a map, as they stand in DATA.
 pub fn to_members<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
@@ -85,31 +89,6 @@ impl<'w> Slot<'w, '_> {
             key: None,
             depth,
         })
-    }
-}
-
-/// A table or an array being written.
-struct Nested<'w> {
-    writer: &'w mut Writer,
-    open: Option<Open>,
-    key: Option<String>,
-    depth: usize,
-}
-
-impl Nested<'_> {
-    fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Failure> {
-        value.serialize(Slot {
-            writer: self.writer,
-            name: Name::Member(name),
-            depth: self.depth,
-        })
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        if let Some(open) = self.open {
-            self.writer.close(open);
-        }
-        Ok(())
     }
 }
 
@@ -256,62 +235,6 @@ impl<'w> ser::Serializer for Slot<'w, '_> {
         _: usize,
     ) -> Result<Impossible<(), Failure>, Failure> {
         unsupported("an enum with content")
-    }
-}
-
-/// Elements without names: sequences, tuples and their kin differ in name only.
-macro_rules! elements {
-    ($($kind:ident: $method:ident),*) => {
-        $(impl ser::$kind for Nested<'_> {
-            type Ok = ();
-            type Error = Failure;
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-                self.put("", value)
-            }
-            fn end(self) -> Result<(), Failure> {
-                self.finish()
-            }
-        })*
-    };
-}
-
-elements! {
-    SerializeSeq: serialize_element,
-    SerializeTuple: serialize_element,
-    SerializeTupleStruct: serialize_field
-}
-
-impl ser::SerializeStruct for Nested<'_> {
-    type Ok = ();
-    type Error = Failure;
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), Failure> {
-        self.put(key, value)
-    }
-    fn end(self) -> Result<(), Failure> {
-        self.finish()
-    }
-}
-
-impl ser::SerializeMap for Nested<'_> {
-    type Ok = ();
-    type Error = Failure;
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Failure> {
-        self.key = Some(key.serialize(super::key::Key)?);
-        Ok(())
-    }
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failure> {
-        let key = self
-            .key
-            .take()
-            .ok_or_else(|| failure(&"a map value without its key"))?;
-        self.put(&key, value)
-    }
-    fn end(self) -> Result<(), Failure> {
-        self.finish()
     }
 }
 
