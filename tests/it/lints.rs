@@ -1,4 +1,4 @@
-//! Rules for sources that no tool has: where unsafe code may be, and how comments begin.
+//! Rules for sources that no tool has: where unsafe code may be, how comments begin, and how long a file is.
 
 use std::fs;
 
@@ -104,4 +104,30 @@ fn doc_comments_begin_with_what_they_describe() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Lines of a file that holds code.
+const LINES_MAX: usize = 400;
+
+/// Longer files, which are tables: nobody reads them from top to bottom.
+const DATA: [(&str, &str); 2] = [
+    ("src/config/options.rs", "a row for each option"),
+    (
+        "src/config/tests/cases.rs",
+        "right and wrong values of each option",
+    ),
+];
+
+#[test]
+fn no_file_is_longer_than_400_lines_but_data() {
+    let mut long: Vec<(String, usize)> = sources(&["src", "crates", "fleet", "tests"])
+        .into_iter()
+        .map(|(file, text)| (file, text.lines().count()))
+        .filter(|(_, lines)| *lines > LINES_MAX)
+        .collect();
+    for (data, holds) in DATA {
+        let at = long.iter().position(|(file, _)| file == data);
+        long.remove(at.unwrap_or_else(|| panic!("{data} ({holds}) is short enough for the rule")));
+    }
+    assert!(long.is_empty(), "over {LINES_MAX} lines: {long:?}");
 }

@@ -1,6 +1,7 @@
 //! The verdicts, row by row, and the task in simulated time.
 
 mod combinations;
+mod judgement;
 mod lost;
 mod table;
 mod task;

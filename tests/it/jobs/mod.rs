@@ -1,5 +1,7 @@
 //! The table of jobs on a simulated disk, between a broker and processes that end when they like.
 
+mod agent;
+mod broker;
 mod schedules;
 mod upgrades;
 mod world;

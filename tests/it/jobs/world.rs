@@ -1,75 +1,19 @@
 //! A device that runs jobs: its disk, its table, its processes, and the broker it talks to.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use durable::Disk;
-use socketman::jobs::ledger::{Register, Store};
 use socketman::jobs::message::{self, Job};
 use socketman::jobs::outcome::{End, Outcome};
-use socketman::jobs::table::{Batch, Bounds, Effect, Known, Now, Number, Start, Table};
+use socketman::jobs::table::{Effect, Known, Start};
 use socketman::jobs::Source;
 use socketman_lab::disk::{Chooser, Error, Fault, SimDisk, When};
 
+use super::agent::Agent;
+use super::broker::Broker;
+
 /// Jobs that run at once.
 const WORKERS: usize = 2;
-
-/// A message that the broker keeps until it is acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Message {
-    number: u64,
-    id: String,
-}
-
-/// The operator's side.
-#[derive(Debug, Default)]
-pub(super) struct Broker {
-    published: u64,
-    /// Not delivered in this session yet.
-    queue: VecDeque<Message>,
-    unacknowledged: Vec<Message>,
-    /// The different outcomes of each id that arrived.
-    pub(super) outcomes: BTreeMap<String, BTreeSet<String>>,
-    pub(super) ids: BTreeSet<String>,
-}
-
-impl Broker {
-    fn publish(&mut self, id: &str) {
-        self.published += 1;
-        self.ids.insert(id.to_owned());
-        self.queue.push_back(Message {
-            number: self.published,
-            id: id.to_owned(),
-        });
-    }
-
-    fn acknowledged(&mut self, number: u64) {
-        self.unacknowledged
-            .retain(|message| message.number != number);
-    }
-
-    /// A new session: what was not acknowledged comes again, in order.
-    fn reconnected(&mut self) {
-        for message in std::mem::take(&mut self.unacknowledged).into_iter().rev() {
-            self.queue.push_front(message);
-        }
-    }
-}
-
-/// The agent as a process.
-struct Agent {
-    table: Table,
-    store: Store<SimDisk>,
-    register: Register<SimDisk>,
-    /// Messages to acknowledge when the job is certain.
-    callers: HashMap<Number, Vec<u64>>,
-    running: Vec<Number>,
-    results: VecDeque<String>,
-    age: u32,
-    /// Most of the ledger is out of date, or it lacks what the register knows.
-    whole: bool,
-    /// The register has everything it has to have.
-    kept: bool,
-}
 
 pub(super) struct World {
     /// The directory of the ledger.
@@ -117,30 +61,7 @@ impl World {
     /// Starts the agent, unless the power goes while it does.
     fn start(&mut self) {
         self.broker.reconnected();
-        let Ok((store, found)) = Store::open(self.disk.clone()) else {
-            assert!(self.disk.is_dead(), "{}", self.context);
-            return;
-        };
-        assert_eq!(found.damaged, 0, "{}", self.context);
-        let Ok((register, recalled)) = Register::open(self.keep.clone()) else {
-            assert!(self.keep.is_dead(), "{}", self.context);
-            return;
-        };
-        let mut table = Table::read(Bounds::default(), found.records);
-        let whole = table.recall(&recalled);
-        let age = table.began();
-        table.go_on([self.boot; 16], Now { age, floor: 0 }, &|_| false);
-        self.agent = Some(Agent {
-            table,
-            store,
-            register,
-            callers: HashMap::new(),
-            running: Vec::new(),
-            results: VecDeque::new(),
-            age,
-            whole,
-            kept: true,
-        });
+        self.agent = Agent::start(&self.disk, &self.keep, self.boot, &self.context);
         // As the agent does before it takes anything.
         self.write(false);
     }
@@ -441,20 +362,6 @@ impl World {
             let count = outcomes.map_or(0, BTreeSet::len);
             assert_eq!(count, 1, "{}: {id} has {outcomes:?}", self.context);
         }
-    }
-}
-
-impl Agent {
-    fn now(&self) -> Now {
-        Now {
-            age: self.age,
-            floor: 0,
-        }
-    }
-
-    fn write(&mut self, batch: &Batch) -> std::io::Result<()> {
-        self.store.write(batch)?;
-        self.store.sync()
     }
 }
 
