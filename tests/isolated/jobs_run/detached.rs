@@ -1,8 +1,16 @@
 //! Jobs that outlive the agent.
 
-use rustix::process::{kill_process, Pid, Signal};
+use std::fs;
+use std::time::Duration;
 
-use super::*;
+use rustix::process::{kill_process, Pid, Signal};
+use serde_json::json;
+use socketman_lab::within::within;
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use super::{line_of, lives, script, Site, WITHOUT};
+use crate::service::{binary, lab};
 
 #[tokio::test]
 async fn a_detached_job_that_replaces_the_program_and_restarts_the_agent_is_reported_once() {

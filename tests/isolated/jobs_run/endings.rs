@@ -1,6 +1,16 @@
 //! Jobs that end with their time, with the agent, or after it.
 
-use super::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use socketman_lab::within::within;
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use super::{line_of, lives, script, Site, WITHOUT};
+use crate::service::{binary, lab};
 
 /// Fifty children that left the session and lost their parent, and fifty that cleared their
 /// environment as well.

@@ -1,6 +1,12 @@
 //! The memory that jobs cost the agent.
 
-use super::*;
+use std::fs;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::Site;
 
 /// Resident memory of a process, KiB. As its page tables have it: the counters of /proc/PID/status are
 /// wrong by hundreds.

@@ -5,20 +5,18 @@ mod site;
 use std::time::Duration;
 
 use serde_json::{json, Value};
-use socketman::config::{ApiAuth, Config, Secret};
-use socketman::http::{Dates, Facts};
-use socketman::jobs::{self, Decision, Source};
+use socketman::config::{ApiAuth, Config};
+use socketman::http::Dates;
+use socketman::jobs::{self, Decision};
 use socketman::lookup::Resolver;
 use socketman::process::clock::Pace;
 use socketman::rest;
 use socketman_lab::agent_binary;
-use socketman_lab::collector::{Collector, Mode, Record, Request};
+use socketman_lab::collector::{Mode, Record, Request};
 use socketman_lab::lab::Lab;
 use socketman_lab::options::Options;
 use socketman_lab::within::{within, DEADLINE};
-use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 
 use site::{asked, Site};
 

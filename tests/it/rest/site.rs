@@ -1,6 +1,22 @@
 //! The part with an API, a jobs part and what else it needs.
 
-use super::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{json, Value};
+use socketman::config::{Config, Secret};
+use socketman::http::{Dates, Facts};
+use socketman::jobs::{self, Decision, Source};
+use socketman::lookup::Resolver;
+use socketman::process::clock::Pace;
+use socketman::rest;
+use socketman_lab::collector::{Collector, Request};
+use socketman_lab::within::{within, DEADLINE};
+use tempfile::TempDir;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::MAC;
 
 /// The agent's two parts, and the API.
 pub(super) struct Site {

@@ -11,17 +11,10 @@ use std::time::{Duration, Instant};
 use socketman::process::shutdown::Signals;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
-use tokio::time::timeout;
 
-use crate::collector::{Mode, Record};
-use crate::depot::Line;
-use crate::firmware::{Agent, Boots, Image, Package};
-use crate::lab::{Cut, IMAGE_SIZE};
 use crate::lab::{Happening, Lab, LabError};
-use crate::mqtt_side::{Deaf, Said, Words};
-use crate::order::{self, ImageFlaw, LineFault, Order, PackageFlaw};
+use crate::mqtt_side::Deaf;
 use crate::report_tail::ReportTail;
-use crate::router::{RadioFault, RADIOS};
 
 use messages::{show_message, show_refused};
 use orders::{booted, obey, reboot};

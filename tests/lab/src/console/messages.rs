@@ -1,6 +1,8 @@
 //! Messages and refused requests of the device, in words.
 
-use super::*;
+use super::{first_line, ConsoleError, Printer};
+use crate::collector::Record;
+use crate::mqtt_side::{Said, Words};
 
 /// Requests the API did not accept.
 pub(super) fn show_refused(

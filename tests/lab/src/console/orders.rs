@@ -1,6 +1,16 @@
 //! Orders of the person, carried out.
 
-use super::*;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::{first_line, status, ConsoleError, Printer, BACK_WITHIN};
+use crate::collector::Mode;
+use crate::depot::Line;
+use crate::firmware::{Agent, Boots, Image, Package};
+use crate::lab::{Cut, Lab, LabError, IMAGE_SIZE};
+use crate::order::{self, ImageFlaw, LineFault, Order, PackageFlaw};
+use crate::router::{RadioFault, RADIOS};
 
 pub(super) async fn obey(lab: &mut Lab, line: &str, printer: &Printer) -> Result<(), ConsoleError> {
     let done = match order::parse(line) {
