@@ -64,43 +64,5 @@ impl Powered {
 }
 
 impl Disk for Powered {
-    fn list(&mut self) -> io::Result<Vec<String>> {
-        self.on()?.list()
-    }
-
-    fn size(&mut self, name: &str) -> io::Result<u64> {
-        self.on()?.size(name)
-    }
-
-    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.on()?.read(name, offset, buf)
-    }
-
-    fn create(&mut self, name: &str) -> io::Result<()> {
-        self.on()?.create(name)
-    }
-
-    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
-        self.on()?.append(name, bytes)
-    }
-
-    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
-        self.on()?.truncate(name, len)
-    }
-
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.on()?.rename(from, to)
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.on()?.remove(name)
-    }
-
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.on()?.sync(name)
-    }
-
-    fn sync_names(&mut self) -> io::Result<()> {
-        self.on()?.sync_names()
-    }
+    durable::pass_on!(self => self.on()?; list size read create append truncate rename remove sync sync_names);
 }

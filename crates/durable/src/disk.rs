@@ -43,6 +43,88 @@ pub trait Disk {
     fn sync_names(&mut self) -> io::Result<()>;
 }
 
+/// Methods of a [`Disk`] that pass their calls on to another disk: `self => that disk; methods`.
+///
+/// ```
+/// use durable::{Directory, Disk};
+///
+/// /// A directory that counts its syncs.
+/// struct Counting {
+///     directory: Directory,
+///     syncs: u32,
+/// }
+///
+/// impl Disk for Counting {
+///     durable::pass_on!(self => self.directory; list size read create append truncate rename remove);
+///
+///     fn sync(&mut self, name: &str) -> std::io::Result<()> {
+///         self.syncs += 1;
+///         self.directory.sync(name)
+///     }
+///
+///     fn sync_names(&mut self) -> std::io::Result<()> {
+///         self.syncs += 1;
+///         self.directory.sync_names()
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! pass_on {
+    ($self:ident => $disk:expr; $($method:ident)+) => {
+        $($crate::pass_on!(@$method $self $disk);)+
+    };
+    (@list $self:ident $disk:expr) => {
+        fn list(&mut $self) -> std::io::Result<Vec<String>> {
+            $disk.list()
+        }
+    };
+    (@size $self:ident $disk:expr) => {
+        fn size(&mut $self, name: &str) -> std::io::Result<u64> {
+            $disk.size(name)
+        }
+    };
+    (@read $self:ident $disk:expr) => {
+        fn read(&mut $self, name: &str, offset: u64, buf: &mut [u8]) -> std::io::Result<usize> {
+            $disk.read(name, offset, buf)
+        }
+    };
+    (@create $self:ident $disk:expr) => {
+        fn create(&mut $self, name: &str) -> std::io::Result<()> {
+            $disk.create(name)
+        }
+    };
+    (@append $self:ident $disk:expr) => {
+        fn append(&mut $self, name: &str, bytes: &[u8]) -> std::io::Result<usize> {
+            $disk.append(name, bytes)
+        }
+    };
+    (@truncate $self:ident $disk:expr) => {
+        fn truncate(&mut $self, name: &str, len: u64) -> std::io::Result<()> {
+            $disk.truncate(name, len)
+        }
+    };
+    (@rename $self:ident $disk:expr) => {
+        fn rename(&mut $self, from: &str, to: &str) -> std::io::Result<()> {
+            $disk.rename(from, to)
+        }
+    };
+    (@remove $self:ident $disk:expr) => {
+        fn remove(&mut $self, name: &str) -> std::io::Result<()> {
+            $disk.remove(name)
+        }
+    };
+    (@sync $self:ident $disk:expr) => {
+        fn sync(&mut $self, name: &str) -> std::io::Result<()> {
+            $disk.sync(name)
+        }
+    };
+    (@sync_names $self:ident $disk:expr) => {
+        fn sync_names(&mut $self) -> std::io::Result<()> {
+            $disk.sync_names()
+        }
+    };
+}
+
 /// All bytes of a file, of which there may be `max`.
 ///
 /// # Errors

@@ -78,38 +78,12 @@ impl<D: Disk> Metered<D> {
 }
 
 impl<D: Disk> Disk for Metered<D> {
-    fn list(&mut self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-
-    fn size(&mut self, name: &str) -> io::Result<u64> {
-        self.disk.size(name)
-    }
-
-    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.disk.read(name, offset, buf)
-    }
-
-    fn create(&mut self, name: &str) -> io::Result<()> {
-        self.disk.create(name)
-    }
+    crate::pass_on!(self => self.disk; list size read create truncate rename remove);
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.disk.append(name, bytes)?;
         self.meter.count(taken, 0);
         Ok(taken)
-    }
-
-    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
-        self.disk.truncate(name, len)
-    }
-
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {

@@ -199,45 +199,11 @@ struct Watched {
 }
 
 impl Disk for Watched {
-    fn list(&mut self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-
-    fn size(&mut self, name: &str) -> io::Result<u64> {
-        self.disk.size(name)
-    }
+    durable::pass_on!(self => self.disk; list size create append truncate rename remove sync sync_names);
 
     fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         self.largest = self.largest.max(buf.len());
         self.disk.read(name, offset, buf)
-    }
-
-    fn create(&mut self, name: &str) -> io::Result<()> {
-        self.disk.create(name)
-    }
-
-    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
-        self.disk.append(name, bytes)
-    }
-
-    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
-        self.disk.truncate(name, len)
-    }
-
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.disk.sync(name)
-    }
-
-    fn sync_names(&mut self) -> io::Result<()> {
-        self.disk.sync_names()
     }
 }
 

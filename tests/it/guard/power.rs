@@ -26,9 +26,7 @@ impl SimFolder {
 }
 
 impl Disk for SimFolder {
-    fn list(&mut self) -> io::Result<Vec<String>> {
-        self.0.list()
-    }
+    durable::pass_on!(self => self.0; list append rename remove sync sync_names);
 
     fn size(&mut self, name: &str) -> io::Result<u64> {
         Ok(self.0.size(name)?.saturating_sub(HEAD as u64))
@@ -47,28 +45,8 @@ impl Disk for SimFolder {
         self.create_as(name, access)
     }
 
-    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
-        self.0.append(name, bytes)
-    }
-
     fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
         self.0.truncate(name, len + HEAD as u64)
-    }
-
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.0.rename(from, to)
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.0.remove(name)
-    }
-
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.0.sync(name)
-    }
-
-    fn sync_names(&mut self) -> io::Result<()> {
-        self.0.sync_names()
     }
 }
 

@@ -101,21 +101,7 @@ impl Fated {
 }
 
 impl Disk for Fated {
-    fn list(&mut self) -> io::Result<Vec<String>> {
-        self.call()?.list()
-    }
-
-    fn size(&mut self, name: &str) -> io::Result<u64> {
-        self.call()?.size(name)
-    }
-
-    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.call()?.read(name, offset, buf)
-    }
-
-    fn create(&mut self, name: &str) -> io::Result<()> {
-        self.call()?.create(name)
-    }
+    durable::pass_on!(self => self.call()?; list size read create truncate rename remove sync sync_names);
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
         let is_last = self.fate.0.borrow().is_last_call();
@@ -125,25 +111,5 @@ impl Disk for Fated {
             self.fate.0.borrow_mut().cut_off = cut_off;
         }
         called?.append(name, bytes)
-    }
-
-    fn truncate(&mut self, name: &str, len: u64) -> io::Result<()> {
-        self.call()?.truncate(name, len)
-    }
-
-    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.call()?.rename(from, to)
-    }
-
-    fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.call()?.remove(name)
-    }
-
-    fn sync(&mut self, name: &str) -> io::Result<()> {
-        self.call()?.sync(name)
-    }
-
-    fn sync_names(&mut self) -> io::Result<()> {
-        self.call()?.sync_names()
     }
 }
