@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use socketman::cli::{self, AskError, Command};
-use socketman::process::{crash, logging};
+use socketman::process::{crash, logging, runtime};
 use socketman::{agent, jobs, terminal, upgrade};
 
 fn main() -> ExitCode {
@@ -17,18 +17,8 @@ fn main() -> ExitCode {
         Ok(command) => command,
         Err(exit) => return exit.print(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let ran = match runtime {
-        Ok(runtime) => {
-            let ran = runtime.block_on(Box::pin(run(command)));
-            // The threads of libraries do not hold up the end.
-            runtime.shutdown_background();
-            ran
-        }
-        Err(error) => Err((format!("cannot start: {error}"), 1)),
-    };
+    let ran = runtime::run(run(command));
+    let ran = ran.unwrap_or_else(|error| Err((format!("cannot start: {error}"), 1)));
     ran.unwrap_or_else(|(message, code)| {
         // A peer's words may be in it.
         eprintln!("socketman: {}", terminal::safe(&message));

@@ -3,6 +3,7 @@
 //! * [`lock`]: one agent on a device
 //! * [`starts`]: how often it was started lately, and how long that holds broker and API off
 //! * [`crash`]: the file it was reading when it last ended badly
+//! * [`runtime`]: the thread that everything runs on
 //! * [`shutdown`]: a request to end, heard by all tasks
 //! * [`logging`]: syslog, or the terminal
 //! * [`clock`]: the time, and how much faster the lab lets it pass
@@ -17,5 +18,6 @@ pub mod crash;
 pub mod file;
 pub mod lock;
 pub mod logging;
+pub mod runtime;
 pub mod shutdown;
 pub mod starts;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{kill_process, Pid, Signal};
 use serde_json::Value;
+use socketman::process::runtime;
 use socketman_lab::agent_binary;
 
 /// Longer than any step takes on a busy machine.
@@ -231,10 +232,7 @@ fn lab(arguments: &[&str]) -> Output {
 fn command(arguments: &[&str]) -> Command {
     static AGENT: OnceLock<()> = OnceLock::new();
     AGENT.get_or_init(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime.unwrap().block_on(agent_binary::find()).unwrap();
+        runtime::run(agent_binary::find()).unwrap().unwrap();
     });
     let mut command = Command::new(env!("CARGO_BIN_EXE_socketman-lab"));
     command.args(arguments);

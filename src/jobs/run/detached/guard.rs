@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use durable::{Directory, Disk};
 use rustix::fs::{fcntl_lock, FlockOperation, OFlags};
-use tokio::runtime::Builder;
 use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::oneshot;
 
@@ -20,13 +19,11 @@ use crate::jobs::run::homes::{Homes, Spare};
 use crate::jobs::run::shell::{Finished, Guard, Shell};
 use crate::jobs::run::task::{Task, TASK_MAX};
 use crate::jobs::run::{Leftover, Output, Stop};
+use crate::process::runtime;
 
 /// Runs the job whose directory this is and whose `job` is our standard input.
 pub(in crate::jobs::run) fn supervise(directory: &OsStr) -> io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let supervised = runtime.block_on(run(Path::new(directory)));
-    runtime.shutdown_background();
-    supervised
+    runtime::run(run(Path::new(directory)))?
 }
 
 async fn run(path: &Path) -> io::Result<()> {

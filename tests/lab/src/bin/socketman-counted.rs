@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use socketman::cli::{self, AgentArgs, Command};
-use socketman::process::{crash, logging};
+use socketman::process::{crash, logging, runtime};
 use socketman::{agent, jobs, upgrade};
 use stats_alloc::{StatsAlloc, INSTRUMENTED_SYSTEM};
 use tokio::io::AsyncWriteExt;
@@ -35,18 +35,8 @@ fn main() -> ExitCode {
         }
         Err(exit) => return exit.print(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let ran = match runtime {
-        Ok(runtime) => {
-            let ran = runtime.block_on(Box::pin(run(args)));
-            runtime.shutdown_background();
-            ran
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    match ran {
+    let ran = runtime::run(run(args));
+    match ran.unwrap_or_else(|error| Err(error.to_string())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("socketman-counted: {message}");
