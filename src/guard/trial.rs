@@ -9,6 +9,7 @@ use tokio::time::{sleep, sleep_until, timeout, Instant};
 
 use super::decide::{Evidence, Needs, Next, Trial};
 use crate::process::clock::Pace;
+use crate::process::facts::changed;
 use crate::tasks::spawn;
 use crate::{health, http, mqtt, upload};
 
@@ -116,12 +117,5 @@ async fn ended(probing: &mut Option<Probing>) -> (Option<Instant>, Option<u8>) {
             found
         }
         None => std::future::pending().await,
-    }
-}
-
-/// Waits for a change; for ever if the other part has ended.
-async fn changed<T>(facts: &mut watch::Receiver<T>) {
-    if facts.changed().await.is_err() {
-        std::future::pending().await
     }
 }

@@ -11,6 +11,7 @@ use super::proof::{self, Servers};
 use super::signs::Sign;
 use super::state::Health;
 use super::Part;
+use crate::process::facts::changed;
 
 /// A probe under way.
 pub(super) type Probe = Pin<Box<dyn Future<Output = Findings> + Send>>;
@@ -81,13 +82,6 @@ async fn end(under_way: &mut Option<(Probe, bool)>) -> Findings {
             found
         }
         None => std::future::pending().await,
-    }
-}
-
-/// Waits for a change; for ever if the other part has ended.
-async fn changed<T>(facts: &mut watch::Receiver<T>) {
-    if facts.changed().await.is_err() {
-        std::future::pending().await
     }
 }
 

@@ -1,14 +1,12 @@
 //! The places where a broker may keep a presence of ours, noted for the next agent.
 //!
-//! In the file `presence` of `state_dir`, a [`Cell`] that holds JSON: `[["broker:1883", "status/…"], …]`. A
+//! In the file `presence` of `state_dir`, a [cell](durable::Cell) that holds JSON: `[["broker:1883", "status/…"], …]`. A
 //! topic has the key in it, which is a secret; the directory is root's alone. It is written on a thread of
 //! its own, which starts with the first change: most agents never have one.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use durable::{Cell, Directory, Handle, Latest};
+use crate::process::kept::Kept;
 
 /// The cell.
 const NAME: &str = "presence";
@@ -16,45 +14,26 @@ const NAME: &str = "presence";
 /// Longest topic that is noted, bytes.
 const TOPIC_MAX: usize = 8 << 10;
 
-/// Longest wait for the disk.
-const WITHIN: Duration = Duration::from_secs(60);
-
 /// A broker as `host:port`, and a topic.
 pub(super) type Place = (String, String);
 
 /// The notes of one agent.
 #[derive(Debug)]
-pub(super) struct Notes {
-    directory: PathBuf,
-    thread: Option<Handle<Latest>>,
-}
+pub(super) struct Notes(Kept);
 
 impl Notes {
     pub(super) fn of(state_dir: &Path) -> Self {
-        Notes {
-            directory: state_dir.to_owned(),
-            thread: None,
-        }
+        Notes(Kept::of(state_dir, NAME))
     }
 
     /// The places that were noted, at most `max`. Notes that cannot be read are none.
     pub(super) fn read(&self, max: usize) -> Vec<Place> {
-        let path = self.directory.join(NAME);
-        if !path.exists() {
-            return Vec::new();
-        }
-        let read = Directory::open(&self.directory)
-            .map_err(|error| error.to_string())
-            .and_then(|mut directory| {
-                let read = Cell::new(NAME).read(&mut directory);
-                read.map_err(|error| error.to_string())
-            });
-        let mut places: Vec<Place> = match read {
+        let mut places: Vec<Place> = match self.0.read() {
             Ok(bytes) => bytes
                 .and_then(|bytes| serde_json::from_slice(&bytes).ok())
                 .unwrap_or_default(),
             Err(error) => {
-                log::warn!("{}: {error}", path.display());
+                log::warn!("{}: {error}", self.0.path().display());
                 Vec::new()
             }
         };
@@ -68,33 +47,23 @@ impl Notes {
             .filter(|(_, topic)| topic.len() <= TOPIC_MAX)
             .collect();
         let bytes = serde_json::to_vec(&places).expect("strings always encode");
-        let path = self.directory.join(NAME);
-        let thread = match self.thread() {
-            Ok(thread) => thread,
+        let path = self.0.path();
+        let writer = match self.0.writer() {
+            Ok(writer) => writer,
             Err(error) => return log::warn!("{}: not written: {error}", path.display()),
         };
         crate::tasks::spawn(async move {
-            let failed = match thread.ask(bytes, WITHIN).await {
-                Ok(answer) => answer.synced.err().map(|error| error.to_string()),
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(error) = failed {
+            if let Err(error) = writer.write(bytes).await {
                 log::warn!("{}: not written: {error}", path.display());
             }
         });
-    }
-
-    fn thread(&mut self) -> io::Result<Handle<Latest>> {
-        if let Some(thread) = &self.thread {
-            return Ok(thread.clone());
-        }
-        let thread = Latest::start(self.directory.clone(), NAME)?;
-        Ok(self.thread.insert(thread).clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::{sleep, timeout};
 
     use super::*;

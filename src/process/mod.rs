@@ -9,13 +9,17 @@
 //! * [`clock`]: the time, and how much faster the lab lets it pass
 //! * [`backoff`]: the one rule for retries
 //! * [`mod@file`]: bounded reading of files that others wrote
+//! * [`facts`]: waiting for a fact that another part publishes
+//! * [`kept`]: a record on flash, written on a thread of its own
 //! * [`ask`]: a question to a part that publishes its facts
 
 pub mod ask;
 pub mod backoff;
 pub mod clock;
 pub mod crash;
+pub mod facts;
 pub mod file;
+pub mod kept;
 pub mod lock;
 pub mod logging;
 pub mod runtime;

@@ -34,6 +34,7 @@ use crate::collect::{DeviceEvents, Event};
 use crate::config;
 use crate::health::{self, Verdict};
 use crate::process::clock::{epoch_seconds, Pace};
+use crate::process::facts::changed;
 use crate::process::shutdown::Shutdown;
 use crate::process::starts::Hold;
 use crate::terminal::safe;
@@ -388,11 +389,4 @@ fn is_gone(error: &ActionError) -> bool {
             ..
         }
     )
-}
-
-/// Waits for a change; for ever if the other part has ended.
-async fn changed<T>(facts: &mut watch::Receiver<T>) {
-    if facts.changed().await.is_err() {
-        std::future::pending().await
-    }
 }

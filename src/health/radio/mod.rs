@@ -39,6 +39,7 @@ use crate::collect::{self, DeviceEvents};
 use crate::config::Config;
 use crate::process::ask::{Asker, Asks};
 use crate::process::clock::Pace;
+use crate::process::facts::changed;
 use crate::process::shutdown::Shutdown;
 use look::Eye;
 use ubus::{Client, Notice, Subscription};
@@ -184,11 +185,4 @@ async fn next(subscription: &mut Option<Subscription>) -> Notice {
         *subscription = None;
     }
     std::future::pending().await
-}
-
-/// Waits for a change; for ever if the other part has ended.
-async fn changed<T>(facts: &mut watch::Receiver<T>) {
-    if facts.changed().await.is_err() {
-        std::future::pending().await
-    }
 }

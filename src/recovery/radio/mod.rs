@@ -34,6 +34,7 @@ use crate::config::{self, Recover};
 use crate::health;
 use crate::health::radio::{Handle, RadioFacts, Restarted};
 use crate::process::clock::{epoch_seconds, Clock, Pace};
+use crate::process::facts::changed;
 use crate::process::shutdown::Shutdown;
 use store::Keeper;
 
@@ -251,12 +252,5 @@ impl Restarter {
             *known = restarts;
             is_new
         });
-    }
-}
-
-/// Waits for a change; for ever if the other part has ended.
-async fn changed<T>(facts: &mut watch::Receiver<T>) {
-    if facts.changed().await.is_err() {
-        std::future::pending().await
     }
 }
