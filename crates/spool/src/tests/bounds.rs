@@ -1,7 +1,13 @@
 //! Behaviour when room runs out.
 
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use durable::Directory;
+
 use super::*;
-use crate::SpoolError;
+use crate::{SpoolError, PENDING_MAX};
 
 fn small(ram: u64) -> (tempfile::TempDir, Spool) {
     let tmp = tempfile::tempdir().unwrap();
@@ -102,5 +108,56 @@ fn while_nobody_knows_the_time_reports_are_held_back_and_then_go_with_the_time_t
     assert_eq!(lines.matches(r#""clock":"unsynced""#).count(), 2, "{lines}");
     for at in [1_010, 1_020] {
         assert!(lines.contains(&format!(r#""created_at":{at}"#)), "{lines}");
+    }
+}
+
+/// A directory on a medium that may be full.
+struct Filled {
+    directory: Directory,
+    is_full: Rc<Cell<bool>>,
+}
+
+impl Disk for Filled {
+    durable::pass_on!(self => self.directory; list size read create truncate rename remove sync sync_names);
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
+        match self.is_full.get() {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => self.directory.append(name, bytes),
+        }
+    }
+}
+
+#[test]
+fn while_the_disk_takes_nothing_memory_holds_the_newest_reports_and_the_next_declare_the_others() {
+    // As large as a seventh of what memory holds, and larger than all of it.
+    for (pad, count, held) in [(37_000, 19, 7), (300_000, 3, 1)] {
+        let tmp = tempfile::tempdir().unwrap();
+        let is_full = Rc::new(Cell::new(false));
+        let disk = Filled {
+            directory: Directory::open(&tmp.path().join("spool")).unwrap(),
+            is_full: Rc::clone(&is_full),
+        };
+        let mut spool = Spool::on(disk, None::<Directory>, BOOT, LARGE).unwrap();
+        spool.append(&report(0), after(1)).unwrap();
+        is_full.set(true);
+        for n in 2..2 + count {
+            spool.append(&report(pad), after(n)).unwrap();
+        }
+        let facts = spool.facts();
+        let error = facts.last_error.unwrap();
+        assert!(error.starts_with("cannot keep a report: "), "{error}");
+        assert_eq!((facts.reports, facts.dropped), (1 + held, count - held));
+        assert!(held == 1 || facts.bytes < PENDING_MAX + 1000);
+        is_full.set(false);
+        spool.append(&report(0), after(30)).unwrap();
+        assert_eq!(spool.facts().last_error, None);
+        let all = deliver_all(&mut spool, after(31));
+        let newest = count + 2 - held..=count + 2;
+        assert_eq!(
+            seqs(&all),
+            std::iter::once(1).chain(newest).collect::<Vec<_>>()
+        );
+        assert_eq!(declared(&all, Reason::Full), count - held);
     }
 }

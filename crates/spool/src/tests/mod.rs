@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use durable::Disk;
 use serde_json::Value;
 
 use super::{Batch, Bounds, Gap, Place, Reason, Settings, Spool, Stamp};
@@ -97,7 +98,7 @@ fn arrived(batch: &Batch) -> Vec<Arrived> {
 }
 
 /// Delivers everything, in batches of about 1000 bytes.
-fn deliver_all(spool: &mut Spool, now: Reading) -> Vec<Arrived> {
+fn deliver_all<R: Disk>(spool: &mut Spool<R>, now: Reading) -> Vec<Arrived> {
     let mut all = Vec::new();
     while let Some(batch) = spool.next_batch(1000, now) {
         all.extend(arrived(&batch));
