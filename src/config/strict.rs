@@ -226,7 +226,10 @@ impl Loading<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+    use crate::config::{Inputs, Problem};
     use crate::process::clock::Pace;
 
     fn job(keys: &[u8], is_open: bool) -> Strict {
@@ -284,5 +287,64 @@ mod tests {
         assert_eq!(in_force(&files), None);
         forget_if_changed(&files);
         assert!(!files.home.join(NAME).exists());
+    }
+
+    #[test]
+    fn options_are_held_as_a_job_had_set_them_that_was_undone_until_somebody_changes_the_settings()
+    {
+        let tmp = tempfile::tempdir().unwrap();
+        let inputs = Inputs::below(tmp.path(), crate::tls::CHECKS);
+        let files = inputs.load(None).files;
+        let write = |json: &str| {
+            std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
+            std::fs::write(&files.json, json).unwrap();
+            let owner_alone = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&files.json, owner_alone).unwrap();
+        };
+        let keys = |keys: &[u8]| {
+            let keys = keys.iter().map(|key| BASE64_STANDARD.encode([*key; 32]));
+            keys.collect::<Vec<_>>().join(" ")
+        };
+        let open = r#""web_jobs": 1, "api_commands": 1, "insecure": 1"#;
+        let switches = SWITCHES.map(|name| (name, false)).to_vec();
+        // Keys as written, the job as it was, and what is held: the keys in force, or that none is.
+        for (written, strict, held, in_force) in [
+            (&[][..], job(&[], false), switches, Some(&[][..])),
+            (
+                &[1, 2],
+                job(&[1], true),
+                vec![("job_pubkey", true)],
+                Some(&[1]),
+            ),
+            (&[1, 2], job(&[1, 2], true), vec![], Some(&[1, 2])),
+            (&[1], job(&[3], true), vec![("job_pubkey", true)], None),
+        ] {
+            let json = format!(r#"{{"job_pubkey": "{}", {open}}}"#, keys(written));
+            write(&json);
+            // What is kept for these very bytes would hold once more.
+            let _ = std::fs::remove_dir_all(&files.home);
+            assert_eq!(inputs.load(None).tightened, [""; 0], "{json}");
+            strict
+                .keep(&files.home, None, Some(json.as_bytes()))
+                .unwrap();
+            let loaded = inputs.load(None);
+            let names: Vec<_> = held.iter().map(|(name, _)| *name).collect();
+            assert_eq!(loaded.tightened, names, "{json}");
+            for name in names {
+                let says = |warning: &Problem| {
+                    warning.option.as_deref() == Some(name) && warning.reason.ends_with(WHY)
+                };
+                assert!(loaded.warnings.iter().any(says), "{:?}", loaded.warnings);
+                assert_eq!(loaded.source_of(name), "strictest value");
+            }
+            let config = &loaded.config;
+            assert_eq!(config.closed.jobs().is_some(), in_force.is_none());
+            if let Some(in_force) = in_force {
+                let now: Vec<u8> = config.jobs.pubkey.iter().map(|key| key.0[0]).collect();
+                assert_eq!(now, in_force);
+            }
+            write(&format!("{json} "));
+            assert_eq!(inputs.load(None).tightened, [""; 0], "{json}");
+        }
     }
 }

@@ -296,3 +296,38 @@ fn an_unusable_name_of_config_json_keeps_the_last_good_one_or_closes_every_way()
     );
     assert_eq!(loaded.config.closed, Closed::default());
 }
+
+#[test]
+fn a_copy_knows_whether_its_file_says_something_else_now_and_stays_with_whoever_goes_on_with_it() {
+    let device = Device::new();
+    let first = r#"{"topic": "t", "token": "hunter2"}"#;
+    let loaded = device.start(first);
+    let bytes = |loaded: &Loaded| {
+        let [uci, json] = loaded.good_copies();
+        assert!(uci.is_none());
+        json.map(|copy| String::from_utf8(copy.bytes.to_vec()).unwrap())
+    };
+    assert!(loaded.is_usable());
+    assert_eq!(bytes(&loaded).as_deref(), Some(first));
+    let [_, copy] = loaded.good_copies();
+    let copy = copy.unwrap();
+    assert_eq!(copy.of, device.file());
+    assert!(!copy.differs() && !loaded.differs_from_kept_copies());
+
+    let second = r#"{"topic": "u", "token": "hunter3"}"#;
+    write_private(&device.file(), second);
+    assert!(copy.differs() && loaded.differs_from_kept_copies());
+    let now = device.inputs().load(None);
+    assert_eq!(bytes(&now).as_deref(), Some(second));
+    // By the memory of the agent, and by the disk.
+    for kept in [
+        now.clone().with_copies_of(&loaded),
+        now.clone().with_kept_copies(),
+    ] {
+        assert_eq!(bytes(&kept).as_deref(), Some(first));
+        assert_eq!(kept.config.broker.topic, "u");
+        assert!(!shown(&kept).contains("hunter") && !format!("{copy:?}").contains("hunter"));
+    }
+    fs::remove_file(device.file()).unwrap();
+    assert!(copy.differs());
+}
