@@ -1,6 +1,6 @@
 //! Bytes that survive: files in directories that are ours alone.
 //!
-//! * [`disk`](Disk): the few file calls that everything here is made of
+//! * [`disk`](Disk): the few file calls that everything here is made of; [`pass_on!`] for one that stands before another
 //! * [`directory`](Directory): the real ones; opens and checks, follows no link, waits for no FIFO
 //! * `checkpoint`: file systems on which a sync of a file is not enough
 //! * [`replace`](replace()): a file in the place of another, whole
