@@ -26,6 +26,13 @@ const BOUNDS: Bounds = Bounds {
     flash_daily: 1 << 20,
 };
 
+/// Bounds of a spool whose start is judged. A batch is a quarter of the RAM at most: all that is on flash has to fit in one, with
+/// the reports that declare what is missing.
+const LOOK: Bounds = Bounds {
+    ram: 80_000,
+    ..BOUNDS
+};
+
 /// The real time of the first start, seconds since the epoch.
 const BEGIN: u64 = 1_780_000_000;
 
@@ -105,7 +112,7 @@ impl Reports {
             now += BOOT / 20 * (10 + u64::from(check));
             boot += OWN + check as usize;
         }
-        let spool = start(&ram, &flash, boot)?;
+        let spool = start(&ram, &flash, boot, LOOK)?;
         let mut reports = Reports {
             ram,
             flash,
@@ -219,7 +226,7 @@ impl Reports {
         self.boot += 1;
         self.booted = self.now;
         self.now += 20;
-        self.spool = start(&self.ram, &self.flash, self.boot)?;
+        self.spool = start(&self.ram, &self.flash, self.boot, BOUNDS)?;
         let lines = self.waiting();
         say(Said::Restarted(
             lines.iter().map(|line| report::id(line)).collect(),
@@ -229,13 +236,18 @@ impl Reports {
 }
 
 /// Opens the spool with nothing in RAM.
-fn start(ram: &PathBuf, flash: &Medium, boot: usize) -> Result<Spool<Directory, Medium>, String> {
+fn start(
+    ram: &PathBuf,
+    flash: &Medium,
+    boot: usize,
+    bounds: Bounds,
+) -> Result<Spool<Directory, Medium>, String> {
     match fs::remove_dir_all(ram) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
     let ram = Directory::open(ram).map_err(failed)?;
-    Spool::on(ram, Some(flash.clone()), &format!("boot-{boot}"), BOUNDS).map_err(failed)
+    Spool::on(ram, Some(flash.clone()), &format!("boot-{boot}"), bounds).map_err(failed)
 }
 
 /// The spool as the host knows it.
@@ -348,4 +360,35 @@ fn carefully<T>(check: impl FnOnce() -> T) -> Result<T, String> {
         let words = panic.downcast_ref::<String>().cloned();
         words.unwrap_or_else(|| "an assertion failed".to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_is_judged_shows_everything_that_waits() {
+        let mut most = 0;
+        for seed in 0..10 {
+            let tmp = tempfile::tempdir().unwrap();
+            let path = tmp.path().join("flash");
+            let open = |boot, check| {
+                let flash = Medium::open(&path, true).unwrap();
+                Reports::open(tmp.path().join("ram"), flash, boot, check).unwrap()
+            };
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let (mut life, _) = open(0, None);
+            for _ in 0..60 {
+                life.append(rng.usize(..250)).unwrap();
+                life.now += 61;
+            }
+            life.spool.close(life.reading());
+            let (look, found) = open(0, Some(0));
+            let waits = look.spool.facts().reports as usize;
+            assert_eq!(found.lines.len(), waits, "seed {seed}");
+            most = most.max(waits);
+        }
+        // More than a batch of the life has.
+        assert!(most > 40, "{most}");
+    }
 }
