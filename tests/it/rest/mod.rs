@@ -5,7 +5,7 @@ mod site;
 use std::time::Duration;
 
 use serde_json::{json, Value};
-use socketman::config::{ApiAuth, Config};
+use socketman::config::ApiAuth;
 use socketman::http::Dates;
 use socketman::jobs::{self, Decision};
 use socketman::lookup::Resolver;

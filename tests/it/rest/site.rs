@@ -1,6 +1,5 @@
 //! The part with an API, a jobs part and what else it needs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{json, Value};
