@@ -67,7 +67,8 @@
 //!   the loss declared in it.
 //! * **A segment that ends the process** whenever it is read ([`Crashes`]) is kept under another name, unread, and declared.
 //! * **A disk that fails** leaves the spool where it was: what it did not take is tried again with the next report, and
-//!   [`Facts::last_error`] says so.
+//!   [`Facts::last_error`] says so. A segment that cannot be read, or is damaged where there is no room to rewrite it, holds up
+//!   the queue for ten minutes. From then on the reports behind it go ahead, and its own when it can be read.
 //!
 //! [`Spool`] does plain file calls and has no clock of its own: each [`Reading`] is an argument. [`run`] owns a clock and serves a
 //! spool through a [`Handle`]. Spool and stores are synchronous, so that a test can stop them between any two calls.

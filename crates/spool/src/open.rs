@@ -87,6 +87,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
             aside: Default::default(),
             batches: 0,
             offline_since: None,
+            unread_since: None,
             last_error: None,
         };
         let mut flash_harms = Vec::new();

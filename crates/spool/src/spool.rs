@@ -60,6 +60,8 @@ pub struct Spool<R = Directory, F = Directory> {
     pub(super) batches: u64,
     /// Deliveries fail since then, seconds since the boot.
     pub(super) offline_since: Option<u64>,
+    /// A segment has held up the queue since then because it cannot be read, seconds since the boot.
+    pub(super) unread_since: Option<u64>,
     pub(super) last_error: Option<String>,
 }
 

@@ -1,7 +1,8 @@
 //! Disks that are full or broken for a while: nothing is lost, nothing hangs, and space that comes back
 //! is enough.
 
-use socketman_lab::disk::{Error, Fault, When};
+use durable::Disk;
+use socketman_lab::disk::{Call, Error, Fault, When};
 use socketman_lab::schedules::{seeds, Schedules};
 
 use super::script::{by_chance, scenario, Step, YEARS};
@@ -80,4 +81,98 @@ fn flash_that_has_died_holds_reports_of_an_unknown_time_back_for_ten_minutes_and
     world.flash.set_fault(None);
     world.go_on(&[Append(0), Restart]);
     world.settle();
+}
+
+/// A life with reports of an earlier boot on flash, and one of this boot.
+fn with_some_on_flash() -> World {
+    use Step::*;
+    let mut world = World::new("flash is broken");
+    world.run(&[Append(60), KeepBack]);
+    world.go_on(&[[Wait(61), Append(60)]; 12].concat());
+    world.go_on(&[Wait(700), Append(0), Reboot, Append(0)]);
+    world
+}
+
+/// The seqs of this boot that have arrived.
+fn own(world: &World) -> Vec<u64> {
+    let arrived = world.ledger.arrived.iter();
+    let own = arrived.filter(|(boot, _)| *boot == 1);
+    own.map(|(_, seq)| *seq).collect()
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_holds_others_back_for_ten_minutes_and_no_longer() {
+    use Step::*;
+    for error in [Error::Io, Error::NoSpace] {
+        let mut world = with_some_on_flash();
+        let when = match error {
+            Error::Io => When::From(world.flash.calls()),
+            // Damaged, and there is no room to say so.
+            Error::NoSpace => {
+                for file in world.flash.list().unwrap() {
+                    world.flash.damage(&file, |bytes| bytes[300] ^= 0xFF);
+                }
+                When::Every(Call::Append)
+            }
+        };
+        world.flash.set_fault(Some(Fault { error, when }));
+        world.go_on(&[Deliver(1500), Wait(300), Append(0), Deliver(1500)]);
+        assert!(world.ledger.arrived.is_empty(), "{error:?}");
+        world.go_on(&[Wait(301), Append(0), Deliver(1500)]);
+        assert_eq!(own(&world), [1, 2, 3], "{error:?}");
+        world.go_on(&[Wait(15), Append(0), Deliver(1500)]);
+        assert_eq!(own(&world), [1, 2, 3, 4], "{error:?}");
+
+        // What was passed over comes if it is whole, and is declared if not.
+        world.flash.set_fault(None);
+        world.settle();
+        let is_whole = world.ledger.arrived.iter().any(|(boot, _)| *boot == 0);
+        assert_eq!(is_whole, error == Error::Io);
+
+        // The next failure is another one, for which others wait as long.
+        world.go_on(&[
+            Append(60),
+            KeepBack,
+            Wait(700),
+            Append(60),
+            Reboot,
+            Append(0),
+        ]);
+        let calls = world.flash.calls();
+        let dead = Fault {
+            error: Error::Io,
+            when: When::From(calls),
+        };
+        world.flash.set_fault(Some(dead));
+        let before = world.ledger.arrived.len();
+        world.go_on(&[Deliver(1500), Wait(599), Deliver(1500)]);
+        assert_eq!(world.ledger.arrived.len(), before, "{error:?}");
+        world.go_on(&[Wait(1), Deliver(1500)]);
+        assert!(world.ledger.arrived.len() > before, "{error:?}");
+        world.flash.set_fault(None);
+        world.settle();
+    }
+}
+
+#[test]
+fn a_full_flash_holds_nothing_back() {
+    use Step::*;
+    for is_damaged in [false, true] {
+        let mut world = with_some_on_flash();
+        let files = world.flash.list().unwrap();
+        let sizes = files
+            .iter()
+            .map(|file| world.flash.content(file).unwrap().len() as u64);
+        world.flash.set_capacity(Some(sizes.sum()));
+        if is_damaged {
+            for file in &files {
+                world.flash.damage(file, |bytes| bytes[300] ^= 0xFF);
+            }
+            world.go_on(&[Restart]);
+        }
+        world.go_on(&[Append(0), Deliver(1500)]);
+        assert_eq!(own(&world), [1, 2], "{is_damaged}");
+        world.flash.set_capacity(None);
+        world.settle();
+    }
 }

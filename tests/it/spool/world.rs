@@ -205,9 +205,20 @@ impl World {
         let Some(spool) = &mut self.spool else {
             return;
         };
-        if let Some(batch) = spool.next_batch(max, now) {
-            self.send(batch, true, becomes);
+        let Some(batch) = spool.next_batch(max, now) else {
+            return;
+        };
+        let error = spool.facts().last_error.unwrap_or_default();
+        if ["read a segment", "repair a segment"]
+            .iter()
+            .any(|what| error.contains(what))
+        {
+            // What was passed over comes later.
+            let all = self.ledger.collected.keys();
+            self.late
+                .extend(all.filter(|id| !self.ledger.arrived.contains(id)));
         }
+        self.send(batch, true, becomes);
     }
 
     /// Sends a batch; `in_turn` if it is not ahead of others.

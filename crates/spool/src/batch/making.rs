@@ -20,18 +20,29 @@ pub(super) struct Limit {
     pub(super) reports: usize,
 }
 
+/// The place of a segment: its store, and its index there.
+pub(super) type Spot = (Medium, usize);
+
+/// A segment as it is known after others have gone: its store and its ordinal.
+pub(super) type Known = (Medium, u64);
+
 /// Why a batch cannot be put together.
 pub(super) enum Trouble {
     /// A segment is not what it was.
-    Damaged(Medium, usize),
-    Disk(io::Error),
+    Damaged(Spot),
+    /// A segment cannot be read.
+    Disk(Spot, io::Error),
 }
+
+/// A batch, if any report may go.
+pub(super) type Made = Result<Option<Making>, Trouble>;
 
 impl Trouble {
     fn of(error: io::Error, pick: &Pick) -> Self {
+        let spot = (pick.place, pick.segment);
         match is_damage(&error) {
-            true => Trouble::Damaged(pick.place, pick.segment),
-            false => Trouble::Disk(error),
+            true => Trouble::Damaged(spot),
+            false => Trouble::Disk(spot, error),
         }
     }
 }
@@ -66,11 +77,15 @@ impl Making {
 }
 
 impl<R: Disk, F: Disk> Spool<R, F> {
-    /// Puts the oldest reports together.
-    pub(super) fn make(&mut self, limit: Limit, now: Reading) -> Result<Option<Making>, Trouble> {
+    /// Puts the oldest reports together, but for those in the segments that are `passed` over.
+    pub(super) fn make(&mut self, limit: Limit, passed: &[Known], now: Reading) -> Made {
         let mut making = Making::new();
         let mut cursors = Cursors::default();
+        let mut is_held_up = !passed.is_empty();
         while let Some(pick) = self.next_in_line(&mut cursors) {
+            if passed.contains(&self.known((pick.place, pick.segment))) {
+                continue;
+            }
             let full = making.body.len() + self.packed_size(&pick) > limit.bytes.max(FRAME)
                 || making.reports.len() >= limit.reports;
             if self.is_held(&pick, now) {
@@ -81,9 +96,11 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 break;
             }
             if let Err(error) = self.add(&mut making, &pick) {
+                is_held_up = true;
+                self.unread_since.get_or_insert(now.mono);
                 match Trouble::of(error, &pick) {
                     // What could be read goes.
-                    Trouble::Disk(error) if !making.reports.is_empty() => {
+                    Trouble::Disk(_, error) if !making.reports.is_empty() => {
                         self.failed("read a segment", &error);
                         break;
                     }
@@ -91,11 +108,18 @@ impl<R: Disk, F: Disk> Spool<R, F> {
                 }
             }
         }
+        if !is_held_up {
+            self.unread_since = None;
+        }
         Ok((!making.reports.is_empty()).then_some(making))
     }
 
+    pub(super) fn known(&self, (place, at): Spot) -> Known {
+        (place, self.stores.segment(place, at).name.ordinal)
+    }
+
     /// Puts the newest report into a batch of its own.
-    pub(super) fn make_newest(&mut self, now: Reading) -> Result<Option<Making>, Trouble> {
+    pub(super) fn make_newest(&mut self, now: Reading) -> Made {
         let mut cursors = Cursors::default();
         let (mut last, mut count) = (None, 0);
         while let Some(pick) = self.next_in_line(&mut cursors) {
@@ -114,7 +138,7 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     }
 
     /// Puts one report into a batch of its own; `None` if it is not there.
-    pub(super) fn make_alone(&mut self, report: &ReportId) -> Result<Option<Making>, Trouble> {
+    pub(super) fn make_alone(&mut self, report: &ReportId) -> Made {
         let pick = self.stores.find_report(report);
         pick.map(|pick| self.make_one(&pick)).transpose()
     }

@@ -7,7 +7,7 @@ use std::io;
 use bytes::Bytes;
 use durable::Disk;
 
-use self::making::{Limit, Making, Trouble};
+use self::making::{Known, Limit, Made, Making, Spot, Trouble};
 use super::aside::ReportId;
 use super::deflate;
 use super::gap::{Gaps, Reason};
@@ -19,6 +19,9 @@ use crate::Reading;
 
 /// A segment that turns out to be damaged is repaired, and the batch begun again, this often.
 const REPAIRS: usize = 8;
+
+/// A segment that cannot be read, nor repaired, holds up the queue for this long and is passed over then, s.
+const PATIENCE: u64 = 600;
 
 /// Names a batch to [`Spool::delivered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +85,9 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     /// that may go.
     ///
     /// The same reports come again until they are [`Spool::delivered`]; a batch that was given out
-    /// before is void then. A segment that cannot be read holds back what lies behind it, one that
-    /// has vanished or has other bytes is declared lost.
+    /// before is void then. A segment that cannot be read holds back what lies behind it for ten minutes; then it is
+    /// passed over, and its reports come when it can be read again. One that has vanished or has other bytes
+    /// is declared lost.
     pub fn next_batch(&mut self, max_bytes: u64, now: Reading) -> Option<Batch> {
         self.next_few(max_bytes, usize::MAX, now)
     }
@@ -97,11 +101,11 @@ impl<R: Disk, F: Disk> Spool<R, F> {
 
     /// The newest report alone, if others wait before it and it may go.
     pub fn newest(&mut self, now: Reading) -> Option<Batch> {
-        self.batch(&|spool| spool.make_newest(now), now)
+        self.batch(&|spool, _| spool.make_newest(now), now)
     }
 
     pub(super) fn batch_of(&mut self, report: &ReportId, now: Reading) -> Option<Batch> {
-        self.batch(&|spool| spool.make_alone(report), now)
+        self.batch(&|spool, _| spool.make_alone(report), now)
     }
 
     /// True while a report is in the queue.
@@ -244,26 +248,36 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     }
 
     fn oldest(&mut self, limit: Limit, now: Reading) -> Option<Batch> {
-        self.batch(&|spool| spool.make(limit, now), now)
+        self.batch(&|spool, passed| spool.make(limit, passed, now), now)
     }
 
-    fn batch(
-        &mut self,
-        make: &dyn Fn(&mut Self) -> Result<Option<Making>, Trouble>,
-        now: Reading,
-    ) -> Option<Batch> {
+    fn batch(&mut self, make: &dyn Fn(&mut Self, &[Known]) -> Made, now: Reading) -> Option<Batch> {
         self.taken = None;
         self.flush();
         self.set_right(now);
-        for _ in 0..REPAIRS {
-            match make(self) {
+        let mut passed = Vec::new();
+        let mut repairs = 0;
+        while repairs < REPAIRS {
+            let segment = match make(self, &passed) {
                 Ok(making) => return self.give_out(making?),
-                Err(Trouble::Damaged(place, at)) => self.give_up_segment(place, at),
-                Err(Trouble::Disk(error)) => {
-                    self.failed("read a segment", &error);
-                    return None;
+                Err(Trouble::Damaged(spot)) => {
+                    let segment = self.known(spot);
+                    if self.give_up_segment(spot) {
+                        repairs += 1;
+                        continue;
+                    }
+                    segment
                 }
+                Err(Trouble::Disk(spot, error)) => {
+                    self.failed("read a segment", &error);
+                    self.known(spot)
+                }
+            };
+            let since = self.unread_since.unwrap_or(now.mono);
+            if now.mono.saturating_sub(since) < PATIENCE || passed.contains(&segment) {
+                return None;
             }
+            passed.push(segment);
         }
         None
     }
@@ -301,15 +315,16 @@ impl<R: Disk, F: Disk> Spool<R, F> {
         })
     }
 
-    /// Declares lost what cannot be read of a segment.
-    fn give_up_segment(&mut self, place: Medium, at: usize) {
+    /// Declares lost what cannot be read of a segment. False if the disk does not take that.
+    fn give_up_segment(&mut self, (place, at): Spot) -> bool {
         let name = &self.stores.segment(place, at).name;
         log::error!("spool: segment {name} cannot be read whole; what can be read is kept");
         let written = self.rewrite(place, at, &|_| true, Reason::Damaged, Gaps::default());
-        if let Err(error) = written {
-            self.failed("repair a segment", &error);
+        if let Err(error) = &written {
+            self.failed("repair a segment", error);
         }
         self.sweep();
+        written.is_ok()
     }
 
     /// The seq of the first report that is not on disk.
