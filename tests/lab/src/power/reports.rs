@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use durable::Directory;
 use serde::{Deserialize, Serialize};
 use socketman::process::clock::Reading;
-use spool::{Batch, Bounds, Spool, Stamp};
+use spool::{Batch, Bounds, ReportId, Spool, Stamp};
 
 use super::ensure;
 use super::medium::Medium;
@@ -24,13 +24,6 @@ const BOUNDS: Bounds = Bounds {
     ram: 12_000,
     flash: 16_000,
     flash_daily: 1 << 20,
-};
-
-/// Bounds of a spool whose start is judged. A batch is a quarter of the RAM at most: all that is on flash has to fit in one, with
-/// the reports that declare what is missing.
-const LOOK: Bounds = Bounds {
-    ram: 80_000,
-    ..BOUNDS
 };
 
 /// The real time of the first start, seconds since the epoch.
@@ -87,6 +80,10 @@ fn failed(error: impl std::fmt::Display) -> String {
     format!("spool: {error}")
 }
 
+fn boot_id(boot: usize) -> String {
+    format!("boot-{boot}")
+}
+
 fn words(lines: Vec<Vec<u8>>) -> Vec<String> {
     let lines = lines.into_iter();
     lines
@@ -112,7 +109,7 @@ impl Reports {
             now += BOOT / 20 * (10 + u64::from(check));
             boot += OWN + check as usize;
         }
-        let spool = start(&ram, &flash, boot, LOOK)?;
+        let spool = start(&ram, &flash, boot)?;
         let mut reports = Reports {
             ram,
             flash,
@@ -127,20 +124,34 @@ impl Reports {
         for _ in 0..2 {
             collected.push(reports.append(0)?);
             reports.now += 700;
-            lines = words(reports.waiting());
+            lines = words(reports.waiting()?);
         }
         Ok((reports, Found { collected, lines }))
     }
 
     /// Everything that waits, and goes on waiting.
-    fn waiting(&mut self) -> Vec<Vec<u8>> {
+    ///
+    /// # Errors
+    ///
+    /// A report that waits does not come out.
+    fn waiting(&mut self) -> Result<Vec<Vec<u8>>, String> {
         let now = self.reading();
-        let Some(batch) = self.spool.next_batch(u64::MAX, now) else {
-            return Vec::new();
-        };
-        let lines = report::lines(&batch);
-        self.spool.kept_back(batch.id, now);
-        lines
+        let mut lines = Vec::new();
+        // A batch is no larger than a part of RAM, however much is asked for.
+        while let Some(batch) = self.spool.next_batch(u64::MAX, now) {
+            lines.extend(report::lines(&batch));
+            self.spool.set_aside(batch.id);
+        }
+        let facts = self.spool.facts();
+        ensure(lines.len() as u64 == facts.reports, || {
+            format!("spool: {} reports come out of {facts:?}", lines.len())
+        })?;
+        let ids = lines.iter().map(|line| report::id(line));
+        let ids: Vec<ReportId> = ids
+            .map(|(boot, seq)| ReportId::new(&boot_id(boot), seq))
+            .collect();
+        self.spool.take_back(&ids, now);
+        Ok(lines)
     }
 
     fn reading(&self) -> Reading {
@@ -153,7 +164,7 @@ impl Reports {
 
     /// # Errors
     ///
-    /// The device does not come up again.
+    /// The device does not come up again, or a report that waits does not come out.
     pub fn act(
         &mut self,
         rng: &mut fastrand::Rng,
@@ -226,8 +237,8 @@ impl Reports {
         self.boot += 1;
         self.booted = self.now;
         self.now += 20;
-        self.spool = start(&self.ram, &self.flash, self.boot, BOUNDS)?;
-        let lines = self.waiting();
+        self.spool = start(&self.ram, &self.flash, self.boot)?;
+        let lines = self.waiting()?;
         say(Said::Restarted(
             lines.iter().map(|line| report::id(line)).collect(),
         ));
@@ -236,18 +247,13 @@ impl Reports {
 }
 
 /// Opens the spool with nothing in RAM.
-fn start(
-    ram: &PathBuf,
-    flash: &Medium,
-    boot: usize,
-    bounds: Bounds,
-) -> Result<Spool<Directory, Medium>, String> {
+fn start(ram: &PathBuf, flash: &Medium, boot: usize) -> Result<Spool<Directory, Medium>, String> {
     match fs::remove_dir_all(ram) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
     let ram = Directory::open(ram).map_err(failed)?;
-    Spool::on(ram, Some(flash.clone()), &format!("boot-{boot}"), bounds).map_err(failed)
+    Spool::on(ram, Some(flash.clone()), &boot_id(boot), BOUNDS).map_err(failed)
 }
 
 /// The spool as the host knows it.
@@ -367,28 +373,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_start_that_is_judged_shows_everything_that_waits() {
-        let mut most = 0;
-        for seed in 0..10 {
-            let tmp = tempfile::tempdir().unwrap();
-            let path = tmp.path().join("flash");
-            let open = |boot, check| {
-                let flash = Medium::open(&path, true).unwrap();
-                Reports::open(tmp.path().join("ram"), flash, boot, check).unwrap()
-            };
-            let mut rng = fastrand::Rng::with_seed(seed);
-            let (mut life, _) = open(0, None);
-            for _ in 0..60 {
-                life.append(rng.usize(..250)).unwrap();
-                life.now += 61;
-            }
-            life.spool.close(life.reading());
-            let (look, found) = open(0, Some(0));
-            let waits = look.spool.facts().reports as usize;
-            assert_eq!(found.lines.len(), waits, "seed {seed}");
-            most = most.max(waits);
+    fn all_that_waits_comes_out_in_however_many_batches() {
+        let tmp = tempfile::tempdir().unwrap();
+        let flash = Medium::open(&tmp.path().join("flash"), true).unwrap();
+        let (mut reports, found) = Reports::open(tmp.path().join("ram"), flash, 0, None).unwrap();
+        assert_eq!(found.lines.len(), 2);
+        for _ in 0..30 {
+            reports.append(240).unwrap();
+            reports.now += 61;
         }
-        // More than a batch of the life has.
-        assert!(most > 40, "{most}");
+        let now = reports.reading();
+        let batch = reports.spool.next_batch(u64::MAX, now).unwrap();
+        assert!(batch.more, "one batch does not do");
+        for _ in 0..2 {
+            let ids: Vec<Id> = reports
+                .waiting()
+                .unwrap()
+                .iter()
+                .map(|line| report::id(line))
+                .collect();
+            let all: Vec<Id> = (1..=32).map(|seq| (0, seq)).collect();
+            assert_eq!(ids, all);
+        }
+        let mut said = Vec::new();
+        reports.restart(&mut |word| said.push(word)).unwrap();
+        let [Said::Restarted(ids)] = &said[..] else {
+            panic!("{said:?}");
+        };
+        assert_eq!(ids.len(), 32, "they are a minute apart");
     }
 }
