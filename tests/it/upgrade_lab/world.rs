@@ -142,6 +142,19 @@ impl World {
         }
     }
 
+    /// Waits until nothing of an upgrade is left, in RAM or on flash. The agent clears up on a thread beside the answer.
+    pub(super) async fn cleared(&mut self) {
+        let root = self.lab.place().root().to_owned();
+        let is_cleared = || {
+            let on_flash = std::fs::read_dir(root.join("etc/socketman/state/upgrade")).unwrap();
+            let mut names = on_flash.map(|entry| entry.unwrap().file_name());
+            names.all(|name| name == "watcher") && !root.join("tmp/socketman-upgrade").exists()
+        };
+        while !is_cleared() {
+            self.during("nothing left of it", sleep(LOOK_EVERY)).await;
+        }
+    }
+
     /// Waits until nothing runs on the router any more.
     pub(super) async fn dead(&mut self) {
         while self.lab.agent().is_some() || !self.lab.processes().is_empty() {
