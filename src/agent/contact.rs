@@ -10,6 +10,7 @@ use crate::collect::Report;
 use crate::config::reload;
 use crate::config::reload::Current;
 use crate::process::clock::Pace;
+use crate::process::facts::publish;
 use crate::process::shutdown::Shutdown;
 use crate::provision::{self, once, About, Reach};
 use crate::tasks::spawn;
@@ -81,7 +82,7 @@ pub(super) fn either(
                 else => return,
             }
             let is_either = *a.borrow_and_update() || *b.borrow_and_update();
-            sender.send_if_modified(|was| std::mem::replace(was, is_either) != is_either);
+            publish(&sender, is_either);
         }
     });
     either
@@ -93,11 +94,7 @@ pub(super) async fn tell(mut known: Known, told: Told, mut ends: Shutdown) {
     let (mut by_api, mut by_rest) = (Denials::default(), Denials::default());
     loop {
         let now = settings(&known.current.borrow_and_update());
-        told.settings.send_if_modified(|told| {
-            let is_new = *told != now;
-            *told = now;
-            is_new
-        });
+        publish(&told.settings, now);
         let session = sessions.number(&known.mqtt.borrow_and_update());
         let api = known.api.borrow_and_update().clone();
         let rest = known.rest.borrow_and_update().clone().unwrap_or_default();
@@ -108,21 +105,13 @@ pub(super) async fn tell(mut known: Known, told: Told, mut ends: Shutdown) {
                 .all(api.denied)
                 .wrapping_add(by_rest.all(rest.denied)),
         };
-        told.reach.send_if_modified(|told| {
-            let is_new = *told != now;
-            *told = now;
-            is_new
-        });
+        publish(&told.reach, now);
         if let Some(report) = &*known.newest.borrow_and_update() {
             let about = About {
                 machine: report.device.machine_type.clone().unwrap_or_default(),
                 firmware: report.device.firmware.clone().unwrap_or_default(),
             };
-            told.about.send_if_modified(|told| {
-                let is_new = *told != about;
-                *told = about;
-                is_new
-            });
+            publish(&told.about, about);
         }
         let is_known = *told.about.borrow() != About::default();
         let gone = tokio::select! {

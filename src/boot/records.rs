@@ -15,6 +15,7 @@ use super::evidence::Evidence;
 use super::memory::{Change, Memory, Now};
 use crate::keep;
 use crate::process::clock::{self, Pace};
+use crate::process::facts::publish;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -220,9 +221,7 @@ impl Records {
             Reply::Done(memory) => memory,
             Reply::Looked(start) => &start.memory,
         };
-        let budget = Budget::of(memory);
-        self.budget
-            .send_if_modified(|known| std::mem::replace(known, budget) != budget);
+        publish(&self.budget, Budget::of(memory));
         Ok(answer.reply)
     }
 

@@ -321,7 +321,7 @@ mod tests {
         ] {
             let json = format!(r#"{{"job_pubkey": "{}", {open}}}"#, keys(written));
             write(&json);
-            // What is kept for these very bytes would hold once more.
+            // The copy of these very bytes would hold once more.
             let _ = std::fs::remove_dir_all(&files.home);
             assert_eq!(inputs.load(None).tightened, [""; 0], "{json}");
             strict

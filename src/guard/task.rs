@@ -28,6 +28,7 @@ use crate::config::reload;
 use crate::config::{Config, PACKAGE};
 use crate::jobs::{Judged, Ran, Ticket};
 use crate::process::clock::{epoch_seconds, Pace};
+use crate::process::facts::publish;
 use crate::process::shutdown::Shutdown;
 use crate::process::starts::Hold;
 use crate::terminal::safe;
@@ -238,8 +239,7 @@ impl Task {
             until: until.filter(|_| armed),
             job: armed.then(|| job.to_owned()),
         });
-        let set = |known: &mut bool| std::mem::replace(known, armed) != armed;
-        self.armed.send_if_modified(set);
+        publish(&self.armed, armed);
     }
 
     fn event(&self, why: String) {

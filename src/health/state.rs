@@ -17,6 +17,7 @@ use super::Part;
 use crate::collect::kernel::{self, Way};
 use crate::collect::{DeviceEvents, Event};
 use crate::process::clock::{epoch_seconds, Pace};
+use crate::process::facts::publish;
 
 /// Time between two full probes while there is proof of life.
 const WITH_PROOF: Duration = Duration::from_secs(15 * 60);
@@ -202,11 +203,7 @@ impl Health {
             is_new
         });
         let of_link = self.last.base.clone().or_else(|| self.last.device.clone());
-        self.device.send_if_modified(|device| {
-            let is_new = *device != of_link;
-            *device = of_link;
-            is_new
-        });
+        publish(&self.device, of_link);
         let now = Route::look(&self.root, &self.last);
         let before = std::mem::replace(&mut self.route, now);
         if self.route.is_better_than(&before) && self.proof.is_none() {
@@ -304,8 +301,7 @@ impl Health {
             });
         }
         let code = facts.code;
-        self.code
-            .send_if_modified(|known| std::mem::replace(known, code) != code);
+        publish(&self.code, code);
     }
 }
 

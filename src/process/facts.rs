@@ -1,4 +1,4 @@
-//! Facts that another part publishes.
+//! Facts that one part publishes and others follow.
 
 use tokio::sync::watch;
 
@@ -7,4 +7,13 @@ pub async fn changed<T>(facts: &mut watch::Receiver<T>) {
     if facts.changed().await.is_err() {
         std::future::pending().await
     }
+}
+
+/// Publishes `now`, and wakes who follows the facts if they were others before.
+pub fn publish<T: PartialEq>(facts: &watch::Sender<T>, now: T) {
+    facts.send_if_modified(|known| {
+        let is_new = *known != now;
+        *known = now;
+        is_new
+    });
 }

@@ -19,6 +19,7 @@ use super::Settings;
 use crate::lookup::Resolver;
 use crate::outage::Outage;
 use crate::process::clock::epoch_seconds;
+use crate::process::facts::publish;
 use crate::process::shutdown::Shutdown;
 
 /// Longest wait for the first look at the device, which says what machine it is.
@@ -331,10 +332,7 @@ impl Contact {
             facts.is_ready = is_ready;
             *facts != before
         });
-        let is_trial = self.course.is_trial();
-        self.part
-            .trial
-            .send_if_modified(|known| std::mem::replace(known, is_trial) != is_trial);
+        publish(&self.part.trial, self.course.is_trial());
     }
 }
 

@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::process::facts::publish;
 
 /// Publishes the settings of one part, if they are others than before.
 type Follower = Box<dyn Fn(&Config) + Send>;
@@ -18,14 +19,8 @@ impl Followers {
         S: PartialEq + Send + Sync + 'static,
     {
         let (sender, followed) = watch::channel(of(now));
-        self.0.push(Box::new(move |config| {
-            let now = of(config);
-            sender.send_if_modified(|known| {
-                let is_new = *known != now;
-                *known = now;
-                is_new
-            });
-        }));
+        self.0
+            .push(Box::new(move |config| publish(&sender, of(config))));
         followed
     }
 

@@ -25,6 +25,7 @@ use tokio::time::sleep;
 
 use crate::config::{strict, Config, Inputs, Loaded, Problem, PACKAGE};
 use crate::identity::{self, Chosen, Identity, Source};
+use crate::process::facts::publish;
 use crate::process::shutdown::Shutdown;
 
 use files::FileWatch;
@@ -332,9 +333,7 @@ impl Part {
             facts: facts.clone(),
             changed,
         };
-        if *self.mac.borrow() != mac {
-            self.mac.send_replace(mac.clone());
-        }
+        publish(&self.mac, mac.clone());
         self.followers.publish(&loaded.config);
         self.current.send_replace(Arc::new(Current {
             loaded,

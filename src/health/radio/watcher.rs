@@ -11,6 +11,7 @@ use super::{Change, Facts, Part, Radio, RadioFacts, Restarted, Sight, Tracker};
 use crate::collect::reply::Fields;
 use crate::collect::{self, Answers, DeviceEvents, Event};
 use crate::process::clock::{epoch_seconds, Pace};
+use crate::process::facts::publish;
 
 /// Longest time from one look to the next: a fault is to be told within 60 s.
 const EVERY: Duration = Duration::from_secs(20);
@@ -127,11 +128,7 @@ impl Watcher {
             true => Some(reported.collect()),
             false => None,
         };
-        self.reported.send_if_modified(|known| {
-            let is_new = *known != reported;
-            *known = reported;
-            is_new
-        });
+        publish(&self.reported, reported);
         self.facts.send_modify(|facts| {
             facts.radios = radios;
             facts.complete = sight.radios.is_some();

@@ -31,6 +31,7 @@ use super::{Change, Command, Facts, Setting, Settings};
 use crate::identity::Identity;
 use crate::process::clock::{self, Clock, ServerDate};
 use crate::process::crash::Crashes;
+use crate::process::facts::changed;
 
 use live::Live;
 use outgoing::outlet_of_results;
@@ -212,7 +213,7 @@ impl Jobs {
                 Some(returned) = self.returns.recv() => self.settle(&returned),
                 () = self.gate.told() => {}
                 () = sleep_until(upgrade.unwrap_or(never)), if upgrade.is_some() => {}
-                () = upgrading::changed(&mut self.hold) => {}
+                () = changed(&mut self.hold) => {}
                 Ok(permit) = self.outbox.sender(Outlet::Broker).reserve_owned(),
                     if self.outbox.is_ready(Outlet::Broker) =>
                 {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Jobs;
@@ -17,13 +16,6 @@ use crate::jobs::Source;
 
 /// Longest time between two looks at the clock, which may be set meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-
-/// Waits for a change; for ever if there will be none.
-pub(super) async fn changed(hold: &mut watch::Receiver<Hold>) {
-    if hold.changed().await.is_err() {
-        std::future::pending().await
-    }
-}
 
 impl Jobs {
     /// The work that has to wait for an upgrade.

@@ -121,7 +121,7 @@ async fn asked_while_it_goes(again: bool) -> Output {
     output
 }
 
-// One that is there and silent is given up after 20 s, in other words.
+// An agent that is there and silent is given up after 20 s, in other words.
 #[tokio::test]
 async fn a_caller_does_not_wait_for_an_agent_that_has_gone() {
     let output = asked_while_it_goes(false).await;
@@ -158,7 +158,7 @@ async fn reports_go_on_after_kill_9_without_a_loss() {
     }
     let record = lab.api.record();
     assert_eq!(record.missing(), []);
-    // What was under way at a kill may come again, nothing else.
+    // Reports under way at a kill may come again, nothing else.
     assert!(
         record.duplicates().len() <= 4 * 4,
         "{:?}",

@@ -123,7 +123,7 @@ fn a_segment_that_cannot_be_read_holds_others_back_for_ten_minutes_and_no_longer
         world.go_on(&[Wait(15), Append(0), Deliver(1500)]);
         assert_eq!(own(&world), [1, 2, 3, 4], "{error:?}");
 
-        // What was passed over comes if it is whole, and is declared if not.
+        // Reports that were passed over come if their segment is whole, and are declared if not.
         world.flash.set_fault(None);
         world.settle();
         let is_whole = world.ledger.arrived.iter().any(|(boot, _)| *boot == 0);

@@ -213,7 +213,7 @@ impl World {
             .iter()
             .any(|what| error.contains(what))
         {
-            // What was passed over comes later.
+            // Reports that were passed over come later.
             let all = self.ledger.collected.keys();
             self.late
                 .extend(all.filter(|id| !self.ledger.arrived.contains(id)));

@@ -231,37 +231,32 @@ impl World {
         assert_eq!(self.results(id), [] as [Value; 0]);
     }
 
-    /// Waits for the only result of a job, which has to be a success.
-    pub(super) async fn succeeded(&mut self, id: &str) -> Value {
+    /// Waits for the only result of a job, which has to be PROCESSED with this success.
+    async fn processed(&mut self, id: &str, success: bool) -> Value {
         let (kind, meta) = self.only_result(id).await;
         assert_eq!(
             (&*kind, &meta["success"]),
-            ("PROCESSED", &json!(true)),
+            ("PROCESSED", &json!(success)),
             "{meta:#}"
         );
         meta
     }
 
+    /// Waits for the only result of a job, which has to be a success.
+    pub(super) async fn succeeded(&mut self, id: &str) -> Value {
+        self.processed(id, true).await
+    }
+
     /// The same of one that failed; its reason.
     pub(super) async fn failed(&mut self, id: &str) -> String {
-        let (kind, meta) = self.only_result(id).await;
-        assert_eq!(
-            (&*kind, &meta["success"]),
-            ("PROCESSED", &json!(false)),
-            "{meta:#}"
-        );
+        let meta = self.processed(id, false).await;
         assert_ne!(meta["rolled_back"], true, "{meta:#}");
         meta["reason"].as_str().unwrap().to_owned()
     }
 
     /// The same of one that failed and was undone.
     pub(super) async fn undone(&mut self, id: &str) -> String {
-        let (kind, meta) = self.only_result(id).await;
-        assert_eq!(
-            (&*kind, &meta["success"]),
-            ("PROCESSED", &json!(false)),
-            "{meta:#}"
-        );
+        let meta = self.processed(id, false).await;
         assert_eq!(meta["rolled_back"], true, "{meta:#}");
         meta["reason"].as_str().unwrap().to_owned()
     }

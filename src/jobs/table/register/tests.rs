@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::jobs::message::Job;
+use crate::jobs::table::tests::at;
 use crate::jobs::table::{self, Effect, Full, Known, Number, Record, Start};
 
 const START: Start = Start {
@@ -30,10 +31,6 @@ fn exit(code: i32) -> Outcome {
         success: code == 0,
         ..Outcome::without_command(End::Processed, "", None)
     }
-}
-
-fn at(age: u32) -> Now {
-    Now { age, floor: 0 }
 }
 
 /// A table and everything that ledger and register have.

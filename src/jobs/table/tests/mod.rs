@@ -36,7 +36,7 @@ fn printed(bytes: usize) -> Outcome {
     }
 }
 
-fn at(age: u32) -> Now {
+pub(super) fn at(age: u32) -> Now {
     Now { age, floor: 0 }
 }
 

@@ -130,7 +130,7 @@ fn a_disk_that_fails_refuses_jobs_defers_starts_and_publishes_outcomes() {
         (ready(&desk, true), ready(&desk, false)),
         (Some(waits), None)
     );
-    // One that is not recorded passes those that wait for the disk.
+    // A job that is not recorded passes those that wait for the disk.
     let local = desk
         .table
         .accept(Source::Ubus, job("local"), false, None, at(0));

@@ -170,7 +170,7 @@ impl<'a> World<'a> {
             3 => self.random.i64(-100_000..100_000),
             _ => 0,
         };
-        // Who answers for the time server can have any clock called right.
+        // The attacker answers for the time server, so any clock can be called right.
         self.device.reading.synced = self.random.u8(..4) > 0;
     }
 
@@ -264,7 +264,7 @@ impl<'a> World<'a> {
 
     fn deliver(&mut self) {
         let any = |random: &mut Rng, count: usize| match random.bool() {
-            // What was signed last may still run.
+            // A job that was signed lately may still run.
             true => count - 1 - random.usize(..count.min(6)),
             false => random.usize(..count),
         };

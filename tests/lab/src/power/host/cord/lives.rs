@@ -67,8 +67,7 @@ impl Cord {
             };
             if let Err(words) = verdict {
                 course.is_over = true;
-                let account = self.accounts.get(&kind).map_or("", String::as_str);
-                self.tally.failed(kind, &words, account, media.get(&kind))?;
+                self.failed(kind, &words, &media)?;
             }
         }
         Ok(())

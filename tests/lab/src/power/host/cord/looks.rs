@@ -63,10 +63,15 @@ impl Cord {
             };
             self.tally.cut(kind, cuts > 1);
             if let Err(words) = verdict {
-                let account = self.accounts.get(&kind).map_or("", String::as_str);
-                self.tally.failed(kind, &words, account, media.get(&kind))?;
+                self.failed(kind, &words, media)?;
             }
         }
         Ok(())
+    }
+
+    /// Counts wrong findings on a medium, and keeps it with its account.
+    pub(super) fn failed(&mut self, kind: Kind, words: &str, media: &Media) -> io::Result<()> {
+        let account = self.accounts.get(&kind).map_or("", String::as_str);
+        self.tally.failed(kind, words, account, media.get(&kind))
     }
 }
