@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::mem::{offset_of, size_of, zeroed, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::OnceLock;
 
 use rustix::process::{waitid, Pid, WaitId, WaitIdOptions};
@@ -103,14 +104,17 @@ pub(super) fn spawn_in(
     }
     let arguments = pointers(program.arguments);
     let environment = pointers(program.environment);
-    let (mut failure, report) = io::pipe().map_err(SpawnError::Exec)?;
+    // The reason of a failure that is written to our memory reaches us without a pipe.
+    let pipe = (memory == Memory::Copied).then(io::pipe).transpose();
+    let pipe = pipe.map_err(SpawnError::Exec)?;
     let start = Start {
         path: program.path.as_ptr(),
         arguments: arguments.as_ptr(),
         environment: environment.as_ptr(),
         ignored: ignored(),
         streams,
-        report: report.as_raw_fd(),
+        report: pipe.as_ref().map_or(-1, |(_, report)| report.as_raw_fd()),
+        errno: AtomicI32::new(0),
     };
     let mut pidfd: c_int = -1;
     let mut args = CloneArgs {
@@ -132,19 +136,23 @@ pub(super) fn spawn_in(
     // threads may hold locks of our memory, or of its copy: `become_program` takes none. CLONE_CLEAR_SIGHAND
     // takes our handlers from the child at its birth, so no signal has it run code of ours.
     let pid = unsafe { clone(&args, become_program, &raw const start) };
-    drop(report);
+    let told = pipe.map(|(told, _)| told);
     if pid < 0 {
         let error = io::Error::from_raw_os_error(c_int::try_from(-pid).unwrap_or(0));
         return Err(SpawnError::Clone(error));
     }
     // SAFETY: with CLONE_PIDFD a clone that succeeds has stored a new descriptor, which nobody else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let mut errno = [0; size_of::<c_int>()];
-    let ended = match failure.read_exact(&mut errno) {
-        // Closed by the exec.
-        Err(_) => None,
-        Ok(()) => Some(io::Error::from_raw_os_error(c_int::from_be_bytes(errno))),
+    let ended = match told {
+        None => Some(start.errno.load(Ordering::Relaxed)).filter(|errno| *errno != 0),
+        Some(mut told) => {
+            let mut errno = [0; size_of::<c_int>()];
+            // Closed by the exec, it has none.
+            let read = told.read_exact(&mut errno);
+            read.ok().map(|()| c_int::from_be_bytes(errno))
+        }
     };
+    let ended = ended.map(io::Error::from_raw_os_error);
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     match (ended, pid) {
         (None, Some(pid)) => Ok((pid, pidfd)),
@@ -200,7 +208,10 @@ struct Start<'a> {
     /// Signals to be given their default effect.
     ignored: &'a [c_int],
     streams: [c_int; 3],
+    /// Takes the reason why the program does not start, if the memory is a copy; -1 if it is ours.
     report: c_int,
+    /// The same, if the memory is ours. 0 once the program has started.
+    errno: AtomicI32,
 }
 
 /// `clone3`, whose child calls `child` with `start`. Returns the child's number, or the negative error.
@@ -304,8 +315,8 @@ unsafe fn clone(
 /// string, and both lists hold pointers to C strings and end with a null pointer.
 unsafe extern "C" fn become_program(start: *const Start<'_>) -> ! {
     // SAFETY: these are system calls and nothing else (async-signal-safe, all of them): they take no
-    // lock, allocate nothing and cannot panic; of our memory they write `errno`, which a parent that stands
-    // still does not read. Zeros are the default effect of a signal, and an empty set. The pointers are the
+    // lock, allocate nothing and cannot panic; of our memory they write the C library's `errno`, which a parent
+    // that stands still does not read, and the atomic of `start`. Zeros are the default effect of a signal, and an empty set. The pointers are the
     // caller's, who answers for them.
     unsafe {
         let start = &*start;
@@ -325,11 +336,13 @@ unsafe extern "C" fn become_program(start: *const Start<'_>) -> ! {
         if ready {
             libc::execve(start.path, start.arguments, start.environment);
         }
-        let errno: c_int = io::Error::last_os_error()
-            .raw_os_error()
-            .unwrap_or(0)
-            .to_be();
-        libc::write(start.report, (&raw const errno).cast(), size_of::<c_int>());
+        let error = io::Error::last_os_error().raw_os_error();
+        let errno = error.unwrap_or(libc::EIO);
+        start.errno.store(errno, Ordering::Relaxed);
+        if start.report >= 0 {
+            let errno = errno.to_be();
+            libc::write(start.report, (&raw const errno).cast(), size_of::<c_int>());
+        }
         libc::_exit(127)
     }
 }
