@@ -5,9 +5,8 @@ use std::io::{self, Read};
 use serde_json::{Map, Value};
 use socketman::identity::Identity;
 use socketman::jobs::message::{self, Job, Kind, Rejected, PAYLOAD_MAX};
-use socketman::jobs::signature::{check_life, signed_text, Floor, Judge, Keys, Refusal, TextError};
+use socketman::jobs::signature::{check_life, signed_text, Judge, Keys, Refusal, TextError};
 use socketman::mac::Mac;
-use socketman::process::clock::Reading;
 use socketman::upgrade::request::Request;
 
 use crate::key::Key;
@@ -116,13 +115,7 @@ fn check(key: &Key, job: &Job, now: u64) -> Result<(), SignError> {
         }
     };
     let keys = [key.public()];
-    let reading = Reading {
-        epoch: now,
-        mono: 0,
-        synced: true,
-    };
-    let judge = Judge::new(Keys::Set(&keys), &identity, &Floor::new(0, 0), reading);
-    Ok(judge.again(job)?)
+    Ok(Judge::new(Keys::Set(&keys), &identity).again(job, now)?)
 }
 
 #[cfg(test)]

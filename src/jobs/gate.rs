@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::message::Job;
-use super::signature::{Floor, Judge, Keys, Refusal, BUILT};
+use super::signature::{check_time, Floor, Judge, Keys, Refusal, BUILT};
 use super::Settings;
 use crate::identity::Identity;
 use crate::process::clock::{Clock, Reading, ServerDate};
@@ -42,18 +42,24 @@ impl Gate {
     }
 
     /// Device and signature of a job that came from outside.
-    pub(super) fn admit(&mut self, job: &Job) -> Result<(), Refusal> {
-        self.ask(|judge| judge.admit(job))
+    pub(super) fn admit(&self, job: &Job) -> Result<(), Refusal> {
+        let (options, identity) = (self.options.borrow(), self.mac.borrow());
+        Judge::new(Keys::of(&options), &identity).admit(job)
     }
 
-    /// True if there is still time for a job.
+    /// Is there still time for a job? One that never expires needs no clock.
     pub(super) fn in_time(&mut self, job: &Job) -> Result<(), Refusal> {
-        self.ask(|judge| judge.in_time(job))
+        if job.expires.is_none() {
+            return Ok(());
+        }
+        let reading = self.read();
+        check_time(job, self.floor.now(reading))
     }
 
     /// All of it again, for a job from outside that starts now.
     pub(super) fn again(&mut self, job: &Job) -> Result<(), Refusal> {
-        self.ask(|judge| judge.again(job))
+        self.admit(job)?;
+        self.in_time(job)
     }
 
     /// A job that was admitted is about to be accepted. If it was signed, it is no earlier than its
@@ -93,13 +99,6 @@ impl Gate {
     /// The floor that has to outlive a restart, seconds since the epoch.
     pub(super) fn kept(&self) -> u64 {
         self.floor.persisted()
-    }
-
-    fn ask<T>(&mut self, question: impl FnOnce(&Judge<'_>) -> T) -> T {
-        let reading = self.read();
-        let (options, identity) = (self.options.borrow(), self.mac.borrow());
-        let judge = Judge::new(Keys::of(&options), &identity, &self.floor, reading);
-        question(&judge)
     }
 
     /// Hears what a server says of the time while the clock stands as it did then. Cancel safe.

@@ -1,11 +1,9 @@
 //! The decision on a job, but for the ids seen before.
 
-use super::floor::Floor;
 use super::keys::{Keys, Signature};
 use super::text::{signed_text, TextError};
 use crate::identity::Identity;
 use crate::jobs::message::Job;
-use crate::process::clock::Reading;
 
 /// A signed job expires this long after it was made at the latest, s.
 pub const LIFE_MAX: u64 = 7 * 24 * 3600;
@@ -36,25 +34,19 @@ pub enum Refusal {
     Expired,
 }
 
-/// Decides on jobs at one moment, with the keys and the name that the device has then.
+/// Decides on jobs with the keys and the name that the device has at the moment.
 ///
 /// The order is that of the checks: [`Judge::admit`] looks at device and signature; an id that was seen
-/// before is answered with its outcome; [`Judge::in_time`] looks at the rest.
+/// before is answered with its outcome; [`check_time`] looks at the rest.
 #[derive(Debug)]
 pub struct Judge<'a> {
     keys: Keys<'a>,
     identity: &'a Identity,
-    /// Seconds since the epoch.
-    now: u64,
 }
 
 impl<'a> Judge<'a> {
-    pub fn new(keys: Keys<'a>, identity: &'a Identity, floor: &Floor, reading: Reading) -> Self {
-        Judge {
-            keys,
-            identity,
-            now: floor.now(reading),
-        }
+    pub fn new(keys: Keys<'a>, identity: &'a Identity) -> Self {
+        Judge { keys, identity }
     }
 
     /// Checks that the job is meant for this device and, if keys are set, signed with one of them.
@@ -80,26 +72,26 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Checks that there is still time for the job.
-    ///
-    /// # Errors
-    ///
-    /// It has expired.
-    pub fn in_time(&self, job: &Job) -> Result<(), Refusal> {
-        match job.expired(self.now) {
-            true => Err(Refusal::Expired),
-            false => Ok(()),
-        }
-    }
-
-    /// All of it, for a job that was accepted and starts now.
+    /// All of it, for a job that was accepted and starts at `now`, seconds since the epoch.
     ///
     /// # Errors
     ///
     /// It may not run any more.
-    pub fn again(&self, job: &Job) -> Result<(), Refusal> {
+    pub fn again(&self, job: &Job, now: u64) -> Result<(), Refusal> {
         self.admit(job)?;
-        self.in_time(job)
+        check_time(job, now)
+    }
+}
+
+/// Checks that there is still time for the job at `now`, seconds since the epoch.
+///
+/// # Errors
+///
+/// It has expired.
+pub fn check_time(job: &Job, now: u64) -> Result<(), Refusal> {
+    match job.expired(now) {
+        true => Err(Refusal::Expired),
+        false => Ok(()),
     }
 }
 

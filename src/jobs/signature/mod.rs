@@ -24,7 +24,7 @@ mod text;
 mod tests;
 
 pub use floor::Floor;
-pub use judge::{check_life, Judge, Refusal, LIFE_MAX};
+pub use judge::{check_life, check_time, Judge, Refusal, LIFE_MAX};
 pub use keys::{Keys, Signature};
 pub use text::{signed_text, TextError};
 

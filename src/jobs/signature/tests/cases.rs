@@ -194,10 +194,10 @@ fn the_end_comes_by_the_floor_whatever_the_clock_says() {
     let (keys, identity) = ([operator.public()], MAC.parse().unwrap());
     let job = operator.signed(order());
     let judged = |floor: &Floor, reading| {
-        let judge = Judge::new(Keys::Set(&keys), &identity, floor, reading);
+        let judge = Judge::new(Keys::Set(&keys), &identity);
         // The signature does not depend on the time, so that a known id is answered even late.
         assert_eq!(judge.admit(&job), Ok(()));
-        judge.in_time(&job)
+        check_time(&job, floor.now(reading))
     };
     let years = 10 * 365 * 24 * 3600;
     let unsynced = |epoch| Reading {

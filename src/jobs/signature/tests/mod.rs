@@ -46,6 +46,5 @@ fn synced(epoch: u64) -> Reading {
 /// The judgement of a device with these keys on `job` at [`NOW`].
 fn judged(keys: &Keys<'_>, job: &Job) -> Result<(), Refusal> {
     let identity: Identity = MAC.parse().unwrap();
-    let floor = Floor::new(0, 0);
-    Judge::new(keys.clone(), &identity, &floor, synced(NOW)).again(job)
+    Judge::new(keys.clone(), &identity).again(job, NOW)
 }

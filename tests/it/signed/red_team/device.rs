@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use socketman::config::PublicKey;
 use socketman::identity::Identity;
 use socketman::jobs::message::{self, Job};
-use socketman::jobs::signature::{Floor, Judge, Keys, Refusal};
+use socketman::jobs::signature::{check_time, Floor, Judge, Keys, Refusal};
 use socketman::process::clock::Reading;
 
 /// An id may go this long after its result, s.
@@ -83,7 +83,12 @@ impl Device {
             Setting::Set(keys) => Keys::Set(keys),
             Setting::Unusable => Keys::Unusable("unusable".to_owned()),
         };
-        Judge::new(keys, &self.identity, &self.floor, self.reading)
+        Judge::new(keys, &self.identity)
+    }
+
+    /// The time that jobs are judged by.
+    fn now(&self) -> u64 {
+        self.floor.now(self.reading)
     }
 
     /// The order of checks of the contract.
@@ -97,7 +102,7 @@ impl Device {
         if self.table.contains_key(&job.id) {
             return Answer::Known;
         }
-        if let Err(refusal) = self.judge().in_time(&job) {
+        if let Err(refusal) = check_time(&job, self.now()) {
             return Answer::Refused(refusal);
         }
         if !self.has_room() {
@@ -138,7 +143,7 @@ impl Device {
 
     /// True if a waiting job may start now.
     pub(super) fn again(&self, job: &Job) -> Result<(), Refusal> {
-        self.judge().again(job)
+        self.judge().again(job, self.now())
     }
 
     /// Somebody has taken the result of the job.
