@@ -234,8 +234,11 @@ impl Jobs {
             true => self.table.take_snapshot(now),
             false => self.table.take_batch(now),
         };
-        if let (Some(batch), Some(ledger)) = (batch, &mut self.ledger) {
-            ledger.write(batch);
+        let (Some(batch), Some(ledger)) = (batch, &mut self.ledger) else {
+            return;
+        };
+        if let Some(wrote) = ledger.write(batch) {
+            self.wrote(wrote);
         }
     }
 

@@ -223,22 +223,23 @@ impl Ledger {
         &self.path
     }
 
-    /// Hands a batch to the disk. The one before has to be [`Ledger::wrote`].
-    pub(in crate::jobs) fn write(&mut self, batch: Batch) {
-        self.writing = Some(match &mut self.place {
+    /// Hands a batch to the disk, which in RAM deals with it at once. The one before has to be
+    /// [`Ledger::wrote`].
+    pub(in crate::jobs) fn write(&mut self, batch: Batch) -> Option<Wrote> {
+        match &mut self.place {
             Place::Thread { handle, .. } => {
                 let handle = handle.clone();
-                Box::pin(async move { handle.ask(Request::Write(batch), WRITE_WITHIN).await })
+                let asked = async move { handle.ask(Request::Write(batch), WRITE_WITHIN).await };
+                self.writing = Some(Box::pin(asked));
+                None
             }
             Place::Ram(books) => {
                 let (result, registered) = books.write(&batch, false);
                 let growth = books.store.growth();
-                Box::pin(future::ready(Ok(Answer {
-                    reply: Reply::Wrote(result, growth, registered),
-                    synced: Ok(()),
-                })))
+                let error = result.err().map(|error| error.to_string());
+                Some(self.dealt_with(error, growth, registered))
             }
-        });
+        }
     }
 
     /// Completes when the disk has dealt with the batch it has; never, if it has none. Cancel safe.
@@ -259,9 +260,12 @@ impl Ledger {
             }
             Err(error) => (Some(error.to_string()), Growth::Little, Registered::Nothing),
         };
-        let error = error.map(|error| format!("{}: {error}", self.path.display()));
+        self.dealt_with(error, growth, registered)
+    }
+
+    fn dealt_with(&self, error: Option<String>, growth: Growth, registered: Registered) -> Wrote {
         Wrote {
-            error,
+            error: error.map(|error| format!("{}: {error}", self.path.display())),
             growth,
             registered,
         }
