@@ -17,6 +17,7 @@ use tokio::process::{self, Command};
 use tokio::signal::unix::{signal, Signal, SignalKind};
 
 use super::cgroup::Cgroup;
+use super::spare::JobStreams;
 use super::supervisor::{self, adopt_orphans, is, Report};
 use super::task::{environment, sealed, Script, Task};
 use super::watched::watched;
@@ -76,23 +77,14 @@ pub(super) enum Child {
     Bare(process::Child),
 }
 
-/// The write ends of a job's pipes.
-pub(super) type Pipes = [OwnedFd; 2];
-
 impl Child {
     pub(super) fn in_cgroup(
         task: &Task,
         script: &Script,
-        pipes: &Pipes,
+        streams: &JobStreams,
         cgroup: &Cgroup,
     ) -> Result<Self, SpawnError> {
         let failed = |error: io::Error| SpawnError::Exec(error);
-        let null = rustix::fs::open(
-            "/dev/null",
-            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        );
-        let null = null.map_err(|error| failed(error.into()))?;
         let variables = environment(&task.id)
             .map(|(name, value)| CString::new(format!("{name}={value}")))
             .into_iter()
@@ -101,7 +93,7 @@ impl Child {
             path: c"/bin/sh",
             arguments: &script.c_arguments().map_err(|error| failed(error.into()))?,
             environment: &variables.map_err(|error| failed(error.into()))?,
-            streams: [null.as_fd(), pipes[0].as_fd(), pipes[1].as_fd()],
+            streams: streams.all(),
             cgroup: cgroup.directory(),
         })?;
         let end = watched(pidfd, Interest::READABLE).map_err(failed)?;
@@ -109,9 +101,9 @@ impl Child {
     }
 
     /// Starts our own program as the supervisor of the job.
-    pub(super) fn supervised(task: &Task, pipes: &Pipes) -> io::Result<(Self, Pid)> {
+    pub(super) fn supervised(task: &Task, streams: &JobStreams) -> io::Result<(Self, Pid)> {
         let (ours, theirs) = Pair::pair()?;
-        let [stdout, stderr] = streams(pipes)?;
+        let [stdout, stderr] = outputs(streams)?;
         // Not in its arguments, where everybody can read them.
         let memory = sealed(task.to_text().as_bytes())?;
         let path = format!("/proc/{}/fd/{}\n", std::process::id(), memory.as_raw_fd());
@@ -134,10 +126,14 @@ impl Child {
     }
 
     /// A shell below this process, which adopts and buries every orphan from now on.
-    pub(super) fn among_orphans(task: &Task, script: &Script, pipes: &Pipes) -> io::Result<Self> {
+    pub(super) fn among_orphans(
+        task: &Task,
+        script: &Script,
+        streams: &JobStreams,
+    ) -> io::Result<Self> {
         let children = signal(SignalKind::child())?;
         adopt_orphans()?;
-        let [stdout, stderr] = streams(pipes)?;
+        let [stdout, stderr] = outputs(streams)?;
         let mut command = shell(task, script);
         command.process_group(0).stdout(stdout).stderr(stderr);
         let shell = command.spawn()?.id();
@@ -145,8 +141,12 @@ impl Child {
     }
 
     /// A shell that leads a process group, and no more than that.
-    pub(super) fn bare(task: &Task, script: &Script, pipes: &Pipes) -> io::Result<(Self, Pid)> {
-        let [stdout, stderr] = streams(pipes)?;
+    pub(super) fn bare(
+        task: &Task,
+        script: &Script,
+        streams: &JobStreams,
+    ) -> io::Result<(Self, Pid)> {
+        let [stdout, stderr] = outputs(streams)?;
         let mut command = shell(task, script);
         command.process_group(0).stdout(stdout).stderr(stderr);
         let process = Command::from(command).spawn()?;
@@ -218,8 +218,8 @@ pub(super) fn shell(task: &Task, script: &Script) -> std::process::Command {
     command
 }
 
-fn streams(pipes: &Pipes) -> io::Result<[Stdio; 2]> {
-    let [stdout, stderr] = pipes;
+fn outputs(streams: &JobStreams) -> io::Result<[Stdio; 2]> {
+    let [stdout, stderr] = streams.outputs();
     Ok([stdout.try_clone()?.into(), stderr.try_clone()?.into()])
 }
 

@@ -119,45 +119,6 @@ impl Homes {
     }
 }
 
-/// A cgroup for the next job. The kernel makes one in 45 µs, a twentieth of a short job; a job that finds one
-/// ready does not wait for that.
-#[derive(Debug, Default)]
-pub(in crate::jobs) struct Spare(Option<Cgroup>);
-
-impl Spare {
-    /// Makes the cgroup, unless it is there or cgroups cannot be made.
-    pub(in crate::jobs) fn prepare(&mut self) {
-        if self.0.is_none() {
-            self.0 = Homes::find().make();
-        }
-    }
-
-    /// Hands it over to a job; none is left.
-    pub(in crate::jobs) fn take(&mut self) -> Self {
-        Spare(self.0.take())
-    }
-
-    /// The cgroup, which its new owner removes.
-    pub(super) fn into_cgroup(mut self) -> Option<Cgroup> {
-        self.0.take()
-    }
-}
-
-#[cfg(test)]
-impl Spare {
-    pub(super) fn path(&self) -> Option<&Path> {
-        self.0.as_ref().map(Cgroup::path)
-    }
-}
-
-impl Drop for Spare {
-    fn drop(&mut self) {
-        if let Some(cgroup) = &self.0 {
-            cgroup.remove();
-        }
-    }
-}
-
 /// Removes the empty cgroups of processes that have ended.
 fn sweep(home: &Path) {
     for (path, maker) in of_jobs(home) {

@@ -3,6 +3,7 @@
 use tokio::task::yield_now;
 
 use super::cgroup::Cgroup;
+use super::child::Child;
 use super::output::Stream;
 use super::supervisor;
 
@@ -10,23 +11,29 @@ use super::supervisor;
 /// output must be read on: by [`Leftover::drain`], or by another process once this is dropped.
 #[derive(Debug)]
 pub(in crate::jobs) struct Leftover {
-    /// Of standard output and standard error those that are open.
+    /// Standard output and standard error; one that has ended is closed later than the result is sent.
     streams: [Option<Stream>; 2],
     cgroup: Option<Cgroup>,
+    /// It has ended, and is let go later as well.
+    shell: Option<Child>,
 }
 
 impl Leftover {
-    /// Open streams and a cgroup, which may be empty; `None` without either.
-    pub(super) fn of(streams: [Stream; 2], cgroup: Option<Cgroup>) -> Option<Self> {
-        let streams = streams.map(|stream| stream.is_open().then_some(stream));
-        let any = cgroup.is_some() || streams.iter().any(Option::is_some);
-        any.then_some(Leftover { streams, cgroup })
+    /// Streams and a cgroup, which may be empty; `None` without one and with no open stream.
+    pub(super) fn of(shell: Child, streams: [Stream; 2], cgroup: Option<Cgroup>) -> Option<Self> {
+        let any = cgroup.is_some() || streams.iter().any(Stream::is_open);
+        any.then(|| Leftover {
+            streams: streams.map(Some),
+            cgroup,
+            shell: Some(shell),
+        })
     }
 
     /// Reads and drops until the last writer is gone, and removes the cgroup when the last process is.
     pub(in crate::jobs) async fn drain(mut self) {
         // The job's result goes first.
         yield_now().await;
+        self.shell = None;
         self.cgroup = self.cgroup.take().filter(|cgroup| !cgroup.remove());
         let [stdout, stderr] = &mut self.streams;
         tokio::join!(to_end(stdout), to_end(stderr));
@@ -41,9 +48,11 @@ impl Leftover {
     }
 }
 
+/// Reads a stream to its end, and closes it.
 async fn to_end(stream: &mut Option<Stream>) {
-    if let Some(stream) = stream {
-        stream.pump_to_end().await;
+    if let Some(open) = stream {
+        open.pump_to_end().await;
+        *stream = None;
     }
 }
 
@@ -51,7 +60,8 @@ async fn to_end(stream: &mut Option<Stream>) {
 impl Leftover {
     /// True if no process is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.streams.iter().all(Option::is_none) && self.cgroup.as_ref().is_none_or(Cgroup::remove)
+        !self.streams.iter().flatten().any(Stream::is_open)
+            && self.cgroup.as_ref().is_none_or(Cgroup::remove)
     }
 }
 

@@ -18,6 +18,7 @@ mod leftover;
 mod output;
 mod processes;
 mod shell;
+mod spare;
 pub(super) mod supervisor;
 mod tap;
 mod task;
@@ -32,9 +33,9 @@ use tokio::sync::oneshot;
 
 use super::outcome::{End, Outcome};
 
-pub(super) use homes::Spare;
 pub(super) use leftover::Leftover;
 pub(super) use output::Output;
+pub(super) use spare::Spare;
 pub(super) use tap::Tap;
 
 use homes::Homes;
@@ -90,7 +91,7 @@ impl Work {
     }
 }
 
-/// Starts a job with `/bin/sh`, in the cgroup of `spare` if it has one. The future waits until it ends, its time is over or it is stopped; dropping
+/// Starts a job with `/bin/sh`, in the cgroup of `spare` if it has one, and with its streams. The future waits until it ends, its time is over or it is stopped; dropping
 /// the future leaves the processes alone.
 ///
 /// The shell begins before this returns, so that it works while its acceptance is published.

@@ -2,9 +2,8 @@
 
 use std::fs::File;
 use std::future::pending;
-use std::io::{self, PipeReader, Write};
+use std::io::Write;
 use std::mem::take;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -119,8 +118,9 @@ impl Written {
 #[derive(Debug)]
 pub(super) struct Stream {
     name: StreamName,
-    /// None once the end was read.
-    pipe: Option<Receiver>,
+    pipe: Receiver,
+    /// Its end was not read yet.
+    is_open: bool,
     output: Output,
     max: usize,
     tap: Option<Tap>,
@@ -128,35 +128,36 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Keeps the first `max` bytes of `pipe` in `output`. Needs a tokio runtime with I/O.
+    /// Keeps the first `max` bytes of `pipe` in `output`.
     pub(super) fn new(
         name: StreamName,
-        pipe: PipeReader,
+        pipe: Receiver,
         (output, max): (Output, usize),
         tap: Option<Tap>,
-    ) -> io::Result<Self> {
-        Ok(Stream {
+    ) -> Self {
+        Stream {
             name,
-            pipe: Some(Receiver::from_owned_fd(OwnedFd::from(pipe))?),
+            pipe,
+            is_open: true,
             output,
             max,
             tap,
             broken: false,
-        })
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.pipe.is_some()
+        self.is_open
     }
 
     /// Reads what is there next; never returns once the stream has ended. Cancel safe.
     pub(super) async fn pump(&mut self) {
-        let Some(pipe) = &mut self.pipe else {
+        if !self.is_open {
             return pending().await;
-        };
+        }
         let mut chunk = [0; CHUNK];
-        match pipe.read(&mut chunk).await {
-            Ok(0) => self.pipe = None,
+        match self.pipe.read(&mut chunk).await {
+            Ok(0) => self.is_open = false,
             Ok(n) => {
                 let bytes = &chunk[..n];
                 self.output.keep(self.name, bytes, self.max);
@@ -167,7 +168,7 @@ impl Stream {
             Err(error) => {
                 log::warn!("the output of a job cannot be read: {error}");
                 self.broken = true;
-                self.pipe = None;
+                self.is_open = false;
             }
         }
     }
@@ -192,7 +193,7 @@ impl Stream {
 
     /// The pipe, if it is open.
     pub(super) fn into_pipe(self) -> Option<Receiver> {
-        self.pipe
+        self.is_open.then_some(self.pipe)
     }
 }
 
@@ -202,11 +203,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_is_read_to_its_end_kept_up_to_the_limit_and_heard_by_a_tap() {
-        let (reader, mut writer) = io::pipe().unwrap();
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let reader = Receiver::from_owned_fd(reader.into()).unwrap();
         let output = Output::new();
         let (tap, mut pieces) = Tap::new(1);
         let place = (output.clone(), 3);
-        let mut stream = Stream::new(StreamName::Stderr, reader, place, Some(tap)).unwrap();
+        let mut stream = Stream::new(StreamName::Stderr, reader, place, Some(tap));
         writer.write_all(b"abcd").unwrap();
         stream.pump().await;
         assert_eq!(output.snapshot(), (String::new(), "abc".into(), true));

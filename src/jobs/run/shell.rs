@@ -2,7 +2,6 @@
 
 use std::io;
 use std::iter;
-use std::os::fd::OwnedFd;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -11,9 +10,10 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout, Instant};
 
 use super::child::{Child, Status};
-use super::homes::{Homes, Spare};
+use super::homes::Homes;
 use super::leftover::Leftover;
 use super::output::{Output, Stream};
+use super::spare::{JobStreams, Spare, Streams};
 use super::tap::Tap;
 use super::task::{Script, Task};
 use super::tree::{Tree, KILL_WITHIN};
@@ -85,30 +85,31 @@ impl Finished {
 }
 
 impl Shell {
-    /// Starts `task` in the cgroup of `spare` or in a new one in one of `homes`, else under `guard`.
+    /// Starts `task` in the cgroup of `spare` or in a new one in one of `homes`, else under `guard`. Needs a tokio runtime
+    /// with I/O.
     pub(super) fn start(
         task: &Task,
         homes: &Homes,
-        spare: Spare,
+        mut spare: Spare,
         guard: Guard,
         output: Output,
         tap: Option<Tap>,
     ) -> io::Result<Self> {
         let script = Script::new(&task.command)?;
-        let (stdout, out) = io::pipe()?;
-        let (stderr, err) = io::pipe()?;
-        let pipes = [OwnedFd::from(out), OwnedFd::from(err)];
+        let streams = spare.take_streams();
+        let Streams { ours, job } = streams.map_or_else(Streams::new, Ok)?;
+        let [stdout, stderr] = ours;
         let place = (output, task.limits.output_max);
-        let stdout = Stream::new(StreamName::Stdout, stdout, place.clone(), tap.clone())?;
-        let stderr = Stream::new(StreamName::Stderr, stderr, place, tap)?;
+        let stdout = Stream::new(StreamName::Stdout, stdout, place.clone(), tap.clone());
+        let stderr = Stream::new(StreamName::Stderr, stderr, place, tap);
         let began = Instant::now();
-        let (child, tree) = match in_cgroup(task, &script, &pipes, homes, spare)? {
+        let (child, tree) = match in_cgroup(task, &script, &job, homes, spare)? {
             Some(started) => started,
             None if guard == Guard::Ourselves => {
-                let child = Child::among_orphans(task, &script, &pipes)?;
+                let child = Child::among_orphans(task, &script, &job)?;
                 (child, Tree::Below(getpid()))
             }
-            None => without_cgroup(task, &script, &pipes)?,
+            None => without_cgroup(task, &script, &job)?,
         };
         Ok(Shell {
             child,
@@ -177,7 +178,10 @@ impl Shell {
             Tree::Cgroup(cgroup) => Some(cgroup),
             Tree::Below(_) | Tree::From(_) => None,
         };
-        (finished, Leftover::of([self.stdout, self.stderr], cgroup))
+        (
+            finished,
+            Leftover::of(self.child, [self.stdout, self.stderr], cgroup),
+        )
     }
 
     /// Reads output until the shell ends or must end.
@@ -240,15 +244,15 @@ impl Shell {
 fn in_cgroup(
     task: &Task,
     script: &Script,
-    pipes: &[OwnedFd; 2],
+    streams: &JobStreams,
     homes: &Homes,
-    spare: Spare,
+    mut spare: Spare,
 ) -> io::Result<Option<(Child, Tree)>> {
     let mut failed = None;
     // A spare one may have been removed from under us.
-    let places = spare.into_cgroup().into_iter();
+    let places = spare.take_cgroup().into_iter();
     for cgroup in places.chain(iter::once_with(|| homes.make()).flatten()) {
-        let error = match Child::in_cgroup(task, script, pipes, &cgroup) {
+        let error = match Child::in_cgroup(task, script, streams, &cgroup) {
             Ok(child) => return Ok(Some((child, Tree::Cgroup(cgroup)))),
             Err(error) => error,
         };
@@ -265,8 +269,8 @@ fn in_cgroup(
     Ok(None)
 }
 
-fn without_cgroup(task: &Task, script: &Script, pipes: &[OwnedFd; 2]) -> io::Result<(Child, Tree)> {
-    let error = match Child::supervised(task, pipes) {
+fn without_cgroup(task: &Task, script: &Script, streams: &JobStreams) -> io::Result<(Child, Tree)> {
+    let error = match Child::supervised(task, streams) {
         Ok((child, supervisor)) => return Ok((child, Tree::Below(supervisor))),
         Err(error) => error,
     };
@@ -277,6 +281,6 @@ fn without_cgroup(task: &Task, script: &Script, pipes: &[OwnedFd; 2]) -> io::Res
              processes may stay that left its session and lost their parent"
         );
     });
-    let (child, shell) = Child::bare(task, script, pipes)?;
+    let (child, shell) = Child::bare(task, script, streams)?;
     Ok((child, Tree::From(shell)))
 }

@@ -15,8 +15,9 @@ use tokio::sync::oneshot;
 
 use super::{end, CANCEL, STREAMS};
 use crate::jobs::outcome::End;
-use crate::jobs::run::homes::{Homes, Spare};
+use crate::jobs::run::homes::Homes;
 use crate::jobs::run::shell::{Finished, Guard, Shell};
+use crate::jobs::run::spare::Spare;
 use crate::jobs::run::task::{Task, TASK_MAX};
 use crate::jobs::run::{Leftover, Output, Stop};
 use crate::process::runtime;

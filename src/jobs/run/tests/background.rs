@@ -72,17 +72,18 @@ async fn a_job_begins_in_the_spare_cgroup_or_in_a_new_one_if_somebody_removed_th
     }
 }
 
-#[test]
-fn a_spare_cgroup_that_no_job_took_is_removed() {
+#[tokio::test]
+async fn what_is_ready_for_a_job_is_made_once_and_removed_if_no_job_took_it() {
     let mut spare = Spare::default();
     spare.prepare();
-    let Some(path) = spare.path().map(Path::to_path_buf) else {
-        return;
-    };
+    let made = |spare: &Spare| (spare.path().map(Path::to_path_buf), spare.descriptors());
+    let first = made(&spare);
+    assert!(first.1.is_some(), "streams need no cgroup");
     spare.prepare();
-    assert_eq!(spare.path(), Some(path.as_path()));
+    assert_eq!(made(&spare), first);
     drop(spare.take());
-    assert!(!path.exists() && spare.path().is_none());
+    assert_eq!(made(&spare), (None, None));
+    assert!(first.0.is_none_or(|path| !path.exists()));
 }
 
 #[tokio::test]
