@@ -37,6 +37,10 @@ const LASTS: std::ops::Range<u64> = 300..1100;
 const OUTAGE: Duration = Duration::from_secs(660);
 const OUTAGE_FROM: Duration = Duration::from_secs(900);
 
+/// Each fault comes so often in a round of such a run: the agent has room for the ids of 10,000 jobs a day, and each round ends
+/// with 140.
+const LONG: u32 = 3;
+
 /// After that everything that waited is gone.
 const RESTS_WITHIN: Duration = Duration::from_secs(120);
 
@@ -114,7 +118,8 @@ impl Course {
         let mut figures = Figures::default();
         while figures.rests.len() < 2 || began.elapsed() < lasts {
             let outage = lasts >= OUTAGE_FROM && figures.rests.is_empty();
-            self.round(outage).await?;
+            let passes = if lasts >= OUTAGE_FROM { LONG } else { 1 };
+            self.round(passes, outage).await?;
             self.rest().await?;
             let seen = look(self.pid, &self.lab.program().root, WATCHED).await?;
             let at = began.elapsed().as_secs();
@@ -125,8 +130,8 @@ impl Course {
         Ok(figures)
     }
 
-    /// Each fault once, while jobs and calls come; then all jobs have their results.
-    async fn round(&mut self, outage: bool) -> Result<(), Failure> {
+    /// Each fault so often, while jobs and calls come; then all jobs have their results.
+    async fn round(&mut self, passes: u32, outage: bool) -> Result<(), Failure> {
         self.set("monitor", BUSY).await?;
         let (stop, stopped) = watch::channel(false);
         let mut jobs = self.jobs.take().ok_or("a round has failed before")?;
@@ -140,16 +145,16 @@ impl Course {
             calls.round(&client, stopped).await?;
             Ok::<Calls, Failure>(calls)
         });
-        self.faults(outage).await?;
+        self.faults(passes, outage).await?;
         stop.send_replace(true);
         self.calls = calls.await??;
         self.jobs = Some(jobs.await??);
         Ok(())
     }
 
-    /// Each fault of each lane, and those of the others again while there is an outage of the API.
-    async fn faults(&mut self, outage: bool) -> Result<(), Failure> {
-        let mut lanes = LANES.map(|faults| Lane::new(faults, &mut self.rng));
+    /// Each fault of each lane `passes` times, and those of the others again while there is an outage of the API.
+    async fn faults(&mut self, passes: u32, outage: bool) -> Result<(), Failure> {
+        let mut lanes = LANES.map(|faults| Lane::new(faults, passes, &mut self.rng));
         let mut outage_until = outage.then(|| {
             lanes[0]
                 .faults

@@ -13,8 +13,11 @@ use super::operator::Operator;
 use super::signer::Signer;
 use super::Failure;
 
-/// Between two jobs. The agent has room for 10,000 ids, and keeps each until the job has expired.
+/// Between two jobs.
 const EVERY: Duration = Duration::from_millis(500);
+
+/// Jobs of a run: the agent has room for 10,000 ids, and keeps each for a day. Beyond it all are refused.
+const AT_MOST: usize = 9_500;
 
 /// A job without a result is sent again, under the same id: a broker that was killed may have lost it or its result.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -77,6 +80,10 @@ impl Jobs {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 _ = ticks.tick() => {
+                    if self.sent.len() >= AT_MOST {
+                        self.send_again()?;
+                        continue;
+                    }
                     let number = self.next_number();
                     let meta = kind(number, &self.network);
                     self.send(number, &meta)?;
@@ -87,7 +94,7 @@ impl Jobs {
         }
         let rest = timeout(RESULTS_WITHIN, async {
             self.results().await?;
-            for _ in 0..ALIKE {
+            for _ in 0..ALIKE.min(AT_MOST.saturating_sub(self.sent.len())) {
                 let number = self.next_number();
                 self.send(number, &json!({"msg": "echo alike"}))?;
             }

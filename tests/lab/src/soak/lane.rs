@@ -13,9 +13,12 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(faults: &[Fault], rng: &mut Rng) -> Self {
+    /// Has each fault `passes` times.
+    pub(super) fn new(faults: &[Fault], passes: u32, rng: &mut Rng) -> Self {
         Lane {
-            faults: Lane::shuffled(faults, rng),
+            faults: (0..passes)
+                .flat_map(|_| Lane::shuffled(faults, rng))
+                .collect(),
             present: None,
             until: Instant::now(),
         }

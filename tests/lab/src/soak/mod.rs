@@ -44,7 +44,7 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 /// Everything at once, with faults every second or two, and the memory, descriptors and threads that are left
 #[derive(Debug, Clone, Args)]
 pub struct SoakArgs {
-    /// Time after which no other round begins; a round takes half a minute
+    /// Time after which no other round begins; a round takes a minute
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub minutes: u32,
     /// Order of the faults
