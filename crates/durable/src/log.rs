@@ -134,6 +134,32 @@ impl Log {
         Ok(self.next - 1)
     }
 
+    /// Adds records that are of no use without each other. A kill may leave the first of them alone.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Log::append`]: then the log has none of them.
+    pub fn append_all(
+        &mut self,
+        disk: &mut dyn Disk,
+        payloads: &mut dyn Iterator<Item = Vec<u8>>,
+    ) -> io::Result<()> {
+        let before = (self.records, self.end, self.next);
+        for payload in payloads {
+            if let Err(error) = self.append(disk, &payload) {
+                let is_first = self.end == before.1;
+                (self.records, self.end, self.next) = before;
+                if !is_first {
+                    self.torn = true;
+                    // As in `append`.
+                    let _ = self.mend(disk);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until everything appended is certain to survive. Does nothing if it is already.
     ///
     /// # Errors

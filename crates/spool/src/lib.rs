@@ -58,13 +58,14 @@
 //!
 //! # What a crash leaves
 //!
-//! * **A kill** leaves RAM's files as they are. A record that was cut off is cut away by the log, and its report, which was not
-//!   kept yet, is declared. The next seq is in the notes of the last segment, which is always there. A rewritten segment that has not taken
+//! * **A kill** leaves RAM's files as they are. A record that was cut off is cut away by the log, pieces of a report that never
+//!   came by rewriting the segment, and the report, which was not kept yet, is declared. The next seq is in the notes of the last segment, which is always there. A rewritten segment that has not taken
 //!   its place is removed.
 //! * **A power cut** takes RAM, and of flash what was not synced. The next boot declares reports missing since the time from
 //!   which any could have been in RAM alone, with an unknown number.
 //! * **Damage** costs the reports in the damaged records and those behind them in the same stream. The segment is rewritten and
-//!   the loss declared in it.
+//!   the loss declared in it. Until it is, no report is added to it; nor is one to a stream in which it could not be read
+//!   back, which is tried with the first.
 //! * **A segment that ends the process** whenever it is read ([`Crashes`]) is kept under another name, unread, and declared.
 //! * **A disk that fails** leaves the spool where it was: what it did not take is tried again with the next report, and
 //!   [`Facts::last_error`] says so. A segment that cannot be read, or is damaged where there is no room to rewrite it, holds up

@@ -78,6 +78,8 @@ pub(crate) struct Segment {
     pub(crate) notes: Notes,
     /// True if the segment has bytes that may not be on the medium.
     pub(crate) dirty: bool,
+    /// It waits to be rewritten: a report behind what it has could not be read again.
+    pub(crate) sealed: bool,
 }
 
 /// The faults of a segment, found when it was opened.
@@ -114,7 +116,8 @@ impl Segment {
         let harm = Harm {
             damaged: opened.lost + reading.unreadable,
             torn: opened.cut > 0 || reading.parts > 0,
-            misplaced: (!whole || reading.impossible) && log.size() > 0,
+            // The next report would take parts without one for its own.
+            misplaced: (!whole || reading.impossible || reading.parts > 0) && log.size() > 0,
             set_aside: false,
             stray: std::mem::take(&mut reading.stray),
         };
@@ -125,6 +128,7 @@ impl Segment {
             notes: reading.notes,
             log,
             dirty: true,
+            sealed: harm.misplaced || harm.damaged > 0,
         };
         Ok((segment, harm))
     }
@@ -148,6 +152,7 @@ impl Segment {
             entries: Vec::new(),
             lost: Vec::new(),
             dirty: true,
+            sealed: false,
         };
         let harm = Harm {
             misplaced: true,
@@ -167,13 +172,11 @@ impl Segment {
         let Ok(offset) = u32::try_from(self.log.size() + HEAD as u64) else {
             return Err(io::ErrorKind::FileTooLarge.into());
         };
-        let mut rest = packed;
-        while rest.len() > PART {
-            let (part, behind) = rest.split_at(PART);
-            self.log.append(disk, &record::part(part))?;
-            rest = behind;
-        }
-        self.log.append(disk, &record::report(head, rest))?;
+        let mut pieces = packed.chunks(PART);
+        let last = pieces.next_back().unwrap_or_default();
+        let parts = pieces.map(record::part);
+        let records = parts.chain(std::iter::once(record::report(head, last)));
+        self.log.append_all(disk, &mut records.into_iter())?;
         self.dirty = true;
         self.notes.next_seq = self.notes.next_seq.max(head.seq + 1);
         self.notes.declared = self.notes.declared.max(head.declared);

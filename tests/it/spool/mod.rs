@@ -5,6 +5,7 @@ mod days;
 mod disks;
 mod faults;
 mod kills;
+mod parts;
 mod power;
 mod script;
 mod world;

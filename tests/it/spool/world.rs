@@ -43,6 +43,7 @@ pub(crate) struct World {
     pub(crate) fate: Fate,
     pub(crate) ledger: Ledger,
     pub(crate) context: String,
+    bounds: Bounds,
     spool: Option<Spool<Fated, Fated>>,
     boot: usize,
     /// Real seconds since the epoch, and at the boot.
@@ -62,7 +63,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(context: &str) -> Self {
+        World::within(BOUNDS, context)
+    }
+
+    pub(crate) fn within(bounds: Bounds, context: &str) -> Self {
         World {
+            bounds,
             ram: SimDisk::new(),
             flash: SimDisk::new(),
             fate: Fate::default(),
@@ -108,7 +114,8 @@ impl World {
         let boot = format!("boot-{}", self.boot);
         self.last = None;
         self.aside.clear();
-        self.spool = Spool::on(fated(&self.ram), Some(fated(&self.flash)), &boot, BOUNDS).ok();
+        let (ram, flash) = (fated(&self.ram), fated(&self.flash));
+        self.spool = Spool::on(ram, Some(flash), &boot, self.bounds).ok();
     }
 
     /// Lives through `steps` until the end its fate has in store.

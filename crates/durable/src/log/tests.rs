@@ -9,10 +9,11 @@ use super::super::record::{encode, Head, HEAD, RECORD_MAX};
 use super::super::{Directory, Disk, Opened};
 use super::{Log, PAYLOAD_MAX};
 
-/// A directory whose next sync of a file may fail.
+/// A directory whose next sync of a file may fail, and which may not have much room.
 struct Desk {
     disk: Directory,
     fails: bool,
+    room: usize,
     _tmp: tempfile::TempDir,
 }
 
@@ -22,6 +23,7 @@ impl Desk {
         Desk {
             disk: Directory::open(&tmp.path().join("logs")).unwrap(),
             fails: false,
+            room: usize::MAX,
             _tmp: tmp,
         }
     }
@@ -45,7 +47,16 @@ impl Desk {
 }
 
 impl Disk for Desk {
-    crate::pass_on!(self => self.disk; list size read create append truncate rename remove sync_names);
+    crate::pass_on!(self => self.disk; list size read create truncate rename remove sync_names);
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
+        let fits = &bytes[..bytes.len().min(self.room)];
+        self.room -= fits.len();
+        match fits.is_empty() {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => self.disk.append(name, fits),
+        }
+    }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
         match std::mem::take(&mut self.fails) {
@@ -177,4 +188,37 @@ fn after_a_sync_that_failed_the_next_one_writes_everything_again() {
     assert_ne!(inode(&old), inode(&new), "it is another file");
     assert_eq!(log.append(&mut desk, b"third").unwrap(), 3);
     assert_eq!(desk.open().1.records, 3);
+}
+
+#[test]
+fn records_that_belong_together_are_all_there_or_none_wherever_the_disk_is_full() {
+    let together = || [&b"one"[..], b"second", b"third"].map(<[u8]>::to_vec);
+    let whole = 3 * HEAD + 14;
+    for begins in [true, false] {
+        for room in 0..whole {
+            let mut desk = Desk::new();
+            let (mut log, ..) = desk.open();
+            let mut expected = Vec::new();
+            if !begins {
+                log.append(&mut desk, b"before").unwrap();
+                expected.push((1, b"before".to_vec()));
+            }
+            let size = log.size();
+            desk.room = room;
+            let refused = log.append_all(&mut desk, &mut together().into_iter());
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::StorageFull);
+            assert_eq!(
+                (log.size(), desk.open().2),
+                (size, expected.clone()),
+                "{room}"
+            );
+
+            desk.room = usize::MAX;
+            log.append_all(&mut desk, &mut together().into_iter())
+                .unwrap();
+            let next = log.next_sequence() - 3;
+            expected.extend((next..).zip(together()));
+            assert_eq!(desk.open().2, expected, "{room}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use durable::Disk;
 
 use super::Store;
 use crate::deflate::Unpacker;
+use crate::record::Head;
 use crate::Handling;
 
 /// In the record of crashes, the reading of a report.
@@ -17,6 +18,13 @@ pub(super) struct Reader {
     ordinal: u64,
     next: usize,
     unpacker: Unpacker,
+}
+
+impl Reader {
+    /// The line of the report that follows.
+    pub(super) fn unpack(&mut self, head: &Head, packed: &[u8]) -> io::Result<Vec<u8>> {
+        self.unpacker.unpack(packed, head.plain as usize, head.crc)
+    }
 }
 
 /// Does a report that could not be read differ from what was written? Else its disk does not read.
@@ -61,9 +69,7 @@ impl<D: Disk> Store<D> {
             let _handling = self.handle(segment, reader.next)?;
             let packed = self.packed(segment, reader.next)?;
             let head = self.segments[segment].entries[reader.next].head;
-            let line = reader
-                .unpacker
-                .unpack(&packed, head.plain as usize, head.crc)?;
+            let line = reader.unpack(&head, &packed)?;
             reader.next += 1;
             if reader.next > entry {
                 self.reader = Some(reader);

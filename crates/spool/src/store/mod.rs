@@ -145,17 +145,19 @@ impl<D: Disk> Store<D> {
         all.filter(move |(id, _)| *id > declared)
     }
 
-    /// The compressor for another report of `boot` in the last segment, if that takes one.
+    /// Packs another report of `boot` for the last segment, if that takes one.
     ///
-    /// If it was given up meanwhile, it is made again from the last lines, to which the next may refer.
-    fn resume(&mut self, boot: &str) -> Option<Packer> {
+    /// If the compressor was given up meanwhile, it is made again from the last lines, to which the next may refer.
+    fn pack_on(&mut self, boot: &str, head: &Head, line: &[u8]) -> Option<(Packer, Vec<u8>)> {
         let packer = self.packer.take();
         let tail = self.segments.back()?;
-        if *tail.name.boot != *boot || tail.log.size() >= self.seal_at {
+        if *tail.name.boot != *boot || tail.log.size() >= self.seal_at || tail.sealed {
             return None;
         }
         if packer.is_some() || tail.entries.is_empty() {
-            return Some(packer.unwrap_or_else(Packer::new));
+            let mut packer = packer.unwrap_or_else(Packer::new);
+            let packed = packer.pack(line);
+            return Some((packer, packed));
         }
         let (at, mut from, mut len) = (self.segments.len() - 1, tail.entries.len(), 0);
         while from > 0 && len < WINDOW {
@@ -168,7 +170,11 @@ impl<D: Disk> Store<D> {
             // What it was packed to is there already.
             drop(packer.pack(&line));
         }
-        Some(packer)
+        let packed = packer.pack(line);
+        // Whoever wrote the last one may have left it in the middle of a block, though its line is whole.
+        let mut reader = self.reader.take()?;
+        reader.unpack(head, &packed).ok()?;
+        Some((packer, packed))
     }
 
     /// Adds a report of `boot`; a segment that has to be begun for it has `ordinal` and `notes`.
@@ -180,18 +186,20 @@ impl<D: Disk> Store<D> {
         ordinal: &mut u64,
         notes: &Notes,
     ) -> io::Result<()> {
-        let mut packer = match self.resume(boot) {
-            Some(packer) => packer,
+        let (packer, packed) = match self.pack_on(boot, head, line) {
+            Some(packed) => packed,
             None => {
                 self.begin(boot, ordinal, notes)?;
-                Packer::new()
+                let mut packer = Packer::new();
+                let packed = packer.pack(line);
+                (packer, packed)
             }
         };
         let Some(tail) = self.segments.back_mut() else {
             return Err(io::ErrorKind::NotFound.into());
         };
         // After an error the compressor knows a line that is not there, and is given up.
-        tail.put(&mut self.disk, head, &packer.pack(line))?;
+        tail.put(&mut self.disk, head, &packed)?;
         self.packer = Some(packer);
         Ok(())
     }
@@ -220,6 +228,7 @@ impl<D: Disk> Store<D> {
             lost: Vec::new(),
             notes: notes.clone(),
             dirty: true,
+            sealed: false,
         });
         Ok(())
     }

@@ -82,6 +82,7 @@ impl<D: Disk> Store<D> {
             lost: Vec::new(),
             notes: old.notes.clone(),
             dirty: false,
+            sealed: false,
         };
         fresh
             .log

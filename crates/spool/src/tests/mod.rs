@@ -2,6 +2,7 @@
 //! disks, in `tests/it/spool`.
 
 mod aside;
+mod behind;
 mod bounds;
 mod flash;
 mod harm;

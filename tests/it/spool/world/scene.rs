@@ -15,8 +15,12 @@ pub(crate) struct Scene {
 impl Scene {
     /// The scenes of a life in which nothing goes wrong.
     pub(crate) fn all(steps: &[Step]) -> Vec<Scene> {
+        Scene::all_of(World::new("in peace"), steps)
+    }
+
+    /// Those of a life that begins in `world`.
+    pub(crate) fn all_of(mut world: World, steps: &[Step]) -> Vec<Scene> {
         let mut scenes = Vec::new();
-        let mut world = World::new("in peace");
         let mut rest = steps;
         loop {
             let start = rest.iter().position(|step| *step == Step::Restart);

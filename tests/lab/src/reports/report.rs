@@ -8,10 +8,17 @@ use spool::{Batch, Gap, Stamp};
 
 use super::ledger::Id;
 
+/// A pad that is longer cannot be packed into much less.
+const REGULAR_MAX: usize = 10_000;
+
 /// A report, taken by the clock of its stamp.
 pub fn line(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
-    let noise: String = (0..pad as u64)
-        .map(|n| char::from(b'a' + (stamp.seq * 7919 + n * n * 31 + n * stamp.seq) as u8 % 26))
+    let mut noise = fastrand::Rng::with_seed(stamp.seq);
+    let pad: String = (0..pad as u64)
+        .map(|n| match pad <= REGULAR_MAX {
+            true => char::from(b'a' + (stamp.seq * 7919 + n * n * 31 + n * stamp.seq) as u8 % 26),
+            false => noise.alphanumeric(),
+        })
         .collect();
     let mut report = json!({
         "device": {
@@ -21,7 +28,7 @@ pub fn line(stamp: &Stamp<'_>, pad: usize) -> Vec<u8> {
             "clock": stamp.clock.word(),
         },
         "events": [{"at": stamp.created_at - 3}],
-        "pad": noise,
+        "pad": pad,
     });
     if !stamp.gaps.is_empty() {
         report["gaps"] = json!(stamp.gaps);
