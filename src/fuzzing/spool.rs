@@ -1,6 +1,6 @@
 //! Segments of the spool: records with right checksums in files of any order, and damage.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use durable::{Disk, Log, PAYLOAD_MAX};
 use serde_json::Value;
@@ -20,11 +20,15 @@ const BOUNDS: Bounds = Bounds {
 };
 
 /// Bits of a piece's kind: its file is on flash; of another boot; the next one of its row; its bytes are put there
-/// without a record around them.
+/// without a record around them; they are repeated until they fill a record, as all but the last of a long report do.
 const FLASH: u8 = 1;
 const EARLIER: u8 = 2;
 const NEXT: u8 = 4;
 const RAW: u8 = 8;
+const LONG: u8 = 32;
+
+/// Pieces of an input that are made long.
+const LONG_MAX: usize = 3;
 
 fn after(seconds: u64, synced: bool) -> Reading {
     Reading {
@@ -86,6 +90,22 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let mut both = seeds.concat();
     both.extend(join(&[(EARLIER | NEXT, b"x".to_vec()), (RAW, vec![0; 30])]));
     seeds.push(both);
+    // Something that no report can be read behind: half a block, and half a report.
+    let mut disk = Memory::default();
+    let mut spool =
+        Spool::on(disk.clone(), None::<Memory>, BOOT, BOUNDS).expect("an empty spool opens");
+    spool
+        .append(&report, after(0, true))
+        .expect("memory takes a report");
+    let name = disk.list().expect("memory can be read").pop();
+    let all = records(disk, &name.unwrap_or_default());
+    let mut pieces: Vec<_> = all.into_iter().map(|record| (0, record)).collect();
+    let whole = pieces.clone();
+    if let Some((_, last)) = pieces.last_mut() {
+        last.truncate(last.len() - 2);
+    }
+    seeds.push(join(&pieces));
+    seeds.push([join(&whole), join(&[(LONG, b"p".to_vec())])].concat());
     seeds
 }
 
@@ -94,6 +114,7 @@ fn disks(input: &[u8]) -> (Memory, Memory) {
     let mut disks = [Memory::default(), Memory::default()];
     let mut ordinals = [1_u64; 4];
     let mut logs = HashMap::new();
+    let mut long = 0;
     for (kind, piece) in pieces(input).take(200) {
         let ordinal = &mut ordinals[usize::from(kind % 4)];
         *ordinal += u64::from(kind & NEXT != 0);
@@ -115,8 +136,12 @@ fn disks(input: &[u8]) -> (Memory, Memory) {
             opened.expect("memory can be read").0
         });
         if !piece.is_empty() {
-            let piece = &piece[..piece.len().min(PAYLOAD_MAX)];
-            log.append(disk, piece).expect("memory takes a record");
+            let mut record = piece[..piece.len().min(PAYLOAD_MAX)].to_vec();
+            if kind & LONG != 0 && long < LONG_MAX {
+                long += 1;
+                record = piece.iter().copied().cycle().take(PAYLOAD_MAX).collect();
+            }
+            log.append(disk, &record).expect("memory takes a record");
         }
     }
     let [ram, flash] = disks;
@@ -139,53 +164,109 @@ pub(super) fn run(input: &[u8]) {
     let facts = spool.facts();
     assert_eq!(facts.last_error, None, "memory does not fail");
     assert!(facts.bytes <= BOUNDS.ram);
+    let lost_before = facts.thinned + facts.dropped;
     drop(spool);
 
     // A restart finds all of it again.
+    let has_twins = has_twins(&ram) || has_twins(&flash);
     let mut spool = open();
     let again = spool.facts();
     assert_eq!(
         again.reports, facts.reports,
         "{found:?}, {facts:?}, {again:?}"
     );
+    let lost_at_start = again.thinned + again.dropped;
 
     // Everything leaves, for a server that refuses what it cannot unpack and then takes less at a time: our own
     // reports among it, once, whole, and in their order. A report of an unknown time is held for 10 min.
-    let mut ours = Vec::new();
-    let mut batches = 0;
+    let mut left = Left::default();
     for now in [after(200, true), after(1200, true)] {
+        left.take_all(&mut spool, now, 4 * facts.reports);
+    }
+    let facts = spool.facts();
+    assert_eq!(facts.reports, 0, "nothing is held for ever");
+    assert_eq!(left.ours, [0, 1], "what was kept arrives");
+
+    // Each of those that were there has left or is lost, and those that are lost are declared.
+    let lost = facts.thinned + facts.dropped;
+    let accounted = left.reports + (lost - lost_at_start);
+    assert!(accounted <= again.reports, "{accounted} of {again:?}");
+    assert!(
+        has_twins || accounted == again.reports,
+        "{accounted} of {again:?}"
+    );
+    let last = spool.append(&report, after(1300, true));
+    assert!(last.is_ok(), "{last:?}");
+    left.take_all(&mut spool, after(1301, true), 4);
+    assert_eq!(left.ours, [0, 1, 1200], "what comes last arrives");
+    let all = lost_before + lost;
+    assert!(left.declared >= all, "{} of {all} declared", left.declared);
+    drop(spool);
+    assert_eq!(open().facts().reports, 0, "what has left stays away");
+}
+
+/// Reports that left.
+#[derive(Default)]
+struct Left {
+    reports: u64,
+    /// Numbers of ours.
+    ours: Vec<u64>,
+    /// The sum of what ours declare.
+    declared: u64,
+}
+
+impl Left {
+    fn take_all(&mut self, spool: &mut Spool<Memory, Memory>, now: Reading, batches_max: u64) {
+        let mut batches = 0;
         while let Some(mut batch) = spool.next_batch(64 << 10, now) {
             batches += 1;
-            assert!(
-                batches <= 4 * facts.reports,
-                "a report does not leave twice"
-            );
+            assert!(batches <= batches_max, "a report does not leave twice");
             let lines = loop {
                 match batch.lines() {
-                    Ok(lines) => break Some(lines),
-                    Err(_) if batch.reports == 1 => break None,
+                    Ok(lines) => break lines,
+                    Err(_) if batch.reports == 1 => break Vec::new(),
                     Err(_) => match spool.halve(batch.id, now) {
                         Some(half) => batch = half,
                         // The spool has found out that it is damaged.
-                        None => break None,
+                        None => break Vec::new(),
                     },
                 }
             };
-            if let Some(lines) = lines {
-                let lines: Vec<_> = lines.split_inclusive(|byte| *byte == b'\n').collect();
-                ours.extend(lines.into_iter().filter_map(number));
+            for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                if let Some((number, declared)) = ours(line) {
+                    self.ours.push(number);
+                    self.declared = self.declared.saturating_add(declared);
+                }
             }
+            let before = spool.facts().reports;
             spool.delivered(batch.id, now);
+            self.reports += before - spool.facts().reports;
         }
     }
-    assert_eq!(spool.facts().reports, 0, "nothing is held for ever");
-    assert_eq!(ours, [0, 1], "what was kept arrives");
 }
 
-/// The number of a report of ours, by its line.
-fn number(line: &[u8]) -> Option<u64> {
+/// True if two records name the same report: the queue counts it twice, and it leaves once.
+fn has_twins(disk: &Memory) -> bool {
+    let names = disk.clone().list().expect("memory can be read");
+    let mut seen = HashSet::new();
+    let mut is_first = |name: &str, record: Vec<u8>| {
+        let boot = name.split('.').nth(1).unwrap_or_default().to_owned();
+        let seq = record.get(2..10).unwrap_or_default().to_vec();
+        record.first() != Some(&b'r') || seen.insert((boot, seq))
+    };
+    names.iter().any(|name| {
+        let mut all = records(disk.clone(), name).into_iter();
+        all.any(|record| !is_first(name, record))
+    })
+}
+
+/// The number of a report of ours, by its line, and how many it declares missing.
+fn ours(line: &[u8]) -> Option<(u64, u64)> {
     let line: Value = serde_json::from_slice(line).ok()?;
     let device = &line["device"];
     let at = device["created_at"].as_u64()?.checked_sub(1_780_000_100)?;
-    (at < 2 && device["boot_id"] == BOOT).then_some(at)
+    let is_ours = [0, 1, 1200].contains(&at) && device["boot_id"] == BOOT;
+    let gaps = line["gaps"].as_array().into_iter().flatten();
+    let declared = gaps.filter_map(|gap| gap["count"].as_u64());
+    is_ours.then(|| (at, declared.fold(0, u64::saturating_add)))
 }
