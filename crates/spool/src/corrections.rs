@@ -13,7 +13,7 @@ use std::io;
 
 use durable::Disk;
 
-use super::notes::{Anchor, ANCHORS_MAX};
+use super::notes::{Anchor, Notes, ANCHORS_MAX};
 use super::order::Pick;
 use super::record::Certainty;
 use super::spool::Spool;
@@ -44,7 +44,7 @@ impl Corrections {
         let comes = age < HOLD && stores.notes().anchors.len() < ANCHORS_MAX;
         of_this_boot
             && stores.time(pick).1 == Certainty::Unsynced
-            && pick.head.seq > stores.notes().fixed
+            && pick.head.seq > settled(stores.notes())
             && (comes || self.unsure.is_some_and(concerns))
     }
 
@@ -124,14 +124,19 @@ impl<R: Disk, F: Disk> Spool<R, F> {
     }
 }
 
+/// Times up to this seq are set right, or stay as they are.
+fn settled(notes: &Notes) -> u64 {
+    let corrected = notes.anchors.iter().map(|anchor| anchor.last);
+    corrected.fold(notes.fixed, u64::max)
+}
+
 /// The correction for this boot's wrong times so far, if the clock is right by now.
 fn wrong_times<R: Disk, F: Disk>(stores: &Stores<R, F>, now: Reading) -> Option<Anchor> {
     let notes = stores.notes();
     if !now.synced || notes.anchors.len() >= ANCHORS_MAX {
         return None;
     }
-    let settled = notes.anchors.iter().map(|anchor| anchor.last).max();
-    let first = settled.unwrap_or(0).max(notes.fixed) + 1;
+    let first = settled(notes) + 1;
     stores.has_unsynced(first).then(|| Anchor {
         first,
         last: notes.next_seq.saturating_sub(1),

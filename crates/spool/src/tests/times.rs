@@ -1,7 +1,11 @@
 //! Times of reports that were taken by a wrong clock.
 
+use durable::{Directory, Log};
+
 use super::*;
-use crate::notes::ANCHORS_MAX;
+use crate::deflate::Packer;
+use crate::notes::{Anchor, Notes, ANCHORS_MAX};
+use crate::record::{self, Certainty, Head};
 
 #[test]
 fn a_report_whose_time_cannot_be_set_right_any_more_does_not_wait_for_that() {
@@ -26,4 +30,42 @@ fn a_report_whose_time_cannot_be_set_right_any_more_does_not_wait_for_that() {
     let restamped = clocks.iter().take_while(|clock| *clock == "restamped");
     assert_eq!(restamped.count(), ANCHORS_MAX);
     assert_eq!(clocks[ANCHORS_MAX..], ["unsynced", "unsynced"]);
+}
+
+/// Found by the fuzzer: corrections go forward, so what lies before the last and has none never gets one.
+#[test]
+fn a_report_that_every_correction_left_out_does_not_wait_for_one() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("spool");
+    let mut disk = Directory::open(&dir).unwrap();
+    let name = format!("0000000000000001.{BOOT}.reports");
+    let (mut log, _) = Log::open(&mut disk, name, &mut |_, _| {}).unwrap();
+    let notes = Notes {
+        anchors: vec![Anchor {
+            first: 50,
+            last: 60,
+            base: 1,
+        }],
+        ..Notes::default()
+    };
+    log.append(&mut disk, &record::notes(&notes)).unwrap();
+    let line = b"{}\n";
+    let head = Head {
+        seq: 1,
+        at: 100,
+        mono: 100,
+        clock: Certainty::Unsynced,
+        declared: 0,
+        plain: line.len() as u32,
+        crc: crc32fast::hash(line),
+        since: 0,
+    };
+    let packed = Packer::new().pack(line);
+    log.append(&mut disk, &record::report(&head, &packed))
+        .unwrap();
+
+    let mut spool = Spool::open(&dir, BOOT, LARGE).unwrap();
+    spool.append(&report(0), after(101)).unwrap();
+    let batch = spool.next_batch(1 << 20, after(102)).unwrap();
+    assert_eq!(batch.reports, 2);
 }
