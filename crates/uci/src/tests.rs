@@ -104,11 +104,47 @@ fn commands_that_libuci_refuses_are_refused_for_the_same_reason() {
 }
 
 #[test]
+fn a_package_may_name_itself_with_letters_digits_underscores_and_dashes() {
+    assert_eq!(parse("package my-net_2\nconfig a\n").sections().len(), 1);
+    for (text, reason) in [
+        ("package my.net\n", Reason::InvalidName),
+        ("package ''\n", Reason::InsufficientArguments),
+        ("package a b\n", Reason::TooManyArguments),
+    ] {
+        assert_eq!(refused(text.as_bytes()), (reason, 1), "{text:?}");
+    }
+}
+
+#[test]
 fn a_section_without_a_name_has_the_id_that_libuci_gives_it() {
     // `uci show dhcp` on a router.
     let package = parse("config dnsmasq\nconfig dhcp lan\nconfig dnsmasq\n");
     let ids: Vec<&str> = package.sections().iter().map(|s| &*s.id).collect();
     assert_eq!(ids, ["cfg01411c", "lan", "cfg03411c"]);
+}
+
+#[test]
+fn a_named_section_that_comes_again_goes_on() {
+    let package = parse("config a n\noption k 1\noption l 2\nconfig b\nconfig a n\noption k 3\n");
+    assert_eq!(package.sections().len(), 2);
+    let section = package.named("n").unwrap();
+    assert_eq!(section.line, 1);
+    assert_eq!(section.option("k"), Some(&b"3"[..]));
+    assert_eq!(section.option("l"), Some(&b"2"[..]));
+}
+
+#[test]
+fn a_comment_begins_anywhere_but_in_quotes() {
+    for text in ["v # x", "v#x", "'v'#x", "'v' #x' y"] {
+        let package = parse(&format!("config a b # 'x\n\toption k {text}\n# list k x\n"));
+        let section = package.named("b").unwrap();
+        assert_eq!(section.option("k"), Some(&b"v"[..]), "{text}");
+    }
+    for text in ["'v # x'", "\"v # x\""] {
+        let package = parse(&format!("config a b\n\toption k {text}\n"));
+        let section = package.named("b").unwrap();
+        assert_eq!(section.option("k"), Some(&b"v # x"[..]), "{text}");
+    }
 }
 
 #[test]
@@ -206,7 +242,9 @@ fn a_file_in_var_run_replaces_its_namesake_and_nothing_but_files_counts() {
     for path in [&committed, &replacing] {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
     }
-    assert!(matches!(read(), Err(ReadError::File(_))));
+    let missing = read().unwrap_err();
+    assert!(matches!(missing, ReadError::File(_)));
+    assert_eq!(missing.line(), None);
 
     fs::write(root.path().join("elsewhere"), "config a linked\n").unwrap();
     std::os::unix::fs::symlink("../../elsewhere", &committed).unwrap();
@@ -216,8 +254,10 @@ fn a_file_in_var_run_replaces_its_namesake_and_nothing_but_files_counts() {
     fs::remove_dir(&replacing).unwrap();
     fs::write(&replacing, "config a replacing\n").unwrap();
     assert!(read().unwrap().named("replacing").is_some());
-    fs::write(&replacing, "bogus\n").unwrap();
-    assert_eq!(read().unwrap_err().to_string(), "invalid command");
+    fs::write(&replacing, "\nbogus\n").unwrap();
+    let bogus = read().unwrap_err();
+    assert_eq!(bogus.to_string(), "invalid command");
+    assert_eq!(bogus.line(), Some(2));
     fs::remove_file(&replacing).unwrap();
 
     let given = Directories::of(root.path(), Some(root.path().into()));
@@ -244,6 +284,8 @@ fn a_lock_a_fifo_and_a_file_that_is_too_long_hold_nobody_up() {
         "is not a regular file"
     );
 
+    fs::write(dir.path().join("longest"), vec![b'\n'; MAX_FILE as usize]).unwrap();
+    assert_eq!(read("longest").unwrap(), Package::default());
     fs::write(dir.path().join("long"), vec![b'\n'; MAX_FILE as usize + 1]).unwrap();
     let reason = read("long").unwrap_err().to_string();
     assert_eq!(reason, "is larger than 1048576 bytes");

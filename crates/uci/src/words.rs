@@ -59,16 +59,15 @@ impl<'a> Words<'a> {
     pub(super) fn keyword(&self) -> Option<Keyword<'_>> {
         let from = self.line.get(self.at..).unwrap_or_default();
         let start = from.iter().position(|b| !matches!(b, b' ' | b'\t'))?;
-        let end = from[start..]
-            .iter()
-            .position(|b| matches!(b, b' ' | b'\t' | 0));
-        let (len, ended_by) = match end {
-            Some(len) => (len, from[start + len]),
-            None => (from.len() - start, 0),
-        };
-        (len > 0).then(|| Keyword {
-            text: &from[start..start + len],
-            next: (ended_by != 0).then_some(self.at + start + len + 1),
+        let word = &from[start..];
+        // A zero byte stands where the last word ended, and nowhere behind.
+        if word.starts_with(&[0]) {
+            return None;
+        }
+        let end = word.iter().position(|b| matches!(b, b' ' | b'\t'));
+        Some(Keyword {
+            text: &word[..end.unwrap_or(word.len())],
+            next: end.map(|end| self.at + start + end + 1),
         })
     }
 
@@ -174,7 +173,8 @@ impl<'a> Words<'a> {
         self.at += 1;
         let at_line_end = match self.here() {
             0 | b'\n' => true,
-            b'\r' => self.byte_at(self.at + 1) == b'\n' && self.byte_at(self.at + 2) == 0,
+            // A line end is the last of what was read.
+            b'\r' => self.byte_at(self.at + 1) == b'\n',
             _ => false,
         };
         if at_line_end {
