@@ -23,12 +23,18 @@ const OVERLAY: u32 = 0x794c_7630;
 /// True on F2FS, and on an overlay that may have one below.
 pub(super) fn is_needed(directory: &OwnedFd) -> io::Result<bool> {
     // The type is signed or not and has 4 or 8 bytes, as the processor wants it.
-    Ok(match rustix::fs::fstatfs(directory)?.f_type as u32 {
+    let kind = rustix::fs::fstatfs(directory)?.f_type as u32;
+    Ok(needs(kind, &|| fs::read_to_string("/proc/mounts").ok()))
+}
+
+/// True for a file system of this type on a device with these lines of /proc/mounts, if they can be read.
+fn needs(kind: u32, mounts: &dyn Fn() -> Option<String>) -> bool {
+    match kind {
         F2FS => true,
         // An overlay does not tell. A checkpoint in vain costs less than a lost record.
-        OVERLAY => fs::read_to_string("/proc/mounts").map_or(true, |mounts| has_f2fs(&mounts)),
+        OVERLAY => mounts().is_none_or(|mounts| has_f2fs(&mounts)),
         _ => false,
-    })
+    }
 }
 
 /// True if one of the lines of /proc/mounts is of F2FS.
@@ -40,6 +46,19 @@ fn has_f2fs(mounts: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f2fs_needs_one_and_an_overlay_that_may_have_f2fs_below() {
+        let without = || Some("/dev/root / ext4 rw 0 0\n".to_owned());
+        assert!(needs(F2FS, &without));
+        assert!(needs(OVERLAY, &|| None));
+        assert!(needs(OVERLAY, &|| Some(
+            "/dev/loop0 /overlay f2fs rw 0 0".into()
+        )));
+        assert!(!needs(OVERLAY, &without));
+        let ubifs = 0x2405_1905;
+        assert!(!needs(ubifs, &|| Some("/dev/sda1 /mnt f2fs rw 0 0".into())));
+    }
 
     #[test]
     fn f2fs_below_an_overlay_is_seen() {

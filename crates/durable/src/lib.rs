@@ -43,6 +43,8 @@ mod meter;
 mod record;
 mod replace;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use cell::{Cell, CellError, VALUE_MAX};
