@@ -148,13 +148,20 @@ mod tests {
     fn an_id_takes_18_bytes_and_still_tells_how_its_job_ended() {
         assert_eq!(size_of::<Kept>(), 18);
         let mut outcome = Outcome::without_command(End::Processed, "", None);
-        outcome.success = false;
-        for (exit_code, signal) in [(Some(7), None), (None, Some(9)), (None, None)] {
+        for (exit_code, signal, success) in [
+            (Some(0), None, true),
+            (Some(7), None, false),
+            (None, Some(9), false),
+            (None, None, true),
+            (None, None, false),
+        ] {
             (outcome.exit_code, outcome.signal) = (exit_code, signal);
+            outcome.success = success;
             let id = Id::new(Key(1), 0, 0, &outcome);
             let told = Kept::of(&id).id().outcome();
             assert_eq!((told.exit_code, told.signal), (exit_code, signal));
-            assert!(!told.success && told.truncated && told.duration.is_none());
+            assert_eq!(told.success, success, "{exit_code:?} {signal:?}");
+            assert!(told.truncated && told.duration.is_none());
         }
         for end in [End::Rejected, End::Interrupted] {
             outcome.end = end;

@@ -6,8 +6,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::super::record::{encode, Head, HEAD, RECORD_MAX};
-use super::super::{Directory, Disk, Opened};
-use super::{Log, PAYLOAD_MAX};
+use super::super::{Directory, Disk, Meter, Metered, Opened};
+use super::{Log, PAYLOAD_MAX, PIECE};
 
 /// A directory whose next sync of a file may fail, and which may not have much room.
 struct Desk {
@@ -221,4 +221,105 @@ fn records_that_belong_together_are_all_there_or_none_wherever_the_disk_is_full(
             assert_eq!(desk.open().2, expected, "{room}");
         }
     }
+}
+
+#[test]
+fn a_log_that_lost_what_could_not_be_synced_goes_on_behind_what_is_left() {
+    let one = (1, b"one".to_vec());
+    let third = |sequence| (sequence, b"third".to_vec());
+    for (left, expected) in [(0, vec![third(3)]), (2 * HEAD + 3, vec![one, third(2)])] {
+        let mut desk = Desk::new();
+        let (mut log, ..) = desk.open();
+        log.append(&mut desk, b"one").unwrap();
+        log.append(&mut desk, b"second").unwrap();
+        desk.fails = true;
+        assert!(log.sync(&mut desk).is_err());
+        let mut bytes = fs::read(desk.file()).unwrap();
+        bytes[left..].fill(0);
+        fs::write(desk.file(), bytes).unwrap();
+        let gone = log.sync(&mut desk).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::InvalidData);
+        log.append(&mut desk, b"third").unwrap();
+        log.sync(&mut desk).unwrap();
+        let (_, opened, records) = desk.open();
+        assert_eq!(records, expected);
+        assert_eq!((opened.damaged, opened.cut), (0, 0));
+    }
+}
+
+#[test]
+fn a_sync_makes_bytes_certain_and_the_name_once_for_each_file() {
+    let desk = Desk::new();
+    let meter = Meter::new();
+    let mut disk = Metered::new(desk.disk.clone(), meter.clone());
+    let mut syncs = {
+        let mut before = 0;
+        move || {
+            let all = meter.total().syncs;
+            std::mem::replace(&mut before, all).abs_diff(all)
+        }
+    };
+    let (mut log, _) = Log::open(&mut disk, "log", &mut |_, _| {}).unwrap();
+    log.sync(&mut disk).unwrap();
+    assert_eq!(syncs(), 0, "there is no file");
+    for expected in [2, 1] {
+        log.append(&mut disk, b"payload").unwrap();
+        assert_eq!(syncs(), 0);
+        log.sync(&mut disk).unwrap();
+        assert_eq!(syncs(), expected);
+        log.sync(&mut disk).unwrap();
+        assert_eq!(syncs(), 0, "everything is certain");
+    }
+    log.replace(&mut disk, &mut std::iter::empty()).unwrap();
+    assert_eq!(syncs(), 2);
+    // A kill may have come before either.
+    let (mut log, _) = Log::open(&mut disk, "log", &mut |_, _| {}).unwrap();
+    log.sync(&mut disk).unwrap();
+    assert_eq!(syncs(), 2);
+}
+
+#[test]
+fn a_log_in_the_place_of_another_goes_on_under_its_name() {
+    let mut desk = Desk::new();
+    let (mut old, ..) = desk.open();
+    old.append(&mut desk, b"old").unwrap();
+    let (mut log, _) = Log::open(&mut desk, "next", &mut |_, _| {}).unwrap();
+    log.append(&mut desk, b"one").unwrap();
+    log.take_place_of(&mut desk, "log").unwrap();
+    log.append(&mut desk, b"second").unwrap();
+    log.sync(&mut desk).unwrap();
+    assert_eq!(desk.list().unwrap(), ["log"]);
+    let (_, _, records) = desk.open();
+    assert_eq!(records, [(1, b"one".to_vec()), (2, b"second".to_vec())]);
+}
+
+/// A disk that notes how many bytes it takes at once.
+struct Pieces(Directory, Vec<usize>);
+
+impl Disk for Pieces {
+    crate::pass_on!(self => self.0; list size read create truncate rename remove sync sync_names);
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
+        self.1.push(bytes.len());
+        self.0.append(name, bytes)
+    }
+}
+
+#[test]
+fn a_log_is_rewritten_in_pieces_that_take_little_memory() {
+    let desk = Desk::new();
+    let mut disk = Pieces(desk.disk.clone(), Vec::new());
+    let (mut log, _) = Log::open(&mut disk, "log", &mut |_, _| {}).unwrap();
+    log.replace(&mut disk, &mut (0..100).map(|_| vec![1; 1000]))
+        .unwrap();
+    let all = log.size() as usize;
+    assert_eq!(disk.1.iter().sum::<usize>(), all);
+    assert!(disk.1.iter().all(|len| *len <= PIECE), "{:?}", disk.1);
+    assert!(disk.1.len() <= all / (PIECE - 1100) + 1, "{:?}", disk.1);
+    // A record of more than a piece is one by itself.
+    disk.1.clear();
+    let payloads = [1, PAYLOAD_MAX, 1].map(|len| vec![1; len]);
+    log.replace(&mut disk, &mut payloads.into_iter()).unwrap();
+    let len = |payload: usize| HEAD + payload;
+    assert_eq!(disk.1, [len(0) + len(1), len(PAYLOAD_MAX), len(1)]);
 }

@@ -156,6 +156,30 @@ fn a_disk_that_fails_refuses_jobs_defers_starts_and_publishes_outcomes() {
 }
 
 #[test]
+fn going_on_without_the_disk_refuses_what_waits_for_it_and_leaves_what_is_with_it() {
+    let mut desk = Desk::new(Bounds::default());
+    let table = &mut desk.table;
+    table.go_without();
+    assert!(!table.is_failing(), "nothing waited for the disk");
+    assert!(table.is_written() && table.is_settled());
+    let first = table.accept(Source::Mqtt, job("a"), true, None, at(0));
+    assert!(table.is_written() && !table.is_settled());
+    assert!(table.take_batch(at(0)).is_some());
+    let second = table.accept(Source::Mqtt, job("b"), true, None, at(0));
+    table.go_without();
+    assert!(table.poll().is_none() && !table.is_failing() && !table.is_written());
+    table.written();
+    assert_eq!(table.poll(), Some(Effect::Accepted(first.unwrap())));
+    assert!(
+        table.is_written() && !table.is_settled(),
+        "the second waits"
+    );
+    table.go_without();
+    assert_eq!(table.poll(), Some(Effect::Refused(second.unwrap())));
+    assert!(table.is_failing() && table.is_settled());
+}
+
+#[test]
 fn a_job_cancelled_before_it_is_recorded_never_runs() {
     let mut desk = Desk::new(Bounds::default());
     let table = &mut desk.table;
