@@ -242,6 +242,19 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_are_made_younger_go_later() {
+        let mut seen = Seen::of_at_most(3);
+        for (key, age) in [(1, 5), (2, u32::MAX - 10)] {
+            seen.insert(id(key, age, 0));
+        }
+        seen.shift(20);
+        let ages: Vec<u32> = seen.iter().map(|id| id.age).collect();
+        assert_eq!(ages, [25, u32::MAX]);
+        assert!(!seen.forget_one(124, 100, 0));
+        assert!(seen.forget_one(125, 100, 0));
+    }
+
+    #[test]
     fn ids_stay_as_they_were_while_others_come_and_go() {
         let mut seen = Seen::of_at_most(3);
         for key in [1, 3, 5] {

@@ -309,6 +309,26 @@ fn a_table_that_is_full_takes_what_may_not_go_and_comes_back_to_its_bound() {
 }
 
 #[test]
+fn of_ids_that_find_no_room_the_newest_are_taken() {
+    let mut recalled = Recalled::new(BOUNDS);
+    let page = Page {
+        replaces: true,
+        age: 1000,
+        floor: 0,
+        ids: by_source((0..6).map(|n| {
+            let id = Id::new(Key(n), 10 * n as u32, 0, &exit(0));
+            (Source::Mqtt, id)
+        })),
+    };
+    page.records().for_each(|record| recalled.read(&record));
+    let mut table = Table::new(BOUNDS);
+    assert!(table.recall(&recalled));
+    let keys: Vec<u64> = table.broker.iter().map(|id| id.key.0).collect();
+    assert_eq!(keys, [2, 3, 4, 5]);
+    assert!(!table.recall(&recalled), "nothing is new");
+}
+
+#[test]
 fn hostile_records_are_bounded_and_counted() {
     let mut recalled = Recalled::new(BOUNDS);
     let page = Page {
