@@ -197,6 +197,59 @@ fn ids_of_a_table_that_is_left_may_not_run_again_and_the_own_jobs_stay() {
 }
 
 #[test]
+fn jobs_are_counted_where_they_are_whether_the_disk_works_or_not() {
+    let mut desk = Desk::new(Bounds::default());
+    let guarded = || Job {
+        type_name: "network".into(),
+        ..job("b")
+    };
+    let counts = |desk: &Desk| {
+        let table = &desk.table;
+        (table.queued(), table.running(), table.runs_alone())
+    };
+    let first = desk.accept("a").unwrap();
+    assert_eq!(counts(&desk), (1, 0, false));
+    desk.table.start(first, START);
+    assert_eq!(counts(&desk), (0, 1, false));
+    desk.fail();
+    assert_eq!(counts(&desk), (1, 0, false), "it waits again");
+    desk.table.start(first, START);
+    desk.write();
+    for fails in [true, false] {
+        let second = desk
+            .table
+            .accept(Source::Mqtt, guarded(), true, Some(START), at(0));
+        assert_eq!(counts(&desk), (0, 2, true));
+        if fails {
+            assert_eq!(desk.fail(), [Effect::Refused(second.unwrap())]);
+        } else {
+            desk.write();
+            desk.table.finish(second.unwrap(), printed(0), at(0));
+        }
+        assert_eq!(counts(&desk), (0, 1, false));
+    }
+    desk.table.finish(first, printed(0), at(0));
+    assert_eq!(counts(&desk), (0, 0, false));
+    assert_eq!(desk.table.queued_bytes, 0);
+}
+
+#[test]
+fn jobs_that_wait_are_counted_by_the_next_agent() {
+    let mut desk = Desk::new(Bounds::default());
+    desk.accept("a").unwrap();
+    desk.accept("b").unwrap();
+    let held = desk.table.queued_bytes;
+    let mut desk = desk.next(BOOT);
+    assert_eq!((desk.table.queued(), desk.table.queued_bytes), (2, held));
+    let next = desk.table.ready(true).unwrap().number;
+    desk.table.start(next, START);
+    assert_eq!(
+        (desk.table.queued(), desk.table.queued_bytes),
+        (1, held / 2)
+    );
+}
+
+#[test]
 fn a_job_cancelled_before_it_is_recorded_never_runs() {
     let mut desk = Desk::new(Bounds::default());
     let table = &mut desk.table;
