@@ -52,6 +52,8 @@ mod ordered;
 pub mod protocol;
 mod ser;
 mod served;
+#[cfg(test)]
+mod tests;
 
 pub use client::{connect, Client, State, EVENTS, REQUESTS};
 pub use connection::{Connection, MAX_UNSENT, RETRY_MAX, WRITE_TIMEOUT};
