@@ -328,6 +328,11 @@ fn a_copy_knows_whether_its_file_says_something_else_now_and_stays_with_whoever_
         assert_eq!(kept.config.broker.topic, "u");
         assert!(!shown(&kept).contains("hunter") && !format!("{copy:?}").contains("hunter"));
     }
+    // Settings that cannot be used stay so beside the copies of others.
+    write_private(&device.file(), "{");
+    let broken = device.inputs().load(None);
+    assert!(!broken.is_usable());
+    assert!(!broken.with_copies_of(&loaded).is_usable());
     fs::remove_file(device.file()).unwrap();
     assert!(copy.differs());
 }

@@ -250,6 +250,43 @@ fn jobs_that_wait_are_counted_by_the_next_agent() {
 }
 
 #[test]
+fn a_guarded_job_that_an_earlier_agent_started_runs_alone_until_it_is_judged() {
+    let mut desk = Desk::new(Bounds::default());
+    let guarded = Job {
+        type_name: "network".into(),
+        ..job("a")
+    };
+    let start = Some(START);
+    let accepted = desk.table.accept(Source::Mqtt, guarded, true, start, at(0));
+    accepted.unwrap();
+    desk.write();
+    let mut table = Table::read(desk.table.bounds, desk.disk);
+    table.go_on(BOOT, at(0), &|_| true);
+    let judged = table.poll();
+    let Some(Effect::Judge(number)) = judged else {
+        panic!("{judged:?}");
+    };
+    assert_eq!((table.running(), table.runs_alone()), (1, true));
+    table.finish(number, printed(0), at(0));
+    assert_eq!((table.running(), table.runs_alone()), (0, false));
+}
+
+#[test]
+fn the_output_of_a_job_that_is_refused_counts_for_nothing() {
+    let mut desk = Desk::new(Bounds::default());
+    let start = Some(START);
+    let accepted = desk
+        .table
+        .accept(Source::Mqtt, job("a"), true, start, at(0));
+    let number = accepted.unwrap();
+    desk.table.finish(number, printed(100), at(0));
+    assert_eq!(desk.table.unreported_bytes, 100);
+    desk.fail();
+    assert_eq!(desk.table.unreported_bytes, 0);
+    assert_eq!(desk.table.ids(Source::Mqtt), 0);
+}
+
+#[test]
 fn a_job_cancelled_before_it_is_recorded_never_runs() {
     let mut desk = Desk::new(Bounds::default());
     let table = &mut desk.table;
