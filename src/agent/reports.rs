@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::boot;
 use crate::collect::Report;
-use crate::config::reload::{until_due, Current};
+use crate::config::reload::{until_due, Current, Since};
 use crate::config::{self, Config};
 use crate::process::shutdown::Shutdown;
 
@@ -31,10 +31,10 @@ pub(super) async fn keep(
     }
 }
 
-/// Tells the spool where it is to be and how large, from `now` on. It does not
+/// Tells the spool where it is to be and how large, from `since` on. It does not
 /// stop for that: reports come meanwhile.
 pub(super) async fn keep_spool_settled(
-    mut now: Arc<Current>,
+    mut since: Since,
     mut current: watch::Receiver<Arc<Current>>,
     spool: spool::Handle,
     mut ends: Shutdown,
@@ -42,10 +42,12 @@ pub(super) async fn keep_spool_settled(
     loop {
         tokio::select! {
             () = ends.requested() => return,
-            () = until_due(&mut current, &now, is_same_place) => {}
+            () = until_due(&mut current, &since, is_same_place) => {}
         }
-        now = current.borrow_and_update().clone();
+        let now = current.borrow_and_update().clone();
+        since = Since::from(&*now);
         let place = spool_place(&now.loaded.config.spool);
+        drop(now);
         if spool.settle(place).await.is_err() {
             return;
         }

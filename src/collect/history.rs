@@ -69,7 +69,8 @@ impl History {
     pub fn new(every: Duration) -> Self {
         History {
             every,
-            points: VecDeque::new(),
+            // At once: grown as needed it would end with room for 512.
+            points: VecDeque::with_capacity(POINTS),
             traffic: Traffic::default(),
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::wiring::Wiring;
 use crate::agent::reports::{keep, keep_spool_settled, spool_place};
 use crate::config::reload;
-use crate::config::reload::{same, Start, Work};
+use crate::config::reload::{same, Since, Start, Work};
 use crate::process::ask::asks;
 use crate::process::logging;
 use crate::tasks::{spawn, spawn_among};
@@ -39,8 +39,8 @@ impl Wiring<'_> {
             place: spool_place(&self.now.loaded.config.spool),
         };
         let task = spawn(spool::run(place, inbox));
-        let (now, current) = (Arc::clone(&self.now), self.current.clone());
-        let settling = keep_spool_settled(now, current, spool.clone(), self.ends.clone());
+        let (since, current) = (Since::from(&*self.now), self.current.clone());
+        let settling = keep_spool_settled(since, current, spool.clone(), self.ends.clone());
         spawn_among(&mut self.first, settling);
         (spool, task)
     }

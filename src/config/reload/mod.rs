@@ -34,7 +34,7 @@ use next_lock::NextLock;
 use orphans::{Orphans, BETWEEN_LOOKS};
 
 pub use facts::Facts;
-pub use renewal::{renewed, same, until_due, Same, Start, Work};
+pub use renewal::{renewed, same, until_due, Same, Since, Start, Work};
 
 /// Programs write a file in several steps, and several files one after the other.
 const DEBOUNCE: Duration = Duration::from_secs(1);

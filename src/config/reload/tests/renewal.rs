@@ -30,9 +30,8 @@ fn probe(current: &watch::Sender<Arc<Current>>) -> (UnboundedReceiver<String>, T
     let (said, hear) = mpsc::unbounded_channel();
     let (end, ends) = shutdown();
     let start: Start = Box::new(move |now, (), mut ends| {
-        let said = said.clone();
+        let (said, topic) = (said.clone(), now.loaded.config.broker.topic.clone());
         Box::pin(async move {
-            let topic = now.loaded.config.broker.topic.clone();
             said.send(format!("{topic} starts")).unwrap();
             ends.requested().await;
             said.send(format!("{topic} ends")).unwrap();
@@ -50,6 +49,7 @@ async fn a_part_restarts_for_its_own_options_and_for_the_identity_alone() {
         watch::channel(device.current(r#"{"topic": "a", "mac": "112233445566"}"#));
     let (mut heard, end) = probe(&sender);
     assert_eq!(heard.recv().await.unwrap(), "a starts");
+    let first = Arc::downgrade(&sender.borrow());
 
     let other = r#"{"topic": "a", "mac": "112233445566", "debug": 1, "monitor": 30}"#;
     sender.send_replace(device.current(other));
@@ -57,6 +57,7 @@ async fn a_part_restarts_for_its_own_options_and_for_the_identity_alone() {
         timeout(LONG, heard.recv()).await.is_err(),
         "nothing of it is the part's"
     );
+    assert!(first.upgrade().is_none(), "files and copies are not kept");
 
     sender.send_replace(device.current(r#"{"topic": "b", "mac": "112233445566"}"#));
     assert_eq!(heard.recv().await.unwrap(), "a ends");
