@@ -18,7 +18,7 @@ impl Scene {
         Scene::all_of(World::new("in peace"), steps)
     }
 
-    /// Those of a life that begins in `world`.
+    /// The scenes of a life that begins in `world`.
     pub(crate) fn all_of(mut world: World, steps: &[Step]) -> Vec<Scene> {
         let mut scenes = Vec::new();
         let mut rest = steps;
