@@ -171,7 +171,7 @@ impl<D: Disk> Store<D> {
             drop(packer.pack(&line));
         }
         let packed = packer.pack(line);
-        // Whoever wrote the last one may have left it in the middle of a block, though its line is whole.
+        // The last one may end in the middle of a block, though its line is whole: somebody else may have written it.
         let mut reader = self.reader.take()?;
         reader.unpack(head, &packed).ok()?;
         Some((packer, packed))
