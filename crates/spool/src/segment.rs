@@ -175,8 +175,8 @@ impl Segment {
         let mut pieces = packed.chunks(PART);
         let last = pieces.next_back().unwrap_or_default();
         let parts = pieces.map(record::part);
-        let records = parts.chain(std::iter::once(record::report(head, last)));
-        self.log.append_all(disk, &mut records.into_iter())?;
+        let mut records = parts.chain(std::iter::once(record::report(head, last)));
+        self.log.append_all(disk, &mut records)?;
         self.dirty = true;
         self.notes.next_seq = self.notes.next_seq.max(head.seq + 1);
         self.notes.declared = self.notes.declared.max(head.declared);

@@ -2,11 +2,9 @@
 
 use std::io;
 
-use durable::{Directory, Log};
-
 use super::*;
 use crate::deflate::Packer;
-use crate::record::{self, Certainty, Head, PART};
+use crate::record::{self, PART};
 
 const NAME: &str = "0000000000000001.6f1c0d2e-aaaa-4bbb-8ccc-1234567890ab.reports";
 
@@ -14,11 +12,7 @@ const NAME: &str = "0000000000000001.6f1c0d2e-aaaa-4bbb-8ccc-1234567890ab.report
 fn with(records: &[Vec<u8>]) -> (tempfile::TempDir, std::path::PathBuf) {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("spool");
-    let mut disk = Directory::open(&dir).unwrap();
-    let (mut log, _) = Log::open(&mut disk, NAME, &mut |_, _| {}).unwrap();
-    for record in records {
-        log.append(&mut disk, record).unwrap();
-    }
+    write(&dir, vec![(NAME.to_owned(), records.to_vec())]);
     (tmp, dir)
 }
 
@@ -33,17 +27,7 @@ fn first(change: impl Fn(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
     };
     let mut line = line::line(&stamp, 300);
     line.push(b'\n');
-    let head = Head {
-        seq: 1,
-        at: 1_780_000_001,
-        mono: 1,
-        clock: Certainty::Ok,
-        declared: 0,
-        plain: line.len() as u32,
-        crc: crc32fast::hash(&line),
-        since: 0,
-    };
-    record::report(&head, &change(Packer::new().pack(&line)))
+    record::report(&head(&line), &change(Packer::new().pack(&line)))
 }
 
 /// Two reports come, the second after a restart. Those of the whole queue that can be read, each sent alone.

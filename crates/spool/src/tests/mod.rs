@@ -16,10 +16,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use durable::Disk;
+use durable::{Directory, Disk, Log};
 use serde_json::Value;
 
 use super::{Batch, Bounds, Gap, Place, Reason, Settings, Spool, Stamp};
+use crate::record::{Certainty, Head};
 use crate::{Clock, Reading};
 
 const BOOT: &str = "6f1c0d2e-aaaa-4bbb-8ccc-1234567890ab";
@@ -32,6 +33,31 @@ const LARGE: Bounds = Bounds {
 /// Makes reports with `pad` bytes that cannot be packed into much less.
 fn report(pad: usize) -> impl Fn(&Stamp<'_>) -> Vec<u8> + Send {
     move |stamp| line::line(stamp, pad)
+}
+
+/// Segments with these names and records, in a directory of a spool.
+fn write(dir: &Path, files: Vec<(String, Vec<Vec<u8>>)>) {
+    let mut disk = Directory::open(dir).unwrap();
+    for (name, records) in files {
+        let (mut log, _) = Log::open(&mut disk, name, &mut |_, _| {}).unwrap();
+        for record in records {
+            log.append(&mut disk, &record).unwrap();
+        }
+    }
+}
+
+/// The first report of a boot, a second after it, by a clock that is right.
+fn head(line: &[u8]) -> Head {
+    Head {
+        seq: 1,
+        at: 1_780_000_001,
+        mono: 1,
+        clock: Certainty::Ok,
+        declared: 0,
+        plain: line.len() as u32,
+        crc: crc32fast::hash(line),
+        since: 0,
+    }
 }
 
 /// The system's clock, which is right.

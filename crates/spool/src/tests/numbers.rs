@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use durable::{Directory, Log, PAYLOAD_MAX};
+use durable::PAYLOAD_MAX;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use super::*;
 use crate::corrections::HOLD;
 use crate::deflate::Packer;
 use crate::notes::{Anchor, Notes};
-use crate::record::{self, Certainty as Sure, Head, NUMBER_MAX};
+use crate::record::{self, NUMBER_MAX};
 use crate::{Crashes, Handling};
 
 const SMALL: Bounds = Bounds {
@@ -65,7 +65,11 @@ fn record() -> impl Strategy<Value = Vec<u8>> {
             seq,
             at,
             mono: mono as u32,
-            clock: if synced { Sure::Ok } else { Sure::Unsynced },
+            clock: if synced {
+                Certainty::Ok
+            } else {
+                Certainty::Unsynced
+            },
             declared,
             plain: if right {
                 line.len() as u32
@@ -109,16 +113,6 @@ fn file() -> impl Strategy<Value = (String, Vec<Vec<u8>>)> {
     let name = (ordinal, prop::sample::select(vec![BOOT, "another", "b"]));
     let name = name.prop_map(|(ordinal, boot)| format!("{ordinal:016}.{boot}.reports"));
     (name, prop::collection::vec(record(), 0..6))
-}
-
-fn write(dir: &Path, files: Vec<(String, Vec<Vec<u8>>)>) {
-    let mut disk = Directory::open(dir).unwrap();
-    for (name, records) in files {
-        let (mut log, _) = Log::open(&mut disk, name, &mut |_, _| {}).unwrap();
-        for record in records {
-            log.append(&mut disk, &record).unwrap();
-        }
-    }
 }
 
 fn open(dir: &Path) -> Spool {
@@ -181,14 +175,10 @@ fn a_report_that_declares_every_loss_does_not_hide_those_to_come() {
         let tmp = tempfile::tempdir().unwrap();
         let line = b"{}\n";
         let head = Head {
-            seq: 1,
             at: 5,
             mono: 5,
-            clock: Sure::Ok,
             declared,
-            plain: line.len() as u32,
-            crc: crc32fast::hash(line),
-            since: 0,
+            ..head(line)
         };
         let record = record::report(&head, &Packer::new().pack(line));
         let stray = record::lost(u64::MAX, &Gap::one(Some(5), Reason::Thinned));

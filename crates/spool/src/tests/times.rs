@@ -1,11 +1,9 @@
 //! Times of reports that were taken by a wrong clock.
 
-use durable::{Directory, Log};
-
 use super::*;
 use crate::deflate::Packer;
 use crate::notes::{Anchor, Notes, ANCHORS_MAX};
-use crate::record::{self, Certainty, Head};
+use crate::record;
 
 #[test]
 fn a_report_whose_time_cannot_be_set_right_any_more_does_not_wait_for_that() {
@@ -37,9 +35,6 @@ fn a_report_whose_time_cannot_be_set_right_any_more_does_not_wait_for_that() {
 fn a_report_that_every_correction_left_out_does_not_wait_for_one() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("spool");
-    let mut disk = Directory::open(&dir).unwrap();
-    let name = format!("0000000000000001.{BOOT}.reports");
-    let (mut log, _) = Log::open(&mut disk, name, &mut |_, _| {}).unwrap();
     let notes = Notes {
         anchors: vec![Anchor {
             first: 50,
@@ -48,21 +43,16 @@ fn a_report_that_every_correction_left_out_does_not_wait_for_one() {
         }],
         ..Notes::default()
     };
-    log.append(&mut disk, &record::notes(&notes)).unwrap();
     let line = b"{}\n";
     let head = Head {
-        seq: 1,
         at: 100,
         mono: 100,
         clock: Certainty::Unsynced,
-        declared: 0,
-        plain: line.len() as u32,
-        crc: crc32fast::hash(line),
-        since: 0,
+        ..head(line)
     };
-    let packed = Packer::new().pack(line);
-    log.append(&mut disk, &record::report(&head, &packed))
-        .unwrap();
+    let left_out = record::report(&head, &Packer::new().pack(line));
+    let name = format!("0000000000000001.{BOOT}.reports");
+    write(&dir, vec![(name, vec![record::notes(&notes), left_out])]);
 
     let mut spool = Spool::open(&dir, BOOT, LARGE).unwrap();
     spool.append(&report(0), after(101)).unwrap();
