@@ -236,8 +236,7 @@ impl Ledger {
             Place::Ram(books) => {
                 let (result, registered) = books.write(&batch, false);
                 let growth = books.store.growth();
-                let error = result.err().map(|error| error.to_string());
-                Some(self.dealt_with(error, growth, registered))
+                Some(self.dealt_with(result, growth, registered))
             }
         }
     }
@@ -249,23 +248,20 @@ impl Ledger {
         };
         let answer = writing.await;
         self.writing = None;
-        let (error, growth, registered) = match answer.map(|answer| answer.reply) {
+        let error = match answer.map(|answer| answer.reply) {
             Ok(Reply::Wrote(result, growth, registered)) => {
-                let error = result.err().map(|error| error.to_string());
-                (error, growth, registered)
+                return self.dealt_with(result, growth, registered);
             }
-            Ok(Reply::Opened(_)) => {
-                let error = Some("answered something else".to_owned());
-                (error, Growth::Little, Registered::Nothing)
-            }
-            Err(error) => (Some(error.to_string()), Growth::Little, Registered::Nothing),
+            Ok(Reply::Opened(_)) => io::Error::other("answered something else"),
+            Err(error) => io::Error::other(error),
         };
-        self.dealt_with(error, growth, registered)
+        self.dealt_with(Err(error), Growth::Little, Registered::Nothing)
     }
 
-    fn dealt_with(&self, error: Option<String>, growth: Growth, registered: Registered) -> Wrote {
+    fn dealt_with(&self, result: io::Result<()>, growth: Growth, registered: Registered) -> Wrote {
+        let said = |error| format!("{}: {error}", self.path.display());
         Wrote {
-            error: error.map(|error| format!("{}: {error}", self.path.display())),
+            error: result.err().map(said),
             growth,
             registered,
         }
