@@ -44,10 +44,11 @@ pub(super) async fn keep_spool_settled(
             () = ends.requested() => return,
             () = until_due(&mut current, &since, is_same_place) => {}
         }
-        let now = current.borrow_and_update().clone();
-        since = Since::from(&*now);
-        let place = spool_place(&now.loaded.config.spool);
-        drop(now);
+        let place = {
+            let now = current.borrow_and_update();
+            since = Since::from(&**now);
+            spool_place(&now.loaded.config.spool)
+        };
         if spool.settle(place).await.is_err() {
             return;
         }

@@ -316,8 +316,8 @@ unsafe fn clone(
 unsafe extern "C" fn become_program(start: *const Start<'_>) -> ! {
     // SAFETY: these are system calls and nothing else (async-signal-safe, all of them): they take no
     // lock, allocate nothing and cannot panic; of our memory they write the C library's `errno`, which a parent
-    // that stands still does not read, and the atomic of `start`. Zeros are the default effect of a signal, and an empty set. The pointers are the
-    // caller's, who answers for them.
+    // that stands still does not read, and the atomic of `start`. Zeros are the default effect of a signal, and
+    // an empty set. The pointers are the caller's, who answers for them.
     unsafe {
         let start = &*start;
         libc::setsid();

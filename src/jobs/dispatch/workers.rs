@@ -43,7 +43,7 @@ impl Workers {
         self.running.is_empty()
     }
 
-    /// A cgroup that is ready for the next job, if the job before has left the time to make one.
+    /// The cgroup and the streams that are ready for the next job, if the job before has left the time to make them.
     pub(super) fn spare(&mut self) -> Spare {
         self.spare.take()
     }

@@ -80,13 +80,11 @@ impl Jobs {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 _ = ticks.tick() => {
-                    if self.sent.len() >= AT_MOST {
-                        self.send_again()?;
-                        continue;
+                    if self.room() > 0 {
+                        let number = self.next_number();
+                        let meta = kind(number, &self.network);
+                        self.send(number, &meta)?;
                     }
-                    let number = self.next_number();
-                    let meta = kind(number, &self.network);
-                    self.send(number, &meta)?;
                     self.send_again()?;
                 }
                 heard = self.operator.heard.recv() => self.hear(heard)?,
@@ -94,7 +92,7 @@ impl Jobs {
         }
         let rest = timeout(RESULTS_WITHIN, async {
             self.results().await?;
-            for _ in 0..ALIKE.min(AT_MOST.saturating_sub(self.sent.len())) {
+            for _ in 0..ALIKE.min(self.room()) {
                 let number = self.next_number();
                 self.send(number, &json!({"msg": "echo alike"}))?;
             }
@@ -118,6 +116,11 @@ impl Jobs {
             }
         }
         Ok(())
+    }
+
+    /// Jobs that may still be sent.
+    fn room(&self) -> usize {
+        AT_MOST.saturating_sub(self.sent.len())
     }
 
     fn next_number(&self) -> u32 {
