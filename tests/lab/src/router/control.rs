@@ -1,6 +1,7 @@
 //! The handle on a running router.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -24,10 +25,10 @@ pub(super) enum Order {
     Uplink(Uplink),
 }
 
-/// The router is not served any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the router is gone")]
-pub struct Gone;
+/// The router is not served any more, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the router is gone: {0}")]
+pub struct Gone(String);
 
 /// Tells a router what to do and what is true of it. Orders are done when they return; they wait
 /// until the router is being served.
@@ -36,6 +37,8 @@ pub struct Control {
     pub(super) orders: mpsc::Sender<(Order, oneshot::Sender<()>)>,
     pub(super) facts: watch::Receiver<Facts>,
     pub(super) root: PathBuf,
+    /// The error that ended it.
+    pub(super) failed: Arc<OnceLock<String>>,
 }
 
 impl Control {
@@ -130,7 +133,14 @@ impl Control {
 
     async fn order(&self, order: Order) -> Result<(), Gone> {
         let (done, is_done) = oneshot::channel();
-        self.orders.send((order, done)).await.map_err(|_| Gone)?;
-        is_done.await.map_err(|_| Gone)
+        if self.orders.send((order, done)).await.is_err() {
+            return Err(self.gone());
+        }
+        is_done.await.map_err(|_| self.gone())
+    }
+
+    fn gone(&self) -> Gone {
+        let failed = self.failed.get().map(String::as_str);
+        Gone(failed.unwrap_or("nobody serves it").to_owned())
     }
 }

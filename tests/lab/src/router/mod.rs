@@ -40,6 +40,7 @@ mod world;
 use std::future::Future;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -147,6 +148,7 @@ impl Router {
             orders: orders_tx,
             facts: facts_rx,
             root: tree.root().to_owned(),
+            failed: Arc::default(),
         };
         Router {
             machine: Machine::new(tree.root(), None, 1),
@@ -173,6 +175,19 @@ impl Router {
     /// connection has to be driven by somebody else.
     pub async fn serve(
         mut self,
+        client: Client,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let served = self.attend(client, shutdown).await;
+        if let Err(error) = &served {
+            // Before the orders that wait are dropped with the router. It fails once.
+            let _ = self.control.failed.set(error.to_string());
+        }
+        served
+    }
+
+    async fn attend(
+        &mut self,
         client: Client,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Error> {

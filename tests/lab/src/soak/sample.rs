@@ -25,7 +25,6 @@ pub(super) struct Sample {
     /// Anonymous memory, KiB.
     pub(super) anonymous: u64,
     pub(super) descriptors: u64,
-    /// The most that were seen.
     pub(super) threads: u64,
 }
 
@@ -40,7 +39,7 @@ pub(super) async fn watch(pid: i32, root: &Path, lasts: Duration) -> Result<Samp
             heap: least.heap.min(seen.heap),
             anonymous: least.anonymous.min(seen.anonymous),
             descriptors: least.descriptors.min(seen.descriptors),
-            threads: least.threads.max(seen.threads),
+            threads: least.threads.min(seen.threads),
         };
     }
     Ok(least)
