@@ -78,7 +78,7 @@ impl Unpacker {
             let (read, written, status) = step(&mut self.0, rest, room, FlushDecompress::Sync)?;
             (taken, made) = (taken + read, made + written);
             let comes_to_nothing = read == 0 && written == 0;
-            if status != Status::Ok || made > plain || comes_to_nothing {
+            if status != Status::Ok || comes_to_nothing {
                 return Err(damaged());
             }
         }

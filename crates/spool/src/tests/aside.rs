@@ -37,11 +37,15 @@ fn the_others_go_on_in_order_without_what_is_set_aside() {
     );
     assert_eq!((spool.facts().reports, spool.facts().set_aside), (3, 3));
 
-    // One is accepted after all, another given up.
+    // One is accepted after all, another given up: nobody needs to know them any more.
     let batch = spool.alone(&aside[1], after(204)).unwrap();
     spool.delivered(batch.id, after(204));
     let batch = spool.alone(&aside[0], after(205)).unwrap();
     spool.refused(batch.id);
+    assert_eq!(
+        [1, 4, 5].map(|seq| spool.aside.holds(BOOT, seq)),
+        [false, false, true]
+    );
     assert_eq!(spool.alone(&aside[0], after(206)).map(|b| b.reports), None);
     let facts = spool.facts();
     assert_eq!((facts.reports, facts.set_aside, facts.dropped), (1, 1, 1));

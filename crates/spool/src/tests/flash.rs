@@ -120,3 +120,34 @@ fn what_flash_took_in_the_last_day_is_known_after_a_restart() {
     let known = spool.facts().flash_today;
     assert!((3000..=written).contains(&known), "{known} of {written}");
 }
+
+#[test]
+fn a_power_cut_is_declared_from_the_first_report_that_was_in_ram_alone() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut spool = open(tmp.path(), BOOT);
+    spool.append(&report(0), after(100)).unwrap();
+    let batch = spool.next_batch(0, after(100)).unwrap();
+    spool.delivered(batch.id, after(101));
+    for n in 2..6 {
+        spool.append(&report(0), after(100 * n)).unwrap();
+    }
+    let batch = spool.next_batch(0, after(500)).unwrap();
+    spool.kept_back(batch.id, after(500));
+    spool.append(&report(0), after(1000)).unwrap();
+    assert_eq!(files(&tmp.path().join("flash")), 1);
+    drop(spool);
+    fs::remove_dir_all(tmp.path().join("ram")).unwrap();
+
+    let mut spool = open(tmp.path(), "next-boot");
+    spool.append(&report(0), after(2000)).unwrap();
+    let all = deliver_all(&mut spool, after(2001));
+    assert_eq!(seqs(&all), [2, 3, 4, 5, 6, 1]);
+    let lost = |from, to| Gap {
+        from: Some(after(from).epoch),
+        to: Some(after(to).epoch),
+        count: None,
+        reason: Reason::Power,
+    };
+    // Between those on flash there may have been others.
+    assert_eq!(all[5].gaps, [lost(200, 1000), lost(1000, 2000)]);
+}

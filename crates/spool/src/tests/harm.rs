@@ -40,7 +40,13 @@ fn a_torn_end_is_repaired_and_at_most_one_report_is_lost_and_declared() {
             (1..=10).collect::<Vec<_>>(),
             "the tenth is another"
         );
-        assert_eq!(declared(&all, Reason::Damaged), 1);
+        let lost = Gap {
+            from: Some(after(8).epoch),
+            to: Some(after(20).epoch),
+            count: Some(1),
+            reason: Reason::Damaged,
+        };
+        assert_eq!(all[9].gaps, [lost], "between the ninth and this one");
         fs::remove_dir_all(&dir).unwrap();
         fs::create_dir(&dir).unwrap();
         fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();

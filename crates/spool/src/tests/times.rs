@@ -59,3 +59,24 @@ fn a_report_that_every_correction_left_out_does_not_wait_for_one() {
     let batch = spool.next_batch(1 << 20, after(102)).unwrap();
     assert_eq!(batch.reports, 2);
 }
+
+#[test]
+fn what_was_sent_with_a_wrong_time_keeps_it() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, LARGE).unwrap();
+    let unsure = |at| Reading {
+        epoch: at,
+        mono: at,
+        synced: false,
+    };
+    spool.append(&report(0), unsure(10)).unwrap();
+    let sent = spool.next_batch(1 << 20, unsure(700)).unwrap();
+    spool.kept_back(sent.id, unsure(701));
+    spool.append(&report(0), unsure(710)).unwrap();
+    let batch = spool.next_batch(1 << 20, after(720)).unwrap();
+    let lines = batch.lines().unwrap();
+    let sent = sent.lines().unwrap();
+    assert!(lines.starts_with(&sent), "not the bytes that were sent");
+    let line: Value = serde_json::from_slice(&lines[sent.len()..]).unwrap();
+    assert_eq!(line["device"]["clock"], "restamped");
+}
