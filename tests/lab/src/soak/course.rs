@@ -47,8 +47,8 @@ const RESTS_WITHIN: Duration = Duration::from_secs(120);
 /// `monitor` of a round, s: a report comes every 0.5 s, and four are delivered together.
 const BUSY: u64 = 15;
 
-/// `monitor` of an agent at rest, s: a report comes every 5 s, and of two deliveries, 10 s apart, one leaves nothing in the spool until
-/// the next report. So the least that is seen is what stays.
+/// `monitor` of an agent at rest, s: a report comes every 5 s. Delivered at once, it leaves nothing in the spool, and nothing is
+/// under way until the next: the least that is seen is what stays.
 const CALM: u64 = 150;
 
 /// Reports after which a rest begins: the first may have been under way when the collection restarted.
@@ -215,14 +215,20 @@ impl Course {
         timeout(RESTS_WITHIN, self.lab.registered()).await??;
         let status = self.lab.call("status", &json!({})).await?;
         self.set("monitor", CALM).await?;
-        self.lab.call("upload", &json!({})).await?;
         // The collection has restarted, and has the kernel's tables open again.
         let collected = status["seq"].as_u64().unwrap_or(0) + COLLECTIONS;
+        let (mut seen, mut sent) = (None, None);
         let mut status = Value::Null;
         let rests = async {
-            while !is_at_rest(&status) || status["seq"].as_u64() < Some(collected) {
+            while !is_at_rest(&status) || sent != seen {
                 sleep(LOOK_EVERY).await;
                 status = self.lab.call("status", &json!({})).await?;
+                let seq = status["seq"].as_u64();
+                if seen.is_some() && seq > seen && seq >= Some(collected) {
+                    self.lab.call("upload", &json!({})).await?;
+                    sent = seq;
+                }
+                seen = seq;
             }
             Ok::<(), Failure>(())
         };
