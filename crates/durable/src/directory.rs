@@ -13,6 +13,16 @@ use rustix::io::Errno;
 use super::checkpoint;
 use super::disk::Disk;
 
+/// Flags of every directory that is opened.
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// Flags of every file that is opened. A FIFO in the place of one must not hold us up.
+const FILE: OFlags = OFlags::NOFOLLOW
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::CLOEXEC);
+
 /// A directory of ours with flat files of ours: mode 0700 and 0600, reached without following links.
 /// Clones share the directory.
 #[derive(Debug, Clone)]
@@ -48,20 +58,19 @@ impl Directory {
         };
         make(parent)?;
         // Links on the way to the parent are the system's own: /var is one on OpenWrt.
-        let dir = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let parent = rustix::fs::open(parent, dir, Mode::empty())?;
+        let parent = rustix::fs::open(parent, DIRECTORY, Mode::empty())?;
         check_parent(&rustix::fs::fstat(&parent)?)?;
         match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        let fd = rustix::fs::openat(&parent, name, dir | OFlags::NOFOLLOW, Mode::empty()).map_err(
-            |error| match error {
-                // Linux says ENOTDIR for a link that may not be followed to a directory.
-                Errno::NOTDIR | Errno::LOOP => refused("is a link or not a directory"),
-                error => error.into(),
-            },
-        )?;
+        let flags = DIRECTORY.union(OFlags::NOFOLLOW);
+        let fd = rustix::fs::openat(&parent, name, flags, Mode::empty());
+        let fd = fd.map_err(|error| match error {
+            // Linux says ENOTDIR for a link that may not be followed to a directory.
+            Errno::NOTDIR | Errno::LOOP => refused("is a link or not a directory"),
+            error => error.into(),
+        })?;
         check_own(&rustix::fs::fstat(&fd)?, "is open to others: chmod 700 it")?;
         Directory::new(fd, path, Files::Ours)
     }
@@ -75,8 +84,7 @@ impl Directory {
     /// Refused is a directory that is neither root's nor ours, or that others may write without the sticky bit.
     pub fn of_system(path: &Path) -> io::Result<Self> {
         make(path)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty())?;
+        let fd = rustix::fs::open(path, DIRECTORY, Mode::empty())?;
         check_parent(&rustix::fs::fstat(&fd)?)?;
         Directory::new(fd, path, Files::System)
     }
@@ -88,8 +96,7 @@ impl Directory {
     ///
     /// A directory that is not there or cannot be opened.
     pub fn of_others(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty())?;
+        let fd = rustix::fs::open(path, DIRECTORY, Mode::empty())?;
         Directory::new(fd, path, Files::Anybodys)
     }
 
@@ -113,25 +120,27 @@ impl Directory {
     ///
     /// Refused is what is not a regular file of ours, or what others may open.
     pub fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
-        // NONBLOCK: a FIFO in its place must not hold us up.
-        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&*self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(
-            |error| match error {
-                Errno::LOOP => refused("is a link"),
-                Errno::ISDIR => refused("is a directory"),
-                error => error.into(),
-            },
-        )?;
-        let stat = rustix::fs::fstat(&fd)?;
+        let mode = Mode::RUSR.union(Mode::WUSR);
+        let fd = rustix::fs::openat(&*self.fd, name, flags.union(FILE), mode);
+        let fd = fd.map_err(|error| match error {
+            Errno::LOOP => refused("is a link"),
+            Errno::ISDIR => refused("is a directory"),
+            error => error.into(),
+        })?;
+        self.check(&rustix::fs::fstat(&fd)?)?;
+        Ok(File::from(fd))
+    }
+
+    /// Refuses what is no regular file of those that are opened here.
+    fn check(&self, stat: &Stat) -> io::Result<()> {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(refused("is not a regular file"));
         }
         match self.files {
-            Files::Ours => check_own(&stat, "is open to others: chmod 600 it")?,
-            Files::System => check_settings(&stat)?,
-            Files::Anybodys => {}
+            Files::Ours => check_own(stat, "is open to others: chmod 600 it"),
+            Files::System => check_settings(stat),
+            Files::Anybodys => Ok(()),
         }
-        Ok(File::from(fd))
     }
 
     /// Looks at what has this name, a link itself included.
@@ -181,12 +190,13 @@ impl Disk for Directory {
     }
 
     fn create(&mut self, name: &str) -> io::Result<()> {
-        self.file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        let new = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL);
+        self.file(name, new)?;
         Ok(())
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
-        self.file(name, OFlags::WRONLY | OFlags::APPEND)?
+        self.file(name, OFlags::WRONLY.union(OFlags::APPEND))?
             .write(bytes)
     }
 
