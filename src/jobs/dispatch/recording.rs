@@ -223,8 +223,8 @@ impl Jobs {
             return;
         }
         let now = self.now();
-        // It takes several syncs, and every job that is not done would wait for them.
-        let is_quiet = self.table.queued() == 0 && self.table.running() == 0;
+        // It takes several syncs, and every job that is not done would wait for them, or its result.
+        let is_quiet = self.table.is_quiet();
         let is_old = match self.growth {
             Growth::Little => false,
             Growth::Most => is_quiet,

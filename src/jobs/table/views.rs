@@ -52,6 +52,11 @@ impl Table {
         self.running
     }
 
+    /// True if no job waits or runs, and no step of one waits for the disk.
+    pub fn is_quiet(&self) -> bool {
+        self.waiting == 0 && self.running == 0 && self.steps.is_empty()
+    }
+
     /// True if a job runs that runs alone.
     pub fn runs_alone(&self) -> bool {
         self.alone > 0

@@ -234,7 +234,15 @@ async fn a_ledger_that_has_grown_is_rewritten_when_no_job_waits_for_it() {
             .await;
     }
     std::fs::write(&go_on, "x\n").unwrap();
-    assert_eq!(rig.result().await["id"], "waits");
+    let result = timeout(DEADLINE, rig.replies.next()).await.unwrap();
+    let result = result.expect("the part has ended");
+    assert!(size() > 128, "its result would have waited for that");
+    let value: Value = serde_json::from_slice(&result.payload).unwrap();
+    assert_eq!(
+        (&value["id"], &value["event_type"]),
+        (&"waits".into(), &"PROCESSED".into())
+    );
+    result.acknowledged();
     timeout(DEADLINE, async {
         while size() > 128 {
             tokio::time::sleep(Duration::from_millis(10)).await;
