@@ -7,10 +7,15 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
+use tokio::time::{sleep_until, Instant};
+
+/// Programs write a file in several steps, and several files one after the other.
+const DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// Events that may have put other content behind a name, or changed whether that is believed.
 const EVENTS: WatchFlags = WatchFlags::CLOSE_WRITE
@@ -33,6 +38,8 @@ const LOST: ReadFlags = ReadFlags::DELETE_SELF
 pub(super) struct FileWatch {
     /// None while the kernel refuses to watch.
     watched: Option<Watched>,
+    /// A file may have changed, and is to be read then.
+    settles: Option<Instant>,
     said: bool,
 }
 
@@ -46,6 +53,7 @@ struct Watched {
 impl FileWatch {
     /// Watches these files from here on, and no others. A read after this call misses no change.
     pub(super) fn look_at(&mut self, files: &[PathBuf]) {
+        self.settles = None;
         self.watched = match Watched::new(files) {
             Ok(watched) => Some(watched),
             Err(error) => {
@@ -57,6 +65,19 @@ impl FileWatch {
                 None
             }
         };
+    }
+
+    /// Completes [`DEBOUNCE`] after one of the files may have changed. Cancel safe: a change is not forgotten before
+    /// the files are looked at again.
+    pub(super) async fn settled(&mut self) {
+        let at = match self.settles {
+            Some(at) => at,
+            None => {
+                self.changed().await;
+                *self.settles.insert(Instant::now() + DEBOUNCE)
+            }
+        };
+        sleep_until(at).await;
     }
 
     /// Completes when one of the files may have changed.

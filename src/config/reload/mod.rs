@@ -16,12 +16,10 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::sleep;
 
 use crate::config::{strict, Config, Inputs, Loaded, Problem, PACKAGE};
 use crate::identity::{self, Chosen, Identity, Source};
@@ -35,9 +33,6 @@ use orphans::{Orphans, BETWEEN_LOOKS};
 
 pub use facts::Facts;
 pub use renewal::{renewed, same, until_due, Same, Since, Start, Work};
-
-/// Programs write a file in several steps, and several files one after the other.
-const DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// Askers that wait for a reload at most.
 const ASKERS: usize = 16;
@@ -259,7 +254,7 @@ impl Part {
                     let current = self.current.borrow().clone();
                     self.orphans.look(&current.loaded.files);
                 }
-                () = settled(&mut files) => {
+                () = files.settled() => {
                     log::debug!("a file of the settings may have changed");
                     self.reload(&mut files, false).await;
                 }
@@ -353,11 +348,4 @@ impl Part {
         self.about_identity = problems(&chosen.warnings);
         (chosen.identity, chosen.source)
     }
-}
-
-/// Completes when a file changed and some time has passed. Safe to drop: who reads settings then reads
-/// that change too.
-async fn settled(files: &mut FileWatch) {
-    files.changed().await;
-    sleep(DEBOUNCE).await;
 }
