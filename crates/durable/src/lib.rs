@@ -51,7 +51,7 @@ pub use cell::{Cell, CellError, VALUE_MAX};
 pub use directory::Directory;
 pub use disk::{read_whole, Disk};
 pub use latest::Latest;
-pub use log::Log;
+pub use log::{Log, Mark};
 pub use meter::{Daily, Meter, Metered, Usage};
 pub use record::{HEAD, PAYLOAD_MAX};
 pub use replace::replace;

@@ -47,6 +47,14 @@ pub struct Log {
     doubtful: bool,
 }
 
+/// An end that a log has had.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    records: u64,
+    end: u64,
+    next: u64,
+}
+
 impl Log {
     /// Opens the log in the file `name`, showing every record to `visit` with its sequence, in order.
     ///
@@ -144,20 +152,37 @@ impl Log {
         disk: &mut dyn Disk,
         payloads: &mut dyn Iterator<Item = Vec<u8>>,
     ) -> io::Result<()> {
-        let before = (self.records, self.end, self.next);
+        let before = self.mark();
         for payload in payloads {
             if let Err(error) = self.append(disk, &payload) {
-                let is_first = self.end == before.1;
-                (self.records, self.end, self.next) = before;
-                if !is_first {
-                    self.torn = true;
-                    // As in `append`.
-                    let _ = self.mend(disk);
-                }
+                self.go_back(disk, before);
                 return Err(error);
             }
         }
         Ok(())
+    }
+
+    /// The end of the log as it is now.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            records: self.records,
+            end: self.end,
+            next: self.next,
+        }
+    }
+
+    /// Takes back what was appended since `mark`, which is of this log since it was last replaced or renamed.
+    pub fn go_back(&mut self, disk: &mut dyn Disk, mark: Mark) {
+        if self.end != mark.end {
+            self.torn = true;
+        }
+        Mark {
+            records: self.records,
+            end: self.end,
+            next: self.next,
+        } = mark;
+        // As in `append`.
+        let _ = self.mend(disk);
     }
 
     /// Waits until everything appended is certain to survive. Does nothing if it is already.

@@ -6,6 +6,9 @@
 //! ```text
 //!  jobs  ─► mark │ 0 record │ 1 first part │ 1 next part │ 0 last part │ 0 record …
 //! ```
+//!
+//! A kill may leave the first parts of a record alone at the end. The next agent writes a 0 without bytes behind them,
+//! with its first batch: what follows is no part of them.
 
 use std::io;
 
@@ -22,6 +25,9 @@ const RECORD_MAX: usize = 2 * message::PAYLOAD_MAX + (64 << 10);
 
 /// A log longer than this is rewritten when it has doubled, bytes.
 const SMALL: u64 = 128 << 10;
+
+/// Stands behind parts of a record whose last one was never written.
+const END_OF_PARTS: &[u8] = &[0];
 
 /// The records that were found.
 #[derive(Debug, Default)]
@@ -49,6 +55,8 @@ pub struct Store<D> {
     log: Log,
     /// Bytes after the log was last written as a whole.
     whole: u64,
+    /// It ends with parts of a record.
+    has_parts: bool,
     unsynced: bool,
 }
 
@@ -65,6 +73,10 @@ impl<D: Disk> Store<D> {
             let Some((more, bytes)) = payload.split_first() else {
                 return;
             };
+            if payload == END_OF_PARTS {
+                part = None;
+                return;
+            }
             // A part whose beginning is lost is lost with it.
             let mut whole = match part.take() {
                 Some((before, begun)) if before + 1 == sequence => begun,
@@ -91,41 +103,49 @@ impl<D: Disk> Store<D> {
             disk,
             log,
             whole,
+            has_parts: part.is_some(),
             unsynced: false,
         };
         Ok((store, found))
     }
 
-    /// Writes a batch. It is certain after the next [`Store::sync`].
+    /// Writes a batch and, if it `syncs`, waits until it is certain, should anything wait for that.
     ///
     /// # Errors
     ///
-    /// A disk that does not take it: some of its records may be there.
-    pub fn write(&mut self, batch: &Batch) -> io::Result<()> {
-        let mut parts = batch.records.iter().flat_map(parts);
+    /// A disk that does not take it or does not sync: then nothing of a job that is refused for that is left for the
+    /// next agent to find.
+    pub fn write(&mut self, batch: &Batch, syncs: bool) -> io::Result<()> {
         if batch.replaces {
+            let mut parts = batch.records.iter().flat_map(parts);
             self.log.replace(&mut self.disk, &mut parts)?;
             self.whole = self.log.size();
-            self.unsynced = false;
+            (self.has_parts, self.unsynced) = (false, false);
             return Ok(());
         }
-        for part in parts {
-            self.log.append(&mut self.disk, &part)?;
-        }
+        let before = (self.log.mark(), self.has_parts);
+        self.append(&mut batch.records.iter())?;
         self.unsynced |= batch.urgent;
+        if !syncs || !self.unsynced {
+            return Ok(());
+        }
+        if let Err(error) = self.log.sync(&mut self.disk) {
+            self.log.go_back(&mut self.disk, before.0);
+            self.has_parts = before.1;
+            // Outcomes are published all the same. Without them the next agent says that their jobs were interrupted.
+            let _ = self.append(&mut batch.records.iter().filter(is_no_beginning));
+            return Err(error);
+        }
+        self.unsynced = false;
         Ok(())
     }
 
-    /// Waits until what was written is certain, if anything waits for that.
-    ///
-    /// # Errors
-    ///
-    /// A disk that does not sync.
-    pub fn sync(&mut self) -> io::Result<()> {
-        if self.unsynced {
-            self.log.sync(&mut self.disk)?;
-            self.unsynced = false;
-        }
+    /// All of these or none.
+    fn append(&mut self, records: &mut dyn Iterator<Item = &Record>) -> io::Result<()> {
+        let end = self.has_parts.then(|| END_OF_PARTS.to_vec());
+        let mut parts = end.into_iter().chain(records.flat_map(parts));
+        self.log.append_all(&mut self.disk, &mut parts)?;
+        self.has_parts = false;
         Ok(())
     }
 
@@ -143,6 +163,11 @@ impl<D: Disk> Store<D> {
     pub fn into_disk(self) -> D {
         self.disk
     }
+}
+
+/// False for the acceptance and the start of a job.
+fn is_no_beginning(record: &&Record) -> bool {
+    !matches!(record, Record::Accepted { .. } | Record::Started { .. })
 }
 
 /// The records of the log that make up a record.

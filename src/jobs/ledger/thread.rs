@@ -103,10 +103,7 @@ impl Books {
     /// Writes a batch, and syncs it unless that changes nothing; then its page. An id is in the register only if it
     /// is certain to be in the ledger.
     fn write(&mut self, batch: &Batch, syncs: bool) -> (io::Result<()>, Registered) {
-        let mut result = self.store.write(batch);
-        if syncs && result.is_ok() {
-            result = self.store.sync();
-        }
+        let result = self.store.write(batch, syncs);
         let registered = match &batch.page {
             Some(page) if result.is_ok() => self.register(page),
             _ => Registered::Nothing,

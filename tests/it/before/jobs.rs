@@ -74,8 +74,7 @@ impl Agent {
             false => self.table.take_batch(self.now),
         };
         if let Some(batch) = batch {
-            self.store.write(&batch).unwrap();
-            self.store.sync().unwrap();
+            self.store.write(&batch, true).unwrap();
             if let Some(page) = &batch.page {
                 self.register.write(page).unwrap();
             }

@@ -59,7 +59,6 @@ impl Agent {
     }
 
     pub(super) fn write(&mut self, batch: &Batch) -> std::io::Result<()> {
-        self.store.write(batch)?;
-        self.store.sync()
+        self.store.write(batch, true)
     }
 }

@@ -31,9 +31,11 @@ impl Broker {
         });
     }
 
-    pub(super) fn acknowledged(&mut self, number: u64) {
-        self.unacknowledged
-            .retain(|message| message.number != number);
+    /// The agent has taken a message; returns the id of its job, if it was waited for.
+    pub(super) fn acknowledged(&mut self, number: u64) -> Option<String> {
+        let mut all = self.unacknowledged.iter();
+        let at = all.position(|message| message.number == number)?;
+        Some(self.unacknowledged.remove(at).id)
     }
 
     /// A new session: what was not acknowledged comes again, in order.

@@ -2,6 +2,8 @@
 
 mod agent;
 mod broker;
+mod full;
+mod long;
 mod schedules;
 mod upgrades;
 mod world;

@@ -7,7 +7,7 @@ use socketman::jobs::message::{self, Job};
 use socketman::jobs::outcome::{End, Outcome};
 use socketman::jobs::table::{Effect, Known, Start};
 use socketman::jobs::Source;
-use socketman_lab::disk::{Chooser, Error, Fault, SimDisk, When};
+use socketman_lab::disk::{Call, Chooser, Error, Fault, SimDisk, When};
 
 use super::agent::Agent;
 use super::broker::Broker;
@@ -27,6 +27,8 @@ pub(super) struct World {
     pub(super) broker: Broker,
     /// Starts of the command of each id.
     pub(super) runs: BTreeMap<String, u32>,
+    /// Ids that were refused, and were not sent again since.
+    refused: BTreeSet<String>,
     pub(super) context: String,
 }
 
@@ -37,8 +39,15 @@ pub(super) struct Backup {
     ran: BTreeSet<String>,
 }
 
+/// The record of one whose id begins so takes three records of the log.
+pub(super) const LONG: &str = "long";
+
 fn job(id: &str) -> Job {
-    let payload = format!(r#"{{"id":"{id}","meta":{{"msg":"echo {id}"}}}}"#);
+    let more = match id.starts_with(LONG) {
+        true => "x".repeat(130_000),
+        false => String::new(),
+    };
+    let payload = format!(r#"{{"id":"{id}","meta":{{"msg":"echo {id} {more}"}}}}"#);
     message::parse(payload.as_bytes()).unwrap()
 }
 
@@ -52,6 +61,7 @@ impl World {
             cuts: 0,
             broker: Broker::default(),
             runs: BTreeMap::new(),
+            refused: BTreeSet::new(),
             context: context.to_owned(),
         };
         world.start();
@@ -70,6 +80,27 @@ impl World {
     pub(super) fn kill(&mut self) {
         self.agent = None;
         self.start();
+    }
+
+    /// The disk has room for so many bytes more.
+    pub(super) fn fills(&mut self, room: u64) {
+        let used = ["jobs", "jobs.new"].map(|name| self.disk.content(name));
+        let used: usize = used.iter().flatten().map(Vec::len).sum();
+        self.disk.set_capacity(Some(used as u64 + room));
+    }
+
+    /// The disk makes certain what it is told to, or fails to.
+    pub(super) fn syncs(&mut self, syncs: bool) {
+        self.disk.set_fault((!syncs).then_some(Fault {
+            error: Error::Io,
+            when: When::Every(Call::Sync),
+        }));
+    }
+
+    /// The process was killed before the call at which the disk is dead.
+    pub(super) fn killed_there(&mut self) {
+        self.disk = self.disk.fork();
+        self.kill();
     }
 
     pub(super) fn cut_power(&mut self, chooser: &mut Chooser) {
@@ -158,6 +189,7 @@ impl World {
             return;
         };
         self.broker.unacknowledged.push(message.clone());
+        self.refused.remove(&message.id);
         match agent.table.known(Source::Mqtt, &message.id) {
             Some(Known::Finished(_)) => {
                 agent.results.push_back(message.id);
@@ -165,7 +197,7 @@ impl World {
             }
             Some(Known::Unfinished(number)) => match agent.callers.get_mut(&number) {
                 Some(callers) => callers.push(message.number),
-                None => self.broker.acknowledged(message.number),
+                None => drop(self.broker.acknowledged(message.number)),
             },
             None => {
                 let free = agent.table.running() < WORKERS && agent.table.ready(true).is_none();
@@ -285,12 +317,14 @@ impl World {
                 Effect::Refused(number) => {
                     // As a rejection: nothing is kept of it, and nothing of it may run.
                     for message in agent.callers.remove(&number).unwrap_or_default() {
-                        self.broker.acknowledged(message);
+                        self.refused.extend(self.broker.acknowledged(message));
                     }
                 }
                 Effect::Run(number) => {
                     let command = agent.table.take_command(number).unwrap();
-                    let id = command.strip_prefix("echo ").unwrap().to_owned();
+                    let id = command.split(' ').nth(1).unwrap().to_owned();
+                    let context = &self.context;
+                    assert!(!self.refused.contains(&id), "{context}: {id} was refused");
                     *self.runs.entry(id).or_default() += 1;
                     agent.running.push(number);
                 }

@@ -201,7 +201,7 @@ impl Jobs {
             false => self.table.take_batch(self.now()),
         };
         if let Some(batch) = batch {
-            let written = self.store.write(&batch).and_then(|()| self.store.sync());
+            let written = self.store.write(&batch, true);
             match &written {
                 Ok(()) => self.table.written(),
                 Err(_) => self.table.failed(),
