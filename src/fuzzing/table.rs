@@ -7,7 +7,7 @@ use super::pieces::{join, pieces};
 use crate::jobs::ledger::Store;
 use crate::jobs::message;
 use crate::jobs::outcome::{End, Outcome};
-use crate::jobs::table::{Bounds, Effect, Key, Now, Record, Start, Table};
+use crate::jobs::table::{Batch, Bounds, Effect, Key, Now, Record, Start, Table};
 use crate::jobs::Source;
 
 /// The log's name.
@@ -76,12 +76,21 @@ pub(super) fn run(input: &[u8]) {
         log.append(&mut disk, &payload)
             .expect("memory takes a record");
     }
-    let (store, found) = Store::open(disk).expect("memory can be read");
+    let (mut store, found) = Store::open(disk).expect("memory can be read");
     for record in &found.records {
         let again = Record::decode(&record.encode());
         assert_eq!(again.as_ref(), Some(record), "what is written reads back");
     }
-    drop(store);
+    let batch = Batch {
+        records: vec![Record::Time { age: 7, floor: 9 }],
+        replaces: false,
+        urgent: true,
+        page: None,
+    };
+    store.write(&batch, true).expect("memory takes a batch");
+    let (_, more) = Store::open(store.into_disk()).expect("memory can be read");
+    let known = [found.records.as_slice(), &batch.records].concat();
+    assert_eq!(more.records, known, "what is written behind it reads back");
     let mut table = Table::read(BOUNDS, found.records);
     let records = snapshot(&mut table);
     // A table that is written and read is the same.
