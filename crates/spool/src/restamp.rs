@@ -8,6 +8,14 @@ use serde_json::value::RawValue;
 
 use super::record::Certainty;
 
+/// Longest time from a report to the end of a lease that its clock is taken to have given, seconds: 30 days.
+///
+/// A lease ends in the future and nobody notes when it began, so what a wrong clock gave is told by being near to
+/// that clock. dnsmasq's file may be kept on flash, with ends that a right clock gave before: as far away as the
+/// clock is wrong, months or years on a device without one. Both look alike only where the clock is wrong by less
+/// than this, or a lease lasts longer; the first is then taken for given by this clock, the second is left alone.
+const LONGEST_LEASE: u64 = 30 * 86_400;
+
 /// An object, its keys in their order and its values as they are written.
 struct Object<'a>(Vec<(String, &'a RawValue)>);
 
@@ -56,17 +64,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
 
 /// A report's line, with its end, whose clock stood at `at` when it was `right`, `mono` seconds after
 /// the boot. Every time in it that this clock told is moved as far: of the report, of its events, the
-/// ends of gaps that end with it. What is not a report comes back as it is.
+/// ends of its leases and of gaps that end with it. What is not a report comes back as it is.
 pub(crate) fn restamp(line: &[u8], at: u64, mono: u32, right: u64) -> Vec<u8> {
     let boot = at.saturating_sub(mono.into());
-    let moved = |value: &RawValue| -> Option<String> {
+    let moved = |value: &RawValue, most: u64| -> Option<String> {
         let time: u64 = value.get().parse().ok()?;
-        // An older time was read from another clock, which was right.
-        let time = match (boot..=at).contains(&time) {
-            true => right.saturating_sub(at - time),
-            false => time,
-        };
-        Some(time.to_string())
+        // An older time was read from another clock, which was right, as was a later one.
+        let is_own = (boot..=at.saturating_add(most)).contains(&time);
+        is_own.then(|| right.saturating_add(time).saturating_sub(at).to_string())
     };
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     let report = object(text, &mut |key, value| match key {
@@ -76,7 +81,10 @@ pub(crate) fn restamp(line: &[u8], at: u64, mono: u32, right: u64) -> Vec<u8> {
             _ => None,
         }),
         "events" => list(value, &mut |key, value| {
-            (key == "at").then(|| moved(value))?
+            (key == "at").then(|| moved(value, 0))?
+        }),
+        "dhcp" => list(value, &mut |key, value| {
+            (key == "expires").then(|| moved(value, LONGEST_LEASE))?
         }),
         "gaps" => list(value, &mut |key, value| {
             let is_own = key == "to" && value.get().parse() == Ok(at);
@@ -128,6 +136,32 @@ mod tests {
             String::from_utf8(out).unwrap(),
             String::from_utf8(expected.to_vec()).unwrap()
         );
+    }
+
+    #[test]
+    fn a_lease_of_the_wrong_clock_is_moved_and_one_of_a_right_clock_is_not() {
+        let (at, right) = (1_751_450_040, 1_760_000_040);
+        let dhcp = |expires: [u64; 4]| {
+            let leases = expires.map(|end| format!(r#"{{"mac":"m","expires":{end}}}"#));
+            let leases = leases.join(",");
+            format!(r#"[{leases},{{"mac":"m"}}]"#)
+        };
+        let line = |created_at: u64, clock: &str, dhcp: String| {
+            format!(
+                "{{\"device\":{{\"created_at\":{created_at},\"clock\":\"{clock}\"}},\"dhcp\":{dhcp}}}\n"
+            )
+        };
+        // Given at 1751450030 for 12 h; for 30 days just now; before this boot, when the clock was right; by nobody.
+        let taken = dhcp([1_751_493_230, at + 2_592_000, right + 7200, u64::MAX]);
+        let out = restamp(line(at, "unsynced", taken).as_bytes(), at, 40, right);
+        let moved = dhcp([1_760_043_230, right + 2_592_000, right + 7200, u64::MAX]);
+        let expected = line(right, "restamped", moved);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        // A clock that was ahead.
+        let taken = dhcp([right + 7200, right + 1, 1, 2]);
+        let out = restamp(line(right, "unsynced", taken).as_bytes(), right, 40, at);
+        let expected = line(at, "restamped", dhcp([at + 7200, at + 1, 1, 2]));
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]
