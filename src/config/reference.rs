@@ -103,8 +103,8 @@ one, and keeps it.
 
 The identity does not change with the uplink or with a card that comes or goes. The permanent addresses of the
 hardware are remembered with it. If none of them is there and others are (a backup restored on another
-router, a copied disk), the identity is chosen again, with a warning in the log and in `status`. The same
-happens if the file is damaged. If `state_dir` cannot be used, the choice is made at each start, with a
+router, a copied disk), the identity is chosen again, with a warning in the log and in `status`. A card on
+USB that was only seen beside others does not count beside others, for it can be moved. The same happens if the file is damaged. If `state_dir` cannot be used, the choice is made at each start, with a
 warning.
 
 ## Log

@@ -116,16 +116,15 @@ fn configured(mac: &str, path: &Path, warnings: &mut Vec<Warning>) -> Option<(Id
 /// The identity this device has by itself.
 fn own(memory: &Memory, root: &Path, warnings: &mut Vec<Warning>) -> (Identity, Source) {
     let hardware = Hardware::look(root);
-    let macs = hardware.macs();
     let mut warn = |reason| warnings.push(warning(&memory.path(), reason));
     let recalled = memory.recall();
     // A file that the disk does not give may be whole at the next start.
     let writable = !matches!(recalled, Err(MemoryError::Io(_)));
     let mut before = None;
     match recalled {
-        Ok(Some(known)) if known.is_of_another(&macs) => before = Some(known.identity),
+        Ok(Some(known)) if known.is_of_another(&hardware) => before = Some(known.identity),
         Ok(Some(mut known)) => {
-            if known.learn(&macs) {
+            if known.learn(&hardware) {
                 if let Err(error) = memory.remember(&known) {
                     warn(format!(
                         "{error}; an address of the hardware is not remembered"
@@ -145,10 +144,7 @@ fn own(memory: &Memory, root: &Path, warnings: &mut Vec<Warning>) -> (Identity, 
         ));
     }
     if writable {
-        let remembered = Remembered {
-            identity: identity.clone(),
-            hardware: macs,
-        };
+        let remembered = Remembered::new(identity.clone(), &hardware);
         if let Err(error) = memory.remember(&remembered) {
             let then = match source {
                 Source::Made => "is another after each start; set option mac",

@@ -31,8 +31,10 @@ pub(super) struct Hardware {
     pub(super) label: Option<Mac>,
     /// The one on the label as /etc/board.json has it, a file that a copied disk brings along.
     pub(super) noted_label: Option<Mac>,
-    /// Permanent addresses with their interface or radio, best first.
+    /// Permanent addresses with their interface or radio, best first; of cards by USB only where there are no others.
     pub(super) cards: Vec<(String, Mac)>,
+    /// Permanent addresses of cards by USB beside others.
+    pub(super) plugged: Vec<Mac>,
 }
 
 impl Hardware {
@@ -43,8 +45,12 @@ impl Hardware {
         found.extend(radios(&at("/sys/class/ieee80211")));
         // What is plugged in by USB can go to another router tomorrow, and some modems have one address
         // for all that were ever made.
+        let mut plugged = Vec::new();
         if found.iter().any(|card| !card.usb) {
-            found.retain(|card| !card.usb);
+            found.retain(|card| {
+                plugged.extend(card.usb.then_some(card.mac));
+                !card.usb
+            });
         }
         sorted::by(&mut found, |a, b| {
             (a.radio, &a.name).cmp(&(b.radio, &b.name))
@@ -56,6 +62,7 @@ impl Hardware {
                 .into_iter()
                 .map(|card| (card.name, card.mac))
                 .collect(),
+            plugged,
         }
     }
 
@@ -219,7 +226,8 @@ mod tests {
         assert_eq!(first(&device).as_deref(), Some("eth0"));
         device.interface("eth1", "94:83:c4:00:00:04");
         assert_eq!(first(&device).as_deref(), Some("eth1"));
-        assert_eq!(Hardware::look(device.root()).macs().len(), 1);
+        let hardware = Hardware::look(device.root());
+        assert_eq!((hardware.macs().len(), hardware.plugged.len()), (1, 1));
     }
 
     #[test]

@@ -71,6 +71,18 @@ impl Device {
         self.path(&sys)
     }
 
+    /// A network card plugged in by USB.
+    fn usb(&self, name: &str, address: &str) {
+        let path = self.interface(name, address);
+        symlink("../../../../bus/usb", path.join("device/subsystem")).unwrap();
+    }
+
+    /// A radio on the board.
+    fn radio(&self, address: &str) {
+        let path = "sys/class/ieee80211/phy0/macaddress";
+        self.write(path, &format!("{address}\n"));
+    }
+
     fn remove_interfaces(&self) {
         fs::remove_dir_all(self.path("sys/class/net")).unwrap();
     }
@@ -233,6 +245,67 @@ fn an_exchanged_card_or_a_missing_driver_makes_no_other_device() {
     assert_eq!(own(), "94-83-C4-A1-B2-10");
     device.interface("eth1", "94:83:c4:00:00:01");
     assert_eq!(own(), "94-83-C4-A1-B2-10");
+}
+
+#[test]
+fn a_card_by_usb_that_named_the_device_still_does_when_other_cards_come() {
+    // The wired interface of a Raspberry Pi 3, whose radio waits for its driver.
+    let device = Device::new();
+    device.usb("eth0", "b8:27:eb:00:00:01");
+    let own = "B8-27-EB-00-00-01";
+    assert_eq!(device.identity(), (own.into(), card("eth0")));
+    device.radio("b8:27:eb:00:00:02");
+    let remembered = (own.into(), Source::Remembered);
+    assert_eq!(device.identity(), remembered);
+    // The radio is known by now.
+    device.remove_interfaces();
+    assert_eq!(device.identity(), remembered);
+    // Where something else than a card named it, too.
+    let device = Device::new();
+    let board = r#"{"system": {"label_macaddr": "94:83:c4:a1:b2:0f"}}"#;
+    device.write("etc/board.json", board);
+    device.usb("eth0", "b8:27:eb:00:00:01");
+    let label = device.identity().0;
+    assert_eq!(label, "94-83-C4-A1-B2-0F");
+    device.interface("eth1", "94:83:c4:a1:b2:10");
+    assert_eq!(device.identity(), (label, Source::Remembered));
+}
+
+#[test]
+fn a_card_by_usb_beside_the_boards_own_makes_no_other_device_and_names_none() {
+    let (eth0, stick) = ("94:83:c4:a1:b2:10", "b8:27:eb:00:00:01");
+    let device = Device::router();
+    device.usb("eth1", stick);
+    let own = device.identity().0;
+    assert_eq!(own, "94-83-C4-A1-B2-10");
+    let memory = fs::read(device.memory()).unwrap();
+    // The driver of the board's cards is missing, twice.
+    for _ in 0..2 {
+        device.remove_interfaces();
+        device.usb("eth1", stick);
+        assert_eq!(device.identity().0, own);
+    }
+    device.interface("eth0", eth0);
+    assert_eq!(device.identity().0, own);
+    let after = fs::read(device.memory()).unwrap();
+    // A backup of it, and the stick, in another router.
+    for memory in [memory, after] {
+        let other = Device::new();
+        other.interface("eth0", "94:83:c4:00:00:01");
+        other.usb("eth1", stick);
+        let kept = other.memory();
+        assert_eq!(other.identity().0, "94-83-C4-00-00-01");
+        fs::write(&kept, memory).unwrap();
+        let (identity, source, warning) = other.warned();
+        assert_eq!((&*identity, source), ("94-83-C4-00-00-01", card("eth0")));
+        assert!(warning.contains("chosen on other hardware"), "{warning}");
+    }
+    // The stick alone, in a router that knows itself.
+    let other = Device::new();
+    other.interface("eth0", "94:83:c4:00:00:01");
+    let known = other.identity().0;
+    other.usb("eth1", stick);
+    assert_eq!(other.identity(), (known, Source::Remembered));
 }
 
 #[test]
