@@ -69,7 +69,7 @@ pub struct Restarted {
 pub(super) fn reported(radio: &Radio) -> collect::Radio {
     let configured = &radio.configured;
     let status = radio.status;
-    let may_be_radar = configured.band.as_deref().is_none_or(|band| band == "5g");
+    let may_be_radar = configured.band.as_deref() == Some("5g");
     collect::Radio {
         name: configured.name.clone(),
         band: configured.band.clone(),

@@ -4,6 +4,7 @@
 
 use super::sight::{Configured, Mode, Status, Vif};
 use super::verdict::State;
+use crate::collect::netifd::radio::band;
 use crate::collect::reply::{cut, Field, Fields};
 
 /// Interfaces of a radio, and networks of an interface, that are read.
@@ -38,10 +39,10 @@ fn radio_of(name: String, fields: Fields<'_>) -> Configured {
             b"disabled" => radio.disabled = field.bool(),
             b"retry_setup_failed" => radio.failed = field.bool(),
             b"config" => {
+                radio.band = band(field);
                 for (name, field) in field.fields() {
                     match name {
                         b"type" => radio.kind = field.text(),
-                        b"band" => radio.band = field.text(),
                         b"channel" => radio.channel = field.digits().filter(|number| *number > 0),
                         b"htmode" => {
                             let width = |text: &str| text.ends_with("160") || text.ends_with("320");
@@ -149,6 +150,7 @@ pub(super) fn closed(reply: &[u8]) -> Option<Vec<String>> {
 mod tests {
     use ubus::blobmsg::Value;
 
+    use super::super::verdict::Silence;
     use super::*;
 
     fn members(json: &str) -> Vec<u8> {
@@ -178,6 +180,28 @@ mod tests {
             assert_eq!(vifs[1].ifname.as_deref(), Some("phy1-ap1"));
             assert_eq!(vifs[1].networks, ["guest"]);
         }
+    }
+
+    #[test]
+    fn a_radio_without_a_band_has_that_of_its_hwmode_and_a_link_of_radios_is_none() {
+        let reply = members(
+            r#"{"radio0":{"config":{"hwmode":"11g","channel":"auto"}},"radio1":{"config":{"band":"5g","hwmode":"11g"}},
+                "radio2":{"config":{"hwmode":"11a","channel":"auto"}},"radio3":{"config":{"hwmode":"11ad"}},
+                "mld0":{"config":{}},"mld1":{"config":{"hwmode":"11be"}}}"#,
+        );
+        let radios = radios(&reply).unwrap();
+        let shown = radios.iter().map(|radio| {
+            let band = radio.band.as_deref().unwrap();
+            (radio.name.as_str(), band, radio.silence())
+        });
+        let shown: Vec<_> = shown.collect();
+        let expected = [
+            ("radio0", "2g", Silence::Scan),
+            ("radio1", "5g", Silence::Weather),
+            ("radio2", "5g", Silence::Weather),
+            ("radio3", "60g", Silence::Scan),
+        ];
+        assert_eq!(shown, expected);
     }
 
     #[test]

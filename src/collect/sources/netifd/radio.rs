@@ -1,6 +1,6 @@
 //! Radios and their networks, as netifd has them configured.
 
-use crate::collect::sources::reply::Place::{Digits, Field as Any, Text};
+use crate::collect::sources::reply::Place::{Digits, Field as Any, Str, Text};
 use crate::collect::sources::reply::{cut, Field, Fields, List, MAX_ENTRIES};
 use crate::mac::Mac;
 
@@ -39,6 +39,24 @@ pub(crate) struct Vlan {
     pub(crate) networks: Vec<String>,
 }
 
+/// The band in the configuration of a radio; of one that still has the option of 19.07, as netifd derives it
+/// from that.
+pub(crate) fn band(config: Field<'_>) -> Option<String> {
+    let (mut band, mut mode) = (None, None);
+    config
+        .fields()
+        .read(&mut [("band", Text(&mut band)), ("hwmode", Str(&mut mode))]);
+    band.or_else(|| {
+        let band = match mode?.trim_start_matches("11") {
+            "b" | "g" => "2g",
+            "a" => "5g",
+            "ad" => "60g",
+            _ => return None,
+        };
+        Some(band.to_owned())
+    })
+}
+
 impl Radio {
     /// The radios of `network.wireless status`; `None` if none of them is a table.
     pub(crate) fn read_all(reply: Fields<'_>) -> Option<List<Self>> {
@@ -58,10 +76,10 @@ impl Radio {
         };
         let (mut config, mut vifs) = (Field::default(), Field::default());
         fields.read(&mut [("config", Any(&mut config)), ("interfaces", Any(&mut vifs))]);
-        config.fields().read(&mut [
-            ("band", Text(&mut radio.band)),
-            ("channel", Digits(&mut radio.channel)),
-        ]);
+        radio.band = band(config);
+        config
+            .fields()
+            .read(&mut [("channel", Digits(&mut radio.channel))]);
         let vifs = vifs.fields();
         radio.vifs = vifs.list(|_, vif| Some(Vif::read(vif.fields()))).items;
         radio

@@ -1,7 +1,7 @@
 //! Facts on the bus that were not asked for before.
 
 use super::super::super::sources::question::Question::{
-    Assoclist, ChannelUse, Clients, IwInfo, Status,
+    Assoclist, ChannelUse, Clients, IwInfo, Radios, Status,
 };
 use super::super::samples::Router;
 use super::super::stations::station;
@@ -124,4 +124,16 @@ fn without_hostapd_the_drivers_survey_tells_it() {
     assert_eq!((airtime.busy, airtime.time), (151_020_551, 355_997_340));
     assert_eq!(airtime.utilization, None);
     assert_eq!(radios[1].channel_use, None);
+}
+
+#[test]
+fn radios_of_an_old_configuration_are_listed_while_they_are_switched_off() {
+    let radios = r#"{"radio0":{"config":{"hwmode":"11g"}},"radio1":{"config":{"hwmode":"11a"}},"mld0":{"config":{}}}"#;
+    let report = Case::bare().reply(Radios, radios).report();
+    let radios = report.radios.unwrap();
+    let shown = radios.iter();
+    let shown: Vec<_> = shown
+        .map(|radio| (radio.name.as_str(), radio.band.as_deref()))
+        .collect();
+    assert_eq!(shown, [("radio0", Some("2g")), ("radio1", Some("5g"))]);
 }
