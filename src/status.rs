@@ -64,8 +64,8 @@ pub struct Status {
     pub upgrade: upgrade::Facts,
     /// Switched off ones included.
     pub radios: Vec<health::radio::RadioFacts>,
-    /// Authorised stations seen by the last collection.
-    pub stations: usize,
+    /// Of the last collection.
+    pub stations: Option<usize>,
     pub starts: starts::Facts,
 }
 

@@ -36,7 +36,7 @@ shown! {
         radios: Vec<RadioView>,
         provision: ProvisionView,
         upgrade: UpgradeView,
-        stations: u64,
+        stations: Option<u64>,
         starts: StartsView,
     }
 }
@@ -139,15 +139,18 @@ impl View {
         lines.add("broker", &self.starts.or_held(self.mqtt.words()));
         lines.add("delivery", &self.starts.or_held(self.api.words()));
         lines.add("queue", &self.spool.words());
+        let stations = |noun| match self.stations {
+            Some(number) => count(number, noun),
+            None => format!("{noun}s not known"),
+        };
         match (self.seq, self.radios.len() as u64) {
             (Some(0), _) => lines.add("wifi", "not known yet"),
             (_, 0) => {
-                let leases = count(self.stations, "lease");
-                lines.add("clients", &format!("{leases}, no Wi-Fi"));
+                lines.add("clients", &format!("{}, no Wi-Fi", stations("lease")));
             }
             (_, radios) => {
                 let radios = count(radios, "radio");
-                let stations = count(self.stations, "station");
+                let stations = stations("station");
                 lines.add("wifi", &format!("{radios}, {stations}"));
             }
         }
@@ -300,7 +303,7 @@ mod tests {
                 "last_error": "connection refused",
             })),
             api: of_json(json!({ "last_error": "api.example: 500 \x1b[2J" })),
-            stations: 1,
+            stations: Some(1),
             radios: vec![
                 RadioView {
                     name: "radio0".into(),

@@ -89,8 +89,7 @@ impl History {
         let device = &report.device;
         self.points.push_back(Point {
             at: now,
-            // Without Wi-Fi those with a lease, as `status` counts them.
-            stations: device.connected.or(report.stations.as_ref().map(Vec::len)),
+            stations: report.hosts(),
             rx_rate,
             tx_rate,
             load: device.load_5,

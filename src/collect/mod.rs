@@ -92,8 +92,8 @@ pub struct Facts {
     /// Collections since the agent started: there is a newer report when it has moved.
     pub seq: u64,
     pub sources: Sources,
-    /// Authorized stations, or as many as have a lease if nobody knows of Wi-Fi.
-    pub stations: usize,
+    /// [`Report::hosts`].
+    pub stations: Option<usize>,
 }
 
 /// Where the report had to do without.
@@ -179,7 +179,7 @@ impl Part {
             let replies = events.during(self.ask(&mut memory)).await;
             let (report, facts) = self.collect(replies, &mut memory, &mut events.log);
             debug!(
-                "collected {} stations in {} ms",
+                "collected {:?} stations in {} ms",
                 facts.stations,
                 started.elapsed().as_millis()
             );

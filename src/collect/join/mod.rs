@@ -71,8 +71,6 @@ pub(crate) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts, Du
             let most = stations::MAX_STATIONS;
             missing.push(format!("{} stations beyond {most}", joined.beyond));
         }
-        let listed = joined.stations.as_ref().map_or(0, Vec::len);
-        facts.stations = joined.connected.unwrap_or(listed);
         report.ssids = joined.ssids;
         report.stations = joined.stations;
         report.mesh = joined.mesh;
@@ -93,6 +91,7 @@ pub(crate) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts, Du
     let there = report.stations.as_deref().unwrap_or_default();
     local.log.settle(there, local.created_at);
     report.events = local.log.take(local.created_at);
+    facts.stations = report.hosts();
     facts.sources = Sources { missing };
     (report, facts, dump)
 }

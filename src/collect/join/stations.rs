@@ -70,6 +70,9 @@ pub(crate) fn join(
             joined.connected = Some(joined.connected.unwrap_or(0) + found.authorized(before));
         }
     }
+    if joined.connected.is_none() && air.has_no_ap() && !cells.iter().any(Cell::is_ap) {
+        joined.connected = Some(0);
+    }
     joined.beyond = found.beyond;
     joined.ssids = (air.is_complete() || !ssids.is_empty()).then_some(ssids);
     joined.stations = match leases {

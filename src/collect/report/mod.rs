@@ -15,6 +15,8 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use spool::Stamp;
 
+use crate::mac::Mac;
+use crate::sorted;
 use device::Stamped;
 
 pub use device::Device;
@@ -75,6 +77,18 @@ enum Part {
 }
 
 impl Report {
+    /// Authorized stations; where nothing is known of Wi-Fi, or it is not collected, hosts with a lease. `None` if
+    /// nobody knows of these either.
+    pub(super) fn hosts(&self) -> Option<usize> {
+        self.device.connected.or_else(|| {
+            let leases = self.dhcp.as_ref()?.iter();
+            let mut macs: Vec<Mac> = leases.map(|lease| lease.mac).collect();
+            sorted::sort(&mut macs);
+            macs.dedup();
+            Some(macs.len())
+        })
+    }
+
     /// The report as the line that is kept and delivered, without its end of line. The `stamp` has the members
     /// that are known only when it is kept; (`boot_id`, `seq`) names it for ever, and empty gaps are left out.
     ///

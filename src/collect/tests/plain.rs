@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tokio::time::Instant;
+
 use super::super::events::event_log::Log;
 use super::super::join::airtime::Airtimes;
 use super::super::join::{complete, join, Local};
@@ -10,8 +12,9 @@ use super::super::sources::replies::Replies;
 use super::reports::is_as_kept;
 use super::samples::{data, NOW};
 use super::stamp;
+use crate::collect::history::EVERY;
 use crate::collect::kernel::files::Files;
-use crate::collect::{Facts, Report};
+use crate::collect::{Facts, History, Report};
 
 fn collect(root: &str, wifi: bool) -> (Report, Facts) {
     let files = Files::below(&data("roots").join(root));
@@ -39,7 +42,7 @@ fn plain_linux_is_reported_from_proc_and_sys() {
     let (report, facts) = collect("linux", true);
     is_as_kept(&report, "linux.json");
     assert_eq!(facts.sources.missing, ["ubus", "dhcp.leases"]);
-    assert_eq!(facts.stations, 0);
+    assert_eq!(facts.stations, None);
 }
 
 #[test]
@@ -47,14 +50,18 @@ fn openwrt_without_its_bus_still_tells_of_leases_and_itself() {
     let (report, facts) = collect("openwrt", true);
     is_as_kept(&report, "openwrt-without-bus.json");
     assert_eq!(facts.sources.missing, ["ubus"]);
-    assert_eq!(facts.stations, 6);
+    assert_eq!(facts.stations, Some(6));
 }
 
 #[test]
 fn without_scan_nothing_is_said_of_wifi_and_the_leases_stay() {
-    let (report, _) = collect("openwrt", false);
-    assert_eq!((report.ssids, report.stations), (None, None));
-    assert_eq!(report.dhcp.unwrap().len(), 6);
+    let (report, facts) = collect("openwrt", false);
+    assert_eq!(facts.stations, Some(6));
+    assert_eq!((&report.ssids, &report.stations), (&None, &None));
+    assert_eq!(report.dhcp.as_ref().unwrap().len(), 6);
+    let mut history = History::new(EVERY);
+    history.add(&report, Instant::now());
+    assert_eq!(history.lists(Instant::now(), NOW).stations, [Some(6)]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use ubus::blobmsg::Value;
 
 use super::super::sources::question::Question::{Assoclist, Board, Clients, IwInfo, Radios};
 use super::samples::{json, Router};
-use crate::collect::{Report, Source, Station};
+use crate::collect::{Facts, Report, Source, Station};
 
 pub(super) fn station<'a>(report: &'a Report, mac: &str) -> &'a Station {
     let stations = report.stations.as_ref().unwrap();
@@ -215,4 +215,44 @@ fn a_crowd_of_stations_is_cut_and_said_so() {
     assert_eq!(report.stations.unwrap().len(), 4096);
     let cut = "1904 stations beyond 4096".to_owned();
     assert!(facts.sources.missing.contains(&cut));
+}
+
+/// The samples' router without hostapd's networks and without rpcd, its radios as `radios` says.
+fn without_aps(radios: &str) -> (Report, Facts) {
+    let router = Router::v24_10().without_hostapd().without_rpcd();
+    router.with(Radios, json(radios)).collect()
+}
+
+#[test]
+fn nobody_is_connected_while_all_radios_are_off_or_have_no_access_point() {
+    for radios in [
+        r#"{"radio0":{"up":false,"interfaces":[{"config":{"mode":"ap","ssid":"x"}}]},"radio1":{"up":false}}"#,
+        r#"{"radio0":{"up":true,"interfaces":[{"config":{"mode":"sta","ssid":"x"}}]},"radio1":{"up":false}}"#,
+    ] {
+        let (report, facts) = without_aps(radios);
+        assert_eq!(report.dhcp.as_ref().unwrap().len(), 6);
+        assert_eq!(report.stations, Some(Vec::new()), "{radios}");
+        assert_eq!(
+            (report.device.connected, facts.stations),
+            (Some(0), Some(0))
+        );
+    }
+}
+
+#[test]
+fn the_leases_stand_in_where_there_is_no_radio_or_an_access_point_that_nobody_knows() {
+    for radios in [
+        "{}",
+        r#"{"radio0":{"up":true,"interfaces":[{"config":{"mode":"ap","ssid":"x"}}]},"radio1":{"up":false}}"#,
+        r#"{"radio0":{"interfaces":[{"config":{"mode":"ap","ssid":"x"}}]}}"#,
+        r#"{"radio0":{"up":true,"interfaces":[{"config":{"ssid":"x"}}]}}"#,
+    ] {
+        let (report, facts) = without_aps(radios);
+        assert_eq!(
+            (report.device.connected, facts.stations),
+            (None, Some(6)),
+            "{radios}"
+        );
+        assert_eq!(report.stations.unwrap().len(), 6);
+    }
 }

@@ -161,6 +161,13 @@ impl Air {
         self.aps.as_ref().is_some_and(known)
     }
 
+    /// True if netifd, as far as hostapd does not contradict it, says that there are radios and that no access point
+    /// is set up on any.
+    pub(crate) fn has_no_ap(&self) -> bool {
+        let radios = self.radios.as_deref().unwrap_or_default();
+        !radios.is_empty() && self.is_complete() && !radios.iter().any(Radio::may_have_ap)
+    }
+
     /// The radios as configured.
     pub(crate) fn configured_radios(&self) -> impl Iterator<Item = report::Radio> + '_ {
         let radios = self.radios.iter().flatten();

@@ -1,6 +1,6 @@
 //! Radios and their networks, as netifd has them configured.
 
-use crate::collect::sources::reply::Place::{Digits, Field as Any, Str, Text};
+use crate::collect::sources::reply::Place::{Bool, Digits, Field as Any, Str, Text};
 use crate::collect::sources::reply::{cut, Field, Fields, List, MAX_ENTRIES};
 use crate::mac::Mac;
 
@@ -13,6 +13,8 @@ pub(crate) struct Radio {
     pub(crate) band: Option<String>,
     /// `None` for "auto".
     pub(crate) channel: Option<u32>,
+    /// netifd has set it up.
+    up: Option<bool>,
     pub(crate) vifs: Vec<Vif>,
 }
 
@@ -22,6 +24,7 @@ pub(crate) struct Vif {
     /// Absent until it is set up; old releases tell it of the first network of a radio only.
     pub(crate) ifname: Option<String>,
     pub(crate) ssid: Option<String>,
+    mode: Option<String>,
     /// The logical interfaces its stations are in.
     pub(crate) networks: Vec<String>,
     pub(crate) vlans: Vec<Vlan>,
@@ -75,7 +78,11 @@ impl Radio {
             ..Radio::default()
         };
         let (mut config, mut vifs) = (Field::default(), Field::default());
-        fields.read(&mut [("config", Any(&mut config)), ("interfaces", Any(&mut vifs))]);
+        fields.read(&mut [
+            ("up", Bool(&mut radio.up)),
+            ("config", Any(&mut config)),
+            ("interfaces", Any(&mut vifs)),
+        ]);
         radio.band = band(config);
         config
             .fields()
@@ -83,6 +90,12 @@ impl Radio {
         let vifs = vifs.fields();
         radio.vifs = vifs.list(|_, vif| Some(Vif::read(vif.fields()))).items;
         radio
+    }
+
+    /// False if netifd says that no access point is set up on it.
+    pub(crate) fn may_have_ap(&self) -> bool {
+        let is_ap = |vif: &Vif| vif.mode.as_deref().is_none_or(|mode| mode == "ap");
+        self.up != Some(false) && self.vifs.iter().any(is_ap)
     }
 }
 
@@ -99,6 +112,7 @@ impl Vif {
         ]);
         config.fields().read(&mut [
             ("ssid", Text(&mut vif.ssid)),
+            ("mode", Text(&mut vif.mode)),
             ("network", Any(&mut networks)),
         ]);
         vif.networks = owned(networks);
