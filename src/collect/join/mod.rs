@@ -157,12 +157,12 @@ pub(crate) fn complete(report: &mut Report, facts: &mut Facts, dump: &Dump, file
     let mut addresses = kernel.addresses();
     // netifd knows where these are.
     addresses.forget(|ip| dump.is_ours(ip.into()));
-    let devices = kernel.devices();
+    let (devices, whole) = kernel.devices();
     let device = &mut report.device;
     system::from_files(device, files);
     let known = report.interfaces.is_some() || !devices.is_empty();
     let mut interfaces = report.interfaces.take().unwrap_or_default();
-    add_devices(&mut interfaces, &devices);
+    add_devices(&mut interfaces, &devices, whole);
     network::clear(device);
     if let Some(wan) = way::wan(dump, &kernel, &addresses) {
         network::fill(device, wan, &interfaces);
@@ -185,8 +185,10 @@ pub(crate) fn complete(report: &mut Report, facts: &mut Facts, dump: &Dump, file
     report.interfaces = known.then_some(interfaces);
 }
 
-/// Adds the devices that netifd does not list, and the counters that it does not tell.
-fn add_devices(interfaces: &mut Vec<Interface>, devices: &[(String, Counters)]) {
+/// Adds the devices that netifd does not list, and the counters that it does not tell. If these are all there are
+/// (`whole`), the others go: netifd calls a VLAN or macvlan present as soon as its parent is, long before it makes the
+/// device.
+fn add_devices(interfaces: &mut Vec<Interface>, devices: &[(String, Counters)], whole: bool) {
     let mut known: HashMap<&str, usize> = HashMap::new();
     for (at, one) in interfaces.iter().enumerate() {
         known.insert(&one.name, at);
@@ -196,9 +198,11 @@ fn add_devices(interfaces: &mut Vec<Interface>, devices: &[(String, Counters)]) 
     for ((name, counters), place) in devices.iter().zip(places) {
         match place {
             Some(at) => {
+    let mut exists = vec![!whole; interfaces.len()];
                 let told = &mut interfaces[at].counters;
                 if *told == Counters::default() {
                     *told = *counters;
+                exists[at] = true;
                 }
             }
             None if name == "lo" => {}
@@ -210,3 +214,6 @@ fn add_devices(interfaces: &mut Vec<Interface>, devices: &[(String, Counters)]) 
         }
     }
 }
+    let mut exists = exists.into_iter();
+    // Those that were added exist.
+    interfaces.retain(|_| exists.next().unwrap_or(true));

@@ -44,8 +44,8 @@ impl<'a> Network<'a> {
         Network { files }
     }
 
-    /// Name and counters of each device, in the order of /proc/net/dev.
-    pub(crate) fn devices(&self) -> Vec<(String, Counters)> {
+    /// Name and counters of each device, in the order of /proc/net/dev, and whether these are all there are.
+    pub(crate) fn devices(&self) -> (Vec<(String, Counters)>, bool) {
         let mut devices = Vec::new();
         let whole = self
             .files
@@ -53,7 +53,9 @@ impl<'a> Network<'a> {
         if !whole && !devices.is_empty() {
             log::debug!("/proc/net/dev could be read in part only");
         }
-        devices
+        // Without even the loopback, it is not the kernel's.
+        let whole = whole && !devices.is_empty();
+        (devices, whole)
     }
 
     /// Fills in what is absent of a device and the kernel knows.

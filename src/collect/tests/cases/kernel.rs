@@ -191,3 +191,22 @@ fn the_default_route_may_stand_behind_ten_thousand_others() {
     let v6 = Case::bare().without_bus().file("proc/net/ipv6_route", &six);
     assert_eq!(v6.report().device.wan_name.as_deref(), Some("wan6"));
 }
+
+#[test]
+fn devices_that_only_netifd_plans_are_not_listed_where_the_kernel_tells_all_of_its_own() {
+    let devices = r#"{"eth0":{"present":true,"up":true},"eth0.5":{"present":true,"type":"8021q","up":false},
+        "mac0":{"present":true,"type":"macvlan","up":false},"@lan":{"present":true,"type":"Network alias"}}"#;
+    let names = |dev: &str| {
+        let case = Case::bare().reply(Devices, devices);
+        let report = case.file("proc/net/dev", dev).report();
+        let names = report.interfaces.unwrap();
+        let names: Vec<String> = names.into_iter().map(|one| one.name).collect();
+        names.join(" ")
+    };
+    let counters = "1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0";
+    let kernels = format!("lo: {counters}\nwg0: {counters}\neth0: {counters}\n");
+    assert_eq!(names(&kernels), "eth0 wg0");
+    let with_vlan = format!("{kernels}eth0.5: {counters}\n");
+    assert_eq!(names(&with_vlan), "eth0 eth0.5 wg0");
+    assert_eq!(names(""), "eth0 eth0.5 mac0 @lan");
+}
