@@ -234,14 +234,16 @@ impl Part {
         if let Some(hints) = replies.hints.take() {
             memory.hints = hints;
         }
+        let mut missing = Vec::new();
         let (mut report, mut facts, dump) = join::join(
             replies,
             Local {
                 mac: &self.mac,
                 created_at,
-                files: memory.lease_files.read(&files, created_at),
+                files: memory.lease_files.read(&files, created_at, &mut missing),
                 hints: &memory.hints,
-                neighbours: &files.neighbours(),
+                neighbours: &files.neighbours(&mut missing),
+                missing,
                 log,
                 airtimes: &mut memory.airtimes,
             },

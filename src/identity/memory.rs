@@ -81,7 +81,9 @@ impl Remembered {
         let is_own = |mac: &Mac| self.hardware.contains(mac);
         !self.hardware.is_empty()
             && !own.is_empty()
-            && !own.iter().any(|mac| is_own(mac) || self.plugged.contains(mac))
+            && !own
+                .iter()
+                .any(|mac| is_own(mac) || self.plugged.contains(mac))
             && !present.plugged.iter().any(is_own)
     }
 

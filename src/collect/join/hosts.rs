@@ -239,21 +239,19 @@ impl Hint {
         })
     }
 
-    /// Neighbours of IPv6, the likeliest address of each first.
-    pub(crate) fn of_neighbours(found: Vec<(Mac, Ipv6Addr)>) -> impl Iterator<Item = Self> {
-        found
-            .into_iter()
-            .take(MAX_NEIGHBOURS)
-            .map(|(mac, ip)| Hint {
-                mac,
-                v4: Vec::new(),
-                v6: vec![ip],
-                name: None,
-            })
+    /// Neighbours of IPv6, the likeliest address of each first, and how many did not fit.
+    pub(crate) fn of_neighbours(found: Vec<(Mac, Ipv6Addr)>) -> (Vec<Self>, usize) {
+        bounded(found.into_iter().map(|(mac, ip)| Hint {
+            mac,
+            v4: Vec::new(),
+            v6: vec![ip],
+            name: None,
+        }))
     }
 
-    /// The neighbours in /proc/net/arp: address, type of hardware, flags, MAC, mask, device.
-    pub(crate) fn read_neighbours(table: &str) -> Vec<Self> {
+    /// The neighbours in /proc/net/arp: address, type of hardware, flags, MAC, mask, device. With the number of those
+    /// that did not fit.
+    pub(crate) fn read_neighbours(table: &str) -> (Vec<Self>, usize) {
         let neighbours = table.lines().skip(1).filter_map(|line| {
             let mut words = line.split_ascii_whitespace();
             let ip = words.next()?.parse().ok()?;
@@ -266,15 +264,20 @@ impl Hint {
                 name: None,
             })
         });
-        neighbours.take(MAX_NEIGHBOURS).collect()
+        bounded(neighbours)
     }
+}
+
+fn bounded(mut neighbours: impl Iterator<Item = Hint>) -> (Vec<Hint>, usize) {
+    let kept = neighbours.by_ref().take(MAX_NEIGHBOURS).collect();
+    (kept, neighbours.count())
 }
 
 /// The neighbour has answered; from the kernel's headers.
 const ATF_COM: u32 = 2;
 
-/// Neighbours that are looked at.
-const MAX_NEIGHBOURS: usize = 4096;
+/// Neighbours of each family that are looked at.
+pub(crate) const MAX_NEIGHBOURS: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -323,7 +326,7 @@ mod tests {
         let mut hosts = Hosts::default();
         hosts.add_leases(&first);
         hosts.add_leases(&second);
-        hosts.add_neighbours(&Hint::read_neighbours(neighbours), &ours());
+        hosts.add_neighbours(&Hint::read_neighbours(neighbours).0, &ours());
         let ip = |last: &str| {
             let host = hosts.host(mac(&format!("00:11:32:9c:4d:{last}")), &Place::default());
             host.ip.map(|ip| ip.to_string())

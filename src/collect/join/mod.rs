@@ -42,6 +42,8 @@ pub(crate) struct Local<'a> {
     pub(crate) hints: &'a [Hint],
     /// The kernel's neighbour table.
     pub(crate) neighbours: &'a [Hint],
+    /// Which of these were cut.
+    pub(crate) missing: Vec<String>,
     pub(crate) log: &'a mut Log,
     /// The radios' airtime at the report before.
     pub(crate) airtimes: &'a mut Airtimes,
@@ -51,6 +53,7 @@ pub(crate) struct Local<'a> {
 /// set up the network.
 pub(crate) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts, Dump) {
     let mut missing = replies.missing();
+    missing.extend_from_slice(&local.missing);
     let dump = replies.dump.take().unwrap_or_default();
     let hosts = hosts(&replies, &local, &dump);
     let board = replies.board.unwrap_or_default();
@@ -88,10 +91,10 @@ pub(crate) fn join(mut replies: Replies, local: Local<'_>) -> (Report, Facts, Du
         network::fill(device, wan, interfaces);
     }
     report.dhcp = leases;
+    facts.stations = report.hosts();
     let there = report.stations.as_deref().unwrap_or_default();
     local.log.settle(there, local.created_at);
     report.events = local.log.take(local.created_at);
-    facts.stations = report.hosts();
     facts.sources = Sources { missing };
     (report, facts, dump)
 }
@@ -195,14 +198,14 @@ fn add_devices(interfaces: &mut Vec<Interface>, devices: &[(String, Counters)], 
     }
     let place = |(name, _): &(String, _)| known.get(name.as_str()).copied();
     let places: Vec<Option<usize>> = devices.iter().map(place).collect();
+    let mut exists = vec![!whole; interfaces.len()];
     for ((name, counters), place) in devices.iter().zip(places) {
         match place {
             Some(at) => {
-    let mut exists = vec![!whole; interfaces.len()];
+                exists[at] = true;
                 let told = &mut interfaces[at].counters;
                 if *told == Counters::default() {
                     *told = *counters;
-                exists[at] = true;
                 }
             }
             None if name == "lo" => {}
@@ -213,7 +216,7 @@ fn add_devices(interfaces: &mut Vec<Interface>, devices: &[(String, Counters)], 
             }),
         }
     }
-}
     let mut exists = exists.into_iter();
     // Those that were added exist.
     interfaces.retain(|_| exists.next().unwrap_or(true));
+}

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use log::debug;
 
 use super::netlink;
-use crate::collect::join::hosts::Hint;
+use crate::collect::join::hosts::{Hint, MAX_NEIGHBOURS};
 use crate::collect::sources::dhcp::leases::Leases;
 use crate::process::file::under;
 use crate::process::file::{read_up_to, KernelFile};
@@ -126,16 +126,25 @@ impl Files {
     }
 
     /// The kernel's neighbours, those of IPv6 as far as the tree is this machine's own: they are in no
-    /// file.
-    pub(crate) fn neighbours(&self) -> Vec<Hint> {
+    /// file. Tells `missing` of those that did not fit.
+    pub(crate) fn neighbours(&self, missing: &mut Vec<String>) -> Vec<Hint> {
         let read = self.read("proc/net/arp", MAX_TABLE);
-        let table = read.map(|(bytes, _)| bytes).unwrap_or_default();
-        let mut neighbours = Hint::read_neighbours(&String::from_utf8_lossy(&table));
+        let (table, more) = read.unwrap_or_default();
+        let (mut neighbours, beyond) = Hint::read_neighbours(&String::from_utf8_lossy(&table));
+        // The number of those in the rest of the file is unknown.
+        let mut beyond = beyond + usize::from(more);
         if self.is_this_machine() {
             match netlink::neighbours() {
-                Ok(found) => neighbours.extend(Hint::of_neighbours(found)),
+                Ok(found) => {
+                    let (found, more) = Hint::of_neighbours(found);
+                    neighbours.extend(found);
+                    beyond += more;
+                }
                 Err(error) => debug!("neighbours of IPv6: {error}"),
             }
+        }
+        if beyond > 0 {
+            missing.push(format!("{beyond} neighbours beyond {MAX_NEIGHBOURS}"));
         }
         neighbours
     }

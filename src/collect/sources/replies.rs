@@ -137,7 +137,11 @@ impl Replies {
         let understood = match question {
             Question::Board => keep(&mut self.board, Board::read(reply)),
             Question::Info => keep(&mut self.info, Info::read(reply)),
-            Question::Dump => keep(&mut self.dump, Dump::read(reply)),
+            Question::Dump => {
+                let dump = Dump::read(reply);
+                left_out = dump.as_ref().map_or(0, |of| of.left_out);
+                keep(&mut self.dump, dump)
+            }
             Question::Devices => {
                 let devices = Devices::read(reply);
                 left_out = devices.as_ref().map_or(0, |of| of.left_out);

@@ -26,7 +26,8 @@ fn collect(root: &str, wifi: bool) -> (Report, Facts) {
             leases: files.leases(Path::new("/tmp/dhcp.leases"), NOW),
         }],
         hints: &[],
-        neighbours: &files.neighbours(),
+        neighbours: &files.neighbours(&mut Vec::new()),
+        missing: Vec::new(),
         log: &mut Log::default(),
         airtimes: &mut Airtimes::default(),
     };

@@ -192,7 +192,8 @@ impl Router {
                     .map(|file| Leases::of_file(file, NOW)),
             }],
             hints: &hints,
-            neighbours: &Hint::read_neighbours(&self.neighbours),
+            neighbours: &Hint::read_neighbours(&self.neighbours).0,
+            missing: Vec::new(),
             log,
             airtimes: &mut Airtimes::default(),
         };

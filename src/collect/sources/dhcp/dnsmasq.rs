@@ -28,6 +28,8 @@ pub(crate) struct LeaseFiles {
     /// The state of the package that was read.
     read: Option<(PathBuf, Marks)>,
     paths: Vec<PathBuf>,
+    /// Instances beyond [`MAX_INSTANCES`].
+    beyond: usize,
 }
 
 /// Tells one state of a file from the next; a commit makes a new file.
@@ -47,11 +49,17 @@ impl LeaseFiles {
             directories,
             read: None,
             paths: vec![PathBuf::from(USUAL)],
+            beyond: 0,
         }
     }
 
-    /// Reads all of them; `now` in seconds since the epoch.
-    pub(crate) fn read(&mut self, files: &Files, now: u64) -> Vec<LeaseFile> {
+    /// Reads all of them; `now` in seconds since the epoch. Tells `missing` of those that are not read.
+    pub(crate) fn read(
+        &mut self,
+        files: &Files,
+        now: u64,
+        missing: &mut Vec<String>,
+    ) -> Vec<LeaseFile> {
         let paths = self.paths().iter();
         let file = |path: &PathBuf| LeaseFile {
             source: match path == Path::new(USUAL) {
@@ -60,7 +68,12 @@ impl LeaseFiles {
             },
             leases: files.leases(path, now),
         };
-        paths.map(file).collect()
+        let read = paths.map(file).collect();
+        if self.beyond > 0 {
+            let beyond = self.beyond;
+            missing.push(format!("{beyond} sections dnsmasq beyond {MAX_INSTANCES}"));
+        }
+        read
     }
 
     /// Their paths on the device, absolute, each once; at least one.
@@ -70,9 +83,9 @@ impl LeaseFiles {
         let found = file.metadata().ok().map(marks);
         let found = found.map(|marks| (file, marks));
         if found != self.read {
-            self.paths = match &found {
+            (self.paths, self.beyond) = match &found {
                 Some((file, _)) => leasefiles(file),
-                None => Vec::new(),
+                None => (Vec::new(), 0),
             };
             if self.paths.is_empty() {
                 self.paths.push(PathBuf::from(USUAL));
@@ -83,16 +96,17 @@ impl LeaseFiles {
     }
 }
 
-fn leasefiles(file: &Path) -> Vec<PathBuf> {
+/// The places that a package names, and the number of sections that were not looked at.
+fn leasefiles(file: &Path) -> (Vec<PathBuf>, usize) {
     let mut paths = Vec::new();
     let told = |error: &dyn Display| debug!("{}: {error}", file.display());
     let bytes = read_small(file, MAX_FILE).inspect_err(|error| told(error));
     let package = bytes.map(|bytes| Package::parse(&bytes).inspect_err(|error| told(error)));
     let Ok(Ok(package)) = package else {
-        return paths;
+        return (paths, 0);
     };
-    let instances = (0..MAX_INSTANCES).map_while(|at| package.nth("dnsmasq", at));
-    for instance in instances {
+    let mut instances = package.of_kind("dnsmasq");
+    for instance in instances.by_ref().take(MAX_INSTANCES) {
         let path = instance
             .option("leasefile")
             .map(|path| Path::new(OsStr::from_bytes(path)));
@@ -102,7 +116,7 @@ fn leasefiles(file: &Path) -> Vec<PathBuf> {
             paths.push(path);
         }
     }
-    paths
+    (paths, instances.count())
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ const MAIN_TABLE: u64 = 254;
 #[derive(Debug, Default)]
 pub(crate) struct Dump {
     interface: Vec<Logical>,
+    /// Rows that are not among them.
+    pub(crate) left_out: usize,
 }
 
 /// A logical interface; most members are there only while it is up.
@@ -195,6 +197,7 @@ impl Dump {
         let interfaces = reply.named(b"interface")?.array()?;
         let interfaces = interfaces.list(|_, one| Some(Logical::read(one.table()?)));
         Some(Dump {
+            left_out: interfaces.left_out(),
             interface: interfaces.items,
         })
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ubus::blobmsg::Value;
 
 use super::super::super::sources::question::Question::{
-    self, Assoclist, Clients, Devices, IwInfo, LuciLeases, Radios,
+    self, Assoclist, Clients, Devices, Dump, IwInfo, LuciLeases, Radios,
 };
 use super::super::super::survey;
 use super::super::samples::{value, Router};
@@ -163,4 +163,38 @@ fn networks_beyond_what_a_survey_keeps_are_counted() {
     let reply = Value::Table(vec![(b"results".to_vec(), Value::Array(results))]);
     let found = survey::read(&reply.to_members(), None).unwrap();
     assert_eq!((found.items.len(), found.unread), (600, 1));
+}
+
+#[test]
+fn sections_of_dnsmasq_interfaces_and_neighbours_that_are_left_out_are_counted() {
+    let told = |case: Case, told: &str| {
+        let (_, facts) = case.collect();
+        let told = told.to_owned();
+        assert!(facts.sources.missing.contains(&told), "{told}: {facts:?}");
+    };
+    let sections = "config dnsmasq\n".repeat(18);
+    let case = Case::bare().file("etc/config/dhcp", &sections);
+    told(case, "2 sections dnsmasq beyond 16");
+
+    let dump = r#"{"interface":[{"interface":"lan"},"wan",7]}"#;
+    told(
+        Case::bare().reply(Dump, dump),
+        "2 rows of network.interface",
+    );
+
+    let mut arp = "IP address HW type Flags HW address Mask Device\n".to_owned();
+    for n in 0..4100 {
+        let (a, b) = (n / 256, n % 256);
+        writeln!(
+            arp,
+            "10.0.{a}.{b} 0x1 0x2 02:00:00:00:{a:02x}:{b:02x} * br-lan"
+        )
+        .unwrap();
+    }
+    let case = Case::bare().file("proc/net/arp", &arp);
+    told(case, "4 neighbours beyond 4096");
+    // More than is read of the file.
+    arp += &"\n".repeat(1 << 20);
+    let case = Case::bare().file("proc/net/arp", &arp);
+    told(case, "5 neighbours beyond 4096");
 }

@@ -142,12 +142,14 @@ impl Case {
         let hints = replies.hints.take().unwrap_or_default();
         let files = Files::below(self.root.path());
         let mut places = LeaseFiles::configured_in(Directories::of(self.root.path(), None));
+        let mut missing = Vec::new();
         let local = Local {
             mac: &"94-83-C4-A1-B2-00".parse().unwrap(),
             created_at: NOW,
-            files: places.read(&files, NOW),
+            files: places.read(&files, NOW, &mut missing),
             hints: &hints,
-            neighbours: &files.neighbours(),
+            neighbours: &files.neighbours(&mut missing),
+            missing,
             log,
             airtimes: &mut Airtimes::default(),
         };
