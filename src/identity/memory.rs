@@ -52,7 +52,7 @@ pub(super) struct Remembered {
     pub(super) identity: Identity,
     /// Every permanent address of the board that was ever seen with it.
     pub(super) hardware: Vec<Mac>,
-    /// Those of cards by USB that were only seen beside others.
+    /// Addresses of cards on USB that were only seen beside others.
     pub(super) plugged: Vec<Mac>,
 }
 

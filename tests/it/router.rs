@@ -386,17 +386,3 @@ async fn when_the_router_ends_its_objects_are_gone() {
     assert_eq!(left, []);
     assert!(desk.control.set_stations(5).await.is_err());
 }
-
-#[tokio::test]
-async fn an_order_to_a_router_that_has_failed_says_why() {
-    let dir = tempfile::tempdir().unwrap();
-    let (client, connection) = ubus::connect(&dir.path().join("ubus.sock"));
-    // Nobody drives it.
-    drop(connection);
-    let router = Router::new(1, 1).unwrap();
-    let control = router.control();
-    let served = within(router.serve(client, std::future::pending())).await;
-    let why = served.unwrap_err().to_string();
-    let gone = within(control.freeze()).await.unwrap_err();
-    assert_eq!(gone.to_string(), format!("the router is gone: {why}"));
-}

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use durable::Disk;
 use socketman::jobs::message::{self, Job};
 use socketman::jobs::outcome::{End, Outcome};
 use socketman::jobs::table::{Effect, Known, Start};
@@ -20,8 +19,8 @@ pub(super) struct World {
     pub(super) disk: SimDisk,
     /// The directory that outlives an upgrade.
     pub(super) keep: SimDisk,
-    agent: Option<Agent>,
-    boot: u8,
+    pub(super) agent: Option<Agent>,
+    pub(super) boot: u8,
     /// Power cuts so far, and what their outcomes are drawn by.
     pub(super) cuts: u64,
     pub(super) broker: Broker,
@@ -30,13 +29,6 @@ pub(super) struct World {
     /// Ids that were refused, and were not sent again since.
     refused: BTreeSet<String>,
     pub(super) context: String,
-}
-
-/// The part of the device that a backup holds.
-pub(super) struct Backup {
-    keep: SimDisk,
-    /// The jobs that had begun.
-    ran: BTreeSet<String>,
 }
 
 /// The record of one whose id begins so takes three records of the log.
@@ -69,7 +61,7 @@ impl World {
     }
 
     /// Starts the agent, unless the power goes while it does.
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.broker.reconnected();
         self.agent = Agent::start(&self.disk, &self.keep, self.boot, &self.context);
         // As the agent does before it takes anything.
@@ -130,45 +122,6 @@ impl World {
             agent.table.register_again();
         }
         self.write(false);
-    }
-
-    /// A backup made at this moment; `None` if the register could not be written.
-    pub(super) fn backup(&mut self) -> Option<Backup> {
-        let is_kept = self.agent.as_ref().is_some_and(|agent| agent.kept);
-        is_kept.then(|| Backup {
-            keep: copy(&self.keep),
-            ran: self.runs.keys().cloned().collect(),
-        })
-    }
-
-    /// A new system, which has nothing of the old one but what a backup of now has.
-    pub(super) fn upgrade(&mut self) {
-        if self.agent.as_ref().is_some_and(|agent| agent.kept) {
-            self.keep = copy(&self.keep);
-            self.lose_ledger();
-        }
-    }
-
-    /// The device as it comes from the factory, and a backup: what began after that may begin once more.
-    pub(super) fn restore(&mut self, backup: &Backup) {
-        self.keep = copy(&backup.keep);
-        self.runs.retain(|id, _| backup.ran.contains(id));
-        self.lose_ledger();
-    }
-
-    /// A backup over what is there.
-    pub(super) fn restore_over(&mut self, backup: &Backup) {
-        self.agent = None;
-        self.keep = copy(&backup.keep);
-        self.boot += 1;
-        self.start();
-    }
-
-    fn lose_ledger(&mut self) {
-        self.agent = None;
-        self.disk = SimDisk::new();
-        self.boot += 1;
-        self.start();
     }
 
     pub(super) fn publish(&mut self, id: &str) {
@@ -397,18 +350,4 @@ impl World {
             assert_eq!(count, 1, "{}: {id} has {outcomes:?}", self.context);
         }
     }
-}
-
-/// A register as whoever reads the files of this one sees it, half a new one beside it included.
-fn copy(disk: &SimDisk) -> SimDisk {
-    let mut copy = SimDisk::new();
-    for name in ["ids", "ids.new"] {
-        if let Some(bytes) = disk.content(name) {
-            copy.create(name).unwrap();
-            copy.append(name, &bytes).unwrap();
-            copy.sync(name).unwrap();
-        }
-    }
-    copy.sync_names().unwrap();
-    copy
 }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::ground::Ground;
+use super::machine::Machine;
 use super::netifd::Uplink;
-use super::{Steps, ToInit};
+use super::scripts::Scripts;
+use super::{epoch, Router, Steps, ToInit, Tree, World};
 use crate::site::{Namespace, NamespaceError};
 
 /// Why the router is no more.
@@ -42,4 +45,31 @@ pub struct Boot<'a> {
     pub requests: mpsc::Sender<ToInit>,
     /// The steps of its programs.
     pub steps: Steps,
+}
+
+impl Router {
+    /// A router that boots: files in /etc are as the last boot left them, those in RAM are new. With a
+    /// ground its network comes up. Needs a tokio runtime.
+    pub fn boot(boot: Boot<'_>) -> Result<Self, Error> {
+        let at = |source| Error::Tree {
+            path: boot.root.to_owned(),
+            source,
+        };
+        let world = World::booted(boot.stations, boot.seed, epoch(), boot.number);
+        let on_cable = boot.ground.is_some();
+        let tree = Tree::booted(boot.root, &world, on_cable).map_err(at)?;
+        Scripts::plant(boot.root).map_err(at)?;
+        let scripts = Scripts::open(boot.root).map_err(Error::Scripts)?;
+        let ground = match boot.ground {
+            Some((device, uplink)) => Some(Ground::boot(boot.root, device, uplink)?),
+            None => None,
+        };
+        let mut router = Self::with(world, tree);
+        router.machine = Machine::new(boot.root, ground, boot.pace);
+        router.scripts = Some(scripts);
+        router.requests = Some(boot.requests);
+        router.steps = boot.steps;
+        router.steps.booted();
+        Ok(router)
+    }
 }

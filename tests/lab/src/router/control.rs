@@ -144,3 +144,23 @@ impl Control {
         Gone(failed.unwrap_or("nobody serves it").to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::super::Router;
+
+    #[tokio::test]
+    async fn an_order_to_a_router_that_has_failed_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let (client, connection) = ubus::connect(&dir.path().join("ubus.sock"));
+        // Nobody drives it.
+        drop(connection);
+        let router = Router::new(1, 1).unwrap();
+        let control = router.control();
+        let failed = router.serve(client, pending()).await.unwrap_err();
+        let gone = control.freeze().await.unwrap_err().to_string();
+        assert_eq!(gone, format!("the router is gone: {failed}"));
+    }
+}

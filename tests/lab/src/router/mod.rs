@@ -63,7 +63,6 @@ pub use tree::Tree;
 pub use world::{News, World, HOSTNAME, ROUTER_MAC};
 
 use control::Order;
-use ground::Ground;
 use machine::{Machine, Out};
 use offers::Offers;
 use scripts::Scripts;
@@ -114,31 +113,6 @@ impl Router {
             source,
         })?;
         Ok(Self::with(world, tree))
-    }
-
-    /// A router that boots: files in /etc are as the last boot left them, those in RAM are new. With a
-    /// ground its network comes up. Needs a tokio runtime.
-    pub fn boot(boot: Boot<'_>) -> Result<Self, Error> {
-        let at = |source| Error::Tree {
-            path: boot.root.to_owned(),
-            source,
-        };
-        let world = World::booted(boot.stations, boot.seed, epoch(), boot.number);
-        let on_cable = boot.ground.is_some();
-        let tree = Tree::booted(boot.root, &world, on_cable).map_err(at)?;
-        Scripts::plant(boot.root).map_err(at)?;
-        let scripts = Scripts::open(boot.root).map_err(Error::Scripts)?;
-        let ground = match boot.ground {
-            Some((device, uplink)) => Some(Ground::boot(boot.root, device, uplink)?),
-            None => None,
-        };
-        let mut router = Self::with(world, tree);
-        router.machine = Machine::new(boot.root, ground, boot.pace);
-        router.scripts = Some(scripts);
-        router.requests = Some(boot.requests);
-        router.steps = boot.steps;
-        router.steps.booted();
-        Ok(router)
     }
 
     fn with(world: World, tree: Tree) -> Self {
