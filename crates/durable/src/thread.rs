@@ -187,7 +187,7 @@ impl<S: Store> RealDisk<S> {
 /// Handles requests until one ends it or the last handle is gone. Returns true if the last commit
 /// succeeded.
 fn serve<S: Store>(mut store: S, mut requests: mpsc::Receiver<Message<S>>) -> bool {
-    let mut handled = Vec::with_capacity(QUEUE);
+    let mut handled = Vec::new();
     let mut is_certain = true;
     while let Some(first) = requests.blocking_recv() {
         let mut next = Some(first);

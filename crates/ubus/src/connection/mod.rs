@@ -23,6 +23,9 @@ use super::protocol::{Protocol, Token};
 /// Bytes waiting for the daemon above which nothing new is taken on.
 pub const MAX_UNSENT: usize = 2 << 20;
 
+/// Room for frames that is kept when all of them are written, bytes.
+const ROOM_KEPT: usize = 16 << 10;
+
 /// The daemon counts as stuck when it has taken nothing that waits for it for this long.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -57,6 +60,14 @@ enum End {
     Lost(String),
     /// Nobody holds a handle any more.
     Finished,
+}
+
+/// The daemon has taken the first `n` bytes. A large reply does not keep its room for as long as the connection lives.
+fn take(out: &mut BytesMut, n: usize) {
+    out.advance(n);
+    if out.is_empty() && out.try_reclaim(ROOM_KEPT + 1) {
+        *out = BytesMut::new();
+    }
 }
 
 impl Connection {
@@ -174,7 +185,7 @@ impl Connection {
                 },
                 written = writer.write(&self.out), if !self.out.is_empty() => match written {
                     Ok(n) => {
-                        self.out.advance(n);
+                        take(&mut self.out, n);
                         stuck_at = None;
                     }
                     Err(error) => return End::Lost(lost(&error)),
@@ -240,5 +251,24 @@ pub(super) async fn connected(
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(Error::Disconnected),
         Err(_) => Err(Error::Timeout(within.as_millis())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_large_reply_is_given_back_and_that_of_small_ones_kept() {
+        let mut out = BytesMut::new();
+        for (len, keeps) in [(100, true), (MAX_UNSENT, false), (100, true)] {
+            out.extend_from_slice(&vec![0; len]);
+            while !out.is_empty() {
+                let n = out.len().min(60_000);
+                take(&mut out, n);
+            }
+            assert_eq!(out.try_reclaim(100), keeps, "{len}");
+            assert!(!out.try_reclaim(ROOM_KEPT + 1), "{len}");
+        }
     }
 }
