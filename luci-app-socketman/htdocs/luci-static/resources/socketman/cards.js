@@ -24,7 +24,7 @@ function broker({ mqtt, now }) {
 		? card(_('Broker'), 'good', _('Connected'), lines.concat([ [ _('Reconnects'), mqtt.reconnects ] ]))
 		: card(_('Broker'), 'warn', _('Not connected'), lines.concat([
 			[ _('Why'), mqtt.last_error ],
-			[ _('Next'), mqtt.next_attempt && words.ahead(mqtt.next_attempt, now) ]
+			[ _('Next'), words.ahead(mqtt.next_attempt, now) ]
 		]));
 }
 
@@ -35,7 +35,7 @@ function server(title, { host, last_ok: at, last_error: why, next_attempt: next 
 		[ _('Server'), host ],
 		[ _('Last accepted'), at ? words.ago(at, now) : _('never') ],
 		[ _('Why'), why ],
-		[ _('Next'), next && words.ahead(next, now) ]
+		[ _('Next'), words.ahead(next, now) ]
 	]);
 }
 
@@ -43,12 +43,12 @@ function queue({ spool, now }) {
 	return card(_('Queue'), spool.last_error || spool.dropped || spool.set_aside ? 'warn' : 'none',
 		spool.reports ? N_(spool.reports, '%d report waits', '%d reports wait').format(spool.reports) : _('Empty'), [
 			[ _('Size'), spool.reports ? words.bytes(spool.bytes) : '' ],
-			[ _('Oldest'), spool.oldest && words.ago(spool.oldest, now) ],
+			[ _('Oldest'), words.ago(spool.oldest, now) ],
 			[ _('Refused, sent again later'), spool.set_aside || '' ],
 			[ _('Why'), spool.last_error ],
 			[ _('Thinned'), spool.thinned || '' ],
 			[ _('Lost'), spool.dropped || '' ],
-			[ _('Written to flash today'), spool.flash_today == null ? '' : words.bytes(spool.flash_today) ]
+			[ _('Written to flash today'), words.bytes(spool.flash_today) ]
 		]);
 }
 
@@ -65,9 +65,9 @@ function jobs({ jobs }) {
 /* What was done about an outage, what comes next, and how many reboots are left. */
 function recovery({ recovery: { step, since, why, next, reboots_24h: reboots, reboots_left: left }, now }) {
 	return card(_('Recovery'), step || next ? 'warn' : 'none', step ? words.step(step) : next ? _('Waits') : _('Nothing to do'), [
-		[ _('Since'), since && words.ago(since, now) ],
+		[ _('Since'), words.ago(since, now) ],
 		[ _('Why'), why ],
-		[ _('Next'), next && '%s, %s'.format(words.step(next.step), words.ahead(next.at, now)) ],
+		[ _('Next'), next && words.join(', ', words.step(next.step), words.ahead(next.at, now)) ],
 		[ _('Reboots in 24 h'), reboots ],
 		[ _('Reboots left'), left ]
 	]);
@@ -77,7 +77,7 @@ function recovery({ recovery: { step, since, why, next, reboots_24h: reboots, re
 function guard({ guard: { until, job }, now }) {
 	return card(_('Network change'), 'warn', _('On trial'), [
 		[ _('Job'), job ],
-		[ _('Decided'), until && words.ahead(until, now) ],
+		[ _('Decided'), words.ahead(until, now) ],
 		[ _('Otherwise'), _('the old settings come back') ]
 	]);
 }
@@ -90,30 +90,29 @@ function radios({ radios, now }, reported) {
 
 		return [
 			words.band(band),
-			channel && _('channel %d').format(channel),
-			airtime?.utilization != null && _('%d%% in use').format(Math.floor(airtime.utilization * 100 / 255))
+			channel ? _('channel %d').format(channel) : '',
+			airtime?.utilization == null ? '' : _('%d%% in use').format(Math.floor(airtime.utilization * 100 / 255))
 		];
 	};
 
 	return card(_('Radios'), bad.length ? 'bad' : 'good', bad.length
 		? N_(bad.length, '%d does not work', '%d do not work').format(bad.length)
 		: N_(radios.length, '%d radio', '%d radios').format(radios.length),
-	radios.map(({ name, verdict, since, restarts }) => [ name, [
+	radios.map(({ name, verdict, since, restarts }) => [ name, words.join(', ',
 		words.radio(verdict),
-		since && words.isRadioBad(verdict) && _('for %s').format(words.span(now - since)),
-		restarts && N_(restarts, 'restarted %d time', 'restarted %d times').format(restarts),
-		...air(name)
-	].filter(Boolean).join(', ') ]));
+		since && words.isRadioBad(verdict) ? _('for %s').format(words.span(now - since)) : '',
+		restarts ? N_(restarts, 'restarted %d time', 'restarted %d times').format(restarts) : '',
+		...air(name)) ]));
 }
 
 /* Where the settings of a device without credentials come from. */
 function contact({ provision: { state, since, server, at, last_error: why, next_attempt: next, refused_keys: refused }, now }) {
-	return card(_('First contact'), { waiting: 'warn', trial: 'warn', refused: 'bad' }[state] ?? 'good', words.contact(state), [
+	return card(_('First contact'), { waiting: 'warn', trial: 'warn', done: 'good', refused: 'bad' }[state] ?? 'none', words.contact(state), [
 		[ _('Init server'), server ],
 		[ _('For'), since && words.span(now - since) ],
-		[ _('Settings taken'), at && words.ago(at, now) ],
+		[ _('Settings taken'), words.ago(at, now) ],
 		[ _('Why'), why ],
-		[ _('Next'), next && words.ahead(next, now) ],
+		[ _('Next'), words.ahead(next, now) ],
 		[ _('Keys refused'), refused?.join(', ') ]
 	]);
 }
@@ -126,21 +125,22 @@ function part(name, facts) {
 function device(status) {
 	return card(_('Device'), 'none', status.mac, [
 		[ _('Identity from'), status.mac_source ],
-		[ _('Agent'), '%s, %s'.format(status.version, words.span(status.uptime)) ],
+		[ _('Agent'), words.join(', ', status.version, words.span(status.uptime)) ],
 		/* Before the first collection nobody knows. */
 		...(status.seq === 0 ? [] : [
 			[ _('Radios'), status.radios?.length ? '' : _('none') ],
 			[ status.radios?.length ? _('Stations') : _('Leases'), status.stations ]
 		]),
-		[ _('Booted'), status.boot && '%s: %s'.format(words.ago(status.boot.at, status.now), words.cause(status.boot.cause)) ],
+		[ _('Booted'), words.join(': ', words.ago(status.boot?.at, status.now), words.cause(status.boot?.cause)) ],
 		[ _('Unexpected ends'), status.starts?.count || '' ],
 		[ _('Starts'), status.starts?.error ],
-		[ _('Not available'), status.sources?.missing.join(', ') ]
+		[ _('Not available'), status.sources?.missing?.join(', ') ]
 	]);
 }
 
 function settings({ config }) {
-	const { errors, warnings } = config;
+	const errors = config.errors ?? [];
+	const warnings = config.warnings ?? [];
 
 	return card(_('Settings'), errors.length ? 'warn' : 'none',
 		errors.length
@@ -172,7 +172,7 @@ return baseclass.extend({
 
 		cards.push(device(status));
 
-		if (config?.errors.length || config?.warnings.length)
+		if (config?.errors?.length || config?.warnings?.length)
 			cards.push(settings(status));
 
 		return cards.filter(Boolean);

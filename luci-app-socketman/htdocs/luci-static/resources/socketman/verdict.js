@@ -13,15 +13,18 @@ function failures(probe) {
 	if (probe.route && !probe.route.found && !reached)
 		said.push(_('no default route; the last was by %s').format(probe.route.device ?? _('none')));
 
-	for (const [ check, target ] of [ [ probe.lookup, 'name' ], [ probe.connect, 'to' ], [ probe.web, 'url' ] ])
+	for (const [ check, target ] of [ [ probe.lookup, 'name' ], [ probe.connect, 'to' ], [ probe.web, 'url' ] ]) {
+		const named = check?.[target] ?? '?';
+
 		if (check?.error)
-			said.push('%s: %s'.format(check[target], check.error));
+			said.push('%s: %s'.format(named, check.error));
 		else if (check?.location)
-			said.push(_('%s leads to %s').format(check[target], check.location));
+			said.push(_('%s leads to %s').format(named, check.location));
 		else if (check?.result == 'foreign')
-			said.push(_('%s has another page').format(check[target]));
+			said.push(_('%s has another page').format(named));
 		else if (check?.result == 'no_such_name')
-			said.push(_('%s does not exist').format(check[target]));
+			said.push(_('%s does not exist').format(named));
+	}
 
 	return said;
 }
@@ -52,7 +55,7 @@ function troubles(status) {
 
 	for (const { name, verdict } of status.radios ?? [])
 		if (words.isRadioBad(verdict))
-			said.push(_('radio %s: %s').format(name, words.radio(verdict)));
+			said.push(_('radio %s: %s').format(name ?? '?', words.radio(verdict)));
 
 	if (status.guard?.armed)
 		said.push(_('a network change is on trial'));
@@ -72,7 +75,7 @@ function troubles(status) {
 /* What was done about an outage so far. */
 function tried({ recovery, now }) {
 	return (recovery?.tried ?? []).map(({ step, at, error }) =>
-		'%s: %s'.format(_('tried %s').format(words.ago(at, now)), [ words.step(step), error ].filter(Boolean).join(', ')));
+		words.join(': ', at == null ? '' : _('tried %s').format(words.ago(at, now)), words.join(', ', words.step(step), error)));
 }
 
 /* What is tried next, and when. */
@@ -87,7 +90,7 @@ function plans(status) {
 
 	/* A step has no percent sign in its name. */
 	if (recovery?.next)
-		plan(recovery.next.at, '%s %%s'.format(words.step(recovery.next.step)));
+		plan(recovery.next.at, words.join(' ', words.step(recovery.next.step), '%s'));
 
 	plan(guard?.armed ? guard.until : null, _('the change is decided %s'));
 	plan(health.next_probe, _('check %s'));

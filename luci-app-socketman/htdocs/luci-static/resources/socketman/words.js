@@ -61,9 +61,16 @@ const scaled = (n, step, units) => {
 	return '%s %s'.format(i && n < 100 ? n.toFixed(1) : Math.round(n), units[i]);
 };
 
+/* The parts that are known, with this between them. */
+const join = (between, ...parts) => parts.filter((part) => (part ?? '') !== '').join(between);
+
+/* Of what is not known, null or absent, each says nothing: ''. */
 return baseclass.extend({
 	/* 59 s, 3 min, 2 h 5 min, 4 d 3 h */
 	span(seconds) {
+		if (seconds == null)
+			return '';
+
 		const s = Math.max(0, Math.floor(seconds));
 
 		if (s < 60)
@@ -79,10 +86,13 @@ return baseclass.extend({
 	},
 
 	ago(at, now) {
-		return _('%s ago').format(this.span(now - at));
+		return at == null ? '' : _('%s ago').format(this.span(now - at));
 	},
 
 	ahead(at, now) {
+		if (at == null)
+			return '';
+
 		return at > now ? _('in %s').format(this.span(at - now)) : _('now');
 	},
 
@@ -91,7 +101,7 @@ return baseclass.extend({
 	},
 
 	bytes(n) {
-		return scaled(n, 1024, [ 'B', 'KiB', 'MiB', 'GiB' ]);
+		return n == null ? '' : scaled(n, 1024, [ 'B', 'KiB', 'MiB', 'GiB' ]);
 	},
 
 	/* From bit/s. */
@@ -131,8 +141,10 @@ return baseclass.extend({
 
 	/* A name of the agent's that nobody translated. */
 	plain(name) {
-		return name.replace(/_/g, ' ');
+		return name?.replace(/_/g, ' ') ?? '';
 	},
+
+	join,
 
 	advice(name) {
 		return VERDICTS[name]?.[1];
@@ -140,7 +152,7 @@ return baseclass.extend({
 
 	/* What is wrong with a setting, and where it stands. */
 	problem({ option, source, line, reason }) {
-		return [ option, line ? '%s:%d'.format(source, line) : source, reason ].filter(Boolean).join(': ');
+		return join(': ', option, source && join(':', source, line), reason);
 	},
 
 	/* Text from outside: whatever direction it is written in and whatever bytes it has, it stays where it is. */

@@ -112,7 +112,7 @@ return view.extend({
 
 	update({ jobs, err }) {
 		this.page.classList.toggle('sm-gone', !jobs);
-		dom.content(this.message, [ err ? api.reason(err) : jobs.length ? '' : _('None since the agent started.') ]);
+		dom.content(this.message, [ err ? api.reason(err) : jobs?.length === 0 ? _('None since the agent started.') : '' ]);
 
 		if (!jobs)
 			return;

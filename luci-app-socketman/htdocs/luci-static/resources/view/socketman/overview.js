@@ -119,7 +119,7 @@ return view.extend({
 
 		dom.content(this.cards, cards.of(status, this.radios));
 
-		if (history) {
+		if (history?.at) {
 			this.history = history;
 			this.historyDue = performance.now() + HISTORY_EVERY * 1000;
 		}
@@ -146,15 +146,16 @@ return view.extend({
 	draw(history, { now, health: { code } }) {
 		const [ people, traffic, load, health ] = this.charts;
 		const { at } = history;
-		const bits = (list) => list.map((bytes) => bytes == null ? null : bytes * 8);
+		const list = (name) => history[name] ?? [];
+		const bits = (name) => list(name).map((bytes) => bytes == null ? null : bytes * 8);
 
-		chart.lines(people, _('Stations'), [ { name: '', values: history.stations } ], at, now, (n) => '%d'.format(n));
+		chart.lines(people, _('Stations'), [ { name: '', values: list('stations') } ], at, now, (n) => '%d'.format(n));
 		chart.lines(traffic, _('Traffic'), [
-			{ name: _('received'), values: bits(history.rx_rate) },
-			{ name: _('sent'), values: bits(history.tx_rate) }
+			{ name: _('received'), values: bits('rx_rate') },
+			{ name: _('sent'), values: bits('tx_rate') }
 		], at, now, words.rate);
-		chart.lines(load, _('Load'), [ { name: '', values: history.load } ], at, now, (n) => n.toFixed(2));
-		chart.band(health, _('Health'), history.health.concat([ code ]), at.concat([ now ]), now, HEALTH[code] ?? _('not known yet'));
+		chart.lines(load, _('Load'), [ { name: '', values: list('load') } ], at, now, (n) => n.toFixed(2));
+		chart.band(health, _('Health'), list('health').concat([ code ]), at.concat([ now ]), now, HEALTH[code] ?? _('not known yet'));
 	},
 
 	handleSaveApply: null,

@@ -37,11 +37,11 @@ const known = (facts, name) => facts?.options?.[name] ?? facts?.options?.[name.r
 function origin(facts, name) {
 	const told = known(facts, name);
 
-	if (!told || told.source == 'default')
+	if (!told?.source || told.source == 'default')
 		return [];
 
 	const [ level, text ] = told.source == 'command line'
-		? [ 'warn', _('The command line wins: %s').format(told.value) ]
+		? [ 'warn', _('The command line wins: %s').format(told.value ?? '?') ]
 		: isHere(told.source) ? [ 'good', _('set here') ] : [ 'none', _('from %s').format(told.source) ];
 
 	return [ E('span', { 'class': 'sm-state sm-%s'.format(level) }, [ words.foreign(text) ]) ];
@@ -93,7 +93,7 @@ return view.extend({
 		const told = known(facts, name);
 
 		/* What holds while nothing is set here, as far as that is known. */
-		const otherwise = told && !isHere(told.source) && told.source != 'command line' && told.value !== '' ? told.value : preset;
+		const otherwise = told && !isHere(told.source) && told.source != 'command line' && (told.value ?? '') !== '' ? told.value : preset;
 
 		o.rmempty = kind != 'switch';
 
@@ -144,7 +144,7 @@ return view.extend({
 
 	showProblems(facts) {
 		const lines = facts
-			? facts.errors.concat(facts.warnings).map(words.problem)
+			? [ ...facts.errors ?? [], ...facts.warnings ?? [] ].map(words.problem)
 			: [ _('The agent is not running: where values come from is not known.') ];
 
 		dom.content(this.problems, lines.map((line) => E('div', { 'class': 'alert-message warning' }, [ words.foreign(line) ])));
