@@ -146,9 +146,10 @@ test('a value of the command line is marked as winning, and an error is shown', 
 
 for (const [ what, harm ] of Object.entries({
 	'is missing': () => {},
+	'is empty': (file) => writeFileSync(file, '', { mode: 0o600 }),
 	'cannot be read': (file) => writeFileSync(file, "config socketman 'main'\n\toption topic 'x\n", { mode: 0o600 })
 }))
-	test(`a settings file that ${what} is said to be that, and the page stands`, async () => {
+	test(`with a settings file that ${what} every page is there, and that of the settings says so`, async () => {
 		const file = join(lab.settings, '../../config/socketman');
 		const tab = await browser.tab();
 
@@ -156,17 +157,31 @@ for (const [ what, harm ] of Object.entries({
 		harm(file);
 
 		try {
-			await tab.open(lab, 'root', 'settings');
-			await tab.says('/etc/config/socketman is missing or cannot be read.', '#socketman-settings');
-			assert.equal(await tab.page.locator('text=Save').count(), 0);
+			await tab.open(lab, 'root', 'jobs');
+			await tab.open(lab, 'root', 'overview');
+			await tab.says(/Healthy|Online/, '.sm-title');
+			assert.deepEqual(await tab.page.locator('#menu a').allInnerTexts(), [ 'Overview', 'Jobs', 'Settings' ]);
+			await tab.page.click('#menu >> text=Settings');
+			await tab.page.waitForSelector('#socketman-settings');
+
+			if (what == 'is empty')
+				await tab.page.waitForSelector('.cbi-button-add');
+			else
+				await tab.says('/etc/config/socketman is missing or cannot be read.', '#socketman-settings');
+
+			assert.equal(await tab.page.locator('text=Save').count(), what == 'is empty' ? 2 : 0);
 			await tab.picture(`settings-file-${what.replace(/ /g, '-')}`);
 			await tab.page.click('text=Read settings again');
 			await tab.page.waitForFunction(() => !document.querySelector('button.spinning'));
 
-			if (what == 'cannot be read')
+			if (what == 'cannot be read') {
 				await tab.says(/config\/socketman:2: .*unterminated/, '.alert-message');
+				await tab.open(lab, 'root', 'overview');
+				await tab.says(/config\/socketman:2: .*unterminated/, '.sm-card');
+			}
 		} finally {
 			renameSync(`${file}.kept`, file);
+			await lab.ask('reload');
 		}
 
 		await tab.close();

@@ -16,6 +16,11 @@ pub(super) fn app() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../luci-app-socketman")
 }
 
+/// The app's nodes of LuCI's menu.
+pub(super) fn menu() -> io::Result<String> {
+    std::fs::read_to_string(app().join("root/usr/share/luci/menu.d/luci-app-socketman.json"))
+}
+
 /// The file at a path of the page; `None` if it does not exist.
 pub(super) fn read(path: &str) -> io::Result<Option<Page>> {
     let built_in = match path {
@@ -28,18 +33,14 @@ pub(super) fn read(path: &str) -> io::Result<Option<Page>> {
     if let Some((name, text)) = built_in {
         return Ok(page(name, text.into()));
     }
-    let (dir, file) = match path {
-        "/lab/menu.json" => ("root/usr/share/luci/menu.d", "luci-app-socketman.json"),
-        _ => match path.strip_prefix("/luci-static/") {
-            Some(file) => ("htdocs/luci-static", file),
-            None => return Ok(None),
-        },
+    let Some(file) = path.strip_prefix("/luci-static/") else {
+        return Ok(None);
     };
     let inside = |part: Component<'_>| matches!(part, Component::Normal(_));
     if !Path::new(file).components().all(inside) {
         return Ok(None);
     }
-    match std::fs::read(app().join(dir).join(file)) {
+    match std::fs::read(app().join("htdocs/luci-static").join(file)) {
         Ok(bytes) => Ok(page(file, bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -63,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_app_is_served_and_nothing_outside_of_it() {
-        for path in ["/", "/lab/luci.js", "/lab/menu.json"] {
+        for path in ["/", "/lab/luci.js"] {
             assert!(read(path).unwrap().is_some(), "{path}");
         }
         let view = "/luci-static/resources/view/socketman/overview.js";

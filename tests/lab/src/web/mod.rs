@@ -2,7 +2,8 @@
 //! LuCI's runtime.
 //!
 //! ```text
-//!  browser ─HTTP─► server ─┬─► files: the app from this checkout, the stand-in, the menu
+//!  browser ─HTTP─► server ─┬─► files: the app from this checkout, the stand-in
+//!                          ├─► menu: the app's pages, of those that LuCI would show
 //!                          └─► rpc: JSON-RPC ─► session: who may? ─┬─► the bus
 //!                                  access: the app's acl.d file ◄──┴─► uci: /etc/config, committed
 //! ```
@@ -12,6 +13,7 @@
 
 mod access;
 mod files;
+mod menu;
 mod rpc;
 mod server;
 mod session;

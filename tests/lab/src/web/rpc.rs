@@ -10,6 +10,7 @@ use ubus::{Client, Error, Status};
 
 use super::session::Sessions;
 use super::uci::{Answer, Uci};
+use super::{files, menu};
 use crate::ubus_cli;
 
 /// Time of an object to answer.
@@ -71,6 +72,11 @@ impl Gate {
             sessions: Arc::new(Mutex::new(sessions)),
             uci: Arc::new(uci),
         }
+    }
+
+    /// The app's menu, judged by the settings as they are now.
+    pub(super) fn menu(&self) -> std::io::Result<Value> {
+        Ok(menu::judged(&files::menu()?, &self.uci)?)
     }
 
     /// Answers the body of a request.

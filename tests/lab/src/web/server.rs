@@ -1,6 +1,7 @@
 //! HTTP: connections, paths and limits.
 
 use std::convert::Infallible;
+use std::io;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -59,14 +60,14 @@ async fn answer(
             }
             Err(_) => said(StatusCode::PAYLOAD_TOO_LARGE),
         },
+        (&Method::GET, "/lab/menu.json") => match gate.menu() {
+            Ok(menu) => (StatusCode::OK, "application/json", menu.to_string().into()),
+            Err(error) => failed(&error),
+        },
         (&Method::GET, path) => match files::read(path) {
             Ok(Some(page)) => (StatusCode::OK, page.kind, page.bytes),
             Ok(None) => said(StatusCode::NOT_FOUND),
-            Err(error) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                TEXT,
-                error.to_string().into(),
-            ),
+            Err(error) => failed(&error),
         },
         _ => said(StatusCode::METHOD_NOT_ALLOWED),
     };
@@ -80,6 +81,11 @@ async fn answer(
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
+
+fn failed(error: &io::Error) -> (StatusCode, &'static str, Vec<u8>) {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    (status, TEXT, error.to_string().into())
+}
 
 fn said(status: StatusCode) -> (StatusCode, &'static str, Vec<u8>) {
     let words = status.canonical_reason().unwrap_or_default();

@@ -160,7 +160,8 @@ impl Uci {
         Ok(Answer::Committed(packages))
     }
 
-    fn read(&self, package: &str) -> Result<Sections, Status> {
+    /// The sections as they are committed.
+    pub(super) fn read(&self, package: &str) -> Result<Sections, Status> {
         if !is_name(package) {
             return Err(Status::INVALID_ARGUMENT);
         }

@@ -367,21 +367,31 @@ const L = {
 	},
 
 	showMenu(menu, groups, wanted) {
-		const nodes = Object.values(menu).filter(({ action }) => action.type == 'view').sort((a, b) => a.order - b.order);
+		/*
+		 * As LuCI judges: a node is there if it and all above it have what they depend on. It is seen with every group
+		 * that one of them names, and used with writing of one.
+		 */
+		const permission = (path) => {
+			const nodes = Object.keys(menu).filter((above) => `${path}/`.startsWith(`${above}/`)).map((above) => menu[above]);
+			const needed = nodes.flatMap(({ depends }) => depends?.acl ?? []);
 
-		/* As LuCI judges: to be seen with reading of every group, to be used with writing of one. */
-		const permission = ({ depends }) => depends.acl.every((group) => groups[group]?.includes('read'))
-			? depends.acl.some((group) => groups[group].includes('write'))
-			: null;
+			if (!nodes.every(({ satisfied }) => satisfied) || !needed.every((group) => groups[group]))
+				return null;
 
-		dom.content(document.getElementById('menu'), nodes.filter((node) => permission(node) !== null).map(({ title, action }) =>
+			return !needed.length || needed.some((group) => groups[group].includes('write'));
+		};
+
+		const nodes = Object.entries(menu)
+			.filter(([ , { action } ]) => action.type == 'view')
+			.map(([ path, node ]) => ({ ...node, permission: permission(path) }))
+			.sort((a, b) => a.order - b.order);
+
+		dom.content(document.getElementById('menu'), nodes.filter(({ permission }) => permission !== null).map(({ title, action }) =>
 			E('a', {
 				'href': `/?view=${action.path}`,
 				'aria-current': action.path == wanted ? 'page' : null
 			}, [ title ])));
 
-		const node = nodes.find(({ action }) => action.path == wanted);
-
-		this.node = node ? permission(node) : null;
+		this.node = nodes.find(({ action }) => action.path == wanted)?.permission ?? null;
 	}
 };
