@@ -127,9 +127,9 @@ export class Tab {
 			const response = await route.fetch();
 			const answers = await response.json();
 
-			calls.forEach(({ params: [ , object, method ] }, i) => {
+			calls.forEach(({ params: [ , object, method, args ] }, i) => {
 				if (object == 'socketman')
-					answers[i] = change(method, answers[i]) ?? answers[i];
+					answers[i] = change(method, answers[i], args) ?? answers[i];
 			});
 
 			await route.fulfill({ response, json: answers });

@@ -100,6 +100,58 @@ test('stations are sorted and filtered at once', async () => {
 	await tab.close();
 });
 
+const list = (count, item) => Array.from({ length: count }, (_item, i) => item(`02:00:00:00:${[ i >> 8, i & 255 ].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`));
+
+/* How many stations and leases a device has, and how many of each the agent gives in a reply that would be too long otherwise. */
+for (const [ what, stations, leases, longest ] of [
+	[ 'a page of full length', 1100, 900, 500 ],
+	[ 'pages the agent cut short', 500, 500, 250 ],
+	[ 'pages of few', 300, 40, 31 ],
+	[ 'more leases than stations', 40, 300, 62 ],
+	[ 'leases alone', 0, 120, 100 ]
+])
+	test(`every station is shown: ${what}`, async () => {
+		const tab = await browser.tab();
+		const asked = [];
+
+		await tab.change((method, answer, { offset, limit }) => {
+			if (method != 'stats')
+				return null;
+
+			const page = (all) => all.slice(offset, offset + Math.min(limit, longest));
+
+			asked.push(offset);
+
+			return { result: [ 0, {
+				device: {},
+				...stations ? { stations: page(list(stations, (mac) => ({ mac, interface: 'wlan0' }))) } : {},
+				dhcp: page(list(leases, (mac) => ({ mac, ip: '192.0.2.1' }))),
+				more: offset + longest < Math.max(stations, leases)
+			} ] };
+		});
+		await tab.page.clock.install();
+		await tab.open(lab, 'status', 'overview');
+		await tab.says(new RegExp(`^${stations}$`), '.sm-count');
+		assert.equal(await tab.page.locator('tbody tr').count(), stations);
+		assert.deepEqual(asked, Array.from({ length: Math.ceil(Math.max(stations, leases) / longest) }, (_page, i) => i * longest));
+		await tab.close();
+	});
+
+test('pages end when nothing comes any more', async () => {
+	const tab = await browser.tab();
+	const asked = [];
+
+	/* Stations left meanwhile. */
+	await tab.change((method, _answer, { offset }) => method == 'stats' && asked.push(offset)
+		? { result: [ 0, { device: {}, stations: offset ? [] : list(3, (mac) => ({ mac })), dhcp: [], more: true } ] }
+		: null);
+	await tab.page.clock.install();
+	await tab.open(lab, 'status', 'overview');
+	await tab.says(/^3$/, '.sm-count');
+	assert.deepEqual(asked, [ 0, 3 ]);
+	await tab.close();
+});
+
 test('the page changes in place as the device does', async () => {
 	await stations(40);
 

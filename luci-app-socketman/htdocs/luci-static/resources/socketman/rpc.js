@@ -5,7 +5,7 @@
 
 const call = (method, params) => rpc.declare({ object: 'socketman', method, params, reject: true });
 
-/* Stations asked for at once; the agent gives no more in one reply. */
+/* Stations and leases asked for at once; the agent gives no more in one reply, and fewer where it would be too long. */
 const PAGE = 500;
 
 const callStats = call('stats', [ 'offset', 'limit' ]);
@@ -31,10 +31,13 @@ return baseclass.extend({
 	/* The newest report with all its stations. */
 	stats(offset = 0) {
 		return callStats(offset, PAGE).then((page) => {
-			if (!page.more)
+			/* Both lists are given from the same place on. */
+			const came = Math.max(page.stations?.length ?? 0, page.dhcp?.length ?? 0);
+
+			if (!page.more || !came)
 				return page;
 
-			return this.stats(offset + PAGE).then((rest) => {
+			return this.stats(offset + came).then((rest) => {
 				page.stations = (page.stations || []).concat(rest.stations || []);
 				return page;
 			});
