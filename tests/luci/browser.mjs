@@ -85,6 +85,12 @@ function watch(slips) {
 	}).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
 }
 
+/* The calls of a request to /ubus, which is one or a list of them. */
+export const callsOf = (route) => [].concat(route.request().postDataJSON());
+
+/* Answers to them, in the form of the request. */
+export const framed = (route, answers) => Array.isArray(route.request().postDataJSON()) ? answers : answers[0];
+
 export class Tab {
 	constructor(page) {
 		this.page = page;
@@ -123,16 +129,16 @@ export class Tab {
 	/* Changes the data of the agent's replies on their way to the page. */
 	async change(change) {
 		await this.page.route('**/ubus', async (route) => {
-			const calls = JSON.parse(route.request().postData());
+			const calls = callsOf(route);
 			const response = await route.fetch();
-			const answers = await response.json();
+			const answers = [].concat(await response.json());
 
 			calls.forEach(({ params: [ , object, method, args ] }, i) => {
 				if (object == 'socketman')
 					answers[i] = change(method, answers[i], args) ?? answers[i];
 			});
 
-			await route.fulfill({ response, json: answers });
+			await route.fulfill({ response, json: framed(route, answers) });
 		});
 	}
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { Browser } from './browser.mjs';
+import { Browser, callsOf } from './browser.mjs';
 import { Lab } from './lab.mjs';
 
 /* ms */
@@ -231,3 +231,58 @@ test('a person checks and delivers now', async () => {
 	await tab.page.click('text=Check now');
 	await tab.says('ok', '#notifications', SAID_WITHIN);
 });
+
+test('a delivery that takes longer than LuCI waits is said to go on, and its outcome is seen where that says', async () => {
+	const tab = await browser.tab();
+
+	await lab.order('api slow', /API: answers after/);
+
+	const [ { spool }, { api } ] = [ await lab.until(({ spool }) => spool.reports > 0), await lab.ask('status') ];
+
+	await tab.open(lab, 'status', 'overview');
+	await tab.page.evaluate(() => { L.env.rpctimeout = 3; });
+	await tab.page.click('text=Deliver now');
+	await tab.says('The delivery goes on. Its outcome will be shown on the cards Delivery and Queue.', '#notifications > .info', SAID_WITHIN);
+	await tab.page.waitForFunction(() => !document.querySelector('button.spinning'));
+	await tab.picture('delivery-goes-on');
+	assert.ok(spool.reports > 0);
+	await lab.until((status) => status.api.last_ok > api.last_ok);
+	await lab.order('api up', /API: up/);
+	await tab.says(/Delivery\s*Accepted/, '.sm-card');
+	await tab.close();
+});
+
+/* How each call that may take long ends for the page: LuCI gives up, uhttpd does, or the agent. */
+const LATE = {
+	LuCI: (route) => new Promise((resolve) => { setTimeout(() => resolve(route.abort().catch(() => {})), 1500); }),
+	uhttpd: (route) => route.fulfill({ json: { jsonrpc: '2.0', id: 1, error: { code: -32003, message: 'ubus request timed out' } } }),
+	'the agent': (route) => route.fulfill({ json: { jsonrpc: '2.0', id: 1, result: [ 7 ] } })
+};
+
+for (const [ who, late ] of Object.entries(LATE))
+	for (const [ view, button, method, words ] of [
+		[ 'overview', 'Check now', 'probe', 'The check goes on. Its result will be shown at the top of this page.' ],
+		[ 'overview', 'Deliver now', 'upload', 'The delivery goes on. Its outcome will be shown on the cards Delivery and Queue.' ],
+		[ 'jobs', 'Run', 'run_job', 'The agent has not answered yet. If it takes the job, the list will show it.' ],
+		[ 'settings', 'Read settings again', 'reload', 'The settings are still being read. Load this page again to see what holds then.' ]
+	])
+		test(`where ${who} waits no longer for ${method}, the page says what goes on`, async () => {
+			const tab = await browser.tab();
+
+			await tab.page.route('**/ubus', (route) => {
+				const methods = callsOf(route).map(({ params }) => params[2]);
+
+				/* What is asked for at the same time does not wait with it. */
+				return methods.includes(method) ? assert.deepEqual(methods, [ method ]) ?? late(route) : route.continue();
+			});
+			await tab.open(lab, 'root', view);
+			await tab.page.evaluate(() => { L.env.rpctimeout = 1; });
+
+			if (view == 'jobs')
+				await tab.page.fill('textarea', 'true');
+
+			await tab.page.locator(`#view button:text-is("${button}")`).click();
+			await tab.says(words, '#notifications > .info', SAID_WITHIN);
+			assert.equal(await tab.page.locator('#notifications > *').count(), 1);
+			await tab.close();
+		});

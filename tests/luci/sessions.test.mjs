@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { Browser } from './browser.mjs';
+import { Browser, callsOf, framed } from './browser.mjs';
 import { Lab } from './lab.mjs';
 
 /* Its words alone would be found in a job that is running, too. */
@@ -131,14 +131,14 @@ test('a reboot is a job without a command', async () => {
 
 	/* The agent does not hear of it. */
 	await tab.page.route('**/ubus', (route) => {
-		const calls = JSON.parse(route.request().postData());
+		const calls = callsOf(route);
 
 		if (!calls.some(({ params }) => params[2] == 'run_job'))
 			return route.continue();
 
 		asked.push(...calls.map(({ params }) => params[3]));
 
-		return route.fulfill({ json: calls.map(({ id }) => ({ jsonrpc: '2.0', id, result: [ 0, { id: 'local-1', state: 'running' } ] })) });
+		return route.fulfill({ json: framed(route, calls.map(({ id }) => ({ jsonrpc: '2.0', id, result: [ 0, { id: 'local-1', state: 'running' } ] }))) });
 	});
 	await tab.open(lab, 'jobs', 'jobs');
 	assert.deepEqual(await tab.page.locator('select[class=cbi-input-select] option').allInnerTexts(), [ 'Command', 'Reboot', 'Cancel a job' ]);

@@ -3,7 +3,10 @@
 'require rpc';
 'require uci';
 
-const call = (method, params) => rpc.declare({ object: 'socketman', method, params, reject: true });
+/* Alone: not in one request with others, which would be answered no sooner. For calls that may take long. */
+const ALONE = true;
+
+const call = (method, params, nobatch) => rpc.declare({ object: 'socketman', method, params, nobatch, reject: true });
 
 /* Stations and leases asked for at once; the agent gives no more in one reply, and fewer where it would be too long. */
 const PAGE = 500;
@@ -21,12 +24,12 @@ return baseclass.extend({
 	status: call('status'),
 	history: call('history'),
 	jobs: call('jobs'),
-	probe: call('probe'),
-	upload: call('upload'),
+	probe: call('probe', [], ALONE),
+	upload: call('upload', [], ALONE),
 	job: call('job', [ 'id' ]),
-	runJob: call('run_job', [ 'msg', 'type', 'timeout', 'wait' ]),
+	runJob: call('run_job', [ 'msg', 'type', 'timeout', 'wait' ], ALONE),
 	config: call('config'),
-	reload: call('reload'),
+	reload: call('reload', [], ALONE),
 
 	/* The newest report with all its stations. */
 	stats(offset = 0) {
@@ -67,8 +70,11 @@ return baseclass.extend({
 
 	isRefused: (err) => /error -32002|ubus code 6/.test(err?.message),
 
-	/* What went wrong with a call, for people. */
-	reason(err) {
+	/* LuCI waits 20 s for an answer, uhttpd 60 s, the agent as docs/ubus.md says. What was asked for goes on. */
+	isLate: (err) => /timed out|ubus code 7/.test(err?.message),
+
+	/* What went wrong with a call, for people; late: what to say where only the answer is missing. */
+	reason(err, late = _('No answer came in time.')) {
 		const message = `${err?.message ?? err}`;
 
 		if (this.isGone(err))
@@ -76,6 +82,9 @@ return baseclass.extend({
 
 		if (this.isRefused(err))
 			return _('Permission denied.');
+
+		if (this.isLate(err))
+			return late;
 
 		return message;
 	}

@@ -14,6 +14,10 @@ function refused(reason) {
 	ui.addNotification(_('The job does not run'), E('p', [ reason ]), 'error');
 }
 
+function late() {
+	ui.addNotification(_('Run a job'), E('p', [ _('The agent has not answered yet. If it takes the job, the list will show it.') ]), 'info');
+}
+
 return baseclass.extend({
 	/* A form that gives the agent a job; ran(id) is called when it has it. */
 	render(ran) {
@@ -52,7 +56,7 @@ return baseclass.extend({
 		return api.runJob(msg, this.type.value, parseInt(this.timeout.value, 10) || undefined, false).then(
 			/* The next one need not wait for this one's end. */
 			(job) => void (job.id == null ? refused(job.reason) : this.ran(job.id)),
-			(err) => refused(api.isRefused(err)
+			(err) => api.isLate(err) ? late() : refused(api.isRefused(err)
 				? _('This device takes no jobs from the web (option web_jobs).')
 				: api.reason(err)));
 	}

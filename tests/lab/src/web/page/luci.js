@@ -116,7 +116,7 @@ const rpc = {
 	number: 0,
 	waiting: [],
 
-	/* Calls that are made together travel together. */
+	/* Calls that are made together travel together, and are answered together. */
 	send(call) {
 		return new Promise((resolve, reject) => {
 			if (!this.waiting.length)
@@ -129,27 +129,40 @@ const rpc = {
 	flush() {
 		const batch = this.waiting.splice(0);
 
-		fetch('/ubus', {
-			method: 'POST',
-			headers: { 'Content-Type': 'application/json' },
-			body: JSON.stringify(batch.map(({ call }) => call))
-		}).then((response) => response.json()).then(
+		this.post(batch.map(({ call }) => call)).then(
 			(answers) => batch.forEach(({ resolve }, i) => resolve(answers[i])),
 			(err) => batch.forEach(({ reject }) => reject(err)));
 	},
 
-	declare({ object, method, params, expect, reject }) {
+	/* Gives up as LuCI does; what was asked for goes on. */
+	post(body) {
+		const patience = new AbortController();
+		const timer = window.setTimeout(() => patience.abort(), (L.env.rpctimeout ?? 20) * 1000);
+
+		return fetch('/ubus', {
+			method: 'POST',
+			headers: { 'Content-Type': 'application/json' },
+			body: JSON.stringify(body),
+			signal: patience.signal
+		}).then((response) => response.json()).catch((err) => {
+			throw patience.signal.aborted ? new Error('XHR request timed out') : err;
+		}).finally(() => window.clearTimeout(timer));
+	},
+
+	declare({ object, method, params, expect, reject, nobatch }) {
 		return (...args) => {
 			const named = {};
 
 			(params ?? []).forEach((name, i) => { named[name] = args[i]; });
 
-			return this.send({
+			const call = {
 				jsonrpc: '2.0',
 				id: ++this.number,
 				method: 'call',
 				params: [ this.session, object, method, named ]
-			}).then(({ error, result }) => {
+			};
+
+			return (nobatch ? this.post(call) : this.send(call)).then(({ error, result }) => {
 				if (error)
 					throw new RPCError('RPC call to %s/%s failed with error %d: %s'.format(object, method, error.code, error.message));
 
@@ -283,6 +296,7 @@ const view = baseclass.extend({
 
 const L = {
 	classes: { baseclass, dom, rpc, poll, ui, view },
+	env: {},
 	modules: {},
 	maps: [],
 	node: null,

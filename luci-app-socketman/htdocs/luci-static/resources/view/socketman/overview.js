@@ -47,10 +47,10 @@ return view.extend({
 
 	render([ facts ]) {
 		const readonly = !L.hasViewPermission();
-		const button = (title, call, said) => E('button', {
+		const button = (title, call, said, late) => E('button', {
 			'class': BUTTON,
 			'disabled': readonly || null,
-			'click': ui.createHandlerFn(this, () => this.act(title, call, said))
+			'click': ui.createHandlerFn(this, () => this.act(title, call, said, late))
 		}, [ title ]);
 
 		this.glance = E('div', { 'class': 'sm-glance', 'role': 'status' });
@@ -59,8 +59,10 @@ return view.extend({
 		this.charts = [ 0, 1, 2, 3 ].map(() => E('figure', { 'class': 'sm-card' }));
 		this.charts[3].classList.add('sm-band');
 		this.actions = E('div', { 'class': 'sm-bar' }, [
-			button(_('Check now'), api.probe, (health) => words.verdict(health.verdict ?? _('not known yet'))),
-			button(_('Deliver now'), api.upload, (answer) => answer.error ?? N_(answer.accepted, '%d report accepted', '%d reports accepted').format(answer.accepted))
+			button(_('Check now'), api.probe, (health) => words.verdict(health.verdict ?? _('not known yet')),
+				_('The check goes on. Its result will be shown at the top of this page.')),
+			button(_('Deliver now'), api.upload, (answer) => answer.error ?? N_(answer.accepted, '%d report accepted', '%d reports accepted').format(answer.accepted),
+				_('The delivery goes on. Its outcome will be shown on the cards Delivery and Queue.'))
 		]);
 		this.known = E('div', { 'hidden': '' }, [
 			this.cards,
@@ -79,10 +81,10 @@ return view.extend({
 		return this.page;
 	},
 
-	act(title, call, said) {
+	act(title, call, said, late) {
 		return call().then(
 			(answer) => ui.addNotification(title, E('p', [ said(answer) ]), 'info'),
-			(err) => ui.addNotification(title, E('p', [ api.reason(err) ]), 'error')
+			(err) => ui.addNotification(title, E('p', [ api.reason(err, late) ]), api.isLate(err) ? 'info' : 'error')
 		).then(() => this.refresh());
 	},
 

@@ -156,6 +156,8 @@ return view.extend({
 				dom.content(place, origin(facts, name));
 
 			this.showProblems(facts);
-		}).catch((err) => ui.addNotification(_('Settings'), E('p', [ api.reason(err) ]), 'error'));
+		}).catch((err) => ui.addNotification(_('Settings'), E('p', [
+			api.reason(err, _('The settings are still being read. Load this page again to see what holds then.'))
+		]), api.isLate(err) ? 'info' : 'error'));
 	}
 });
