@@ -191,7 +191,8 @@ fn answer(request: Request, id: &str, outcome: Option<&Outcome>) {
 mod tests {
     use serde::ser::{SerializeMap, Serializer};
     use serde_json::{json, Value};
-    use ubus::{from_members, to_members};
+    use ubus::blobmsg::Value as Blob;
+    use ubus::{from_arguments, to_members};
 
     use super::*;
 
@@ -229,12 +230,31 @@ mod tests {
             for _ in 0..args.len() {
                 args.rotate_left(1);
                 let bytes = to_members(&Args(&args)).unwrap();
-                let read: RunArgs = from_members(&bytes).unwrap();
+                let read: RunArgs = from_arguments(&bytes).unwrap();
                 assert!(read.is_from_session, "{args:?}");
             }
         }
         let bytes = to_members(&json!({ "msg": "true", "ubus_rpc": "x" })).unwrap();
-        let read: RunArgs = from_members(&bytes).unwrap();
+        let read: RunArgs = from_arguments(&bytes).unwrap();
         assert!(!read.is_from_session);
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_and_a_bool_for_a_number_are_no_arguments() {
+        let odd = || Blob::String(b"rm -r /mnt/caf\xe9".to_vec());
+        let read = |more: (&str, Blob)| {
+            let msg = (b"msg".to_vec(), Blob::String(b"true".to_vec()));
+            let args = Blob::Table(vec![(more.0.into(), more.1), msg]).to_members();
+            from_arguments::<RunArgs>(&args)
+        };
+        for name in ["msg", "id", "type"] {
+            assert!(read((name, odd())).is_err(), "{name}");
+        }
+        assert!(read(("timeout", Blob::Int8(1))).is_err());
+        assert!(read(("wait", Blob::Int32(1))).is_err());
+        assert_eq!(read(("timeout", Blob::Int32(1))).unwrap().timeout, Some(1));
+        assert!(read(("ubus_rpc_session", odd())).unwrap().is_from_session);
+        let id = Blob::Table(vec![(b"id".to_vec(), odd())]).to_members();
+        assert!(from_arguments::<OneArgs>(&id).is_err());
     }
 }

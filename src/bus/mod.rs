@@ -1,7 +1,7 @@
 //! The ubus object `socketman`: what the shell, LuCI and other programs may ask.
 //!
 //! Each privilege has a method of its own. Unknown arguments are ignored (uhttpd adds `ubus_rpc_session` to every
-//! call); a missing or mistyped one is "invalid argument". No reply is over [`REPLY_MAX`].
+//! call); a missing or mistyped one is "invalid argument", as is text that is not UTF-8. No reply is over [`REPLY_MAX`].
 
 mod delivery;
 mod health;

@@ -57,7 +57,7 @@ mod tests;
 
 pub use client::{connect, Client, State, EVENTS, REQUESTS};
 pub use connection::{Connection, MAX_UNSENT, RETRY_MAX, WRITE_TIMEOUT};
-pub use de::{from_members, lenient};
+pub use de::{from_arguments, from_members, lenient};
 pub use error::{Error, Malformed, Status};
 pub use listening::{Events, Heard, Subscription};
 pub use object::{matches, Method, ObjectInfo};

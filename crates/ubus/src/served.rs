@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::command::{Declared, Local};
 use super::error::{Error, Status};
 use super::protocol::{Incoming, Ticket};
-use super::{from_members, to_members};
+use super::{from_arguments, to_members};
 
 /// An object of ours; withdrawn when dropped.
 #[derive(Debug)]
@@ -85,9 +85,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// The arguments, as a struct; unknown ones are ignored.
+    /// The arguments, as a struct, read as [`from_arguments`] does; unknown ones are ignored.
     pub fn args<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        from_members(&self.data)
+        from_arguments(&self.data)
     }
 
     /// The arguments as they stand in DATA.
@@ -170,9 +170,11 @@ impl Drop for Responder {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;
+    use crate::blobmsg::Value;
 
     /// Every step of an answer: the data, or the status that ends it.
     fn steps(answer: impl FnOnce(Responder)) -> Vec<Result<Vec<u8>, Status>> {
@@ -214,5 +216,71 @@ mod tests {
         assert_eq!(steps(drop), [Err(Status::UNKNOWN_ERROR)]);
         let all = steps(|answer| answer.data(&json!({})).unwrap());
         assert_eq!(all, [Ok(Vec::new()), Err(Status::UNKNOWN_ERROR)]);
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(untagged)]
+    enum Any {
+        Text(String),
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Args {
+        text: Option<String>,
+        number: Option<i32>,
+        count: Option<u32>,
+        part: Option<f64>,
+        truth: Option<bool>,
+        list: Option<Vec<Args>>,
+        any: Option<Any>,
+    }
+
+    fn args(name: &str, value: Value) -> Result<Args, Error> {
+        let (local, _done) = mpsc::unbounded_channel();
+        let request = Request {
+            method: "method".to_owned(),
+            user: "root".to_owned(),
+            group: "root".to_owned(),
+            data: Value::Table(vec![(name.into(), value)]).to_members().into(),
+            answer: Responder {
+                ticket: Ticket::SOME,
+                local,
+                open: true,
+            },
+        };
+        request.args()
+    }
+
+    #[test]
+    fn an_argument_is_never_taken_for_another_one() {
+        let odd = || Value::String(b"/mnt/caf\xe9".to_vec());
+        let nested =
+            |name: &str, value| Value::Array(vec![Value::Table(vec![(name.into(), value)])]);
+        for (name, value) in [
+            ("text", odd()),
+            ("any", odd()),
+            ("list", nested("text", odd())),
+            ("text", Value::Int32(1)),
+            ("number", Value::Int8(1)),
+            ("count", Value::Int8(1)),
+            ("part", Value::Int8(1)),
+            ("list", nested("number", Value::Int8(0))),
+            ("number", Value::String(b"1".to_vec())),
+            ("number", Value::Int64(1 << 40)),
+            ("count", Value::Int64(-1)),
+            ("truth", Value::Int32(1)),
+        ] {
+            let read = args(name, value.clone());
+            assert!(read.is_err(), "{name}: {value:?}: {read:?}");
+        }
+        let number = |value| args("number", value).unwrap().number;
+        assert_eq!(number(Value::Int32(-1)), Some(-1));
+        assert_eq!(number(Value::Int64(7)), Some(7));
+        assert_eq!(number(Value::Int16(7)), Some(7));
+        assert_eq!(args("truth", Value::Int8(1)).unwrap().truth, Some(true));
+        let text = args("text", Value::String("caf\u{e9}".into()));
+        assert_eq!(text.unwrap().text.as_deref(), Some("caf\u{e9}"));
+        // Nobody asks for it.
+        assert!(args("else", odd()).is_ok());
     }
 }

@@ -3,6 +3,9 @@
 use std::process::Output;
 
 use serde_json::Value;
+use socketman_lab::within::DEADLINE;
+use ubus::blobmsg::Value as Blob;
+use ubus::{Error, Status};
 
 use super::{ask, lab, lab_with_agent, reports, socketman, text};
 
@@ -56,6 +59,33 @@ async fn the_agent_answers_in_the_shell_to_people_and_to_programs() {
     );
     let jobs = json(ask(&lab, "jobs", &["--json"]).await);
     assert_eq!(jobs["jobs"][1]["exit_code"], 7);
+}
+
+#[tokio::test]
+async fn a_mistyped_argument_is_status_2_and_has_no_effect() {
+    let lab = lab_with_agent().await;
+    let odd = Blob::String(b"echo caf\xe9".to_vec());
+    for (method, name, value) in [
+        ("run_job", "msg", odd.clone()),
+        ("run_job", "id", odd.clone()),
+        ("run_job", "type", odd.clone()),
+        ("run_job", "timeout", Blob::Int8(1)),
+        ("job", "id", odd),
+        ("stats", "offset", Blob::Int8(1)),
+        ("stats", "limit", Blob::Int8(1)),
+    ] {
+        let msg = (b"msg".to_vec(), Blob::String(b"true".to_vec()));
+        let args = Blob::Table(vec![(name.into(), value), msg]).to_members();
+        let called = lab.client().call_raw("socketman", method, args, DEADLINE);
+        let error = called.await.unwrap_err();
+        assert_eq!(
+            error,
+            Error::Status(Status::INVALID_ARGUMENT),
+            "{method} {name}"
+        );
+    }
+    let jobs = lab.call("jobs", &()).await.unwrap();
+    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 0);
 }
 
 #[tokio::test]

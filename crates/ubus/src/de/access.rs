@@ -6,14 +6,14 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use super::{failure, Failure, ValueDeserializer};
+use super::{failure, Failure, Limits, ValueDeserializer};
 use crate::blobmsg::{Member, Members};
 use crate::error::Error;
 
 /// The elements of an array.
 pub(super) struct Items<'de> {
     pub(super) members: Members<'de>,
-    pub(super) depth: usize,
+    pub(super) limits: Limits,
 }
 
 impl<'de> SeqAccess<'de> for Items<'de> {
@@ -25,7 +25,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     ) -> Result<Option<T::Value>, Failure> {
         match next(&mut self.members)? {
             Some(member) => seed
-                .deserialize(ValueDeserializer::of(&member, self.depth)?)
+                .deserialize(ValueDeserializer::of(&member, self.limits)?)
                 .map(Some),
             None => Ok(None),
         }
@@ -42,22 +42,22 @@ fn next<'de>(members: &mut Members<'de>) -> Result<Option<Member<'de>>, Failure>
 pub(super) struct Table<'de> {
     members: Members<'de>,
     current: Option<Member<'de>>,
-    depth: usize,
+    limits: Limits,
 }
 
 impl<'de> Table<'de> {
-    pub(super) fn new(inner: &'de [u8], depth: usize) -> Self {
+    pub(super) fn new(inner: &'de [u8], limits: Limits) -> Self {
         Table {
             members: Members::new(inner),
             current: None,
-            depth,
+            limits,
         }
     }
 
     #[inline(never)]
     fn value(&mut self) -> Result<ValueDeserializer<'de>, Failure> {
         match self.current.take() {
-            Some(member) => ValueDeserializer::of(&member, self.depth),
+            Some(member) => ValueDeserializer::of(&member, self.limits),
             None => Err(failure(&"a value asked for before its name")),
         }
     }
@@ -101,9 +101,9 @@ pub(super) struct Fields<'de> {
 }
 
 impl<'de> Fields<'de> {
-    pub(super) fn new(inner: &'de [u8], depth: usize, names: &'static [&'static str]) -> Self {
+    pub(super) fn new(inner: &'de [u8], limits: Limits, names: &'static [&'static str]) -> Self {
         Fields {
-            table: Table::new(inner, depth),
+            table: Table::new(inner, limits),
             names,
             seen: 0,
         }
@@ -153,7 +153,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
 /// A table of one member, read as an enum variant with content.
 pub(super) struct Variant<'de> {
     pub(super) member: Member<'de>,
-    pub(super) depth: usize,
+    pub(super) limits: Limits,
 }
 
 impl<'de> EnumAccess<'de> for Variant<'de> {
@@ -166,7 +166,7 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
     ) -> Result<(V::Value, Self::Variant), Failure> {
         let name = String::from_utf8_lossy(self.member.name).into_owned();
         let variant = seed.deserialize(IntoDeserializer::<Failure>::into_deserializer(name))?;
-        Ok((variant, ValueDeserializer::of(&self.member, self.depth)?))
+        Ok((variant, ValueDeserializer::of(&self.member, self.limits)?))
     }
 }
 

@@ -5,6 +5,9 @@
 //! errors. A bool is an int8. Text that is not UTF-8 (SSIDs and host names may be anything) gets
 //! replacement characters in a `String` and arrives untouched in a byte buffer. A member that stands
 //! twice counts once, the first time, for a struct; a map sees both.
+//!
+//! Replies are read leniently, for their writers differ; arguments are acted upon, and read
+//! strictly: text has to be UTF-8, and an int8 is a bool and no number.
 
 mod access;
 
@@ -21,9 +24,22 @@ use super::error::Error;
 
 /// Reads a `T` (a struct or a map) from the members in `payload`, the content of DATA.
 pub fn from_members<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Error> {
+    read(payload, false)
+}
+
+/// Reads a `T` from the arguments of a call, strictly: text that is not UTF-8, and an int8 for a
+/// number, are errors.
+pub fn from_arguments<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Error> {
+    read(payload, true)
+}
+
+fn read<T: DeserializeOwned>(payload: &[u8], is_strict: bool) -> Result<T, Error> {
     T::deserialize(ValueDeserializer {
         scalar: Scalar::Table(payload),
-        depth: MAX_DEPTH,
+        limits: Limits {
+            depth: MAX_DEPTH,
+            is_strict,
+        },
     })
     .map_err(|failure| *failure)
 }
@@ -54,23 +70,35 @@ fn failure(words: &dyn Display) -> Failure {
     Box::new(Error::Decode(words.to_string()))
 }
 
+/// Bounds of what is accepted within a value.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Levels below this one.
+    depth: usize,
+    is_strict: bool,
+}
+
 /// A value; consumed by reading it.
 #[derive(Debug, Clone, Copy)]
 struct ValueDeserializer<'de> {
     scalar: Scalar<'de>,
-    depth: usize,
+    limits: Limits,
 }
 
 impl<'de> ValueDeserializer<'de> {
-    fn of(member: &Member<'de>, depth: usize) -> Result<Self, Failure> {
+    fn of(member: &Member<'de>, limits: Limits) -> Result<Self, Failure> {
         let scalar = member.scalar().map_err(Error::from)?;
-        Ok(ValueDeserializer { scalar, depth })
+        Ok(ValueDeserializer { scalar, limits })
     }
 
-    fn inner_depth(&self) -> Result<usize, Failure> {
-        self.depth
-            .checked_sub(1)
-            .ok_or_else(|| Error::from(super::error::Malformed::Depth).into())
+    fn inner(&self) -> Result<Limits, Failure> {
+        match self.limits.depth.checked_sub(1) {
+            Some(depth) => Ok(Limits {
+                depth,
+                ..self.limits
+            }),
+            None => Err(Error::from(super::error::Malformed::Depth).into()),
+        }
     }
 
     /// The integer as a signed and as an unsigned number; the two differ only for negative ones.
@@ -79,7 +107,7 @@ impl<'de> ValueDeserializer<'de> {
             Scalar::Int64(n) => (n, n as u64),
             Scalar::Int32(n) => (n.into(), u64::from(n as u32)),
             Scalar::Int16(n) => (n.into(), u64::from(n as u16)),
-            Scalar::Int8(n) => (i64::from(n as i8), n.into()),
+            Scalar::Int8(n) if !self.limits.is_strict => (i64::from(n as i8), n.into()),
             _ => return None,
         })
     }
@@ -182,6 +210,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         match self.scalar {
             Scalar::String(text) => match std::str::from_utf8(text) {
                 Ok(text) => visitor.visit_borrowed_str(text),
+                Err(_) if self.limits.is_strict => Err(failure(&"text that is not UTF-8")),
                 Err(_) => visitor.visit_string(String::from_utf8_lossy(text).into_owned()),
             },
             _ => Err(self.mismatch(&visitor)),
@@ -198,7 +227,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         match self.scalar {
             Scalar::Array(inner) => visitor.visit_seq(Items {
                 members: Members::new(inner),
-                depth: self.inner_depth()?,
+                limits: self.inner()?,
             }),
             _ => Err(self.mismatch(&visitor)),
         }
@@ -206,7 +235,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.scalar {
-            Scalar::Table(inner) => visitor.visit_map(Table::new(inner, self.inner_depth()?)),
+            Scalar::Table(inner) => visitor.visit_map(Table::new(inner, self.inner()?)),
             _ => Err(self.mismatch(&visitor)),
         }
     }
@@ -243,9 +272,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, Failure> {
         match self.scalar {
-            Scalar::Table(inner) => {
-                visitor.visit_map(Fields::new(inner, self.inner_depth()?, fields))
-            }
+            Scalar::Table(inner) => visitor.visit_map(Fields::new(inner, self.inner()?, fields)),
             _ => Err(self.mismatch(&visitor)),
         }
     }
@@ -267,7 +294,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
                 let member = members.next().ok_or(Error::NoData)?.map_err(Error::from)?;
                 visitor.visit_enum(Variant {
                     member,
-                    depth: self.inner_depth()?,
+                    limits: self.inner()?,
                 })
             }
             _ => Err(self.mismatch(&visitor)),
