@@ -182,14 +182,16 @@ impl Course {
         }
     }
 
-    /// The init server gave nothing that can be used.
+    /// The init server gave nothing that can be used, or nothing became of it.
     pub(super) fn failed(&mut self, need: Need, now: Instant) {
         let is_first = need == Need::Credentials && self.trial.is_none();
-        let wait = match is_first {
-            true => self.backoff.next_wait(),
-            false => pause(self.pace),
-        };
-        self.ask_at = Some(now + wait);
+        if is_first {
+            self.ask_at = Some(now + self.backoff.next_wait());
+        } else {
+            self.ask_at = Some(now + pause(self.pace));
+            // That holds if an answer of the API clears the denials and others follow.
+            self.not_before = self.ask_at;
+        }
     }
 
     /// The settings that it gives are those there are.

@@ -174,7 +174,7 @@ impl Contact {
         self.course.hear(&self.part.reach.borrow(), now);
         let newest = self.part.settings.borrow().clone();
         if self::need(&newest) == Need::Nothing {
-            return;
+            return self.course.failed(need, now);
         }
         let taking = Taking {
             offer,

@@ -98,6 +98,30 @@ async fn a_storm_of_denials_asks_once_an_hour_at_most_and_never_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_accepted_between_two_storms_of_denials_does_not_shorten_the_hour() {
+    let (mut course, start) = (course(), Instant::now());
+    let mut reach = Reach::default();
+    let mut storm = |course: &mut Course, minutes: [u32; 3]| {
+        for minute in minutes {
+            reach.denied = reach.denied.wrapping_add(1);
+            course.hear(&reach, start + minute * MINUTE);
+        }
+        let mut now = start + minutes[2] * MINUTE;
+        asked(course, Need::Others, &mut now);
+        course.failed(Need::Others, now);
+        reach.accepted = Some(now);
+        course.hear(&reach, now);
+        assert_eq!(course.next(Need::Others, BOTH, now), Next::Rest);
+        now
+    };
+    let first = storm(&mut course, [0, 7, 15]);
+    let second = storm(&mut course, [17, 24, 32]);
+    assert!(second - first >= 60 * MINUTE, "{:?}", second - first);
+    let third = storm(&mut course, [80, 87, 95]);
+    assert!(third - second >= 60 * MINUTE, "{:?}", third - second);
+}
+
+#[tokio::test(start_paused = true)]
 async fn settings_hold_when_they_reach_what_those_before_reached() {
     let start = Instant::now();
     let with_api = |reach: Reach, at| Reach {
