@@ -130,7 +130,7 @@ impl Desk {
             reached,
             has_credentials,
         } = taking;
-        if !has_credentials && !offer.has_credentials() {
+        if !has_credentials && !offer.has_credentials {
             return Err(DeskError::NoCredentials);
         }
         let before = store.current()?;

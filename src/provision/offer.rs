@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::json::{self, DocumentError, Entry};
+use super::settings::has_credentials;
+use crate::config::json::{self, DocumentError};
 use crate::config::options::find;
 use crate::config::{Config, ValueError, Written};
 use crate::process::clock::Pace;
@@ -30,9 +31,6 @@ const ALLOWED: [&str; 16] = [
 
 const CA: &str = "cacrt";
 
-/// Options of which a device needs one to be known to a broker or an API.
-const CREDENTIALS: [&str; 3] = ["username", "password", "token"];
-
 /// Refused keys that are reported by their names.
 const REFUSED_MAX: usize = 32;
 
@@ -48,6 +46,8 @@ pub(crate) struct Offer {
     pub(crate) cacrt: Option<String>,
     /// Keys that an init server may not set, as they may be shown.
     pub(crate) refused: Vec<String>,
+    /// They make the device known to a broker or an API.
+    pub(super) has_credentials: bool,
 }
 
 /// Why an answer cannot be used.
@@ -70,7 +70,9 @@ impl Offer {
             settings: Vec::new(),
             cacrt: None,
             refused: Vec::new(),
+            has_credentials: false,
         };
+        let mut config = Config::defaults(Path::new("/"), Pace::REAL);
         for entry in json::parse(body)? {
             match find(&entry.key).filter(|row| ALLOWED.contains(&row.name)) {
                 Some(row) if offer.has(row.name) => return Err(OfferError::Twice(row.name)),
@@ -79,7 +81,12 @@ impl Offer {
                     offer.cacrt = Some(text.map_err(|error| OfferError::Value(CA, error))?);
                 }
                 Some(row) => {
-                    check(&entry).map_err(|error| OfferError::Value(row.name, error))?;
+                    let held = entry.held();
+                    let stored = held.and_then(|held| {
+                        let root = Path::new("/");
+                        row.kind.store(held.written(), &mut config, root)
+                    });
+                    stored.map_err(|error| OfferError::Value(row.name, error))?;
                     offer.settings.push((row.name, entry.raw().to_owned()));
                 }
                 None => offer.refuse(&entry.key),
@@ -90,14 +97,8 @@ impl Offer {
         }
         let place = |name| ALLOWED.iter().position(|allowed| *allowed == name);
         sorted::by_key(&mut offer.settings, |(name, _)| place(*name));
+        offer.has_credentials = has_credentials(&config.broker, &config.api);
         Ok(offer)
-    }
-
-    /// Does it say how the device is known to a broker or an API?
-    pub(super) fn has_credentials(&self) -> bool {
-        self.settings
-            .iter()
-            .any(|(name, value)| CREDENTIALS.contains(name) && value != "\"\"")
     }
 
     fn has(&self, name: &str) -> bool {
@@ -112,16 +113,6 @@ impl Offer {
             REFUSED_MAX => self.refused.push("…".to_owned()),
             _ => {}
         }
-    }
-}
-
-fn check(entry: &Entry) -> Result<(), ValueError> {
-    let mut scratch = Config::defaults(Path::new("/"), Pace::REAL);
-    let row = find(&entry.key);
-    let held = entry.held()?;
-    match row {
-        Some(row) => row.kind.store(held.written(), &mut scratch, Path::new("/")),
-        None => Ok(()),
     }
 }
 
@@ -234,10 +225,16 @@ mod tests {
             (r#"{"token": "t"}"#, true),
             (r#"{"username": "u"}"#, true),
             (r#"{"password": "p"}"#, true),
+            (r#"{"username": 7}"#, true),
             (r#"{"password": "", "mqtt_host": "h"}"#, false),
+            (r#"{"token": " "}"#, false),
+            (
+                r#"{"username": "\u0020", "password": "\t\n", "token": ""}"#,
+                false,
+            ),
             (r#"{"topic": "t"}"#, false),
         ] {
-            assert_eq!(read(body).has_credentials(), expected, "{body}");
+            assert_eq!(read(body).has_credentials, expected, "{body}");
         }
     }
 }

@@ -47,13 +47,16 @@ impl Settings {
 
     /// Is the device known to a broker or an API?
     pub(super) fn has_credentials(&self) -> bool {
-        !self.broker.username.is_empty()
-            || !self.broker.password.is_empty()
-            || !self.api.token.is_empty()
+        has_credentials(&self.broker, &self.api)
     }
 
     /// True if `other` makes the same link to the broker, which then lasts through the change.
     pub(super) fn is_same_link(&self, other: &Settings) -> bool {
         self.broker == other.broker && self.rest.enabled == other.rest.enabled
     }
+}
+
+/// Is a device with these settings known to a broker or an API?
+pub(super) fn has_credentials(broker: &Broker, api: &Api) -> bool {
+    !broker.username.is_empty() || !broker.password.is_empty() || !api.token.is_empty()
 }
