@@ -61,9 +61,8 @@ pub(super) fn way(current: &watch::Receiver<Arc<Current>>) -> (Told, Heard) {
 }
 
 fn settings(current: &Current) -> Arc<provision::Settings> {
-    let loaded = &current.loaded;
-    let (file, mac) = (loaded.files.json.clone(), current.mac.clone());
-    Arc::new(provision::Settings::of(&loaded.config, file, mac))
+    let settings = provision::Settings::of(&current.loaded, current.mac.clone());
+    Arc::new(settings)
 }
 
 /// True while one of two facts is, until `ends`.

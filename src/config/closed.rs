@@ -51,22 +51,14 @@ impl Closed {
         Some(format!("no job but root's own runs: {reason}"))
     }
 
-    /// Why nothing is asked of a provisioning server.
-    pub fn provisioning(&self) -> Option<String> {
-        Some(format!("no provisioning: {}", self.unreadable()?))
-    }
-
     fn reason(&self, is_way: impl Fn(Guard) -> bool) -> Option<String> {
         let option = || {
             let mut options = self.options.iter();
             let (name, _, why) = options.find(|(_, guard, _)| is_way(*guard))?;
             Some(format!("option '{name}': {why}"))
         };
-        self.unreadable().or_else(option)
-    }
-
-    fn unreadable(&self) -> Option<String> {
-        let file = self.files.first()?;
-        Some(format!("the settings in {file} cannot be read"))
+        let file = self.files.first();
+        let file = file.map(|file| format!("the settings in {file} cannot be read"));
+        file.or_else(option)
     }
 }

@@ -88,9 +88,7 @@ impl Inputs {
             of: &files.json,
         };
         let json = self.take_json(&mut loading, &json_kept, optional);
-        if json.is_lost {
-            lost.push(files.json.display().to_string());
-        }
+        lost.extend(json.lost);
         let (uci, uci_is_usable) = uci.take(&mut loading, &uci_kept);
         let good = Good {
             json: json.good,

@@ -15,8 +15,8 @@ use super::Inputs;
 pub(super) struct JsonSource {
     /// The last good copy from now on.
     pub(super) good: Option<Copy>,
-    /// The file is there, and neither it nor its copy can be read.
-    pub(super) is_lost: bool,
+    /// The file, if it is there, and neither it nor its copy can be read.
+    pub(super) lost: Option<String>,
     /// The file can be read, and every option in it that guards can be used.
     pub(super) is_usable: bool,
 }
@@ -40,7 +40,7 @@ impl Inputs {
                 let is_usable = loading.hold(&|| Earlier::json(kept.copy()));
                 return JsonSource {
                     good: kept.next(file.bytes, is_usable),
-                    is_lost: false,
+                    lost: None,
                     is_usable,
                 };
             }
@@ -57,18 +57,18 @@ impl Inputs {
                 ..JsonSource::default()
             };
         }
+        let file = loading.unreadable(kept.of.display().to_string());
         let good = kept.copy();
         let is_taken = |copy: &Copy| self.take_document(loading, &copy.bytes).is_ok();
-        let is_lost = !good.as_ref().is_some_and(is_taken);
-        let effect = match is_lost {
-            false => IN_PLACE,
-            true => LOST,
+        let (lost, effect) = match good.as_ref().is_some_and(is_taken) {
+            true => (None, IN_PLACE),
+            false => (Some(file), LOST),
         };
         loading.refuse_file(None, at, format!("{error}; {effect}"));
         loading.hold(&|| Earlier::json(good.clone()));
         JsonSource {
             good,
-            is_lost,
+            lost,
             is_usable: false,
         }
     }

@@ -45,6 +45,8 @@ pub(super) struct Loading<'a> {
     secrets: Vec<Source>,
     /// Options that are held stricter than written, since a job's change was undone.
     pub(super) tightened: Vec<&'static str>,
+    /// The first settings file that cannot be read.
+    unreadable: Option<String>,
 }
 
 impl<'a> Loading<'a> {
@@ -63,6 +65,7 @@ impl<'a> Loading<'a> {
             named: Vec::new(),
             secrets: Vec::new(),
             tightened: Vec::new(),
+            unreadable: None,
         }
     }
 
@@ -128,6 +131,12 @@ impl<'a> Loading<'a> {
         self.errors.push(problem);
     }
 
+    /// Notes that `file` cannot be read itself, and returns it.
+    pub(super) fn unreadable(&mut self, file: String) -> String {
+        self.unreadable.get_or_insert_with(|| file.clone());
+        file
+    }
+
     /// Settles what follows from several options, and is done.
     pub(super) fn finish(mut self, good: Good, files: Files) -> Loaded {
         self.settle();
@@ -141,6 +150,7 @@ impl<'a> Loading<'a> {
             named: self.named,
             tightened: self.tightened,
             files,
+            unreadable: self.unreadable,
             good,
         }
     }

@@ -24,6 +24,8 @@ pub struct Loaded {
     /// Options that are held stricter than written, since a job's change was undone.
     pub tightened: Vec<&'static str>,
     pub files: Files,
+    /// A settings file that is there and cannot be read, whatever stands in for it.
+    pub unreadable: Option<String>,
     pub(super) good: Good,
 }
 

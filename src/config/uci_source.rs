@@ -92,10 +92,11 @@ impl UciSource {
     ) -> Vec<String> {
         let mut lost = Vec::new();
         if let Some(error) = &self.error {
+            let file = loading.unreadable(kept.of.display().to_string());
             let effect = match self.package {
                 Some(_) => IN_PLACE,
                 None => {
-                    lost.push(kept.of.display().to_string());
+                    lost.push(file);
                     LOST
                 }
             };
@@ -103,11 +104,16 @@ impl UciSource {
             loading.refuse_file(None, at, format!("{error}; {effect}"));
         }
         if let Some(Err(Misnamed { file, error })) = &self.named {
+            let mut unknown =
+                || loading.unreadable(format!("the file that option '{CONFIG}' should name"));
             let effect = match (is_given, file) {
                 (true, _) => "it has no effect beside --config",
-                (false, Some(_)) => "until this is mended its last good value holds",
+                (false, Some(_)) => {
+                    unknown();
+                    "until this is mended its last good value holds"
+                }
                 (false, None) => {
-                    lost.push(format!("the file that option '{CONFIG}' should name"));
+                    lost.push(unknown());
                     LOST
                 }
             };

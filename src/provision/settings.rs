@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{self, Api, Broker, Config};
+use crate::config::{self, Api, Broker, Loaded};
 use crate::identity::Identity;
 use crate::process::clock::Pace;
 
@@ -28,19 +28,22 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings in `config`, for the device `mac` whose config.json is `file`.
-    pub fn of(config: &Config, file: PathBuf, mac: Identity) -> Self {
+    /// The settings in `loaded`, for the device `mac`.
+    pub fn of(loaded: &Loaded, mac: Identity) -> Self {
+        let config = &loaded.config;
+        let closed = loaded.unreadable.as_ref();
         Settings {
             provision: config.provision.clone(),
             broker: config.broker.clone(),
             api: config.api.clone(),
             rest: config.rest.clone(),
             delivers: !config.upload.url.is_empty(),
-            closed: config.closed.provisioning(),
+            closed: closed
+                .map(|file| format!("no provisioning: the settings in {file} cannot be read")),
             link_closed: config.closed.link().is_some(),
             spread: config.spread,
             pace: config.pace,
-            file,
+            file: loaded.files.json.clone(),
             mac,
         }
     }

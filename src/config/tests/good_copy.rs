@@ -75,6 +75,7 @@ fn a_truncated_or_empty_file_is_an_error_and_its_last_good_copy_is_used() {
         let file = device.file().display().to_string();
         assert!(error.starts_with(&file), "{error}");
         assert!(error.ends_with("; its last good copy is used"), "{error}");
+        assert_eq!(loaded.unreadable, Some(file), "for whoever would write it");
         assert!(!shown(&loaded).contains("hunter2"));
         assert_eq!(device.copied(), whole);
     }
@@ -84,6 +85,7 @@ fn a_truncated_or_empty_file_is_an_error_and_its_last_good_copy_is_used() {
         (&*repaired.config.broker.topic, repaired.errors.len()),
         ("new", 0)
     );
+    assert_eq!(repaired.unreadable, None);
 }
 
 #[test]
@@ -216,6 +218,7 @@ fn a_uci_package_that_cannot_be_read_is_replaced_by_its_copy_after_a_restart_too
         let error = loaded.errors[0].to_string();
         assert!(error.starts_with(&file.display().to_string()), "{error}");
         assert!(error.ends_with("; its last good copy is used"), "{error}");
+        assert_eq!(loaded.unreadable, Some(file.display().to_string()));
     }
     // Without a copy that has more, an empty package is what it seems.
     device.uci("config socketman main\n");
@@ -295,6 +298,8 @@ fn an_unusable_name_of_config_json_keeps_the_last_good_one_or_closes_every_way()
         ("named", 1)
     );
     assert_eq!(loaded.config.closed, Closed::default());
+    let unreadable = loaded.unreadable.unwrap();
+    assert!(unreadable.contains("option 'config'"), "{unreadable}");
 }
 
 #[test]

@@ -203,6 +203,13 @@ async fn neither_http_nor_a_server_that_is_not_verified_nor_unreadable_settings_
     desk.start();
     desk.state("waiting", "certificate").await;
     assert!(desk.asked().is_empty());
+    // Its last good copy is in force; settings could not be merged into it.
+    let (file, whole) = (desk.lab.program().config_file(), desk.text());
+    fs::write(&file, "{").unwrap();
+    let refused = desk.state("refused", "config.json cannot be read").await;
+    assert_eq!(refused.get("next_attempt"), None);
+    fs::write(&file, whole).unwrap();
+    desk.state("waiting", "certificate").await;
 
     desk.kill().await;
     desk.authority = ours;

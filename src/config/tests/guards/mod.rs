@@ -144,7 +144,7 @@ fn a_file_that_cannot_be_read_itself_nor_by_a_copy_closes_every_way_whatever_pre
                 true => "/etc/config/socketman",
                 false => DEFAULT_FILE,
             };
-            for way in [closed.link(), closed.jobs(), closed.provisioning()] {
+            for way in [closed.link(), closed.jobs(), loaded.unreadable.clone()] {
                 assert!(way.unwrap().contains(file), "{broken}");
             }
             for row in rows() {
