@@ -42,6 +42,12 @@ pub enum AskError {
     Restarted { method: &'static str },
     #[error("the agent has ended, and the job '{id}' with it")]
     EndedMeanwhile { id: String },
+    #[error("the bus was lost before the agent answered; the job may run, see: socketman jobs")]
+    LostJob,
+    #[error(
+        "{error}; the job '{id}' may go on, see: ubus call socketman job '{{\"id\": \"{id}\"}}'"
+    )]
+    LostSight { id: String, error: Box<AskError> },
     #[error("the agent is busy; ask again in a moment")]
     AgentBusy,
     #[error("the agent has not collected anything yet; ask again in a moment")]
@@ -53,6 +59,14 @@ pub enum AskError {
     },
     #[error("standard output: {0}")]
     Output(#[from] std::io::Error),
+}
+
+impl AskError {
+    /// Did the connection to the bus end?
+    pub(super) fn is_lost_bus(&self) -> bool {
+        let disconnected = ubus::Error::Disconnected;
+        matches!(self, AskError::Bus { error, .. } if *error == disconnected)
+    }
 }
 
 /// The agent on the other side of the bus.

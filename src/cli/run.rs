@@ -1,12 +1,15 @@
 //! `socketman run -- COMMAND`: a job on the running agent, as if its shell were here.
+//!
+//! The job goes on while the bus restarts: it is asked for again until the agent is back there.
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::time::timeout;
-use ubus::{Events, Heard};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout, Instant};
+use ubus::{Events, Heard, State};
 
 use super::ask::{Agent, AskError};
 use super::view::{of_reply, shown};
@@ -16,6 +19,12 @@ use crate::bus::JOB_EVENT;
 
 /// Between two looks at a running job: it may have said something, and events may be lost.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Longest time without an answer after the bus was lost. The agent is back within a second of its bus.
+const LOST_FOR: Duration = Duration::from_secs(10);
+
+/// Between two questions meanwhile.
+const LOST_AGAIN: Duration = Duration::from_millis(250);
 
 #[derive(Serialize)]
 struct RunArgs<'a> {
@@ -73,7 +82,13 @@ pub async fn run(command: &str, bus: &BusArgs) -> Result<ExitCode, AskError> {
         method: "run_job",
         error,
     })?;
-    let mut reply: Reply = agent.call("run_job", &RunArgs { msg: command }).await?;
+    let mut bus = agent.client().state();
+    bus.mark_unchanged();
+    let mut reply: Reply = match agent.call("run_job", &RunArgs { msg: command }).await {
+        // Whether it took the job is not known, and nothing may run twice.
+        Err(error) if error.is_lost_bus() => return Err(AskError::LostJob),
+        asked => asked?,
+    };
     let (mut output, mut errors) = (Printed::default(), Printed::default());
     loop {
         let grows = matches!(reply.state.as_str(), "queued" | "running");
@@ -87,12 +102,7 @@ pub async fn run(command: &str, bus: &BusArgs) -> Result<ExitCode, AskError> {
         drop(stdout);
         changed(&mut events, &reply.id).await;
         let id = std::mem::take(&mut reply.id);
-        reply = match agent.call("job", &JobArgs { id: &id }).await {
-            Err(AskError::NotRunning | AskError::NotSeen | AskError::Restarted { .. }) => {
-                return Err(AskError::EndedMeanwhile { id: safe(&id) });
-            }
-            asked => asked?,
-        };
+        reply = asked(&agent, &mut bus, &id).await?;
     }
     if reply.truncated {
         eprintln!("socketman: there was more output than is kept");
@@ -105,6 +115,41 @@ pub async fn run(command: &str, bus: &BusArgs) -> Result<ExitCode, AskError> {
         (None, Some(signal)) => ExitCode::from((128 + signal) as u8),
         (None, None) => ExitCode::FAILURE,
     })
+}
+
+/// Asks for the job, again and again for a while if the bus was lost since the last time.
+async fn asked(
+    agent: &Agent,
+    bus: &mut watch::Receiver<State>,
+    id: &str,
+) -> Result<Reply, AskError> {
+    let mut lost = None;
+    loop {
+        let error = match agent.call("job", &JobArgs { id }).await {
+            Err(error) => error,
+            reply => {
+                bus.mark_unchanged();
+                return reply;
+            }
+        };
+        let is_gone = matches!(
+            error,
+            AskError::NotRunning | AskError::NotSeen | AskError::Restarted { .. }
+        );
+        if error.is_lost_bus() || bus.has_changed().unwrap_or(true) {
+            lost.get_or_insert_with(Instant::now);
+        }
+        match lost {
+            Some(lost) if lost.elapsed() < LOST_FOR => sleep(LOST_AGAIN).await,
+            None if is_gone => return Err(AskError::EndedMeanwhile { id: safe(id) }),
+            _ => {
+                return Err(AskError::LostSight {
+                    id: safe(id),
+                    error: Box::new(error),
+                })
+            }
+        }
+    }
 }
 
 /// Waits until the job's state may have changed.
