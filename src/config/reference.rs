@@ -32,8 +32,8 @@ lost its section `main`, is an error with its line, and its last good copy is us
 when it changes and everything that guards in it can be used: config.json's in `state_dir` (as command line, UCI or default have it), the UCI package's in the default
 `state_dir`. A copy stands in for the file it was made of and no other. When the file is gone, which is looked at twice 10 s
 apart, its copy goes too: to drop the settings of a file, remove it. A file that is there and can be read neither itself
-nor by its copy closes every way: there is no link to the broker, no job but root's own runs, and nothing is
-asked of a provisioning server.
+nor by its copy closes every way: there is no link to the broker, and no job but root's own runs. A provisioning server is
+not asked while a file that is there cannot be read itself.
 
 **Owner and mode.** A settings file that belongs to somebody else than root, or that others may write, cannot be read in this
 sense: `chown root FILE; chmod 600 FILE` after a look at what it says. (The first start of a new version takes the right to write
