@@ -164,6 +164,28 @@ impl Loaded {
 
     /// Keeps a copy of each settings file for the day it cannot be read. Says what kept it from that.
     pub fn keep_good_copies(&self) -> Vec<Problem> {
+        self.copies().keep()
+    }
+
+    /// The last good copies, and where they are kept.
+    pub fn copies(&self) -> Copies {
+        Copies {
+            files: self.files.clone(),
+            good: self.good.clone(),
+        }
+    }
+}
+
+/// The last good copies, and where they are kept. `Debug` says nothing of them.
+#[derive(Debug)]
+pub struct Copies {
+    pub files: Files,
+    good: Good,
+}
+
+impl Copies {
+    /// Writes those that are not there yet. Says what kept it from that.
+    pub fn keep(&self) -> Vec<Problem> {
         let copies = [
             (&self.files.copy_dir, last_good::JSON, &self.good.json),
             (&self.files.home, last_good::UCI, &self.good.uci),

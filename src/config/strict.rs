@@ -18,7 +18,7 @@ use std::io;
 use std::path::Path;
 
 use base64::prelude::{Engine, BASE64_STANDARD};
-use durable::{Cell, Directory, Disk};
+use durable::{Cell, Directory};
 use ring::digest::{digest, SHA256};
 
 use super::chosen::Source;
@@ -153,16 +153,14 @@ fn in_force(files: &Files) -> Option<Strict> {
     read(&files.home, &[digest(&files.uci), digest(&files.json)])
 }
 
-/// Removes what is kept if somebody has changed the settings since.
-pub fn forget_if_changed(files: &Files) {
-    if !files.home.join(NAME).exists() || in_force(files).is_some() {
-        return;
-    }
-    let forgotten = Directory::open(&files.home).and_then(|mut directory| {
-        directory.remove(NAME)?;
-        directory.sync_names()
-    });
-    match forgotten {
+/// Is something kept though somebody has changed the settings since?
+pub fn is_outdated(files: &Files) -> bool {
+    files.home.join(NAME).exists() && in_force(files).is_none()
+}
+
+/// Removes what is kept.
+pub fn forget(files: &Files) {
+    match super::last_good::forget(&files.home, NAME) {
         Ok(()) => log::info!("the settings were changed: every option holds as it is written"),
         Err(error) => log::warn!("{}/{NAME}: {error}", files.home.display()),
     }
@@ -281,12 +279,12 @@ mod tests {
         assert_eq!(second.off, ["insecure"], "the others follow from the keys");
         second.keep(&files.home, Some(uci), None).unwrap();
         assert_eq!(in_force(&files), Some(job(&[2], false)));
-        forget_if_changed(&files);
-        assert!(files.home.join(NAME).exists());
+        assert!(!is_outdated(&files));
         std::fs::write(&files.json, "{}").unwrap();
         assert_eq!(in_force(&files), None);
-        forget_if_changed(&files);
-        assert!(!files.home.join(NAME).exists());
+        assert!(is_outdated(&files));
+        forget(&files);
+        assert!(!files.home.join(NAME).exists() && !is_outdated(&files));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod orphans;
 mod renewal;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ use crate::process::shutdown::Shutdown;
 use files::FileWatch;
 use followers::Followers;
 use next_lock::NextLock;
-use orphans::{Orphans, BETWEEN_LOOKS};
+use orphans::{Orphan, Orphans, BETWEEN_LOOKS};
+use upkeep::{Upkeep, Waiting};
 
 pub use facts::Facts;
 pub use renewal::{renewed, same, until_due, Same, Since, Start, Work};
@@ -120,6 +122,7 @@ pub struct Part {
     about_identity: Vec<Problem>,
     next_lock: NextLock,
     orphans: Orphans,
+    upkeep: Upkeep,
     hangup: Signal,
     requests: mpsc::Receiver<Request>,
     /// Last good copies stay as they are while this is true: what files say now is on trial.
@@ -187,6 +190,7 @@ pub fn new_held(
         about_identity,
         next_lock: NextLock::default(),
         orphans: Orphans::new(between_looks),
+        upkeep: Upkeep::default(),
         hangup: signal(SignalKind::hangup())?,
         requests,
         held,
@@ -232,14 +236,17 @@ impl Part {
     }
 
     /// Reads settings again whenever there is a reason, until `shutdown`.
-    pub async fn run(mut self, mut shutdown: Shutdown) {
+    pub async fn run(self, shutdown: Shutdown) {
+        shutdown.cut_short(vec![Box::pin(self.work())]).await;
+    }
+
+    async fn work(mut self) {
         let mut files = FileWatch::default();
         // They may have changed before they were watched.
         self.reload(&mut files, false).await;
         let mut held_lives = true;
         loop {
             tokio::select! {
-                () = shutdown.requested() => return,
                 changed = self.held.changed(), if held_lives => {
                     held_lives = changed.is_ok();
                     if self.is_behind && !*self.held.borrow() {
@@ -251,8 +258,10 @@ impl Part {
                     self.reload(&mut files, false).await;
                 }
                 () = self.orphans.due(), if !*self.held.borrow() => {
-                    let current = self.current.borrow().clone();
-                    self.orphans.look(&current.loaded.files);
+                    self.reload(&mut files, false).await;
+                }
+                () = self.upkeep.caught_up() => {
+                    self.reload(&mut files, false).await;
                 }
                 () = files.settled() => {
                     log::debug!("a file of the settings may have changed");
@@ -304,11 +313,7 @@ impl Part {
         self.is_behind = *self.held.borrow() && !accept;
         match self.is_behind {
             true => loaded = loaded.with_copies_of(&before.loaded),
-            false => {
-                errors = loaded.keep_good_copies();
-                self.orphans.look(&loaded.files);
-                strict::forget_if_changed(&loaded.files);
-            }
+            false => errors = self.keep(&loaded).await,
         }
         errors.extend(self.next_lock.follow(&loaded, &self.state_dir));
         let mut facts = Facts::of(
@@ -337,6 +342,23 @@ impl Part {
             facts,
         }));
         outcome
+    }
+
+    /// Keeps copies of what is good in `loaded`, and removes what belongs to settings that are gone. What goes is
+    /// decided at once, for a job may change the settings meanwhile.
+    async fn keep(&mut self, loaded: &Loaded) -> Vec<Problem> {
+        let copies = loaded.copies();
+        let orphans = self.orphans.look(&copies.files);
+        let is_outdated = strict::is_outdated(&copies.files);
+        let keep = move |waiting: &Waiting| {
+            orphans.iter().for_each(Orphan::remove);
+            let errors = copies.keep();
+            if is_outdated && waiting.is_on() {
+                strict::forget(&copies.files);
+            }
+            errors
+        };
+        self.upkeep.make(&self.state_dir, keep).await
     }
 
     /// The identity that goes with `loaded`: the one there was, unless an option says another.

@@ -4,3 +4,4 @@ pub(crate) mod desk;
 mod files;
 mod guards;
 mod parts;
+mod slow;
