@@ -45,8 +45,8 @@ then `spool_dir` has its default, with an error. (A `state_dir` that would take 
 ## While the agent runs
 
 Settings are read again on SIGHUP, by `ubus call socketman reload`, and by themselves 1 s after one of the files changed.
-Running jobs go on; only parts whose options changed restart. Another `spool_dir` takes what waits along. Another
-`state_dir` holds from the next start on, and is locked at once. Files that `cacrt`, `tls_cert` and `tls_key` name are watched too.
+Running jobs go on; only parts whose options changed restart. Another `spool_dir` takes what waits along. To another
+`state_dir` the record of jobs moves at once, and it is locked at once; everything else in it is used from the next start on. Files that `cacrt`, `tls_cert` and `tls_key` name are watched too.
 
 ## How values are written
 

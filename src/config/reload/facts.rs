@@ -45,7 +45,8 @@ impl Facts {
                 option: Some("state_dir".into()),
                 source: loaded.source_of("state_dir"),
                 line: None,
-                reason: "has another value now, which holds from the next start of the agent on"
+                reason: "has another value now, which holds for the record of jobs at once, for the rest \
+                         from the next start of the agent on"
                     .into(),
             });
         }
