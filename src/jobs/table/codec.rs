@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::jobs::outcome::FloorCharBoundary;
+
 /// Puts values one behind the other.
 #[derive(Debug, Default)]
 pub(super) struct Writer(pub(super) Vec<u8>);
@@ -26,11 +28,11 @@ impl Writer {
         self
     }
 
-    /// A text shorter than 4 GiB, which every text of a job is by far.
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        self.u32(len);
-        self.0.extend_from_slice(text.as_bytes());
+    /// A text, cut to the `max` bytes that [`Reader::text`] takes. `max` is below 4 GiB.
+    pub(super) fn text(&mut self, text: &str, max: usize) -> &mut Self {
+        let len = text.floor_char_boundary_at(max);
+        self.u32(u32::try_from(len).unwrap_or(u32::MAX));
+        self.0.extend_from_slice(&text.as_bytes()[..len]);
         self
     }
 

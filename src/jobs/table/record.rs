@@ -15,8 +15,8 @@
 //!  outcome   end u8 (0 processed, 1 rejected, 2 interrupted; + 16 undone), success u8, exit i32?, signal i32?, ms u64?, truncated u8, reason?, stdout, stderr
 //! ```
 //!
-//! `x?` is a byte that is 1 if `x` follows. Ages are seconds for which agents have run on this device, all
-//! of them together. Records of the first four kinds are appended as things happen; the others stand at the
+//! `x?` is a byte that is 1 if `x` follows. A text longer than its bound is cut when it is written. Ages are
+//! seconds for which agents have run on this device, all of them together. Records of the first four kinds are appended as things happen; the others stand at the
 //! beginning of a rewritten ledger.
 
 use std::sync::Arc;
@@ -247,7 +247,8 @@ fn read_start(from: &mut Reader<'_>) -> Option<Start> {
 }
 
 fn write_job(to: &mut Writer, job: &Job) {
-    to.text(&job.id).text(&job.msg).text(&job.type_name);
+    to.text(&job.id, message::ID_MAX);
+    to.text(&job.msg, TEXT_MAX).text(&job.type_name, NAME_MAX);
     for number in [
         job.timeout.map(|timeout| timeout.as_secs()),
         job.timestamp,
@@ -258,7 +259,7 @@ fn write_job(to: &mut Writer, job: &Job) {
         });
     }
     let text = |to: &mut Writer, text: &str| {
-        to.text(text);
+        to.text(text, NAME_MAX);
     };
     to.option(job.device.as_deref(), text);
     to.bool(job.detach).bool(job.live);
@@ -289,9 +290,9 @@ fn read_job(from: &mut Reader<'_>) -> Option<Job> {
 }
 
 fn write_about(to: &mut Writer, about: &About) {
-    to.text(&about.id)
-        .text(&about.type_name)
-        .text(&about.command);
+    to.text(&about.id, message::ID_MAX)
+        .text(&about.type_name, NAME_MAX)
+        .text(&about.command, WORDS_MAX);
     to.option(about.started, |to, at| {
         to.u64(at);
     });
@@ -327,9 +328,10 @@ fn write_outcome(to: &mut Writer, outcome: &Outcome) {
     });
     to.bool(outcome.truncated);
     to.option(outcome.reason.as_deref(), |to, reason| {
-        to.text(reason);
+        to.text(reason, WORDS_MAX);
     });
-    to.text(&outcome.stdout).text(&outcome.stderr);
+    to.text(&outcome.stdout, TEXT_MAX)
+        .text(&outcome.stderr, TEXT_MAX);
 }
 
 /// Reads an outcome. Its type is that of the job, which is not repeated.

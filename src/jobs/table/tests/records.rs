@@ -85,6 +85,48 @@ fn an_outcome_that_is_recorded_twice_counts_once() {
     assert_eq!(table.take_snapshot(at(2)).unwrap().records.len(), 2);
 }
 
+#[test]
+fn a_record_is_read_back_whatever_the_length_of_its_texts() {
+    let long = |bytes: usize| "é".repeat(bytes);
+    let outcome = Outcome {
+        stdout: long(1 << 20),
+        stderr: format!("x{}", long(1 << 20)),
+        ..Outcome::without_command(End::Processed, "", Some(format!("x{}", long(5000))))
+    };
+    let mut job = job("a");
+    job.type_name = long(300);
+    job.device = Some(long(300));
+    job.sig = Some(long(300));
+    let mut entry = Entry::new(Key::new(Source::Mqtt, "a"), Source::Mqtt, true, job);
+    let about = Arc::make_mut(&mut entry.about);
+    about.command = long(5000);
+    let (key, source) = (entry.key, entry.source);
+    let (outcome, reported) = (Arc::new(outcome), None);
+    for record in [
+        entry.accepted(None).unwrap(),
+        Record::Finished {
+            key,
+            outcome: Arc::clone(&outcome),
+            reported,
+        },
+        Record::Kept {
+            key,
+            source,
+            about: entry.about,
+            outcome,
+            reported,
+        },
+    ] {
+        let bytes = record.encode();
+        let read = Record::decode(&bytes).expect("it is a record");
+        assert_eq!(read.encode(), bytes);
+        if let Record::Finished { outcome, .. } = read {
+            let reason = outcome.reason.as_deref().unwrap();
+            assert_eq!(reason, format!("x{}", long(2047)), "cut before a character");
+        }
+    }
+}
+
 /// A record as an agent writes it, with texts and numbers of any kind.
 fn record() -> impl Strategy<Value = Record> {
     let text = || prop_oneof![Just(String::new()), "[ -~é\n]{1,20}"];
