@@ -69,6 +69,13 @@ impl Entry {
         })
     }
 
+    /// A job that has begun does not begin again.
+    pub(super) fn drop_command(&mut self) {
+        if let Some(job) = &mut self.job {
+            job.msg = String::new();
+        }
+    }
+
     /// Notes when it was started, in seconds since the epoch.
     pub(super) fn set_started(&mut self, at: Option<u64>) {
         Arc::make_mut(&mut self.about).started = at;

@@ -79,8 +79,11 @@ pub const UNREPORTED_MAX: usize = 1 << 20;
 /// Output kept of an outcome that was reported, bytes.
 pub const BRIEF: usize = 4096;
 
-/// All waiting jobs together, with everything they hold, bytes.
-const QUEUE_MAX: usize = 4 << 20;
+/// All waiting jobs of the broker together, with everything they hold, bytes.
+const BROKER_QUEUE_MAX: usize = 4 << 20;
+
+/// The same of the bus.
+const BUS_QUEUE_MAX: usize = 2 << 20;
 
 /// Reported jobs that are kept with their outcome.
 const KEPT: usize = 128;
@@ -88,7 +91,7 @@ const KEPT: usize = 128;
 /// Output kept of all of them, bytes; beyond it the oldest lose theirs.
 const KEPT_BYTES: usize = 256 << 10;
 
-/// Answers to jobs that are not recorded, waiting at once.
+/// Jobs of one source that are not recorded and whose answers nobody has.
 const LOOSE_MAX: usize = 10_240;
 
 /// Counts the jobs of this agent, in the order in which they were accepted.
@@ -146,6 +149,42 @@ pub struct Batch {
     pub page: Option<Page>,
 }
 
+/// The room that jobs of one source take.
+#[derive(Debug, Default)]
+struct Room {
+    /// Jobs in the table that are recorded.
+    recorded: usize,
+    /// Jobs that are not recorded and not reported.
+    loose: usize,
+    /// Bytes held by jobs that were not started.
+    queued: usize,
+}
+
+/// Neither source can use up the room of the other.
+#[derive(Debug, Default)]
+struct Rooms {
+    broker: Room,
+    bus: Room,
+}
+
+impl Rooms {
+    fn of(&mut self, source: Source) -> &mut Room {
+        match source {
+            Source::Mqtt => &mut self.broker,
+            Source::Ubus => &mut self.bus,
+        }
+    }
+
+    /// True if `held` bytes more may wait.
+    fn has_queue_for(&mut self, source: Source, held: usize) -> bool {
+        let max = match source {
+            Source::Mqtt => BROKER_QUEUE_MAX,
+            Source::Ubus => BUS_QUEUE_MAX,
+        };
+        self.of(source).queued + held <= max
+    }
+}
+
 /// See the module's description.
 #[derive(Debug)]
 pub struct Table {
@@ -159,8 +198,6 @@ pub struct Table {
     queue: VecDeque<Number>,
     /// The same of upgrades, which are in a line of their own.
     upgrades: VecDeque<Number>,
-    /// Bytes held by jobs that were not started.
-    queued_bytes: usize,
     /// Jobs that were not started.
     waiting: usize,
     /// Jobs that were started and have not finished.
@@ -169,10 +206,7 @@ pub struct Table {
     upgrading: usize,
     /// The jobs among them that run alone.
     alone: usize,
-    /// Jobs in `jobs` that are recorded, of the broker and of the bus.
-    recorded: [usize; 2],
-    /// Jobs that are not recorded and not reported.
-    loose: usize,
+    rooms: Rooms,
     unreported_bytes: usize,
     /// Reported jobs that are in `jobs`, the one reported first at the front.
     kept: VecDeque<Number>,
@@ -206,13 +240,11 @@ impl Table {
             bus: Seen::of_at_most(bounds.bus),
             queue: VecDeque::new(),
             upgrades: VecDeque::new(),
-            queued_bytes: 0,
             waiting: 0,
             running: 0,
             upgrading: 0,
             alone: 0,
-            recorded: [0; 2],
-            loose: 0,
+            rooms: Rooms::default(),
             unreported_bytes: 0,
             kept: VecDeque::new(),
             kept_bytes: 0,
@@ -365,14 +397,6 @@ impl Table {
         match self.jobs.get(&number).is_some_and(Entry::is_upgrade) {
             true => &mut self.upgrades,
             false => &mut self.queue,
-        }
-    }
-
-    fn recorded(&mut self, source: Source) -> &mut usize {
-        let [broker, bus] = &mut self.recorded;
-        match source {
-            Source::Mqtt => broker,
-            Source::Ubus => bus,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::entry::{Entry, Phase};
 use super::id::Id;
 use super::record::{About, Record, Start};
-use super::{Bounds, Effect, Key, Now, Number, Source, Table, QUEUE_MAX};
+use super::{Bounds, Effect, Key, Now, Number, Source, Table, BROKER_QUEUE_MAX, BUS_QUEUE_MAX};
 use crate::jobs::message::{Job, Kind};
 use crate::jobs::outcome::{End, Outcome};
 
@@ -27,7 +27,7 @@ impl Table {
                 start,
                 job,
             } => self.read_accepted(key, source, start, *job),
-            Record::Started { key, start } => match self.entry(key) {
+            Record::Started { key, start } => match self.begun(key) {
                 Some(entry) => {
                     entry.set_started(Some(start.at));
                     if let Phase::Accepted = entry.phase {
@@ -41,7 +41,7 @@ impl Table {
                 mut outcome,
                 reported,
             } => {
-                let Some(entry) = self.entry(key) else {
+                let Some(entry) = self.begun(key) else {
                     self.read_orphan(key, reported.unwrap_or(0));
                     return;
                 };
@@ -58,9 +58,9 @@ impl Table {
                     self.read_reported(key, age);
                 }
             }
-            Record::Reported { key, age } => match self.entry(key) {
-                Some(_) => self.read_reported(key, age),
-                None => self.read_orphan(key, age),
+            Record::Reported { key, age } => match self.keys.contains_key(&key) {
+                true => self.read_reported(key, age),
+                false => self.read_orphan(key, age),
             },
             Record::Kept {
                 key,
@@ -90,9 +90,14 @@ impl Table {
         }
     }
 
-    fn entry(&mut self, key: Key) -> Option<&mut Entry> {
-        let number = self.keys.get(&key)?;
-        self.jobs.get_mut(number)
+    /// A job that has begun, or ended, waits no longer.
+    fn begun(&mut self, key: Key) -> Option<&mut Entry> {
+        let entry = self.jobs.get_mut(self.keys.get(&key)?)?;
+        if let Phase::Accepted = entry.phase {
+            self.rooms.of(entry.source).queued -= entry.held();
+            entry.drop_command();
+        }
+        Some(entry)
     }
 
     fn lived(&mut self, age: u32) {
@@ -100,22 +105,27 @@ impl Table {
     }
 
     fn add(&mut self, key: Key, entry: Entry) {
-        let held = entry.held();
+        let held = match entry.phase {
+            Phase::Accepted => entry.held(),
+            _ => 0,
+        };
         // An id that is there twice is damage or the work of somebody else: the first one stands.
         let known = self.keys.contains_key(&key) || self.seen(entry.source).get(key).is_some();
         if known {
             return;
         }
         let is_over = self.jobs.len() >= self.bounds.broker + self.bounds.bus
-            || self.queued_bytes + held > QUEUE_MAX;
+            || self.rooms.broker.queued + self.rooms.bus.queued + held
+                > BROKER_QUEUE_MAX + BUS_QUEUE_MAX;
         if is_over {
             self.read_orphan(key, 0);
             return;
         }
         let number = Number(self.next);
         self.next += 1;
-        self.queued_bytes += held;
-        *self.recorded(entry.source) += 1;
+        let room = self.rooms.of(entry.source);
+        room.queued += held;
+        room.recorded += 1;
         self.keys.insert(key, number);
         self.jobs.insert(number, entry);
     }
@@ -125,6 +135,7 @@ impl Table {
         if let Some(start) = start {
             entry.set_started(Some(start.at));
             entry.phase = Phase::Started(start);
+            entry.drop_command();
         }
         self.add(key, entry);
     }
@@ -195,14 +206,12 @@ impl Table {
     /// before anything else.
     pub fn go_on(&mut self, boot: [u8; 16], now: Now, is_more: &dyn Fn(Key) -> bool) {
         let numbers: Vec<Number> = self.jobs.keys().copied().collect();
-        self.queued_bytes = 0;
         for number in numbers {
             let Some(entry) = self.jobs.get(&number) else {
                 continue;
             };
             match entry.phase {
                 Phase::Accepted => {
-                    self.queued_bytes += entry.held();
                     self.waiting += 1;
                     let line = match entry.is_upgrade() {
                         true => &mut self.upgrades,

@@ -7,7 +7,7 @@ use super::id::Id;
 use super::record::{Record, Start};
 use super::{
     Effect, Full, Key, Known, Now, Number, Ready, Source, Step, Table, BRIEF, KEPT, KEPT_BYTES,
-    LOOSE_MAX, QUEUE_MAX, UNREPORTED_MAX,
+    LOOSE_MAX, UNREPORTED_MAX,
 };
 use crate::jobs::message::Job;
 use crate::jobs::outcome::Outcome;
@@ -58,18 +58,19 @@ impl Table {
         let held = job.held();
         let has_room = match recorded {
             true => self.has_room_for_id(source, now),
-            false => self.loose < LOOSE_MAX,
+            false => self.rooms.of(source).loose < LOOSE_MAX,
         };
-        if !has_room || self.queued_bytes + held > QUEUE_MAX {
+        if !has_room || start.is_none() && !self.rooms.has_queue_for(source, held) {
             return Err(Full);
         }
         let number = Number(self.next);
         self.next += 1;
         let mut entry = Entry::new(key, source, recorded, job);
-        self.queued_bytes += held;
+        let room = self.rooms.of(source);
+        room.queued += held;
         self.waiting += 1;
         if recorded {
-            *self.recorded(source) += 1;
+            room.recorded += 1;
             self.seen(source).take_room();
             let step = match start {
                 None => Step::Accept,
@@ -80,7 +81,7 @@ impl Table {
             entry.unwritten = 1;
             self.steps.push((number, step));
         } else {
-            self.loose += 1;
+            room.loose += 1;
             self.effects.push_back(Effect::Accepted(number));
             match start {
                 None => self.queue.push_back(number),
@@ -131,7 +132,7 @@ impl Table {
             return;
         };
         if let Phase::Accepted = entry.phase {
-            self.queued_bytes -= entry.held();
+            self.rooms.of(entry.source).queued -= entry.held();
             self.waiting -= 1;
             *count(entry, &mut self.running, &mut self.upgrading) += 1;
             self.alone += usize::from(entry.is_guarded());
@@ -152,7 +153,7 @@ impl Table {
             *count(entry, &mut self.running, &mut self.upgrading) -= 1;
             self.alone -= usize::from(entry.is_guarded());
             self.waiting += 1;
-            self.queued_bytes += entry.held();
+            self.rooms.of(entry.source).queued += entry.held();
             entry.set_started(None);
             entry.phase = Phase::Accepted;
             self.line(number).push_front(number);
@@ -177,7 +178,7 @@ impl Table {
         }
         match entry.phase {
             Phase::Accepted => {
-                self.queued_bytes -= entry.held();
+                self.rooms.of(entry.source).queued -= entry.held();
                 self.waiting -= 1;
                 let line = match entry.is_upgrade() {
                     true => &mut self.upgrades,
@@ -252,7 +253,7 @@ impl Table {
         self.kept_bytes += brief.output_len();
         entry.phase = Phase::Reported(brief, age);
         if !entry.recorded {
-            self.loose -= 1;
+            self.rooms.of(entry.source).loose -= 1;
         }
         self.kept.push_back(number);
         while self.kept_bytes > KEPT_BYTES {
@@ -288,7 +289,7 @@ impl Table {
             self.kept_bytes -= outcome.output_len();
             if entry.recorded {
                 let id = Id::new(entry.key, *age, entry.about.expires, outcome);
-                *self.recorded(entry.source) -= 1;
+                self.rooms.of(entry.source).recorded -= 1;
                 self.seen(entry.source).insert(id);
             }
         }
@@ -300,11 +301,11 @@ impl Table {
             return;
         };
         self.keys.remove(&entry.key);
-        *self.recorded(entry.source) -= 1;
+        self.rooms.of(entry.source).recorded -= 1;
         match &entry.phase {
             Phase::Accepted => {
                 self.waiting -= 1;
-                self.queued_bytes -= entry.held();
+                self.rooms.of(entry.source).queued -= entry.held();
             }
             Phase::Started(_) => {
                 *count(&entry, &mut self.running, &mut self.upgrading) -= 1;

@@ -30,10 +30,9 @@ pub struct Ready<'a> {
 impl Table {
     /// Ids that take a place in the ledger, of one source.
     pub fn ids(&self, source: Source) -> usize {
-        let [broker, bus] = self.recorded;
         match source {
-            Source::Mqtt => self.broker.len() + broker,
-            Source::Ubus => self.bus.len() + bus,
+            Source::Mqtt => self.broker.len() + self.rooms.broker.recorded,
+            Source::Ubus => self.bus.len() + self.rooms.bus.recorded,
         }
     }
 
