@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::probe::Findings;
+use crate::http::{Answer, Endpoint};
 
 /// The fault between the device and the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +136,15 @@ pub struct Uplink {
 }
 
 impl Facts {
+    /// The answer of `server`, of which nothing counts while a captive portal may have given it: a portal
+    /// answers for everybody, but not over TLS that was verified.
+    pub fn believed(&self, answer: Answer, server: &Endpoint) -> Answer {
+        match self.verdict == Some(Verdict::CaptivePortal) && !server.is_verified() {
+            true => answer.under_a_portal(),
+            false => answer,
+        }
+    }
+
     /// The code of the newest probe alone, without other proofs that the device is alive.
     pub fn probed_code(&self) -> Option<u8> {
         self.evidence.probe.as_ref().map(super::verdict::code)

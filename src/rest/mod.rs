@@ -7,7 +7,7 @@
 //!
 //! A result is sent until the API has accepted it. What is wrong with the API or the way to it holds
 //! up all of them and is tried again by the one retry rule; an API that refuses one result gets the
-//! others first.
+//! others first. While a captive portal answers for the web, only an answer over verified TLS counts.
 
 mod ping;
 
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep_until, Instant};
 
 use crate::config::{self, Api, Config, Ping};
+use crate::health;
 use crate::http::{
     deadline, path_part, Answer, Attempts, Body, Client, Commands, Dates, Endpoint, Facts,
     HttpError, Method,
@@ -62,8 +63,8 @@ pub struct Part {
     pub commands: Commands,
     /// `None` while `rest` is not set.
     pub facts: watch::Sender<Option<Facts>>,
-    /// Health code, once it is known.
-    pub health: watch::Receiver<Option<u8>>,
+    /// For the code in pings, and to know a captive portal.
+    pub health: watch::Receiver<health::Facts>,
 }
 
 /// Why a request did not do what it was to do.
@@ -157,7 +158,7 @@ struct Rest<'a> {
     refusals: Outage,
     pings: Outage,
     facts: &'a watch::Sender<Option<Facts>>,
-    health: &'a watch::Receiver<Option<u8>>,
+    health: &'a watch::Receiver<health::Facts>,
 }
 
 impl Rest<'_> {
@@ -232,7 +233,7 @@ impl Rest<'_> {
     /// Says that the device is there, once: the next ping replaces a retry. While a result
     /// has to be sent again, that is what the facts are about.
     async fn ping(&mut self, failing: bool) {
-        let health = *self.health.borrow();
+        let health = self.health.borrow().code;
         let body = Body::json(ping::encode(clock::epoch_seconds(), self.mac, health));
         match self
             .send(Method::POST, &self.api.below("/ping"), body)
@@ -256,7 +257,9 @@ impl Rest<'_> {
 
     async fn send(&mut self, method: Method, to: &Endpoint, body: Body) -> Result<(), RestError> {
         let within = deadline(body.bytes.len());
-        match self.client.send(method, to, body, within).await?.answer {
+        let reply = self.client.send(method, to, body, within).await?;
+        let answer = self.health.borrow().believed(reply.answer, to);
+        match answer {
             Answer::Accepted => Ok(()),
             answer => {
                 let is_denial = self.api.is_verified() && answer.is_denial();

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, Instant};
 
 use super::Part;
-use crate::health::{self, Verdict};
+use crate::health;
 use crate::http::{Answer, Body, Client, Endpoint, HttpError, Method, Reply};
 use crate::outage::Outage;
 
@@ -191,12 +191,8 @@ impl Link {
 
     /// The answer, with a captive portal in mind; notes its date if that is believed.
     fn judge(&mut self, from: &Endpoint, reply: Reply) -> Answer {
-        let Reply { mut answer, date } = reply;
-        let verdict = self.health.borrow().verdict;
-        // No portal can answer over TLS that was verified.
-        if verdict == Some(Verdict::CaptivePortal) && !from.is_verified() {
-            answer = answer.under_a_portal();
-        }
+        let Reply { answer, date } = reply;
+        let answer = self.health.borrow().believed(answer, from);
         if self.is_believed(from) && (from.is_verified() || answer.is_the_apis()) {
             self.date = date;
         }

@@ -128,7 +128,7 @@ impl Wiring<'_> {
     pub(super) fn rest(&mut self, results: jobs::Replies) {
         let (resolver, dates) = (self.resolver.clone(), self.dates.clone());
         let (commands, facts) = (self.commands.clone(), self.facts.rest.clone());
-        let code = self.facts.code.subscribe();
+        let health = self.facts.health.subscribe();
         let start: Start<jobs::Replies> = Box::new(move |now, replies, mut ends| {
             let part = rest::Part {
                 settings: (&*now.loaded.config).into(),
@@ -138,7 +138,7 @@ impl Wiring<'_> {
                 dates: dates.clone(),
                 commands: commands.clone(),
                 facts: facts.clone(),
-                health: code.clone(),
+                health: health.clone(),
             };
             Box::pin(rest::run(part, async move { ends.requested().await }))
         });

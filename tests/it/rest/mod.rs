@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 use socketman::config::ApiAuth;
+use socketman::health::Verdict;
 use socketman::http::Dates;
 use socketman::jobs::{self, Decision};
 use socketman::lookup::Resolver;
@@ -159,6 +160,26 @@ async fn results_are_kept_and_sent_again_whatever_is_wrong_with_the_api() {
 }
 
 #[tokio::test]
+async fn a_result_that_a_captive_portal_may_have_taken_is_sent_again() {
+    let site = Site::new(|_| {}).await;
+    site.is_found(1, Verdict::CaptivePortal);
+    site.job("1", "echo 1").await;
+    let facts = site.facts(|facts| facts.next_attempt.is_some()).await;
+    let error = facts.last_error.unwrap();
+    assert!(
+        error.ends_with("or a captive portal in its place"),
+        "{error}"
+    );
+    assert_eq!(facts.last_ok, None);
+    site.is_found(9, Verdict::Ok);
+    site.facts(|facts| facts.last_ok.is_some()).await;
+    let paths = site.taken();
+    assert!(paths.len() > 1, "{paths:?}");
+    assert!(paths.iter().all(|path| path == "/api/v1/operations/1"));
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn a_result_is_accepted_by_the_head_of_the_answer_however_its_body_ends() {
     for mode in [Mode::Drip, Mode::Huge] {
         let site = Site::new(|_| {}).await;
@@ -212,7 +233,7 @@ async fn presence_is_posted_at_the_ping_interval_with_the_health_code_once_known
         ping["timestamp"].is_u64() && ping.get("status").is_none(),
         "{ping}"
     );
-    site.health.send(Some(9)).unwrap();
+    site.is_found(9, Verdict::Ok);
     let code = |request: &Request| {
         request
             .json

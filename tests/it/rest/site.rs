@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 use socketman::config::{Config, Secret};
+use socketman::health::{self, Verdict};
 use socketman::http::{Dates, Facts};
 use socketman::jobs::{self, Decision, Source};
 use socketman::lookup::Resolver;
@@ -23,7 +24,7 @@ pub(super) struct Site {
     pub(super) jobs: jobs::Handle,
     pub(super) broker: jobs::Replies,
     pub(super) facts: watch::Receiver<Option<Facts>>,
-    pub(super) health: watch::Sender<Option<u8>>,
+    pub(super) health: watch::Sender<health::Facts>,
     pub(super) config: Config,
     pub(super) options: watch::Sender<jobs::Settings>,
     pub(super) stop_jobs: oneshot::Sender<()>,
@@ -59,7 +60,7 @@ impl Site {
         let (stop_jobs, stopped) = oneshot::channel();
         let worker = tokio::spawn(part.run(asked(stopped), Duration::from_secs(2)));
         let (facts_sender, facts) = watch::channel(None);
-        let (health, health_known) = watch::channel(None);
+        let (health, health_known) = watch::channel(health::Facts::default());
         let (stop_rest, stopped) = oneshot::channel();
         let part = rest::Part {
             settings: (&config).into(),
@@ -95,6 +96,13 @@ impl Site {
     pub(super) async fn job(&self, id: &str, msg: &str) {
         let decision = self.submit(json!({"id": id, "meta": {"msg": msg}})).await;
         assert_eq!(decision, Decision::Accepted { id: id.into() });
+    }
+
+    /// Has the health task say this.
+    pub(super) fn is_found(&self, code: u8, verdict: Verdict) {
+        self.health.send_modify(|facts| {
+            (facts.code, facts.verdict) = (Some(code), Some(verdict));
+        });
     }
 
     /// The first request of which this holds, as soon as there is one.
