@@ -9,7 +9,7 @@ use ubus::{Request, Status};
 
 use super::waits::{Open, Waits};
 use super::Sources;
-use crate::jobs::{self, Outcome, RunError, State};
+use crate::jobs::{self, RunError, Stand, State};
 
 /// Longest wait of `run_job` for the end of the job; a caller that wants more asks `job` later.
 const WAIT_MAX: Duration = Duration::from_secs(15);
@@ -146,45 +146,44 @@ pub(super) async fn run(request: Request, sources: &Sources, waits: &Waits, open
     let Some(permit) = permit else {
         return request.reply(&Underway {
             id: &run.id,
-            state: run.state,
+            state: run.stand.borrow().state(),
         });
     };
-    let (id, mut outcome) = (run.id, run.outcome);
-    let newest = outcome.clone();
+    let (id, mut stand) = (run.id, run.stand);
+    let newest = stand.clone();
     let work = async move {
         let _permit = permit;
         // Or the part ended before the job did, or the time is up.
-        let _ended = timeout(WAIT_MAX, outcome.wait_for(Option::is_some))
+        let _ended = timeout(WAIT_MAX, stand.wait_for(Stand::has_ended))
             .await
             .is_ok();
     };
     open.wait(request, work, move |request, _| {
-        let outcome = newest.borrow().clone();
-        answer(request, &id, outcome.as_deref());
+        let stand = newest.borrow().clone();
+        answer(request, &id, &stand);
     });
 }
 
-/// Replies what became of a job, or that it runs still.
-fn answer(request: Request, id: &str, outcome: Option<&Outcome>) {
-    match outcome.map(|outcome| outcome.brief(OUTPUT_MAX)) {
-        Some(outcome) => request.reply(&Ended {
-            id,
-            state: State::of(&outcome),
-            success: outcome.success,
-            exit_code: outcome.exit_code,
-            signal: outcome.signal,
-            output: &outcome.stdout,
-            stderr: &outcome.stderr,
-            truncated: outcome.truncated,
-            rolled_back: outcome.rolled_back,
-            reason: outcome.reason.as_deref(),
-            duration_ms: outcome.duration.map(jobs::reply::millis),
-        }),
-        None => request.reply(&Underway {
-            id,
-            state: State::Running,
-        }),
-    }
+/// Replies what became of a job, or where it stands.
+fn answer(request: Request, id: &str, stand: &Stand) {
+    let state = stand.state();
+    let Stand::Ended(outcome) = stand else {
+        return request.reply(&Underway { id, state });
+    };
+    let outcome = outcome.brief_of(OUTPUT_MAX);
+    request.reply(&Ended {
+        id,
+        state,
+        success: outcome.success,
+        exit_code: outcome.exit_code,
+        signal: outcome.signal,
+        output: &outcome.stdout,
+        stderr: &outcome.stderr,
+        truncated: outcome.truncated,
+        rolled_back: outcome.rolled_back,
+        reason: outcome.reason.as_deref(),
+        duration_ms: outcome.duration.map(jobs::reply::millis),
+    });
 }
 
 #[cfg(test)]

@@ -138,14 +138,34 @@ pub struct Request {
     pub timeout: Option<Duration>,
 }
 
+/// Where a local job stands.
+#[derive(Debug, Clone)]
+pub enum Stand {
+    Queued,
+    Running,
+    Ended(Arc<Outcome>),
+}
+
+impl Stand {
+    pub fn state(&self) -> State {
+        match self {
+            Stand::Queued => State::Queued,
+            Stand::Running => State::Running,
+            Stand::Ended(outcome) => State::of(outcome),
+        }
+    }
+
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Stand::Ended(_))
+    }
+}
+
 /// A local job that was accepted.
 #[derive(Debug, Clone)]
 pub struct Run {
     pub id: String,
-    /// None until the job has ended. Closed without an outcome only if the part ends first.
-    pub outcome: watch::Receiver<Option<Arc<Outcome>>>,
-    /// Where the job stood when the request was answered.
-    pub state: State,
+    /// Closed before the job has ended only if the part ends first.
+    pub stand: watch::Receiver<Stand>,
 }
 
 /// Why a local job does not run.

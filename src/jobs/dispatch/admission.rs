@@ -11,7 +11,7 @@ use super::Jobs;
 use crate::jobs::message::{self, Job, Kind, Rejected};
 use crate::jobs::recent::State;
 use crate::jobs::table::{Full, Known, Number};
-use crate::jobs::{Decision, Request, Run, RunError, Source};
+use crate::jobs::{Decision, Request, Run, RunError, Source, Stand};
 
 impl Jobs {
     /// Decides on a payload, at the latest when the disk has recorded the job.
@@ -87,11 +87,8 @@ impl Jobs {
         message::check_timeout(request.timeout)?;
         match self.table.known(Source::Ubus, &id) {
             Some(Known::Finished(outcome)) => {
-                return Ok(Local::Done(Run {
-                    id,
-                    state: State::of(&outcome),
-                    outcome: watch::channel(Some(outcome)).1,
-                }));
+                let stand = watch::channel(Stand::Ended(outcome)).1;
+                return Ok(Local::Done(Run { id, stand }));
             }
             Some(Known::Unfinished(number)) => return Ok(Local::Waits(number)),
             None => {}
@@ -182,10 +179,13 @@ impl Jobs {
                 Caller::Sender(decision, known) => drop(decision.send(known)),
                 Caller::Local(answer) => {
                     let id = self.table.id(number).map(|id| id.to_string());
+                    let now = match self.table.state(number) {
+                        Some(State::Queued) | None => Stand::Queued,
+                        Some(_) => Stand::Running,
+                    };
                     let run = Run {
                         id: id.unwrap_or_default(),
-                        outcome: live.outcome(),
-                        state: self.table.state(number).unwrap_or(State::Queued),
+                        stand: live.stand(now),
                     };
                     drop(answer.send(Ok(run)));
                 }

@@ -18,7 +18,7 @@ use crate::jobs::recent::State;
 use crate::jobs::run::{self, detached, Limits, Output, Stop, Tap, Work};
 use crate::jobs::table::{Effect, Number};
 use crate::jobs::upgrades::Hold;
-use crate::jobs::Source;
+use crate::jobs::{Source, Stand};
 
 /// Pieces of live output of one job that wait to be read.
 const PIECES: usize = 8;
@@ -318,7 +318,7 @@ impl Jobs {
             }
         }
         if let Some(live) = live {
-            live.ended(outcome);
+            live.stands(Stand::Ended(outcome));
         }
         self.tell(number, state);
     }

@@ -1,13 +1,10 @@
 //! The callers and processes that a job in the table has in this agent.
 
-use std::sync::Arc;
-
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use crate::jobs::outcome::Outcome;
 use crate::jobs::run::{Output, Stop};
-use crate::jobs::{Decision, Run, RunError};
+use crate::jobs::{Decision, Run, RunError, Stand};
 
 /// A caller that waits until the acceptance of a job is certain.
 pub(super) enum Caller {
@@ -25,7 +22,7 @@ pub(super) struct Live {
     /// When this agent got to know of it.
     pub(super) since: Instant,
     /// Made for the first local caller: jobs of the broker have none.
-    outcome: Option<watch::Sender<Option<Arc<Outcome>>>>,
+    stand: Option<watch::Sender<Stand>>,
     /// Stops it, once it runs.
     pub(super) stop: Option<oneshot::Sender<Stop>>,
     /// Its output so far, while it runs.
@@ -41,7 +38,7 @@ impl Live {
             callers: Vec::new(),
             accepted: false,
             since: Instant::now(),
-            outcome: None,
+            stand: None,
             stop: None,
             output: None,
             detached: false,
@@ -56,16 +53,16 @@ impl Live {
         }
     }
 
-    /// The outcome, once it is certain.
-    pub(super) fn outcome(&mut self) -> watch::Receiver<Option<Arc<Outcome>>> {
-        let outcome = self.outcome.get_or_insert_with(|| watch::channel(None).0);
-        outcome.subscribe()
+    /// Where the job stands: at `now`, if nobody has asked before.
+    pub(super) fn stand(&mut self, now: Stand) -> watch::Receiver<Stand> {
+        let stand = self.stand.get_or_insert_with(|| watch::channel(now).0);
+        stand.subscribe()
     }
 
-    /// Gives the outcome to everybody who waits for it.
-    pub(super) fn ended(self, outcome: Arc<Outcome>) {
-        if let Some(waiting) = self.outcome {
-            waiting.send_replace(Some(outcome));
+    /// Says to everybody who waits for the end where the job stands.
+    pub(super) fn stands(&self, now: Stand) {
+        if let Some(stand) = &self.stand {
+            stand.send_replace(now);
         }
     }
 }

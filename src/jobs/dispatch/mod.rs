@@ -27,7 +27,7 @@ use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::recent::State;
 use super::table::{Bounds, Now, Number, Start, Table};
 use super::upgrades::{Hold, Upgrades};
-use super::{Change, Command, Facts, Setting, Settings};
+use super::{Change, Command, Facts, Setting, Settings, Stand};
 use crate::identity::Identity;
 use crate::process::clock::{self, Clock, ServerDate};
 use crate::process::crash::Crashes;
@@ -331,6 +331,9 @@ impl Jobs {
         let Some(id) = self.table.id(number) else {
             return;
         };
+        if let (State::Running, Some(live)) = (state, self.live.get(&number)) {
+            live.stands(Stand::Running);
+        }
         // Nobody has to listen.
         let _ = self.changes.send(Change {
             id: id.to_string(),

@@ -92,3 +92,27 @@ async fn a_job_shows_the_beginning_of_its_command_and_one_that_waits_is_counted(
     let none = facts.wait_for(|facts| facts.queued == 0 && facts.running == 0);
     timeout(DEADLINE, none).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_caller_sees_a_job_wait_and_run_and_end() {
+    let one_at_a_time = config().with(|config| config.jobs.workers = 1);
+    let rig = Rig::with(one_at_a_time, Duration::from_secs(4));
+    let first = rig.local("exec sleep 60").await;
+    assert_eq!(first.stand.borrow().state(), State::Running);
+    let mut second = rig.local("exec sleep 60").await;
+    assert_eq!(second.stand.borrow().state(), State::Queued);
+    let cancel = |id: &str| Request {
+        msg: id.into(),
+        type_name: "cancel".into(),
+        ..Request::default()
+    };
+    rig.handle.run(cancel(&first.id)).await.unwrap();
+    let runs = |stand: &Stand| stand.state() == State::Running;
+    timeout(DEADLINE, second.stand.wait_for(runs))
+        .await
+        .expect("it runs when the first has ended")
+        .unwrap();
+    rig.handle.run(cancel(&second.id)).await.unwrap();
+    ended(&mut second).await;
+    assert_eq!(second.stand.borrow().state(), State::Failed);
+}

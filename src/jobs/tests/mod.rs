@@ -176,12 +176,12 @@ impl Rig {
 }
 
 async fn ended(run: &mut Run) -> Arc<Outcome> {
-    timeout(DEADLINE, run.outcome.wait_for(Option::is_some))
-        .await
-        .expect("no outcome in time")
-        .expect("the part has ended")
-        .clone()
-        .expect("waited for it")
+    let stand = timeout(DEADLINE, run.stand.wait_for(Stand::has_ended)).await;
+    let stand = stand.expect("no outcome in time");
+    match &*stand.expect("the part has ended") {
+        Stand::Ended(outcome) => Arc::clone(outcome),
+        other => panic!("waited for the end: {other:?}"),
+    }
 }
 
 /// Waits until a job has made the FIFO `path` readable to us: it has come to a certain point.

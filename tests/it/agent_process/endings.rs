@@ -92,6 +92,34 @@ async fn open_calls_are_answered_when_the_agent_ends_and_then_it_is_not_running(
     assert!(status.success(), "{status}");
 }
 
+#[tokio::test]
+async fn who_waits_for_a_job_that_has_not_begun_hears_so_when_the_agent_ends() {
+    let mut lab = lab().await;
+    let file = lab.program().config_file();
+    let mut settings: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    settings["job_workers"] = json!(1);
+    lab.program().configure(&settings).unwrap();
+    lab.start_agent().unwrap();
+    within("registration", lab.registered()).await.unwrap();
+    let first = json!({"msg": "exec sleep 600", "wait": false});
+    assert_eq!(
+        lab.call("run_job", &first).await.unwrap()["state"],
+        "running"
+    );
+    let second = json!({"id": "second", "msg": "exec sleep 600"});
+    let pid = Pid::from_raw(lab.agent().unwrap().pid()).unwrap();
+    let end = async {
+        lab.status_when(|status| status["jobs"]["queued"] == 1)
+            .await;
+        kill_process(pid, Signal::TERM).unwrap();
+    };
+    let both = async { tokio::join!(lab.call("run_job", &second), end) };
+    let (second, ()) = within("the answer", both).await;
+    assert_eq!(second.unwrap(), json!({"id": "second", "state": "queued"}));
+    let status = within("the end", lab.agent_ended()).await.unwrap();
+    assert!(status.success(), "{status}");
+}
+
 /// An agent that leaves the bus with a call in its hands, as one that ends at that moment does, and
 /// comes back to it if `again`.
 async fn asked_while_it_goes(again: bool) -> Output {
