@@ -90,6 +90,11 @@ impl Jobs {
                 let outcome = Outcome::without_command(End::Processed, "", reason);
                 self.finish(number, outcome);
             }
+            // Nobody would tell it to end any more.
+            Kind::Shell | Kind::Reboot | Kind::Upgrade if self.closing => {
+                let reason = Some("the agent stopped".to_owned());
+                self.finish(number, Outcome::without_command(End::Interrupted, "", reason));
+            }
             Kind::Shell => self.run_shell(number),
             Kind::Reboot => self.run_reboot(number),
             Kind::Upgrade => self.run_upgrade(number),

@@ -7,6 +7,8 @@ mod live;
 mod outgoing;
 mod recording;
 mod rejections;
+#[cfg(test)]
+mod tests;
 mod upgrading;
 mod watched;
 mod workers;
