@@ -86,11 +86,6 @@ impl Gate {
         matches!(Keys::of(&self.options.borrow()), Keys::Set(_))
     }
 
-    /// The floor that an earlier agent kept, seconds since the epoch.
-    pub(super) fn begin(&mut self, kept: u64) {
-        self.floor = Floor::new(BUILT, kept);
-    }
-
     /// A floor that an earlier agent kept has turned up, seconds since the epoch.
     pub(super) fn recalled(&mut self, kept: u64) {
         self.floor.recalled(kept);

@@ -93,7 +93,10 @@ impl Jobs {
             // Nobody would tell it to end any more.
             Kind::Shell | Kind::Reboot | Kind::Upgrade if self.closing => {
                 let reason = Some("the agent stopped".to_owned());
-                self.finish(number, Outcome::without_command(End::Interrupted, "", reason));
+                self.finish(
+                    number,
+                    Outcome::without_command(End::Interrupted, "", reason),
+                );
             }
             Kind::Shell => self.run_shell(number),
             Kind::Reboot => self.run_reboot(number),
@@ -331,6 +334,7 @@ impl Jobs {
     /// Tells running jobs to end; those that wait are left to the next agent.
     pub(super) fn close(&mut self, grace: Duration) {
         self.closing = true;
+        self.opening = None;
         for live in self.live.values_mut() {
             if let Some(stop) = live.stop.take() {
                 // Half of the time is for the jobs, the other half for their results.

@@ -37,7 +37,7 @@ use crate::process::facts::changed;
 
 use live::Live;
 use outgoing::outlet_of_results;
-use recording::Attempts;
+use recording::{Attempts, Opening};
 use rejections::Rejections;
 use workers::Workers;
 
@@ -56,8 +56,9 @@ pub struct Jobs {
     changes: broadcast::Sender<Change>,
     began: Instant,
     table: Table,
-    /// `None` if there is no place for it: then no job is recorded.
+    /// `None` until it can be opened: until then no job is recorded.
     ledger: Option<Ledger>,
+    opening: Option<Opening>,
     /// A directory that still has a ledger; this agent's is, or will be, in another one.
     left: Option<PathBuf>,
     /// The ledger lies where a power cut leaves it.
@@ -142,6 +143,7 @@ impl Jobs {
             began: Instant::now(),
             table: Table::new(Bounds::default()),
             ledger: None,
+            opening: None,
             left: None,
             persistent: false,
             growth: Growth::Little,
@@ -165,7 +167,7 @@ impl Jobs {
     /// Works until `shutdown`, then tells running jobs to end and waits, at most for `grace`, until
     /// they have and the broker has taken their results. What is left waits on the disk for the next agent.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>, grace: Duration) {
-        self.open().await;
+        self.open_first().await;
         tokio::pin!(shutdown);
         let mut ends_at: Option<Instant> = None;
         let mut count_at = Instant::now() + COUNT_EVERY;
@@ -207,6 +209,12 @@ impl Jobs {
                 wrote = recording::wrote(&mut self.ledger) => self.wrote(wrote),
                 () = sleep_until(attempt.unwrap_or(never)), if attempt.is_some() => {
                     self.attempts.due();
+                    if self.ledger.is_none() {
+                        self.open();
+                    }
+                }
+                opened = recording::opened(&mut self.opening), if moves => {
+                    self.opened(opened).await;
                 }
                 () = sleep_until(registration.unwrap_or(never)), if registration.is_some() => {
                     self.register_again();

@@ -1,13 +1,16 @@
 //! The table's way to the disk, and what happens while that fails.
 
-use std::future;
+use std::future::{self, Future};
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{timeout, Instant};
 
 use super::Jobs;
-use crate::jobs::ledger::{is_persistent, remove, Growth, Ledger, Opened, Registered, Wrote};
+use crate::jobs::ledger::{
+    is_persistent, remove, Growth, Ledger, OpenError, Opened, Registered, Wrote,
+};
 use crate::jobs::run::detached;
 use crate::jobs::table::{Bounds, Key, Number, Recalled, Table};
 use crate::process::backoff::Backoff;
@@ -15,6 +18,12 @@ use crate::process::clock::Pace;
 
 /// The first wait before a disk that failed is tried again is drawn from this; later ones double.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// Longest time for which everything else waits until the ledger is open.
+const OPEN_WITHIN: Duration = Duration::from_secs(60);
+
+/// A disk that has not opened a ledger for so long does not come back to it.
+const DISK_HANGS: Duration = Duration::from_secs(3600);
 
 /// When a disk that failed is tried again.
 #[derive(Debug)]
@@ -60,6 +69,17 @@ impl Attempts {
     }
 }
 
+/// The ledger on its way.
+pub(super) type Opening = Pin<Box<dyn Future<Output = Result<(Ledger, Opened), OpenError>> + Send>>;
+
+/// Completes when the ledger is open or cannot be; never while nobody opens it. Cancel safe.
+pub(super) async fn opened(opening: &mut Option<Opening>) -> Result<(Ledger, Opened), OpenError> {
+    match opening {
+        Some(opening) => opening.await,
+        None => future::pending().await,
+    }
+}
+
 /// Completes when the disk has dealt with what it had; never without a ledger. Cancel safe.
 pub(super) async fn wrote(ledger: &mut Option<Ledger>) -> Wrote {
     match ledger {
@@ -69,27 +89,57 @@ pub(super) async fn wrote(ledger: &mut Option<Ledger>) -> Wrote {
 }
 
 impl Jobs {
-    /// Reads what earlier agents have recorded, and goes on from there.
-    pub(super) async fn open(&mut self) {
-        let path = self.left.take();
-        let path = path.unwrap_or_else(|| self.options.borrow().state_dir.clone());
-        match Ledger::open(path).await {
-            Ok((ledger, Opened { found, register })) => {
-                if found.damaged > 0 {
-                    log::warn!(
-                        "{}: {} records of jobs could not be read",
-                        ledger.path().display(),
-                        found.damaged
-                    );
-                }
-                self.table = Table::read(Bounds::default(), found.records);
-                self.opened_register(register);
-                self.gate.begin(self.table.floor());
-                self.persistent = is_persistent(ledger.path());
-                self.ledger = Some(ledger);
-            }
-            Err(error) => log::error!("no job of the broker can be recorded, none runs: {error}"),
+    /// Begins to open the ledger, unless that has begun or the agent ends.
+    pub(super) fn open(&mut self) {
+        self.attempts.due();
+        if !self.closing && self.opening.is_none() {
+            let path = self.left.clone();
+            let path = path.unwrap_or_else(|| self.options.borrow().state_dir.clone());
+            self.opening = Some(Box::pin(Ledger::open(path, DISK_HANGS)));
         }
+    }
+
+    /// Opens the ledger before anything else. A disk that hangs is waited for beside the rest.
+    pub(super) async fn open_first(&mut self) {
+        self.open();
+        match timeout(OPEN_WITHIN, opened(&mut self.opening)).await {
+            Ok(opened) => self.opened(opened).await,
+            Err(_) => log::error!("no job of the broker runs before the disk answers"),
+        }
+    }
+
+    /// The ledger is open, or cannot be opened now.
+    pub(super) async fn opened(&mut self, opened: Result<(Ledger, Opened), OpenError>) {
+        self.opening = None;
+        match opened {
+            Ok((ledger, opened)) => self.go_on(ledger, opened).await,
+            Err(error) => {
+                log::error!("jobs of the broker cannot be recorded, none runs: {error}");
+                self.attempts.failed();
+            }
+        }
+    }
+
+    /// Goes on from what earlier agents have recorded, with the jobs of this one that need no record.
+    async fn go_on(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
+        if found.damaged > 0 {
+            log::warn!(
+                "{}: {} records of jobs could not be read",
+                ledger.path().display(),
+                found.damaged
+            );
+        }
+        if self.attempts.has_failed() {
+            log::info!("jobs are recorded again");
+        }
+        self.attempts.worked();
+        self.left = None;
+        let table = Table::read_beside(&self.table, found.records);
+        let unrecorded = std::mem::replace(&mut self.table, table);
+        self.opened_register(register);
+        self.gate.recalled(self.table.floor());
+        self.persistent = is_persistent(ledger.path());
+        self.ledger = Some(ledger);
         self.forget_unknown_detached();
         let now = self.now();
         let (guard, upgrades) = (self.guard.clone(), self.upgrades.clone());
@@ -101,6 +151,7 @@ impl Jobs {
         self.table.go_on(self.setting.boot, now, &is_more);
         self.forget_unknown_trial();
         self.forget_unknown_upgrade();
+        self.table.take_over(unrecorded);
         self.follow_state_dir().await;
     }
 
@@ -284,6 +335,7 @@ impl Jobs {
     pub(super) async fn follow_state_dir(&mut self) {
         let path = self.options.borrow().state_dir.clone();
         let Some(old) = &mut self.ledger else {
+            self.open();
             return;
         };
         if *old.path() == path {
@@ -293,7 +345,7 @@ impl Jobs {
             let wrote = old.wrote().await;
             self.wrote(wrote);
         }
-        match Ledger::open(path).await {
+        match Ledger::open(path, OPEN_WITHIN).await {
             Ok((ledger, Opened { found, register })) => {
                 self.table
                     .absorb(Table::read(Bounds::default(), found.records));

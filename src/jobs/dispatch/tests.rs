@@ -17,7 +17,7 @@ async fn part(dir: &TempDir) -> (Jobs, jobs::Handle, Outlets) {
     let options = watch::channel((&config).into()).1;
     let mac = watch::channel("aa:bb:cc:00:11:22".parse().unwrap()).1;
     let (mut jobs, handle, outlets) = jobs::new(options, mac);
-    jobs.open().await;
+    jobs.open_first().await;
     (jobs, handle, outlets)
 }
 

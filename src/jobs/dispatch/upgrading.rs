@@ -145,8 +145,7 @@ impl Jobs {
 
     /// Has the upgrade of an earlier agent forgotten for which the ledger does not wait.
     pub(super) fn forget_unknown_upgrade(&self) {
-        // Without a ledger nothing is known of it.
-        if let (Some(upgrades), Some(_)) = (&self.upgrades, &self.ledger) {
+        if let Some(upgrades) = &self.upgrades {
             if let Some(left) = upgrades.left().filter(|left| !self.has_started(left)) {
                 upgrades.recorded(&left);
             }

@@ -21,7 +21,7 @@ pub use register::Register;
 pub use store::{Found, Growth, Store};
 
 pub(super) use medium::is_persistent;
-pub(super) use thread::{Ledger, Opened, Registered, Wrote};
+pub(super) use thread::{Ledger, OpenError, Opened, Registered, Wrote};
 
 /// Is there a ledger in `state_dir`?
 pub fn has_ledger(state_dir: &Path) -> bool {

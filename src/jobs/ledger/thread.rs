@@ -15,9 +15,6 @@ use super::store::{Found, Growth, Store};
 use crate::jobs::table::{Batch, Page, Recalled};
 use crate::keep;
 
-/// Longest wait for the disk to be read when the agent starts.
-const OPEN_WITHIN: Duration = Duration::from_secs(60);
-
 /// Longest wait for a batch to be written and synced; flash that erases blocks takes seconds.
 const WRITE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -191,14 +188,18 @@ pub(in crate::jobs) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger in the directory `path`.
-    pub(in crate::jobs) async fn open(path: PathBuf) -> Result<(Self, Opened), OpenError> {
+    /// Opens the ledger in the directory `path`, unless the disk needs longer than `within`. It may still be at
+    /// work then, or if this is dropped: it must have ended before the directory is opened again.
+    pub(in crate::jobs) async fn open(
+        path: PathBuf,
+        within: Duration,
+    ) -> Result<(Self, Opened), OpenError> {
         let failed = |error| OpenError {
             path: path.clone(),
             error,
         };
         let (disk, handle) = RealDisk::start("jobs", Desk::default()).map_err(failed)?;
-        let asked = handle.ask(Request::Open(path.clone()), OPEN_WITHIN).await;
+        let asked = handle.ask(Request::Open(path.clone()), within).await;
         let (books, opened) = match asked.map_err(io::Error::other).map_err(failed)?.reply {
             Reply::Opened(opened) => opened.map_err(failed)?,
             Reply::Wrote(..) => return Err(failed(io::Error::other("answered something else"))),

@@ -12,11 +12,52 @@ use crate::jobs::outcome::{End, Outcome};
 impl Table {
     /// The table that `records` of earlier agents make, in the order in which they were written.
     pub fn read(bounds: Bounds, records: impl IntoIterator<Item = Record>) -> Self {
-        let mut table = Table::new(bounds);
+        Table::read_beside(&Table::new(bounds), records)
+    }
+
+    /// The same, with numbers that no job of `other` has.
+    pub fn read_beside(other: &Table, records: impl IntoIterator<Item = Record>) -> Self {
+        let mut table = Table::new(other.bounds);
+        table.next = other.next;
         for record in records {
             table.apply(record);
         }
         table
+    }
+
+    /// Goes on with the jobs of a table that had no ledger, none of which is recorded.
+    pub fn take_over(&mut self, other: Table) {
+        self.next = self.next.max(other.next);
+        for (number, entry) in other.jobs {
+            let room = self.rooms.of(entry.source);
+            match &entry.phase {
+                // A ping or a cancel, which has ended: the recorded job has the better right to its id.
+                _ if self.keys.contains_key(&entry.key) => continue,
+                Phase::Accepted => {
+                    room.queued += entry.held();
+                    self.waiting += 1;
+                    self.queue.push_back(number);
+                }
+                Phase::Started(_) => {
+                    self.running += 1;
+                    self.alone += usize::from(entry.is_guarded());
+                }
+                Phase::Finished(outcome) if entry.source == Source::Mqtt => {
+                    self.unreported_bytes += outcome.output_len();
+                }
+                Phase::Finished(_) => {}
+                Phase::Reported(outcome, _) => {
+                    self.kept_bytes += outcome.output_len();
+                    self.kept.push_back(number);
+                }
+            }
+            if !matches!(entry.phase, Phase::Reported(..)) {
+                room.loose += 1;
+            }
+            self.keys.insert(entry.key, number);
+            self.jobs.insert(number, entry);
+        }
+        self.effects.extend(other.effects);
     }
 
     fn apply(&mut self, record: Record) {

@@ -259,7 +259,7 @@ impl Table {
         while self.kept_bytes > KEPT_BYTES {
             self.strip_one();
         }
-        if self.kept.len() > KEPT {
+        while self.kept.len() > KEPT {
             self.shrink_one();
         }
     }

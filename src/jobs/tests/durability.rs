@@ -204,6 +204,103 @@ async fn without_a_place_for_the_ledger_no_job_of_the_broker_runs_and_local_ones
     assert!(!rig.handle.facts().borrow().durable);
 }
 
+/// The agent after `rig`, which finds a file in the place of its state directory, and where that is.
+async fn without_its_ledger(rig: Rig, config: Config) -> (Rig, std::path::PathBuf) {
+    rig.shutdown.send(()).unwrap();
+    drop(rig.replies);
+    timeout(DEADLINE, rig.task).await.unwrap().unwrap();
+    let state = rig.state_dir.path().join("state");
+    std::fs::rename(&state, rig.state_dir.path().join("away")).unwrap();
+    std::fs::write(&state, "a file in its place").unwrap();
+    let grace = Duration::from_secs(4);
+    let rig = Rig::on(rig.state_dir, "boot 1", config, grace, |jobs| jobs);
+    let decision = rig.job("early", "echo never").await;
+    assert!(matches!(decision, Decision::Rejected { .. }));
+    (rig, state)
+}
+
+#[tokio::test]
+async fn a_ledger_that_could_not_be_opened_is_tried_again_and_jobs_that_run_meanwhile_go_on() {
+    let rig = Rig::new();
+    let dir = TempDir::new().unwrap();
+    let (count, gate) = (dir.path().join("count"), fifo(&dir, "gate"));
+    let blocked = format!("echo x >> {}; cat {}", count.display(), gate.display());
+    for id in ["1", "2"] {
+        rig.job(id, &blocked).await;
+    }
+    running(&rig, 2).await;
+    let waits = format!("echo x >> {}; echo waited", count.display());
+    rig.job("waits", &waits).await;
+    let config = config().with(|config| {
+        config.jobs.workers = 2;
+        config.pace = crate::process::clock::Pace::faster(50);
+    });
+    let (mut rig, state) = without_its_ledger(rig, config).await;
+    // Theirs is the agent's only worker but one, and a ping with the id of a job is in its place.
+    let mut local = rig.local(&format!("cat {}", gate.display())).await;
+    for id in ["waits", "p"] {
+        let ping = json!({"id": id, "meta": {"type": "ping"}}).to_string();
+        rig.submit(ping).await;
+    }
+    let mut results = Vec::new();
+    while results.len() < 3 {
+        let result = rig.result().await;
+        results.push((result["id"].clone(), result["event_type"].clone()));
+    }
+    results.sort_by_key(|(id, _)| id.to_string());
+    let ping = |id: &str| (json!(id), json!("PROCESSED"));
+    let early = (json!("early"), json!("REJECTED"));
+    assert_eq!(results, [early, ping("p"), ping("waits")]);
+
+    std::fs::remove_file(&state).unwrap();
+    std::fs::rename(rig.state_dir.path().join("away"), &state).unwrap();
+    // What the agent before this one has left is done, each thing once.
+    let mut results = std::collections::BTreeMap::new();
+    while results.len() < 3 {
+        let result = rig.result().await;
+        let id = result["id"].as_str().unwrap().to_owned();
+        assert!(results.insert(id, result).is_none(), "a result came twice");
+    }
+    for id in ["1", "2"] {
+        assert_eq!(results[id]["event_type"], "INTERRUPTED", "{id}");
+    }
+    assert_eq!(results["waits"]["meta"]["msg"], "waited\n");
+    assert_eq!(std::fs::read_to_string(&count).unwrap(), "x\nx\nx\n");
+    // The local job still runs, and its end is its own.
+    running(&rig, 1).await;
+    let state = rig.handle.job(&local.id).await.unwrap().unwrap();
+    assert_eq!(state.summary.state, State::Running);
+    std::fs::write(&gate, "open").unwrap();
+    assert_eq!(ended(&mut local).await.stdout, "open");
+    running(&rig, 0).await;
+    assert_eq!(rig.handle.facts().borrow().ids, 3);
+    assert_eq!(
+        rig.job("waits", &waits).await,
+        Decision::Known { id: "waits".into() }
+    );
+    assert_eq!(rig.result().await["meta"]["msg"], "waited\n");
+    assert_eq!(rig.meta("new", "echo out").await["msg"], "out\n");
+    // And the next agent has all of it.
+    let rig = rig.next("boot 1", false).await;
+    let mut facts = rig.handle.facts();
+    let all = facts.wait_for(|facts| facts.ids == 4);
+    timeout(DEADLINE, all).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_ledger_that_could_not_be_opened_is_tried_when_the_settings_change() {
+    let (rig, _) = without_its_ledger(Rig::new(), config()).await;
+    let elsewhere = rig.state_dir.path().join("elsewhere");
+    let config = config().with(|config| config.state_dir = elsewhere);
+    rig.options.send((&config).into()).unwrap();
+    let accepted = async {
+        while !matches!(rig.job("1", "true").await, Decision::Accepted { .. }) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(DEADLINE, accepted).await.expect("it is recorded");
+}
+
 #[tokio::test]
 async fn a_ledger_that_has_grown_is_rewritten_when_no_job_waits_for_it() {
     const KIB: u64 = 1024;

@@ -288,6 +288,60 @@ fn jobs_that_wait_use_up_the_room_of_their_own_source_and_keep_no_job_from_start
 }
 
 #[test]
+fn a_ledger_that_is_read_late_keeps_the_jobs_that_need_no_record() {
+    let mut left = Desk::new(Bounds::default());
+    for id in ["queued", "both"] {
+        left.accept(id).unwrap();
+    }
+    let ran = left.run("ran", 1);
+    left.table.reported(ran, at(0));
+    left.write();
+
+    let mut lived = Table::new(Bounds::default());
+    let mut accept = |source, id: &str, start| {
+        let accepted = lived.accept(source, job(id), false, start, at(0));
+        accepted.unwrap()
+    };
+    let runs = accept(Source::Ubus, "runs", Some(START));
+    let waits = accept(Source::Ubus, "waits", None);
+    let ping = accept(Source::Mqtt, "ping", Some(START));
+    let both = accept(Source::Mqtt, "both", Some(START));
+    let taken = accept(Source::Ubus, "taken", Some(START));
+    for number in [ping, both, taken] {
+        lived.finish(number, printed(1), at(0));
+    }
+    lived.reported(taken, at(0));
+
+    let mut table = Table::read_beside(&lived, left.disk);
+    table.go_on(BOOT, at(table.began()), &|_| false);
+    table.take_over(lived);
+    assert_eq!((table.queued(), table.running()), (3, 1));
+    assert_eq!((table.rooms.bus.loose, table.rooms.broker.loose), (2, 1));
+    assert_eq!(table.all_ids(), 3);
+    for (source, id, number) in [
+        (Source::Ubus, "runs", runs),
+        (Source::Ubus, "waits", waits),
+        (Source::Mqtt, "ping", ping),
+    ] {
+        assert_eq!(table.number(source, id), Some(number), "{id}");
+    }
+    let known = table.known(Source::Mqtt, "both");
+    assert!(
+        matches!(known, Some(Known::Unfinished(n)) if n != both),
+        "{known:?}"
+    );
+    for number in [runs, waits, ping] {
+        table.finish(number, printed(0), at(0));
+        table.reported(number, at(0));
+    }
+    assert_eq!((table.queued(), table.running()), (2, 0));
+    assert_eq!((table.rooms.bus.loose, table.rooms.broker.loose), (0, 0));
+    assert_eq!((table.rooms.bus.queued, table.unreported_bytes), (0, 0));
+    let new = table.accept(Source::Mqtt, job("new"), true, None, at(0));
+    assert!(new.is_ok_and(|new| table.number(Source::Mqtt, "new") == Some(new)));
+}
+
+#[test]
 fn jobs_that_have_begun_take_no_room_from_those_that_wait_when_the_next_agent_reads_them() {
     let mut desk = Desk::new(Bounds::default());
     let of = |n: usize| Job {
