@@ -12,8 +12,10 @@ const GRACE: Duration = Duration::from_secs(4);
 
 /// The part on this device, with its ledger open.
 async fn part(dir: &TempDir) -> (Jobs, jobs::Handle, Outlets) {
-    let mut config = Config::default();
-    config.state_dir = dir.path().join("state");
+    let config = Config {
+        state_dir: dir.path().join("state"),
+        ..Config::default()
+    };
     let options = watch::channel((&config).into()).1;
     let mac = watch::channel("aa:bb:cc:00:11:22".parse().unwrap()).1;
     let (mut jobs, handle, outlets) = jobs::new(options, mac);
