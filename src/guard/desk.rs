@@ -206,9 +206,18 @@ impl Desk {
                 print: before.get(name).copied(),
                 saved: saved.and_then(Option::as_ref),
             };
-            let back = self.put_back(name, &before, left_as(&all, name), &mut undone);
+            let left = left_as(&all, name);
+            let back = match self.put_back(name, &before, left) {
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => self
+                    .give_up_reserve()
+                    .and_then(|()| self.put_back(name, &before, left)),
+                back => back,
+            };
             match back {
-                Ok(()) => undone.files.push(name.clone()),
+                Ok(is_conflict) => {
+                    undone.files.push(name.clone());
+                    undone.conflicts.extend(is_conflict.then(|| name.clone()));
+                }
                 Err(error) => undone.failed.push(format!("{name}: {error}")),
             }
         }
@@ -220,36 +229,31 @@ impl Desk {
         Ok(undone)
     }
 
+    /// Puts a file back; true if somebody had changed it after the command.
     fn put_back(
         &mut self,
         name: &str,
         wanted: &Wanted<'_>,
         left: Option<Option<Print>>,
-        undone: &mut Undone,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let now = print(&mut *self.config, name)?;
         if now == wanted.print {
             // Somebody may have put it back without waiting for the medium.
-            return match wanted.saved {
-                Some(_) => self.config.sync(name),
-                None => Ok(()),
-            };
+            if wanted.saved.is_some() {
+                self.config.sync(name)?;
+            }
+            return Ok(false);
         }
-        if matches!(now, Some(Some(_))) && left != Some(now) {
+        let is_conflict = matches!(now, Some(Some(_))) && left != Some(now);
+        if is_conflict {
             self.keep(name)?;
-            undone.conflicts.push(name.to_owned());
         }
         match (wanted.print, wanted.saved) {
-            (None, _) => self.config.remove(name),
-            (Some(_), Some(saved)) => match put(&mut *self.config, name, saved) {
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                    self.give_up_reserve()?;
-                    put(&mut *self.config, name, saved)
-                }
-                put => put,
-            },
-            (Some(_), None) => Err(io::Error::other("was no file and is one now")),
+            (None, _) => self.config.remove(name)?,
+            (Some(_), Some(saved)) => put(&mut *self.config, name, saved)?,
+            (Some(_), None) => return Err(io::Error::other("was no file and is one now")),
         }
+        Ok(is_conflict)
     }
 
     /// Keeps a file as somebody left it after the command.

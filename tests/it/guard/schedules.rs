@@ -16,8 +16,10 @@ fn plans() -> Vec<Plan> {
         edited_beside: bits & 32 != 0,
         good: bits & 64 != 0,
         full: bits & 128 != 0,
+        nearly_full: bits & 256 != 0,
     };
-    (0..256).map(plan).collect()
+    let is_one = |plan: &Plan| !plan.nearly_full || plan.edited && !plan.full;
+    (0..512).map(plan).filter(is_one).collect()
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) good: bool,
     /// There is no room left after the command.
     pub(super) full: bool,
+    /// There is room for the journal and for nothing else, as long as the reserve is there.
+    pub(super) nearly_full: bool,
 }
 
 /// The device.
@@ -96,7 +98,13 @@ impl World {
 
     fn desk(&self) -> Desk {
         let conflict = self.power.of(&self.conflict);
-        let conflicts = move || -> io::Result<Box<dyn Disk>> { Ok(Box::new(conflict.clone())) };
+        let (own, is_tight) = (self.own.clone(), self.plan.full || self.plan.nearly_full);
+        let conflicts = move || -> io::Result<Box<dyn Disk>> {
+            // Its room is that of the reserve.
+            let has_room = !is_tight || own.content("reserve").is_none();
+            conflict.disk.set_capacity((!has_room).then_some(0));
+            Ok(Box::new(conflict.clone()))
+        };
         let own = Box::new(self.power.of(&self.own));
         Desk::new(own, Box::new(self.folder()), Box::new(conflicts))
     }
