@@ -2,15 +2,18 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use durable::{Directory, Disk};
+use tokio::sync::{oneshot, Mutex, OwnedMutexGuard};
+use tokio::time::timeout;
 
-use super::desk::{Desk, JOURNAL};
+use super::desk::{ArmError, Desk, JOURNAL};
 use super::folder;
 use super::journal::{Journal, Phase};
 use super::place::Place;
-use crate::tasks::aside;
+use crate::tasks::{aside, NotDone};
 use crate::terminal::safe;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
@@ -21,6 +24,8 @@ const DISK_WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct Places {
     state_dir: PathBuf,
     config: PathBuf,
+    /// Held by the thread that works: work that is late is done before anything newer begins, or not at all.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Places {
@@ -38,15 +43,54 @@ impl Places {
         ))
     }
 
-    /// Does `work` on a thread of its own, so that nothing else waits for flash.
+    async fn turn(&self) -> io::Result<OwnedMutexGuard<()>> {
+        let turn = Arc::clone(&self.turn).lock_owned();
+        let turn = timeout(DISK_WITHIN, turn).await;
+        turn.map_err(|_elapsed| io::Error::other(NotDone::Late))
+    }
+
+    /// Does `work` on a thread of its own, so that nothing else waits for flash, after all work before it.
+    ///
+    /// # Errors
+    ///
+    /// A disk that does not answer in time: the work is still done if it has begun.
     pub(super) async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Desk) -> T + Send + 'static,
     ) -> io::Result<T> {
+        let turn = self.turn().await?;
         let places = self.clone();
-        let work = move || places.desk().map(|mut desk| work(&mut desk));
+        let work = move || {
+            let _turn = turn;
+            places.desk().map(|mut desk| work(&mut desk))
+        };
         let done = aside("guard", Some(DISK_WITHIN), work).await;
         done.map_err(io::Error::other)?
+    }
+
+    /// Saves every file and arms `journal`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Desk::arm`], and a disk that does not answer in time: it is not armed later either.
+    pub(super) async fn arm(&self, mut journal: Journal) -> Result<Journal, ArmError> {
+        let (told, mut heard) = oneshot::channel();
+        let done = self.on_disk(move |desk| {
+            let armed = desk.arm(&mut journal).map(|()| journal);
+            // The job was refused meanwhile.
+            if let Err(Ok(_)) = told.send(armed) {
+                if let Err(error) = desk.forget() {
+                    log::error!("guard: the journal of a job that was refused stays: {error}");
+                }
+            }
+        });
+        let done = done.await;
+        // From here on it is too late.
+        heard.close();
+        heard.try_recv().unwrap_or_else(|_| {
+            let late = done.err().map(|error| error.to_string());
+            Err(ArmError::Disk(late.unwrap_or_default()))
+        })
     }
 }
 
@@ -78,6 +122,7 @@ pub fn find(
         places: Places {
             state_dir: state_dir.to_owned(),
             config: config.to_owned(),
+            turn: Arc::default(),
         },
         place: Place::look(root, boot),
         journal: None,
@@ -142,3 +187,76 @@ impl Found {
 
 /// The reason of a trial that nobody decides.
 pub(super) const FIRMWARE_CHANGED: &str = "firmware changed";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn below(dir: &TempDir) -> Found {
+        let state = dir.path().join("state");
+        let config = dir.path().join("config");
+        fs::create_dir_all(&config).unwrap();
+        find(&state, None, &config, dir.path(), "boot-1")
+    }
+
+    /// Waits for the disk, whatever the clock of the test says.
+    async fn journal(places: &Places) -> Option<Journal> {
+        loop {
+            if let Ok(journal) = places.on_disk(Desk::open).await {
+                return journal.unwrap();
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guard_that_arms_too_late_leaves_nothing_behind() {
+        let dir = TempDir::new().unwrap();
+        let places = below(&dir).places;
+        fs::write(dir.path().join("config/large"), vec![b'#'; 1 << 19]).unwrap();
+        let mut late = 0;
+        for _ in 0..20 {
+            let armed = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
+            match places.arm(armed).await {
+                Ok(armed) => assert_eq!(journal(&places).await, Some(armed)),
+                Err(error) => {
+                    let late_words =
+                        "no room to undo a network job: the disk does not answer in time";
+                    assert_eq!(error.to_string(), late_words);
+                    assert_eq!(journal(&places).await, None);
+                    late += 1;
+                }
+            }
+        }
+        assert!(late > 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_late_is_done_before_anything_newer_begins() {
+        let dir = TempDir::new().unwrap();
+        let places = below(&dir).places;
+        let (release, waits) = mpsc::channel::<()>();
+        let (does, done) = mpsc::channel();
+        let first = does.clone();
+        let work = move |_: &mut Desk| {
+            first.send("begins").unwrap();
+            // Until the other end is dropped.
+            let _ = waits.recv();
+            first.send("ends").unwrap();
+        };
+        assert!(places.on_disk(work).await.is_err());
+        assert_eq!(done.recv().unwrap(), "begins");
+        let second = does.clone();
+        let work = move |_: &mut Desk| second.send("begins").unwrap();
+        assert!(places.on_disk(work).await.is_err());
+        drop(release);
+        assert_eq!(journal(&places).await, None);
+        drop(does);
+        assert_eq!(done.iter().collect::<Vec<_>>(), ["ends"]);
+    }
+}

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use ubus::Client;
 use uci::Directories;
 
-use super::desk::{ArmError, Desk};
+use super::desk::Desk;
 use super::facts::Facts;
 use super::handle::{Ask, Handle};
 use super::journal::{Journal, Phase};
@@ -264,14 +264,8 @@ impl Task {
             needs,
             ..Journal::armed(ticket.key, ticket.id)
         };
-        let mut copy = journal.clone();
-        let armed = self.on_disk(move |desk| desk.arm(&mut copy).map(|()| copy));
-        let armed = armed
-            .await
-            .map_err(|error| ArmError::Disk(error.to_string()));
-        let journal = armed
-            .and_then(|armed| armed)
-            .map_err(|error| error.to_string())?;
+        let armed = self.found.places.arm(journal).await;
+        let journal = armed.map_err(|error| error.to_string())?;
         self.tell(true, None, &journal.id);
         self.journal = Some(journal);
         (self.judged, self.is_settled) = (None, false);
