@@ -45,7 +45,9 @@ pub mod snapshot;
 mod task;
 mod trial;
 
-use desk::Undone;
+use std::io;
+
+use desk::{Desk, Undone};
 use journal::Journal;
 
 pub use facts::Facts;
@@ -53,6 +55,19 @@ pub use handle::Handle;
 pub use places::{find, Found};
 pub use task::{new, run, Part, Surroundings};
 pub use trial::Witnesses;
+
+/// Puts the files back. Its failure is told with the result.
+fn undo(desk: &mut Desk, journal: &mut Journal) {
+    match desk.undo(journal) {
+        Ok(undone) => add_undone(journal, &undone),
+        Err(error) => not_put_back(journal, &error),
+    }
+}
+
+fn not_put_back(journal: &mut Journal, error: &io::Error) {
+    log::error!("guard: {error}");
+    add_reason(journal, &format!("not put back: {error}"));
+}
 
 /// Adds what an undo could not do in silence to the words for the result.
 fn add_undone(journal: &mut Journal, undone: &Undone) {

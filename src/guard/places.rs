@@ -157,8 +157,8 @@ impl Found {
             match phase {
                 Phase::Undoing => {
                     self.has_undone = true;
-                    let undone = desk.undo(&mut journal);
-                    undone.map(|undone| super::add_undone(&mut journal, &undone))
+                    super::undo(desk, &mut journal);
+                    Ok(())
                 }
                 // The command has ended with the boot it ran in.
                 Phase::Armed if journal.place.boot != self.place.boot => {
@@ -258,5 +258,19 @@ mod tests {
         assert_eq!(journal(&places).await, None);
         drop(does);
         assert_eq!(done.iter().collect::<Vec<_>>(), ["ends"]);
+    }
+
+    #[test]
+    fn files_that_cannot_be_put_back_after_a_power_cut_are_told() {
+        let dir = TempDir::new().unwrap();
+        let mut desk = below(&dir).places.desk().unwrap();
+        let mut journal = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
+        desk.arm(&mut journal).unwrap();
+        journal.phase = Phase::Undoing;
+        desk.note(&journal).unwrap();
+        fs::write(dir.path().join("state/guard/snapshot"), "damaged").unwrap();
+        let found = below(&dir).journal.unwrap();
+        let reason = found.reason.as_deref();
+        assert_eq!(reason, Some("not put back: the snapshot is damaged"));
     }
 }

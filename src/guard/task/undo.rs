@@ -9,7 +9,7 @@ use crate::actions::{Action, Service};
 use crate::boot::Why;
 use crate::guard::decide::{Next, Trial};
 use crate::guard::journal::{Journal, Phase};
-use crate::guard::{add_reason, add_undone};
+use crate::guard::{add_reason, not_put_back, undo};
 use crate::jobs::Judged;
 
 impl Task {
@@ -25,15 +25,12 @@ impl Task {
             let put_back = self.own_put_back("").await;
             add_reason(&mut journal, &put_back);
         }
-        let undone = self
-            .with_journal(&mut journal, |desk, journal| desk.undo(journal))
-            .await;
-        match undone {
-            Ok(undone) => add_undone(&mut journal, &undone),
-            Err(error) => {
-                log::error!("guard: {error}");
-                add_reason(&mut journal, &format!("not put back: {error}"));
-            }
+        let undone = self.with_journal(&mut journal, |desk, journal| {
+            undo(desk, journal);
+            Ok(())
+        });
+        if let Err(error) = undone.await {
+            not_put_back(&mut journal, &error);
         }
         self.bring_back(&mut journal).await;
         self.decide(journal, true).await
