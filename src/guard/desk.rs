@@ -11,8 +11,8 @@
 //! |---|---|
 //! | no journal | has nothing to decide: the command had not begun |
 //! | armed, ended | tests the way out again |
-//! | undoing | puts the files back, those that are back already too |
-//! | undone, rebooting | tells the services, unless the device has booted since |
+//! | undoing | puts the files back, those that are back already too, and tells the services |
+//! | undone, rebooting | tells the services, unless the device has booted since the files were put back |
 //! | kept, reverted | tells the outcome, which the ledger may not have |
 
 use std::io;
@@ -196,6 +196,8 @@ impl Desk {
         if let Err(error) = self.note(journal) {
             log::warn!("guard: the journal: {error}");
         }
+        // Of an undo that was cut short.
+        remove_if_there(&mut *self.config, FRESH)?;
         // Files that go make room for others.
         let (added, there): (Vec<_>, Vec<_>) =
             all.names().partition(|name| snapshot.0.get(name).is_none());

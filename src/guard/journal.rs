@@ -15,6 +15,7 @@
 //! gone NAME                           …which it took away
 //! seen                                the files above are all that the command changed
 //! reason TEXT                         words for the result
+//! back ID                             the boot in which the files were put back
 //! ```
 
 use std::fmt::Write;
@@ -71,6 +72,8 @@ pub struct Journal {
     /// `None` while the end of the command was not seen.
     pub changes: Option<Changes>,
     pub reason: Option<String>,
+    /// The boot in which the files were put back, set before they are.
+    pub back: Option<String>,
 }
 
 impl Journal {
@@ -87,12 +90,19 @@ impl Journal {
             ran: None,
             changes: None,
             reason: None,
+            back: None,
         }
     }
 
     /// True once nothing is tried any more.
     pub fn is_decided(&self) -> bool {
         matches!(self.phase, Phase::Kept | Phase::Reverted)
+    }
+
+    /// True if the device has started since the files are as they are now: in the boot `now`, every program has read
+    /// them.
+    pub fn has_booted(&self, now: &str) -> bool {
+        self.back.as_ref().unwrap_or(&self.place.boot) != now
     }
 
     /// The text; without the list of files if that does not fit.
@@ -134,6 +144,9 @@ impl Journal {
         }
         if let Some(reason) = &self.reason {
             writeln!(text, "reason {}", line(reason))?;
+        }
+        if let Some(boot) = &self.back {
+            writeln!(text, "back {}", line(boot))?;
         }
         Ok(())
     }
@@ -187,6 +200,7 @@ impl Journal {
                 "gone" => changes.insert(rest.to_owned(), None),
                 "seen" => journal.changes = Some(std::mem::take(&mut changes)),
                 "reason" => journal.reason = Some(rest.to_owned()),
+                "back" => journal.back = Some(rest.to_owned()),
                 _ => return None,
             }
         }
@@ -254,6 +268,7 @@ mod tests {
             ran: None,
             changes: None,
             reason: None,
+            back: None,
         };
         for (phase, _) in PHASES {
             journal.phase = phase;
@@ -270,6 +285,7 @@ mod tests {
         let changes = names.map(|(name, print)| (name.to_owned(), print));
         journal.changes = Some(changes.into_iter().collect());
         journal.reason = Some("not back within 120 s".into());
+        journal.back = Some("c".into());
         assert_eq!(Journal::decode(&journal.encode()).as_ref(), Some(&journal));
         journal.changes = Some(Changes::default());
         assert_eq!(Journal::decode(&journal.encode()).as_ref(), Some(&journal));
@@ -315,12 +331,12 @@ mod tests {
         #[test]
         fn every_journal_is_read_as_it_was_written(
             phase in 0..PHASES.len(),
-            words in (word(), word(), word(), vec(word(), 0..3), option::of(word())),
+            words in (word(), word(), word(), vec(word(), 0..3), option::of(word()), option::of(word())),
             (detach, broker, code) in any::<(bool, bool, u8)>(),
             ran in any::<Option<(Option<i32>, Option<i32>, u64, bool)>>(),
             files in option::of(vec((word(), 0..3_u8, any::<(u32, u32, u32)>()), 0..6)),
         ) {
-            let (id, revision, board, macs, reason) = words;
+            let (id, revision, board, macs, reason, back) = words;
             let print = |kind: u8, (mode, uid, gid): (u32, u32, u32)| match kind {
                 0 => None,
                 1 => Some(None),
@@ -355,6 +371,7 @@ mod tests {
                 }),
                 changes: files.map(changes),
                 reason: reason.as_deref().map(line),
+                back: back.as_deref().map(line),
             };
             prop_assert_eq!(Journal::decode(&journal.encode()), Some(journal));
         }

@@ -157,11 +157,12 @@ impl Found {
             match phase {
                 Phase::Undoing => {
                     self.has_undone = true;
+                    journal.back = Some(self.place.boot.clone());
                     super::undo(desk, &mut journal);
                     Ok(())
                 }
                 // The command has ended with the boot it ran in.
-                Phase::Armed if journal.place.boot != self.place.boot => {
+                Phase::Armed if journal.has_booted(&self.place.boot) => {
                     desk.changed_until_now(&mut journal)
                 }
                 _ => Ok(()),
@@ -272,5 +273,6 @@ mod tests {
         let found = below(&dir).journal.unwrap();
         let reason = found.reason.as_deref();
         assert_eq!(reason, Some("not put back: the snapshot is damaged"));
+        assert!(!found.has_booted("boot-1"));
     }
 }

@@ -305,8 +305,7 @@ impl Task {
         if !undone {
             log::info!("guard: job '{}' keeps its change", safe(&id));
         }
-        let rebooted = journal.place.boot != self.found.place.boot;
-        let judged = self.decided(journal, rebooted);
+        let judged = self.decided(journal);
         self.tell(false, None, &id);
         if self.is_settled {
             self.forget().await;
@@ -315,12 +314,12 @@ impl Task {
     }
 
     /// Takes a verdict over from a journal.
-    fn decided(&mut self, journal: Journal, rebooted: bool) -> Judged {
+    fn decided(&mut self, journal: Journal) -> Judged {
         let judged = Judged {
             undone: journal.phase == Phase::Reverted,
             reason: journal.reason.clone(),
             ran: journal.ran,
-            rebooted,
+            rebooted: journal.place.boot != self.found.place.boot,
             dropped: journal.reason.as_deref() == Some(FIRMWARE_CHANGED),
         };
         let current = self.settings.current();

@@ -38,7 +38,8 @@ impl Power {
         }
     }
 
-    fn call(&self) -> io::Result<()> {
+    /// Something that needs power.
+    pub(crate) fn call(&self) -> io::Result<()> {
         let mut count = self.0.lock().unwrap();
         let number = count.calls;
         count.calls += 1;

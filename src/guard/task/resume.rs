@@ -16,13 +16,13 @@ impl Task {
     pub(super) async fn go_on(&mut self, mut journal: Journal) {
         let id = journal.id.clone();
         self.tell(!journal.is_decided(), None, &id);
-        let rebooted = journal.place.boot != self.found.place.boot;
+        let has_booted = journal.has_booted(&self.found.place.boot);
         match journal.phase {
             Phase::Kept | Phase::Reverted => {
-                self.decided(journal, rebooted);
+                self.decided(journal);
                 return;
             }
-            Phase::Armed if journal.detach && !rebooted => {
+            Phase::Armed if journal.detach && !has_booted => {
                 self.journal = Some(journal);
                 return self.wait_for_detached().await;
             }
@@ -34,11 +34,11 @@ impl Task {
             Phase::Armed | Phase::Ended => {
                 drop(self.try_out(journal, timeout).await);
             }
-            Phase::Rebooting if !rebooted => {
+            Phase::Rebooting if !has_booted => {
                 add_reason(&mut journal, "the reboot did not happen");
                 drop(self.decide(journal, true).await);
             }
-            Phase::Undoing | Phase::Undone if !rebooted => {
+            Phase::Undoing | Phase::Undone if !has_booted => {
                 self.bring_back(&mut journal).await;
                 drop(self.decide(journal, true).await);
             }

@@ -25,6 +25,7 @@ impl Task {
             let put_back = self.own_put_back("").await;
             add_reason(&mut journal, &put_back);
         }
+        journal.back = Some(self.found.place.boot.clone());
         let undone = self.with_journal(&mut journal, |desk, journal| {
             undo(desk, journal);
             Ok(())

@@ -60,6 +60,7 @@ fn journals() -> [(&'static str, Journal); 2] {
         ran: None,
         changes: None,
         reason: None,
+        back: None,
     };
     let changes = [
         ("network", Some(Some((ACCESS, Digest::of(b"changed"))))),

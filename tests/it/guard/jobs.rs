@@ -26,6 +26,26 @@ impl Desk {
              echo 'config globals' > {dir}/mwan3; rm {dir}/dhcp"
         )
     }
+
+    /// The object by which the device is rebooted, in the hands of the test.
+    async fn procd(&self) -> ubus::Object {
+        self.lab.router.vanish("system").await.unwrap();
+        let (procd, connection) = ubus::connect(&self.lab.place().socket());
+        tokio::spawn(connection.run());
+        let reboot = ubus::Method::new("reboot", &[]);
+        procd.offer("system", vec![reboot]).await.unwrap()
+    }
+}
+
+/// Waits until procd has to reboot the device, and lets it.
+async fn is_rebooted(procd: &mut ubus::Object) {
+    loop {
+        let request = within("a reboot", procd.next()).await.unwrap();
+        if request.method == "reboot" {
+            return request.finish(ubus::Status::OK);
+        }
+        request.finish(ubus::Status::METHOD_NOT_FOUND);
+    }
 }
 
 #[tokio::test]
@@ -222,11 +242,7 @@ async fn settings_that_are_too_large_to_be_saved_refuse_the_job() {
 #[tokio::test]
 async fn a_device_that_nothing_brings_back_reboots_once_and_the_next_agent_tells() {
     let mut desk = Desk::new().await;
-    desk.lab.router.vanish("system").await.unwrap();
-    let (procd, connection) = ubus::connect(&desk.lab.place().socket());
-    tokio::spawn(connection.run());
-    let reboot = ubus::Method::new("reboot", &[]);
-    let mut object = procd.offer("system", vec![reboot]).await.unwrap();
+    let mut procd = desk.procd().await;
     let go = desk.lab.place().path().join("go");
     let waits = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
     let msg = format!("{}; {waits}", desk.changes_network());
@@ -235,14 +251,7 @@ async fn a_device_that_nothing_brings_back_reboots_once_and_the_next_agent_tells
     desk.until("etc/config/network", NEW).await;
     desk.lab.mqtt.down().await.unwrap();
     fs::write(go, "").unwrap();
-    loop {
-        let request = within("a reboot", object.next()).await.unwrap();
-        if request.method == "reboot" {
-            request.finish(ubus::Status::OK);
-            break;
-        }
-        request.finish(ubus::Status::METHOD_NOT_FOUND);
-    }
+    is_rebooted(&mut procd).await;
     assert_eq!(desk.text("etc/config/network"), OLD);
     desk.kill().await;
     fs::write(desk.path(BOOT_ID), "a-boot-later\n").unwrap();
@@ -285,6 +294,33 @@ async fn a_job_that_restarts_the_device_is_a_change_as_any_other() {
         assert_eq!(network, if is_good { NEW } else { OLD });
         desk.is_over().await;
     }
+}
+
+#[tokio::test]
+async fn an_undo_in_a_later_boot_than_the_command_is_finished_by_the_agent_that_follows() {
+    let mut desk = Desk::new().await;
+    let mut procd = desk.procd().await;
+    let msg = format!("{}; sleep 1000", desk.changes_network());
+    desk.run("boot", "network", &msg).await;
+    desk.until("etc/config/network", NEW).await;
+    desk.kill().await;
+    fs::write(desk.path(BOOT_ID), "a-boot-later\n").unwrap();
+    desk.lab.mqtt.down().await.unwrap();
+    desk.start().await;
+    desk.until("etc/config/network", OLD).await;
+    // It has put the files back in this boot, and its steps are still to come.
+    desk.kill().await;
+    desk.start().await;
+    is_rebooted(&mut procd).await;
+    desk.kill().await;
+    fs::write(desk.path(BOOT_ID), "two-boots-later\n").unwrap();
+    desk.start().await;
+    desk.lab.mqtt.up().await.unwrap();
+    let outcome = desk.outcome("boot").await;
+    assert_eq!(outcome["rolled_back"], true, "{outcome:#}");
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(reason.ends_with("the device was rebooted"), "{reason}");
+    desk.is_over().await;
 }
 
 #[tokio::test]

@@ -57,6 +57,9 @@ pub(super) struct World {
     editing: Option<(String, (Access, Vec<u8>))>,
     /// Decided for certain: true if the change was undone.
     decided: Option<bool>,
+    boot: u32,
+    /// The files as the programs have read them, at the boot or when they were told of a change.
+    read: Files,
 }
 
 impl World {
@@ -81,6 +84,8 @@ impl World {
             edits: Files::new(),
             editing: None,
             decided: None,
+            boot: 1,
+            read: old.clone(),
         };
         let mut folder = world.folder();
         for (name, (access, bytes)) in &old {
@@ -125,6 +130,9 @@ impl World {
                     Phase::Ended => self.judge(&mut desk, &mut journal)?,
                     Phase::Undoing => self.undo(&mut desk, &mut journal)?,
                     Phase::Undone | Phase::Rebooting => {
+                        if !journal.has_booted(&self.boot.to_string()) {
+                            self.tell()?;
+                        }
                         desk.decide(&mut journal, true)?;
                         self.decided = Some(true);
                     }
@@ -139,10 +147,12 @@ impl World {
 
     fn run_job(&mut self, desk: &mut Desk) -> io::Result<()> {
         let mut journal = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
+        journal.place.boot = self.boot.to_string();
         let armed = desk.arm(&mut journal);
         armed.map_err(|error| io::Error::other(error.to_string()))?;
         self.begun = true;
         self.command()?;
+        self.tell()?;
         if self.plan.full {
             for disk in [&self.own, &self.config] {
                 let names = disk.clone().list()?;
@@ -201,6 +211,7 @@ impl World {
             let edit = (access(0o600, 7), format!("{name} by hand\n").into_bytes());
             self.editing = Some((name.to_owned(), edit.clone()));
             write_certain(&mut self.folder(), name, edit.0, &edit.1)?;
+            self.read.insert(name.to_owned(), edit);
             self.edits.extend(self.editing.take());
         }
         Ok(())
@@ -216,12 +227,21 @@ impl World {
     }
 
     fn undo(&mut self, desk: &mut Desk, journal: &mut Journal) -> io::Result<()> {
+        journal.back = Some(self.boot.to_string());
         let undone = desk.undo(journal)?;
         if !undone.failed.is_empty() {
             return Err(io::Error::other(undone.failed.join(", ")));
         }
+        self.tell()?;
         desk.decide(journal, true)?;
         self.decided = Some(true);
+        Ok(())
+    }
+
+    /// The programs read the files, unless the power goes before they are told.
+    fn tell(&mut self) -> io::Result<()> {
+        self.power.call()?;
+        self.read = self.files();
         Ok(())
     }
 
@@ -241,12 +261,25 @@ impl World {
         seen.map(file).collect()
     }
 
-    /// The power goes, and comes back.
+    /// The power goes and comes back, or the agent alone is killed.
     pub(super) fn cut_power(&mut self, chooser: &mut Chooser) {
-        for disk in [&mut self.own, &mut self.config, &mut self.conflict] {
-            *disk = disk.crash(chooser);
-        }
         self.power = Power::default();
+        if chooser.choose(4) > 0 {
+            for disk in [&mut self.own, &mut self.config, &mut self.conflict] {
+                *disk = disk.crash(chooser);
+            }
+            self.boot += 1;
+            // Programs start before the agent.
+            self.read = self.files();
+        } else if let Some((name, edit)) = self.editing.take() {
+            // A person goes on.
+            let mut folder = self.folder();
+            let _ = folder.remove(&format!(".{name}.edit"));
+            write_certain(&mut folder, &name, edit.0, &edit.1).unwrap();
+            self.power = Power::default();
+            self.read.insert(name.clone(), edit.clone());
+            self.edits.insert(name, edit);
+        }
         if let Some((name, edit)) = self.editing.take() {
             // It may be there all the same.
             if self.files().get(&name) == Some(&edit) {
@@ -274,7 +307,7 @@ impl World {
         }
     }
 
-    /// Whatever happened, the files are the old or the new ones, as decided.
+    /// Whatever happened, the files are the old or the new ones, as decided, and the programs have read the old ones.
     pub(super) fn check(&self) {
         let plan = self.plan;
         let mut expected = match self.decided {
@@ -292,6 +325,9 @@ impl World {
             }
         }
         assert_eq!(self.files(), expected, "{plan:?}: {:?}", self.decided);
+        if self.decided == Some(true) {
+            assert_eq!(self.read, expected, "{plan:?}: the programs were not told");
+        }
         let left = self.own.clone().list().unwrap();
         let ours = left.iter().filter(|name| !name.starts_with("reserve"));
         let ours: Vec<_> = ours.filter(|name| !name.ends_with(".new")).collect();
