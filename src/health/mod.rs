@@ -33,7 +33,7 @@ mod uplink;
 mod verdict;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -53,6 +53,7 @@ pub use probe::{
     Answers, Connect, Findings, Gateway, Lookup, Resolved, Route, Server as NameServer, Web,
     WebResult, LONGEST,
 };
+pub use state::Known;
 
 /// Settings the part is made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +99,8 @@ pub struct Part {
     pub client: Client,
     /// From [`asks`](crate::process::ask::asks).
     pub asks: Asks,
+    /// Left by the part before this one.
+    pub known: Arc<Mutex<Known>>,
 }
 
 /// Asks the health task for a probe.

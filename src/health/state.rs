@@ -1,6 +1,7 @@
 //! The state of the device's health: what is known and believed, and when it is probed next.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -31,6 +32,24 @@ const SOON: Duration = Duration::from_secs(1);
 /// Quick probes after the way was lost.
 const QUICK_PROBES: u8 = 2;
 
+/// Knowledge of the way out, with which the part that follows goes on.
+#[derive(Debug, Default)]
+pub struct Known {
+    netifd: Netifd,
+    /// The way out there was last, and whether it was one of the kernel's.
+    last: Last,
+    had_way: bool,
+    /// The way out at the last look, and its default route.
+    route: Route,
+    way: Option<Way>,
+    /// When the way was lost, until something of broker or API arrives; and what was lost of it, until a
+    /// probe succeeds.
+    lost: Option<Instant>,
+    lost_words: Option<String>,
+    /// When a probe last found the device offline.
+    offline: Option<Instant>,
+}
+
 pub(super) struct Health {
     root: PathBuf,
     monitor: Duration,
@@ -43,23 +62,12 @@ pub(super) struct Health {
     belief: Belief,
     proof: Option<Proof>,
     servers: Servers,
-    netifd: Netifd,
-    /// The way out there was last, and whether it was one of the kernel's.
-    last: Last,
-    had_way: bool,
-    /// The way out at the last look, and its default route.
-    route: Route,
-    way: Option<Way>,
-    /// When the way was lost, until something of broker or API arrives; and what was lost of it, until a
-    /// probe succeeds.
-    lost: Option<Instant>,
-    lost_words: Option<String>,
+    known: Known,
+    left: Arc<Mutex<Known>>,
     /// Quick probes left.
     quick: u8,
     /// Our own resolver was dead in the last probe.
     own_resolver_dead: bool,
-    /// When a probe last found the device offline.
-    offline: Option<Instant>,
     /// When the next probe begins.
     due: Instant,
 }
@@ -77,19 +85,15 @@ impl Health {
             belief: Belief::default(),
             proof: None,
             servers: Servers::default(),
-            netifd: Netifd::default(),
-            last: Last::default(),
-            had_way: false,
-            route: Route::default(),
-            way: None,
-            lost: None,
-            lost_words: None,
+            known: std::mem::take(&mut *part.known.lock().unwrap_or_else(PoisonError::into_inner)),
+            left: Arc::clone(&part.known),
             quick: 0,
             own_resolver_dead: false,
-            offline: None,
             due: Instant::now(),
         };
-        health.look();
+        if let Some(words) = health.look() {
+            health.loses(words);
+        }
         health
     }
 
@@ -98,11 +102,11 @@ impl Health {
     }
 
     pub(super) fn lost(&self) -> Option<Instant> {
-        self.lost
+        self.known.lost
     }
 
     pub(super) fn offline(&self) -> Option<Instant> {
-        self.offline
+        self.known.offline
     }
 
     pub(super) fn probe_at(&mut self, at: Instant) {
@@ -114,7 +118,7 @@ impl Health {
         self.look();
         self.device.send_modify(|_| {});
         Task {
-            last: self.last.clone(),
+            last: self.known.last.clone(),
             quick: self.quick > 0,
         }
     }
@@ -127,7 +131,7 @@ impl Health {
         let evidence = match (before, proof) {
             (None, Some(_)) => {
                 self.due = now + self.pace.of(WITH_PROOF);
-                (self.lost, self.lost_words, self.quick) = (None, None, 0);
+                (self.known.lost, self.known.lost_words, self.quick) = (None, None, 0);
                 Evidence::default()
             }
             (Some(_), None) => {
@@ -148,7 +152,7 @@ impl Health {
         let lost = match sign {
             Sign::Hint => self.look(),
             Sign::Netifd(netifd) => {
-                self.netifd = netifd;
+                self.known.netifd = netifd;
                 self.look()
             }
             Sign::Down(interface) => {
@@ -157,36 +161,41 @@ impl Health {
                 is_uplink.then(|| format!("interface {interface} is down"))
             }
         };
-        let Some(words) = lost else {
-            return false;
-        };
+        let is_lost = lost.is_some();
+        if let Some(words) = lost {
+            self.loses(words);
+        }
+        is_lost
+    }
+
+    /// The way is lost: proof of life ends, and a probe is due at once.
+    fn loses(&mut self, words: String) {
         log::info!("health: {words}; probing");
         let now = Instant::now();
-        (self.lost, self.lost_words) = (Some(now), Some(words));
+        (self.known.lost, self.known.lost_words) = (Some(now), Some(words));
         (self.quick, self.due) = (QUICK_PROBES, now);
         let evidence = self.facts.borrow().evidence.clone();
         self.tell(None, evidence, false);
-        true
     }
 
     /// Looks at the way out, and says what was lost of it since the last look.
     fn look(&mut self) -> Option<String> {
         let ways = kernel::ways(&self.root);
         let mut uplink = self.facts.borrow().uplink.clone();
-        match self.netifd.uplink(&ways) {
+        match self.known.netifd.uplink(&ways) {
             Some(owner) => uplink = Some(owner),
             None => {
                 // No other way is left that could be disturbed.
                 if let Some(uplink) = uplink.as_mut().filter(|_| ways.is_empty()) {
-                    uplink.shared = self.netifd.mwan3;
+                    uplink.shared = self.known.netifd.mwan3;
                 }
             }
         }
-        let of_netifd = self.netifd.last(uplink.as_ref());
+        let of_netifd = self.known.netifd.last(uplink.as_ref());
         match ways.first().and_then(|way| way.device.clone()) {
             Some(device) => {
-                self.had_way = true;
-                self.last = match of_netifd.device.as_ref() == Some(&device) {
+                self.known.had_way = true;
+                self.known.last = match of_netifd.device.as_ref() == Some(&device) {
                     true => of_netifd,
                     false => Last {
                         device: Some(device),
@@ -194,7 +203,7 @@ impl Health {
                     },
                 };
             }
-            None if uplink.is_some() || !self.had_way => self.last = of_netifd,
+            None if uplink.is_some() || !self.known.had_way => self.known.last = of_netifd,
             None => {}
         }
         self.facts.send_if_modified(|facts| {
@@ -202,20 +211,25 @@ impl Health {
             facts.uplink = uplink;
             is_new
         });
-        let of_link = self.last.base.clone().or_else(|| self.last.device.clone());
+        let of_link = self
+            .known
+            .last
+            .base
+            .clone()
+            .or_else(|| self.known.last.device.clone());
         publish(&self.device, of_link);
-        let now = Route::look(&self.root, &self.last);
-        let before = std::mem::replace(&mut self.route, now);
-        if self.route.is_better_than(&before) && self.proof.is_none() {
+        let now = Route::look(&self.root, &self.known.last);
+        let before = std::mem::replace(&mut self.known.route, now);
+        if self.known.route.is_better_than(&before) && self.proof.is_none() {
             let soon = Instant::now() + self.pace.of(SOON);
             self.due = self.due.min(soon);
         }
-        let was = std::mem::replace(&mut self.way, ways.first().cloned());
+        let was = std::mem::replace(&mut self.known.way, ways.first().cloned());
         let is_it = |way: &Way| {
             was.as_ref()
                 .is_some_and(|was| (&was.device, was.v6) == (&way.device, way.v6))
         };
-        self.route.lost(&before, ways.iter().any(is_it))
+        self.known.route.lost(&before, ways.iter().any(is_it))
     }
 
     /// Takes what a probe found.
@@ -236,9 +250,9 @@ impl Health {
                     false => self.quick.saturating_sub(1),
                 };
                 if judged.is_offline() {
-                    self.offline = Some(Instant::now());
+                    self.known.offline = Some(Instant::now());
                 } else {
-                    self.lost_words = None;
+                    self.known.lost_words = None;
                 }
                 match judged.is_offline() {
                     _ if self.quick > 0 => SOON,
@@ -261,7 +275,7 @@ impl Health {
     /// Publishes; without a judgement the one before stands.
     fn tell(&mut self, believed: Option<Judgement>, mut evidence: Evidence, probed: bool) {
         evidence.proof = self.proof;
-        evidence.lost.clone_from(&self.lost_words);
+        evidence.lost.clone_from(&self.known.lost_words);
         evidence.broker.clone_from(&self.servers.broker);
         evidence.api.clone_from(&self.servers.api);
         evidence.server = match self.proof {
@@ -302,6 +316,13 @@ impl Health {
         }
         let code = facts.code;
         publish(&self.code, code);
+    }
+}
+
+impl Drop for Health {
+    fn drop(&mut self) {
+        let known = std::mem::take(&mut self.known);
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 }
 

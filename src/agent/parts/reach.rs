@@ -27,6 +27,7 @@ impl Wiring<'_> {
             events: self.events.clone(),
             client: self.client.clone(),
             asks,
+            known: Arc::default(),
         };
         let start: Start = Box::new(move |now, (), ends| {
             let part = health::Part {

@@ -132,6 +132,46 @@ async fn netifd_taking_the_uplink_down_is_a_sign_and_another_interface_is_none()
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_part_that_follows_knows_that_the_way_is_lost() {
+    let mut ward = start(fine());
+    ward.connect().await;
+    ward.world.send_replace(fine().without_route());
+    ward.tree.route(false);
+    ward.signs.send(Sign::Hint).await.unwrap();
+    ward.facts_when(|facts| facts.evidence.lost.is_some()).await;
+    ward.renew().await;
+    // The session of before is still there, and is no proof.
+    for _ in 0..2 {
+        let facts = ward.probed().await;
+        assert_eq!(facts.evidence.proof, None);
+        let lost = facts.evidence.lost.as_deref();
+        assert_eq!(lost, Some("the default route is gone"));
+    }
+    ward.facts_when(|facts| facts.verdict == Some(Verdict::NoRoute))
+        .await;
+    ward.renew().await;
+    ward.mqtt
+        .send_modify(|facts| facts.arrived = Some(Instant::now()));
+    ward.facts_when(|facts| facts.evidence.proof.is_some())
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_way_that_is_lost_between_two_parts_is_lost() {
+    let mut ward = start(fine());
+    ward.connect().await;
+    ward.tree.route(false);
+    ward.renew().await;
+    let facts = ward.facts_when(|facts| facts.evidence.lost.is_some()).await;
+    assert_eq!(facts.evidence.proof, None);
+    ward.drain();
+    ward.renew().await;
+    // It is lost once.
+    let begun = ward.begun.recv().await.unwrap();
+    assert!(!begun.1.quick);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_way_that_comes_back_is_probed_a_second_later() {
     let mut ward = start(fine().without_route());
     ward.tree.route(false);

@@ -1,6 +1,7 @@
 //! The times of probes and the verdicts that follow, in simulated time.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -40,6 +41,8 @@ pub(super) struct Ward {
     facts: watch::Receiver<Facts>,
     code: watch::Receiver<Option<u8>>,
     pub(super) handle: Handle,
+    part: Part,
+    begins: mpsc::UnboundedSender<(Instant, Task)>,
     task: JoinHandle<()>,
 }
 
@@ -84,12 +87,11 @@ pub(super) fn start(world: Findings) -> Ward {
     let (api, api_known) = watch::channel(http::Facts::default());
     let (facts_sender, facts) = watch::channel(Facts::default());
     let (code_sender, code) = watch::channel(None);
-    let (world, seen) = watch::channel(world);
+    let world = watch::Sender::new(world);
     let (begins, begun) = mpsc::unbounded_channel();
     let (handle, asks) = asks(facts.clone());
     let tree = Tree::new();
     let events = collect::DeviceEvents::default();
-    let (signs, heard) = mpsc::channel(8);
     let part = Part {
         settings: settings(),
         root: tree.0.path().to_owned(),
@@ -101,17 +103,9 @@ pub(super) fn start(world: Findings) -> Ward {
         events: events.clone(),
         client: ubus::connect("/nonexistent".as_ref()).0,
         asks,
+        known: Arc::default(),
     };
-    let begin = move |task| -> Probe {
-        // A test that has seen enough drops its end.
-        let _ = begins.send((Instant::now(), task));
-        let seen = seen.clone();
-        Box::pin(async move {
-            sleep(PROBE).await;
-            let found = seen.borrow().clone();
-            found
-        })
-    };
+    let (signs, task) = watch_over(&part, &world, &begins);
     Ward {
         mqtt,
         api,
@@ -123,11 +117,43 @@ pub(super) fn start(world: Findings) -> Ward {
         facts,
         code,
         handle,
-        task: tokio::spawn(part.watch(Box::new(begin), heard, watch::channel(None).0)),
+        part,
+        begins,
+        task,
     }
 }
 
+fn watch_over(
+    part: &Part,
+    world: &watch::Sender<Findings>,
+    begins: &mpsc::UnboundedSender<(Instant, Task)>,
+) -> (mpsc::Sender<Sign>, JoinHandle<()>) {
+    let (signs, heard) = mpsc::channel(8);
+    let (seen, begins) = (world.subscribe(), begins.clone());
+    let begin = move |task| -> Probe {
+        // A test that has seen enough drops its end.
+        let _ = begins.send((Instant::now(), task));
+        let seen = seen.clone();
+        Box::pin(async move {
+            sleep(PROBE).await;
+            let found = seen.borrow().clone();
+            found
+        })
+    };
+    let part = part.clone();
+    let watching = part.watch(Box::new(begin), heard, watch::channel(None).0);
+    (signs, tokio::spawn(watching))
+}
+
 impl Ward {
+    /// Settings change: a part follows on this one.
+    pub(super) async fn renew(&mut self) {
+        self.task.abort();
+        // It was cut short, as it should be.
+        let _ = (&mut self.task).await;
+        (self.signs, self.task) = watch_over(&self.part, &self.world, &self.begins);
+    }
+
     pub(super) async fn begun(&mut self) -> Instant {
         timeout(LONG, self.begun.recv()).await.unwrap().unwrap().0
     }
@@ -366,6 +392,7 @@ async fn it_ends_with_the_agent_and_answers_later_questions_with_an_error() {
         events: collect::DeviceEvents::default(),
         client: ubus::connect("/nonexistent".as_ref()).0,
         asks,
+        known: Arc::default(),
     };
     let task = tokio::spawn(run(part, stopped));
     let facts = timeout(LONG, handle.probe()).await.unwrap().unwrap();
