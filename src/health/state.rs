@@ -115,7 +115,9 @@ impl Health {
 
     /// The next probe; netifd is asked, too.
     pub(super) fn task(&mut self) -> Task {
-        self.look();
+        if let Some(words) = self.look() {
+            self.loses(words);
+        }
         self.device.send_modify(|_| {});
         Task {
             last: self.known.last.clone(),

@@ -52,6 +52,8 @@ impl Part {
                 let task = health.task();
                 let quick = task.quick;
                 under_way = Some((begin(task), quick));
+                // The look before it may have ended the proof.
+                continue;
             }
             let expires = proof.and_then(|(_, until)| until);
             tokio::select! {

@@ -172,6 +172,31 @@ async fn a_way_that_is_lost_between_two_parts_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_loss_that_is_seen_as_a_probe_begins_counts_before_its_sign_arrives() {
+    let mut ward = start(fine());
+    ward.connect().await;
+    ward.drain();
+    ward.world.send_replace(fine().without_route());
+    ward.tree.route(false);
+    let handle = ward.handle.clone();
+    let asked = Instant::now();
+    let asking = tokio::spawn(async move { handle.probe().await });
+    let facts = ward.facts_when(|facts| facts.evidence.lost.is_some()).await;
+    assert_eq!(facts.evidence.proof, None);
+    let facts = ward
+        .facts_when(|facts| facts.evidence.proof.is_none())
+        .await;
+    assert_eq!(facts.code, Some(9));
+    assert!(ward.begun.recv().await.unwrap().1.quick);
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+    ward.signs.send(Sign::Hint).await.unwrap();
+    asking.await.unwrap();
+    ward.facts_when(|facts| facts.verdict == Some(Verdict::NoRoute))
+        .await;
+    assert_eq!(asked.elapsed(), 2 * PROBE + Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_way_that_comes_back_is_probed_a_second_later() {
     let mut ward = start(fine().without_route());
     ward.tree.route(false);
