@@ -130,9 +130,12 @@ pub struct Uplink {
     /// The network device the route goes by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// Others look after the way out as well: another default route works, or mwan3 is on the bus.
+    /// There may be another way out: a default route of the same family by another device, or mwan3 is on the bus.
     #[serde(skip_serializing_if = "is_false")]
     pub shared: bool,
+    /// mwan3 is on the bus.
+    #[serde(skip)]
+    pub mwan3: bool,
 }
 
 impl Facts {

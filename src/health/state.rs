@@ -189,7 +189,8 @@ impl Health {
             None => {
                 // No other way is left that could be disturbed.
                 if let Some(uplink) = uplink.as_mut().filter(|_| ways.is_empty()) {
-                    uplink.shared = self.known.netifd.mwan3;
+                    uplink.mwan3 = self.known.netifd.mwan3;
+                    uplink.shared = uplink.mwan3;
                 }
             }
         }

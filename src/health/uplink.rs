@@ -31,22 +31,39 @@ impl Netifd {
         let metric = |one: &&Interface| one.v4.or(one.v6);
         let with_family = of_device().find(|one| family(one).is_some());
         let owner = with_family.or_else(|| of_device().next());
-        owner.or_else(|| owners().min_by_key(metric))
+        let lasting = owner.and_then(|one| self.lasting(one));
+        lasting.or_else(|| owners().filter(|one| !one.dynamic).min_by_key(metric))
+    }
+
+    /// The interface of UCI that `one` is, or belongs to by its name: `wan6` of `wan6_4`, which would be gone for good
+    /// after `down`.
+    fn lasting<'a>(&'a self, one: &'a Interface) -> Option<&'a Interface> {
+        if !one.dynamic {
+            return Some(one);
+        }
+        let (name, _) = one.name.rsplit_once('_')?;
+        let mut all = self.interfaces.iter();
+        all.find(|of| of.name == name && !of.dynamic)
     }
 
     /// The uplink, as it is reported.
     pub(super) fn uplink(&self, ways: &[Way]) -> Option<Uplink> {
         let owner = self.owner(ways)?;
-        let by = owner.l3_device.as_ref();
-        // Two interfaces, one for each family, share a device and a fate.
+        let best = ways.first()?;
+        // Two interfaces, one for each family, share a device and a fate; and a tunnel is no second way beside the
+        // one of the other family that it lies on.
+        let by = best.device.as_ref().or(owner.l3_device.as_ref());
         let other = |device: Option<&String>| device.is_some() && device != by;
-        let in_kernel = ways.iter().any(|way| other(way.device.as_ref()));
-        let in_netifd = self.interfaces.iter().filter(|one| one.up);
-        let mut in_netifd = in_netifd.filter(|one| one.v4.is_some() || one.v6.is_some());
+        let mut of_kernel = ways.iter().filter(|way| way.v6 == best.v6);
+        let of_netifd = self.interfaces.iter().filter(|one| one.up);
+        let mut of_netifd = of_netifd.filter(|one| if best.v6 { one.v6 } else { one.v4 }.is_some());
         Some(Uplink {
             interface: owner.name.clone(),
             device: owner.l3_device.clone(),
-            shared: self.mwan3 || in_kernel || in_netifd.any(|one| other(one.l3_device.as_ref())),
+            mwan3: self.mwan3,
+            shared: self.mwan3
+                || of_kernel.any(|way| other(way.device.as_ref()))
+                || of_netifd.any(|one| other(one.l3_device.as_ref())),
         })
     }
 
@@ -167,6 +184,47 @@ mod tests {
         backup.v4 = Some(20);
         netifd.interfaces.push(backup);
         assert_eq!(told(&netifd, &ways[..1]), Some(("wan".to_owned(), true)));
+    }
+
+    #[test]
+    fn a_default_route_of_the_other_family_is_no_second_way_out() {
+        // DS-Lite, MAP-E and 464XLAT carry IPv4 over the IPv6 of `wan6`.
+        let mut wan6 = interface("wan6", "dhcpv6", "eth1");
+        wan6.v6 = Some(0);
+        let mut tunnel = interface("wan6_4", "dslite", "ds-wan6_4");
+        (tunnel.v4, tunnel.dynamic) = (Some(0), true);
+        let netifd = Netifd {
+            interfaces: vec![interface("lan", "static", "br-lan"), tunnel, wan6],
+            ..Netifd::default()
+        };
+        let ways = [way("ds-wan6_4", ""), way("eth1", "fe80::1")];
+        // netifd would drop the tunnel for good if it were taken down.
+        assert_eq!(told(&netifd, &ways), Some(("wan6".to_owned(), false)));
+        assert_eq!(told(&netifd, &ways[1..]), Some(("wan6".to_owned(), false)));
+
+        // 6in4 carries IPv6 over the IPv4 of `wan`.
+        let mut netifd = router();
+        let mut tunnel = interface("henet", "6in4", "6in4-henet");
+        tunnel.v6 = Some(0);
+        netifd.interfaces.push(tunnel);
+        let ways = [way("pppoe-wan", ""), way("6in4-henet", "fe80::1")];
+        assert_eq!(told(&netifd, &ways), Some(("wan".to_owned(), false)));
+    }
+
+    #[test]
+    fn an_interface_that_a_program_made_without_one_to_its_name_is_no_uplink() {
+        let mut tunnel = interface("wan_6", "dhcpv6", "pppoe-wan");
+        (tunnel.v6, tunnel.dynamic) = (Some(0), true);
+        let mut netifd = Netifd {
+            interfaces: vec![tunnel],
+            ..Netifd::default()
+        };
+        let ways = [way("pppoe-wan", "fe80::1")];
+        assert_eq!(told(&netifd, &ways), None);
+        netifd
+            .interfaces
+            .push(interface("wan", "pppoe", "pppoe-wan"));
+        assert_eq!(told(&netifd, &ways), Some(("wan".to_owned(), false)));
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(super) fn sight(
     guarded: bool,
     held: bool,
 ) -> Sight {
+    let uplink = health.uplink.as_ref();
     let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
     Sight {
         world: match health.code {
@@ -44,7 +45,11 @@ pub(super) fn sight(
         permit: permit(health.verdict, health.own_resolver_dead),
         proof: health.evidence.proof.is_some(),
         interface: interface(health).is_some(),
-        shared: health.uplink.as_ref().is_some_and(|uplink| uplink.shared),
+        shared: uplink.is_some_and(|uplink| match health.verdict {
+            // No default route works, however many there are.
+            Some(Verdict::GatewayDead) => uplink.mwan3,
+            _ => uplink.shared,
+        }),
         guarded,
         held,
         recover: settings.recover,

@@ -100,7 +100,7 @@ async fn netifd_taking_the_uplink_down_is_a_sign_and_another_interface_is_none()
         device: Some("wan".into()),
         l3_device: Some("wan".into()),
         v4: Some(0),
-        v6: None,
+        ..collect::netifd::Interface::default()
     };
     let netifd = |wan: &collect::netifd::Interface| {
         Sign::Netifd(Netifd {
@@ -113,7 +113,7 @@ async fn netifd_taking_the_uplink_down_is_a_sign_and_another_interface_is_none()
     let expected = Uplink {
         interface: "wan".into(),
         device: Some("wan".into()),
-        shared: false,
+        ..Uplink::default()
     };
     assert_eq!(facts.uplink.as_ref(), Some(&expected));
     ward.signs.send(Sign::Down("guest".into())).await.unwrap();

@@ -101,7 +101,7 @@ mod tests {
         Uplink {
             interface: interface.into(),
             device: Some(device.into()),
-            shared: false,
+            ..Uplink::default()
         }
     }
 

@@ -48,6 +48,26 @@ fn only_codes_0_and_1_are_offline_and_before_the_first_nobody_knows() {
     }
 }
 
+#[test]
+fn a_second_way_out_spares_the_ladder_unless_no_gateway_answers() {
+    let settings = config::Recovery::default();
+    let is_shared = |verdict, shared, mwan3| {
+        let mut health = health::Facts::default();
+        health.verdict = Some(verdict);
+        health.uplink = Some(health::Uplink {
+            shared,
+            mwan3,
+            ..health::Uplink::default()
+        });
+        sight(&health, &settings, Budget::default(), false, false).shared
+    };
+    assert!(is_shared(Verdict::DnsDead, true, false));
+    assert!(!is_shared(Verdict::DnsDead, false, false));
+    // The verdict is that none of the default routes works.
+    assert!(!is_shared(Verdict::GatewayDead, true, false));
+    assert!(is_shared(Verdict::GatewayDead, true, true));
+}
+
 /// Row 42 of what broke the original: with 95 % of the RAM free it dropped the kernel's caches.
 #[test]
 fn no_code_of_the_agent_drops_the_kernels_caches() {

@@ -77,7 +77,7 @@ fn health(verdict: Verdict) -> health::Facts {
     facts.uplink = Some(Uplink {
         interface: "wan".to_owned(),
         device: Some("eth0".to_owned()),
-        shared: false,
+        ..Uplink::default()
     });
     facts
 }

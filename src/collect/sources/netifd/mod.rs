@@ -17,6 +17,8 @@ pub(crate) struct Interface {
     pub(crate) up: bool,
     /// It is to be up.
     pub(crate) autostart: bool,
+    /// A program made it, such as `wan6_4` of DS-Lite: netifd drops it for good when it is taken down.
+    pub(crate) dynamic: bool,
     pub(crate) proto: String,
     /// The device it lies on.
     pub(crate) device: Option<String>,
@@ -32,12 +34,13 @@ impl Interface {
     fn read(fields: Fields<'_>) -> Option<Self> {
         let mut interface = Interface::default();
         let (mut name, mut proto, mut metric) = (None, None, None);
-        let (mut up, mut autostart) = (Some(false), Some(false));
+        let (mut up, mut autostart, mut dynamic) = (Some(false), Some(false), Some(false));
         let mut routes = Field::default();
         fields.read(&mut [
             ("interface", Text(&mut name)),
             ("up", Bool(&mut up)),
             ("autostart", Bool(&mut autostart)),
+            ("dynamic", Bool(&mut dynamic)),
             ("proto", Text(&mut proto)),
             ("device", Text(&mut interface.device)),
             ("l3_device", Text(&mut interface.l3_device)),
@@ -46,6 +49,7 @@ impl Interface {
         ]);
         interface.name = name?;
         (interface.up, interface.autostart) = (up?, autostart?);
+        interface.dynamic = dynamic?;
         interface.proto = proto.unwrap_or_default();
         let routes = Route::read_all(routes);
         let best = |v6| {

@@ -49,7 +49,7 @@ impl World {
         let uplink = |interface: &str, device: &str| Uplink {
             interface: interface.to_owned(),
             device: Some(device.to_owned()),
-            shared: false,
+            ..Uplink::default()
         };
         let (uplink, device) = match self.way {
             Way::Wire => (Some(uplink("wan", "eth0")), "eth0"),
