@@ -33,6 +33,7 @@ mod text;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -92,6 +93,9 @@ impl Why {
 /// Notes why, and has procd reboot the device; an error in words if it does not. `Recovery` and `Guard`
 /// count in the budget of three a day.
 pub type Reboot = Box<dyn Fn(Why) -> Asked + Send + Sync>;
+
+/// Why the device is not rebooted after all; `None` if it is.
+pub type LastLook = Arc<dyn Fn() -> Option<&'static str> + Send + Sync>;
 
 /// A reboot that was asked for.
 pub type Asked = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;

@@ -5,17 +5,23 @@ use std::sync::Arc;
 use super::memory::Change;
 use super::records::Records;
 use super::system_log::SystemLog;
-use super::{Reboot, Why};
+use super::{LastLook, Reboot, Why};
 use crate::actions::{Action, Actions};
 
 /// Notes why, counts the reboot where it has to be counted, and asks procd.
 ///
 /// A reboot that counts and that cannot be recorded is not asked for. A person's job is not refused for
-/// the sake of a note.
-pub fn reboot(records: Records, actions: Arc<dyn Actions>, log: SystemLog) -> Reboot {
+/// the sake of a note. Log and record may take minutes: after each there is a `last_look`, if it is given.
+pub fn reboot(
+    records: Records,
+    actions: Arc<dyn Actions>,
+    log: SystemLog,
+    last_look: Option<LastLook>,
+) -> Reboot {
     Box::new(move |why| {
         let (records, actions, log) = (records.clone(), Arc::clone(&actions), log.clone());
-        Box::pin(async move { go(&records, &*actions, &log, why).await })
+        let last_look = last_look.clone();
+        Box::pin(async move { go(&records, &*actions, &log, last_look, why).await })
     })
 }
 
@@ -23,16 +29,23 @@ async fn go(
     records: &Records,
     actions: &dyn Actions,
     log: &SystemLog,
+    last_look: Option<LastLook>,
     why: Why,
 ) -> Result<(), String> {
+    let look = || match last_look.as_ref().and_then(|look| look()) {
+        Some(why) => Err(why.to_owned()),
+        None => Ok(()),
+    };
     let counts = why.counts();
     log.reboots(counts).await;
+    look()?;
     if let Err(error) = records.change(Change::Reboot(why)).await {
         if counts {
             return Err(format!("it is not recorded: {error}"));
         }
         log::warn!("the reason of the reboot is not recorded: {error}");
     }
+    look()?;
     let asked = actions.perform(&Action::Reboot).await;
     if asked.is_err() && !counts {
         if let Err(error) = records.change(Change::Refused).await {

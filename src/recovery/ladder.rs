@@ -144,6 +144,12 @@ impl Sight {
         }
     }
 
+    /// True if the device is not to be rebooted after all. The budget has it by then.
+    pub fn forbids_reboot(mut self) -> bool {
+        (self.reboots_left, self.rebooted) = (1, false);
+        self.is_online() || self.hindrance().is_some() || self.due(Step::Reboot).is_none()
+    }
+
     /// Seconds offline after which `step` is due, as far as it may be taken at all.
     fn due(&self, step: Step) -> Option<u32> {
         let names = matches!(self.permit, Permit::Names { .. });

@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep_until, Instant};
 
 use crate::actions::{Action, ActionError, Actions, Service};
-use crate::boot::{Budget, Change, Reboot, Records, Why};
+use crate::boot::{Budget, Change, LastLook, Reboot, Records, Why};
 use crate::collect::{DeviceEvents, Event};
 use crate::config;
 use crate::health::{self, Verdict};
@@ -91,6 +91,23 @@ pub async fn run(part: Part, shutdown: Shutdown) {
         note_again: None,
     };
     recovery.work(shutdown).await;
+}
+
+/// For the reboot of this part: forbids it if the ladder would no longer come to it.
+pub fn last_look(
+    settings: watch::Receiver<config::Recovery>,
+    health: watch::Receiver<health::Facts>,
+    guarded: watch::Receiver<bool>,
+) -> LastLook {
+    Arc::new(move || {
+        let (health, settings) = (health.borrow(), settings.borrow());
+        let guarded = *guarded.borrow();
+        let sight = sight::sight(&health, &settings, Budget::default(), guarded, false);
+        sight.forbids_reboot().then_some(match guarded {
+            true => "not rebooted: a network change is being watched, or an upgrade is under way",
+            false => "not rebooted: something else was found meanwhile",
+        })
+    })
 }
 
 struct Recovery {

@@ -38,7 +38,7 @@ impl Wiring<'_> {
             health: health.clone(),
             deliveries: deliveries.clone(),
             client: self.client.clone(),
-            reboot: self.reboot(),
+            reboot: self.reboot(None),
             actions: Arc::clone(&self.acting),
             hold: self.hold,
             events: self.events.clone(),
@@ -86,7 +86,7 @@ impl Wiring<'_> {
     ) -> (jobs::Handle, jobs::Outlets) {
         let (part, jobs, outlets) = jobs::new(self.followed.jobs.clone(), self.settings.mac());
         let part = part
-            .on(jobs::Setting::new(&self.device.boot_id, self.reboot()))
+            .on(jobs::Setting::new(&self.device.boot_id, self.reboot(None)))
             .with_crashes(self.past.crashes.clone())
             .coming_from(self.past.ledger.clone())
             .with_time(self.device.clock.clone(), self.facts.dates.subscribe())

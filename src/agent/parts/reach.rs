@@ -49,14 +49,16 @@ impl Wiring<'_> {
 
     /// health, guard ─► recovery ─► the device
     pub(super) fn recovery(&mut self, guarded: watch::Receiver<bool>) {
+        let (settings, known) = (&self.followed.recovery, self.facts.health.subscribe());
+        let last_look = recovery::last_look(settings.clone(), known.clone(), guarded.clone());
         let part = recovery::Part {
-            settings: self.followed.recovery.clone(),
+            settings: settings.clone(),
             pace: self.now.loaded.config.pace,
-            health: self.facts.health.subscribe(),
+            health: known,
             guarded,
             hold: self.hold,
             actions: Arc::clone(&self.acting),
-            reboot: self.reboot(),
+            reboot: self.reboot(Some(last_look)),
             records: self.system_log.records.clone(),
             notes: starts::directory(&self.device.root),
             events: self.events.clone(),

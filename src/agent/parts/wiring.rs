@@ -179,9 +179,9 @@ impl<'a> Wiring<'a> {
         }
     }
 
-    pub(super) fn reboot(&self) -> boot::Reboot {
-        let log = self.system_log.clone();
-        boot::reboot(log.records.clone(), Arc::clone(&self.acting), log)
+    pub(super) fn reboot(&self, last_look: Option<boot::LastLook>) -> boot::Reboot {
+        let (log, acting) = (self.system_log.clone(), Arc::clone(&self.acting));
+        boot::reboot(log.records.clone(), acting, log, last_look)
     }
 
     /// A part that restarts when its settings are no longer the `same`.

@@ -1,6 +1,7 @@
 //! The part with its watches, actions that are written down, and flash of its own.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use tokio::time::{sleep, Instant};
 use ubus::Status;
 
 use crate::actions::{Action, ActionError, Actions, Done, Service};
-use crate::boot::{self, Cause, Change, Records, SystemLog};
+use crate::boot::{self, Cause, Change, LastLook, Records, SystemLog};
 use crate::collect::DeviceEvents;
 use crate::config::{self, Config, Recover};
 use crate::health::{self, Uplink, Verdict};
 use crate::process::clock::Pace;
 use crate::process::shutdown::{shutdown, Trigger};
 use crate::recovery::ladder::Step;
-use crate::recovery::{run, Facts, Part};
+use crate::recovery::{last_look, run, Facts, Part};
 
 /// A device that writes down what is done to it, and when.
 #[derive(Default)]
@@ -59,6 +60,8 @@ struct Booted {
     records: Records,
     end: Trigger,
     agent: JoinHandle<()>,
+    /// Never connected.
+    _bus: ubus::Connection,
 }
 
 fn settings(change: impl FnOnce(&mut config::Recovery)) -> config::Recovery {
@@ -84,6 +87,11 @@ fn health(verdict: Verdict) -> health::Facts {
 
 impl Booted {
     async fn start(dir: &Path, boot: &str, failing: &[Action]) -> Self {
+        Booted::with_log(dir, boot, failing, None).await
+    }
+
+    /// A device that keeps so many bytes of the system log, which is waited for for 2 s.
+    async fn with_log(dir: &Path, boot: &str, failing: &[Action], size: Option<usize>) -> Self {
         let (settings, settings_known) = watch::channel(settings(|_| {}));
         let (health, health_known) = watch::channel(health::Facts::default());
         let (guarded, guarded_known) = watch::channel(false);
@@ -97,14 +105,19 @@ impl Booted {
         let records = Records::new(&dir.join("state"), dir, boot, Pace::REAL);
         // The boot part reads it in an agent.
         let _ = records.change(Change::Hour).await;
-        let (client, _connection) = ubus::connect(&dir.join("ubus.sock"));
+        let (client, bus) = ubus::connect(&dir.join("ubus.sock"));
         let log = SystemLog {
             client,
-            size: watch::channel(boot::log_size(&Config::default().spool)).1,
+            size: watch::channel(size).1,
             records: records.clone(),
         };
         let acting: Arc<dyn Actions> = doings.clone();
         let events = DeviceEvents::default();
+        let look = last_look(
+            settings_known.clone(),
+            health_known.clone(),
+            guarded_known.clone(),
+        );
         let part = Part {
             settings: settings_known,
             pace: Pace::REAL,
@@ -112,7 +125,7 @@ impl Booted {
             guarded: guarded_known,
             hold: crate::process::starts::Hold::none(),
             actions: Arc::clone(&acting),
-            reboot: boot::reboot(records.clone(), acting, log),
+            reboot: boot::reboot(records.clone(), acting, log, Some(look)),
             records: records.clone(),
             notes: Directory::open(&dir.join("run")),
             events: events.clone(),
@@ -128,6 +141,7 @@ impl Booted {
             records,
             end,
             agent: tokio::spawn(run(part, ends)),
+            _bus: bus,
         }
     }
 
@@ -361,5 +375,68 @@ async fn a_reboot_that_procd_refuses_is_asked_for_again_and_counts_once() {
         panics: Vec::new(),
     };
     device.records.change(told).await.unwrap();
+    device.ends().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_is_not_asked_for_if_the_world_changes_while_the_log_is_read() {
+    let with = |change: fn(&mut health::Facts)| {
+        let mut facts = health(Verdict::NoRoute);
+        change(&mut facts);
+        facts
+    };
+    let proof = with(|facts| facts.evidence.proof = Some(health::Proof::Broker));
+    let elsewhere = with(|facts| facts.verdict = Some(Verdict::NoCarrier));
+    let found = "not rebooted: something else was found meanwhile";
+    let guarded = "not rebooted: a network change is being watched, or an upgrade is under way";
+    for (facts, is_guarded, expected) in [
+        (proof, false, Some(found)),
+        (health(Verdict::Ok), false, None),
+        (elsewhere, false, Some(found)),
+        (health(Verdict::NoRoute), true, Some(guarded)),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let device = Booted::with_log(dir.path(), "one", &[], Some(1000)).await;
+        device.finds(Verdict::NoRoute);
+        let done = device.after(600).await;
+        assert_eq!(device.facts.borrow().step, Some(Step::Reboot));
+        assert!(!done.iter().any(is_reboot), "the log is still waited for");
+        device.health.send_replace(facts);
+        device.guarded.send_replace(is_guarded);
+        let done = device.after(30).await;
+        assert!(!done.iter().any(is_reboot), "{done:?}");
+        let facts = device.facts.borrow().clone();
+        let error = facts.tried.last().and_then(|one| one.error.as_deref());
+        // The steps of an outage that is over are not shown.
+        assert!(facts.tried.is_empty() || error == expected, "{facts:?}");
+        assert_eq!(facts.reboots_24h, 0);
+        device.ends().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_that_is_given_up_once_it_is_recorded_counts_and_once_only() {
+    let dir = TempDir::new().unwrap();
+    let device = Booted::start(dir.path(), "one", &[]).await;
+    let (client, _connection) = ubus::connect(&dir.path().join("ubus.sock"));
+    let log = SystemLog {
+        client,
+        size: watch::channel(None).1,
+        records: device.records.clone(),
+    };
+    let looks = AtomicU32::new(0);
+    let look: LastLook = Arc::new(move || match looks.fetch_add(1, Ordering::Relaxed) {
+        1 => Some("not now"),
+        _ => None,
+    });
+    let acting: Arc<dyn Actions> = device.doings.clone();
+    let reboot = boot::reboot(device.records.clone(), acting, log, Some(look));
+    let given_up = reboot(boot::Why::Recovery).await;
+    assert_eq!(given_up, Err("not now".to_owned()));
+    assert_eq!(device.records.budget().borrow().used, 1);
+    assert_eq!(device.after(0).await, []);
+    assert_eq!(reboot(boot::Why::Recovery).await, Ok(()));
+    assert_eq!(device.records.budget().borrow().used, 1);
+    assert_eq!(device.after(0).await, [(0, Action::Reboot)]);
     device.ends().await;
 }
