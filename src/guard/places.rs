@@ -72,7 +72,7 @@ impl Places {
     ///
     /// # Errors
     ///
-    /// Those of [`Desk::arm`], and a disk that does not answer in time: it is not armed later either.
+    /// The errors of [`Desk::arm`], and a disk that does not answer in time: it is not armed later either.
     pub(super) async fn arm(&self, mut journal: Journal) -> Result<Journal, ArmError> {
         let (told, mut heard) = oneshot::channel();
         let done = self.on_disk(move |desk| {

@@ -9,12 +9,14 @@
 //!
 //! * [`ladder`]: from how long the device is offline, and why, to the next step; pure
 //! * `sight`: what it looks at
+//! * `last_look`: just before the reboot
 //! * `lowered`: the interface that has to come up again
 //! * [`radio`]: restarts a radio that is dead, alone; no step of the ladder
 //! * [`facts`](Facts): what there is to tell
 
 mod facts;
 pub mod ladder;
+mod last_look;
 mod lowered;
 pub mod radio;
 mod sight;
@@ -29,7 +31,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep_until, Instant};
 
 use crate::actions::{Action, ActionError, Actions, Service};
-use crate::boot::{Budget, Change, LastLook, Reboot, Records, Why};
+use crate::boot::{Budget, Change, Reboot, Records, Why};
 use crate::collect::{DeviceEvents, Event};
 use crate::config;
 use crate::health::{self, Verdict};
@@ -44,6 +46,7 @@ use ladder::{Hindrance, Ladder, News, Next, Sight, Step};
 use lowered::Lowered;
 
 pub use facts::{Coming, Facts, Tried};
+pub use last_look::last_look;
 
 /// Time between two attempts to bring up an interface that was left down.
 const UP_AGAIN: Duration = Duration::from_secs(10);
@@ -91,23 +94,6 @@ pub async fn run(part: Part, shutdown: Shutdown) {
         note_again: None,
     };
     recovery.work(shutdown).await;
-}
-
-/// For the reboot of this part: forbids it if the ladder would no longer come to it.
-pub fn last_look(
-    settings: watch::Receiver<config::Recovery>,
-    health: watch::Receiver<health::Facts>,
-    guarded: watch::Receiver<bool>,
-) -> LastLook {
-    Arc::new(move || {
-        let (health, settings) = (health.borrow(), settings.borrow());
-        let guarded = *guarded.borrow();
-        let sight = sight::sight(&health, &settings, Budget::default(), guarded, false);
-        sight.forbids_reboot().then_some(match guarded {
-            true => "not rebooted: a network change is being watched, or an upgrade is under way",
-            false => "not rebooted: something else was found meanwhile",
-        })
-    })
 }
 
 struct Recovery {

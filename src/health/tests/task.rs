@@ -129,27 +129,25 @@ fn watch_over(
     begins: &mpsc::UnboundedSender<(Instant, Task)>,
 ) -> (mpsc::Sender<Sign>, JoinHandle<()>) {
     let (signs, heard) = mpsc::channel(8);
-    let (seen, begins) = (world.subscribe(), begins.clone());
+    let (world, begins) = (world.clone(), begins.clone());
     let begin = move |task| -> Probe {
         // A test that has seen enough drops its end.
         let _ = begins.send((Instant::now(), task));
-        let seen = seen.clone();
+        let world = world.clone();
         Box::pin(async move {
             sleep(PROBE).await;
-            let found = seen.borrow().clone();
-            found
+            world.borrow().clone()
         })
     };
-    let part = part.clone();
-    let watching = part.watch(Box::new(begin), heard, watch::channel(None).0);
-    (signs, tokio::spawn(watching))
+    let device = watch::channel(None).0;
+    let task = part.clone().watch(Box::new(begin), heard, device);
+    (signs, tokio::spawn(task))
 }
 
 impl Ward {
     /// Settings change: a part follows on this one.
     pub(super) async fn renew(&mut self) {
         self.task.abort();
-        // It was cut short, as it should be.
         let _ = (&mut self.task).await;
         (self.signs, self.task) = watch_over(&self.part, &self.world, &self.begins);
     }

@@ -3,4 +3,5 @@
 mod explore;
 mod ladder;
 mod permits;
+mod reboot;
 mod task;

@@ -1,7 +1,6 @@
 //! The part with its watches, actions that are written down, and flash of its own.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::time::{sleep, Instant};
 use ubus::Status;
 
 use crate::actions::{Action, ActionError, Actions, Done, Service};
-use crate::boot::{self, Cause, Change, LastLook, Records, SystemLog};
+use crate::boot::{self, Cause, Change, Records, SystemLog};
 use crate::collect::DeviceEvents;
 use crate::config::{self, Config, Recover};
 use crate::health::{self, Uplink, Verdict};
@@ -24,7 +23,7 @@ use crate::recovery::{last_look, run, Facts, Part};
 
 /// A device that writes down what is done to it, and when.
 #[derive(Default)]
-struct Doings {
+pub(super) struct Doings {
     start: Option<Instant>,
     done: Mutex<Vec<(u64, Action)>>,
     /// Actions that fail, by what they are.
@@ -50,14 +49,14 @@ impl Actions for Doings {
 }
 
 /// A boot of a device, with an agent on it.
-struct Booted {
+pub(super) struct Booted {
     settings: watch::Sender<config::Recovery>,
-    health: watch::Sender<health::Facts>,
-    guarded: watch::Sender<bool>,
-    doings: Arc<Doings>,
-    facts: watch::Receiver<Facts>,
+    pub(super) health: watch::Sender<health::Facts>,
+    pub(super) guarded: watch::Sender<bool>,
+    pub(super) doings: Arc<Doings>,
+    pub(super) facts: watch::Receiver<Facts>,
     events: DeviceEvents,
-    records: Records,
+    pub(super) records: Records,
     end: Trigger,
     agent: JoinHandle<()>,
     /// Never connected.
@@ -70,7 +69,7 @@ fn settings(change: impl FnOnce(&mut config::Recovery)) -> config::Recovery {
     settings
 }
 
-fn health(verdict: Verdict) -> health::Facts {
+pub(super) fn health(verdict: Verdict) -> health::Facts {
     let mut facts = health::Facts::default();
     facts.code = Some(match verdict {
         Verdict::Ok => 9,
@@ -86,12 +85,17 @@ fn health(verdict: Verdict) -> health::Facts {
 }
 
 impl Booted {
-    async fn start(dir: &Path, boot: &str, failing: &[Action]) -> Self {
+    pub(super) async fn start(dir: &Path, boot: &str, failing: &[Action]) -> Self {
         Booted::with_log(dir, boot, failing, None).await
     }
 
     /// A device that keeps so many bytes of the system log, which is waited for for 2 s.
-    async fn with_log(dir: &Path, boot: &str, failing: &[Action], size: Option<usize>) -> Self {
+    pub(super) async fn with_log(
+        dir: &Path,
+        boot: &str,
+        failing: &[Action],
+        size: Option<usize>,
+    ) -> Self {
         let (settings, settings_known) = watch::channel(settings(|_| {}));
         let (health, health_known) = watch::channel(health::Facts::default());
         let (guarded, guarded_known) = watch::channel(false);
@@ -145,19 +149,19 @@ impl Booted {
         }
     }
 
-    fn finds(&self, verdict: Verdict) {
+    pub(super) fn finds(&self, verdict: Verdict) {
         self.health.send_replace(health(verdict));
     }
 
     /// Lets time pass, and says what was done until now.
-    async fn after(&self, seconds: u64) -> Vec<(u64, Action)> {
+    pub(super) async fn after(&self, seconds: u64) -> Vec<(u64, Action)> {
         sleep(Duration::from_secs(seconds)).await;
         // Everything due in this second is done in it; that may take the disk.
         sleep(Duration::from_millis(500)).await;
         self.doings.done.lock().unwrap().clone()
     }
 
-    async fn ends(self) {
+    pub(super) async fn ends(self) {
         self.end.fire();
         self.agent.await.unwrap();
     }
@@ -167,7 +171,7 @@ fn wan() -> String {
     "wan".to_owned()
 }
 
-fn is_reboot(doing: &(u64, Action)) -> bool {
+pub(super) fn is_reboot(doing: &(u64, Action)) -> bool {
     doing.1 == Action::Reboot
 }
 
@@ -375,68 +379,5 @@ async fn a_reboot_that_procd_refuses_is_asked_for_again_and_counts_once() {
         panics: Vec::new(),
     };
     device.records.change(told).await.unwrap();
-    device.ends().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reboot_is_not_asked_for_if_the_world_changes_while_the_log_is_read() {
-    let with = |change: fn(&mut health::Facts)| {
-        let mut facts = health(Verdict::NoRoute);
-        change(&mut facts);
-        facts
-    };
-    let proof = with(|facts| facts.evidence.proof = Some(health::Proof::Broker));
-    let elsewhere = with(|facts| facts.verdict = Some(Verdict::NoCarrier));
-    let found = "not rebooted: something else was found meanwhile";
-    let guarded = "not rebooted: a network change is being watched, or an upgrade is under way";
-    for (facts, is_guarded, expected) in [
-        (proof, false, Some(found)),
-        (health(Verdict::Ok), false, None),
-        (elsewhere, false, Some(found)),
-        (health(Verdict::NoRoute), true, Some(guarded)),
-    ] {
-        let dir = TempDir::new().unwrap();
-        let device = Booted::with_log(dir.path(), "one", &[], Some(1000)).await;
-        device.finds(Verdict::NoRoute);
-        let done = device.after(600).await;
-        assert_eq!(device.facts.borrow().step, Some(Step::Reboot));
-        assert!(!done.iter().any(is_reboot), "the log is still waited for");
-        device.health.send_replace(facts);
-        device.guarded.send_replace(is_guarded);
-        let done = device.after(30).await;
-        assert!(!done.iter().any(is_reboot), "{done:?}");
-        let facts = device.facts.borrow().clone();
-        let error = facts.tried.last().and_then(|one| one.error.as_deref());
-        // The steps of an outage that is over are not shown.
-        assert!(facts.tried.is_empty() || error == expected, "{facts:?}");
-        assert_eq!(facts.reboots_24h, 0);
-        device.ends().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reboot_that_is_given_up_once_it_is_recorded_counts_and_once_only() {
-    let dir = TempDir::new().unwrap();
-    let device = Booted::start(dir.path(), "one", &[]).await;
-    let (client, _connection) = ubus::connect(&dir.path().join("ubus.sock"));
-    let log = SystemLog {
-        client,
-        size: watch::channel(None).1,
-        records: device.records.clone(),
-    };
-    let looks = AtomicU32::new(0);
-    let look: LastLook = Arc::new(move || match looks.fetch_add(1, Ordering::Relaxed) {
-        1 => Some("not now"),
-        _ => None,
-    });
-    let acting: Arc<dyn Actions> = device.doings.clone();
-    let reboot = boot::reboot(device.records.clone(), acting, log, Some(look));
-    let given_up = reboot(boot::Why::Recovery).await;
-    assert_eq!(given_up, Err("not now".to_owned()));
-    assert_eq!(device.records.budget().borrow().used, 1);
-    assert_eq!(device.after(0).await, []);
-    assert_eq!(reboot(boot::Why::Recovery).await, Ok(()));
-    assert_eq!(device.records.budget().borrow().used, 1);
-    assert_eq!(device.after(0).await, [(0, Action::Reboot)]);
     device.ends().await;
 }
