@@ -131,7 +131,6 @@ fn watch_over(
     let (signs, heard) = mpsc::channel(8);
     let (world, begins) = (world.clone(), begins.clone());
     let begin = move |task| -> Probe {
-        // A test that has seen enough drops its end.
         let _ = begins.send((Instant::now(), task));
         let world = world.clone();
         Box::pin(async move {
