@@ -44,18 +44,27 @@ async fn open_calls_are_answered_when_the_agent_ends_and_then_it_is_not_running(
     let never = Mode::Slow(DEADLINE);
     lab.set_api(never).await.unwrap();
     // Its shell does not heed SIGTERM, so the agent has something to wait for when it ends.
-    let stubborn = "trap '' TERM; for second in $(seq 60); do sleep 1; done";
+    let deaf = lab.place().path().join("deaf");
+    let made = std::process::Command::new("mkfifo").arg(&deaf).status();
+    assert!(made.unwrap().success());
+    let stubborn = format!(
+        "trap '' TERM; echo > '{}'; for second in $(seq 60); do sleep 1; done",
+        deaf.display()
+    );
     let running = tokio::spawn({
         let socket = lab.place().socket();
         async move {
             let socket = socket.to_str().unwrap();
-            socketman(&["run", "--ubus-socket", socket, "--", stubborn]).await
+            socketman(&["run", "--ubus-socket", socket, "--", &stubborn]).await
         }
     });
-    let is_busy = |status: &Value| {
-        status["jobs"]["running"] == 1 && status["spool"]["reports"].as_u64() > Some(0)
-    };
-    within("a job runs, a report waits", lab.status_when(is_busy)).await;
+    let heeds_nothing = tokio::task::spawn_blocking(|| std::fs::read(deaf));
+    within("the job runs", heeds_nothing)
+        .await
+        .unwrap()
+        .unwrap();
+    let waits = |status: &Value| status["spool"]["reports"].as_u64() > Some(0);
+    within("a report waits", lab.status_when(waits)).await;
 
     let pid = Pid::from_raw(lab.agent().unwrap().pid()).unwrap();
     let upload = lab
