@@ -72,7 +72,7 @@ impl Desk {
         within("a line", self.lines.next_line()).await.unwrap()
     }
 
-    /// What it prints about errors, and its end.
+    /// Its words about errors, and its end.
     async fn end(mut self) -> (String, ExitStatus) {
         let mut errors = String::new();
         let mut stderr = self.run.stderr.take().unwrap();

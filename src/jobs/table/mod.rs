@@ -52,6 +52,7 @@ mod key;
 mod record;
 mod register;
 mod replay;
+mod rooms;
 mod seen;
 mod steps;
 #[cfg(test)]
@@ -71,6 +72,7 @@ pub use seen::Ids;
 pub use views::{Known, Ready};
 
 use entry::{Entry, Phase};
+use rooms::Rooms;
 use seen::Seen;
 
 /// Output of all outcomes that nobody has yet, bytes.
@@ -78,12 +80,6 @@ pub const UNREPORTED_MAX: usize = 1 << 20;
 
 /// Output kept of an outcome that was reported, bytes.
 pub const BRIEF: usize = 4096;
-
-/// All waiting jobs of the broker together, with everything they hold, bytes.
-const BROKER_QUEUE_MAX: usize = 4 << 20;
-
-/// The same of the bus.
-const BUS_QUEUE_MAX: usize = 2 << 20;
 
 /// Reported jobs that are kept with their outcome.
 const KEPT: usize = 128;
@@ -147,42 +143,6 @@ pub struct Batch {
     pub urgent: bool,
     /// For the register, once the records are certain.
     pub page: Option<Page>,
-}
-
-/// The room that jobs of one source take.
-#[derive(Debug, Default)]
-struct Room {
-    /// Jobs in the table that are recorded.
-    recorded: usize,
-    /// Jobs that are not recorded and not reported.
-    loose: usize,
-    /// Bytes held by jobs that were not started.
-    queued: usize,
-}
-
-/// Neither source can use up the room of the other.
-#[derive(Debug, Default)]
-struct Rooms {
-    broker: Room,
-    bus: Room,
-}
-
-impl Rooms {
-    fn of(&mut self, source: Source) -> &mut Room {
-        match source {
-            Source::Mqtt => &mut self.broker,
-            Source::Ubus => &mut self.bus,
-        }
-    }
-
-    /// True if `held` bytes more may wait.
-    fn has_queue_for(&mut self, source: Source, held: usize) -> bool {
-        let max = match source {
-            Source::Mqtt => BROKER_QUEUE_MAX,
-            Source::Ubus => BUS_QUEUE_MAX,
-        };
-        self.of(source).queued + held <= max
-    }
 }
 
 /// See the module's description.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::entry::{Entry, Phase};
 use super::id::Id;
 use super::record::{About, Record, Start};
-use super::{Bounds, Effect, Key, Now, Number, Source, Table, BROKER_QUEUE_MAX, BUS_QUEUE_MAX};
+use super::rooms::{BROKER_QUEUE_MAX, BUS_QUEUE_MAX};
+use super::{Bounds, Effect, Key, Now, Number, Source, Table};
 use crate::jobs::message::{Job, Kind};
 use crate::jobs::outcome::{End, Outcome};
 
