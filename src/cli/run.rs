@@ -85,7 +85,7 @@ pub async fn run(command: &str, bus: &BusArgs) -> Result<ExitCode, AskError> {
     let mut bus = agent.client().state();
     bus.mark_unchanged();
     let mut reply: Reply = match agent.call("run_job", &RunArgs { msg: command }).await {
-        // Whether it took the job is not known, and nothing may run twice.
+        // It may have taken the job, and nothing may run twice.
         Err(error) if error.is_lost_bus() => return Err(AskError::LostJob),
         asked => asked?,
     };

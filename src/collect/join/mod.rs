@@ -217,6 +217,6 @@ fn add_devices(interfaces: &mut Vec<Interface>, devices: &[(String, Counters)], 
         }
     }
     let mut exists = exists.into_iter();
-    // Those that were added exist.
+    // Devices that were added exist.
     interfaces.retain(|_| exists.next().unwrap_or(true));
 }

@@ -254,7 +254,7 @@ async fn a_ledger_that_could_not_be_opened_is_tried_again_and_jobs_that_run_mean
 
     std::fs::remove_file(&state).unwrap();
     std::fs::rename(rig.state_dir.path().join("away"), &state).unwrap();
-    // What the agent before this one has left is done, each thing once.
+    // The work that an earlier agent has left is done, each thing once.
     let mut results = std::collections::BTreeMap::new();
     while results.len() < 3 {
         let result = rig.result().await;

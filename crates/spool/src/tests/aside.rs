@@ -37,7 +37,7 @@ fn the_others_go_on_in_order_without_what_is_set_aside() {
     );
     assert_eq!((spool.facts().reports, spool.facts().set_aside), (3, 3));
 
-    // One is accepted after all, another given up: nobody needs to know them any more.
+    // Report 4 is accepted after all and 1 given up: both are forgotten.
     let batch = spool.alone(&aside[1], after(204)).unwrap();
     spool.delivered(batch.id, after(204));
     let batch = spool.alone(&aside[0], after(205)).unwrap();

@@ -58,11 +58,6 @@ fn a_time_that_was_set_right_stays_so_when_the_reports_beside_its_note_are_gone(
     let tmp = tempfile::tempdir().unwrap();
     let flash = tmp.path().join("flash");
     let mut spool = open(tmp.path(), BOOT);
-    let unsure = |at| Reading {
-        epoch: at,
-        mono: at,
-        synced: false,
-    };
     spool.append(&report(0), after(0)).unwrap();
     let batch = spool.next_batch(0, after(0)).unwrap();
     spool.kept_back(batch.id, after(0));

@@ -85,6 +85,15 @@ fn after(at: u64) -> Reading {
     }
 }
 
+/// `at` seconds after the boot, by a clock that began with it and is wrong.
+fn unsure(at: u64) -> Reading {
+    Reading {
+        epoch: at,
+        mono: at,
+        synced: false,
+    }
+}
+
 fn settings(dir: &Path) -> Settings {
     Settings {
         boot_id: BOOT.to_owned(),

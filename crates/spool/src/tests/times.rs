@@ -9,11 +9,6 @@ use crate::record;
 fn a_report_whose_time_cannot_be_set_right_any_more_does_not_wait_for_that() {
     let tmp = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, LARGE).unwrap();
-    let unsure = |at| Reading {
-        epoch: at,
-        mono: at,
-        synced: false,
-    };
     // The clock is wrong again and again, and set right each time.
     let periods = ANCHORS_MAX as u64 + 2;
     let mut clocks = Vec::new();
@@ -64,11 +59,6 @@ fn a_report_that_every_correction_left_out_does_not_wait_for_one() {
 fn what_was_sent_with_a_wrong_time_keeps_it() {
     let tmp = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, LARGE).unwrap();
-    let unsure = |at| Reading {
-        epoch: at,
-        mono: at,
-        synced: false,
-    };
     spool.append(&report(0), unsure(10)).unwrap();
     let sent = spool.next_batch(1 << 20, unsure(700)).unwrap();
     spool.kept_back(sent.id, unsure(701));
