@@ -56,7 +56,7 @@ pub use places::{find, Found};
 pub use task::{new, run, Part, Surroundings};
 pub use trial::Witnesses;
 
-/// Puts the files back. Its failure is told with the result.
+/// Puts the files back, and adds a failure to the words for the result.
 fn undo(desk: &mut Desk, journal: &mut Journal) {
     match desk.undo(journal) {
         Ok(undone) => add_undone(journal, &undone),

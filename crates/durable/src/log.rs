@@ -171,16 +171,14 @@ impl Log {
         }
     }
 
-    /// Takes back what was appended since `mark`, which is of this log since it was last replaced or renamed.
+    /// Takes back what was appended since `mark`, which is of this log since it was last replaced.
     pub fn go_back(&mut self, disk: &mut dyn Disk, mark: Mark) {
-        if self.end != mark.end {
-            self.torn = true;
+        // A sync that had to write everything again may have found less.
+        if self.end <= mark.end {
+            return;
         }
-        Mark {
-            records: self.records,
-            end: self.end,
-            next: self.next,
-        } = mark;
+        (self.records, self.end, self.next) = (mark.records, mark.end, mark.next);
+        self.torn = true;
         // As in `append`.
         let _ = self.mend(disk);
     }

@@ -10,8 +10,8 @@ use super::record::Certainty;
 
 /// Longest time from a report to the end of a lease that its clock is taken to have given, seconds: 30 days.
 ///
-/// A lease ends in the future and nobody notes when it began, so what a wrong clock gave is told by being near to
-/// that clock. dnsmasq's file may be kept on flash, with ends that a right clock gave before: as far away as the
+/// A lease ends in the future, and its beginning is not noted, so an end that a wrong clock gave is known by being near
+/// to that clock. dnsmasq's file may be kept on flash, with ends that a right clock gave before: as far away as the
 /// clock is wrong, months or years on a device without one. Both look alike only where the clock is wrong by less
 /// than this, or a lease lasts longer; the first is then taken for given by this clock, the second is left alone.
 const LONGEST_LEASE: u64 = 30 * 86_400;

@@ -238,7 +238,7 @@ impl World {
         Ok(())
     }
 
-    /// The programs read the files, unless the power goes before they are told.
+    /// Programs that are told read the files, if the power does not go first.
     fn tell(&mut self) -> io::Result<()> {
         self.power.call()?;
         self.read = self.files();

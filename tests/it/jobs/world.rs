@@ -81,7 +81,7 @@ impl World {
         self.disk.set_capacity(Some(used as u64 + room));
     }
 
-    /// The disk makes certain what it is told to, or fails to.
+    /// From here on syncs of the disk succeed, or all of them fail.
     pub(super) fn syncs(&mut self, syncs: bool) {
         self.disk.set_fault((!syncs).then_some(Fault {
             error: Error::Io,

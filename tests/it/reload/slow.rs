@@ -18,7 +18,7 @@ async fn while_a_copy_of_the_settings_goes_to_flash_the_agent_answers_and_ends()
     let slow = SlowSync::new(desk.lab.place().path(), SYNC).unwrap();
     desk.lab.slow_down_syncs(slow);
     desk.start().await;
-    // What it reads by itself at first is over then.
+    // Its first reading, which nobody asked for, is over then.
     desk.call("reload").await;
     for monitor in [17, 18] {
         desk.edit(&[("monitor", json!(monitor))]);
