@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, Mutex as Lock};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -134,6 +134,37 @@ fn ended(
             Err(_) => Err(NotDone::Late),
         }
     })
+}
+
+/// Work for the disk of one part, in turn: work that is late is done before anything newer begins.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InTurn(Arc<Lock<()>>);
+
+impl InTurn {
+    /// [`aside`], after all work before it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`aside`]; and work before it has not ended `within` the same time: then this is not begun.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        within: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, NotDone> {
+        let turn = Arc::clone(&self.0).lock_owned();
+        let turn = timeout(within, turn).await.map_err(|_| NotDone::Late)?;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
+        aside(name, Some(within), work).await
+    }
+
+    /// Completes when no work is late. Cancel safe.
+    pub(crate) async fn caught_up(&self) {
+        drop(self.0.lock().await);
+    }
 }
 
 #[cfg(test)]

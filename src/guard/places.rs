@@ -2,18 +2,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use durable::{Directory, Disk};
-use tokio::sync::{oneshot, Mutex, OwnedMutexGuard};
-use tokio::time::timeout;
+use tokio::sync::oneshot;
 
 use super::desk::{ArmError, Desk, JOURNAL};
 use super::folder;
 use super::journal::{Journal, Phase};
 use super::place::Place;
-use crate::tasks::{aside, NotDone};
+use crate::tasks::InTurn;
 use crate::terminal::safe;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
@@ -24,8 +22,7 @@ const DISK_WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct Places {
     state_dir: PathBuf,
     config: PathBuf,
-    /// Held by the thread that works: work that is late is done before anything newer begins, or not at all.
-    turn: Arc<Mutex<()>>,
+    disk: InTurn,
 }
 
 impl Places {
@@ -43,12 +40,6 @@ impl Places {
         ))
     }
 
-    async fn turn(&self) -> io::Result<OwnedMutexGuard<()>> {
-        let turn = Arc::clone(&self.turn).lock_owned();
-        let turn = timeout(DISK_WITHIN, turn).await;
-        turn.map_err(|_elapsed| io::Error::other(NotDone::Late))
-    }
-
     /// Does `work` on a thread of its own, so that nothing else waits for flash, after all work before it.
     ///
     /// # Errors
@@ -58,13 +49,9 @@ impl Places {
         &self,
         work: impl FnOnce(&mut Desk) -> T + Send + 'static,
     ) -> io::Result<T> {
-        let turn = self.turn().await?;
         let places = self.clone();
-        let work = move || {
-            let _turn = turn;
-            places.desk().map(|mut desk| work(&mut desk))
-        };
-        let done = aside("guard", Some(DISK_WITHIN), work).await;
+        let work = move || places.desk().map(|mut desk| work(&mut desk));
+        let done = self.disk.aside("guard", DISK_WITHIN, work).await;
         done.map_err(io::Error::other)?
     }
 
@@ -122,7 +109,7 @@ pub fn find(
         places: Places {
             state_dir: state_dir.to_owned(),
             config: config.to_owned(),
-            turn: Arc::default(),
+            disk: InTurn::default(),
         },
         place: Place::look(root, boot),
         journal: None,

@@ -2,27 +2,23 @@
 //! strict. They are written on a thread, one change after the other, so that flash that is slow or stuck
 //! holds up a reload alone, and that not for ever.
 
-use std::future::Future;
+use std::future::pending;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use crate::config::Problem;
-use crate::tasks::{aside, NotDone};
+use crate::tasks::{InTurn, NotDone};
 
-/// Longest wait for the disk.
+/// Longest wait for the disk, and for a change that is late.
 const WITHIN: Duration = Duration::from_secs(10);
-
-type Outcome = Result<Vec<Problem>, NotDone>;
 
 /// Changes of those files.
 #[derive(Default)]
 pub(super) struct Upkeep {
-    /// The change that has taken too long.
-    late: Option<Pin<Box<dyn Future<Output = Outcome> + Send>>>,
+    disk: InTurn,
+    /// A change has taken too long.
+    is_late: bool,
 }
 
 /// The reload that a change belongs to.
@@ -43,37 +39,22 @@ impl Upkeep {
         state_dir: &Path,
         change: impl FnOnce(&Waiting) -> Vec<Problem> + Send + 'static,
     ) -> Vec<Problem> {
-        if timeout(WITHIN, self.late_one()).await.is_err() {
-            return vec![problem(state_dir, &NotDone::Late)];
-        }
         let is_on = Arc::new(());
         let waiting = Waiting(Arc::downgrade(&is_on));
-        let mut work = Box::pin(aside("settings", None, move || change(&waiting)));
-        match timeout(WITHIN, &mut work).await {
-            Ok(Ok(errors)) => errors,
-            Ok(Err(error)) => vec![problem(state_dir, &error)],
-            Err(_) => {
-                self.late = Some(work);
-                vec![problem(state_dir, &NotDone::Late)]
-            }
-        }
+        let work = move || change(&waiting);
+        let made = self.disk.aside("settings", WITHIN, work).await;
+        self.is_late = matches!(made, Err(NotDone::Late));
+        made.unwrap_or_else(|error| vec![problem(state_dir, &error)])
     }
 
-    /// Completes when the change that is late has been made; at once without one. Cancel safe.
-    async fn late_one(&mut self) {
-        if let Some(late) = &mut self.late {
-            // Its reload is over, and the next one tells of errors.
-            drop(late.await);
-            self.late = None;
-        }
-    }
-
-    /// The same, but never without one: it is time to make the changes that could not be made meanwhile.
+    /// Completes when a change that was late has been made: it is time to make those that could not be made
+    /// meanwhile. Never if none was. Cancel safe.
     pub(super) async fn caught_up(&mut self) {
-        match self.late {
-            Some(_) => self.late_one().await,
-            None => std::future::pending().await,
+        if !self.is_late {
+            return pending().await;
         }
+        self.disk.caught_up().await;
+        self.is_late = false;
     }
 }
 
@@ -89,6 +70,8 @@ fn problem(state_dir: &Path, error: &NotDone) -> Problem {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+
+    use tokio::time::timeout;
 
     use super::*;
 
