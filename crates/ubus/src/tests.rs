@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::blob::Writer;
@@ -124,5 +125,36 @@ async fn a_bus_that_comes_later_is_found_and_found_again() {
     }
 
     drop((client, listener));
+    timeout(LONG, driver).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_object_is_withdrawn_when_it_is_dropped() {
+    let place = Place::new("offer");
+    let listener = place.bind();
+    let (told, mut heard) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut stream = greeted(&listener).await;
+        let mut input = BytesMut::new();
+        while stream.read_buf(&mut input).await.unwrap() > 0 {
+            while let Some(frame) = Frame::split_from(&mut input).unwrap() {
+                told.send(frame.kind).unwrap();
+                let object = Writer::new().word(attr::OBJID, 9).word(attr::OBJTYPE, 7);
+                send(&mut stream, Kind::Data, frame.seq, 0, object).await;
+                let status = Writer::new().status(Status::OK.0);
+                send(&mut stream, Kind::Status, frame.seq, 0, status).await;
+            }
+        }
+    });
+    let (client, connection) = connect(&place.0);
+    let driver = tokio::spawn(connection.run());
+    let object = client.offer("test", Vec::new());
+    let object = timeout(LONG, object).await.unwrap().unwrap();
+    assert_eq!(heard.recv().await, Some(Kind::AddObject as u8));
+    drop(object);
+    let withdrawn = timeout(LONG, heard.recv()).await.unwrap();
+    assert_eq!(withdrawn, Some(Kind::RemoveObject as u8));
+
+    drop(client);
     timeout(LONG, driver).await.unwrap().unwrap();
 }

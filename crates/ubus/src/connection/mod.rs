@@ -62,6 +62,14 @@ enum End {
     Finished,
 }
 
+/// The wait after an attempt to connect that followed `failed` failed ones; `seen` says that there was a bus once.
+fn pause(failed: u32, seen: bool) -> Duration {
+    if !seen && failed >= ATTEMPTS_BEFORE_IDLE {
+        return RETRY_IDLE;
+    }
+    RETRY_MAX.min(RETRY_FIRST * (1 << failed.min(5)))
+}
+
 /// The daemon has taken the first `n` bytes. A large reply does not keep its room for as long as the connection lives.
 fn take(out: &mut BytesMut, n: usize) {
     out.advance(n);
@@ -115,13 +123,9 @@ impl Connection {
                 failed = 0;
             }
             self.set_state(false, Some(reason));
-            let wait = if !seen && failed >= ATTEMPTS_BEFORE_IDLE {
-                RETRY_IDLE
-            } else {
-                RETRY_MAX.min(RETRY_FIRST * (1 << failed.min(5)))
-            };
+            let until = Instant::now() + pause(failed, seen);
             failed = failed.saturating_add(1);
-            if self.wait_disconnected(Instant::now() + wait).await {
+            if self.wait_disconnected(until).await {
                 return;
             }
         }
@@ -270,5 +274,23 @@ mod tests {
             assert_eq!(out.try_reclaim(100), keeps, "{len}");
             assert!(!out.try_reclaim(ROOM_KEPT + 1), "{len}");
         }
+        // Exactly what is kept.
+        let mut out = BytesMut::with_capacity(ROOM_KEPT);
+        out.extend_from_slice(b"reply");
+        take(&mut out, 5);
+        assert!(out.try_reclaim(ROOM_KEPT));
+    }
+
+    #[test]
+    fn a_bus_is_looked_for_each_second_and_less_often_where_there_never_was_one() {
+        let millis = |seen| (0..64).map(move |failed| pause(failed, seen).as_millis());
+        let first = [100, 200, 400, 800, 1_000, 1_000, 1_000];
+        for seen in [false, true] {
+            assert!(millis(seen).take(first.len()).eq(first), "{seen}");
+        }
+        assert!(millis(true).skip(4).all(|wait| wait == 1_000));
+        // For a minute.
+        assert!(millis(false).skip(4).take(56).all(|wait| wait == 1_000));
+        assert!(millis(false).skip(60).all(|wait| wait == 5_000));
     }
 }
