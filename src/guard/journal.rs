@@ -322,6 +322,17 @@ mod tests {
         assert_eq!(decided, ["kept", "reverted"]);
     }
 
+    #[test]
+    fn a_device_has_booted_since_its_files_are_as_they_are() {
+        let mut journal = Journal::armed(String::new(), String::new());
+        journal.place.boot = "1".into();
+        assert!(!journal.has_booted("1"));
+        assert!(journal.has_booted("2"));
+        journal.back = Some("2".into());
+        assert!(!journal.has_booted("2"));
+        assert!(journal.has_booted("3"));
+    }
+
     /// Names and words as people and programs choose them.
     fn word() -> impl Strategy<Value = String> {
         "[ -~é\r\t]{0,12}"

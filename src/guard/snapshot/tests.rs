@@ -1,7 +1,10 @@
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
+use durable::{Directory, Disk};
+
 use super::super::folder;
+use super::super::picture::picture;
 use super::*;
 
 fn saved(mode: u32, text: &[u8]) -> Option<Saved> {
@@ -39,6 +42,24 @@ fn a_snapshot_has_the_bytes_drawn_above_and_reads_back() {
     assert_eq!(bytes, expected);
     assert_eq!(Snapshot::decode(&bytes), Some(all));
     assert_eq!(Snapshot::decode(b""), Some(Snapshot::default()));
+}
+
+#[test]
+fn the_largest_snapshot_that_can_be_taken_is_read_back() {
+    let access = Access {
+        mode: 0o7777,
+        uid: u32::MAX,
+        gid: u32::MAX,
+    };
+    let bytes = vec![b'#'; BYTES_MAX as usize / FILES_MAX];
+    let files = (0..FILES_MAX).map(|n| {
+        let longest_name = format!("{n:0255}");
+        let bytes = bytes.clone();
+        (longest_name, Some(Saved { access, bytes }))
+    });
+    let encoded = Snapshot(files.collect()).encode().len() as u64;
+    assert!(encoded <= ENCODED_MAX, "{encoded}");
+    assert!(ENCODED_MAX < encoded + encoded / 8, "{encoded}");
 }
 
 #[test]
@@ -109,4 +130,37 @@ fn too_many_bytes_and_too_many_files_are_refused() {
     assert_eq!(take(FILES_MAX - 2, BYTES_MAX).unwrap().0.len(), FILES_MAX);
     assert!(matches!(take(FILES_MAX - 1, 0), Err(TakeError::TooLarge)));
     assert!(matches!(take(0, BYTES_MAX + 2), Err(TakeError::TooLarge)));
+}
+
+/// A directory from which one file goes just after it is listed.
+struct Leaving(Directory);
+
+impl Disk for Leaving {
+    durable::pass_on!(self => self.0; size read create append truncate rename remove sync sync_names);
+
+    fn list(&mut self) -> io::Result<Vec<String>> {
+        let mut names = self.0.list()?;
+        names.push("gone".into());
+        Ok(names)
+    }
+}
+
+impl Folder for Leaving {
+    fn access(&mut self, name: &str) -> io::Result<Option<Access>> {
+        self.0.access(name)
+    }
+
+    fn create_as(&mut self, name: &str, access: Access) -> io::Result<()> {
+        self.0.create_as(name, access)
+    }
+}
+
+#[test]
+fn a_file_that_goes_meanwhile_is_not_among_the_files() {
+    let tmp = tempfile::tempdir().unwrap();
+    fs::write(tmp.path().join("network"), "config interface 'lan'").unwrap();
+    let mut folder = Leaving(folder::open(tmp.path()).unwrap());
+    let taken = Snapshot::take(&mut folder).unwrap();
+    assert_eq!(taken.0.names().collect::<Vec<_>>(), ["network"]);
+    assert_eq!(picture(&mut folder).unwrap(), taken.picture());
 }

@@ -260,7 +260,46 @@ pub(super) async fn connected(
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
+    use crate::blob::Writer;
+    use crate::message::Kind;
+
+    #[test]
+    fn what_is_asked_at_once_goes_out_at_once_while_there_is_room() {
+        let (ask, commands) = mpsc::channel(8);
+        let (_local, local) = mpsc::unbounded_channel();
+        let (state, _) = watch::channel(State::default());
+        let mut connection = Connection::new(PathBuf::new(), commands, local, state);
+        let now = Instant::now().into_std();
+        connection.protocol.opened(now);
+        let hello = Frame::new(Kind::Hello, 0, 7, Writer::new());
+        connection.protocol.frame(&hello, now);
+        let lookup = || {
+            let (answer, _) = oneshot::channel();
+            let command = Command::Lookup {
+                pattern: "system".into(),
+                timeout: WRITE_TIMEOUT,
+                answer,
+            };
+            ask.try_send(command).unwrap();
+        };
+        (0..3).for_each(|_| lookup());
+        assert_eq!(connection.others_asked(), None);
+        let mut out = connection.out.clone();
+        let mut frames = 0;
+        while Frame::split_from(&mut out).unwrap().is_some() {
+            frames += 1;
+        }
+        assert_eq!(frames, 3);
+
+        lookup();
+        connection.out.resize(MAX_UNSENT, 0);
+        assert_eq!(connection.others_asked(), None);
+        assert_eq!(connection.out.len(), MAX_UNSENT);
+        assert!(connection.commands.try_recv().is_ok());
+    }
 
     #[test]
     fn the_room_of_a_large_reply_is_given_back_and_that_of_small_ones_kept() {
