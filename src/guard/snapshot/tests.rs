@@ -132,22 +132,25 @@ fn too_many_bytes_and_too_many_files_are_refused() {
     assert!(matches!(take(0, BYTES_MAX + 2), Err(TakeError::TooLarge)));
 }
 
-/// A directory from which one file goes just after it is listed.
-struct Leaving(Directory);
+/// A directory with one more file, which gives an error.
+struct Failing(Directory, io::ErrorKind);
 
-impl Disk for Leaving {
+impl Disk for Failing {
     durable::pass_on!(self => self.0; size read create append truncate rename remove sync sync_names);
 
     fn list(&mut self) -> io::Result<Vec<String>> {
         let mut names = self.0.list()?;
-        names.push("gone".into());
+        names.push("failing".into());
         Ok(names)
     }
 }
 
-impl Folder for Leaving {
+impl Folder for Failing {
     fn access(&mut self, name: &str) -> io::Result<Option<Access>> {
-        self.0.access(name)
+        match name {
+            "failing" => Err(self.1.into()),
+            _ => self.0.access(name),
+        }
     }
 
     fn create_as(&mut self, name: &str, access: Access) -> io::Result<()> {
@@ -156,11 +159,16 @@ impl Folder for Leaving {
 }
 
 #[test]
-fn a_file_that_goes_meanwhile_is_not_among_the_files() {
+fn a_file_that_goes_meanwhile_is_left_out_and_one_that_cannot_be_read_is_an_error() {
     let tmp = tempfile::tempdir().unwrap();
     fs::write(tmp.path().join("network"), "config interface 'lan'").unwrap();
-    let mut folder = Leaving(folder::open(tmp.path()).unwrap());
-    let taken = Snapshot::take(&mut folder).unwrap();
+    let failing = |kind| Failing(folder::open(tmp.path()).unwrap(), kind);
+    let mut gone = failing(io::ErrorKind::NotFound);
+    let taken = Snapshot::take(&mut gone).unwrap();
     assert_eq!(taken.0.names().collect::<Vec<_>>(), ["network"]);
-    assert_eq!(picture(&mut folder).unwrap(), taken.picture());
+    assert_eq!(picture(&mut gone).unwrap(), taken.picture());
+    let mut unreadable = failing(io::ErrorKind::PermissionDenied);
+    let taken = Snapshot::take(&mut unreadable);
+    assert!(matches!(taken, Err(TakeError::Io(_))), "{taken:?}");
+    assert!(picture(&mut unreadable).is_err());
 }
