@@ -145,7 +145,7 @@ impl InTurn {
     ///
     /// # Errors
     ///
-    /// Those of [`aside`]; and work before it has not ended `within` the same time: then this is not begun.
+    /// The errors of [`aside`]. Work before it has not ended `within` the same time: then this is not begun.
     pub(crate) async fn aside<T: Send + 'static>(
         &self,
         name: &'static str,

@@ -1,4 +1,5 @@
-//! Rules for sources that no tool has: where unsafe code may be, how comments begin, and how long a file is.
+//! Rules that no tool has: where unsafe code may be, how comments begin, how long a file is, and that files which are
+//! named are there.
 
 use std::fs;
 
@@ -14,6 +15,11 @@ const ALLOWS: &str = "src/kernel.rs";
 
 /// Files of Rust below these directories, by their path in the project, and their text.
 fn sources(directories: &[&str]) -> Vec<(String, String)> {
+    files(directories, "rs")
+}
+
+/// The same for files with another extension.
+fn files(directories: &[&str], extension: &str) -> Vec<(String, String)> {
     let mut open: Vec<_> = directories.iter().map(|dir| project().join(dir)).collect();
     let mut found = Vec::new();
     while let Some(dir) = open.pop() {
@@ -21,7 +27,7 @@ fn sources(directories: &[&str]) -> Vec<(String, String)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|found| found == extension) {
                 let text = fs::read_to_string(&path).unwrap();
                 let path = path.strip_prefix(project()).unwrap();
                 found.push((path.to_str().unwrap().to_owned(), text));
@@ -130,4 +136,34 @@ fn no_file_is_longer_than_400_lines_but_data() {
         long.remove(at.unwrap_or_else(|| panic!("{data} ({holds}) is short enough for the rule")));
     }
     assert!(long.is_empty(), "over {LINES_MAX} lines: {long:?}");
+}
+
+/// Beginnings of paths in the project.
+const TOP: [&str; 6] = ["src/", "crates/", "tests/", "docs/", "files/", "fleet/"];
+
+#[test]
+fn files_that_texts_name_are_there() {
+    let mut all = sources(&["src", "crates", "fleet", "tests/it", "tests/lab"]);
+    all.extend(files(&["docs"], "md"));
+    for top in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(project().join(top)).unwrap();
+        all.push((top.to_owned(), text));
+    }
+    let is_path = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    let (mut named, mut wrong) = (0, Vec::new());
+    for (file, text) in &all {
+        let quoted = text
+            .lines()
+            .flat_map(|line| line.split('`').skip(1).step_by(2));
+        for path in quoted.filter(|path| path.chars().all(is_path)) {
+            if TOP.iter().any(|top| path.starts_with(top)) {
+                named += 1;
+                if !project().join(path).exists() {
+                    wrong.push(format!("{file}: `{path}`"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(named > 20, "{named}");
 }
