@@ -8,12 +8,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::blob::Writer;
 use super::message::{attr, Attributes, Frame, Kind};
-use super::{connect, from_members, to_members, Error, Status};
+use super::{connect, from_members, to_members, Error, Method, Status};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -128,33 +127,72 @@ async fn a_bus_that_comes_later_is_found_and_found_again() {
     timeout(LONG, driver).await.unwrap().unwrap();
 }
 
+/// The next frame of the client.
+async fn receive(stream: &mut UnixStream, input: &mut BytesMut) -> (u8, u16, u32, Attributes) {
+    loop {
+        if let Some(frame) = Frame::split_from(input).unwrap() {
+            let attributes = Attributes::parse(&frame.payload).unwrap();
+            return (frame.kind, frame.seq, frame.peer, attributes);
+        }
+        let read = timeout(LONG, stream.read_buf(input)).await;
+        assert_ne!(read.unwrap().unwrap(), 0);
+    }
+}
+
 #[tokio::test]
-async fn an_object_is_withdrawn_when_it_is_dropped() {
+async fn an_object_answers_notifies_and_is_withdrawn_when_it_is_dropped() {
     let place = Place::new("offer");
     let listener = place.bind();
-    let (told, mut heard) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let mut stream = greeted(&listener).await;
-        let mut input = BytesMut::new();
-        while stream.read_buf(&mut input).await.unwrap() > 0 {
-            while let Some(frame) = Frame::split_from(&mut input).unwrap() {
-                told.send(frame.kind).unwrap();
-                let object = Writer::new().word(attr::OBJID, 9).word(attr::OBJTYPE, 7);
-                send(&mut stream, Kind::Data, frame.seq, 0, object).await;
-                let status = Writer::new().status(Status::OK.0);
-                send(&mut stream, Kind::Status, frame.seq, 0, status).await;
-            }
-        }
-    });
     let (client, connection) = connect(&place.0);
     let driver = tokio::spawn(connection.run());
-    let object = client.offer("test", Vec::new());
-    let object = timeout(LONG, object).await.unwrap().unwrap();
-    assert_eq!(heard.recv().await, Some(Kind::AddObject as u8));
-    drop(object);
-    let withdrawn = timeout(LONG, heard.recv()).await.unwrap();
-    assert_eq!(withdrawn, Some(Kind::RemoveObject as u8));
+    let mut stream = greeted(&listener).await;
+    let mut input = BytesMut::new();
+    let accept = async {
+        let (kind, seq, ..) = receive(&mut stream, &mut input).await;
+        assert_eq!(kind, Kind::AddObject as u8);
+        let id = Writer::new().word(attr::OBJID, 9);
+        send(&mut stream, Kind::Data, seq, 0, id).await;
+        let status = Writer::new().status(Status::OK.0);
+        send(&mut stream, Kind::Status, seq, 0, status).await;
+    };
+    let offer = client.offer("test", vec![Method::new("echo", &[])]);
+    let (object, ()) = tokio::join!(timeout(LONG, offer), accept);
+    let mut object = object.unwrap().unwrap();
 
+    let answer = BTreeMap::from([("model", "router")]);
+    for status in [Status::OK, Status::PERMISSION_DENIED] {
+        let call = Writer::new()
+            .word(attr::OBJID, 9)
+            .text(attr::METHOD, b"echo")
+            .nested(attr::DATA, &[]);
+        send(&mut stream, Kind::Invoke, 3, 42, call).await;
+        let request = timeout(LONG, object.next()).await.unwrap().unwrap();
+        if status == Status::OK {
+            request.reply(&answer);
+            let (kind, seq, peer, data) = receive(&mut stream, &mut input).await;
+            assert_eq!((kind, seq, peer), (Kind::Data as u8, 3, 42));
+            assert_eq!(data.data.unwrap(), to_members(&answer).unwrap());
+        } else {
+            request.finish(status);
+        }
+        let (kind, seq, peer, end) = receive(&mut stream, &mut input).await;
+        assert_eq!((kind, seq, peer), (Kind::Status as u8, 3, 42));
+        assert_eq!(end.status, Some(status.0));
+    }
+
+    let subscribed = Writer::new().word(attr::OBJID, 9).flag(attr::ACTIVE, true);
+    send(&mut stream, Kind::Notify, 4, 0, subscribed).await;
+    let mut subscribers = object.subscribers();
+    let active = subscribers.wait_for(|active| *active);
+    timeout(LONG, active).await.unwrap().unwrap();
+    object.notify("moved", &answer).unwrap();
+    let (kind, _, _, sent) = receive(&mut stream, &mut input).await;
+    assert_eq!(kind, Kind::Notify as u8);
+    assert_eq!(sent.method.as_deref(), Some(&b"moved"[..]));
+
+    drop(object);
+    let (kind, _, _, removed) = receive(&mut stream, &mut input).await;
+    assert_eq!((kind, removed.objid), (Kind::RemoveObject as u8, Some(9)));
     drop(client);
     timeout(LONG, driver).await.unwrap().unwrap();
 }

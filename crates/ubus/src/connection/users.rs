@@ -57,3 +57,31 @@ pub(super) fn offer<T>(
         *lost = 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_that_do_not_fit_are_counted_before_the_next_that_does() {
+        let (queue, mut items) = mpsc::channel(2);
+        let mut lost = 0;
+        let mut add = |item: &str| {
+            let report = |count: u32| format!("{count} lost");
+            offer(&queue, &mut lost, item.to_owned(), report);
+        };
+        ["a", "b", "c", "d"].into_iter().for_each(&mut add);
+        let mut next = || items.try_recv().ok();
+        assert_eq!(
+            [next(), next(), next()],
+            [Some("a".into()), Some("b".into()), None]
+        );
+        // There is room for the count and for one more.
+        ["e", "f"].into_iter().for_each(&mut add);
+        let heard = [Some("2 lost".into()), Some("e".into()), None];
+        assert_eq!([next(), next(), next()], heard);
+        add("g");
+        let heard = [Some("1 lost".into()), Some("g".into()), None];
+        assert_eq!([next(), next(), next()], heard);
+    }
+}

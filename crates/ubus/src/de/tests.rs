@@ -354,6 +354,7 @@ fn json_becomes_the_types_that_the_ubus_tool_makes_of_it() {
         (None, None, None)
     );
     assert_eq!(Value::Int16(-3).as_i64(), Some(-3));
+    assert_eq!(Value::Int8(4).as_i64(), Some(4));
     let again = serde_json::to_string(&value).unwrap();
     let largest = json.replace("18446744073709551615", "9223372036854775807");
     assert_eq!(again, largest);

@@ -10,7 +10,7 @@ use crate::error::{Error, Status};
 use crate::message::{system_object, FORWARD_RESERVE};
 
 /// Object ids remembered by path.
-const MAX_PATHS: usize = 1024;
+pub(super) const MAX_PATHS: usize = 1024;
 
 impl Protocol {
     /// Calls a method; the answer is [`Answer::Data`].

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::protocol::calls::MAX_PATHS;
 
 #[test]
 fn answers_without_data_count_for_the_memory_they_keep() {
@@ -40,6 +41,35 @@ fn a_call_looks_its_object_up_once() {
         desk.outputs(),
         answer(2, Ok(Answer::Data(vec![], Status::OK)))
     );
+}
+
+#[test]
+fn each_path_is_looked_up_once_until_too_many_are_known() {
+    let mut desk = Desk::connected();
+    let call = |desk: &mut Desk, n: usize| {
+        let (path, now) = (format!("path-{n}"), desk.now);
+        desk.protocol
+            .call(n as Token, &path, "list", vec![], SECOND, now);
+        let (mut kind, mut seq, ..) = desk.one_sent();
+        let is_known = kind == Kind::Invoke;
+        if !is_known {
+            desk.found(seq, &path, 100 + n as u32);
+            (kind, seq, ..) = desk.one_sent();
+        }
+        assert_eq!(kind, Kind::Invoke);
+        desk.status(seq, 100 + n as u32, Status::OK);
+        desk.outputs();
+        is_known
+    };
+    for n in 0..MAX_PATHS {
+        assert!(!call(&mut desk, n), "{n}");
+    }
+    for n in [0, 1, MAX_PATHS - 1] {
+        assert!(call(&mut desk, n), "{n}");
+    }
+    assert!(!call(&mut desk, MAX_PATHS));
+    assert!(call(&mut desk, MAX_PATHS));
+    assert!(!call(&mut desk, 0));
 }
 
 #[test]

@@ -40,6 +40,31 @@ fn events_go_to_every_listener_whose_pattern_means_them() {
 }
 
 #[test]
+fn each_listener_is_answered_when_its_own_pattern_is_registered() {
+    let mut desk = Desk::connected();
+    desk.protocol.listen(1, "net.*", desk.now);
+    let (_, seq, _, _) = desk.one_sent();
+    desk.protocol.listen(2, "wifi.*", desk.now);
+    desk.protocol.listen(3, "net.*", desk.now);
+    desk.added(seq, 6000);
+    let registered: Vec<u16> = desk.sent().into_iter().map(|(_, seq, ..)| seq).collect();
+    let [net, wifi] = registered[..] else {
+        panic!("{registered:?}");
+    };
+    desk.status(net, system_object::EVENT, Status::OK);
+    let done = |token| Output::Answer(token, Ok(Answer::Done));
+    assert_eq!(desk.outputs(), [done(1), done(3)]);
+    desk.status(wifi, system_object::EVENT, Status::PERMISSION_DENIED);
+    assert_eq!(desk.outputs(), failed(2, Status::PERMISSION_DENIED));
+    desk.protocol.unwatch(2, desk.now);
+    // Another pattern after that concerns nobody who has been answered.
+    desk.protocol.listen(4, "fan.*", desk.now);
+    let (_, fan, _, _) = desk.one_sent();
+    desk.status(fan, system_object::EVENT, Status::OK);
+    assert_eq!(desk.outputs(), [done(4)]);
+}
+
+#[test]
 fn an_event_from_a_client_is_none() {
     let mut desk = Desk::connected();
     desk.protocol.listen(1, "*", desk.now);
@@ -129,6 +154,24 @@ fn an_object_that_vanishes_while_being_subscribed_leaves_nothing_behind() {
     desk.added(add.seq, 6001);
     let (_, seq, _, _) = desk.one_sent();
     desk.status(seq, 0, Status::NOT_FOUND);
+    let (kind, _, _, remove) = desk.one_sent();
+    assert_eq!((kind, remove.objid), (Kind::RemoveObject, Some(6001)));
+}
+
+#[test]
+fn a_subscription_that_is_dropped_while_it_is_set_up_leaves_nothing_behind() {
+    let mut desk = Desk::connected();
+    desk.protocol.subscribe(1, "x", desk.now);
+    listener_registered(&mut desk, "ubus.object.add");
+    let (_, seq, _, _) = desk.one_sent();
+    desk.found(seq, "x", 70);
+    let outputs = desk.outputs();
+    let Output::Send(add) = &outputs[0] else {
+        panic!("{outputs:?}");
+    };
+    desk.protocol.unwatch(1, desk.now);
+    assert_eq!(desk.outputs(), []);
+    desk.added(add.seq, 6001);
     let (kind, _, _, remove) = desk.one_sent();
     assert_eq!((kind, remove.objid), (Kind::RemoveObject, Some(6001)));
 }

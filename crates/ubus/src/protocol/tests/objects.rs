@@ -72,7 +72,8 @@ fn a_refused_object_is_offered_again() {
     let (_, seq, _, _) = desk.one_sent();
     desk.status(seq, 0, Status::INVALID_ARGUMENT);
     assert_eq!(desk.outputs(), failed(1, Status::INVALID_ARGUMENT));
-    desk.now = desk.protocol.deadline().unwrap();
+    assert_eq!(desk.protocol.deadline(), Some(desk.now + REGISTER_RETRY));
+    desk.now += REGISTER_RETRY;
     desk.protocol.time(desk.now);
     let (kind, seq, _, _) = desk.one_sent();
     assert_eq!(kind, Kind::AddObject);
