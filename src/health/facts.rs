@@ -133,9 +133,6 @@ pub struct Uplink {
     /// There may be another way out: a default route of the same family by another device, or mwan3 is on the bus.
     #[serde(skip_serializing_if = "is_false")]
     pub shared: bool,
-    /// mwan3 is on the bus.
-    #[serde(skip)]
-    pub mwan3: bool,
 }
 
 impl Facts {
@@ -172,6 +169,9 @@ pub struct Facts {
     /// `None` until netifd has told of a default route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uplink: Option<Uplink>,
+    /// mwan3 is on the bus, and looks after every way out, also before there was one.
+    #[serde(skip)]
+    pub mwan3: bool,
     /// Our own resolver does not answer on loopback.
     #[serde(skip_serializing_if = "is_false")]
     pub own_resolver_dead: bool,

@@ -184,13 +184,13 @@ impl Health {
     fn look(&mut self) -> Option<String> {
         let ways = kernel::ways(&self.root);
         let mut uplink = self.facts.borrow().uplink.clone();
+        let mwan3 = self.known.netifd.mwan3;
         match self.known.netifd.uplink(&ways) {
             Some(owner) => uplink = Some(owner),
             None => {
                 // No other way is left that could be disturbed.
                 if let Some(uplink) = uplink.as_mut().filter(|_| ways.is_empty()) {
-                    uplink.mwan3 = self.known.netifd.mwan3;
-                    uplink.shared = uplink.mwan3;
+                    uplink.shared = mwan3;
                 }
             }
         }
@@ -210,8 +210,8 @@ impl Health {
             None => {}
         }
         self.facts.send_if_modified(|facts| {
-            let is_new = facts.uplink != uplink;
-            facts.uplink = uplink;
+            let is_new = (&facts.uplink, facts.mwan3) != (&uplink, mwan3);
+            (facts.uplink, facts.mwan3) = (uplink, mwan3);
             is_new
         });
         let of_link = self

@@ -60,7 +60,6 @@ impl Netifd {
         Some(Uplink {
             interface: owner.name.clone(),
             device: owner.l3_device.clone(),
-            mwan3: self.mwan3,
             shared: self.mwan3
                 || of_kernel.any(|way| other(way.device.as_ref()))
                 || of_netifd.any(|one| other(one.l3_device.as_ref())),

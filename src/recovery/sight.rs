@@ -34,7 +34,9 @@ pub(super) fn sight(
     guarded: bool,
     held: bool,
 ) -> Sight {
-    let uplink = health.uplink.as_ref();
+    // With gateway_dead no default route works, however many there are.
+    let another = health.verdict != Some(Verdict::GatewayDead)
+        && health.uplink.as_ref().is_some_and(|uplink| uplink.shared);
     let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
     Sight {
         world: match health.code {
@@ -45,11 +47,7 @@ pub(super) fn sight(
         permit: permit(health.verdict, health.own_resolver_dead),
         proof: health.evidence.proof.is_some(),
         interface: interface(health).is_some(),
-        shared: uplink.is_some_and(|uplink| match health.verdict {
-            // No default route works, however many there are.
-            Some(Verdict::GatewayDead) => uplink.mwan3,
-            _ => uplink.shared,
-        }),
+        shared: health.mwan3 || another,
         guarded,
         held,
         recover: settings.recover,

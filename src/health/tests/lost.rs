@@ -132,6 +132,25 @@ async fn netifd_taking_the_uplink_down_is_a_sign_and_another_interface_is_none()
 }
 
 #[tokio::test(start_paused = true)]
+async fn mwan3_is_known_while_no_default_route_has_an_owner() {
+    let mut ward = start(fine().without_route());
+    let netifd = |mwan3| {
+        Sign::Netifd(Netifd {
+            mwan3,
+            ..Netifd::default()
+        })
+    };
+    for route in [false, true] {
+        ward.tree.route(route);
+        for mwan3 in [true, false] {
+            ward.signs.send(netifd(mwan3)).await.unwrap();
+            let facts = ward.facts_when(|facts| facts.mwan3 == mwan3).await;
+            assert_eq!(facts.uplink, None);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_part_that_follows_knows_that_the_way_is_lost() {
     let mut ward = start(fine());
     ward.connect().await;

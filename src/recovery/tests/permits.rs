@@ -53,10 +53,9 @@ fn a_second_way_out_spares_the_ladder_unless_no_gateway_answers() {
     let settings = config::Recovery::default();
     let is_shared = |verdict, shared, mwan3| {
         let mut health = health::Facts::default();
-        health.verdict = Some(verdict);
+        (health.verdict, health.mwan3) = (Some(verdict), mwan3);
         health.uplink = Some(health::Uplink {
             shared,
-            mwan3,
             ..health::Uplink::default()
         });
         sight(&health, &settings, Budget::default(), false, false).shared
@@ -66,6 +65,21 @@ fn a_second_way_out_spares_the_ladder_unless_no_gateway_answers() {
     // The verdict is that none of the default routes works.
     assert!(!is_shared(Verdict::GatewayDead, true, false));
     assert!(is_shared(Verdict::GatewayDead, true, true));
+}
+
+#[test]
+fn mwan3_spares_the_ladder_also_where_no_default_route_was_ever_seen() {
+    let mut health = health::Facts::default();
+    health.code = Some(0);
+    for mwan3 in [false, true] {
+        health.mwan3 = mwan3;
+        for verdict in [Verdict::NoRoute, Verdict::NoAddress, Verdict::DnsDead] {
+            health.verdict = Some(verdict);
+            let settings = config::Recovery::default();
+            let seen = sight(&health, &settings, Budget::default(), false, false);
+            assert_eq!(seen.shared, mwan3, "{verdict:?}");
+        }
+    }
 }
 
 /// Row 42 of what broke the original: with 95 % of the RAM free it dropped the kernel's caches.
