@@ -43,9 +43,6 @@ pub const LONGEST: Duration = Duration::from_secs(12);
 /// Deadline of each check of a quick probe.
 const QUICK: Duration = Duration::from_secs(3);
 
-/// Gateways that are asked.
-const GATEWAYS_MAX: usize = 4;
-
 /// The way a probe is made.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Task {
@@ -128,7 +125,8 @@ impl Prober {
         let start = Instant::now();
         let of = |usual: Duration| if task.quick { QUICK } else { usual };
         let mut gateways = Together::new();
-        for way in kernel::ways(&self.root).into_iter().take(GATEWAYS_MAX) {
+        // A few: `ways` is bounded.
+        for way in kernel::ways(&self.root) {
             let (root, within) = (self.root.clone(), of(gateway::WITHIN));
             gateways.add(async move { gateway::ask(&root, way, within).await });
         }
@@ -224,6 +222,39 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn no_gateway_is_left_out_for_the_ways_of_vpns_which_have_none() {
+        let root = tempfile::tempdir().unwrap();
+        let here = u32::from_ne_bytes([127, 0, 0, 1]);
+        let mut table = String::from("Iface Destination Gateway Flags RefCnt Use Metric Mask\n");
+        for n in 0..5 {
+            table += &format!("wg{n} 00000000 00000000 0001 0 0 0 00000000\n");
+        }
+        table += &format!("wwan0 00000000 {here:08X} 0003 0 0 20 00000000\n");
+        for (path, text) in [
+            ("proc/net/route", &*table),
+            ("sys/class/net/wwan0/ifindex", "1\n"),
+        ] {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let settings = Health {
+            host: "".into(),
+            web_url: "".into(),
+            ..Health::default()
+        };
+        let prober = Prober::new(
+            &settings,
+            root.path().to_owned(),
+            Resolver::system("lookup"),
+        );
+        let found = prober.probe(&Task::default()).await;
+        assert_eq!(found.route.device.as_deref(), Some("wg0"));
+        let asked = found.gateways.iter().map(|one| one.address);
+        assert_eq!(asked.collect::<Vec<_>>(), [IpAddr::from([127, 0, 0, 1])]);
+    }
 
     #[tokio::test]
     async fn every_check_is_made_though_no_table_has_a_default_route() {
