@@ -92,6 +92,7 @@ impl Counters {
     }
 
     /// The reboot of this outage is recorded and has not come yet.
+    #[cfg(test)]
     pub fn is_pending(&self) -> bool {
         self.pending
     }

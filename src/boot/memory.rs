@@ -73,6 +73,9 @@ pub enum Change {
     Reboot(Why),
     /// The reboot for this job was refused.
     Refused,
+    /// The reboot for recovery or guard that was recorded is not asked for: it counts, and is not the reason of the next
+    /// boot.
+    GivenUp,
     /// The device is online: the outage is over.
     Online,
     /// Time has passed.
@@ -98,6 +101,13 @@ impl AskedFor {
             boot: fields.required("boot", text)?,
             why: fields.required("why", Why::read)?,
         })
+    }
+}
+
+impl AskedFor {
+    /// True if it is that of recovery or guard, to end the boot `boot`.
+    fn is_ours(&self, boot: &str) -> bool {
+        self.boot == boot && self.why.counts()
     }
 }
 
@@ -161,13 +171,17 @@ impl Memory {
             Change::Online => {
                 self.counters.online();
                 // The reboot was asked for and did not come.
-                self.asked
-                    .take_if(|asked| asked.boot == now.boot && asked.why.counts());
+                self.forget_ours(now.boot);
             }
+            Change::GivenUp => self.forget_ours(now.boot),
             Change::Hour => {}
             Change::Logged => self.logged = Some(0),
         }
         Ok(())
+    }
+
+    fn forget_ours(&mut self, boot: &str) {
+        self.asked.take_if(|asked| asked.is_ours(boot));
     }
 
     fn told(&mut self, cause: Cause, release: Option<String>, panics: Vec<String>, boot: &str) {
@@ -190,7 +204,9 @@ impl Memory {
             Why::Recovery => self.counters.reboot(true)?,
             Why::Guard { .. } => self.counters.reboot(false)?,
             // It is not the reason if recovery's reboot is on its way.
-            Why::Job { .. } if self.counters.is_pending() => return Ok(()),
+            Why::Job { .. } if self.asked.as_ref().is_some_and(|of| of.is_ours(boot)) => {
+                return Ok(());
+            }
             Why::Job { .. } => {}
         }
         let boot = boot.to_owned();

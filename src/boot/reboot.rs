@@ -45,7 +45,12 @@ async fn go(
         }
         log::warn!("the reason of the reboot is not recorded: {error}");
     }
-    look()?;
+    if let Err(found) = look() {
+        if let Err(error) = records.change(Change::GivenUp).await {
+            log::warn!("a reboot that was given up is still noted: {error}");
+        }
+        return Err(found);
+    }
     let asked = actions.perform(&Action::Reboot).await;
     if asked.is_err() && !counts {
         if let Err(error) = records.change(Change::Refused).await {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::task::{health, is_reboot, Booted};
 use crate::actions::{Action, Actions};
-use crate::boot::{self, LastLook, SystemLog};
+use crate::boot::{self, Change, LastLook, SystemLog};
 use crate::health::{Facts, Proof, Verdict};
 use crate::recovery::ladder::Step;
 
@@ -69,6 +69,12 @@ async fn a_reboot_that_is_given_up_once_it_is_recorded_counts_and_once_only() {
     assert_eq!(given_up, Err("not now".to_owned()));
     assert_eq!(device.records.budget().borrow().used, 1);
     assert_eq!(device.after(0).await, []);
+    // It explains no boot that follows: power may be lost, or a person may ask for a reboot.
+    let memory = device.records.change(Change::Hour).await.unwrap();
+    assert_eq!(memory.asked, None);
+    let job = || boot::Why::Job { id: "j".into() };
+    let memory = device.records.change(Change::Reboot(job())).await.unwrap();
+    assert_eq!(memory.asked.map(|asked| asked.why), Some(job()));
     assert_eq!(reboot(boot::Why::Recovery).await, Ok(()));
     assert_eq!(device.records.budget().borrow().used, 1);
     assert_eq!(device.after(0).await, [(0, Action::Reboot)]);
