@@ -187,6 +187,7 @@ mod tests {
         let reply = members(
             r#"{"radio0":{"config":{"hwmode":"11g","channel":"auto"}},"radio1":{"config":{"band":"5g","hwmode":"11g"}},
                 "radio2":{"config":{"hwmode":"11a","channel":"auto"}},"radio3":{"config":{"hwmode":"11ad"}},
+                "radio4":{"config":{"channel":"36"}},"radio5":{"config":{"hwmode":"11n","channel":11}},
                 "mld0":{"config":{}},"mld1":{"config":{"hwmode":"11be"}}}"#,
         );
         let radios = radios(&reply).unwrap();
@@ -200,6 +201,8 @@ mod tests {
             ("radio1", "5g", Silence::Weather),
             ("radio2", "5g", Silence::Weather),
             ("radio3", "60g", Silence::Scan),
+            ("radio4", "5g", Silence::Short),
+            ("radio5", "2g", Silence::Short),
         ];
         assert_eq!(shown, expected);
     }

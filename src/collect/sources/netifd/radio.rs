@@ -42,19 +42,29 @@ pub(crate) struct Vlan {
     pub(crate) networks: Vec<String>,
 }
 
-/// The band in the configuration of a radio; of one that still has the option of 19.07, as netifd derives it
-/// from that.
+/// The highest channel of 2.4 GHz.
+const TWO_MAX: u32 = 14;
+
+/// The band in the configuration of a radio; of one that has no such option, as netifd derives it: from that of 19.07,
+/// or else from the channel.
 pub(crate) fn band(config: Field<'_>) -> Option<String> {
-    let (mut band, mut mode) = (None, None);
-    config
-        .fields()
-        .read(&mut [("band", Text(&mut band)), ("hwmode", Str(&mut mode))]);
+    let (mut band, mut mode, mut channel) = (None, None, None);
+    config.fields().read(&mut [
+        ("band", Text(&mut band)),
+        ("hwmode", Str(&mut mode)),
+        ("channel", Digits(&mut channel)),
+    ]);
     band.or_else(|| {
-        let band = match mode?.trim_start_matches("11") {
+        let band = match mode.unwrap_or_default().trim_start_matches("11") {
             "b" | "g" => "2g",
             "a" => "5g",
             "ad" => "60g",
-            _ => return None,
+            // A link of several radios (MLO) has no channel of its own.
+            _ => match channel? {
+                0 => return None,
+                1..=TWO_MAX => "2g",
+                _ => "5g",
+            },
         };
         Some(band.to_owned())
     })
