@@ -46,6 +46,8 @@ pub struct Known {
     /// probe succeeds.
     lost: Option<Instant>,
     lost_words: Option<String>,
+    /// Quick probes left.
+    quick: u8,
     /// When a probe last found the device offline.
     offline: Option<Instant>,
 }
@@ -64,8 +66,6 @@ pub(super) struct Health {
     servers: Servers,
     known: Known,
     left: Arc<Mutex<Known>>,
-    /// Quick probes left.
-    quick: u8,
     /// Our own resolver was dead in the last probe.
     own_resolver_dead: bool,
     /// When the next probe begins.
@@ -87,12 +87,15 @@ impl Health {
             servers: Servers::default(),
             known: std::mem::take(&mut *part.known.lock().unwrap_or_else(PoisonError::into_inner)),
             left: Arc::clone(&part.known),
-            quick: 0,
             own_resolver_dead: false,
             due: Instant::now(),
         };
         if let Some(words) = health.look() {
             health.loses(words);
+        }
+        // This part believes what two of its own probes say.
+        if health.known.quick > 0 {
+            health.known.quick = QUICK_PROBES;
         }
         health
     }
@@ -121,7 +124,7 @@ impl Health {
         self.device.send_modify(|_| {});
         Task {
             last: self.known.last.clone(),
-            quick: self.quick > 0,
+            quick: self.known.quick > 0,
         }
     }
 
@@ -133,7 +136,7 @@ impl Health {
         let evidence = match (before, proof) {
             (None, Some(_)) => {
                 self.due = now + self.pace.of(WITH_PROOF);
-                (self.known.lost, self.known.lost_words, self.quick) = (None, None, 0);
+                (self.known.lost, self.known.lost_words, self.known.quick) = (None, None, 0);
                 Evidence::default()
             }
             (Some(_), None) => {
@@ -175,7 +178,7 @@ impl Health {
         log::info!("health: {words}; probing");
         let now = Instant::now();
         (self.known.lost, self.known.lost_words) = (Some(now), Some(words));
-        (self.quick, self.due) = (QUICK_PROBES, now);
+        (self.known.quick, self.due) = (QUICK_PROBES, now);
         let evidence = self.facts.borrow().evidence.clone();
         self.tell(None, evidence, false);
     }
@@ -248,9 +251,9 @@ impl Health {
                 believed = self.belief.observe(judged);
                 evidence.doubt = believed != Some(judged);
                 works = judged.verdict == Verdict::Ok;
-                self.quick = match works {
+                self.known.quick = match works {
                     true => 0,
-                    false => self.quick.saturating_sub(1),
+                    false => self.known.quick.saturating_sub(1),
                 };
                 if judged.is_offline() {
                     self.known.offline = Some(Instant::now());
@@ -258,7 +261,7 @@ impl Health {
                     self.known.lost_words = None;
                 }
                 match judged.is_offline() {
-                    _ if self.quick > 0 => SOON,
+                    _ if self.known.quick > 0 => SOON,
                     true => OFFLINE.min(self.monitor),
                     false => self.monitor,
                 }

@@ -158,6 +158,7 @@ async fn the_part_that_follows_knows_that_the_way_is_lost() {
     ward.tree.route(false);
     ward.signs.send(Sign::Hint).await.unwrap();
     ward.facts_when(|facts| facts.evidence.lost.is_some()).await;
+    let lost = Instant::now();
     ward.renew().await;
     // The session of before is still there, and is no proof.
     for _ in 0..2 {
@@ -168,6 +169,8 @@ async fn the_part_that_follows_knows_that_the_way_is_lost() {
     }
     ward.facts_when(|facts| facts.verdict == Some(Verdict::NoRoute))
         .await;
+    // It is told as soon as by the part before.
+    assert_eq!(lost.elapsed(), 2 * PROBE + Duration::from_secs(1));
     ward.renew().await;
     ward.mqtt
         .send_modify(|facts| facts.arrived = Some(Instant::now()));
@@ -183,6 +186,7 @@ async fn a_way_that_is_lost_between_two_parts_is_lost() {
     ward.renew().await;
     let facts = ward.facts_when(|facts| facts.evidence.lost.is_some()).await;
     assert_eq!(facts.evidence.proof, None);
+    ward.probed().await;
     ward.drain();
     ward.renew().await;
     // It is lost once.
