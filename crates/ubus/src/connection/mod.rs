@@ -24,7 +24,7 @@ use super::protocol::{Protocol, Token};
 pub const MAX_UNSENT: usize = 2 << 20;
 
 /// Room for frames that is kept when all of them are written, bytes.
-const ROOM_KEPT: usize = 16 << 10;
+const ROOM_KEPT: usize = 4 << 10;
 
 /// The daemon counts as stuck when it has taken nothing that waits for it for this long.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
