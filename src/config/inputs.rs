@@ -99,7 +99,7 @@ impl Inputs {
         for file in &lost {
             loading.close_all(file);
         }
-        loading.tighten(&files);
+        loading.tighten();
         loading.finish(good, files.clone())
     }
 

@@ -36,6 +36,7 @@ impl Inputs {
         });
         let error = match taken {
             Ok(file) => {
+                loading.strict.counts(Source::File, &file.bytes);
                 loading.warn_of_readers(Source::File, &file);
                 let is_usable = loading.hold(&|| Earlier::json(kept.copy()));
                 return JsonSource {
@@ -59,7 +60,10 @@ impl Inputs {
         }
         let file = loading.unreadable(kept.of.display().to_string());
         let good = kept.copy();
-        let is_taken = |copy: &Copy| self.take_document(loading, &copy.bytes).is_ok();
+        let is_taken = |copy: &Copy| {
+            loading.strict.counts(Source::File, &copy.bytes);
+            self.take_document(loading, &copy.bytes).is_ok()
+        };
         let (lost, effect) = match good.as_ref().is_some_and(is_taken) {
             true => (None, IN_PLACE),
             false => (Some(file), LOST),

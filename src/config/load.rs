@@ -15,6 +15,7 @@ use super::main_section::{find_uci, held, main_section, other_sections, CONFIG, 
 use super::options::{find, OPTIONS};
 use super::problem::Problems;
 use super::row::{Guard, Preset, Row};
+use super::strict::Kept;
 use super::value::{self, quoted, Held, ValueError, Written};
 use super::{json, Checks, Config, Files, Inputs, Loaded, Problem, SecretPath, Settings};
 
@@ -46,7 +47,8 @@ pub(super) struct Loading<'a> {
     /// Options that are held stricter than written, since a job's change was undone.
     pub(super) tightened: Vec<&'static str>,
     /// The first settings file that cannot be read.
-    unreadable: Option<String>,
+    pub(super) unreadable: Option<String>,
+    pub(super) strict: Kept,
 }
 
 impl<'a> Loading<'a> {
@@ -66,6 +68,7 @@ impl<'a> Loading<'a> {
             secrets: Vec::new(),
             tightened: Vec::new(),
             unreadable: None,
+            strict: Kept::read(&files.home),
         }
     }
 
@@ -151,6 +154,7 @@ impl<'a> Loading<'a> {
             tightened: self.tightened,
             files,
             unreadable: self.unreadable,
+            strict_is_outdated: self.strict.is_outdated,
             good,
         }
     }

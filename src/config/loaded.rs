@@ -26,6 +26,8 @@ pub struct Loaded {
     pub files: Files,
     /// A settings file that is there and cannot be read, whatever stands in for it.
     pub unreadable: Option<String>,
+    /// Options were held strict, and somebody has changed the settings since.
+    pub strict_is_outdated: bool,
     pub(super) good: Good,
 }
 

@@ -134,12 +134,19 @@ impl UciSource {
         let is_usable = loading.hold(&|| Earlier::uci(kept.copy()));
         match self.file {
             Some(file) => {
+                loading.strict.counts(Source::Uci, &file.bytes);
                 loading.warn_of_readers(Source::Uci, &file);
                 let is_named = !matches!(self.named, Some(Err(_)));
                 let is_usable = is_usable && is_named;
                 (kept.next(file.bytes, is_usable), is_usable)
             }
-            None => (kept.copy(), false),
+            None => {
+                let copy = kept.copy();
+                if let Some(copy) = &copy {
+                    loading.strict.counts(Source::Uci, &copy.bytes);
+                }
+                (copy, false)
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The disk's side of first contact, on a thread of its own: nobody else waits for flash.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::reach::Reached;
 use super::record::{Hash, Phase, Record};
 use super::store::{Store, StoreError};
 use crate::config::json::DocumentError;
-use crate::config::Pem;
+use crate::config::{strict, Files, Pem};
 use crate::tasks::{self, NotDone};
 use crate::tls;
 
@@ -33,6 +34,8 @@ pub(super) enum DeskError {
     Certificates(String),
     #[error("the answer has neither username nor password nor token")]
     NoCredentials,
+    #[error("options that are held strict: {0}")]
+    Strict(io::Error),
     #[error(transparent)]
     NotDone(NotDone),
 }
@@ -83,8 +86,7 @@ pub(super) async fn aside<T: Send + 'static>(
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
     pub(super) state_dir: PathBuf,
-    /// config.json
-    pub(super) file: PathBuf,
+    pub(super) files: Files,
     pub(super) root: PathBuf,
 }
 
@@ -102,7 +104,8 @@ impl Desk {
         }
         let mut state = Directory::open(&directory).map_err(StoreError::State)?;
         // A link may lead elsewhere; what it leads to is replaced.
-        let file = std::fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone());
+        let file =
+            std::fs::canonicalize(&self.files.json).unwrap_or_else(|_| self.files.json.clone());
         let parent = file.parent().unwrap_or(Path::new("/"));
         let mut settings = Directory::of_system(parent).map_err(StoreError::Settings)?;
         let name = file.file_name().map(|name| name.to_string_lossy());
@@ -139,7 +142,7 @@ impl Desk {
             Some(pem) => Some(self.keep_ca(store, pem)?),
         };
         let merged = merged(before.as_deref(), &offer, cacrt.as_deref());
-        let unreadable = |error| DeskError::Document(self.file.display().to_string(), error);
+        let unreadable = |error| DeskError::Document(self.files.json.display().to_string(), error);
         let after = merged.map_err(unreadable)?;
         if before.as_deref() == Some(&*after) {
             return Ok(None);
@@ -154,6 +157,7 @@ impl Desk {
             refused: offer.refused,
             error: None,
         };
+        strict::keep_for(&self.files, before.as_deref(), &after).map_err(DeskError::Strict)?;
         store.begin(&record, before.as_deref(), &after)?;
         Ok(Some(record))
     }
@@ -170,5 +174,61 @@ impl Desk {
         }
         let below = path.strip_prefix(&self.root).unwrap_or(&path);
         Ok(Path::new("/").join(below).display().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::strict::Strict;
+    use crate::config::{Config, Inputs};
+    use crate::process::clock::Pace;
+    use crate::tls::CHECKS;
+
+    #[test]
+    fn what_is_held_strict_stays_so_when_an_init_server_changes_the_settings() {
+        let tmp = tempfile::tempdir().unwrap();
+        let root = tmp.path();
+        let inputs = Inputs::below(root, CHECKS);
+        let config = Config::defaults(root, Pace::REAL);
+        let files = inputs.load(None).files;
+        let desk = Desk {
+            state_dir: config.state_dir.clone(),
+            files: files.clone(),
+            root: root.to_owned(),
+        };
+        let take = |body: &[u8]| {
+            let taking = Taking {
+                offer: Offer::read(body).unwrap(),
+                server: "init.example".to_owned(),
+                at: 0,
+                reached: Reached::default(),
+                has_credentials: false,
+            };
+            desk.obey(Order::Take(taking)).ok()
+        };
+        let given = take(br#"{"token": "t"}"#);
+        assert!(matches!(given, Some(Done::Taken(Some(_)))));
+        let json = std::fs::read(&files.json).unwrap();
+        let mut job = config;
+        job.jobs.from_web = false;
+        Strict::of(&job)
+            .keep(&files.home, None, Some(&json))
+            .unwrap();
+        let held = inputs.load(None).tightened;
+        assert_eq!(held, ["web_jobs"]);
+        let Some(Done::Taken(Some(record))) = take(br#"{"token": "u"}"#) else {
+            panic!("not taken");
+        };
+        let loaded = inputs.load(None);
+        assert_eq!(loaded.config.api.token.reveal(), "u");
+        assert_eq!(loaded.tightened, held);
+        assert!(matches!(
+            desk.obey(Order::Restore(record)),
+            Ok(Done::Restored(true))
+        ));
+        let loaded = inputs.load(None);
+        assert_eq!(loaded.config.api.token.reveal(), "t");
+        assert_eq!(loaded.tightened, held);
     }
 }

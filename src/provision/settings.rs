@@ -1,9 +1,8 @@
 //! The settings of first contact.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{self, Api, Broker, Loaded};
+use crate::config::{self, Api, Broker, Files, Loaded};
 use crate::identity::Identity;
 use crate::process::clock::Pace;
 
@@ -22,8 +21,7 @@ pub struct Settings {
     pub link_closed: bool,
     pub spread: Duration,
     pub pace: Pace,
-    /// config.json
-    pub file: PathBuf,
+    pub files: Files,
     pub mac: Identity,
 }
 
@@ -43,7 +41,7 @@ impl Settings {
             link_closed: config.closed.link().is_some(),
             spread: config.spread,
             pace: config.pace,
-            file: loaded.files.json.clone(),
+            files: loaded.files.clone(),
             mac,
         }
     }

@@ -120,7 +120,7 @@ impl Contact {
     fn desk(&self, settings: &Settings) -> Desk {
         Desk {
             state_dir: self.part.state_dir.clone(),
-            file: settings.file.clone(),
+            files: settings.files.clone(),
             root: self.part.root.clone(),
         }
     }

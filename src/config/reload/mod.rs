@@ -349,7 +349,7 @@ impl Part {
     async fn keep(&mut self, loaded: &Loaded) -> Vec<Problem> {
         let copies = loaded.copies();
         let orphans = self.orphans.look(&copies.files);
-        let is_outdated = strict::is_outdated(&copies.files);
+        let is_outdated = loaded.strict_is_outdated;
         let keep = move |waiting: &Waiting| {
             orphans.iter().for_each(Orphan::remove);
             let errors = copies.keep();

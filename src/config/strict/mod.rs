@@ -1,0 +1,284 @@
+//! Options that stay stricter than written, because an undo may not loosen them.
+//!
+//! A job whose settings were undone had closed a way into the device: it stays closed until somebody changes the
+//! settings again. The cell `strict` in the state directory holds text:
+//!
+//! ```text
+//! uci DIGEST           of the file, as it was put back; - is none
+//! json DIGEST          the same; a second line once an init server has changed config.json
+//! key BASE64           job_pubkey: these keys alone, as far as they are written too; one line each
+//! closed               job_pubkey: set, and no key matches
+//! web_jobs             0 holds
+//! api_commands         0 holds
+//! insecure             0 holds
+//! ```
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write;
+use std::io;
+use std::path::Path;
+
+use base64::prelude::{Engine, BASE64_STANDARD};
+use durable::{Cell, CellError, Directory};
+use ring::digest::{digest, SHA256};
+
+use super::chosen::Source;
+
+use super::load::{At, Loading};
+use super::options::find;
+use super::row::Guard;
+use super::value::Written;
+use super::{Config, Files, PublicKey};
+use crate::process::file::read_small;
+
+/// The cell in the state directory.
+const NAME: &str = "strict";
+
+/// The reason of it, for people.
+const WHY: &str =
+    "a job had set it, and what else that job had set was undone; it holds until the settings \
+                   are changed again";
+
+/// Values of a job that stay in force where they are stricter than what is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strict {
+    /// The only keys; none: as written.
+    keys: Vec<PublicKey>,
+    /// No key matches.
+    closed: bool,
+    /// Switches that are held at 0.
+    off: Vec<&'static str>,
+}
+
+/// Switches whose strictest value is 0.
+const SWITCHES: [&str; 3] = ["web_jobs", "api_commands", "insecure"];
+
+impl Strict {
+    /// The values that a job has left.
+    pub fn of(job: &Config) -> Self {
+        let (keys, closed) = (job.jobs.pubkey.clone(), job.closed.jobs().is_some());
+        // Two of them are off with the keys, and stay so with them.
+        let follow = closed || !keys.is_empty();
+        let values = [
+            follow || job.jobs.from_web,
+            follow || job.api.commands,
+            job.api.insecure,
+        ];
+        let off = SWITCHES.into_iter().zip(values);
+        Strict {
+            keys,
+            closed,
+            off: off.filter(|(_, on)| !on).map(|(name, _)| name).collect(),
+        }
+    }
+
+    /// Keeps it for as long as the settings files below `home` have these bytes, together with what is kept for
+    /// them already.
+    pub fn keep(mut self, home: &Path, uci: Option<&[u8]>, json: Option<&[u8]>) -> io::Result<()> {
+        let files = [hash(uci), hash(json)];
+        if let Some(before) = text_or_warn(home).and_then(|text| Strict::decode(&text, &files)) {
+            self.closed |= before.closed;
+            self.narrow(&before.keys);
+            let more = before.off.into_iter();
+            let more: Vec<_> = more.filter(|name| !self.off.contains(name)).collect();
+            self.off.extend(more);
+        }
+        let [uci, json] = files;
+        self.write(home, &uci, &[json])
+    }
+
+    fn write(&self, home: &Path, uci: &str, json: &[String]) -> io::Result<()> {
+        let mut directory = Directory::open(home)?;
+        let written = Cell::new(NAME).write(&mut directory, self.encode(uci, json).as_bytes());
+        written.map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Leaves of two sets of keys those that are in both; with none left, no key matches.
+    fn narrow(&mut self, others: &[PublicKey]) {
+        if self.keys.is_empty() {
+            self.keys = others.to_vec();
+        } else if !others.is_empty() {
+            self.keys.retain(|key| others.contains(key));
+            self.closed |= self.keys.is_empty();
+        }
+    }
+
+    fn encode(&self, uci: &str, json: &[String]) -> String {
+        let mut text = format!("uci {uci}\n");
+        for json in json {
+            writeln!(text, "json {json}").expect("a String takes everything");
+        }
+        for PublicKey(key) in &self.keys {
+            writeln!(text, "key {}", BASE64_STANDARD.encode(key))
+                .expect("a String takes everything");
+        }
+        let closed = self.closed.then_some("closed");
+        for word in closed.into_iter().chain(self.off.iter().copied()) {
+            text.push_str(word);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// `None` if it is no text of ours, or of other files.
+    fn decode(text: &str, [uci, json]: &[String; 2]) -> Option<Self> {
+        let mut strict = Strict::default();
+        let (mut is_uci, mut is_json) = (false, false);
+        for line in text.lines() {
+            match line.split_once(' ').unwrap_or((line, "")) {
+                ("uci", digest) => is_uci |= digest == uci,
+                ("json", digest) => is_json |= digest == json,
+                ("key", key) => {
+                    let key = BASE64_STANDARD.decode(key).ok()?;
+                    strict.keys.push(PublicKey(key.try_into().ok()?));
+                }
+                ("closed", _) => strict.closed = true,
+                (word, _) => strict
+                    .off
+                    .push(SWITCHES.into_iter().find(|name| *name == word)?),
+            }
+        }
+        (is_uci && is_json).then_some(strict)
+    }
+}
+
+/// The text that is kept; empty if it is damaged.
+///
+/// # Errors
+///
+/// The disk does not give it.
+fn text(home: &Path) -> io::Result<Option<String>> {
+    if !home.join(NAME).exists() {
+        return Ok(None);
+    }
+    let error = match Cell::new(NAME).read(&mut Directory::open(home)?) {
+        Ok(bytes) => return Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
+        Err(CellError::Disk { source, .. }) => return Err(source),
+        Err(damaged) => damaged,
+    };
+    log::warn!("{}/{NAME}: {error}; it is not used", home.display());
+    Ok(Some(String::new()))
+}
+
+fn text_or_warn(home: &Path) -> Option<String> {
+    text(home).unwrap_or_else(|error| {
+        log::warn!("{}/{NAME}: {error}; it is not used", home.display());
+        None
+    })
+}
+
+/// Has the values kept for these settings files hold with config.json as it is `after`, too, and not only as it was
+/// `before`: no person changes it.
+///
+/// # Errors
+///
+/// The disk does not give the values, or does not take them.
+pub fn keep_for(files: &Files, before: Option<&[u8]>, after: &[u8]) -> io::Result<()> {
+    let Some(text) = text(&files.home)? else {
+        return Ok(());
+    };
+    let uci = read_small(&files.uci, uci::MAX_FILE).ok();
+    let digests = [hash(uci.as_deref()), hash(before)];
+    let Some(strict) = Strict::decode(&text, &digests) else {
+        return Ok(());
+    };
+    let [uci, json] = digests;
+    strict.write(&files.home, &uci, &[json, hash(Some(after))])
+}
+
+/// Removes what is kept.
+pub fn forget(files: &Files) {
+    match super::last_good::forget(&files.home, NAME) {
+        Ok(()) => log::info!("the settings were changed: every option holds as it is written"),
+        Err(error) => log::warn!("{}/{NAME}: {error}", files.home.display()),
+    }
+}
+
+/// The text that is kept, and the settings files as they count: read, or replaced by their copies.
+pub(super) struct Kept {
+    text: Option<String>,
+    /// Of the UCI package and of config.json.
+    digests: [String; 2],
+    /// Somebody has changed the settings since.
+    pub(super) is_outdated: bool,
+}
+
+impl Kept {
+    pub(super) fn read(home: &Path) -> Self {
+        Kept {
+            text: text_or_warn(home),
+            digests: [hash(None), hash(None)],
+            is_outdated: false,
+        }
+    }
+
+    /// Notes the bytes of a settings file.
+    pub(super) fn counts(&mut self, source: Source, bytes: &[u8]) {
+        if self.text.is_some() {
+            self.digests[usize::from(source != Source::Uci)] = hash(Some(bytes));
+        }
+    }
+}
+
+/// The digest of a file; `-` for one that is not there.
+fn hash(bytes: Option<&[u8]>) -> String {
+    let Some(bytes) = bytes else {
+        return "-".to_owned();
+    };
+    let hash = digest(&SHA256, bytes);
+    let digits = hash.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
+}
+
+impl Loading<'_> {
+    /// Holds options stricter than written.
+    pub(super) fn tighten(&mut self) {
+        let Some(text) = self.strict.text.take() else {
+            return;
+        };
+        let Some(mut strict) = Strict::decode(&text, &self.strict.digests) else {
+            // A file that cannot be read may be as it was.
+            self.strict.is_outdated = self.unreadable.is_none();
+            return;
+        };
+        strict.narrow(&self.config.jobs.pubkey);
+        if self.closed.jobs().is_some() {
+            // Nothing is stricter.
+        } else if strict.closed {
+            let row = find("job_pubkey").expect("the table has it");
+            self.close(row, Guard::Jobs, WHY);
+            self.closed.option(row.name, Guard::Jobs, WHY);
+            self.tightened("job_pubkey");
+        } else if strict.keys != self.config.jobs.pubkey {
+            let keys = strict.keys.iter();
+            let keys: Vec<_> = keys.map(|key| BASE64_STANDARD.encode(key.0)).collect();
+            self.hold_at("job_pubkey", &keys.join(" "));
+        }
+        for name in strict.off {
+            let is_on = match name {
+                "web_jobs" => self.config.jobs.from_web,
+                "api_commands" => self.config.api.commands,
+                _ => self.config.api.insecure,
+            };
+            if is_on {
+                self.hold_at(name, "0");
+            }
+        }
+    }
+
+    fn hold_at(&mut self, name: &'static str, value: &str) {
+        let row = find(name).expect("the table has it");
+        if let Ok(value) = self.store(row, Written::Text(value)) {
+            self.put(row, value, Source::Closed);
+            self.tightened(name);
+        }
+    }
+
+    fn tightened(&mut self, name: &'static str) {
+        let at = At(Source::Closed, None);
+        self.warn(name, at, &format!("is held stricter than written: {WHY}"));
+        self.tightened.push(name);
+    }
+}

@@ -1,0 +1,194 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::config::json::MAX_FILE;
+use crate::config::{Inputs, Problem};
+use crate::process::clock::Pace;
+
+fn job(keys: &[u8], is_open: bool) -> Strict {
+    let mut config = Config::defaults(Path::new("/"), Pace::REAL);
+    config.jobs.pubkey = keys.iter().map(|key| PublicKey([*key; 32])).collect();
+    (
+        config.jobs.from_web,
+        config.api.commands,
+        config.api.insecure,
+    ) = (is_open, is_open, is_open);
+    Strict::of(&config)
+}
+
+/// The values kept for these files as they are.
+fn in_force(files: &Files) -> Option<Strict> {
+    let digest = |file: &Path| hash(read_small(file, MAX_FILE).ok().as_deref());
+    let digests = [digest(&files.uci), digest(&files.json)];
+    Strict::decode(&text(&files.home).unwrap()?, &digests)
+}
+
+#[test]
+fn of_two_sets_of_keys_those_in_both_stay() {
+    let both = |ours: &[u8], others: &[u8]| {
+        let mut strict = job(ours, true);
+        strict.narrow(&job(others, true).keys);
+        let keys: Vec<u8> = strict.keys.iter().map(|key| key.0[0]).collect();
+        (keys, strict.closed)
+    };
+    assert_eq!(both(&[], &[]), (vec![], false));
+    assert_eq!(both(&[], &[1]), (vec![1], false));
+    assert_eq!(both(&[1], &[]), (vec![1], false));
+    // One was taken away, which may have been stolen; one was added.
+    assert_eq!(both(&[1], &[1, 2]), (vec![1], false));
+    assert_eq!(both(&[1, 2], &[1]), (vec![1], false));
+    assert_eq!(both(&[1], &[2]), (vec![], true));
+}
+
+#[test]
+fn it_is_kept_until_a_file_changes() {
+    let tmp = tempfile::tempdir().unwrap();
+    let at = |name: &str| tmp.path().join(name);
+    let files = Files {
+        json: at("config.json"),
+        uci: at("socketman"),
+        copy_dir: at("state"),
+        home: at("state"),
+    };
+    let uci = b"config socketman 'main'\n";
+    std::fs::write(&files.uci, uci).unwrap();
+    assert_eq!(in_force(&files), None);
+    let first = job(&[1, 2], true);
+    first.clone().keep(&files.home, Some(uci), None).unwrap();
+    assert_eq!(in_force(&files), Some(first));
+    // Another one comes on top.
+    let second = job(&[2, 3], false);
+    assert_eq!(second.off, ["insecure"], "the others follow from the keys");
+    second.keep(&files.home, Some(uci), None).unwrap();
+    assert_eq!(in_force(&files), Some(job(&[2], false)));
+    std::fs::write(&files.json, "{}").unwrap();
+    assert_eq!(in_force(&files), None);
+    forget(&files);
+    assert!(!files.home.join(NAME).exists());
+}
+
+#[test]
+fn options_are_held_as_a_job_had_set_them_that_was_undone_until_somebody_changes_the_settings() {
+    let tmp = tempfile::tempdir().unwrap();
+    let inputs = Inputs::below(tmp.path(), crate::tls::CHECKS);
+    let files = inputs.load(None).files;
+    let write = |json: &str| {
+        std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
+        std::fs::write(&files.json, json).unwrap();
+        let owner_alone = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&files.json, owner_alone).unwrap();
+    };
+    let keys = |keys: &[u8]| {
+        let keys = keys.iter().map(|key| BASE64_STANDARD.encode([*key; 32]));
+        keys.collect::<Vec<_>>().join(" ")
+    };
+    let open = r#""web_jobs": 1, "api_commands": 1, "insecure": 1"#;
+    let switches = SWITCHES.map(|name| (name, false)).to_vec();
+    // Keys as written, the job as it was, and what is held: the keys in force, or that none is.
+    for (written, strict, held, in_force) in [
+        (&[][..], job(&[], false), switches, Some(&[][..])),
+        (
+            &[1, 2],
+            job(&[1], true),
+            vec![("job_pubkey", true)],
+            Some(&[1]),
+        ),
+        (&[1, 2], job(&[1, 2], true), vec![], Some(&[1, 2])),
+        (&[1], job(&[3], true), vec![("job_pubkey", true)], None),
+    ] {
+        let json = format!(r#"{{"job_pubkey": "{}", {open}}}"#, keys(written));
+        write(&json);
+        // The copy of these very bytes would hold once more.
+        let _ = std::fs::remove_dir_all(&files.home);
+        assert_eq!(inputs.load(None).tightened, [""; 0], "{json}");
+        strict
+            .keep(&files.home, None, Some(json.as_bytes()))
+            .unwrap();
+        let loaded = inputs.load(None);
+        let names: Vec<_> = held.iter().map(|(name, _)| *name).collect();
+        assert_eq!(loaded.tightened, names, "{json}");
+        for name in names {
+            let says = |warning: &Problem| {
+                warning.option.as_deref() == Some(name) && warning.reason.ends_with(WHY)
+            };
+            assert!(loaded.warnings.iter().any(says), "{:?}", loaded.warnings);
+            assert_eq!(loaded.source_of(name), "strictest value");
+        }
+        let config = &loaded.config;
+        assert_eq!(config.closed.jobs().is_some(), in_force.is_none());
+        if let Some(in_force) = in_force {
+            let now: Vec<u8> = config.jobs.pubkey.iter().map(|key| key.0[0]).collect();
+            assert_eq!(now, in_force);
+        }
+        write(&format!("{json} "));
+        assert_eq!(inputs.load(None).tightened, [""; 0], "{json}");
+    }
+}
+
+/// A device below `root` with settings that a job's undo has left open, and `insecure` held at 0.
+fn held_below(root: &Path) -> (Inputs, Files, Vec<u8>) {
+    let inputs = Inputs::below(root, crate::tls::CHECKS);
+    let files = inputs.load(None).files;
+    std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
+    let json = br#"{"web_jobs": 0, "insecure": 1}"#.to_vec();
+    write(&files.json, &json);
+    assert_eq!(inputs.load(None).keep_good_copies(), []);
+    job(&[], false)
+        .keep(&files.home, None, Some(&json))
+        .unwrap();
+    assert_eq!(inputs.load(None).tightened, ["insecure"]);
+    (inputs, files, json)
+}
+
+fn write(file: &Path, bytes: &[u8]) {
+    std::fs::write(file, bytes).unwrap();
+    let owner_alone = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(file, owner_alone).unwrap();
+}
+
+#[test]
+fn a_file_that_is_cut_off_loosens_nothing() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (inputs, files, json) = held_below(tmp.path());
+    write(&files.json, &json[..4]);
+    let cut = inputs.load(None);
+    // Its copy says that any certificate will do.
+    assert_eq!(cut.tightened, ["insecure"]);
+    assert!(!cut.config.api.insecure && !cut.strict_is_outdated);
+    // Without a copy nothing is known, and it may come back.
+    std::fs::remove_file(files.copy_dir.join("config.json")).unwrap();
+    assert!(!inputs.load(None).strict_is_outdated);
+    write(&files.json, &json);
+    assert_eq!(inputs.load(None).tightened, ["insecure"]);
+    write(
+        &files.json,
+        br#"{"web_jobs": 0, "insecure": 1, "monitor": 20}"#,
+    );
+    let changed = inputs.load(None);
+    assert!(changed.config.api.insecure && changed.strict_is_outdated);
+}
+
+#[test]
+fn what_an_init_server_changes_loosens_nothing() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (inputs, files, json) = held_below(tmp.path());
+    let given = br#"{"web_jobs": 0, "insecure": 1, "token": "t"}"#;
+    keep_for(&files, Some(&json), given).unwrap();
+    // Whether the power goes before config.json is written, after that, or the settings before come back.
+    for bytes in [&json[..], given, &json] {
+        write(&files.json, bytes);
+        let loaded = inputs.load(None);
+        assert_eq!(loaded.tightened, ["insecure"]);
+        assert!(!loaded.strict_is_outdated);
+    }
+    // Once more.
+    let then = br#"{"web_jobs": 0, "insecure": 1, "token": "u"}"#;
+    write(&files.json, given);
+    keep_for(&files, Some(given), then).unwrap();
+    write(&files.json, then);
+    assert_eq!(inputs.load(None).tightened, ["insecure"]);
+    // What is outdated stays so.
+    keep_for(&files, Some(b"{}"), &json).unwrap();
+    write(&files.json, &json);
+    assert!(inputs.load(None).strict_is_outdated);
+}
