@@ -267,10 +267,7 @@ impl Desk {
 
     /// Ends the trial: the change stays, or is undone.
     pub fn decide(&mut self, journal: &mut Journal, undone: bool) -> io::Result<()> {
-        journal.phase = match undone {
-            true => Phase::Reverted,
-            false => Phase::Kept,
-        };
+        journal.be_decided(undone);
         self.note(journal)
     }
 

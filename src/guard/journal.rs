@@ -99,6 +99,14 @@ impl Journal {
         matches!(self.phase, Phase::Kept | Phase::Reverted)
     }
 
+    /// Ends the trial: the change stays, or is undone.
+    pub fn be_decided(&mut self, undone: bool) {
+        self.phase = match undone {
+            true => Phase::Reverted,
+            false => Phase::Kept,
+        };
+    }
+
     /// True if the device has started since the files are as they are now: in the boot `now`, every program has read
     /// them.
     pub fn has_booted(&self, now: &str) -> bool {

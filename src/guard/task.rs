@@ -300,6 +300,8 @@ impl Task {
             .await;
         if let Err(error) = noted {
             log::error!("guard: {error}");
+            // That holds, whatever the disk does.
+            journal.be_decided(undone);
         }
         let id = journal.id.clone();
         if !undone {

@@ -9,7 +9,7 @@ use crate::actions::{Action, Service};
 use crate::boot::Why;
 use crate::guard::decide::{Next, Trial};
 use crate::guard::journal::{Journal, Phase};
-use crate::guard::{add_reason, not_put_back, undo};
+use crate::guard::{add_reason, add_undone, not_put_back, undo};
 use crate::jobs::Judged;
 
 impl Task {
@@ -62,15 +62,14 @@ impl Task {
         let pace = self.pace();
         // The settings may be among them; an agent that ends reads nothing more.
         drop(self.settings.reload().await);
-        for package in journal.changes.iter().flat_map(|changes| changes.names()) {
-            self.perform(Action::ConfigChanged(package.clone())).await;
-        }
+        self.tell_services(journal).await;
         let needs = journal.needs;
         let mut trial = Trial::told(needs, pace, Instant::now());
         loop {
             self.tell(true, Some(trial.until()), &journal.id);
             match self.witnesses.next(&trial, needs, pace).await {
                 Next::Restart => {
+                    self.put_back_again(journal).await;
                     self.event(format!("undo of job '{}': restarting services", journal.id));
                     for service in [Service::Network, Service::Firewall, Service::Dnsmasq] {
                         self.perform(Action::Restart(service)).await;
@@ -78,6 +77,7 @@ impl Task {
                     trial.restarted(Instant::now());
                 }
                 Next::Reboot => {
+                    self.put_back_again(journal).await;
                     self.event(format!("undo of job '{}': rebooting", journal.id));
                     journal.phase = Phase::Rebooting;
                     add_reason(journal, "the device was rebooted");
@@ -99,6 +99,29 @@ impl Task {
                 Next::Lost => return add_reason(journal, "the reboot did not happen"),
                 Next::Back | Next::Keep | Next::Undo | Next::Wait(_) => return,
             }
+        }
+    }
+
+    /// Puts the files back if the disk has not let us before: what follows would start with those of the job.
+    async fn put_back_again(&mut self, journal: &mut Journal) {
+        if journal.phase == Phase::Undone {
+            return;
+        }
+        let undone = self.with_journal(journal, |desk, journal| {
+            let undone = desk.undo(journal)?;
+            add_undone(journal, &undone);
+            Ok(())
+        });
+        if let Err(error) = undone.await {
+            return log::error!("guard: {error}");
+        }
+        add_reason(journal, "the files were put back later");
+        self.tell_services(journal).await;
+    }
+
+    async fn tell_services(&self, journal: &Journal) {
+        for package in journal.changes.iter().flat_map(|changes| changes.names()) {
+            self.perform(Action::ConfigChanged(package.clone())).await;
         }
     }
 

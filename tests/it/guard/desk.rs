@@ -13,7 +13,7 @@ use socketman_lab::within::{within, DEADLINE};
 use tokio::time::{sleep, timeout};
 
 /// Between two looks at what only the agent knows.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Seconds of a router pass as one.
 const SCALE: u32 = 30;

@@ -1,6 +1,7 @@
 //! Changes that undo themselves: their durable steps under power cuts, and jobs of the real agent.
 
 mod desk;
+mod faults;
 mod jobs;
 mod moved;
 mod power;

@@ -1,0 +1,70 @@
+//! Network jobs on a device whose disk does not let the guard in.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+use socketman_lab::within::within;
+use tokio::time::sleep;
+
+use super::desk::{Desk, LOOK_AGAIN};
+
+const NETWORK: &str = "etc/config/network";
+const GUARD: &str = "etc/socketman/state/guard";
+
+/// A job has taken the broker away and opened the guard's directory to others, and its files could not be put back.
+async fn refused() -> Desk {
+    let mut desk = Desk::new().await;
+    let go = desk.lab.place().path().join("go");
+    let waits = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
+    let (network, guard) = (desk.path(NETWORK), desk.path(GUARD));
+    let msg = format!(
+        "chmod 755 {}; echo new > {}; {waits}",
+        guard.display(),
+        network.display()
+    );
+    desk.run("bad", "network", &msg).await;
+    desk.until(NETWORK, "new\n").await;
+    desk.lab.mqtt.down().await.unwrap();
+    fs::write(go, "").unwrap();
+    within("the undo", async {
+        loop {
+            let log = fs::read_to_string(&desk.lab.program().log).unwrap();
+            let undo = log.split_once("is undone: the broker was not reached");
+            if undo.is_some_and(|(_, then)| then.contains("is open to others")) {
+                return;
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+    desk
+}
+
+fn reason(outcome: &Value) -> &str {
+    outcome["reason"].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn files_that_could_not_be_put_back_at_first_are_before_services_restart() {
+    let mut desk = refused().await;
+    fs::set_permissions(desk.path(GUARD), Permissions::from_mode(0o700)).unwrap();
+    desk.until(NETWORK, "config interface 'lan'\n").await;
+    desk.lab.mqtt.up().await.unwrap();
+    let outcome = desk.outcome("bad").await;
+    assert_eq!(outcome["rolled_back"], true, "{outcome:#}");
+    let said = reason(&outcome);
+    let (first, then) = ("not put back: ", "; the files were put back later");
+    assert!(said.contains(first) && said.contains(then), "{said}");
+    desk.is_over().await;
+}
+
+#[tokio::test]
+async fn a_change_that_could_not_be_undone_is_no_success() {
+    let mut desk = refused().await;
+    desk.lab.mqtt.up().await.unwrap();
+    let outcome = desk.outcome("bad").await;
+    assert_eq!(outcome["success"], false, "{outcome:#}");
+    let said = reason(&outcome);
+    assert!(said.contains("not put back: "), "{said}");
+}
