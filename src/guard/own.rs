@@ -18,6 +18,7 @@ use super::folder::{self, Access};
 use super::snapshot::Saved;
 use crate::config::strict::Strict;
 use crate::config::{Files, GoodCopy, Loaded};
+use crate::process::file::read_small;
 
 /// Marks of a file that change whenever it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,12 +167,23 @@ impl Own {
     /// Puts the last good copies back. Options that `loaded`, which the job has left, holds stricter stay so.
     pub(super) fn put_back(&self, loaded: &Loaded) -> io::Result<()> {
         let copies = loaded.good_copies();
-        let bytes = |copy: &Option<GoodCopy>| copy.as_ref().map(|copy| copy.bytes.clone());
-        let (uci, json) = (bytes(&copies[0]), bytes(&copies[1]));
+        let before = self.state().before.clone().unwrap_or_default();
+        let goes = |file: &Path| {
+            before
+                .iter()
+                .any(|(path, marks)| path == file && marks.is_none())
+        };
+        let bytes = |copy: &Option<GoodCopy>, file: &Path| match copy {
+            Some(copy) => Some(copy.bytes.to_vec()),
+            None if goes(file) => None,
+            // It never could be used, and stays.
+            None => read_small(file, uci::MAX_FILE).ok(),
+        };
+        let uci = bytes(&copies[0], &loaded.files.uci);
+        let json = bytes(&copies[1], &loaded.files.json);
         // Before it could be looser.
         let strict = Strict::of(&loaded.config);
         strict.keep(&loaded.files.home, uci.as_deref(), json.as_deref())?;
-        let before = self.state().before.clone().unwrap_or_default();
         for copy in copies.iter().flatten() {
             let seen = before.iter().find(|(path, _)| *path == copy.of);
             let access = seen.and_then(|(_, marks)| Some((*marks)?.access));
@@ -207,4 +219,44 @@ fn write(copy: &GoodCopy, access: Option<Access>) -> io::Result<()> {
     let mut dir = folder::open(dir)?;
     put(&mut dir, name, &saved)?;
     dir.sync_names()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Inputs;
+    use crate::tls::CHECKS;
+
+    #[test]
+    fn an_undo_beside_a_file_that_never_could_be_used_loosens_nothing() {
+        let tmp = tempfile::tempdir().unwrap();
+        let inputs = Inputs::below(tmp.path(), CHECKS);
+        let files = inputs.load(None).files;
+        let write = |path: &Path, text: &str| {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let copy = GoodCopy {
+                of: path.to_owned(),
+                bytes: text.as_bytes().into(),
+            };
+            super::write(&copy, None).unwrap();
+        };
+        let uci = "config socketman 'main'\n\toption cacrt '/missing.pem'\n";
+        write(&files.uci, uci);
+        write(&files.json, r#"{"insecure": 1}"#);
+        let before = inputs.load(None);
+        assert!(before.good_copies()[0].is_none());
+        let own = Own::new(watch::channel(false).0, tmp.path().join("replacing"));
+        own.starts(&files, false);
+        write(&files.json, r#"{"insecure": 0}"#);
+        let after = inputs.load(Some(&before)).with_copies_of(&before);
+        assert!(own.have_changed(&after) && !after.is_usable());
+        own.put_back(&after).unwrap();
+        let now = inputs.load(Some(&before));
+        assert_eq!(std::fs::read_to_string(&files.uci).unwrap(), uci);
+        assert_eq!(
+            std::fs::read_to_string(&files.json).unwrap(),
+            r#"{"insecure": 1}"#
+        );
+        assert!(now.tightened.contains(&"insecure"), "{:?}", now.tightened);
+    }
 }
