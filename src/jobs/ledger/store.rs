@@ -10,12 +10,15 @@
 //! A kill may leave the first parts of a record alone at the end. The next agent writes a 0 without bytes behind them,
 //! with its first batch: what follows is no part of them.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use durable::{Disk, Log, PAYLOAD_MAX};
 
 use crate::jobs::message;
-use crate::jobs::table::{Batch, Record};
+use crate::jobs::table::{Batch, Key, Record};
 
 /// Name of the log.
 pub(super) const FILE: &str = "jobs";
@@ -124,7 +127,14 @@ impl<D: Disk> Store<D> {
             return Ok(());
         }
         let before = (self.log.mark(), self.has_parts);
-        self.append(&mut batch.records.iter())?;
+        if let Err(error) = self.append(&mut batch.records.iter()) {
+            self.keep_outcomes(batch);
+            if syncs {
+                // The first error is the one to tell.
+                let _ = self.log.sync(&mut self.disk);
+            }
+            return Err(error);
+        }
         self.unsynced |= batch.urgent;
         if !syncs || !self.unsynced {
             return Ok(());
@@ -132,12 +142,31 @@ impl<D: Disk> Store<D> {
         if let Err(error) = self.log.sync(&mut self.disk) {
             self.log.go_back(&mut self.disk, before.0);
             self.has_parts = before.1;
-            // Outcomes are published all the same. Without them the next agent says that their jobs were interrupted.
-            let _ = self.append(&mut batch.records.iter().filter(is_no_beginning));
+            self.keep_outcomes(batch);
             return Err(error);
         }
         self.unsynced = false;
         Ok(())
+    }
+
+    /// Appends the outcomes of a batch that failed, as far as the disk takes them: they are published all the same, and
+    /// without them the next agent says that their jobs were interrupted.
+    fn keep_outcomes(&mut self, batch: &Batch) {
+        let refused = batch.records.iter().filter_map(|record| match record {
+            Record::Accepted { key, .. } => Some(*key),
+            _ => None,
+        });
+        let refused: Vec<Key> = refused.collect();
+        for record in &batch.records {
+            match record {
+                Record::Accepted { .. } | Record::Started { .. } => {}
+                // Cancelled before it was accepted: alone, its outcome would use up its id.
+                Record::Finished { key, .. } if refused.contains(key) => {}
+                record => {
+                    let _ = self.append(&mut std::iter::once(record));
+                }
+            }
+        }
     }
 
     /// All of these or none.
@@ -163,11 +192,6 @@ impl<D: Disk> Store<D> {
     pub fn into_disk(self) -> D {
         self.disk
     }
-}
-
-/// False for the acceptance and the start of a job.
-fn is_no_beginning(record: &&Record) -> bool {
-    !matches!(record, Record::Accepted { .. } | Record::Started { .. })
 }
 
 /// The records of the log that make up a record.
