@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::live::{Caller, Live};
 use super::Jobs;
+use crate::jobs::guarded::is_guarded;
 use crate::jobs::message::{self, Job, Kind, Rejected};
 use crate::jobs::recent::State;
 use crate::jobs::table::{Full, Known, Number};
@@ -124,6 +125,9 @@ impl Jobs {
         let recorded = has_id && !matches!(job.kind, Kind::Ping | Kind::Cancel);
         if recorded && !self.can_record() {
             return Err(Full.to_string());
+        }
+        if is_guarded(&job.type_name) && self.has_unread_trial() {
+            return Err("the change of an earlier network job is not settled".to_owned());
         }
         let at_once = match job.kind {
             Kind::Ping | Kind::Cancel => true,

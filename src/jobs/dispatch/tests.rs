@@ -1,12 +1,15 @@
 //! The driver of the table, one step after the other.
 
+use std::future::ready;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::config::Config;
-use crate::jobs::{self, Decision, End, Outlets, Source};
+use crate::jobs::{self, Decision, Doing, End, Judged, Outlets, Ran, Source, Ticket};
 
 const GRACE: Duration = Duration::from_secs(4);
 
@@ -67,4 +70,73 @@ async fn pings_and_cancels_are_answered_while_the_agent_ends() {
     everything(&mut jobs).await;
     let number = jobs.table.number(Source::Mqtt, "1").unwrap();
     assert!(jobs.table.outcome(number).expect("it has ended").success);
+}
+
+/// A guard that has the trial of an earlier agent's job, and counts those that begin.
+#[derive(Default)]
+struct Left {
+    armed: AtomicU32,
+}
+
+impl Guard for Left {
+    fn starts(&self) {}
+
+    fn abandoned(&self) {}
+
+    fn arm(&self, _ticket: Ticket) -> Doing<Result<(), String>> {
+        self.armed.fetch_add(1, Ordering::Relaxed);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn ended(&self, _: Ticket, _: bool, _: Option<Ran>) -> Doing<Option<Judged>> {
+        Box::pin(ready(Some(Judged::default())))
+    }
+
+    fn settled(&self, _key: String) {}
+
+    fn left(&self) -> Option<String> {
+        Some("63f7f2ef43cc92ee".into())
+    }
+
+    fn concerns(&self, _key: &str) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn no_network_job_takes_the_place_of_a_trial_that_the_ledger_may_wait_for() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("state"), "a file in its place").unwrap();
+    let (jobs, handle, _outlets) = part(&dir).await;
+    let guard = Arc::new(Left::default());
+    let mut jobs = jobs.watched_by(guard.clone());
+    let (answer, answered) = oneshot::channel();
+    let request = jobs::Request {
+        msg: "true".into(),
+        type_name: "network".into(),
+        ..jobs::Request::default()
+    };
+    jobs.run_local(request, answer);
+    everything(&mut jobs).await;
+    while !jobs.workers.is_empty() {
+        let (number, ended) = jobs.workers.ended().await;
+        jobs.worker_ended(number, ended);
+    }
+    assert_eq!(guard.armed.load(Ordering::Relaxed), 0);
+    let refused = answered.await.unwrap().unwrap_err();
+    assert!(
+        refused.to_string().contains("an earlier network job"),
+        "{refused}"
+    );
+    drop(handle);
+}
+
+#[tokio::test]
+async fn a_ledger_that_could_not_be_opened_is_tried_at_once_when_the_settings_change() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("state"), "a file in its place").unwrap();
+    let (mut jobs, _handle, _outlets) = part(&dir).await;
+    assert!(jobs.opening.is_none() && jobs.attempts.next().is_some());
+    jobs.follow_state_dir().await;
+    assert!(jobs.opening.is_some());
 }

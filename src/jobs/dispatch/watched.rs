@@ -48,6 +48,13 @@ impl Jobs {
         }
     }
 
+    /// True if there is the trial of an earlier agent's job, and no ledger yet that says whether it waits for that. Of
+    /// two trials at once the guard would forget the first.
+    pub(super) fn has_unread_trial(&self) -> bool {
+        let left = self.guard.as_ref().and_then(|guard| guard.left());
+        self.ledger.is_none() && left.is_some()
+    }
+
     /// Has the change of an earlier agent's job judged.
     pub(super) fn judge(&mut self, number: Number) {
         let Some(watched) = self.watched(number) else {
