@@ -3,6 +3,7 @@
 //! This part knows the job from its acceptance to its result; how an upgrade is done is decided elsewhere
 //! ([`Upgrades`]).
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -55,6 +56,10 @@ pub trait Upgrades: Send + Sync {
 
     /// Waits for the outcome of an upgrade that an earlier agent began; `None` as of [`Upgrades::run`].
     fn resume(&self, ticket: Ticket) -> Doing<Option<Outcome>>;
+
+    /// Gets ready for the ledger in `state_dir` to be read: the upgrade of an earlier agent that could not be looked for
+    /// when this one started is looked for now, and the ledger that came along with an image put in its place.
+    fn prepare(&self, state_dir: &Path) -> Doing<()>;
 
     /// The upgrade of an earlier agent whose outcome is known here, or will be, by its key.
     fn left(&self) -> Option<String>;

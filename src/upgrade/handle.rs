@@ -1,7 +1,8 @@
 //! The handle by which the jobs part has upgrades carried out.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::future::ready;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -80,13 +81,16 @@ pub(super) struct Shared {
     /// The key of the job whose outcome somebody has.
     pub(super) taken: watch::Sender<String>,
     /// The upgrade of an earlier agent.
-    left: Option<String>,
+    left: OnceLock<String>,
+    /// The traces of one that could not be read.
+    unread: Mutex<Option<Found>>,
     /// The record once it is decided, or that of an upgrade of this agent.
     pub(super) decided: watch::Sender<Option<Record>>,
 }
 
 /// The handle for the jobs part. What an earlier agent left goes on in a task of its own.
 pub fn new(part: Part, found: Found) -> Handle {
+    let unread = Some(found.clone()).filter(|found| found.is_unread);
     let shared = Shared {
         part,
         boot: found.place.boot,
@@ -96,22 +100,35 @@ pub fn new(part: Part, found: Found) -> Handle {
         hold: watch::Sender::new(Hold::Nothing),
         held: watch::Sender::new(false),
         taken: watch::Sender::new(String::new()),
-        left: found.record.as_ref().map(|record| record.key.clone()),
+        left: OnceLock::new(),
+        unread: Mutex::new(unread),
         decided: watch::Sender::new(None),
     };
     let handle = Handle(Arc::new(shared));
     if let Some(record) = found.record {
-        let (shared, ends) = (Arc::clone(&handle.0), handle.0.part.ends.clone());
+        handle.go_on(record);
+    }
+    handle
+}
+
+impl Handle {
+    /// Goes on with the upgrade of an earlier agent in a task of its own.
+    fn go_on(&self, record: Record) {
+        self.0.left.get_or_init(|| record.key.clone());
+        let (shared, ends) = (Arc::clone(&self.0), self.0.part.ends.clone());
         tasks::spawn(async move {
             ends.cut_short(vec![Box::pin(shared.go_on(record))]).await;
         });
     }
-    handle
 }
 
 impl Shared {
     pub(super) fn settings(&self) -> watch::Ref<'_, Settings> {
         self.part.settings.borrow()
+    }
+
+    fn unread(&self) -> MutexGuard<'_, Option<Found>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The upgrade of the job `id` is in this state now.
@@ -188,7 +205,7 @@ impl Upgrades for Handle {
 
     fn resume(&self, ticket: Ticket) -> Doing<Option<Outcome>> {
         let mut decided = self.0.decided.subscribe();
-        let is_left = self.0.left.as_ref() == Some(&ticket.key);
+        let is_left = self.0.left.get() == Some(&ticket.key);
         let mut ends = self.0.part.ends.clone();
         Box::pin(async move {
             if !is_left {
@@ -207,12 +224,32 @@ impl Upgrades for Handle {
         })
     }
 
+    fn prepare(&self, state_dir: &Path) -> Doing<()> {
+        let unread = self.0.unread().clone();
+        let Some(found) = unread.filter(|found| found.places.state_dir == state_dir) else {
+            return Box::pin(ready(()));
+        };
+        let handle = self.clone();
+        Box::pin(async move {
+            match found.look_again().await {
+                Ok(record) => {
+                    *handle.0.unread() = None;
+                    if let Some(record) = record {
+                        handle.go_on(record);
+                    }
+                }
+                // Jobs go on without what cannot be read.
+                Err(error) => log::warn!("upgrade: the last one still cannot be read: {error}"),
+            }
+        })
+    }
+
     fn left(&self) -> Option<String> {
-        self.0.left.clone()
+        self.0.left.get().cloned()
     }
 
     fn recorded(&self, key: &str) {
-        let is_left = self.0.left.as_deref() == Some(key);
+        let is_left = self.0.left.get().is_some_and(|left| left == key);
         let record = self.0.decided.borrow().clone();
         let record = record.filter(|record| record.key == key);
         let places = self.0.places.clone();

@@ -13,6 +13,9 @@ use crate::process::file::under;
 use crate::tasks::aside;
 use crate::terminal::safe;
 
+/// Longest wait for a look at an upgrade that an earlier agent left. Until then a disk may come back to it.
+const LOOK_WITHIN: Duration = Duration::from_secs(3600);
+
 /// Longest wait for the disk; flash that erases blocks takes seconds.
 const DISK_WITHIN: Duration = Duration::from_secs(60);
 
@@ -127,13 +130,15 @@ pub(super) async fn on_disk<T: Send + 'static>(
 }
 
 /// An upgrade that an earlier agent left, looked for before the ledger of jobs is read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     pub(super) places: Places,
     /// This device now.
     pub(super) place: Place,
     pub(super) release: String,
     pub(super) record: Option<Record>,
+    /// The disk could not be read.
+    pub(super) is_unread: bool,
 }
 
 /// Looks for an upgrade in `state_dir` of the device below `root`, in the boot that the kernel names `boot`; has the
@@ -147,21 +152,37 @@ pub fn find(state_dir: &Path, root: &Path, boot: &str) -> Found {
         place: Place::look(root, boot),
         release: crate::boot::release(root).unwrap_or_default(),
         record: None,
+        is_unread: false,
         places,
     };
-    let looked = found.look(true).and_then(|record| match record {
-        None => found.look(false),
-        record => Ok(record),
-    });
-    match looked {
-        Ok(None) => found.tidy(),
-        Ok(record) => found.record = record,
-        Err(error) => log::error!("upgrade: {error}: what came of the last one is not known"),
+    if let Err(error) = found.look_for() {
+        log::error!("upgrade: {error}: what came of the last one is not known");
+        found.is_unread = true;
     }
     found
 }
 
 impl Found {
+    fn look_for(&mut self) -> io::Result<()> {
+        self.record = match self.look(true)? {
+            None => self.look(false)?,
+            record => record,
+        };
+        if self.record.is_none() {
+            self.tidy();
+        }
+        Ok(())
+    }
+
+    /// Looks for the upgrade once more. Nothing else may use the ledger before this has ended.
+    pub(super) async fn look_again(mut self) -> Result<Option<Record>, String> {
+        let look = move || self.look_for().map(|()| self.record);
+        match aside("upgrade", Some(LOOK_WITHIN), look).await {
+            Ok(looked) => looked.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// Takes away the files of an upgrade that was cut before there was a record.
     fn tidy(&self) {
         for is_image in [true, false] {
@@ -277,6 +298,27 @@ mod tests {
         assert_eq!(fs::read_to_string(&ledger).unwrap(), "the ledger");
         places.clear(true).unwrap();
         assert_eq!(device.left(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn an_upgrade_that_could_not_be_looked_for_is_found_later() {
+        let device = Device::new("94:83:c4:a1:b2:00");
+        let places = device.places();
+        let own = || std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let open = || std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        let written = record(Phase::Flashing, None);
+        places.write(&written).unwrap();
+        let mut keep = Directory::open(&places.keep()).unwrap();
+        durable::replace(&mut keep, "upgrade-jobs", b"the ledger").unwrap();
+        fs::set_permissions(&places.state_dir, open()).unwrap();
+        let found = device.find("boot-2");
+        assert!(found.is_unread && found.record.is_none());
+        assert!(found.clone().look_again().await.is_err());
+        fs::set_permissions(&places.state_dir, own()).unwrap();
+        assert_eq!(found.look_again().await, Ok(Some(written)));
+        let ledger = fs::read_to_string(places.state_dir.join(store::JOBS)).unwrap();
+        assert_eq!(ledger, "the ledger");
+        assert!(!device.find("boot-2").is_unread);
     }
 
     #[test]

@@ -95,7 +95,14 @@ impl Jobs {
         if !self.closing && self.opening.is_none() {
             let path = self.left.clone();
             let path = path.unwrap_or_else(|| self.options.borrow().state_dir.clone());
-            self.opening = Some(Box::pin(Ledger::open(path, DISK_HANGS)));
+            let upgrades = self.upgrades.as_ref();
+            let prepared = upgrades.map(|upgrades| upgrades.prepare(&path));
+            self.opening = Some(Box::pin(async move {
+                if let Some(prepared) = prepared {
+                    prepared.await;
+                }
+                Ledger::open(path, DISK_HANGS).await
+            }));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The part as its users see it, with real shells. Tests wait for events, each with a deadline.
 
+mod carried;
 mod durability;
 mod ending;
 mod ids;

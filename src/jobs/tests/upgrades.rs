@@ -1,5 +1,6 @@
 //! Upgrades as the jobs part drives them, with somebody who only says that he carries them out.
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use super::*;
@@ -7,7 +8,7 @@ use crate::jobs::outcome::End;
 use crate::process::clock::Reading;
 
 /// Carries out nothing.
-struct Fake {
+pub(super) struct Fake {
     due: Mutex<Due>,
     /// Keys of the upgrades that were begun, resumed, recorded and taken.
     log: Mutex<Vec<String>>,
@@ -16,12 +17,14 @@ struct Fake {
     hold: watch::Sender<Hold>,
     held: watch::Sender<bool>,
     left: Option<String>,
+    /// The ledger that came along with an image.
+    pub(super) carried: Option<PathBuf>,
     /// The next upgrade to run can be stopped.
     stoppable: bool,
 }
 
 impl Fake {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Fake {
             due: Mutex::new(Due::Now),
             log: Mutex::default(),
@@ -29,6 +32,7 @@ impl Fake {
             hold: watch::Sender::new(Hold::Nothing),
             held: watch::Sender::new(false),
             left: None,
+            carried: None,
             stoppable: true,
         }
     }
@@ -87,6 +91,14 @@ impl Upgrades for Fake {
     fn resume(&self, ticket: Ticket) -> Doing<Option<Outcome>> {
         self.note("resume", &ticket.id);
         Box::pin(async { Some(Outcome::without_command(End::Processed, UPGRADE, None)) })
+    }
+
+    fn prepare(&self, state_dir: &Path) -> Doing<()> {
+        if let Some(carried) = &self.carried {
+            // As long as the directory is not usable, it stays where it is.
+            let _ = std::fs::rename(carried, state_dir.join("jobs"));
+        }
+        Box::pin(std::future::ready(()))
     }
 
     fn left(&self) -> Option<String> {
