@@ -1,7 +1,7 @@
 //! The way of the jobs part to the guard.
 
 use std::future::{pending, ready};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -23,6 +23,8 @@ pub(super) enum Ask {
         answer: oneshot::Sender<Judged>,
     },
     Settled(String),
+    /// Look once more for what an earlier agent left.
+    Look(oneshot::Sender<()>),
 }
 
 /// See [`Guard`]. Cheap to clone.
@@ -33,7 +35,9 @@ pub struct Handle {
     pub(super) settings: reload::Handle,
     pub(super) mqtt: watch::Receiver<mqtt::Facts>,
     /// The job of an earlier agent that is decided here.
-    pub(super) left: Option<String>,
+    pub(super) left: Arc<OnceLock<String>>,
+    /// The traces of an earlier agent could not be read when this one started.
+    pub(super) is_unread: bool,
 }
 
 impl Guard for Handle {
@@ -63,7 +67,7 @@ impl Guard for Handle {
         let current = self.settings.current();
         let loaded = &current.borrow().loaded;
         if !is_guarded && !self.own.have_changed(loaded) {
-            if self.left.is_none() && self.own.is_inherited() {
+            if self.left.get().is_none() && self.own.is_inherited() {
                 self.own.is_decided(&loaded.files);
             }
             self.own.ends();
@@ -88,10 +92,24 @@ impl Guard for Handle {
     }
 
     fn concerns(&self, key: &str) -> bool {
-        self.own.is_inherited() || self.left.as_deref() == Some(key)
+        self.own.is_inherited() || self.left.get().is_some_and(|left| left == key)
+    }
+
+    fn prepare(&self) -> Doing<()> {
+        if !self.is_unread || self.left.get().is_some() {
+            return Box::pin(ready(()));
+        }
+        let (answer, answered) = oneshot::channel();
+        let asked = self.asks.try_send(Ask::Look(answer));
+        Box::pin(async move {
+            if asked.is_ok() {
+                // If the agent ends, nobody opens the ledger either.
+                drop(answered.await);
+            }
+        })
     }
 
     fn left(&self) -> Option<String> {
-        self.left.clone()
+        self.left.get().cloned()
     }
 }

@@ -82,7 +82,7 @@ impl Places {
 }
 
 /// A trial that an earlier agent may have left, looked for before anything else.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Found {
     pub(super) places: Places,
     /// This device now.
@@ -91,6 +91,8 @@ pub struct Found {
     pub(super) journal: Option<Journal>,
     /// An undo was finished: the settings are others than before.
     pub has_undone: bool,
+    /// The disk could not be read.
+    pub(super) is_unread: bool,
 }
 
 /// Looks for a journal in `before`, the state directory of the agent before, if that is another one; else in
@@ -114,22 +116,42 @@ pub fn find(
         place: Place::look(root, boot),
         journal: None,
         has_undone: false,
+        is_unread: false,
     };
-    if !state_dir.join("guard").exists() {
-        return found;
-    }
-    match found.places.desk().and_then(|mut desk| {
-        let journal = desk.open()?;
-        Ok((desk, journal))
-    }) {
-        Ok((mut desk, Some(journal))) => found.take(&mut desk, journal),
-        Ok((_, None)) => {}
-        Err(error) => log::error!("guard: {error}: nothing is undone"),
+    if let Err(error) = found.look() {
+        log::error!("guard: {error}: nothing is undone");
+        found.is_unread = true;
     }
     found
 }
 
 impl Found {
+    fn look(&mut self) -> io::Result<()> {
+        if self.places.state_dir.join("guard").exists() {
+            let mut desk = self.places.desk()?;
+            self.look_on(&mut desk)?;
+        }
+        Ok(())
+    }
+
+    fn look_on(&mut self, desk: &mut Desk) -> io::Result<()> {
+        if let Some(journal) = desk.open()? {
+            self.take(desk, journal);
+        }
+        Ok(())
+    }
+
+    /// Looks once more, beside the rest.
+    pub(super) async fn look_again(&self) -> io::Result<Found> {
+        let mut found = self.clone();
+        let look = move |desk: &mut Desk| {
+            found.look_on(desk)?;
+            found.is_unread = false;
+            Ok(found)
+        };
+        self.places.on_disk(look).await?
+    }
+
     fn take(&mut self, desk: &mut Desk, mut journal: Journal) {
         let id = safe(&journal.id);
         let noted = if journal.is_decided() {

@@ -5,7 +5,7 @@ mod settings;
 mod undo;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -88,20 +88,32 @@ pub struct Inbox {
     found: Found,
     asks: mpsc::Receiver<Ask>,
     own: Arc<Own>,
+    left: Arc<OnceLock<String>>,
 }
 
 /// The handle for the jobs part, and what the task needs to hear it.
 pub fn new(found: Found, around: Surroundings) -> (Handle, Inbox) {
     let (sender, asks) = mpsc::channel(ASKS);
     let own = Arc::new(Own::new(around.held, around.uci.replacing.join(PACKAGE)));
+    let left = Arc::new(OnceLock::new());
+    if let Some(journal) = &found.journal {
+        left.get_or_init(|| journal.key.clone());
+    }
     let handle = Handle {
         asks: sender,
         own: Arc::clone(&own),
         settings: around.settings,
         mqtt: around.mqtt,
-        left: found.journal.as_ref().map(|journal| journal.key.clone()),
+        left: Arc::clone(&left),
+        is_unread: found.is_unread,
     };
-    (handle, Inbox { found, asks, own })
+    let inbox = Inbox {
+        found,
+        asks,
+        own,
+        left,
+    };
+    (handle, inbox)
 }
 
 /// Watches over jobs until `shutdown`. What is on trial then is left to the next agent.
@@ -114,6 +126,8 @@ struct Task {
     found: Found,
     asks: mpsc::Receiver<Ask>,
     own: Arc<Own>,
+    /// The key of the job of an earlier agent that is decided here.
+    left: Arc<OnceLock<String>>,
     settings: reload::Handle,
     witnesses: Witnesses,
     client: Client,
@@ -138,6 +152,7 @@ impl Task {
             found: inbox.found,
             asks: inbox.asks,
             own: inbox.own,
+            left: inbox.left,
             settings: part.settings,
             witnesses: Witnesses {
                 mqtt: part.mqtt,
@@ -174,7 +189,17 @@ impl Task {
             self.go_on(journal).await;
         }
         while let Some(ask) = self.asks.recv().await {
-            self.answer(ask).await;
+            match ask {
+                Ask::Look(answer) => {
+                    let journal = self.look_again().await;
+                    // Whoever asked may have gone.
+                    let _ = answer.send(());
+                    if let Some(journal) = journal {
+                        self.go_on(journal).await;
+                    }
+                }
+                ask => self.answer(ask).await,
+            }
         }
     }
 
@@ -203,6 +228,10 @@ impl Task {
                 drop(answer.send(judged));
             }
             Ask::Settled(key) => self.settled(&key).await,
+            // There was something to go on with.
+            Ask::Look(answer) => {
+                let _ = answer.send(());
+            }
         }
     }
 

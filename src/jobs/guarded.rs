@@ -85,6 +85,10 @@ pub trait Guard: Send + Sync {
     /// The outcome of a guarded job is recorded.
     fn settled(&self, key: String);
 
+    /// Gets ready for the ledger to be read: the trial of an earlier agent that could not be read when this one started
+    /// is looked for once more.
+    fn prepare(&self) -> Doing<()>;
+
     /// The guarded job of an earlier agent whose outcome is known here, or will be, by its key.
     fn left(&self) -> Option<String>;
 

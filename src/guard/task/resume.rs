@@ -12,6 +12,24 @@ use crate::guard::journal::{Journal, Phase};
 const DETACHED_MORE: Duration = Duration::from_secs(60);
 
 impl Task {
+    /// Looks once more for what an earlier agent has left, if it could not be read.
+    pub(super) async fn look_again(&mut self) -> Option<Journal> {
+        if !self.found.is_unread {
+            return None;
+        }
+        match self.found.look_again().await {
+            Ok(found) => self.found = found,
+            Err(error) => log::warn!("guard: what an earlier agent left cannot be read: {error}"),
+        }
+        let journal = self.found.journal.take()?;
+        self.left.get_or_init(|| journal.key.clone());
+        if self.found.has_undone {
+            // An agent that ends reads nothing more.
+            drop(self.settings.reload().await);
+        }
+        Some(journal)
+    }
+
     /// Goes on with what an earlier agent has left.
     pub(super) async fn go_on(&mut self, mut journal: Journal) {
         let id = journal.id.clone();

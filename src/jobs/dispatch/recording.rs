@@ -95,10 +95,10 @@ impl Jobs {
         if !self.closing && self.opening.is_none() {
             let path = self.left.clone();
             let path = path.unwrap_or_else(|| self.options.borrow().state_dir.clone());
-            let upgrades = self.upgrades.as_ref();
-            let prepared = upgrades.map(|upgrades| upgrades.prepare(&path));
+            let upgrades = self.upgrades.as_ref().map(|it| it.prepare(&path));
+            let guard = self.guard.as_ref().map(|it| it.prepare());
             self.opening = Some(Box::pin(async move {
-                if let Some(prepared) = prepared {
+                for prepared in [upgrades, guard].into_iter().flatten() {
                     prepared.await;
                 }
                 Ledger::open(path, DISK_HANGS).await

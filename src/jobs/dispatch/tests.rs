@@ -94,6 +94,10 @@ impl Guard for Left {
 
     fn settled(&self, _key: String) {}
 
+    fn prepare(&self) -> Doing<()> {
+        Box::pin(ready(()))
+    }
+
     fn left(&self) -> Option<String> {
         Some("63f7f2ef43cc92ee".into())
     }

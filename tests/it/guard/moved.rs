@@ -1,6 +1,7 @@
 //! Network jobs that give the agent another `state_dir`.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 use socketman_lab::within::within;
@@ -71,5 +72,20 @@ async fn a_trial_is_found_though_the_agent_had_followed_its_job_to_another_state
     desk.kill().await;
     desk.lab.mqtt.down().await.unwrap();
     desk.start().await;
+    is_undone(&mut desk).await;
+}
+
+#[tokio::test]
+async fn a_trial_that_could_not_be_read_at_the_start_is_decided_when_it_can_be() {
+    let mut desk = Desk::new().await;
+    cuts_the_device_off(&desk).await;
+    desk.kill().await;
+    let state = desk.path("etc/socketman/state");
+    fs::set_permissions(&state, Permissions::from_mode(0o777)).unwrap();
+    desk.lab.mqtt.down().await.unwrap();
+    desk.start().await;
+    desk.status(|status| status["jobs"]["durable"] == false)
+        .await;
+    fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
     is_undone(&mut desk).await;
 }
