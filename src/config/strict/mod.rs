@@ -25,7 +25,6 @@ use durable::{Cell, CellError, Directory};
 use ring::digest::{digest, SHA256};
 
 use super::chosen::Source;
-
 use super::load::{At, Loading};
 use super::options::find;
 use super::row::Guard;

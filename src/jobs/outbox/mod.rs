@@ -239,6 +239,10 @@ impl Outbox {
         let Some((from, item)) = self.handed_out.remove(&returned.token) else {
             return Settled::Again;
         };
+        if self.handed_out.is_empty() {
+            // A burst of results does not keep its room.
+            self.handed_out.shrink_to(1);
+        }
         let line = self.line(from);
         line.out -= 1;
         line.suspect_out = false;

@@ -182,6 +182,7 @@ fn a_route_that_comes_back_restarts_the_timer() {
         ..OFFLINE
     };
     assert_eq!(climb(&mut ladder, sight, 40), [(30, Step::Renew)]);
+    assert!(!ladder.is_idle());
     assert_eq!(climb(&mut ladder, ONLINE, 275), []);
     assert!(ladder.is_idle());
     let second = climb(&mut ladder, sight, 301);
