@@ -15,6 +15,9 @@
 //! | undone, rebooting | tells the services, unless the device has booted since the files were put back |
 //! | kept, reverted | tells the outcome, which the ledger may not have |
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use durable::{read_whole, replace, Cell, CellError, Disk};
