@@ -8,12 +8,11 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::command::{Command, Declared, Local};
+use super::command::{Command, Declared, Declaring, Local};
 use super::connection::{self, Connection};
 use super::error::{Error, Status};
 use super::listening::{Events, Subscription};
 use super::object::{Method, ObjectInfo};
-use super::protocol::Token;
 use super::served::Object;
 use super::{from_members, to_members};
 
@@ -160,8 +159,8 @@ impl Client {
     pub async fn offer(&self, path: &str, methods: Vec<Method>) -> Result<Object, Error> {
         let (requests, requests_rx) = mpsc::channel(REQUESTS);
         let (subscribers, subscribers_rx) = watch::channel(false);
-        let token = self
-            .ask(|answer| Command::Offer {
+        let declared = self
+            .declare(|answer| Command::Offer {
                 path: path.to_owned(),
                 methods,
                 requests,
@@ -170,7 +169,7 @@ impl Client {
             })
             .await?;
         Ok(Object {
-            declared: self.declared(token),
+            declared,
             requests: requests_rx,
             subscribers: subscribers_rx,
         })
@@ -179,15 +178,15 @@ impl Client {
     /// Hears the events whose name `pattern` means, until the [`Events`] are dropped.
     pub async fn listen(&self, pattern: &str) -> Result<Events, Error> {
         let (events, events_rx) = mpsc::channel(EVENTS);
-        let token = self
-            .ask(|answer| Command::Listen {
+        let declared = self
+            .declare(|answer| Command::Listen {
                 pattern: pattern.to_owned(),
                 events,
                 answer,
             })
             .await?;
         Ok(Events {
-            _declared: self.declared(token),
+            _declared: declared,
             events: events_rx,
         })
     }
@@ -196,24 +195,23 @@ impl Client {
     /// [`Subscription`] is dropped.
     pub async fn subscribe(&self, pattern: &str) -> Result<Subscription, Error> {
         let (notices, notices_rx) = mpsc::channel(EVENTS);
-        let token = self
-            .ask(|answer| Command::Subscribe {
+        let declared = self
+            .declare(|answer| Command::Subscribe {
                 pattern: pattern.to_owned(),
                 notices,
                 answer,
             })
             .await?;
         Ok(Subscription {
-            _declared: self.declared(token),
+            _declared: declared,
             notices: notices_rx,
         })
     }
 
-    fn declared(&self, token: Token) -> Declared {
-        Declared {
-            token,
-            local: self.local.clone(),
-        }
+    async fn declare(&self, command: impl FnOnce(Declaring) -> Command) -> Result<Declared, Error> {
+        let local = self.local.clone();
+        self.ask(|answer| command(Declaring { answer, local }))
+            .await
     }
 
     async fn ask<T>(

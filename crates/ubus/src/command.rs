@@ -13,7 +13,24 @@ use super::protocol::{Incoming, Notice, Ticket, Token};
 /// A caller that waits for a reply: every DATA of it, and the status that ended it.
 pub(super) type ReplyTo = oneshot::Sender<Result<(Vec<Bytes>, Status), Error>>;
 
-/// The answer to a command.
+/// The asker of something that is to exist on the bus.
+#[derive(Debug)]
+pub(super) struct Declaring {
+    pub(super) answer: oneshot::Sender<Result<Declared, Error>>,
+    pub(super) local: mpsc::UnboundedSender<Local>,
+}
+
+impl Declaring {
+    /// Hands it over. If nobody waits any more, it is withdrawn at once.
+    pub(super) fn answer(self, token: Token, declared: Result<(), Error>) {
+        let local = self.local;
+        let _ = self
+            .answer
+            .send(declared.map(|()| Declared { token, local }));
+    }
+}
+
+/// A request that is answered.
 #[derive(Debug)]
 pub(super) enum Command {
     Call {
@@ -38,17 +55,17 @@ pub(super) enum Command {
         methods: Vec<Method>,
         requests: mpsc::Sender<Incoming>,
         subscribers: watch::Sender<bool>,
-        answer: oneshot::Sender<Result<Token, Error>>,
+        answer: Declaring,
     },
     Listen {
         pattern: String,
         events: mpsc::Sender<Heard>,
-        answer: oneshot::Sender<Result<Token, Error>>,
+        answer: Declaring,
     },
     Subscribe {
         pattern: String,
         notices: mpsc::Sender<Notice>,
-        answer: oneshot::Sender<Result<Token, Error>>,
+        answer: Declaring,
     },
 }
 

@@ -260,11 +260,49 @@ pub(super) async fn connected(
 
 #[cfg(test)]
 mod tests {
+    use std::future::{ready, Future};
+    use std::path::Path;
+    use std::pin::Pin;
+
     use tokio::sync::oneshot;
 
     use super::*;
     use crate::blob::Writer;
+    use crate::connect;
     use crate::message::Kind;
+
+    /// Nothing stays that nobody holds, whether or not there is a bus.
+    #[tokio::test]
+    async fn nothing_is_declared_for_somebody_who_has_gone() {
+        let (client, mut connection) = connect(Path::new("/nonexistent"));
+        for step in 0..3 {
+            let mut asked: Pin<Box<dyn Future<Output = ()> + '_>> = match step {
+                0 => Box::pin(async { drop(client.offer("test", Vec::new()).await) }),
+                1 => Box::pin(async { drop(client.listen("test").await) }),
+                _ => Box::pin(async { drop(client.subscribe("test").await) }),
+            };
+            // The command is on its way, and nobody waits any more.
+            tokio::select! {
+                biased;
+                () = &mut asked => panic!("answered without a connection"),
+                () = ready(()) => drop(asked),
+            }
+            let command = connection.commands.recv().await;
+            connection.command(command);
+            connection.hand_over();
+            while let Ok(local) = connection.local.try_recv() {
+                connection.local(Some(local));
+            }
+            let users = &connection.users;
+            let is_left = [
+                users.declared.is_empty(),
+                users.objects.is_empty(),
+                users.listeners.is_empty(),
+                users.subscriptions.is_empty(),
+            ];
+            assert_eq!(is_left, [true; 4], "step {step}");
+        }
+    }
 
     #[test]
     fn what_is_asked_at_once_goes_out_at_once_while_there_is_room() {

@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::command::ReplyTo;
+use crate::command::{Declaring, ReplyTo};
 use crate::error::{Error, Status};
 use crate::listening::Heard;
 use crate::object::ObjectInfo;
@@ -14,7 +14,7 @@ use crate::protocol::{Answer, Incoming, Notice, Token};
 pub(super) struct Users {
     pub(super) data: Map<Token, ReplyTo>,
     pub(super) lookups: Map<Token, oneshot::Sender<Result<Vec<ObjectInfo>, Error>>>,
-    pub(super) declared: Map<Token, oneshot::Sender<Result<Token, Error>>>,
+    pub(super) declared: Map<Token, Declaring>,
     pub(super) objects: Map<Token, (mpsc::Sender<Incoming>, watch::Sender<bool>)>,
     pub(super) listeners: Map<Token, (mpsc::Sender<Heard>, u32)>,
     pub(super) subscriptions: Map<Token, (mpsc::Sender<Notice>, u32)>,
@@ -34,7 +34,7 @@ impl Users {
                 _ => Vec::new(),
             }));
         } else if let Some(answer) = self.declared.remove(&token) {
-            let _ = answer.send(result.map(|_| token));
+            answer.answer(token, result.map(drop));
         }
     }
 }
