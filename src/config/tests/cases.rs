@@ -586,6 +586,10 @@ pub(super) const CASES: &[Case] = &[
                 r##"key 2 is not the base64 of 32 bytes"##,
             ),
             (
+                r##"["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", " "]"##,
+                r##"key 2 is not the base64 of 32 bytes"##,
+            ),
+            (
                 r##"[1]"##,
                 r##"is a list with something else than text in it"##,
             ),

@@ -340,4 +340,8 @@ fn a_copy_knows_whether_its_file_says_something_else_now_and_stays_with_whoever_
     assert!(!broken.with_copies_of(&loaded).is_usable());
     fs::remove_file(device.file()).unwrap();
     assert!(copy.differs());
+    // It need not be there beside a package.
+    assert!(!device.inputs().load(None).is_usable());
+    device.uci("config socketman main\n");
+    assert!(device.inputs().load(None).is_usable());
 }

@@ -45,6 +45,8 @@ const UNDONE: u8 = 16;
 /// Most ids in one record.
 const IDS_MAX: usize = 1024;
 
+const _: () = assert!(Record::IDS <= IDS_MAX, "a record is read back");
+
 /// The start of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
