@@ -23,11 +23,15 @@ fn a_file_is_a_conflict_if_somebody_changed_it_after_the_command() {
     fs::create_dir(&config).unwrap();
     let write = |name: &str, text: &str| fs::write(config.join(name), text).unwrap();
     let changed = ["dhcp", "network"];
-    changed.map(|name| write(name, "before"));
+    for name in changed {
+        write(name, "before");
+    }
     let mut desk = desk(dir.path());
     let mut journal = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
     desk.arm(&mut journal).unwrap();
-    changed.map(|name| write(name, "by the command"));
+    for name in changed {
+        write(name, "by the command");
+    }
     desk.ended(&mut journal, None).unwrap();
     write("network", "by somebody");
     let undone = desk.undo(&mut journal).unwrap();

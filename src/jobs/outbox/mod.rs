@@ -9,7 +9,7 @@ mod schedules;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -28,6 +28,9 @@ use publisher::Fate;
 
 /// Rejections waiting to be sent; beyond it they are only counted.
 const REJECTIONS_MAX: usize = 64;
+
+/// Replies handed out for which there is always room.
+const FEW: usize = 4;
 
 /// The publisher of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,8 @@ pub(super) struct Outbox {
     api: Line,
     /// The publisher of results and rejections.
     results: Outlet,
-    handed_out: HashMap<u64, (Outlet, Item)>,
+    /// By token; [`WINDOW`] of each outlet at most.
+    handed_out: Vec<(u64, Outlet, Item)>,
     doubts: Doubts,
     /// Replies that are offered again later.
     aside: Aside,
@@ -92,7 +96,7 @@ impl Outbox {
             broker,
             api,
             results,
-            handed_out: HashMap::new(),
+            handed_out: Vec::new(),
             doubts: Doubts::default(),
             aside: Aside::default(),
             live,
@@ -225,7 +229,7 @@ impl Outbox {
             Item::Result(_) | Item::Rejected { .. } => Channel::Result,
         };
         let id = Arc::clone(item.id());
-        self.handed_out.insert(token, (to, item));
+        self.handed_out.push((token, to, item));
         let line = self.line(to);
         line.out += 1;
         line.suspect_out = suspect;
@@ -236,12 +240,14 @@ impl Outbox {
     /// Settles a reply that came back. One that was refused is offered again at `later`, one that was passed
     /// over not after it.
     pub(super) fn settle(&mut self, returned: &Returned, later: Instant) -> Settled {
-        let Some((from, item)) = self.handed_out.remove(&returned.token) else {
+        let mut tokens = self.handed_out.iter().map(|(token, ..)| *token);
+        let Some(at) = tokens.position(|token| token == returned.token) else {
             return Settled::Again;
         };
+        let (_, from, item) = self.handed_out.swap_remove(at);
         if self.handed_out.is_empty() {
             // A burst of results does not keep its room.
-            self.handed_out.shrink_to(1);
+            self.handed_out.shrink_to(FEW);
         }
         let line = self.line(from);
         line.out -= 1;
