@@ -20,6 +20,7 @@
 //! * [`desk`]: the durable steps, plain code over disks: [`journal`], [`snapshot`], [`picture`], [`folder`]
 //! * [`decide`]: keep or undo, from evidence and time alone
 //! * `own`: our own settings, which jobs of every type are watched for
+//! * `owed`: the last word on a trial, until the disk takes it
 //! * `luci`: the undo of LuCI, which goes first
 //! * [`place`]: the firmware that a journal belongs to
 //! * `task`: what drives all of it
@@ -37,6 +38,7 @@ pub mod folder;
 mod handle;
 pub mod journal;
 mod luci;
+mod owed;
 mod own;
 pub mod picture;
 pub mod place;

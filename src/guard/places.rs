@@ -55,6 +55,11 @@ impl Places {
         done.map_err(io::Error::other)?
     }
 
+    /// Completes when no work is late. Cancel safe.
+    pub(super) async fn caught_up(&self) {
+        self.disk.caught_up().await;
+    }
+
     /// Saves every file and arms `journal`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod resume;
 mod settings;
 mod undo;
+mod verdict;
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -16,10 +17,11 @@ use uci::Directories;
 use super::desk::Desk;
 use super::facts::Facts;
 use super::handle::{Ask, Handle};
-use super::journal::{Journal, Phase};
+use super::journal::Journal;
 use super::luci;
+use super::owed::Owed;
 use super::own::Own;
-use super::places::{Found, FIRMWARE_CHANGED};
+use super::places::Found;
 use super::trial::Witnesses;
 use crate::actions::Actions;
 use crate::boot::Reboot;
@@ -144,6 +146,7 @@ struct Task {
     judged: Option<Judged>,
     /// Nobody waits for it.
     is_settled: bool,
+    owed: Owed,
 }
 
 impl Task {
@@ -171,6 +174,7 @@ impl Task {
             journal: None,
             judged: None,
             is_settled: false,
+            owed: Owed::default(),
         }
     }
 
@@ -188,9 +192,18 @@ impl Task {
         if let Some(journal) = self.found.journal.take() {
             self.go_on(journal).await;
         }
-        while let Some(ask) = self.asks.recv().await {
+        loop {
+            let ask = tokio::select! {
+                ask = self.asks.recv() => ask,
+                () = self.owed.due(&self.found.places) => {
+                    // That it failed has been said.
+                    drop(self.write(self.journal.clone()).await);
+                    continue;
+                }
+            };
             match ask {
-                Ask::Look(answer) => {
+                None => return,
+                Some(Ask::Look(answer)) => {
                     let journal = self.look_again().await;
                     // Whoever asked may have gone.
                     let _ = answer.send(());
@@ -198,7 +211,7 @@ impl Task {
                         self.go_on(journal).await;
                     }
                 }
-                ask => self.answer(ask).await,
+                Some(ask) => self.answer(ask).await,
             }
         }
     }
@@ -293,8 +306,16 @@ impl Task {
             needs,
             ..Journal::armed(ticket.key, ticket.id)
         };
-        let armed = self.found.places.arm(journal).await;
-        let journal = armed.map_err(|error| error.to_string())?;
+        let journal = match self.found.places.arm(journal).await {
+            Ok(journal) => journal,
+            Err(error) => {
+                // It may have failed halfway.
+                self.owed.later(self.pace());
+                return Err(error.to_string());
+            }
+        };
+        // It has replaced the one before.
+        self.owed = Owed::default();
         self.tell(true, None, &journal.id);
         self.journal = Some(journal);
         (self.judged, self.is_settled) = (None, false);
@@ -318,72 +339,5 @@ impl Task {
         }
         let timeout = self.options().rollback_timeout;
         self.try_out(journal, timeout).await
-    }
-
-    /// Notes the verdict, and returns it.
-    async fn decide(&mut self, mut journal: Journal, undone: bool) -> Judged {
-        let noted = self
-            .with_journal(&mut journal, move |desk, journal| {
-                desk.decide(journal, undone)
-            })
-            .await;
-        if let Err(error) = noted {
-            log::error!("guard: {error}");
-            // That holds, whatever the disk does.
-            journal.be_decided(undone);
-        }
-        let id = journal.id.clone();
-        if !undone {
-            log::info!("guard: job '{}' keeps its change", safe(&id));
-        }
-        let judged = self.decided(journal);
-        self.tell(false, None, &id);
-        if self.is_settled {
-            self.forget().await;
-        }
-        judged
-    }
-
-    /// Takes a verdict over from a journal.
-    fn decided(&mut self, journal: Journal) -> Judged {
-        let judged = Judged {
-            undone: journal.phase == Phase::Reverted,
-            reason: journal.reason.clone(),
-            ran: journal.ran,
-            rebooted: journal.place.boot != self.found.place.boot,
-            dropped: journal.reason.as_deref() == Some(FIRMWARE_CHANGED),
-        };
-        let current = self.settings.current();
-        self.own.is_decided(&current.borrow().loaded.files);
-        self.judged = Some(judged.clone());
-        self.journal = Some(journal);
-        judged
-    }
-
-    /// The outcome of a job is recorded.
-    async fn settled(&mut self, key: &str) {
-        if self
-            .journal
-            .as_ref()
-            .is_none_or(|journal| journal.key != key)
-        {
-            return;
-        }
-        self.is_settled = true;
-        if self.judged.is_some() {
-            self.forget().await;
-        } else {
-            // Nobody asks for the verdict: the worker of the job failed.
-            drop(self.ended(key, None).await);
-        }
-    }
-
-    async fn forget(&mut self) {
-        self.journal = None;
-        self.tell(false, None, "");
-        let forgotten = self.on_disk(Desk::forget).await;
-        if let Err(error) = forgotten.and_then(|forgotten| forgotten) {
-            log::error!("guard: the journal cannot be removed: {error}");
-        }
     }
 }

@@ -27,18 +27,22 @@ async fn refused() -> Desk {
     desk.until(NETWORK, "new\n").await;
     desk.lab.mqtt.down().await.unwrap();
     fs::write(go, "").unwrap();
-    within("the undo", async {
-        loop {
-            let log = fs::read_to_string(&desk.lab.program().log).unwrap();
-            let undo = log.split_once("is undone: the broker was not reached");
-            if undo.is_some_and(|(_, then)| then.contains("is open to others")) {
-                return;
-            }
+    logged(&desk, |log| {
+        let undo = log.split_once("is undone: the broker was not reached");
+        undo.is_some_and(|(_, then)| then.contains("is open to others"))
+    })
+    .await;
+    desk
+}
+
+/// Waits until the agent's log is as wanted.
+async fn logged(desk: &Desk, wanted: impl Fn(&str) -> bool) {
+    within("the log", async {
+        while !wanted(&fs::read_to_string(&desk.lab.program().log).unwrap()) {
             sleep(LOOK_AGAIN).await;
         }
     })
     .await;
-    desk
 }
 
 fn reason(outcome: &Value) -> &str {
@@ -67,4 +71,22 @@ async fn a_change_that_could_not_be_undone_is_no_success() {
     assert_eq!(outcome["success"], false, "{outcome:#}");
     let said = reason(&outcome);
     assert!(said.contains("not put back: "), "{said}");
+}
+
+#[tokio::test]
+async fn a_journal_that_could_not_be_removed_goes_when_the_disk_lets_it() {
+    let desk = Desk::new().await;
+    let (network, guard) = (desk.path(NETWORK), desk.path(GUARD));
+    let msg = format!(
+        "chmod 755 {}; echo new > {}",
+        guard.display(),
+        network.display()
+    );
+    desk.run("good", "network", &msg).await;
+    let outcome = desk.outcome("good").await;
+    assert_eq!(outcome["success"], true, "{outcome:#}");
+    logged(&desk, |log| log.contains("the journal cannot be removed")).await;
+    assert!(guard.join("journal").exists());
+    fs::set_permissions(guard, Permissions::from_mode(0o700)).unwrap();
+    desk.is_over().await;
 }
