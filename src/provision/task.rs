@@ -31,6 +31,9 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 /// Wait after the disk has failed.
 const AFTER_FAULT: Duration = Duration::from_secs(60);
 
+/// Longest wait for jobs that run: those with the usual time, and their trials.
+const JOBS_WITHIN: Duration = Duration::from_secs(900);
+
 /// After an hour the init server may be asked again.
 const HOUR: u64 = 3600;
 
@@ -50,6 +53,8 @@ pub struct Part {
     /// Default until the device was looked at.
     pub about: watch::Receiver<About>,
     pub reach: watch::Receiver<Reach>,
+    /// True while jobs run, which answer for the settings.
+    pub held: watch::Receiver<bool>,
     /// True while settings have to prove themselves.
     pub trial: watch::Sender<bool>,
     pub facts: watch::Sender<Facts>,
@@ -170,10 +175,17 @@ impl Contact {
             Ok(offer) => offer,
             Err(error) => return self.failed(need, error.to_string()),
         };
+        self.jobs_end(settings).await;
         let now = Instant::now();
         self.course.hear(&self.part.reach.borrow(), now);
         let newest = self.part.settings.borrow().clone();
-        if self::need(&newest) == Need::Nothing {
+        let is_wanted = match self::need(&newest) {
+            Need::Nothing => false,
+            Need::Credentials => true,
+            // Somebody may have given the device credentials meanwhile.
+            Need::Others => need == Need::Others,
+        };
+        if !is_wanted {
             return self.course.failed(need, now);
         }
         let taking = Taking {
@@ -191,6 +203,17 @@ impl Contact {
                 self.course.nothing_new(now);
             }
             Err(error) => self.failed(need, error.to_string()),
+        }
+    }
+
+    /// Waits for the end of jobs that run: other settings would be taken for their doing.
+    async fn jobs_end(&mut self, settings: &Settings) {
+        let held = &mut self.part.held;
+        if *held.borrow() {
+            log::info!("provisioning: settings wait for jobs that run");
+            let within = settings.pace.of(JOBS_WITHIN);
+            // After that they are taken all the same.
+            drop(timeout(within, held.wait_for(|is_held| !is_held)).await);
         }
     }
 

@@ -74,6 +74,7 @@ impl Parts {
         wiring.boot(collecting);
         let deliveries = wiring.upload(&spool);
         let health = wiring.health();
+        let held = copies_held.subscribe();
         let guard = wiring.guard(found, copies_held, &health, &deliveries);
         let upgrade = wiring.upgrade(upgraded, &health, &deliveries);
         let (jobs, outlets) = wiring.jobs(guard, upgrade, commanded);
@@ -82,7 +83,7 @@ impl Parts {
         let guarded = wiring.is_busy();
         wiring.recovery(guarded.clone());
         wiring.radios(guarded, answered);
-        wiring.first_contact(&jobs, &deliveries);
+        wiring.first_contact(&jobs, &deliveries, held);
         wiring.bus(&spool, jobs, health, deliveries);
         Parts {
             first: wiring.first,

@@ -107,8 +107,13 @@ impl Wiring<'_> {
         );
     }
 
-    /// settings, mqtt, upload, rest ─► first contact ─► settings, mqtt, upload, jobs
-    pub(super) fn first_contact(&mut self, jobs: &jobs::Handle, deliveries: &upload::Handle) {
+    /// settings, mqtt, upload, rest ─► first contact ─► settings, mqtt, upload, jobs; no settings while jobs hold them.
+    pub(super) fn first_contact(
+        &mut self,
+        jobs: &jobs::Handle,
+        deliveries: &upload::Handle,
+        held: watch::Receiver<bool>,
+    ) {
         let (told, heard) = contact::way(&self.current);
         let known = contact::Known {
             current: self.current.clone(),
@@ -143,6 +148,7 @@ impl Wiring<'_> {
             resolver: self.resolver.clone(),
             about: heard.about,
             reach: heard.reach,
+            held,
             trial: self.facts.trial.clone(),
             facts: self.facts.provision.clone(),
         };

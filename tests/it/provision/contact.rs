@@ -187,6 +187,42 @@ async fn a_device_that_was_denied_gets_a_new_token() {
 }
 
 #[tokio::test]
+async fn a_job_is_not_blamed_for_settings_of_the_init_server() {
+    let mut desk = Desk::new(SCALE).await;
+    let address = desk.lab.mqtt.address();
+    desk.configure(json!({
+        "stats_url": desk.stats_url(), "token": "old-token", "job_timeout": 600, "rollback_timeout": 60,
+        "topic": "lab", "key": "desk", "mqtt_host": address.ip().to_string(), "port": address.port(),
+    }));
+    let before = desk.text();
+    desk.lab.api.set(Mode::Status(403, None)).await.unwrap();
+    desk.offer(json!({"port": 1}));
+    desk.start();
+    desk.until("a session", |status| status["mqtt"]["connected"] == true)
+        .await;
+    let go = desk.dir.path().join("go");
+    let msg = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
+    let job = json!({"id": "innocent", "msg": msg, "wait": false});
+    desk.lab.call("run_job", &job).await.unwrap();
+    desk.until("the end of the job is waited for", |_| {
+        desk.log().contains("settings wait for jobs that run")
+    })
+    .await;
+    assert_eq!(desk.text(), before);
+    fs::write(go, "").unwrap();
+    desk.state("trial", "").await;
+    assert_eq!(desk.settings()["port"], 1);
+    let job = desk.lab.call("job", &json!({"id": "innocent"})).await;
+    let job = job.unwrap();
+    assert_eq!(
+        (&job["state"], &job["success"]),
+        (&json!("done"), &json!(true)),
+        "{job:#}"
+    );
+    desk.end().await;
+}
+
+#[tokio::test]
 async fn neither_http_nor_a_server_that_is_not_verified_nor_unreadable_settings_lead_anywhere() {
     let mut desk = Desk::new(SCALE).await;
     desk.offer(json!({}));
