@@ -80,6 +80,10 @@ pub(super) struct Course {
     /// When the server is asked next.
     ask_at: Option<Instant>,
     not_before: Option<Instant>,
+    /// The same for a device that has credentials.
+    others_not_before: Option<Instant>,
+    /// That of the newest look.
+    need: Need,
     denials: Denials,
     heard: Reach,
     /// When the servers were last reached with the settings of now.
@@ -103,6 +107,8 @@ impl Course {
             trial: None,
             ask_at: None,
             not_before: None,
+            others_not_before: None,
+            need: Need::Nothing,
             denials: Denials::default(),
             heard: Reach::default(),
             broker_at: None,
@@ -141,6 +147,11 @@ impl Course {
 
     /// The thing to do at `now`, if the settings name the servers `configured`.
     pub(super) fn next(&mut self, need: Need, configured: Reached, now: Instant) -> Next {
+        let before = std::mem::replace(&mut self.need, need);
+        let is_lost = (before, need) == (Need::Others, Need::Credentials);
+        if is_lost && self.trial.is_none() {
+            self.ask_at = None;
+        }
         if let Some(trial) = &mut self.trial {
             let until = trial.since + self.pace.of(TRIAL);
             if trial.works(&self.heard, configured) {
@@ -163,7 +174,8 @@ impl Course {
             self.ask_at = None;
             return Next::Rest;
         }
-        let not_before = self.not_before.unwrap_or(now);
+        let of_others = self.others_not_before.filter(|_| need == Need::Others);
+        let not_before = self.not_before.max(of_others).unwrap_or(now);
         let backoff = &mut self.backoff;
         let at = *self
             .ask_at
@@ -188,9 +200,18 @@ impl Course {
         if is_first {
             self.ask_at = Some(now + self.backoff.next_wait());
         } else {
-            self.ask_at = Some(now + pause(self.pace));
+            let at = now + pause(self.pace);
+            self.ask_at = Some(at);
             // That holds if an answer of the API clears the denials and others follow.
-            self.not_before = self.ask_at;
+            self.rest_until(at, need);
+        }
+    }
+
+    /// Keeps a device with this `need` from asking before `at`. If it loses its credentials afterwards, it asks all the same.
+    fn rest_until(&mut self, at: Instant, need: Need) {
+        match need {
+            Need::Others => self.others_not_before = Some(at),
+            Need::Nothing | Need::Credentials => self.not_before = Some(at),
         }
     }
 
@@ -198,7 +219,7 @@ impl Course {
     pub(super) fn nothing_new(&mut self, now: Instant) {
         self.denials = Denials::default();
         self.ask_at = self.trial.map(|_| now + pause(self.pace));
-        self.not_before = Some(now + pause(self.pace));
+        self.rest_until(now + pause(self.pace), self.need);
     }
 
     /// Notes that the server's settings are in force from `now` on. `old` is what those before reached, `keeps_session` whether a session

@@ -122,6 +122,43 @@ async fn an_answer_accepted_between_two_storms_of_denials_does_not_shorten_the_h
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_that_loses_its_credentials_waits_no_hour_that_a_denial_began() {
+    let failed: fn(&mut Course, Instant) = |course, now| course.failed(Need::Others, now);
+    for end in [failed, Course::nothing_new] {
+        for is_broken in [false, true] {
+            let (mut course, mut now) = (course(), Instant::now());
+            let mut reach = Reach::default();
+            for _ in 0..3 {
+                now += 8 * MINUTE;
+                reach.denied = reach.denied.wrapping_add(1);
+                course.hear(&reach, now);
+            }
+            asked(&mut course, Need::Others, &mut now);
+            end(&mut course, now);
+            assert_ne!(course.next(Need::Others, BOTH, now), Next::Ask);
+            now += MINUTE;
+            if is_broken {
+                // The file of the settings, while it is edited.
+                assert_eq!(course.next(Need::Nothing, BOTH, now), Next::Rest);
+            }
+            let wait = asked(&mut course, Need::Credentials, &mut now);
+            assert!(wait <= Duration::from_secs(10), "{is_broken}: {wait:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_were_tried_are_an_hour_old_before_others_are_asked_for_whatever_is_denied() {
+    let (mut course, start) = (course(), Instant::now());
+    course.settled(start);
+    let mut now = start + 10 * MINUTE;
+    course.failed(Need::Others, now);
+    assert_eq!(course.next(Need::Others, BOTH, now), Next::Rest);
+    asked(&mut course, Need::Credentials, &mut now);
+    assert!(now - start >= 60 * MINUTE, "{:?}", now - start);
+}
+
+#[tokio::test(start_paused = true)]
 async fn settings_hold_when_they_reach_what_those_before_reached() {
     let start = Instant::now();
     let with_api = |reach: Reach, at| Reach {
