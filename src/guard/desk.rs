@@ -181,7 +181,7 @@ impl Desk {
     }
 
     /// Puts back every file that the command changed, and takes away those it added. May be called again
-    /// after it was cut short.
+    /// after it was cut short, or while files are not back.
     ///
     /// # Errors
     ///
@@ -227,9 +227,11 @@ impl Desk {
             }
         }
         self.config.sync_names()?;
-        journal.phase = Phase::Undone;
-        if let Err(error) = self.note(journal) {
-            log::warn!("guard: the journal: {error}");
+        if undone.failed.is_empty() {
+            journal.phase = Phase::Undone;
+            if let Err(error) = self.note(journal) {
+                log::warn!("guard: the journal: {error}");
+            }
         }
         Ok(undone)
     }

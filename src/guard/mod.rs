@@ -52,6 +52,8 @@ use std::io;
 use desk::{Desk, Undone};
 use journal::Journal;
 
+use crate::terminal::safe;
+
 pub use facts::Facts;
 pub use handle::Handle;
 pub use places::{find, Found};
@@ -81,13 +83,16 @@ fn add_undone(journal: &mut Journal, undone: &Undone) {
         );
     }
     if !undone.failed.is_empty() {
-        let failed = undone.failed.join(", ");
-        add_reason(journal, &format!("could not be put back: {failed}"));
+        let failed = format!("could not be put back: {}", undone.failed.join(", "));
+        log::error!("guard: {}", safe(&failed));
+        add_reason(journal, &failed);
     }
 }
 
 fn add_reason(journal: &mut Journal, words: &str) {
     journal.reason = Some(match journal.reason.take() {
+        // An undo that is tried again may fail as before.
+        Some(reason) if reason.contains(words) => reason,
         Some(reason) => format!("{reason}; {words}"),
         None => words.to_owned(),
     });

@@ -289,4 +289,23 @@ mod tests {
         assert_eq!(reason, Some("not put back: the snapshot is damaged"));
         assert!(!found.has_booted("boot-1"));
     }
+
+    #[test]
+    fn an_undo_is_over_when_every_file_is_back() {
+        let dir = TempDir::new().unwrap();
+        let mut desk = below(&dir).places.desk().unwrap();
+        let network = dir.path().join("config/network");
+        fs::write(&network, "old").unwrap();
+        let mut journal = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
+        desk.arm(&mut journal).unwrap();
+        fs::remove_file(&network).unwrap();
+        fs::create_dir(&network).unwrap();
+        desk.ended(&mut journal, None).unwrap();
+        assert_eq!(desk.undo(&mut journal).unwrap().failed.len(), 1);
+        assert_eq!(journal.phase, Phase::Undoing);
+        fs::remove_dir(&network).unwrap();
+        assert_eq!(desk.undo(&mut journal).unwrap().failed, [""; 0]);
+        assert_eq!(journal.phase, Phase::Undone);
+        assert_eq!(fs::read_to_string(network).unwrap(), "old");
+    }
 }

@@ -102,7 +102,7 @@ impl Task {
         }
     }
 
-    /// Puts the files back if the disk has not let us before: what follows would start with those of the job.
+    /// Puts files back that the disk has not let us before: what follows would start with those of the job.
     async fn put_back_again(&mut self, journal: &mut Journal) {
         if journal.phase == Phase::Undone {
             return;
@@ -115,7 +115,9 @@ impl Task {
         if let Err(error) = undone.await {
             return log::error!("guard: {error}");
         }
-        add_reason(journal, "the files were put back later");
+        if journal.phase == Phase::Undone {
+            add_reason(journal, "the files were put back later");
+        }
         self.tell_services(journal).await;
     }
 

@@ -74,6 +74,40 @@ async fn a_change_that_could_not_be_undone_is_no_success() {
 }
 
 #[tokio::test]
+async fn a_file_that_could_not_be_put_back_at_first_is_before_services_restart() {
+    let mut desk = Desk::new().await;
+    let network = desk.path(NETWORK);
+    let go = desk.lab.place().path().join("go");
+    let (file, waits) = (network.display(), go.display());
+    let msg = format!("rm {file}; mkdir {file}; while [ ! -e {waits} ]; do sleep 0.1; done");
+    desk.run("bad", "network", &msg).await;
+    within("the command", async {
+        while !network.is_dir() {
+            sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+    desk.lab.mqtt.down().await.unwrap();
+    fs::write(go, "").unwrap();
+    logged(&desk, |log| {
+        log.contains("could not be put back: network: ")
+    })
+    .await;
+    fs::remove_dir(network).unwrap();
+    desk.until(NETWORK, "config interface 'lan'\n").await;
+    desk.lab.mqtt.up().await.unwrap();
+    let outcome = desk.outcome("bad").await;
+    assert_eq!(outcome["rolled_back"], true, "{outcome:#}");
+    let said = reason(&outcome);
+    let (first, then) = (
+        "could not be put back: network: ",
+        "; the files were put back later",
+    );
+    assert!(said.contains(first) && said.contains(then), "{said}");
+    desk.is_over().await;
+}
+
+#[tokio::test]
 async fn a_journal_that_could_not_be_removed_goes_when_the_disk_lets_it() {
     let desk = Desk::new().await;
     let (network, guard) = (desk.path(NETWORK), desk.path(GUARD));
