@@ -59,17 +59,43 @@ async fn a_job_whose_start_becomes_certain_while_the_agent_ends_is_interrupted_a
     }
 }
 
+/// Hands in a message of the broker.
+fn submit(jobs: &mut Jobs, id: &str, type_name: &str, msg: &str) -> oneshot::Receiver<Decision> {
+    let payload = json!({"id": id, "meta": {"type": type_name, "msg": msg}});
+    let (decision, decided) = oneshot::channel();
+    jobs.submit(&payload.to_string().into(), Source::Mqtt, decision);
+    decided
+}
+
+/// Waits until no command runs.
+async fn commands_have_ended(jobs: &mut Jobs) {
+    while !jobs.workers.is_empty() {
+        let (number, ended) = jobs.workers.ended().await;
+        jobs.worker_ended(number, ended);
+    }
+}
+
 #[tokio::test]
 async fn pings_and_cancels_are_answered_while_the_agent_ends() {
     let dir = TempDir::new().unwrap();
     let (mut jobs, _handle, _outlets) = part(&dir).await;
-    jobs.close(GRACE);
-    let ping = json!({"id": "1", "meta": {"type": "ping"}});
-    let (decision, _decided) = oneshot::channel();
-    jobs.submit(&ping.to_string().into(), Source::Mqtt, decision);
+    drop(submit(&mut jobs, "runs", "", "exec sleep 300"));
     everything(&mut jobs).await;
-    let number = jobs.table.number(Source::Mqtt, "1").unwrap();
-    assert!(jobs.table.outcome(number).expect("it has ended").success);
+    // It runs with no other job.
+    drop(submit(&mut jobs, "waits", "network", "true"));
+    everything(&mut jobs).await;
+    jobs.close(GRACE);
+    drop(submit(&mut jobs, "ping", "ping", ""));
+    drop(submit(&mut jobs, "cancel", "cancel", "waits"));
+    everything(&mut jobs).await;
+    let outcome = |id| {
+        let number = jobs.table.number(Source::Mqtt, id).unwrap();
+        jobs.table.outcome(number).expect("it has ended").clone()
+    };
+    assert!(outcome("ping").success && outcome("cancel").success);
+    let reason = outcome("waits").reason.clone();
+    assert_eq!(reason.as_deref(), Some("cancelled before it started"));
+    commands_have_ended(&mut jobs).await;
 }
 
 /// A guard that has the trial of an earlier agent's job, and counts those that begin.
@@ -122,10 +148,7 @@ async fn no_network_job_takes_the_place_of_a_trial_that_the_ledger_may_wait_for(
     };
     jobs.run_local(request, answer);
     everything(&mut jobs).await;
-    while !jobs.workers.is_empty() {
-        let (number, ended) = jobs.workers.ended().await;
-        jobs.worker_ended(number, ended);
-    }
+    commands_have_ended(&mut jobs).await;
     assert_eq!(guard.armed.load(Ordering::Relaxed), 0);
     let refused = answered.await.unwrap().unwrap_err();
     assert!(
