@@ -119,15 +119,19 @@ impl<D: Disk> Store<D> {
     /// A disk that does not take it or does not sync: then nothing of a job that is refused for that is left for the
     /// next agent to find.
     pub fn write(&mut self, batch: &Batch, syncs: bool) -> io::Result<()> {
+        let mut records = batch.records.as_slice();
         if batch.replaces {
-            let mut parts = batch.records.iter().flat_map(parts);
-            self.log.replace(&mut self.disk, &mut parts)?;
-            self.whole = self.log.size();
-            (self.has_parts, self.unsynced) = (false, false);
-            return Ok(());
+            // A rewrite that fails may be in place all the same, and nothing in it can be taken back: new jobs are no
+            // part of it.
+            let (certain, new) = records.split_at(records.len().saturating_sub(batch.accepts));
+            self.replace(certain)?;
+            if new.is_empty() {
+                return Ok(());
+            }
+            records = new;
         }
         let before = (self.log.mark(), self.has_parts);
-        if let Err(error) = self.append(&mut batch.records.iter()) {
+        if let Err(error) = self.append(&mut records.iter()) {
             self.keep_outcomes(batch);
             if syncs {
                 // The first error is the one to tell.
@@ -149,9 +153,22 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
+    /// Puts these in the place of all records.
+    fn replace(&mut self, records: &[Record]) -> io::Result<()> {
+        let mut parts = records.iter().flat_map(parts);
+        self.log.replace(&mut self.disk, &mut parts)?;
+        self.whole = self.log.size();
+        (self.has_parts, self.unsynced) = (false, false);
+        Ok(())
+    }
+
     /// Appends the outcomes of a batch that failed, as far as the disk takes them: they are published all the same, and
     /// without them the next agent says that their jobs were interrupted.
     fn keep_outcomes(&mut self, batch: &Batch) {
+        if batch.replaces {
+            // A rewrite has them among the records that are certain.
+            return;
+        }
         let refused = batch.records.iter().filter_map(|record| match record {
             Record::Accepted { key, .. } => Some(*key),
             _ => None,

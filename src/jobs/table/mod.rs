@@ -139,6 +139,8 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// In the place of everything that was written before.
     pub replaces: bool,
+    /// The number of records at the end of such a batch that are of jobs it accepts.
+    pub accepts: usize,
     /// Something waits until it is certain.
     pub urgent: bool,
     /// For the register, once the records are certain.
@@ -254,10 +256,14 @@ impl Table {
     /// Hands the steps that wait to the disk.
     fn batch(&mut self, records: Vec<Record>, replaces: bool, now: Now) -> Batch {
         let page = self.page(now, replaces, self.steps.is_empty());
+        let is_accept = |step: &Step| matches!(step, Step::Accept | Step::AcceptStarted);
+        let accepts = self.steps.iter().filter(|(_, step)| is_accept(step));
+        let accepts = accepts.count();
         self.under_way = Some(std::mem::take(&mut self.steps));
         Batch {
             records,
             replaces,
+            accepts,
             urgent: std::mem::take(&mut self.urgent),
             page,
         }

@@ -316,7 +316,7 @@ impl Table {
             let ids = seen.pieces(Record::IDS);
             records.extend(ids.map(|ids| Record::Ids(source, ids)));
         }
-        // Those reported first come first, and are the first to go again.
+        // Those reported first come first, and are the first to go again. The newest come last: see `Batch::accepts`.
         let kept = self.kept.iter().filter_map(|number| self.jobs.get(number));
         let others = self.jobs.values();
         let others = others.filter(|entry| !matches!(entry.phase, Phase::Reported(..)));

@@ -1,6 +1,6 @@
 //! A disk that is full or does not sync every now and then: jobs that were refused do not run.
 
-use socketman_lab::disk::Chooser;
+use socketman_lab::disk::{Call, Chooser};
 use socketman_lab::schedules::{seeds, Schedules};
 
 use super::world::{World, LONG};
@@ -18,23 +18,25 @@ fn nothing_that_was_refused_runs_and_nothing_runs_twice() {
                 3 => world.publish(&format!("{LONG}{next}")),
                 4..8 => world.deliver(),
                 8 => world.start_job(),
-                9..12 => world.write(false),
+                9..12 => world.write(chooser.choose(4) == 0),
                 12 => world.end_job(0),
                 13 => world.send_result(true),
                 14 => {
                     let room = [0, 100, 60_000, 1 << 20][chooser.choose(4)];
                     world.fills(room);
                 }
-                15 => world.syncs(chooser.choose(2) == 0),
+                15 => {
+                    world.syncs([Ok(()), Err(Call::Sync), Err(Call::SyncNames)][chooser.choose(3)])
+                }
                 _ => {
                     // Without a sync no agent starts to work.
-                    world.syncs(true);
+                    world.syncs(Ok(()));
                     world.kill();
                 }
             }
         }
         world.fills(1 << 30);
-        world.syncs(true);
+        world.syncs(Ok(()));
         world.kill();
         world.settle();
         world.check_runs();

@@ -81,11 +81,11 @@ impl World {
         self.disk.set_capacity(Some(used as u64 + room));
     }
 
-    /// From here on syncs of the disk succeed, or all of them fail.
-    pub(super) fn syncs(&mut self, syncs: bool) {
-        self.disk.set_fault((!syncs).then_some(Fault {
+    /// From here on all calls succeed, or all of this kind fail.
+    pub(super) fn syncs(&mut self, syncs: Result<(), Call>) {
+        self.disk.set_fault(syncs.err().map(|call| Fault {
             error: Error::Io,
-            when: When::Every(Call::Sync),
+            when: When::Every(call),
         }));
     }
 

@@ -13,10 +13,11 @@ struct Failing {
     directory: Directory,
     room: usize,
     failing_syncs: u32,
+    syncs_names: bool,
 }
 
 impl Disk for Failing {
-    durable::pass_on!(self => self.directory; list size read create truncate rename remove sync_names);
+    durable::pass_on!(self => self.directory; list size read create truncate rename remove);
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() > self.room {
@@ -32,6 +33,13 @@ impl Disk for Failing {
                 self.failing_syncs -= 1;
                 Err(io::Error::other("does not sync"))
             }
+        }
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        match self.syncs_names {
+            true => self.directory.sync_names(),
+            false => Err(io::Error::other("does not sync names")),
         }
     }
 }
@@ -63,28 +71,30 @@ fn batch(records: &[Record]) -> Batch {
     Batch {
         records: records.to_vec(),
         replaces: false,
+        accepts: 0,
         urgent: true,
         page: None,
     }
 }
 
-/// The records found after a job that started, and `records` that the disk, made to fail by `fail`, did
+/// The records found after a job that started, and those of a batch that the disk, made to fail by `fail`, did
 /// not take.
-fn left_of(records: &[Record], fail: impl FnOnce(&mut Failing)) -> Vec<Record> {
+fn left_of(failing: &Batch, fail: impl FnOnce(&mut Failing)) -> Vec<Record> {
     let tmp = tempfile::tempdir().unwrap();
     let disk = Failing {
         directory: Directory::open(&tmp.path().join("state")).unwrap(),
         room: usize::MAX,
         failing_syncs: 0,
+        syncs_names: true,
     };
     let (mut store, _) = Store::open(disk).unwrap();
     store
         .write(&batch(&[accepted("runs", "true")]), true)
         .unwrap();
     fail(&mut store.disk);
-    store.write(&batch(records), true).unwrap_err();
+    store.write(failing, true).unwrap_err();
     let mut disk = store.into_disk();
-    disk.failing_syncs = 0;
+    (disk.failing_syncs, disk.syncs_names) = (0, true);
     Store::open(disk).unwrap().1.records
 }
 
@@ -95,7 +105,7 @@ fn outcomes_are_kept_of_a_batch_that_has_a_job_too_long_for_the_disk() {
         [finished("runs"), long.clone()],
         [long.clone(), finished("runs")],
     ] {
-        let left = left_of(&records, |disk| disk.room = 1_000);
+        let left = left_of(&batch(&records), |disk| disk.room = 1_000);
         assert_eq!(left, [accepted("runs", "true"), finished("runs")]);
     }
 }
@@ -104,6 +114,20 @@ fn outcomes_are_kept_of_a_batch_that_has_a_job_too_long_for_the_disk() {
 fn of_a_job_that_is_refused_no_outcome_is_kept_either() {
     // It was cancelled before the disk had it.
     let records = [accepted("new", "true"), finished("new"), finished("runs")];
-    let left = left_of(&records, |disk| disk.failing_syncs = 1);
+    let left = left_of(&batch(&records), |disk| disk.failing_syncs = 1);
     assert_eq!(left, [accepted("runs", "true"), finished("runs")]);
+}
+
+#[test]
+fn nothing_is_left_of_a_job_that_is_refused_while_the_ledger_is_rewritten() {
+    let new = Batch {
+        replaces: true,
+        accepts: 1,
+        ..batch(&[finished("runs"), accepted("new", "true")])
+    };
+    // The new file is in place, and the medium may have another one.
+    let left = left_of(&new, |disk| disk.syncs_names = false);
+    assert_eq!(left, [finished("runs")]);
+    let left = left_of(&new, |disk| disk.failing_syncs = 1);
+    assert_eq!(left, [accepted("runs", "true")]);
 }

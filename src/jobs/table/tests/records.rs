@@ -31,6 +31,32 @@ fn records_of_a_job_whose_acceptance_is_lost_keep_its_id_from_running() {
 }
 
 #[test]
+fn the_jobs_that_a_whole_table_accepts_are_its_last_records() {
+    let mut desk = Desk::new(Bounds::default());
+    desk.accept("old").unwrap();
+    desk.run("ended", 1);
+    for (id, start) in [
+        ("waits", None),
+        ("starts", Some(START)),
+        ("cancelled", None),
+    ] {
+        let accepted = desk.table.accept(Source::Mqtt, job(id), true, start, at(0));
+        if id == "cancelled" {
+            desk.table.finish(accepted.unwrap(), printed(0), at(0));
+        }
+    }
+    let batch = desk.table.take_snapshot(at(0)).unwrap();
+    let (certain, new) = batch.records.split_at(batch.records.len() - batch.accepts);
+    let table = |records: &[Record]| Table::read(Bounds::default(), records.to_vec());
+    let (certain, new) = (table(certain), table(new));
+    for id in ["old", "ended", "waits", "starts", "cancelled"] {
+        let is_old = id == "old" || id == "ended";
+        assert_eq!(certain.known(Source::Mqtt, id).is_some(), is_old, "{id}");
+        assert_eq!(new.known(Source::Mqtt, id).is_some(), !is_old, "{id}");
+    }
+}
+
+#[test]
 fn a_table_written_as_a_whole_is_the_same_when_it_is_read() {
     let mut desk = Desk::new(Bounds::default());
     for n in 0..KEPT + 100 {
