@@ -28,7 +28,7 @@ use crate::boot::Reboot;
 use crate::collect::{DeviceEvents, Event};
 use crate::config::reload;
 use crate::config::{Config, PACKAGE};
-use crate::jobs::{Judged, Ran, Ticket};
+use crate::jobs::{Judged, Ran, Ticket, NOT_SETTLED};
 use crate::process::clock::{epoch_seconds, Pace};
 use crate::process::facts::publish;
 use crate::process::shutdown::Shutdown;
@@ -189,10 +189,10 @@ impl Task {
     }
 
     async fn work(mut self) {
-        if let Some(journal) = self.found.journal.take() {
-            self.go_on(journal).await;
-        }
         loop {
+            if let Some(journal) = self.found.journal.take() {
+                self.go_on(journal).await;
+            }
             let ask = tokio::select! {
                 ask = self.asks.recv() => ask,
                 () = self.owed.due(&self.found.places) => {
@@ -202,16 +202,8 @@ impl Task {
                 }
             };
             match ask {
-                None => return,
-                Some(Ask::Look(answer)) => {
-                    let journal = self.look_again().await;
-                    // Whoever asked may have gone.
-                    let _ = answer.send(());
-                    if let Some(journal) = journal {
-                        self.go_on(journal).await;
-                    }
-                }
                 Some(ask) => self.answer(ask).await,
+                None => return,
             }
         }
     }
@@ -241,8 +233,9 @@ impl Task {
                 drop(answer.send(judged));
             }
             Ask::Settled(key) => self.settled(&key).await,
-            // There was something to go on with.
             Ask::Look(answer) => {
+                self.look_again().await;
+                // An asker that has gone needs no answer.
                 let _ = answer.send(());
             }
         }
@@ -296,6 +289,11 @@ impl Task {
 
     /// Everything that has to be there before the command of a network job begins.
     async fn arm(&mut self, ticket: Ticket) -> Result<(), String> {
+        self.look_again().await;
+        if self.found.journal.is_some() {
+            // The journal stays: the task goes on with it as soon as this is answered.
+            return Err(NOT_SETTLED.to_owned());
+        }
         if !luci::is_free(&self.client, self.pace()).await {
             return Err("a LuCI change waits for confirmation".to_owned());
         }
@@ -309,12 +307,15 @@ impl Task {
         let journal = match self.found.places.arm(journal).await {
             Ok(journal) => journal,
             Err(error) => {
-                // It may have failed halfway.
-                self.owed.later(self.pace());
+                // It may have failed halfway; but a journal that could not be read yet stays.
+                if !self.found.is_unread {
+                    self.owed.later(self.pace());
+                }
                 return Err(error.to_string());
             }
         };
-        // It has replaced the one before.
+        // A journal on the disk is of this agent from now on, and has replaced the one before.
+        self.found.is_unread = false;
         self.owed = Owed::default();
         self.tell(true, None, &journal.id);
         self.journal = Some(journal);

@@ -12,6 +12,9 @@ use super::outcome::{End, Outcome};
 /// Types whose jobs change the network.
 const TYPES: [&str; 3] = ["network", "networking", "all"];
 
+/// Why a network job is refused beside the trial of an earlier one.
+pub const NOT_SETTLED: &str = "the change of an earlier network job is not settled";
+
 /// Does a job of this type change the network? It runs with no other job, and its change is undone if the
 /// device is worse off after it.
 pub fn is_guarded(type_name: &str) -> bool {

@@ -38,7 +38,7 @@ use crate::boot::{self, Reboot};
 use crate::identity::Identity;
 
 pub use dispatch::Jobs;
-pub use guarded::{is_guarded, Doing, Guard, Judged, Ran, Ticket};
+pub use guarded::{is_guarded, Doing, Guard, Judged, Ran, Ticket, NOT_SETTLED};
 pub use ledger::{has_ledger, has_started_jobs};
 pub use live::{Live, LiveOutput, Piece, StreamName, MESSAGE_MAX as LIVE_MESSAGE_MAX};
 pub use outbox::{Channel, Outlets, Replies, Reply};

@@ -13,21 +13,21 @@ const DETACHED_MORE: Duration = Duration::from_secs(60);
 
 impl Task {
     /// Looks once more for what an earlier agent has left, if it could not be read.
-    pub(super) async fn look_again(&mut self) -> Option<Journal> {
+    pub(super) async fn look_again(&mut self) {
         if !self.found.is_unread {
-            return None;
+            return;
         }
         match self.found.look_again().await {
             Ok(found) => self.found = found,
             Err(error) => log::warn!("guard: what an earlier agent left cannot be read: {error}"),
         }
-        let journal = self.found.journal.take()?;
-        self.left.get_or_init(|| journal.key.clone());
+        if let Some(journal) = &self.found.journal {
+            self.left.get_or_init(|| journal.key.clone());
+        }
         if self.found.has_undone {
             // An agent that ends reads nothing more.
             drop(self.settings.reload().await);
         }
-        Some(journal)
     }
 
     /// Goes on with what an earlier agent has left.

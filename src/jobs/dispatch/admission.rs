@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::live::{Caller, Live};
 use super::Jobs;
-use crate::jobs::guarded::is_guarded;
+use crate::jobs::guarded::{is_guarded, NOT_SETTLED};
 use crate::jobs::message::{self, Job, Kind, Rejected};
 use crate::jobs::recent::State;
 use crate::jobs::table::{Full, Known, Number};
@@ -127,7 +127,7 @@ impl Jobs {
             return Err(Full.to_string());
         }
         if is_guarded(&job.type_name) && self.has_unread_trial() {
-            return Err("the change of an earlier network job is not settled".to_owned());
+            return Err(NOT_SETTLED.to_owned());
         }
         let at_once = match job.kind {
             Kind::Ping | Kind::Cancel => true,

@@ -89,3 +89,28 @@ async fn a_trial_that_could_not_be_read_at_the_start_is_decided_when_it_can_be()
     fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
     is_undone(&mut desk).await;
 }
+
+#[tokio::test]
+async fn no_network_job_displaces_a_trial_that_could_not_be_read_at_the_start() {
+    let mut desk = Desk::new().await;
+    cuts_the_device_off(&desk).await;
+    desk.kill().await;
+    let state = desk.path("etc/socketman/state");
+    let ledger = state.join("jobs");
+    // The journal can be read before the ledger can.
+    fs::rename(&ledger, state.join("away")).unwrap();
+    fs::create_dir(&ledger).unwrap();
+    fs::set_permissions(&state, Permissions::from_mode(0o777)).unwrap();
+    desk.lab.mqtt.down().await.unwrap();
+    desk.start().await;
+    desk.status(|status| status["jobs"]["durable"] == false)
+        .await;
+    fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
+    let job = json!({ "type": "network", "msg": "sleep 1000" });
+    let answer = within("run_job", desk.lab.call("run_job", &job)).await;
+    let answer = format!("{answer:?}");
+    assert!(answer.contains("is not settled"), "{answer}");
+    fs::remove_dir(&ledger).unwrap();
+    fs::rename(state.join("away"), &ledger).unwrap();
+    is_undone(&mut desk).await;
+}
