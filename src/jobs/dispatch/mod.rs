@@ -4,6 +4,7 @@ mod admission;
 mod asked;
 mod effects;
 mod live;
+mod opening;
 mod outgoing;
 mod recording;
 mod rejections;
@@ -36,8 +37,9 @@ use crate::process::crash::Crashes;
 use crate::process::facts::changed;
 
 use live::Live;
+use opening::Opening;
 use outgoing::outlet_of_results;
-use recording::{Attempts, Opening};
+use recording::Attempts;
 use rejections::Rejections;
 use workers::Workers;
 
@@ -59,6 +61,8 @@ pub struct Jobs {
     /// `None` until it can be opened: until then no job is recorded.
     ledger: Option<Ledger>,
     opening: Option<Opening>,
+    /// The opening of a ledger that was wanted before, on a disk that may hang.
+    hung: Option<Opening>,
     /// A directory that still has a ledger; this agent's is, or will be, in another one.
     left: Option<PathBuf>,
     /// The ledger lies where a power cut leaves it.
@@ -144,6 +148,7 @@ impl Jobs {
             table: Table::new(Bounds::default()),
             ledger: None,
             opening: None,
+            hung: None,
             left: None,
             persistent: false,
             growth: Growth::Little,
@@ -213,7 +218,7 @@ impl Jobs {
                         self.open();
                     }
                 }
-                opened = recording::opened(&mut self.opening), if moves => {
+                opened = opening::opened(&mut self.opening), if moves => {
                     self.opened(opened).await;
                 }
                 () = sleep_until(registration.unwrap_or(never)), if registration.is_some() => {

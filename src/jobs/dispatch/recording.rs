@@ -1,18 +1,15 @@
 //! The table's way to the disk, and what happens while that fails.
 
-use std::future::{self, Future};
+use std::future;
 use std::path::Path;
-use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::{timeout, Instant};
+use tokio::time::Instant;
 
 use super::Jobs;
-use crate::jobs::ledger::{
-    is_persistent, remove, Growth, Ledger, OpenError, Opened, Registered, Wrote,
-};
+use crate::jobs::ledger::{is_persistent, remove, Growth, Ledger, Opened, Registered, Wrote};
 use crate::jobs::run::detached;
-use crate::jobs::table::{Bounds, Key, Number, Recalled, Table};
+use crate::jobs::table::{Bounds, Number, Recalled, Table};
 use crate::process::backoff::Backoff;
 use crate::process::clock::Pace;
 
@@ -20,10 +17,7 @@ use crate::process::clock::Pace;
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Longest time for which everything else waits until the ledger is open.
-const OPEN_WITHIN: Duration = Duration::from_secs(60);
-
-/// A disk that has not opened a ledger for so long does not come back to it.
-const DISK_HANGS: Duration = Duration::from_secs(3600);
+pub(super) const OPEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// When a disk that failed is tried again.
 #[derive(Debug)]
@@ -52,31 +46,20 @@ impl Attempts {
         self.next = None;
     }
 
-    fn failed(&mut self) {
+    pub(super) fn failed(&mut self) {
         self.next = Some(Instant::now() + self.backoff.next_wait());
         self.has_failed = true;
     }
 
-    fn worked(&mut self) {
+    pub(super) fn worked(&mut self) {
         self.backoff.reset();
         self.next = None;
         self.has_failed = false;
     }
 
     /// True from a failure until an attempt has worked.
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.has_failed
-    }
-}
-
-/// The ledger on its way.
-pub(super) type Opening = Pin<Box<dyn Future<Output = Result<(Ledger, Opened), OpenError>> + Send>>;
-
-/// Completes when the ledger is open or cannot be; never while nobody opens it. Cancel safe.
-pub(super) async fn opened(opening: &mut Option<Opening>) -> Result<(Ledger, Opened), OpenError> {
-    match opening {
-        Some(opening) => opening.await,
-        None => future::pending().await,
     }
 }
 
@@ -89,81 +72,8 @@ pub(super) async fn wrote(ledger: &mut Option<Ledger>) -> Wrote {
 }
 
 impl Jobs {
-    /// Begins to open the ledger, unless that has begun or the agent ends.
-    pub(super) fn open(&mut self) {
-        self.attempts.due();
-        if !self.closing && self.opening.is_none() {
-            let path = self.left.clone();
-            let path = path.unwrap_or_else(|| self.options.borrow().state_dir.clone());
-            let upgrades = self.upgrades.as_ref().map(|it| it.prepare(&path));
-            let guard = self.guard.as_ref().map(|it| it.prepare());
-            self.opening = Some(Box::pin(async move {
-                for prepared in [upgrades, guard].into_iter().flatten() {
-                    prepared.await;
-                }
-                Ledger::open(path, DISK_HANGS).await
-            }));
-        }
-    }
-
-    /// Opens the ledger before anything else. A disk that hangs is waited for beside the rest.
-    pub(super) async fn open_first(&mut self) {
-        self.open();
-        match timeout(OPEN_WITHIN, opened(&mut self.opening)).await {
-            Ok(opened) => self.opened(opened).await,
-            Err(_) => log::error!("no job of the broker runs before the disk answers"),
-        }
-    }
-
-    /// The ledger is open, or cannot be opened now.
-    pub(super) async fn opened(&mut self, opened: Result<(Ledger, Opened), OpenError>) {
-        self.opening = None;
-        match opened {
-            Ok((ledger, opened)) => self.go_on(ledger, opened).await,
-            Err(error) => {
-                log::error!("jobs of the broker cannot be recorded, none runs: {error}");
-                self.attempts.failed();
-            }
-        }
-    }
-
-    /// Goes on from what earlier agents have recorded, with the jobs of this one that need no record.
-    async fn go_on(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
-        if found.damaged > 0 {
-            log::warn!(
-                "{}: {} records of jobs could not be read",
-                ledger.path().display(),
-                found.damaged
-            );
-        }
-        if self.attempts.has_failed() {
-            log::info!("jobs are recorded again");
-        }
-        self.attempts.worked();
-        self.left = None;
-        let table = Table::read_beside(&self.table, found.records);
-        let unrecorded = std::mem::replace(&mut self.table, table);
-        self.opened_register(register);
-        self.gate.recalled(self.table.floor());
-        self.persistent = is_persistent(ledger.path());
-        self.ledger = Some(ledger);
-        self.forget_unknown_detached();
-        let now = self.now();
-        let (guard, upgrades) = (self.guard.clone(), self.upgrades.clone());
-        let is_more = move |key: Key| {
-            let key = key.to_string();
-            let left = upgrades.as_ref().and_then(|upgrades| upgrades.left());
-            left.as_ref() == Some(&key) || guard.as_ref().is_some_and(|guard| guard.concerns(&key))
-        };
-        self.table.go_on(self.setting.boot, now, &is_more);
-        self.forget_unknown_trial();
-        self.forget_unknown_upgrade();
-        self.table.take_over(unrecorded);
-        self.follow_state_dir().await;
-    }
-
     /// Takes over what the register knows and the ledger does not, or says why it does not tell.
-    fn opened_register(&mut self, register: Result<Recalled, String>) {
+    pub(super) fn opened_register(&mut self, register: Result<Recalled, String>) {
         match register {
             Ok(recalled) => self.recall(&recalled),
             Err(error) => self.register_failed(&error),
@@ -232,7 +142,7 @@ impl Jobs {
     }
 
     /// Has the trial of a job forgotten when it is decided, if the ledger does not wait for that.
-    fn forget_unknown_trial(&self) {
+    pub(super) fn forget_unknown_trial(&self) {
         let Some(guard) = &self.guard else {
             return;
         };
@@ -242,7 +152,7 @@ impl Jobs {
     }
 
     /// Removes the files of detached jobs that are reported or whose start was never recorded.
-    fn forget_unknown_detached(&self) {
+    pub(super) fn forget_unknown_detached(&self) {
         let Some(ledger) = &self.ledger else {
             return;
         };

@@ -167,3 +167,34 @@ async fn a_ledger_that_could_not_be_opened_is_tried_at_once_when_the_settings_ch
     jobs.follow_state_dir().await;
     assert!(jobs.opening.is_some());
 }
+
+#[tokio::test]
+async fn a_ledger_on_a_disk_that_hangs_is_given_up_for_one_in_another_directory() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("state"), "a file in its place").unwrap();
+    let (mut jobs, _handle, _outlets) = part(&dir).await;
+    let options = watch::Sender::new(jobs.options.borrow().clone());
+    jobs.options = options.subscribe();
+    let wants = |name: &str| options.send_modify(|it| it.state_dir = dir.path().join(name));
+    let hangs = Arc::new(());
+    let disk = Arc::clone(&hangs);
+    jobs.opening = Some(Opening {
+        path: dir.path().join("state"),
+        ledger: Box::pin(async move {
+            let _disk = disk;
+            std::future::pending().await
+        }),
+    });
+    for name in ["good", "state", "good"] {
+        wants(name);
+        jobs.follow_state_dir().await;
+        let opening = jobs.opening.as_ref().expect("it is on its way");
+        assert_eq!(opening.path, dir.path().join(name));
+        // An opening that hangs is gone on with when its ledger is wanted again.
+        assert_eq!(Arc::strong_count(&hangs), 2);
+    }
+    let opened = opening::opened(&mut jobs.opening).await;
+    jobs.opened(opened).await;
+    assert!(jobs.can_record());
+    assert_eq!(Arc::strong_count(&hangs), 1);
+}

@@ -1,0 +1,120 @@
+//! The ledger on its way: it is opened before anything else, or as soon as the disk lets it.
+
+use std::future::{self, Future};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::recording::OPEN_WITHIN;
+use super::Jobs;
+use crate::jobs::ledger::{is_persistent, Ledger, OpenError, Opened};
+use crate::jobs::table::{Key, Table};
+
+/// A disk that has not opened a ledger for so long does not come back to it.
+const DISK_HANGS: Duration = Duration::from_secs(3600);
+
+type Opens = Pin<Box<dyn Future<Output = Result<(Ledger, Opened), OpenError>> + Send>>;
+
+/// The ledger that a disk is at work with.
+pub(super) struct Opening {
+    pub(super) path: PathBuf,
+    pub(super) ledger: Opens,
+}
+
+/// Completes when the ledger is open or cannot be; never while nobody opens it. Cancel safe.
+pub(super) async fn opened(opening: &mut Option<Opening>) -> Result<(Ledger, Opened), OpenError> {
+    match opening {
+        Some(opening) => opening.ledger.as_mut().await,
+        None => future::pending().await,
+    }
+}
+
+impl Jobs {
+    /// Begins to open the ledger, unless that has begun or the agent ends.
+    pub(super) fn open(&mut self) {
+        self.attempts.due();
+        let path = self.left.clone();
+        let path = path.unwrap_or_else(|| self.options.borrow().state_dir.clone());
+        let has_begun = self.opening.as_ref().is_some_and(|it| it.path == path);
+        if self.closing || has_begun {
+            return;
+        }
+        // The disk may still be at work with it, and is not asked for the same ledger twice.
+        let again = self.hung.take_if(|hung| hung.path == path);
+        let opening = again.unwrap_or_else(|| self.begin(path));
+        if let Some(other) = self.opening.replace(opening) {
+            self.hung = Some(other);
+        }
+    }
+
+    fn begin(&self, path: PathBuf) -> Opening {
+        let upgrades = self.upgrades.as_ref().map(|it| it.prepare(&path));
+        let guard = self.guard.as_ref().map(|it| it.prepare());
+        let of = path.clone();
+        let ledger = Box::pin(async move {
+            for prepared in [upgrades, guard].into_iter().flatten() {
+                prepared.await;
+            }
+            Ledger::open(of, DISK_HANGS).await
+        });
+        Opening { path, ledger }
+    }
+
+    /// Opens the ledger before anything else. A disk that hangs is waited for beside the rest.
+    pub(super) async fn open_first(&mut self) {
+        self.open();
+        match timeout(OPEN_WITHIN, opened(&mut self.opening)).await {
+            Ok(opened) => self.opened(opened).await,
+            Err(_) => log::error!("no job of the broker runs before the disk answers"),
+        }
+    }
+
+    /// The ledger is open, or cannot be opened now.
+    pub(super) async fn opened(&mut self, opened: Result<(Ledger, Opened), OpenError>) {
+        self.opening = None;
+        match opened {
+            Ok((ledger, opened)) => self.go_on(ledger, opened).await,
+            Err(error) => {
+                log::error!("jobs of the broker cannot be recorded, none runs: {error}");
+                self.attempts.failed();
+            }
+        }
+    }
+
+    /// Goes on from what earlier agents have recorded, with the jobs of this one that need no record.
+    async fn go_on(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
+        if found.damaged > 0 {
+            log::warn!(
+                "{}: {} records of jobs could not be read",
+                ledger.path().display(),
+                found.damaged
+            );
+        }
+        if self.attempts.has_failed() {
+            log::info!("jobs are recorded again");
+        }
+        self.attempts.worked();
+        (self.left, self.hung) = (None, None);
+        let table = Table::read_beside(&self.table, found.records);
+        let unrecorded = std::mem::replace(&mut self.table, table);
+        self.opened_register(register);
+        self.gate.recalled(self.table.floor());
+        self.persistent = is_persistent(ledger.path());
+        self.ledger = Some(ledger);
+        self.forget_unknown_detached();
+        let now = self.now();
+        let (guard, upgrades) = (self.guard.clone(), self.upgrades.clone());
+        let is_more = move |key: Key| {
+            let key = key.to_string();
+            let left = upgrades.as_ref().and_then(|upgrades| upgrades.left());
+            left.as_ref() == Some(&key) || guard.as_ref().is_some_and(|guard| guard.concerns(&key))
+        };
+        self.table.go_on(self.setting.boot, now, &is_more);
+        self.forget_unknown_trial();
+        self.forget_unknown_upgrade();
+        self.table.take_over(unrecorded);
+        self.follow_state_dir().await;
+    }
+}
