@@ -10,8 +10,9 @@ use super::live::{Caller, Live};
 use super::Jobs;
 use crate::jobs::guarded::{is_guarded, NOT_SETTLED};
 use crate::jobs::message::{self, Job, Kind, Rejected};
+use crate::jobs::outcome::{End, Outcome};
 use crate::jobs::recent::State;
-use crate::jobs::table::{Full, Known, Number};
+use crate::jobs::table::{Full, Key, Known, Number};
 use crate::jobs::{Decision, Request, Run, RunError, Source, Stand};
 
 impl Jobs {
@@ -124,6 +125,9 @@ impl Jobs {
         let has_id = has_id || job.kind == Kind::Upgrade;
         let recorded = has_id && !matches!(job.kind, Kind::Ping | Kind::Cancel);
         if recorded && !self.can_record() {
+            if self.ledger.is_none() {
+                self.refused.add(Key::new(source, &job.id));
+            }
             return Err(Full.to_string());
         }
         if is_guarded(&job.type_name) && self.has_unread_trial() {
@@ -213,6 +217,18 @@ impl Jobs {
                     self.count(|facts| facts.rejected += 1);
                     drop(answer.send(Err(RunError::Rejected(Full.to_string()))));
                 }
+            }
+        }
+    }
+
+    /// Finishes jobs that wait in the ledger and were refused while it was not open, as their senders were told.
+    pub(super) fn finish_refused(&mut self) {
+        let refused = std::mem::take(&mut self.refused);
+        for number in self.table.waiting() {
+            let key = self.table.recorded_key(number);
+            if key.is_some_and(|key| refused.has(key)) {
+                let reason = Some(Full.to_string());
+                self.finish(number, Outcome::without_command(End::Rejected, "", reason));
             }
         }
     }

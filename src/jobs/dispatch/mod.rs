@@ -40,7 +40,7 @@ use live::Live;
 use opening::Opening;
 use outgoing::outlet_of_results;
 use recording::Attempts;
-use rejections::Rejections;
+use rejections::{Refused, Rejections};
 use workers::Workers;
 
 /// Time between two records of how long agents have run; ids may go after a time that is counted so.
@@ -63,6 +63,8 @@ pub struct Jobs {
     opening: Option<Opening>,
     /// The opening of a ledger that was wanted before, on a disk that may hang.
     hung: Option<Opening>,
+    /// Jobs refused while there is no ledger: it may know them.
+    refused: Refused,
     /// A directory that still has a ledger; this agent's is, or will be, in another one.
     left: Option<PathBuf>,
     /// The ledger lies where a power cut leaves it.
@@ -149,6 +151,7 @@ impl Jobs {
             ledger: None,
             opening: None,
             hung: None,
+            refused: Refused::default(),
             left: None,
             persistent: false,
             growth: Growth::Little,

@@ -112,6 +112,7 @@ impl Jobs {
             left.as_ref() == Some(&key) || guard.as_ref().is_some_and(|guard| guard.concerns(&key))
         };
         self.table.go_on(self.setting.boot, now, &is_more);
+        self.finish_refused();
         self.forget_unknown_trial();
         self.forget_unknown_upgrade();
         self.table.take_over(unrecorded);

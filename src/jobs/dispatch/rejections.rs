@@ -1,8 +1,10 @@
-//! A bound on the rate at which rejections are reported.
+//! A bound on the rate at which rejections are reported, and the memory of those that the ledger does not know of.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::jobs::table::Key;
 
 /// Time between two rejection answers, and between two log lines about them.
 const REJECTION_EVERY: Duration = Duration::from_secs(1);
@@ -26,9 +28,44 @@ impl Rejections {
     }
 }
 
+/// The most keys of refused jobs that are remembered.
+const REFUSED_MAX: usize = 4096;
+
+/// Jobs that were refused while the ledger was not open: they may wait in it.
+#[derive(Debug, Default)]
+pub(super) struct Refused(Vec<Key>);
+
+impl Refused {
+    pub(super) fn add(&mut self, key: Key) {
+        if self.0.len() < REFUSED_MAX && !self.0.contains(&key) {
+            self.0.push(key);
+        }
+    }
+
+    /// True if this job was refused, or may have been: more were than are remembered.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.0.len() == REFUSED_MAX || self.0.contains(&key)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::Source;
+
+    #[test]
+    fn a_job_that_may_have_been_refused_counts_as_refused() {
+        let key = |n: usize| Key::new(Source::Mqtt, &n.to_string());
+        let mut refused = Refused::default();
+        for n in (0..REFUSED_MAX - 1).chain(0..9) {
+            refused.add(key(n));
+        }
+        assert!(refused.has(key(7)) && !refused.has(key(REFUSED_MAX)));
+        for n in 0..3 {
+            refused.add(key(REFUSED_MAX + n));
+        }
+        assert!(refused.has(key(REFUSED_MAX + 2)) && refused.0.len() == REFUSED_MAX);
+    }
 
     #[test]
     fn one_rejection_a_second_is_told_with_the_number_of_the_silent_ones() {

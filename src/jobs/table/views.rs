@@ -66,6 +66,11 @@ impl Table {
         self.upgrading > 0
     }
 
+    /// Jobs that wait to be started, upgrades too.
+    pub fn waiting(&self) -> Vec<Number> {
+        self.queue.iter().chain(&self.upgrades).copied().collect()
+    }
+
     /// Upgrades that wait, the one that came first before the others.
     pub fn waiting_upgrades(&self) -> Vec<Number> {
         self.upgrades.iter().copied().collect()

@@ -230,12 +230,24 @@ async fn a_ledger_that_could_not_be_opened_is_tried_again_and_jobs_that_run_mean
     }
     running(&rig, 2).await;
     let waits = format!("echo x >> {}; echo waited", count.display());
-    rig.job("waits", &waits).await;
+    for id in ["waits", "refused"] {
+        rig.job(id, &waits).await;
+    }
+    let request = |id: &str| Request {
+        id: Some(id.into()),
+        msg: waits.clone(),
+        ..Request::default()
+    };
+    rig.handle.run(request("refused here")).await.unwrap();
     let config = config().with(|config| {
         config.jobs.workers = 2;
         config.pace = crate::process::clock::Pace::faster(50);
     });
     let (mut rig, state) = without_its_ledger(rig, config).await;
+    // The broker had no acknowledgement, and the caller no answer: both ask again.
+    let again = rig.job("refused", &waits).await;
+    assert!(matches!(again, Decision::Rejected { .. }));
+    rig.handle.run(request("refused here")).await.unwrap_err();
     // Theirs is the agent's only worker but one, and a ping with the id of a job is in its place.
     let mut local = rig.local(&format!("cat {}", gate.display())).await;
     for id in ["waits", "p"] {
@@ -245,6 +257,10 @@ async fn a_ledger_that_could_not_be_opened_is_tried_again_and_jobs_that_run_mean
     let mut results = Vec::new();
     while results.len() < 3 {
         let result = rig.result().await;
+        if result["id"] == "refused" {
+            // Within a second of the other rejection there is no answer.
+            continue;
+        }
         results.push((result["id"].clone(), result["event_type"].clone()));
     }
     results.sort_by_key(|(id, _)| id.to_string());
@@ -256,7 +272,7 @@ async fn a_ledger_that_could_not_be_opened_is_tried_again_and_jobs_that_run_mean
     std::fs::rename(rig.state_dir.path().join("away"), &state).unwrap();
     // The work that an earlier agent has left is done, each thing once.
     let mut results = std::collections::BTreeMap::new();
-    while results.len() < 3 {
+    while results.len() < 4 {
         let result = rig.result().await;
         let id = result["id"].as_str().unwrap().to_owned();
         assert!(results.insert(id, result).is_none(), "a result came twice");
@@ -264,6 +280,17 @@ async fn a_ledger_that_could_not_be_opened_is_tried_again_and_jobs_that_run_mean
     for id in ["1", "2"] {
         assert_eq!(results[id]["event_type"], "INTERRUPTED", "{id}");
     }
+    let refused = (
+        &results["refused"]["event_type"],
+        &results["refused"]["meta"]["reason"],
+    );
+    assert_eq!(
+        refused,
+        (&json!("REJECTED"), &json!("no space to record the job"))
+    );
+    let refused = rig.handle.run(request("refused here")).await;
+    let outcome = ended(&mut refused.unwrap()).await;
+    assert_eq!(outcome.end, End::Rejected);
     assert_eq!(results["waits"]["meta"]["msg"], "waited\n");
     assert_eq!(std::fs::read_to_string(&count).unwrap(), "x\nx\nx\n");
     // The local job still runs, and its end is its own.
@@ -273,7 +300,7 @@ async fn a_ledger_that_could_not_be_opened_is_tried_again_and_jobs_that_run_mean
     std::fs::write(&gate, "open").unwrap();
     assert_eq!(ended(&mut local).await.stdout, "open");
     running(&rig, 0).await;
-    assert_eq!(rig.handle.facts().borrow().ids, 3);
+    assert_eq!(rig.handle.facts().borrow().ids, 5);
     assert_eq!(
         rig.job("waits", &waits).await,
         Decision::Known { id: "waits".into() }
@@ -283,7 +310,7 @@ async fn a_ledger_that_could_not_be_opened_is_tried_again_and_jobs_that_run_mean
     // And the next agent has all of it.
     let rig = rig.next("boot 1", false).await;
     let mut facts = rig.handle.facts();
-    let all = facts.wait_for(|facts| facts.ids == 4);
+    let all = facts.wait_for(|facts| facts.ids == 6);
     timeout(DEADLINE, all).await.unwrap().unwrap();
 }
 
