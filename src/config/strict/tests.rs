@@ -61,7 +61,22 @@ fn it_is_kept_until_a_file_changes() {
     assert_eq!(second.off, ["insecure"], "the others follow from the keys");
     second.keep(&files.home, Some(uci), None).unwrap();
     assert_eq!(in_force(&files), Some(job(&[2], false)));
+    let off = |name| Strict {
+        off: vec![name],
+        ..Strict::default()
+    };
+    for name in ["web_jobs", "web_jobs", "api_commands"] {
+        off(name).keep(&files.home, Some(uci), None).unwrap();
+    }
+    let mut all = in_force(&files).unwrap().off;
+    all.sort_unstable();
+    assert_eq!(all, ["api_commands", "insecure", "web_jobs"]);
+    // Either file.
     std::fs::write(&files.json, "{}").unwrap();
+    assert_eq!(in_force(&files), None);
+    std::fs::remove_file(&files.json).unwrap();
+    assert!(in_force(&files).is_some());
+    std::fs::write(&files.uci, b"config socketman 'main'\n\n").unwrap();
     assert_eq!(in_force(&files), None);
     forget(&files);
     assert!(!files.home.join(NAME).exists());
