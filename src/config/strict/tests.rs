@@ -140,6 +140,24 @@ fn options_are_held_as_a_job_had_set_them_that_was_undone_until_somebody_changes
     }
 }
 
+#[test]
+fn each_option_is_held_for_itself() {
+    for open in SWITCHES {
+        let tmp = tempfile::tempdir().unwrap();
+        let inputs = Inputs::below(tmp.path(), crate::tls::CHECKS);
+        let files = inputs.load(None).files;
+        std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
+        let values = SWITCHES.map(|name| format!(r#""{name}": {}"#, u8::from(name == open)));
+        let json = format!("{{{}}}", values.join(", "));
+        write(&files.json, json.as_bytes());
+        let strict = job(&[], false);
+        strict
+            .keep(&files.home, None, Some(json.as_bytes()))
+            .unwrap();
+        assert_eq!(inputs.load(None).tightened, [open]);
+    }
+}
+
 /// A device below `root` with settings that a job's undo has left open, and `insecure` held at 0.
 fn held_below(root: &Path) -> (Inputs, Files, Vec<u8>) {
     let inputs = Inputs::below(root, crate::tls::CHECKS);
