@@ -120,3 +120,20 @@ fn a_recorded_job_and_an_id_of_one_that_is_gone_take_a_place_each() {
         assert_eq!((table.ids(source), table.ids(other)), (2, 0));
     }
 }
+
+#[test]
+fn a_table_is_quiet_when_nothing_waits_runs_or_is_being_written() {
+    let mut desk = Desk::new(Bounds::default());
+    assert!(desk.table.is_quiet());
+    let number = desk.accept("a").unwrap();
+    let job = desk.table.job(number);
+    assert_eq!(job.map(|job| &job.msg[..]), Some("echo a"));
+    assert!(!desk.table.is_quiet() && desk.table.started().next().is_none());
+    desk.table.start(number, START);
+    desk.write();
+    assert!(!desk.table.is_quiet() && desk.table.started().eq([number]));
+    desk.table.finish(number, printed(0), at(0));
+    assert!(!desk.table.is_quiet());
+    desk.write();
+    assert!(desk.table.is_quiet() && desk.table.job(number).is_none());
+}
