@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{timeout, Instant};
 
 use super::blob::Writer;
 use super::message::{attr, Attributes, Frame, Kind};
@@ -125,6 +125,20 @@ async fn a_bus_that_comes_later_is_found_and_found_again() {
 
     drop((client, listener));
     timeout(LONG, driver).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_is_not_looked_for_without_a_pause() {
+    let place = Place::new("pause");
+    let (client, connection) = connect(&place.0);
+    let _driver = tokio::spawn(connection.run());
+    let mut state = client.state();
+    let failed = state.wait_for(|state| state.error.is_some());
+    failed.await.unwrap();
+    let began = Instant::now();
+    let listener = place.bind();
+    listener.accept().await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(100));
 }
 
 /// The next frame of the client.
