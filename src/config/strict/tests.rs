@@ -1,7 +1,6 @@
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 use crate::config::json::MAX_FILE;
+use crate::config::tests::write_private;
 use crate::config::{Inputs, Problem};
 use crate::process::clock::Pace;
 
@@ -34,7 +33,7 @@ fn of_two_sets_of_keys_those_in_both_stay() {
     assert_eq!(both(&[], &[]), (vec![], false));
     assert_eq!(both(&[], &[1]), (vec![1], false));
     assert_eq!(both(&[1], &[]), (vec![1], false));
-    // One was taken away, which may have been stolen; one was added.
+    // The job had taken a key away, which may have been stolen, or added one.
     assert_eq!(both(&[1], &[1, 2]), (vec![1], false));
     assert_eq!(both(&[1, 2], &[1]), (vec![1], false));
     assert_eq!(both(&[1], &[2]), (vec![], true));
@@ -87,12 +86,8 @@ fn options_are_held_as_a_job_had_set_them_that_was_undone_until_somebody_changes
     let tmp = tempfile::tempdir().unwrap();
     let inputs = Inputs::below(tmp.path(), crate::tls::CHECKS);
     let files = inputs.load(None).files;
-    let write = |json: &str| {
-        std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
-        std::fs::write(&files.json, json).unwrap();
-        let owner_alone = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(&files.json, owner_alone).unwrap();
-    };
+    std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
+    let write = |json: &str| write_private(&files.json, json);
     let keys = |keys: &[u8]| {
         let keys = keys.iter().map(|key| BASE64_STANDARD.encode([*key; 32]));
         keys.collect::<Vec<_>>().join(" ")
@@ -149,7 +144,7 @@ fn each_option_is_held_for_itself() {
         std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
         let values = SWITCHES.map(|name| format!(r#""{name}": {}"#, u8::from(name == open)));
         let json = format!("{{{}}}", values.join(", "));
-        write(&files.json, json.as_bytes());
+        write_private(&files.json, json.as_bytes());
         let strict = job(&[], false);
         strict
             .keep(&files.home, None, Some(json.as_bytes()))
@@ -164,7 +159,7 @@ fn held_below(root: &Path) -> (Inputs, Files, Vec<u8>) {
     let files = inputs.load(None).files;
     std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
     let json = br#"{"web_jobs": 0, "insecure": 1}"#.to_vec();
-    write(&files.json, &json);
+    write_private(&files.json, &json);
     assert_eq!(inputs.load(None).keep_good_copies(), []);
     job(&[], false)
         .keep(&files.home, None, Some(&json))
@@ -173,17 +168,11 @@ fn held_below(root: &Path) -> (Inputs, Files, Vec<u8>) {
     (inputs, files, json)
 }
 
-fn write(file: &Path, bytes: &[u8]) {
-    std::fs::write(file, bytes).unwrap();
-    let owner_alone = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(file, owner_alone).unwrap();
-}
-
 #[test]
 fn a_file_that_is_cut_off_loosens_nothing() {
     let tmp = tempfile::tempdir().unwrap();
     let (inputs, files, json) = held_below(tmp.path());
-    write(&files.json, &json[..4]);
+    write_private(&files.json, &json[..4]);
     let cut = inputs.load(None);
     // Its copy says that any certificate will do.
     assert_eq!(cut.tightened, ["insecure"]);
@@ -191,9 +180,9 @@ fn a_file_that_is_cut_off_loosens_nothing() {
     // Without a copy nothing is known, and it may come back.
     std::fs::remove_file(files.copy_dir.join("config.json")).unwrap();
     assert!(!inputs.load(None).strict_is_outdated);
-    write(&files.json, &json);
+    write_private(&files.json, &json);
     assert_eq!(inputs.load(None).tightened, ["insecure"]);
-    write(
+    write_private(
         &files.json,
         br#"{"web_jobs": 0, "insecure": 1, "monitor": 20}"#,
     );
@@ -207,21 +196,21 @@ fn what_an_init_server_changes_loosens_nothing() {
     let (inputs, files, json) = held_below(tmp.path());
     let given = br#"{"web_jobs": 0, "insecure": 1, "token": "t"}"#;
     keep_for(&files, Some(&json), given).unwrap();
-    // Whether the power goes before config.json is written, after that, or the settings before come back.
+    // A power cut before and after config.json is written, and the settings before, which come back.
     for bytes in [&json[..], given, &json] {
-        write(&files.json, bytes);
+        write_private(&files.json, bytes);
         let loaded = inputs.load(None);
         assert_eq!(loaded.tightened, ["insecure"]);
         assert!(!loaded.strict_is_outdated);
     }
     // Once more.
     let then = br#"{"web_jobs": 0, "insecure": 1, "token": "u"}"#;
-    write(&files.json, given);
+    write_private(&files.json, given);
     keep_for(&files, Some(given), then).unwrap();
-    write(&files.json, then);
+    write_private(&files.json, then);
     assert_eq!(inputs.load(None).tightened, ["insecure"]);
-    // What is outdated stays so.
+    // Values for other files come into force by no change of the server.
     keep_for(&files, Some(b"{}"), &json).unwrap();
-    write(&files.json, &json);
+    write_private(&files.json, &json);
     assert!(inputs.load(None).strict_is_outdated);
 }

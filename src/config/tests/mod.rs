@@ -35,7 +35,7 @@ fn inputs(cli: &Settings, file: &Path) -> Inputs {
 }
 
 /// Writes a settings file as an operator should: only its owner may read it.
-fn write_private(path: &Path, bytes: impl AsRef<[u8]>) {
+pub(in crate::config) fn write_private(path: &Path, bytes: impl AsRef<[u8]>) {
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }

@@ -169,7 +169,7 @@ async fn the_part_that_follows_knows_that_the_way_is_lost() {
     }
     ward.facts_when(|facts| facts.verdict == Some(Verdict::NoRoute))
         .await;
-    // It is told as soon as by the part before.
+    // The part that follows is as quick as the one before.
     assert_eq!(lost.elapsed(), 2 * PROBE + Duration::from_secs(1));
     ward.renew().await;
     ward.mqtt

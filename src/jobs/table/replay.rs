@@ -316,7 +316,8 @@ impl Table {
             let ids = seen.pieces(Record::IDS);
             records.extend(ids.map(|ids| Record::Ids(source, ids)));
         }
-        // Those reported first come first, and are the first to go again. The newest come last: see `Batch::accepts`.
+        // Jobs that were reported come first, in that order: the first is the first to go again. The newest come last: see
+        // `Batch::accepts`.
         let kept = self.kept.iter().filter_map(|number| self.jobs.get(number));
         let others = self.jobs.values();
         let others = others.filter(|entry| !matches!(entry.phase, Phase::Reported(..)));

@@ -12,17 +12,19 @@ use super::desk::{Desk, LOOK_AGAIN};
 const NETWORK: &str = "etc/config/network";
 const GUARD: &str = "etc/socketman/state/guard";
 
+/// A command that opens the guard's directory to others, and changes the network.
+fn locks_out(desk: &Desk) -> String {
+    let (network, guard) = (desk.path(NETWORK), desk.path(GUARD));
+    let (network, guard) = (network.display(), guard.display());
+    format!("chmod 755 {guard}; echo new > {network}")
+}
+
 /// A job has taken the broker away and opened the guard's directory to others, and its files could not be put back.
 async fn refused() -> Desk {
     let mut desk = Desk::new().await;
     let go = desk.lab.place().path().join("go");
     let waits = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
-    let (network, guard) = (desk.path(NETWORK), desk.path(GUARD));
-    let msg = format!(
-        "chmod 755 {}; echo new > {}; {waits}",
-        guard.display(),
-        network.display()
-    );
+    let msg = format!("{}; {waits}", locks_out(&desk));
     desk.run("bad", "network", &msg).await;
     desk.until(NETWORK, "new\n").await;
     desk.lab.mqtt.down().await.unwrap();
@@ -110,13 +112,8 @@ async fn a_file_that_could_not_be_put_back_at_first_is_before_services_restart()
 #[tokio::test]
 async fn a_journal_that_could_not_be_removed_goes_when_the_disk_lets_it() {
     let desk = Desk::new().await;
-    let (network, guard) = (desk.path(NETWORK), desk.path(GUARD));
-    let msg = format!(
-        "chmod 755 {}; echo new > {}",
-        guard.display(),
-        network.display()
-    );
-    desk.run("good", "network", &msg).await;
+    let guard = desk.path(GUARD);
+    desk.run("good", "network", &locks_out(&desk)).await;
     let outcome = desk.outcome("good").await;
     assert_eq!(outcome["success"], true, "{outcome:#}");
     logged(&desk, |log| log.contains("the journal cannot be removed")).await;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::json;
 use socketman_lab::within::within;
@@ -27,6 +28,17 @@ async fn cuts_the_device_off(desk: &Desk) {
     let job = json!({ "id": "moves", "meta": { "msg": msg, "type": "network" } });
     desk.lab.mqtt.send(job.to_string()).await.unwrap();
     desk.until("etc/config/network", NEW).await;
+}
+
+/// The agent starts while its state directory is open to others, and uses nothing in it; then the directory is closed to
+/// them.
+async fn starts_shut_out(desk: &mut Desk, state: &Path) {
+    fs::set_permissions(state, Permissions::from_mode(0o777)).unwrap();
+    desk.lab.mqtt.down().await.unwrap();
+    desk.start().await;
+    desk.status(|status| status["jobs"]["durable"] == false)
+        .await;
+    fs::set_permissions(state, Permissions::from_mode(0o700)).unwrap();
 }
 
 /// The agent undoes the change, and the operator hears of it.
@@ -81,12 +93,7 @@ async fn a_trial_that_could_not_be_read_at_the_start_is_decided_when_it_can_be()
     cuts_the_device_off(&desk).await;
     desk.kill().await;
     let state = desk.path("etc/socketman/state");
-    fs::set_permissions(&state, Permissions::from_mode(0o777)).unwrap();
-    desk.lab.mqtt.down().await.unwrap();
-    desk.start().await;
-    desk.status(|status| status["jobs"]["durable"] == false)
-        .await;
-    fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
+    starts_shut_out(&mut desk, &state).await;
     is_undone(&mut desk).await;
 }
 
@@ -100,12 +107,7 @@ async fn no_network_job_displaces_a_trial_that_could_not_be_read_at_the_start() 
     // The journal can be read before the ledger can.
     fs::rename(&ledger, state.join("away")).unwrap();
     fs::create_dir(&ledger).unwrap();
-    fs::set_permissions(&state, Permissions::from_mode(0o777)).unwrap();
-    desk.lab.mqtt.down().await.unwrap();
-    desk.start().await;
-    desk.status(|status| status["jobs"]["durable"] == false)
-        .await;
-    fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
+    starts_shut_out(&mut desk, &state).await;
     let job = json!({ "type": "network", "msg": "sleep 1000" });
     let answer = within("run_job", desk.lab.call("run_job", &job)).await;
     let answer = format!("{answer:?}");

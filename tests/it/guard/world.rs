@@ -238,7 +238,7 @@ impl World {
         Ok(())
     }
 
-    /// Programs that are told read the files, if the power does not go first.
+    /// Services are told, and read the files, unless the power is cut first.
     fn tell(&mut self) -> io::Result<()> {
         self.power.call()?;
         self.read = self.files();

@@ -16,6 +16,21 @@ fn listener_registered(desk: &mut Desk, pattern: &str) {
     desk.status(seq, system_object::EVENT, Status::OK);
 }
 
+/// A subscription to the object `x`, up to the number of what makes its subscriber.
+fn subscribing() -> (Desk, u16) {
+    let mut desk = Desk::connected();
+    desk.protocol.subscribe(1, "x", desk.now);
+    listener_registered(&mut desk, "ubus.object.add");
+    let (_, seq, _, _) = desk.one_sent();
+    desk.found(seq, "x", 70);
+    let outputs = desk.outputs();
+    let Output::Send(add) = &outputs[0] else {
+        panic!("{outputs:?}");
+    };
+    let seq = add.seq;
+    (desk, seq)
+}
+
 fn event(desk: &mut Desk, name: &str, data: &Value) {
     let attributes = Writer::new()
         .word(attr::OBJID, 6000)
@@ -142,16 +157,8 @@ fn a_subscription_follows_objects_that_exist_and_that_come_and_go() {
 
 #[test]
 fn an_object_that_vanishes_while_being_subscribed_leaves_nothing_behind() {
-    let mut desk = Desk::connected();
-    desk.protocol.subscribe(1, "x", desk.now);
-    listener_registered(&mut desk, "ubus.object.add");
-    let (_, seq, _, _) = desk.one_sent();
-    desk.found(seq, "x", 70);
-    let outputs = desk.outputs();
-    let Output::Send(add) = &outputs[0] else {
-        panic!("{outputs:?}");
-    };
-    desk.added(add.seq, 6001);
+    let (mut desk, seq) = subscribing();
+    desk.added(seq, 6001);
     let (_, seq, _, _) = desk.one_sent();
     desk.status(seq, 0, Status::NOT_FOUND);
     let (kind, _, _, remove) = desk.one_sent();
@@ -160,18 +167,10 @@ fn an_object_that_vanishes_while_being_subscribed_leaves_nothing_behind() {
 
 #[test]
 fn a_subscription_that_is_dropped_while_it_is_set_up_leaves_nothing_behind() {
-    let mut desk = Desk::connected();
-    desk.protocol.subscribe(1, "x", desk.now);
-    listener_registered(&mut desk, "ubus.object.add");
-    let (_, seq, _, _) = desk.one_sent();
-    desk.found(seq, "x", 70);
-    let outputs = desk.outputs();
-    let Output::Send(add) = &outputs[0] else {
-        panic!("{outputs:?}");
-    };
+    let (mut desk, seq) = subscribing();
     desk.protocol.unwatch(1, desk.now);
     assert_eq!(desk.outputs(), []);
-    desk.added(add.seq, 6001);
+    desk.added(seq, 6001);
     let (kind, _, _, remove) = desk.one_sent();
     assert_eq!((kind, remove.objid), (Kind::RemoveObject, Some(6001)));
 }
