@@ -70,13 +70,14 @@ pub(crate) fn join(
             joined.connected = Some(joined.connected.unwrap_or(0) + found.authorized(before));
         }
     }
-    if joined.connected.is_none() && air.has_no_ap() && !cells.iter().any(Cell::is_ap) {
+    let listed = joined.connected.is_some();
+    if !listed && air.has_no_ap() && !cells.iter().any(Cell::is_ap) {
         joined.connected = Some(0);
     }
     joined.beyond = found.beyond;
     joined.ssids = (air.is_complete() || !ssids.is_empty()).then_some(ssids);
     joined.stations = match leases {
-        _ if joined.connected.is_some() => Some(found.stations),
+        _ if listed => Some(found.stations),
         Some(leases) => {
             let mut first = HashMap::new();
             let macs = leases.iter().map(|lease| lease.mac).enumerate();
@@ -84,7 +85,7 @@ pub(crate) fn join(
             let once = once.map(|(_, mac)| mac);
             Some(once.map(|mac| leased(mac, known.hosts)).collect())
         }
-        None => None,
+        None => joined.connected.map(|_| found.stations),
     };
     joined
 }

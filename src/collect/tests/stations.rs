@@ -224,19 +224,31 @@ fn without_aps(radios: &str) -> (Report, Facts) {
 }
 
 #[test]
-fn nobody_is_connected_while_all_radios_are_off_or_have_no_access_point() {
+fn nobody_is_connected_while_no_access_point_is_set_up_and_the_leases_are_listed() {
     for radios in [
         r#"{"radio0":{"up":false,"interfaces":[{"config":{"mode":"ap","ssid":"x"}}]},"radio1":{"up":false}}"#,
         r#"{"radio0":{"up":true,"interfaces":[{"config":{"mode":"sta","ssid":"x"}}]},"radio1":{"up":false}}"#,
     ] {
         let (report, facts) = without_aps(radios);
         assert_eq!(report.dhcp.as_ref().unwrap().len(), 6);
-        assert_eq!(report.stations, Some(Vec::new()), "{radios}");
+        let listed = report.stations.as_ref().unwrap();
+        assert_eq!(listed.len(), 6, "{radios}");
+        assert!(listed.iter().all(|of| of.source == Source::Dhcp));
         assert_eq!(
             (report.device.connected, facts.stations),
             (Some(0), Some(0))
         );
     }
+}
+
+#[test]
+fn nobody_is_listed_while_all_radios_are_off_and_nobody_knows_of_leases() {
+    let router = Router::v24_10().without_hostapd().without_rpcd();
+    let mut router = router
+        .with(Radios, json(r#"{"radio0":{"up":false}}"#))
+        .without_leases();
+    router.leases = None;
+    assert_eq!(router.report().stations, Some(Vec::new()));
 }
 
 #[test]
