@@ -149,6 +149,13 @@ impl Crashes {
         }
     }
 
+    /// The inputs that are being handled, `KIND DIGEST` of each.
+    #[cfg(test)]
+    pub(crate) fn handled(&self) -> Vec<String> {
+        let notes = self.notes.lock().unwrap();
+        notes.all.iter().map(|note| note.what.clone()).collect()
+    }
+
     fn record(&self, info: &PanicHookInfo<'_>) -> io::Result<()> {
         let Some(mut record) = self.record.as_deref() else {
             return Ok(());

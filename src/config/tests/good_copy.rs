@@ -199,6 +199,31 @@ fn a_uci_package_that_ended_the_agent_twice_is_skipped_and_nothing_else_is() {
 }
 
 #[test]
+fn a_uci_package_is_handled_for_as_long_as_its_options_are_taken() {
+    let device = Device::new();
+    let file = device.uci("config socketman main\n\toption topic uci\n");
+    device.restart();
+    let inputs = device.inputs();
+    let state_dir = device.dir.path().join("etc/socketman/state");
+    let kept = last_good::Kept {
+        remembered: None,
+        state_dir: &state_dir,
+        name: last_good::UCI,
+        of: &file,
+    };
+    let source = inputs.read_uci(&kept);
+    let of_file = inputs.crashes.handled();
+    assert_eq!(of_file.len(), 1);
+    drop(source);
+    assert_eq!(inputs.crashes.handled(), [""; 0]);
+
+    // So is the copy in its place: the same bytes, under the same name.
+    device.uci("config socketman main\n\toption topic 'x\n");
+    let _source = inputs.read_uci(&kept);
+    assert_eq!(inputs.crashes.handled(), of_file);
+}
+
+#[test]
 fn a_uci_package_that_cannot_be_read_is_replaced_by_its_copy_after_a_restart_too() {
     let device = Device::new();
     device.start("{}");
