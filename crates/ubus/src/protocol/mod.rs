@@ -60,6 +60,9 @@ enum Link {
     Up,
 }
 
+/// Outputs that the queue has room for while it is empty.
+const OUTPUTS_KEPT: usize = 16;
+
 /// See the module's description.
 #[derive(Debug)]
 pub struct Protocol {
@@ -92,7 +95,12 @@ impl Default for Protocol {
 impl Protocol {
     /// The next thing to do, if any.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if self.outputs.is_empty() {
+            // A burst does not keep its room.
+            self.outputs.shrink_to(OUTPUTS_KEPT);
+        }
+        next
     }
 
     /// Requests without an answer so far.

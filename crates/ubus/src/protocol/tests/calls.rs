@@ -23,6 +23,22 @@ fn answers_without_data_count_for_the_memory_they_keep() {
 }
 
 #[test]
+fn a_burst_of_answers_does_not_keep_its_room() {
+    let mut desk = Desk::connected();
+    let now = desk.now;
+    for token in 1..=300 {
+        desk.protocol
+            .call(token, "system", "board", vec![], SECOND, now);
+    }
+    desk.protocol.closed();
+    assert!(desk.protocol.outputs.capacity() >= 300);
+    let answers = desk.outputs();
+    let failed = |of: &&Output| matches!(of, Output::Answer(..));
+    assert_eq!(answers.iter().filter(failed).count(), 300);
+    assert!(desk.protocol.outputs.capacity() <= OUTPUTS_KEPT);
+}
+
+#[test]
 fn a_call_looks_its_object_up_once() {
     let mut desk = Desk::connected();
     let seq = desk.call_until_invoke(1, 77);
