@@ -221,6 +221,7 @@ impl Protocol {
                 self.start_watching(now);
             }
             Step::Listener { .. } => {
+                self.watch.listener_asked = false;
                 for token in self.watch.waiting().keys().copied() {
                     self.done(token, Err(Error::Status(status)));
                 }

@@ -80,6 +80,19 @@ fn each_listener_is_answered_when_its_own_pattern_is_registered() {
 }
 
 #[test]
+fn a_listener_that_the_daemon_has_refused_is_asked_for_again() {
+    let mut desk = Desk::connected();
+    desk.protocol.listen(1, "net.*", desk.now);
+    let (_, seq, _, _) = desk.one_sent();
+    desk.status(seq, 0, Status::UNKNOWN_ERROR);
+    assert_eq!(desk.outputs(), failed(1, Status::UNKNOWN_ERROR));
+    desk.protocol.unwatch(1, desk.now);
+    desk.protocol.listen(2, "net.*", desk.now);
+    listener_registered(&mut desk, "net.*");
+    assert_eq!(desk.outputs(), answer(2, Ok(Answer::Done)));
+}
+
+#[test]
 fn an_event_from_a_client_is_none() {
     let mut desk = Desk::connected();
     desk.protocol.listen(1, "*", desk.now);
