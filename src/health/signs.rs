@@ -13,7 +13,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, Instant};
 use ubus::{Client, Events, Heard, Notice, Status, Subscription};
 
 use super::netlink::Changes;
@@ -25,6 +25,9 @@ const SETTLE: Duration = Duration::from_millis(300);
 
 /// Longest wait for netifd.
 const ASKED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Time after which mwan3 counts as gone. Its object is rpcd's, and away while rpcd or the bus starts again.
+const GONE_AFTER: Duration = Duration::from_secs(60);
 
 const INTERFACES: &str = "network.interface";
 
@@ -74,7 +77,7 @@ pub(super) async fn hear_netifd(
     let mut events = events.inspect_err(not_heard).ok();
     let notices = client.subscribe(INTERFACES).await;
     let mut notices = notices.inspect_err(not_heard).ok();
-    let mut mwan3 = false;
+    let mut mwan3 = Mwan3::default();
     loop {
         let of = device.borrow_and_update().clone();
         if let Some(netifd) = ask(&client, of.as_deref(), &mut mwan3).await {
@@ -137,8 +140,29 @@ async fn notice(notices: &mut Option<Subscription>) -> Option<String> {
     pending().await
 }
 
+/// Is mwan3 on the bus?
+#[derive(Debug, Default)]
+struct Mwan3 {
+    /// When it was last, while it counts as being there.
+    seen: Option<Instant>,
+}
+
+impl Mwan3 {
+    fn looked_up(&mut self, found: Result<bool, ubus::Error>) -> bool {
+        match found {
+            Ok(true) => self.seen = Some(Instant::now()),
+            Ok(false) | Err(ubus::Error::Status(Status::NOT_FOUND)) => {
+                self.seen.take_if(|seen| seen.elapsed() >= GONE_AFTER);
+            }
+            // As it was.
+            Err(_) => {}
+        }
+        self.seen.is_some()
+    }
+}
+
 /// Asks netifd; `None` if it does not answer.
-async fn ask(client: &Client, device: Option<&str>, mwan3: &mut bool) -> Option<Netifd> {
+async fn ask(client: &Client, device: Option<&str>, mwan3: &mut Mwan3) -> Option<Netifd> {
     let dump = client.call_raw(INTERFACES, "dump", Vec::new(), ASKED_WITHIN);
     let dump = dump.await.ok()?;
     let mut netifd = Netifd {
@@ -152,12 +176,31 @@ async fn ask(client: &Client, device: Option<&str>, mwan3: &mut bool) -> Option<
         let reply = status.as_ref().and_then(|replies| replies.first());
         netifd.carrier = reply.and_then(|reply| netifd::carrier(reply));
     }
-    match client.lookup("mwan3", ASKED_WITHIN).await {
-        Ok(found) => *mwan3 = !found.is_empty(),
-        Err(ubus::Error::Status(Status::NOT_FOUND)) => *mwan3 = false,
-        // As it was.
-        Err(_) => {}
-    }
-    netifd.mwan3 = *mwan3;
+    let found = client.lookup("mwan3", ASKED_WITHIN).await;
+    netifd.mwan3 = mwan3.looked_up(found.map(|found| !found.is_empty()));
     Some(netifd)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn mwan3_does_not_count_as_gone_while_rpcd_starts_again() {
+        let none = || Err(ubus::Error::Status(Status::NOT_FOUND));
+        let mut mwan3 = Mwan3::default();
+        assert!(!mwan3.looked_up(none()));
+        assert!(mwan3.looked_up(Ok(true)));
+        for found in [none(), Ok(false), Err(ubus::Error::Disconnected), none()] {
+            advance(GONE_AFTER / 5).await;
+            assert!(mwan3.looked_up(found));
+        }
+        advance(GONE_AFTER / 5).await;
+        assert!(mwan3.looked_up(Err(ubus::Error::Disconnected)));
+        assert!(!mwan3.looked_up(none()));
+        assert!(!mwan3.looked_up(Err(ubus::Error::Disconnected)));
+        assert!(mwan3.looked_up(Ok(true)));
+    }
 }
