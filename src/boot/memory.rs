@@ -73,9 +73,11 @@ pub enum Change {
     Reboot(Why),
     /// The reboot for this job was refused.
     Refused,
-    /// The reboot for recovery or guard that was recorded is not asked for: it counts, and is not the reason of the next
-    /// boot.
+    /// The reboot for recovery or guard that was recorded, or may have been, does not come: it counts, and is not the
+    /// reason of the next boot.
     GivenUp,
+    /// Another agent begins in this boot: a reboot that one before it noted has not come.
+    NotCome,
     /// The device is online: the outage is over.
     Online,
     /// Time has passed.
@@ -174,6 +176,9 @@ impl Memory {
                 self.forget_ours(now.boot);
             }
             Change::GivenUp => self.forget_ours(now.boot),
+            Change::NotCome => {
+                self.asked.take_if(|asked| asked.boot == now.boot);
+            }
             Change::Hour => {}
             Change::Logged => self.logged = Some(0),
         }

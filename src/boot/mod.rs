@@ -162,6 +162,12 @@ impl Part {
                 return None;
             }
         };
+        let asked = start.memory.asked.as_ref();
+        if asked.is_some_and(|asked| asked.boot == records.boot()) {
+            if let Err(error) = records.change(Change::NotCome).await {
+                log::warn!("a reboot that did not come is still noted: {error}");
+            }
+        }
         let told = start.memory.told.as_ref();
         if let Some(told) = told.filter(|told| told.boot == records.boot()) {
             self.show(told.cause);

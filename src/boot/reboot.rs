@@ -6,7 +6,7 @@ use super::memory::Change;
 use super::records::Records;
 use super::system_log::SystemLog;
 use super::{LastLook, Reboot, Why};
-use crate::actions::{Action, Actions};
+use crate::actions::{Action, ActionError, Actions};
 
 /// Notes why, counts the reboot where it has to be counted, and asks procd.
 ///
@@ -41,21 +41,40 @@ async fn go(
     look()?;
     if let Err(error) = records.change(Change::Reboot(why)).await {
         if counts {
+            // It may be on flash all the same, or get there later.
+            give_up(records).await;
             return Err(format!("it is not recorded: {error}"));
         }
         log::warn!("the reason of the reboot is not recorded: {error}");
     }
     if let Err(found) = look() {
-        if let Err(error) = records.change(Change::GivenUp).await {
-            log::warn!("a reboot that was given up is still noted: {error}");
-        }
+        give_up(records).await;
         return Err(found);
     }
     let asked = actions.perform(&Action::Reboot).await;
-    if asked.is_err() && !counts {
-        if let Err(error) = records.change(Change::Refused).await {
-            log::warn!("the reason of a reboot that was refused is still noted: {error}");
+    if let Err(error) = &asked {
+        if !counts {
+            if let Err(error) = records.change(Change::Refused).await {
+                log::warn!("the reason of a reboot that was refused is still noted: {error}");
+            }
+        } else if is_refusal(error) {
+            give_up(records).await;
         }
     }
     asked.map_err(|error| error.to_string())
+}
+
+/// A reboot that counts does not come, and is not to explain a later boot.
+async fn give_up(records: &Records) {
+    if let Err(error) = records.change(Change::GivenUp).await {
+        log::warn!("a reboot that was given up is still noted: {error}");
+    }
+}
+
+/// procd has answered, and does not reboot the device. After another error it may come all the same.
+fn is_refusal(error: &ActionError) -> bool {
+    let ActionError::Bus { error, .. } = error else {
+        return false;
+    };
+    matches!(error, ubus::Error::Status(_))
 }

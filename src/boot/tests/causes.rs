@@ -29,6 +29,19 @@ async fn told(device: &Device, cause: &str, detail: Option<&str>) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reboot_that_an_agent_notes_and_that_does_not_come_explains_no_boot() {
+    for why in [Why::Recovery, job("j")] {
+        let mut device = running().await;
+        let noted = device.records().change(Change::Reboot(why)).await;
+        assert!(noted.unwrap().asked.is_some());
+        // The agent was ended before it asked procd, and another one lives on.
+        device.agent(true).await;
+        device.reboots();
+        told(&device, "power", None).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_of_the_scripted_causes_is_told_right() {
     let mut count = 0;
     let mut done = |what: &str| {

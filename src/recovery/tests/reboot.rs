@@ -1,5 +1,6 @@
 //! The last look before a reboot.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
@@ -48,23 +49,27 @@ async fn a_reboot_is_not_asked_for_if_the_world_changes_while_the_log_is_read() 
     }
 }
 
+/// The way to reboot `device`, which keeps no system log.
+fn reboots(device: &Booted, dir: &Path, look: Option<LastLook>) -> boot::Reboot {
+    let log = SystemLog {
+        client: ubus::connect(&dir.join("ubus.sock")).0,
+        size: watch::channel(None).1,
+        records: device.records.clone(),
+    };
+    let acting: Arc<dyn Actions> = device.doings.clone();
+    boot::reboot(device.records.clone(), acting, log, look)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reboot_that_is_given_up_once_it_is_recorded_counts_and_once_only() {
     let dir = TempDir::new().unwrap();
     let device = Booted::start(dir.path(), "one", &[]).await;
-    let (client, _connection) = ubus::connect(&dir.path().join("ubus.sock"));
-    let log = SystemLog {
-        client,
-        size: watch::channel(None).1,
-        records: device.records.clone(),
-    };
     let looks = AtomicU32::new(0);
     let look: LastLook = Arc::new(move || match looks.fetch_add(1, Ordering::Relaxed) {
         1 => Some("not now"),
         _ => None,
     });
-    let acting: Arc<dyn Actions> = device.doings.clone();
-    let reboot = boot::reboot(device.records.clone(), acting, log, Some(look));
+    let reboot = reboots(&device, dir.path(), Some(look));
     let given_up = reboot(boot::Why::Recovery).await;
     assert_eq!(given_up, Err("not now".to_owned()));
     assert_eq!(device.records.budget().borrow().used, 1);
@@ -78,5 +83,20 @@ async fn a_reboot_that_is_given_up_once_it_is_recorded_counts_and_once_only() {
     assert_eq!(reboot(boot::Why::Recovery).await, Ok(()));
     assert_eq!(device.records.budget().borrow().used, 1);
     assert_eq!(device.after(0).await, [(0, Action::Reboot)]);
+    device.ends().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_that_procd_refuses_explains_no_later_boot() {
+    let dir = TempDir::new().unwrap();
+    let device = Booted::start(dir.path(), "one", &[Action::Reboot]).await;
+    let reboot = reboots(&device, dir.path(), None);
+    let guard = boot::Why::Guard { job: "j".into() };
+    for why in [boot::Why::Recovery, guard] {
+        assert!(reboot(why).await.is_err());
+        let memory = device.records.change(Change::Hour).await.unwrap();
+        assert_eq!(memory.asked, None);
+        assert_eq!(memory.counters.used(), 1);
+    }
     device.ends().await;
 }
