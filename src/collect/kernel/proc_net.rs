@@ -7,7 +7,7 @@ use super::fib;
 use super::fib_trie::Trie;
 use super::files::Files;
 use super::netlink::{self, Own};
-use super::routes::{hex_v6, ways_v6, Routes, Way, MAX_WAYS};
+use super::routes::{hex_v6, ways_v6, Routes, Way};
 use crate::collect::report::{Counters, Interface};
 use crate::collect::sources::netifd::network::{better_v6, Wan};
 use crate::collect::sources::reply::mbits;
@@ -130,7 +130,7 @@ impl<'a> Network<'a> {
         });
         let v4 = v4.iter().map(|way| (false, way.clone()));
         let v6 = v6.iter().map(|way| (true, way.clone()));
-        v4.chain(v6).take(MAX_WAYS).collect()
+        v4.chain(v6).collect()
     }
 
     /// The kernel's answer; `None` if the files are not those of this machine, or it refuses to answer.

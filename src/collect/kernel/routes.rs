@@ -11,8 +11,8 @@ const RTF_REJECT: u32 = 0x200;
 /// Routes to what a device is connected to that are kept.
 const MAX_CONNECTED: usize = 4096;
 
-/// Default routes of a kind that are kept, and of all kinds that are looked at.
-pub(crate) const MAX_WAYS: usize = 8;
+/// Default routes of a kind that are kept.
+const MAX_WAYS: usize = 8;
 
 /// A default route.
 #[derive(Debug, Clone)]
@@ -148,29 +148,32 @@ impl Ways {
     pub(super) fn add(&mut self, device: &str, hop: IpAddr, metric: u32) {
         let at = self.0.partition_point(|way| way.metric <= metric);
         let is_same = |way: &Way| way.device == device && way.hop == hop;
-        if at == MAX_WAYS || self.0[..at].iter().any(is_same) {
+        if self.0[..at].iter().any(is_same) {
             return;
         }
         self.0.retain(|way| !is_same(way));
+        self.insert(at, device, hop, metric);
+    }
+
+    /// Puts the way that is in force before the others.
+    pub(super) fn put_first(&mut self, device: &str, hop: IpAddr, metric: u32) {
+        self.0.retain(|way| way.device != device || way.hop != hop);
+        self.insert(0, device, hop, metric);
+    }
+
+    /// Inserts a way; of too many one without a gateway is left out, which cannot be asked whether it works, but not the
+    /// best.
+    fn insert(&mut self, at: usize, device: &str, hop: IpAddr, metric: u32) {
         let way = Way {
             device: device.to_owned(),
             hop,
             metric,
         };
         self.0.insert(at, way);
-        self.0.truncate(MAX_WAYS);
-    }
-
-    /// Puts the way that is in force before the others.
-    pub(super) fn put_first(&mut self, device: &str, hop: IpAddr, metric: u32) {
-        self.0.retain(|way| way.device != device || way.hop != hop);
-        let way = Way {
-            device: device.to_owned(),
-            hop,
-            metric,
-        };
-        self.0.insert(0, way);
-        self.0.truncate(MAX_WAYS);
+        if let Some((_, others)) = self.0.split_first().filter(|_| self.0.len() > MAX_WAYS) {
+            let mute = others.iter().rposition(|way| way.gateway().is_none());
+            self.0.remove(mute.map_or(MAX_WAYS, |at| at + 1));
+        }
     }
 
     pub(crate) fn best(&self) -> Option<&Way> {
@@ -236,4 +239,34 @@ fn hex_v4(hex: &str) -> Option<Ipv4Addr> {
 pub(crate) fn hex_v6(hex: &str) -> Option<Ipv6Addr> {
     (hex.len() == 32).then_some(())?;
     Some(Ipv6Addr::from_bits(u128::from_str_radix(hex, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tunnels_without_a_gateway_leave_room_for_every_gateway() {
+        let mut ways = Ways::default();
+        for tunnel in 0..MAX_WAYS {
+            ways.add(&format!("wg{tunnel}"), Ipv4Addr::UNSPECIFIED.into(), 0);
+        }
+        let hops = [[192, 0, 2, 1], [198, 51, 100, 1]].map(IpAddr::from);
+        ways.add("wan", hops[0], 10);
+        ways.add("wanb", hops[1], 20);
+        ways.add("wg9", Ipv4Addr::UNSPECIFIED.into(), 30);
+        let gateways: Vec<IpAddr> = ways.iter().filter_map(Way::gateway).collect();
+        assert_eq!(gateways, hops);
+        assert_eq!(ways.iter().count(), MAX_WAYS);
+        assert_eq!(ways.best().unwrap().device, "wg0");
+
+        // Of gateways alone those of the best metrics are kept, and the one that is in force.
+        for host in 0..MAX_WAYS {
+            ways.add("lan", IpAddr::from([203, 0, 113, host as u8]), 40);
+        }
+        ways.put_first("wwan", hops[0], 50);
+        assert_eq!(ways.iter().count(), MAX_WAYS);
+        let devices: Vec<&str> = ways.iter().map(|way| &*way.device).collect();
+        assert_eq!(devices[..3], ["wwan", "wan", "wanb"]);
+    }
 }
