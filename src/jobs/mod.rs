@@ -56,6 +56,9 @@ pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// Requests that wait for the part at most.
 const COMMANDS: usize = 256;
 
+/// Jobs and replies for which a list keeps room once it is empty; a burst of more does not keep its room.
+const FEW: usize = 4;
+
 /// State changes a slow listener may fall behind.
 const CHANGES: usize = 256;
 

@@ -203,7 +203,7 @@ impl Jobs {
 
     /// The disk did not take a job.
     pub(super) fn refused(&mut self, number: Number) {
-        let Some(live) = self.live.remove(&number) else {
+        let Some(live) = self.no_longer_live(number) else {
             return;
         };
         for caller in live.callers {

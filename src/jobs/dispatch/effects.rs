@@ -18,7 +18,7 @@ use crate::jobs::recent::State;
 use crate::jobs::run::{self, detached, Limits, Output, Stop, Tap, Work};
 use crate::jobs::table::{Effect, Number};
 use crate::jobs::upgrades::Hold;
-use crate::jobs::{Source, Stand};
+use crate::jobs::{Source, Stand, FEW};
 
 /// Pieces of live output of one job that wait to be read.
 const PIECES: usize = 8;
@@ -235,6 +235,15 @@ impl Jobs {
         self.tell(number, State::Running);
     }
 
+    /// Takes out a job whom this agent owes nothing more for.
+    pub(super) fn no_longer_live(&mut self, number: Number) -> Option<Live> {
+        let live = self.live.remove(&number);
+        if self.live.is_empty() {
+            self.live.shrink_to(FEW);
+        }
+        live
+    }
+
     pub(super) fn stoppable(
         &mut self,
         number: Number,
@@ -300,7 +309,7 @@ impl Jobs {
         let state = State::of(&outcome);
         self.settled(number, &outcome);
         self.upgrade_recorded(number);
-        let live = self.live.remove(&number);
+        let live = self.no_longer_live(number);
         if live.as_ref().is_some_and(|live| live.detached) {
             self.forget_detached(number);
         }

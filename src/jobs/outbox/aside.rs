@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Item;
+use crate::jobs::FEW;
 
 /// Doublings of the wait of a reply that was passed over, until it is the longest.
 const DOUBLINGS: u32 = 4;
@@ -53,7 +54,11 @@ impl Aside {
         if self.next()? > now {
             return None;
         }
-        self.waiting.pop_front().map(|(_, item)| item)
+        let next = self.waiting.pop_front();
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(FEW);
+        }
+        next.map(|(_, item)| item)
     }
 
     /// All of them, for another way out.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::publisher::{Replies, Reply};
 use super::Item;
+use crate::jobs::FEW;
 
 /// Replies handed out to one publisher and neither taken nor given back.
 pub(super) const WINDOW: usize = 64;
@@ -77,6 +78,10 @@ impl Line {
             true => 0,
             false => self.passed + 1,
         };
-        self.waiting.pop_front().map(|item| (item, false))
+        let next = self.waiting.pop_front();
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(FEW);
+        }
+        next.map(|item| (item, false))
     }
 }

@@ -20,6 +20,7 @@ pub(super) use publisher::Returned;
 pub use publisher::{Channel, Outlets, Replies, Reply};
 
 use super::live::Live;
+use super::FEW;
 use crate::http::fits_path;
 use aside::Aside;
 use doubts::Doubts;
@@ -28,9 +29,6 @@ use publisher::Fate;
 
 /// Rejections waiting to be sent; beyond it they are only counted.
 const REJECTIONS_MAX: usize = 64;
-
-/// Replies handed out for which there is always room.
-const FEW: usize = 4;
 
 /// The publisher of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,6 +210,9 @@ impl Outbox {
         };
         if let Item::Result(id) = &item {
             self.offered.remove(id);
+            if self.offered.is_empty() {
+                self.offered.shrink_to(FEW);
+            }
         }
         let extent = match to {
             Outlet::Broker => self.doubts.extent(&item),
@@ -246,7 +247,6 @@ impl Outbox {
         };
         let (_, from, item) = self.handed_out.swap_remove(at);
         if self.handed_out.is_empty() {
-            // A burst of results does not keep its room.
             self.handed_out.shrink_to(FEW);
         }
         let line = self.line(from);

@@ -59,6 +59,34 @@ async fn a_waiting_result_is_not_offered_twice_but_one_on_its_way_is() {
 }
 
 #[tokio::test]
+async fn a_burst_of_results_does_not_keep_its_room() {
+    let (mut outbox, mut outlets, mut returns) = Outbox::new(Broker);
+    let later = Instant::now();
+    for n in 0..300 {
+        outbox.result(&n.to_string().into());
+    }
+    while !outbox.is_settled() || outbox.next_again().is_some() {
+        outbox.again(later);
+        while outbox.is_ready(Broker) {
+            let reply = next(&mut outbox, Broker, &mut outlets.broker).await;
+            // The first of each hundred is refused once, and put aside.
+            match outbox.next_token % 100 {
+                1 => reply.refused(),
+                _ => reply.acknowledged(),
+            }
+        }
+        while outbox.broker.out > 0 {
+            outbox.settle(&returns.recv().await.unwrap(), later);
+        }
+    }
+    assert!(outbox.offered.is_empty() && outbox.offered.capacity() < 16);
+    let Outbox {
+        broker, handed_out, ..
+    } = &outbox;
+    assert!(broker.waiting.capacity() <= FEW && handed_out.capacity() <= FEW);
+}
+
+#[tokio::test]
 async fn no_more_than_the_window_is_handed_out() {
     let (mut outbox, mut outlets, mut returns) = Outbox::new(Broker);
     let replies = &mut outlets.broker;
