@@ -132,7 +132,8 @@ pub fn find(
 
 impl Found {
     fn look(&mut self) -> io::Result<()> {
-        if self.places.state_dir.join("guard").exists() {
+        // A disk that does not say whether there is one may have it.
+        if self.places.state_dir.join("guard").try_exists()? {
             let mut desk = self.places.desk()?;
             self.look_on(&mut desk)?;
         }
@@ -273,6 +274,23 @@ mod tests {
         assert_eq!(journal(&places).await, None);
         drop(does);
         assert_eq!(done.iter().collect::<Vec<_>>(), ["ends"]);
+    }
+
+    #[tokio::test]
+    async fn a_trial_behind_a_path_that_cannot_be_followed_is_found_later() {
+        let dir = TempDir::new().unwrap();
+        let mut desk = below(&dir).places.desk().unwrap();
+        let mut armed = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
+        desk.arm(&mut armed).unwrap();
+        let (state, away) = (dir.path().join("state"), dir.path().join("away"));
+        fs::rename(&state, &away).unwrap();
+        fs::write(&state, "a file in its place").unwrap();
+        let found = below(&dir);
+        assert!(found.is_unread && found.journal.is_none());
+        fs::remove_file(&state).unwrap();
+        fs::rename(&away, &state).unwrap();
+        let found = found.look_again().await.unwrap();
+        assert_eq!(found.journal.unwrap().key, armed.key);
     }
 
     #[test]

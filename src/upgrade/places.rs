@@ -59,7 +59,8 @@ impl Places {
 
     fn read(&self, is_image: bool) -> io::Result<Option<Record>> {
         let (path, name, _) = self.of(is_image);
-        if !path.exists() {
+        // A disk that does not say whether there is one may have it.
+        if !path.try_exists()? {
             return Ok(None);
         }
         let read = store::read(&mut Directory::open(&path)?, name);
@@ -81,7 +82,7 @@ impl Places {
     /// Takes away everything that is left of an upgrade on flash. Waits for the disk.
     pub(super) fn clear(&self, is_image: bool) -> io::Result<()> {
         let (path, name, others) = self.of(is_image);
-        if !path.exists() {
+        if !path.try_exists()? {
             return Ok(());
         }
         store::clear(&mut Directory::open(&path)?, name, others)
@@ -319,6 +320,23 @@ mod tests {
         let ledger = fs::read_to_string(places.state_dir.join(store::JOBS)).unwrap();
         assert_eq!(ledger, "the ledger");
         assert!(!device.find("boot-2").is_unread);
+    }
+
+    #[tokio::test]
+    async fn an_upgrade_behind_a_path_that_cannot_be_followed_is_found_later() {
+        let device = Device::new("94:83:c4:a1:b2:00");
+        let places = device.places();
+        let written = record(Phase::Flashing, None);
+        places.write(&written).unwrap();
+        let away = device.0.path().join("away");
+        fs::rename(&places.state_dir, &away).unwrap();
+        fs::write(&places.state_dir, "a file in its place").unwrap();
+        let found = device.find("boot-2");
+        assert!(found.is_unread && found.record.is_none());
+        assert!(places.clear(true).is_err());
+        fs::remove_file(&places.state_dir).unwrap();
+        fs::rename(&away, &places.state_dir).unwrap();
+        assert_eq!(found.look_again().await, Ok(Some(written)));
     }
 
     #[test]
