@@ -126,7 +126,7 @@ impl Jobs {
         let recorded = has_id && !matches!(job.kind, Kind::Ping | Kind::Cancel);
         if recorded && !self.can_record() {
             if self.ledger.is_none() {
-                self.refused.add(Key::new(source, &job.id));
+                self.refused.add(source, Key::new(source, &job.id));
             }
             return Err(Full.to_string());
         }
@@ -225,8 +225,9 @@ impl Jobs {
     pub(super) fn finish_refused(&mut self) {
         let refused = std::mem::take(&mut self.refused);
         for number in self.table.waiting() {
-            let key = self.table.recorded_key(number);
-            if key.is_some_and(|key| refused.has(key)) {
+            let (source, key) = (self.table.source(number), self.table.recorded_key(number));
+            let job = source.zip(key);
+            if job.is_some_and(|(source, key)| refused.has(source, key)) {
                 let reason = Some(Full.to_string());
                 self.finish(number, Outcome::without_command(End::Rejected, "", reason));
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::jobs::table::Key;
+use crate::jobs::Source;
 
 /// Time between two rejection answers, and between two log lines about them.
 const REJECTION_EVERY: Duration = Duration::from_secs(1);
@@ -28,43 +29,58 @@ impl Rejections {
     }
 }
 
-/// The most keys of refused jobs that are remembered.
+/// The most keys of refused jobs of one source that are remembered.
 const REFUSED_MAX: usize = 4096;
 
-/// Jobs that were refused while the ledger was not open: they may wait in it.
+/// Jobs that were refused while the ledger was not open: they may wait in it. Neither source can use up the room of the
+/// other.
 #[derive(Debug, Default)]
-pub(super) struct Refused(Vec<Key>);
+pub(super) struct Refused {
+    broker: Vec<Key>,
+    bus: Vec<Key>,
+}
 
 impl Refused {
-    pub(super) fn add(&mut self, key: Key) {
-        if self.0.len() < REFUSED_MAX && !self.0.contains(&key) {
-            self.0.push(key);
+    pub(super) fn add(&mut self, source: Source, key: Key) {
+        let keys = match source {
+            Source::Mqtt => &mut self.broker,
+            Source::Ubus => &mut self.bus,
+        };
+        if keys.len() < REFUSED_MAX && !keys.contains(&key) {
+            keys.push(key);
         }
     }
 
     /// True if this job was refused, or may have been: more were than are remembered.
-    pub(super) fn has(&self, key: Key) -> bool {
-        self.0.len() == REFUSED_MAX || self.0.contains(&key)
+    pub(super) fn has(&self, source: Source, key: Key) -> bool {
+        let keys = match source {
+            Source::Mqtt => &self.broker,
+            Source::Ubus => &self.bus,
+        };
+        keys.len() == REFUSED_MAX || keys.contains(&key)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::Source;
 
     #[test]
     fn a_job_that_may_have_been_refused_counts_as_refused() {
         let key = |n: usize| Key::new(Source::Mqtt, &n.to_string());
         let mut refused = Refused::default();
         for n in (0..REFUSED_MAX - 1).chain(0..9) {
-            refused.add(key(n));
+            refused.add(Source::Mqtt, key(n));
         }
-        assert!(refused.has(key(7)) && !refused.has(key(REFUSED_MAX)));
+        assert!(refused.has(Source::Mqtt, key(7)) && !refused.has(Source::Mqtt, key(REFUSED_MAX)));
         for n in 0..3 {
-            refused.add(key(REFUSED_MAX + n));
+            refused.add(Source::Mqtt, key(REFUSED_MAX + n));
         }
-        assert!(refused.has(key(REFUSED_MAX + 2)) && refused.0.len() == REFUSED_MAX);
+        assert!(refused.has(Source::Mqtt, key(REFUSED_MAX + 2)));
+        assert_eq!(refused.broker.len(), REFUSED_MAX);
+        let of_bus = |n: usize| Key::new(Source::Ubus, &n.to_string());
+        refused.add(Source::Ubus, of_bus(1));
+        assert!(refused.has(Source::Ubus, of_bus(1)) && !refused.has(Source::Ubus, of_bus(2)));
     }
 
     #[test]
