@@ -261,7 +261,13 @@ impl Jobs {
         let target = self.table.number(source, id);
         let target = target.filter(|number| self.table.outcome(*number).is_none());
         let Some(target) = target else {
-            return Some("no job with this id is waiting or running".into());
+            let reason = match self.ledger {
+                Some(_) => "no job with this id is waiting or running",
+                None => {
+                    "jobs that were recorded cannot be read yet, and none is known with this id"
+                }
+            };
+            return Some(reason.into());
         };
         let stop = self.live.get_mut(&target).and_then(|live| live.stop.take());
         match stop {

@@ -198,3 +198,19 @@ async fn a_ledger_on_a_disk_that_hangs_is_given_up_for_one_in_another_directory(
     assert!(jobs.can_record());
     assert_eq!(Arc::strong_count(&hangs), 1);
 }
+
+#[tokio::test]
+async fn a_cancel_says_when_jobs_that_were_recorded_are_not_known_yet() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("state"), "a file in its place").unwrap();
+    let (mut jobs, _handle, _outlets) = part(&dir).await;
+    drop(submit(&mut jobs, "cancel", "cancel", "waits"));
+    everything(&mut jobs).await;
+    let number = jobs.table.number(Source::Mqtt, "cancel").unwrap();
+    let outcome = jobs.table.outcome(number).expect("it has ended");
+    let reason = outcome.reason.as_deref().unwrap();
+    assert!(
+        !outcome.success && reason.contains("cannot be read yet"),
+        "{reason}"
+    );
+}
