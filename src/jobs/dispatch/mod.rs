@@ -61,8 +61,8 @@ pub struct Jobs {
     /// `None` until it can be opened: until then no job is recorded.
     ledger: Option<Ledger>,
     opening: Option<Opening>,
-    /// The opening of a ledger that was wanted before, on a disk that may hang.
-    hung: Option<Opening>,
+    /// Openings on disks that may hang: of ledgers that were wanted before, and of the one to move to.
+    others: Vec<Opening>,
     /// Jobs refused while there is no ledger: it may know them.
     refused: Refused,
     /// A directory that still has a ledger; this agent's is, or will be, in another one.
@@ -150,7 +150,7 @@ impl Jobs {
             table: Table::new(Bounds::default()),
             ledger: None,
             opening: None,
-            hung: None,
+            others: Vec::new(),
             refused: Refused::default(),
             left: None,
             persistent: false,
@@ -222,7 +222,12 @@ impl Jobs {
                     }
                 }
                 opened = opening::opened(&mut self.opening), if moves => {
-                    self.opened(opened).await;
+                    self.opened(opened);
+                }
+                (path, opened) = opening::answered(&mut self.others),
+                    if self.ledger.is_some() && moves && !self.closing =>
+                {
+                    self.answered(&path, opened).await;
                 }
                 () = sleep_until(registration.unwrap_or(never)), if registration.is_some() => {
                     self.register_again();
@@ -252,7 +257,7 @@ impl Jobs {
                 changed = self.options.changed(), if options_live => {
                     options_live = changed.is_ok();
                     self.outbox();
-                    self.follow_state_dir().await;
+                    self.follow_state_dir();
                 }
             }
         }

@@ -1,8 +1,9 @@
 //! The ledger on its way: it is opened before anything else, or as soon as the disk lets it.
 
-use std::future::{self, Future};
+use std::future::{self, poll_fn, Future};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -15,7 +16,10 @@ use crate::jobs::table::{Key, Table};
 /// A disk that has not opened a ledger for so long does not come back to it.
 const DISK_HANGS: Duration = Duration::from_secs(3600);
 
-type Opens = Pin<Box<dyn Future<Output = Result<(Ledger, Opened), OpenError>> + Send>>;
+/// A ledger and what is in it, or why there is none.
+pub(super) type Answer = Result<(Ledger, Opened), OpenError>;
+
+type Opens = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// The ledger that a disk is at work with.
 pub(super) struct Opening {
@@ -24,11 +28,24 @@ pub(super) struct Opening {
 }
 
 /// Completes when the ledger is open or cannot be; never while nobody opens it. Cancel safe.
-pub(super) async fn opened(opening: &mut Option<Opening>) -> Result<(Ledger, Opened), OpenError> {
+pub(super) async fn opened(opening: &mut Option<Opening>) -> Answer {
     match opening {
         Some(opening) => opening.ledger.as_mut().await,
         None => future::pending().await,
     }
+}
+
+/// Completes when the disk of one of `others` has answered; never while there is none. Cancel safe.
+pub(super) async fn answered(others: &mut Vec<Opening>) -> (PathBuf, Answer) {
+    poll_fn(|context| {
+        for at in 0..others.len() {
+            if let Poll::Ready(opened) = others[at].ledger.as_mut().poll(context) {
+                return Poll::Ready((others.swap_remove(at).path, opened));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 impl Jobs {
@@ -41,11 +58,17 @@ impl Jobs {
         if self.closing || has_begun {
             return;
         }
-        // The disk may still be at work with it, and is not asked for the same ledger twice.
-        let again = self.hung.take_if(|hung| hung.path == path);
-        let opening = again.unwrap_or_else(|| self.begin(path));
-        if let Some(other) = self.opening.replace(opening) {
-            self.hung = Some(other);
+        let opening = self.opening_of(path);
+        let other = self.opening.replace(opening);
+        self.others.extend(other);
+    }
+
+    /// The opening of the ledger in `path`. The disk may still be at work with one, and is not asked for the same
+    /// ledger twice.
+    pub(super) fn opening_of(&mut self, path: PathBuf) -> Opening {
+        match self.others.iter().position(|other| other.path == path) {
+            Some(at) => self.others.swap_remove(at),
+            None => self.begin(path),
         }
     }
 
@@ -66,16 +89,16 @@ impl Jobs {
     pub(super) async fn open_first(&mut self) {
         self.open();
         match timeout(OPEN_WITHIN, opened(&mut self.opening)).await {
-            Ok(opened) => self.opened(opened).await,
+            Ok(opened) => self.opened(opened),
             Err(_) => log::error!("no job of the broker runs before the disk answers"),
         }
     }
 
     /// The ledger is open, or cannot be opened now.
-    pub(super) async fn opened(&mut self, opened: Result<(Ledger, Opened), OpenError>) {
+    pub(super) fn opened(&mut self, opened: Answer) {
         self.opening = None;
         match opened {
-            Ok((ledger, opened)) => self.go_on(ledger, opened).await,
+            Ok((ledger, opened)) => self.go_on(ledger, opened),
             Err(error) => {
                 log::error!("jobs of the broker cannot be recorded, none runs: {error}");
                 self.attempts.failed();
@@ -84,7 +107,7 @@ impl Jobs {
     }
 
     /// Goes on from what earlier agents have recorded, with the jobs of this one that need no record.
-    async fn go_on(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
+    fn go_on(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
         if found.damaged > 0 {
             log::warn!(
                 "{}: {} records of jobs could not be read",
@@ -96,7 +119,7 @@ impl Jobs {
             log::info!("jobs are recorded again");
         }
         self.attempts.worked();
-        (self.left, self.hung) = (None, None);
+        self.left = None;
         let table = Table::read_beside(&self.table, found.records);
         let unrecorded = std::mem::replace(&mut self.table, table);
         self.opened_register(register);
@@ -116,6 +139,6 @@ impl Jobs {
         self.forget_unknown_trial();
         self.forget_unknown_upgrade();
         self.table.take_over(unrecorded);
-        self.follow_state_dir().await;
+        self.follow_state_dir();
     }
 }

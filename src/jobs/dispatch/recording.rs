@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::opening::Answer;
 use super::Jobs;
-use crate::jobs::ledger::{is_persistent, remove, Growth, Ledger, Opened, Registered, Wrote};
+use crate::jobs::ledger::{
+    is_persistent, remove, Found, Growth, Ledger, Opened, Registered, Wrote,
+};
 use crate::jobs::run::detached;
 use crate::jobs::table::{Bounds, Number, Recalled, Table};
 use crate::process::backoff::Backoff;
@@ -234,6 +237,14 @@ impl Jobs {
     /// Removes the ledger of the directory that was left: everything it has is in the new one, and jobs that wait in it
     /// must not be found there once more.
     fn remove_left(&mut self) {
+        if self
+            .others
+            .iter()
+            .any(|other| self.left.as_ref() == Some(&other.path))
+        {
+            // This one may move back there.
+            return;
+        }
         let (Some(left), Some(ledger)) = (self.left.take(), &self.ledger) else {
             return;
         };
@@ -248,39 +259,62 @@ impl Jobs {
         }
     }
 
-    /// Moves the ledger when option `state_dir` has changed. Ids that lie there may not run again.
-    pub(super) async fn follow_state_dir(&mut self) {
+    /// Opens the ledger in the directory that option `state_dir` names now, if that is another one.
+    pub(super) fn follow_state_dir(&mut self) {
         let path = self.options.borrow().state_dir.clone();
-        let Some(old) = &mut self.ledger else {
-            self.open();
-            return;
-        };
-        if *old.path() == path {
-            return;
+        match &self.ledger {
+            None => self.open(),
+            Some(ledger) if *ledger.path() == path => {}
+            Some(_) => {
+                let opening = self.opening_of(path);
+                self.others.push(opening);
+            }
         }
-        if !self.table.is_written() {
-            let wrote = old.wrote().await;
-            self.wrote(wrote);
-        }
-        match Ledger::open(path, OPEN_WITHIN).await {
-            Ok((ledger, Opened { found, register })) => {
-                self.table
-                    .absorb(Table::read(Bounds::default(), found.records));
-                self.gate.recalled(self.table.floor());
-                self.registrations.worked();
-                self.table.register_again();
-                self.opened_register(register);
-                self.persistent = is_persistent(ledger.path());
-                if let Some(old) = self.ledger.replace(ledger) {
-                    self.left = Some(old.path().to_path_buf());
-                    self.follow_detached(old.path());
-                    // Everything it has was written before.
-                    old.end(super::DISK_WITHIN).await;
+    }
+
+    /// The ledger in `path` is open beside this one, or cannot be. This one moves there if it is still to; in any case
+    /// ids that lie there may not run again.
+    pub(super) async fn answered(&mut self, path: &Path, opened: Answer) {
+        let is_wanted = self.options.borrow().state_dir == path;
+        match opened {
+            Ok((ledger, opened)) if is_wanted => self.move_to(ledger, opened).await,
+            Ok((_, Opened { found, register })) => {
+                self.absorb(found);
+                if let Ok(recalled) = register {
+                    self.recall(&recalled);
                 }
                 self.growth = Growth::TooMuch;
             }
-            Err(error) => log::error!("the record of jobs stays where it is: {error}"),
+            Err(error) if is_wanted => {
+                log::error!("the record of jobs stays where it is: {error}");
+            }
+            Err(_) => {}
         }
+    }
+
+    async fn move_to(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
+        if let (Some(old), false) = (&mut self.ledger, self.table.is_written()) {
+            let wrote = old.wrote().await;
+            self.wrote(wrote);
+        }
+        self.absorb(found);
+        self.registrations.worked();
+        self.table.register_again();
+        self.opened_register(register);
+        self.persistent = is_persistent(ledger.path());
+        if let Some(old) = self.ledger.replace(ledger) {
+            self.left = Some(old.path().to_path_buf());
+            self.follow_detached(old.path());
+            // Everything it has was written before.
+            old.end(super::DISK_WITHIN).await;
+        }
+        self.growth = Growth::TooMuch;
+    }
+
+    fn absorb(&mut self, found: Found) {
+        self.table
+            .absorb(Table::read(Bounds::default(), found.records));
+        self.gate.recalled(self.table.floor());
     }
 
     /// Has the files of detached jobs found from the new ledger: their supervisors write them below `old`.

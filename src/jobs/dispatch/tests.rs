@@ -164,7 +164,7 @@ async fn a_ledger_that_could_not_be_opened_is_tried_at_once_when_the_settings_ch
     std::fs::write(dir.path().join("state"), "a file in its place").unwrap();
     let (mut jobs, _handle, _outlets) = part(&dir).await;
     assert!(jobs.opening.is_none() && jobs.attempts.next().is_some());
-    jobs.follow_state_dir().await;
+    jobs.follow_state_dir();
     assert!(jobs.opening.is_some());
 }
 
@@ -187,16 +187,85 @@ async fn a_ledger_on_a_disk_that_hangs_is_given_up_for_one_in_another_directory(
     });
     for name in ["good", "state", "good"] {
         wants(name);
-        jobs.follow_state_dir().await;
+        jobs.follow_state_dir();
         let opening = jobs.opening.as_ref().expect("it is on its way");
         assert_eq!(opening.path, dir.path().join(name));
         // An opening that hangs is gone on with when its ledger is wanted again.
         assert_eq!(Arc::strong_count(&hangs), 2);
     }
     let opened = opening::opened(&mut jobs.opening).await;
-    jobs.opened(opened).await;
+    jobs.opened(opened);
     assert!(jobs.can_record());
-    assert_eq!(Arc::strong_count(&hangs), 1);
+    assert_eq!(Arc::strong_count(&hangs), 2);
+}
+
+#[tokio::test]
+async fn a_ledger_does_not_move_where_a_disk_is_still_at_work_with_another() {
+    let dir = TempDir::new().unwrap();
+    let (mut jobs, _handle, _outlets) = part(&dir).await;
+    let options = watch::Sender::new(jobs.options.borrow().clone());
+    jobs.options = options.subscribe();
+    let other = dir.path().join("other");
+    let (disk, hangs) = oneshot::channel();
+    jobs.others.push(Opening {
+        path: other.clone(),
+        ledger: Box::pin(async { hangs.await.unwrap() }),
+    });
+    options.send_modify(|it| it.state_dir.clone_from(&other));
+    jobs.follow_state_dir();
+    let path = |jobs: &Jobs| jobs.ledger.as_ref().unwrap().path().to_owned();
+    assert_eq!(path(&jobs), dir.path().join("state"));
+    assert_eq!(jobs.others.len(), 1);
+    let opened = crate::jobs::ledger::Ledger::open(other.clone(), GRACE).await;
+    assert!(disk.send(opened).is_ok());
+    let (path_of, opened) = opening::answered(&mut jobs.others).await;
+    jobs.answered(&path_of, opened).await;
+    assert!(jobs.others.is_empty());
+    assert_eq!(path(&jobs), other);
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_moved_back_is_not_removed_as_the_one_that_was_left() {
+    let dir = TempDir::new().unwrap();
+    let (mut jobs, _handle, _outlets) = part(&dir).await;
+    let options = watch::Sender::new(jobs.options.borrow().clone());
+    jobs.options = options.subscribe();
+    drop(submit(&mut jobs, "1", "", "true"));
+    everything(&mut jobs).await;
+    commands_have_ended(&mut jobs).await;
+    everything(&mut jobs).await;
+    let at = |name: &str| dir.path().join(name);
+    let wants = |name: &str| options.send_modify(|it| it.state_dir = at(name));
+    wants("other");
+    jobs.follow_state_dir();
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    jobs.answered(&path, opened).await;
+    wants("state");
+    jobs.follow_state_dir();
+    everything(&mut jobs).await;
+    assert!(at("state/jobs").exists());
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    jobs.answered(&path, opened).await;
+    everything(&mut jobs).await;
+    assert!(at("state/jobs").exists() && !at("other/jobs").exists());
+}
+
+#[tokio::test]
+async fn ids_of_a_ledger_that_was_left_unread_count_when_its_disk_answers() {
+    let (dir, left) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (mut before, _handle, _outlets) = part(&left).await;
+    drop(submit(&mut before, "1", "", "true"));
+    everything(&mut before).await;
+    commands_have_ended(&mut before).await;
+    let (mut jobs, _handle, _outlets) = part(&dir).await;
+    let unread = jobs.opening_of(left.path().join("state"));
+    jobs.others.push(unread);
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    jobs.answered(&path, opened).await;
+    everything(&mut jobs).await;
+    assert!(jobs.table.known(Source::Mqtt, "1").is_some());
+    let ledger = jobs.ledger.as_ref().unwrap();
+    assert_eq!(ledger.path(), dir.path().join("state"));
 }
 
 #[tokio::test]
