@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use durable::Directory;
+use durable::{Directory, Disk};
 
 use super::record::Record;
 use super::store;
@@ -116,7 +116,20 @@ impl Places {
 
     fn bring_ledger_back(&self) -> io::Result<()> {
         let mut keep = Directory::open(&self.keep())?;
-        store::bring_ledger_back(&mut Directory::open(&self.state_dir)?, &mut keep)
+        let back = store::bring_ledger_back(&mut Directory::open(&self.state_dir)?, &mut keep);
+        self.or_moved(back)
+    }
+
+    /// A ledger that was read and has no room beside its copy takes the place of that copy, which takes none. Without
+    /// it an empty one would be begun.
+    fn or_moved(&self, back: io::Result<()>) -> io::Result<()> {
+        if back.as_ref().map_err(io::Error::kind) != Err(io::ErrorKind::StorageFull) {
+            return back;
+        }
+        let ledger = self.state_dir.join(store::JOBS);
+        std::fs::rename(self.keep().join(store::LEDGER), ledger)?;
+        Directory::open(&self.state_dir)?.sync_names()?;
+        Directory::open(&self.keep())?.sync_names()
     }
 }
 
@@ -320,6 +333,22 @@ mod tests {
         let ledger = fs::read_to_string(places.state_dir.join(store::JOBS)).unwrap();
         assert_eq!(ledger, "the ledger");
         assert!(!device.find("boot-2").is_unread);
+    }
+
+    #[test]
+    fn a_ledger_without_room_beside_its_copy_comes_back_all_the_same() {
+        let device = Device::new("94:83:c4:a1:b2:00");
+        let places = device.places();
+        let mut keep = Directory::open(&places.keep()).unwrap();
+        durable::replace(&mut keep, store::LEDGER, b"the ledger").unwrap();
+        let ledger = places.state_dir.join(store::JOBS);
+        let denied = || Err(io::ErrorKind::PermissionDenied.into());
+        assert!(places.or_moved(denied()).is_err() && !ledger.exists());
+        places
+            .or_moved(Err(io::ErrorKind::StorageFull.into()))
+            .unwrap();
+        assert_eq!(fs::read_to_string(&ledger).unwrap(), "the ledger");
+        assert_eq!(device.left(), [""; 0]);
     }
 
     #[tokio::test]
