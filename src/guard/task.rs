@@ -290,8 +290,10 @@ impl Task {
     /// Everything that has to be there before the command of a network job begins.
     async fn arm(&mut self, ticket: Ticket) -> Result<(), String> {
         self.look_again().await;
-        if self.found.journal.is_some() {
-            // The journal stays: the task goes on with it as soon as this is answered.
+        let is_left = |journal: &Journal| self.left.get() == Some(&journal.key);
+        if self.found.journal.is_some() || self.journal.as_ref().is_some_and(is_left) {
+            // The journal stays: the task goes on with it as soon as this is answered, or the ledger yet waits for its
+            // verdict.
             return Err(NOT_SETTLED.to_owned());
         }
         if !luci::is_free(&self.client, self.pace()).await {

@@ -129,6 +129,10 @@ impl Jobs {
         let Some(watched) = self.watched(number) else {
             return;
         };
+        if watched.is_guarded() && self.ledger.is_some() {
+            // One that could be read only after the ledger was.
+            self.forget_unknown_trial();
+        }
         match self.detached_in(number).filter(|_| job.detach) {
             // Nothing begins before the undo is prepared.
             None if watched.is_guarded() => {

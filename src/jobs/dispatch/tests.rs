@@ -2,6 +2,7 @@
 
 use std::future::ready;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -102,6 +103,8 @@ async fn pings_and_cancels_are_answered_while_the_agent_ends() {
 #[derive(Default)]
 struct Left {
     armed: AtomicU32,
+    /// Trials that were settled before one was armed.
+    settled: Mutex<Vec<String>>,
 }
 
 impl Guard for Left {
@@ -118,7 +121,11 @@ impl Guard for Left {
         Box::pin(ready(Some(Judged::default())))
     }
 
-    fn settled(&self, _key: String) {}
+    fn settled(&self, key: String) {
+        if self.armed.load(Ordering::Relaxed) == 0 {
+            self.settled.lock().unwrap().push(key);
+        }
+    }
 
     fn prepare(&self) -> Doing<()> {
         Box::pin(ready(()))
@@ -156,6 +163,19 @@ async fn no_network_job_takes_the_place_of_a_trial_that_the_ledger_may_wait_for(
         "{refused}"
     );
     drop(handle);
+}
+
+#[tokio::test]
+async fn a_trial_found_after_the_ledger_was_read_holds_up_no_network_job() {
+    let dir = TempDir::new().unwrap();
+    let (jobs, _handle, _outlets) = part(&dir).await;
+    let guard = Arc::new(Left::default());
+    let mut jobs = jobs.watched_by(guard.clone());
+    drop(submit(&mut jobs, "1", "network", "true"));
+    everything(&mut jobs).await;
+    commands_have_ended(&mut jobs).await;
+    assert_eq!(guard.armed.load(Ordering::Relaxed), 1);
+    assert_eq!(*guard.settled.lock().unwrap(), ["63f7f2ef43cc92ee"]);
 }
 
 #[tokio::test]

@@ -116,3 +116,40 @@ async fn no_network_job_displaces_a_trial_that_could_not_be_read_at_the_start() 
     fs::rename(state.join("away"), &ledger).unwrap();
     is_undone(&mut desk).await;
 }
+
+#[tokio::test]
+async fn no_network_job_that_waits_displaces_a_trial_found_meanwhile() {
+    let mut desk = Desk::new().await;
+    cuts_the_device_off(&desk).await;
+    desk.kill().await;
+    let state = desk.path("etc/socketman/state");
+    let ledger = state.join("jobs");
+    fs::rename(&ledger, state.join("away")).unwrap();
+    fs::create_dir(&ledger).unwrap();
+    fs::set_permissions(&state, Permissions::from_mode(0o777)).unwrap();
+    desk.lab.mqtt.down().await.unwrap();
+    desk.start().await;
+    desk.status(|status| status["jobs"]["durable"] == false)
+        .await;
+    let gate = desk.path("gate");
+    let first = format!("while [ ! -e {} ]; do sleep 0.1; done", gate.display());
+    let mut ids = Vec::new();
+    for (kind, msg) in [("", &*first), ("network", "true"), ("network", "true")] {
+        let job = json!({ "type": kind, "msg": msg, "wait": false });
+        let reply = within("run_job", desk.lab.call("run_job", &job)).await;
+        ids.push(reply.unwrap()["id"].as_str().unwrap().to_owned());
+    }
+    fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
+    fs::write(&gate, "").unwrap();
+    desk.until("etc/config/network", OLD).await;
+    desk.lab.mqtt.up().await.unwrap();
+    for id in &ids[1..] {
+        let outcome = desk.outcome(id).await;
+        assert_eq!(outcome["state"], "rejected", "{outcome:#}");
+    }
+    fs::remove_dir(&ledger).unwrap();
+    fs::rename(state.join("away"), &ledger).unwrap();
+    let outcome = desk.outcome("moves").await;
+    assert_eq!(outcome["rolled_back"], true, "{outcome:#}");
+    desk.is_over().await;
+}
