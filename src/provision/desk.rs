@@ -117,12 +117,27 @@ impl Desk {
         Ok(match order {
             Order::Resume => Done::Resumed(store.resume()?),
             Order::Take(taking) => Done::Taken(self.take(&mut store, taking)?),
-            Order::Restore(record) => Done::Restored(store.restore(&record)?),
+            Order::Restore(record) => Done::Restored(self.restore(&mut store, &record)?),
             Order::Settle(record) => {
                 store.settle(&record)?;
                 Done::Settled
             }
         })
+    }
+
+    fn restore(&self, store: &mut Store<'_>, record: &Record) -> Result<bool, DeskError> {
+        let now = store.current()?;
+        if now.as_deref().map(Hash::of).as_ref() == Some(&record.after) {
+            let before = record.before.as_ref().map(|_| store.kept()).transpose()?;
+            // A job may have been undone during the trial.
+            self.keep_strict(now.as_deref(), before.as_deref())?;
+        }
+        Ok(store.restore(record)?)
+    }
+
+    /// Has options held strict for config.json as it is to be, too.
+    fn keep_strict(&self, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<(), DeskError> {
+        strict::keep_for(&self.files, before, after).map_err(DeskError::Strict)
     }
 
     fn take(&self, store: &mut Store<'_>, taking: Taking) -> Result<Option<Record>, DeskError> {
@@ -157,7 +172,7 @@ impl Desk {
             refused: offer.refused,
             error: None,
         };
-        strict::keep_for(&self.files, before.as_deref(), &after).map_err(DeskError::Strict)?;
+        self.keep_strict(before.as_deref(), Some(&after))?;
         store.begin(&record, before.as_deref(), &after)?;
         Ok(Some(record))
     }
@@ -223,6 +238,11 @@ mod tests {
         let loaded = inputs.load(None);
         assert_eq!(loaded.config.api.token.reveal(), "u");
         assert_eq!(loaded.tightened, held);
+        // A job that ran during the trial was undone.
+        let json = std::fs::read(&files.json).unwrap();
+        Strict::of(&job)
+            .keep(&files.home, None, Some(&json))
+            .unwrap();
         assert!(matches!(
             desk.obey(Order::Restore(record)),
             Ok(Done::Restored(true))

@@ -129,12 +129,17 @@ impl Store<'_> {
                 .map_err(StoreError::Settings)?;
             return Ok(true);
         };
-        let bytes = read_whole(self.state, BEFORE, MAX_FILE).map_err(StoreError::State)?;
+        let bytes = self.kept()?;
         if Hash::of(&bytes) != *before {
             return Ok(false);
         }
         replace(self.settings, self.file, &bytes).map_err(StoreError::Settings)?;
         Ok(true)
+    }
+
+    /// config.json as it was before a trial.
+    pub fn kept(&mut self) -> Result<Vec<u8>, StoreError> {
+        read_whole(self.state, BEFORE, MAX_FILE).map_err(StoreError::State)
     }
 
     /// Writes how a trial ended, and takes away what nothing needs any more.

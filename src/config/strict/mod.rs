@@ -169,12 +169,12 @@ fn text_or_warn(home: &Path) -> Option<String> {
 }
 
 /// Has the values kept for these settings files hold with config.json as it is `after`, too, and not only as it was
-/// `before`: no person changes it.
+/// `before`: no person changes it. `None` is a file that does not exist.
 ///
 /// # Errors
 ///
 /// The disk does not give the values, or does not take them.
-pub fn keep_for(files: &Files, before: Option<&[u8]>, after: &[u8]) -> io::Result<()> {
+pub fn keep_for(files: &Files, before: Option<&[u8]>, after: Option<&[u8]>) -> io::Result<()> {
     let Some(text) = text(&files.home)? else {
         return Ok(());
     };
@@ -184,7 +184,7 @@ pub fn keep_for(files: &Files, before: Option<&[u8]>, after: &[u8]) -> io::Resul
         return Ok(());
     };
     let [uci, json] = digests;
-    strict.write(&files.home, &uci, &[json, hash(Some(after))])
+    strict.write(&files.home, &uci, &[json, hash(after)])
 }
 
 /// Removes what is kept.

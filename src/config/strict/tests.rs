@@ -195,7 +195,7 @@ fn what_an_init_server_changes_loosens_nothing() {
     let tmp = tempfile::tempdir().unwrap();
     let (inputs, files, json) = held_below(tmp.path());
     let given = br#"{"web_jobs": 0, "insecure": 1, "token": "t"}"#;
-    keep_for(&files, Some(&json), given).unwrap();
+    keep_for(&files, Some(&json), Some(given)).unwrap();
     // A power cut before and after config.json is written, and the settings before, which come back.
     for bytes in [&json[..], given, &json] {
         write_private(&files.json, bytes);
@@ -206,11 +206,11 @@ fn what_an_init_server_changes_loosens_nothing() {
     // Once more.
     let then = br#"{"web_jobs": 0, "insecure": 1, "token": "u"}"#;
     write_private(&files.json, given);
-    keep_for(&files, Some(given), then).unwrap();
+    keep_for(&files, Some(given), Some(then)).unwrap();
     write_private(&files.json, then);
     assert_eq!(inputs.load(None).tightened, ["insecure"]);
     // Values for other files come into force by no change of the server.
-    keep_for(&files, Some(b"{}"), &json).unwrap();
+    keep_for(&files, Some(b"{}"), Some(&json)).unwrap();
     write_private(&files.json, &json);
     assert!(inputs.load(None).strict_is_outdated);
 }
