@@ -175,7 +175,8 @@ impl Contact {
             Ok(offer) => offer,
             Err(error) => return self.failed(need, error.to_string()),
         };
-        self.jobs_end(settings).await;
+        // After that they are taken all the same.
+        let _ended: bool = self.jobs_end(settings).await;
         let now = Instant::now();
         self.course.hear(&self.part.reach.borrow(), now);
         let newest = self.part.settings.borrow().clone();
@@ -206,15 +207,17 @@ impl Contact {
         }
     }
 
-    /// Waits for the end of jobs that run: other settings would be taken for their doing.
-    async fn jobs_end(&mut self, settings: &Settings) {
+    /// Waits for the end of jobs that run: other settings would be taken for their doing. True if there were some,
+    /// and they ended in time.
+    async fn jobs_end(&mut self, settings: &Settings) -> bool {
         let held = &mut self.part.held;
-        if *held.borrow() {
-            log::info!("provisioning: settings wait for jobs that run");
-            let within = settings.pace.of(JOBS_WITHIN);
-            // After that they are taken all the same.
-            drop(timeout(within, held.wait_for(|is_held| !is_held)).await);
+        if !*held.borrow() {
+            return false;
         }
+        log::info!("provisioning: settings wait for jobs that run");
+        let within = settings.pace.of(JOBS_WITHIN);
+        let ended = timeout(within, held.wait_for(|is_held| !is_held)).await;
+        ended.is_ok()
     }
 
     fn failed(&mut self, need: Need, error: String) {
@@ -259,6 +262,10 @@ impl Contact {
         let Some(record) = self.record.clone() else {
             return self.course.settled(Instant::now());
         };
+        if self.jobs_end(settings).await {
+            // The servers may have been reached meanwhile.
+            return;
+        }
         let lost = record.reached.words();
         let error = format!("the settings of {} did not reach {lost}", record.server);
         match self.desk(settings).ask(Order::Restore(record)).await {

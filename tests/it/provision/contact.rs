@@ -223,6 +223,38 @@ async fn a_job_is_not_blamed_for_settings_of_the_init_server() {
 }
 
 #[tokio::test]
+async fn settings_that_reach_nothing_are_not_put_back_under_a_job() {
+    let mut desk = Desk::new(SCALE).await;
+    let address = desk.lab.mqtt.address();
+    desk.configure(json!({
+        "topic": "lab", "key": "desk", "mqtt_host": address.ip().to_string(), "port": address.port(),
+        "job_timeout": 1800,
+    }));
+    let before = desk.text();
+    desk.init.set(Mode::Down).await.unwrap();
+    desk.start();
+    desk.until("a session", |status| status["mqtt"]["connected"] == true)
+        .await;
+    desk.offer(json!({"port": 1}));
+    desk.init.set(Mode::Up).await.unwrap();
+    desk.state("trial", "").await;
+    let given = desk.text();
+    let go = desk.dir.path().join("go");
+    let msg = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
+    let job = json!({"id": "innocent", "msg": msg, "wait": false});
+    desk.lab.call("run_job", &job).await.unwrap();
+    desk.until("the end of the job is waited for", |_| {
+        desk.log().contains("settings wait for jobs that run")
+    })
+    .await;
+    assert_eq!(desk.text(), given);
+    fs::write(go, "").unwrap();
+    desk.state("refused", "those before hold again").await;
+    assert_eq!(desk.text(), before);
+    desk.end().await;
+}
+
+#[tokio::test]
 async fn neither_http_nor_a_server_that_is_not_verified_nor_unreadable_settings_lead_anywhere() {
     let mut desk = Desk::new(SCALE).await;
     desk.offer(json!({}));
