@@ -79,7 +79,7 @@ impl Inputs {
         // What comes is of another file, and the package is only taken once more.
         drop(uci.handling.take());
 
-        let mut loading = Loading::new(self, &files);
+        let mut loading = Loading::new(self, &files, before);
         let mut lost = uci.tell(&mut loading, &uci_kept, self.file.is_some());
         let json_kept = Kept {
             remembered: before.and_then(|before| before.good.json.as_ref()),

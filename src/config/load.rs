@@ -53,7 +53,7 @@ pub(super) struct Loading<'a> {
 
 impl<'a> Loading<'a> {
     /// The defaults, in which nothing is wrong.
-    pub(super) fn new(inputs: &'a Inputs, files: &'a Files) -> Self {
+    pub(super) fn new(inputs: &'a Inputs, files: &'a Files, before: Option<&Loaded>) -> Self {
         Loading {
             config: Config::defaults(&inputs.root, inputs.pace),
             root: &inputs.root,
@@ -68,7 +68,10 @@ impl<'a> Loading<'a> {
             secrets: Vec::new(),
             tightened: Vec::new(),
             unreadable: None,
-            strict: Kept::read(&files.home),
+            strict: Kept::read(
+                &files.home,
+                before.and_then(|before| before.strict.as_deref()),
+            ),
         }
     }
 
@@ -155,6 +158,7 @@ impl<'a> Loading<'a> {
             files,
             unreadable: self.unreadable,
             strict_is_outdated: self.strict.is_outdated,
+            strict: self.strict.text,
             good,
         }
     }

@@ -28,6 +28,8 @@ pub struct Loaded {
     pub unreadable: Option<String>,
     /// Options were held strict, and somebody has changed the settings since.
     pub strict_is_outdated: bool,
+    /// The text of the options that are held strict, for the day the disk does not give it.
+    pub(super) strict: Option<String>,
     pub(super) good: Good,
 }
 

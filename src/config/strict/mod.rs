@@ -149,7 +149,7 @@ impl Strict {
 ///
 /// The disk does not give it.
 fn text(home: &Path) -> io::Result<Option<String>> {
-    if !home.join(NAME).exists() {
+    if !home.join(NAME).try_exists()? {
         return Ok(None);
     }
     let error = match Cell::new(NAME).read(&mut Directory::open(home)?) {
@@ -195,9 +195,9 @@ pub fn forget(files: &Files) {
     }
 }
 
-/// The text that is kept, and the settings files as they count: read, or replaced by their copies.
+/// The text that is kept, as it was read last, and the settings files as they count: read, or replaced by their copies.
 pub(super) struct Kept {
-    text: Option<String>,
+    pub(super) text: Option<String>,
     /// Of the UCI package and of config.json.
     digests: [String; 2],
     /// Somebody has changed the settings since.
@@ -205,9 +205,18 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn read(home: &Path) -> Self {
+    /// Reads the text; if the disk does not give it, `remembered` holds.
+    pub(super) fn read(home: &Path, remembered: Option<&str>) -> Self {
+        let text = text(home).unwrap_or_else(|error| {
+            let effect = match remembered {
+                Some(_) => "what it held before holds on",
+                None => "it is not used",
+            };
+            log::warn!("{}/{NAME}: {error}; {effect}", home.display());
+            remembered.map(str::to_owned)
+        });
         Kept {
-            text: text_or_warn(home),
+            text,
             digests: [hash(None), hash(None)],
             is_outdated: false,
         }
@@ -234,10 +243,10 @@ fn hash(bytes: Option<&[u8]>) -> String {
 impl Loading<'_> {
     /// Holds options stricter than written.
     pub(super) fn tighten(&mut self) {
-        let Some(text) = self.strict.text.take() else {
+        let Some(text) = &self.strict.text else {
             return;
         };
-        let Some(mut strict) = Strict::decode(&text, &self.strict.digests) else {
+        let Some(mut strict) = Strict::decode(text, &self.strict.digests) else {
             // A file that cannot be read may be as it was.
             self.strict.is_outdated = self.unreadable.is_none();
             return;

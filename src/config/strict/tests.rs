@@ -1,3 +1,6 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 use crate::config::json::MAX_FILE;
 use crate::config::tests::write_private;
@@ -213,4 +216,35 @@ fn what_an_init_server_changes_loosens_nothing() {
     keep_for(&files, Some(b"{}"), Some(&json)).unwrap();
     write_private(&files.json, &json);
     assert!(inputs.load(None).strict_is_outdated);
+}
+
+#[test]
+fn options_stay_held_while_the_disk_does_not_give_what_is_held() {
+    let tmp = tempfile::tempdir().unwrap();
+    let inputs = Inputs::below(tmp.path(), crate::tls::CHECKS);
+    let files = inputs.load(None).files;
+    std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
+    let json = r#"{"insecure": 1, "web_jobs": 0}"#;
+    write_private(&files.json, json);
+    let strict = job(&[], false);
+    strict
+        .keep(&files.home, None, Some(json.as_bytes()))
+        .unwrap();
+    let held = inputs.load(None);
+    assert_eq!(held.tightened, ["insecure"]);
+    let open_to = |mode| {
+        let mode = Permissions::from_mode(mode);
+        std::fs::set_permissions(&files.home, mode).unwrap();
+    };
+    open_to(0o755);
+    let shut_out = inputs.load(Some(&held));
+    assert_eq!(shut_out.tightened, ["insecure"]);
+    write_private(&files.json, r#"{"insecure": 1, "monitor": 20}"#);
+    let changed = inputs.load(Some(&shut_out));
+    assert_eq!(changed.tightened, [""; 0]);
+    assert!(changed.strict_is_outdated);
+    open_to(0o700);
+    forget(&files);
+    let forgotten = inputs.load(Some(&changed));
+    assert!(!forgotten.strict_is_outdated);
 }
