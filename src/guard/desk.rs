@@ -87,7 +87,7 @@ impl Desk {
     ///
     /// # Errors
     ///
-    /// A journal that is damaged or cannot be read.
+    /// A journal that cannot be read; one that is damaged or of another version, [`io::ErrorKind::InvalidData`].
     pub fn open(&mut self) -> io::Result<Option<Journal>> {
         let read = Cell::new(JOURNAL).read(&mut *self.own);
         let bytes = match read {
@@ -98,13 +98,13 @@ impl Desk {
             }
             Ok(Some(bytes)) => bytes,
             Err(CellError::Disk { source, .. }) => return Err(source),
-            Err(damaged) => return Err(io::Error::other(damaged.to_string())),
+            Err(damaged) => return Err(invalid(damaged.to_string())),
         };
         self.own.sync_names()?;
         let journal = Journal::decode(&bytes);
         journal
             .map(Some)
-            .ok_or_else(|| io::Error::other("journal is of another version"))
+            .ok_or_else(|| invalid("journal is of another version".to_owned()))
     }
 
     /// Saves every file and arms `journal`. The command may start when this returns.
@@ -324,6 +324,10 @@ pub(super) fn put(config: &mut dyn Folder, name: &str, saved: &Saved) -> io::Res
 }
 
 fn remove_if_there(disk: &mut (impl Disk + ?Sized), name: &str) -> io::Result<()> {
+fn invalid(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
     match disk.remove(name) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -234,7 +234,8 @@ impl Task {
             }
             Ask::Settled(key) => self.settled(&key).await,
             Ask::Look(answer) => {
-                self.look_again().await;
+                // That it failed has been said.
+                drop(self.look_again().await);
                 // An asker that has gone needs no answer.
                 let _ = answer.send(());
             }
@@ -289,7 +290,10 @@ impl Task {
 
     /// Everything that has to be there before the command of a network job begins.
     async fn arm(&mut self, ticket: Ticket) -> Result<(), String> {
-        self.look_again().await;
+        let looked = self.look_again().await;
+        looked.map_err(|error| {
+            format!("the change of an earlier network job cannot be read: {error}")
+        })?;
         let is_left = |journal: &Journal| self.left.get() == Some(&journal.key);
         if self.found.journal.is_some() || self.journal.as_ref().is_some_and(is_left) {
             // The journal stays: the task goes on with it as soon as this is answered, or the ledger yet waits for its

@@ -1,5 +1,6 @@
 //! A trial that an earlier agent has left.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::time::{timeout, Instant};
@@ -13,13 +14,23 @@ const DETACHED_MORE: Duration = Duration::from_secs(60);
 
 impl Task {
     /// Looks once more for what an earlier agent has left, if it could not be read.
-    pub(super) async fn look_again(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// The disk does not give it yet: there may be a trial. What is damaged is none.
+    pub(super) async fn look_again(&mut self) -> io::Result<()> {
         if !self.found.is_unread {
-            return;
+            return Ok(());
         }
         match self.found.look_again().await {
             Ok(found) => self.found = found,
-            Err(error) => log::warn!("guard: what an earlier agent left cannot be read: {error}"),
+            Err(error) => {
+                log::warn!("guard: what an earlier agent left cannot be read: {error}");
+                return match error.kind() {
+                    io::ErrorKind::InvalidData => Ok(()),
+                    _ => Err(error),
+                };
+            }
         }
         if let Some(journal) = &self.found.journal {
             self.left.get_or_init(|| journal.key.clone());
@@ -28,6 +39,7 @@ impl Task {
             // An agent that ends reads nothing more.
             drop(self.settings.reload().await);
         }
+        Ok(())
     }
 
     /// Goes on with what an earlier agent has left.

@@ -153,3 +153,24 @@ async fn no_network_job_that_waits_displaces_a_trial_found_meanwhile() {
     assert_eq!(outcome["rolled_back"], true, "{outcome:#}");
     desk.is_over().await;
 }
+
+#[tokio::test]
+async fn no_network_job_displaces_a_trial_that_cannot_be_read_yet() {
+    let mut desk = Desk::new().await;
+    cuts_the_device_off(&desk).await;
+    desk.kill().await;
+    let journal = desk.path("etc/socketman/state/guard/journal");
+    fs::set_permissions(&journal, Permissions::from_mode(0o644)).unwrap();
+    let before = fs::read(&journal).unwrap();
+    desk.start().await;
+    let job = json!({ "type": "network", "msg": "true" });
+    let answer = within("run_job", desk.lab.call("run_job", &job)).await;
+    let answer = format!("{answer:?}");
+    assert!(answer.contains("cannot be read: "), "{answer}");
+    assert_eq!(fs::read(&journal).unwrap(), before);
+    // What is damaged holds up nothing.
+    fs::write(&journal, "damaged").unwrap();
+    fs::set_permissions(&journal, Permissions::from_mode(0o600)).unwrap();
+    let answer = within("run_job", desk.lab.call("run_job", &job)).await;
+    assert_eq!(answer.unwrap()["success"], true);
+}
