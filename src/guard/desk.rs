@@ -13,6 +13,7 @@
 //! | armed, ended | tests the way out again |
 //! | undoing | puts the files back, those that are back already too, and tells the services |
 //! | undone, rebooting | tells the services, unless the device has booted since the files were put back |
+//! | rebooting without `back` | puts the files back once more, and tells the services |
 //! | kept, reverted | tells the outcome, which the ledger may not have |
 
 #[cfg(test)]
@@ -323,11 +324,11 @@ pub(super) fn put(config: &mut dyn Folder, name: &str, saved: &Saved) -> io::Res
     written
 }
 
-fn remove_if_there(disk: &mut (impl Disk + ?Sized), name: &str) -> io::Result<()> {
 fn invalid(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
+fn remove_if_there(disk: &mut (impl Disk + ?Sized), name: &str) -> io::Result<()> {
     match disk.remove(name) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -72,7 +72,7 @@ pub struct Journal {
     /// `None` while the end of the command was not seen.
     pub changes: Option<Changes>,
     pub reason: Option<String>,
-    /// The boot in which the files were put back, set before they are.
+    /// The boot in which the files were put back, set before they are; `None` at a reboot while they are not.
     pub back: Option<String>,
 }
 

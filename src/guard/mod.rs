@@ -60,6 +60,9 @@ pub use places::{find, Found};
 pub use task::{new, run, Part, Surroundings};
 pub use trial::Witnesses;
 
+/// Words for the result of an undo that was tried again.
+const PUT_BACK_LATER: &str = "the files were put back later";
+
 /// Puts the files back, and adds a failure to the words for the result.
 fn undo(desk: &mut Desk, journal: &mut Journal) {
     match desk.undo(journal) {

@@ -51,8 +51,20 @@ impl Places {
     ) -> io::Result<T> {
         let places = self.clone();
         let work = move || places.desk().map(|mut desk| work(&mut desk));
+        self.aside(work).await?
+    }
+
+    /// Does `work` that needs no directory of trials in the same turn.
+    ///
+    /// # Errors
+    ///
+    /// A disk that does not answer in time: the work is still done if it has begun.
+    pub(super) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
         let done = self.disk.aside("guard", DISK_WITHIN, work).await;
-        done.map_err(io::Error::other)?
+        done.map_err(io::Error::other)
     }
 
     /// Completes when no work is late. Cancel safe.
@@ -175,6 +187,20 @@ impl Found {
                     journal.back = Some(self.place.boot.clone());
                     super::undo(desk, &mut journal);
                     Ok(())
+                }
+                // The device was rebooted though files were not back.
+                Phase::Rebooting if journal.back.is_none() => {
+                    self.has_undone = true;
+                    journal.back = Some(self.place.boot.clone());
+                    super::undo(desk, &mut journal);
+                    if journal.phase == Phase::Undone {
+                        super::add_reason(&mut journal, super::PUT_BACK_LATER);
+                        Ok(())
+                    } else {
+                        // The device does not reboot for it again.
+                        (journal.phase, journal.back) = (Phase::Rebooting, None);
+                        desk.note(&journal)
+                    }
                 }
                 // The command has ended with the boot it ran in.
                 Phase::Armed if journal.has_booted(&self.place.boot) => {

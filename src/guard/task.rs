@@ -27,7 +27,7 @@ use crate::actions::Actions;
 use crate::boot::Reboot;
 use crate::collect::{DeviceEvents, Event};
 use crate::config::reload;
-use crate::config::{Config, PACKAGE};
+use crate::config::{Config, Loaded, PACKAGE};
 use crate::jobs::{Judged, Ran, Ticket, NOT_SETTLED};
 use crate::process::clock::{epoch_seconds, Pace};
 use crate::process::facts::publish;
@@ -147,6 +147,8 @@ struct Task {
     /// Nobody waits for it.
     is_settled: bool,
     owed: Owed,
+    /// Our settings as a job has left them, while they could not be put back.
+    own_left: Option<Loaded>,
 }
 
 impl Task {
@@ -175,6 +177,7 @@ impl Task {
             judged: None,
             is_settled: false,
             owed: Owed::default(),
+            own_left: None,
         }
     }
 

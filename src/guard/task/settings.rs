@@ -1,12 +1,16 @@
 //! Our own settings after a job: kept, or put back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{sleep, Instant};
 
 use super::Task;
 use crate::guard::decide::{Needs, Next, Trial};
 use crate::jobs::Judged;
+
+/// Before each further attempt to put the settings back, as long as those for the files of a network job.
+const AGAIN: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(60)];
 
 impl Task {
     pub(super) fn own_changed(&self) -> bool {
@@ -58,11 +62,22 @@ impl Task {
                 self.own_keep().await;
                 Judged::default()
             }
-            Some(reason) => Judged {
-                undone: true,
-                reason: Some(self.own_put_back(&reason).await),
-                ..Judged::default()
-            },
+            Some(reason) => {
+                let mut words = self.own_put_back(&reason).await;
+                for wait in AGAIN {
+                    if self.own_left.is_none() {
+                        break;
+                    }
+                    sleep(pace.of(wait)).await;
+                    words = self.own_put_back(&reason).await;
+                }
+                self.own_left = None;
+                Judged {
+                    undone: true,
+                    reason: Some(words),
+                    ..Judged::default()
+                }
+            }
         };
         let current = self.settings.current();
         self.own.is_decided(&current.borrow().loaded.files);
@@ -77,16 +92,19 @@ impl Task {
         }
     }
 
-    /// Puts the last good copies of our settings back, and says so.
-    pub(super) async fn own_put_back(&self, why: &str) -> String {
-        let loaded = self.settings.current().borrow().loaded.clone();
-        let own = Arc::clone(&self.own);
-        let put = self.on_disk(move |_| own.put_back(&loaded)).await;
+    /// Puts the last good copies of our settings back, and says so. What a job had left is remembered for the next
+    /// attempt if the disk does not let it.
+    pub(super) async fn own_put_back(&mut self, why: &str) -> String {
+        let left = self.own_left.take();
+        let left = left.unwrap_or_else(|| self.settings.current().borrow().loaded.clone());
+        let (own, loaded) = (Arc::clone(&self.own), left.clone());
+        let put = self.found.places.aside(move || own.put_back(&loaded)).await;
         let mut words = match why.is_empty() {
             true => String::new(),
             false => format!("{why}; "),
         };
         if let Err(error) = put.and_then(|put| put) {
+            self.own_left = Some(left);
             words.push_str(&format!(
                 "the settings of the agent could not be put back: {error}"
             ));

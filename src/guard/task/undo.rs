@@ -9,7 +9,7 @@ use crate::actions::{Action, Service};
 use crate::boot::Why;
 use crate::guard::decide::{Next, Trial};
 use crate::guard::journal::{Journal, Phase};
-use crate::guard::{add_reason, add_undone, not_put_back, undo};
+use crate::guard::{add_reason, add_undone, not_put_back, undo, PUT_BACK_LATER};
 use crate::jobs::Judged;
 
 impl Task {
@@ -34,6 +34,7 @@ impl Task {
             not_put_back(&mut journal, &error);
         }
         self.bring_back(&mut journal).await;
+        self.own_left = None;
         self.decide(journal, true).await
     }
 
@@ -79,6 +80,10 @@ impl Task {
                 Next::Reboot => {
                     self.put_back_again(journal).await;
                     self.event(format!("undo of job '{}': rebooting", journal.id));
+                    if journal.phase != Phase::Undone {
+                        // The next agent has to.
+                        journal.back = None;
+                    }
                     journal.phase = Phase::Rebooting;
                     add_reason(journal, "the device was rebooted");
                     let noted = self
@@ -97,6 +102,14 @@ impl Task {
                     trial.rebooting(Instant::now());
                 }
                 Next::Lost => return add_reason(journal, "the reboot did not happen"),
+                Next::Back if self.is_owed(journal) => {
+                    // A service that starts later would take files of the job.
+                    self.put_back_again(journal).await;
+                    if self.is_owed(journal) {
+                        return;
+                    }
+                    trial = Trial::told(needs, pace, Instant::now());
+                }
                 Next::Back | Next::Keep | Next::Undo | Next::Wait(_) => return,
             }
         }
@@ -104,6 +117,10 @@ impl Task {
 
     /// Puts files back that the disk has not let us before: what follows would start with those of the job.
     async fn put_back_again(&mut self, journal: &mut Journal) {
+        if self.own_left.is_some() {
+            let put_back = self.own_put_back("").await;
+            add_reason(journal, &put_back);
+        }
         if journal.phase == Phase::Undone {
             return;
         }
@@ -116,9 +133,14 @@ impl Task {
             return log::error!("guard: {error}");
         }
         if journal.phase == Phase::Undone {
-            add_reason(journal, "the files were put back later");
+            add_reason(journal, PUT_BACK_LATER);
         }
         self.tell_services(journal).await;
+    }
+
+    /// True while files or our settings are not back.
+    fn is_owed(&self, journal: &Journal) -> bool {
+        journal.phase != Phase::Undone || self.own_left.is_some()
     }
 
     async fn tell_services(&self, journal: &Journal) {

@@ -15,7 +15,7 @@ const NEW: &str = "config interface 'wan'\n";
 const OLD: &str = "config interface 'lan'\n";
 
 /// Where the kernel says which boot this is.
-const BOOT_ID: &str = "proc/sys/kernel/random/boot_id";
+pub(super) const BOOT_ID: &str = "proc/sys/kernel/random/boot_id";
 
 impl Desk {
     /// A command that gives the router another network.
@@ -28,7 +28,7 @@ impl Desk {
     }
 
     /// The object by which the device is rebooted, in the hands of the test.
-    async fn procd(&self) -> ubus::Object {
+    pub(super) async fn procd(&self) -> ubus::Object {
         self.lab.router.vanish("system").await.unwrap();
         let (procd, connection) = ubus::connect(&self.lab.place().socket());
         tokio::spawn(connection.run());
@@ -38,7 +38,7 @@ impl Desk {
 }
 
 /// Waits until procd has to reboot the device, and lets it.
-async fn is_rebooted(procd: &mut ubus::Object) {
+pub(super) async fn is_rebooted(procd: &mut ubus::Object) {
     loop {
         let request = within("a reboot", procd.next()).await.unwrap();
         if request.method == "reboot" {
