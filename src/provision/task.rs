@@ -180,6 +180,9 @@ impl Contact {
         let now = Instant::now();
         self.course.hear(&self.part.reach.borrow(), now);
         let newest = self.part.settings.borrow().clone();
+        if newest.provision != settings.provision {
+            return self.failed(need, "the init server is another now".to_owned());
+        }
         let is_wanted = match self::need(&newest) {
             Need::Nothing => false,
             Need::Credentials => true,

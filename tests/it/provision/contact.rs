@@ -255,6 +255,32 @@ async fn settings_that_reach_nothing_are_not_put_back_under_a_job() {
 }
 
 #[tokio::test]
+async fn settings_of_a_server_that_is_no_longer_named_are_dropped() {
+    let mut desk = Desk::new(SCALE).await;
+    desk.configure(json!({"job_timeout": 1800}));
+    desk.offer(json!({}));
+    desk.init.set(Mode::Down).await.unwrap();
+    desk.start();
+    desk.state("waiting", "no valid answer: the server").await;
+    let go = desk.dir.path().join("go");
+    let msg = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
+    let job = json!({"id": "innocent", "msg": msg, "wait": false});
+    desk.lab.call("run_job", &job).await.unwrap();
+    desk.init.set(Mode::Up).await.unwrap();
+    desk.until("the end of the job is waited for", |_| {
+        desk.log().contains("settings wait for jobs that run")
+    })
+    .await;
+    desk.init.set(Mode::Down).await.unwrap();
+    desk.configure(json!({"job_timeout": 1800, "init_token": "another"}));
+    desk.lab.call("reload", &()).await.unwrap();
+    fs::write(go, "").unwrap();
+    desk.state("waiting", "is another now").await;
+    assert_eq!(desk.settings().get("token"), None);
+    desk.end().await;
+}
+
+#[tokio::test]
 async fn neither_http_nor_a_server_that_is_not_verified_nor_unreadable_settings_lead_anywhere() {
     let mut desk = Desk::new(SCALE).await;
     desk.offer(json!({}));
