@@ -237,6 +237,15 @@ impl Desk {
         Ok(undone)
     }
 
+    /// Takes the file `name` as it is for what the command left: nobody else has changed it.
+    pub fn left_as_it_is(&mut self, journal: &mut Journal, name: &str) -> io::Result<()> {
+        let changes = journal.changes.as_mut();
+        if let Some(changes) = changes.filter(|changes| changes.get(name).is_some()) {
+            changes.insert(name.to_owned(), print(&mut *self.config, name)?);
+        }
+        Ok(())
+    }
+
     /// Puts a file back; true if somebody had changed it after the command.
     fn put_back(
         &mut self,

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! uci DIGEST           of the file, as it was put back; - is none
-//! json DIGEST          the same; a second line once an init server has changed config.json
+//! json DIGEST          the same; a second line of either for a change that no person makes
 //! key BASE64           job_pubkey: these keys alone, as far as they are written too; one line each
 //! closed               job_pubkey: set, and no key matches
 //! web_jobs             0 holds
@@ -85,10 +85,10 @@ impl Strict {
             self.off.extend(more);
         }
         let [uci, json] = files;
-        self.write(home, &uci, &[json])
+        self.write(home, &[uci], &[json])
     }
 
-    fn write(&self, home: &Path, uci: &str, json: &[String]) -> io::Result<()> {
+    fn write(&self, home: &Path, uci: &[String], json: &[String]) -> io::Result<()> {
         let mut directory = Directory::open(home)?;
         let written = Cell::new(NAME).write(&mut directory, self.encode(uci, json).as_bytes());
         written.map_err(|error| io::Error::other(error.to_string()))
@@ -104,10 +104,12 @@ impl Strict {
         }
     }
 
-    fn encode(&self, uci: &str, json: &[String]) -> String {
-        let mut text = format!("uci {uci}\n");
-        for json in json {
-            writeln!(text, "json {json}").expect("a String takes everything");
+    fn encode(&self, uci: &[String], json: &[String]) -> String {
+        let mut text = String::new();
+        for (word, digests) in [("uci", uci), ("json", json)] {
+            for digest in digests {
+                writeln!(text, "{word} {digest}").expect("a String takes everything");
+            }
         }
         for PublicKey(key) in &self.keys {
             writeln!(text, "key {}", BASE64_STANDARD.encode(key))
@@ -178,13 +180,38 @@ pub fn keep_for(files: &Files, before: Option<&[u8]>, after: Option<&[u8]>) -> i
     let Some(text) = text(&files.home)? else {
         return Ok(());
     };
-    let uci = read_small(&files.uci, uci::MAX_FILE).ok();
-    let digests = [hash(uci.as_deref()), hash(before)];
+    let digests = [digest_of(&files.uci), hash(before)];
     let Some(strict) = Strict::decode(&text, &digests) else {
         return Ok(());
     };
     let [uci, json] = digests;
-    strict.write(&files.home, &uci, &[json, hash(after)])
+    strict.write(&files.home, &[uci], &[json, hash(after)])
+}
+
+/// The settings files as they are before a change that no person makes.
+pub struct Before([String; 2]);
+
+impl Before {
+    pub fn look(files: &Files) -> Self {
+        Before([digest_of(&files.uci), digest_of(&files.json)])
+    }
+
+    /// Has the values that are kept for the files as they were hold for `files` as they are now, too.
+    ///
+    /// # Errors
+    ///
+    /// The disk does not give the values, or does not take them.
+    pub fn keep_on(self, files: &Files) -> io::Result<()> {
+        let Before(now) = Before::look(files);
+        if now == self.0 {
+            return Ok(());
+        }
+        let strict = text(&files.home)?.and_then(|text| Strict::decode(&text, &self.0));
+        let ([uci, json], [uci_now, json_now]) = (self.0, now);
+        strict.map_or(Ok(()), |strict| {
+            strict.write(&files.home, &[uci, uci_now], &[json, json_now])
+        })
+    }
 }
 
 /// Removes what is kept.
@@ -228,6 +255,10 @@ impl Kept {
             self.digests[usize::from(source != Source::Uci)] = hash(Some(bytes));
         }
     }
+}
+
+fn digest_of(file: &Path) -> String {
+    hash(read_small(file, uci::MAX_FILE).ok().as_deref())
 }
 
 /// The digest of a file; `-` for one that is not there.

@@ -7,10 +7,23 @@ use tokio::time::Instant;
 use super::Task;
 use crate::actions::{Action, Service};
 use crate::boot::Why;
+use crate::config::strict::Before;
+use crate::config::{Files, PACKAGE};
 use crate::guard::decide::{Next, Trial};
 use crate::guard::journal::{Journal, Phase};
 use crate::guard::{add_reason, add_undone, not_put_back, undo, PUT_BACK_LATER};
 use crate::jobs::Judged;
+
+/// Has files put back, and what is held strict for those of the agent hold on: the package may have been another
+/// than its last good copy.
+fn strictly<T>(files: &Files, undo: impl FnOnce() -> T) -> T {
+    let before = Before::look(files);
+    let undone = undo();
+    if let Err(error) = before.keep_on(files) {
+        log::error!("guard: options that are held strict: {error}");
+    }
+    undone
+}
 
 impl Task {
     /// Tests the way out, and keeps or undoes the change.
@@ -21,13 +34,21 @@ impl Task {
         };
         self.event(format!("job '{}' is undone: {lost}", journal.id));
         add_reason(&mut journal, &format!("{lost}: undone"));
-        if self.own_changed() {
+        let own_changed = self.own_changed();
+        if own_changed {
             let put_back = self.own_put_back("").await;
             add_reason(&mut journal, &put_back);
         }
+        let own_is_back = own_changed && self.own_left.is_none();
         journal.back = Some(self.found.place.boot.clone());
-        let undone = self.with_journal(&mut journal, |desk, journal| {
-            undo(desk, journal);
+        let files = self.settings.current().borrow().loaded.files.clone();
+        let undone = self.with_journal(&mut journal, move |desk, journal| {
+            if own_is_back {
+                if let Err(error) = desk.left_as_it_is(journal, PACKAGE) {
+                    log::warn!("guard: {PACKAGE}: {error}");
+                }
+            }
+            strictly(&files, || undo(desk, journal));
             Ok(())
         });
         if let Err(error) = undone.await {
@@ -124,8 +145,9 @@ impl Task {
         if journal.phase == Phase::Undone {
             return;
         }
-        let undone = self.with_journal(journal, |desk, journal| {
-            let undone = desk.undo(journal)?;
+        let files = self.settings.current().borrow().loaded.files.clone();
+        let undone = self.with_journal(journal, move |desk, journal| {
+            let undone = strictly(&files, || desk.undo(journal))?;
             add_undone(journal, &undone);
             Ok(())
         });

@@ -1,6 +1,7 @@
 //! Our own settings in jobs of no type.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{json, Value};
 use socketman_lab::within::within;
@@ -125,4 +126,39 @@ async fn a_bad_change_is_undone_by_the_next_agent_if_the_first_one_dies_in_the_j
     assert_eq!(outcome["rolled_back"], true);
     assert_eq!(fs::read(&file).unwrap(), before);
     desk.connected().await;
+}
+
+#[tokio::test]
+async fn an_undo_of_a_package_that_could_not_be_used_before_loosens_nothing() {
+    let mut desk = Desk::new().await;
+    let package = desk.path("etc/config/socketman");
+    let is_read = async |option: &str, value: &str| {
+        within("the package", async {
+            let mut config = Value::Null;
+            while config["options"][option]["value"] != value {
+                config = desk.lab.call("config", &()).await.unwrap();
+            }
+        })
+        .await;
+    };
+    let main = "config socketman 'main'\n\toption insecure '1'\n\toption keepalive";
+    fs::write(&package, format!("{main} '41'\n\toption web_jobs '1'\n")).unwrap();
+    fs::set_permissions(&package, Permissions::from_mode(0o600)).unwrap();
+    is_read("keepalive", "41").await;
+    let before = format!("{main} '42'\n\toption web_jobs 'oops'\n");
+    fs::write(&package, &before).unwrap();
+    is_read("keepalive", "42").await;
+    desk.lab.mqtt.down().await.unwrap();
+    let file = package.display();
+    let msg = format!("sed \"s/insecure '1'/insecure '0'/\" {file} > {file}.new; cat {file}.new > {file}; rm {file}.new");
+    desk.run("own", "network", &msg).await;
+    let outcome = desk.outcome("own").await;
+    assert_eq!(outcome["rolled_back"], true, "{outcome:#}");
+    let reason = outcome["reason"].as_str().unwrap();
+    assert!(!reason.contains("changed by others"), "{reason}");
+    assert_eq!(fs::read_to_string(&package).unwrap(), before);
+    desk.is_over().await;
+    desk.lab.call("reload", &()).await.unwrap();
+    let config = desk.lab.call("config", &()).await.unwrap();
+    assert_eq!(config["options"]["insecure"]["value"], "0", "{reason}");
 }
