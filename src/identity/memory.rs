@@ -152,7 +152,7 @@ impl Memory {
 
     /// The remembered identity, if there is one.
     pub(super) fn recall(&self) -> Result<Option<Remembered>, MemoryError> {
-        if !keep::path(&self.state_dir).exists() {
+        if !keep::path(&self.state_dir).try_exists()? {
             return Ok(None);
         }
         let mut directory = keep::open(&self.state_dir)?;
@@ -203,6 +203,15 @@ mod tests {
         memory.remember(&written).unwrap();
         assert_eq!(memory.recall().unwrap(), Some(written));
         assert!(memory.path().ends_with("state/keep/identity"));
+    }
+
+    #[test]
+    fn an_identity_is_not_taken_for_none_where_the_disk_does_not_say() {
+        let tmp = tempfile::tempdir().unwrap();
+        let state = tmp.path().join("state");
+        std::fs::write(&state, "a file in its place").unwrap();
+        let recalled = Memory::of(&state).recall();
+        assert!(matches!(recalled, Err(MemoryError::Io(_))), "{recalled:?}");
     }
 
     #[test]

@@ -38,7 +38,8 @@ impl Kept {
     ///
     /// The directory or the file cannot be read, or the file is not one of a cell; in words.
     pub fn read(&self) -> Result<Option<Vec<u8>>, String> {
-        if !self.path().exists() {
+        let is_there = self.path().try_exists();
+        if !is_there.map_err(|error| error.to_string())? {
             return Ok(None);
         }
         let mut directory = Directory::open(&self.directory).map_err(|error| error.to_string())?;

@@ -99,7 +99,7 @@ impl Desk {
 
     fn obey(&self, order: Order) -> Result<Done, DeskError> {
         let directory = self.state_dir.join(DIRECTORY);
-        if matches!(order, Order::Resume) && !directory.exists() {
+        if matches!(order, Order::Resume) && !directory.try_exists().map_err(StoreError::State)? {
             return Ok(Done::Resumed(None));
         }
         let mut state = Directory::open(&directory).map_err(StoreError::State)?;

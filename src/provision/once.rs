@@ -159,7 +159,8 @@ impl Part {
 
 fn read(state_dir: &Path) -> Result<Noted, String> {
     let directory = state_dir.join(DIRECTORY);
-    if !directory.exists() {
+    let is_there = directory.try_exists();
+    if !is_there.map_err(|error| error.to_string())? {
         return Ok(Noted::default());
     }
     let mut directory = Directory::open(&directory).map_err(|error| error.to_string())?;
