@@ -285,6 +285,10 @@ impl Table {
             return;
         };
         self.keys.remove(&entry.key);
+        if self.keys.len() <= 2 * KEPT {
+            // A burst of jobs does not keep its room.
+            self.keys.shrink_to(2 * KEPT);
+        }
         if let Phase::Reported(outcome, age) = &entry.phase {
             self.kept_bytes -= outcome.output_len();
             if entry.recorded {

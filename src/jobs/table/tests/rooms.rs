@@ -24,6 +24,27 @@ fn answers_that_nobody_takes_use_up_the_room_of_their_own_source_alone() {
 }
 
 #[test]
+fn a_burst_of_jobs_does_not_keep_its_room() {
+    let mut desk = Desk::new(Bounds::default());
+    let burst: Vec<Number> = (0..1000)
+        .map(|id| {
+            desk.table
+                .accept(Source::Mqtt, job(&id.to_string()), true, None, at(0))
+        })
+        .collect::<Result<_, Full>>()
+        .unwrap();
+    assert!(desk.table.keys.capacity() >= 1000);
+    for number in burst {
+        desk.table.finish(number, printed(0), at(0));
+        desk.write();
+        desk.table.reported(number, at(0));
+    }
+    assert_eq!(desk.table.keys.len(), KEPT);
+    assert!(desk.table.keys.capacity() < 4 * KEPT);
+    assert!(desk.table.known(Source::Mqtt, "0").is_some());
+}
+
+#[test]
 fn jobs_that_wait_use_up_the_room_of_their_own_source_and_keep_no_job_from_starting_at_once() {
     for (waits, other) in [(Source::Mqtt, Source::Ubus), (Source::Ubus, Source::Mqtt)] {
         let mut desk = Desk::new(Bounds::default());
