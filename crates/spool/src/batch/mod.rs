@@ -18,7 +18,7 @@ use crate::sorted::sort;
 use crate::Reading;
 
 /// A segment that turns out to be damaged is repaired, and the batch begun again, this often.
-const REPAIRS: usize = 8;
+pub(crate) const REPAIRS: usize = 8;
 
 /// A segment that cannot be read, nor repaired, holds up the queue for this long and is passed over then, s.
 const PATIENCE: u64 = 600;

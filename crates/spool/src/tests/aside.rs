@@ -57,6 +57,15 @@ fn the_others_go_on_in_order_without_what_is_set_aside() {
 }
 
 #[test]
+fn facts_tell_how_many_are_set_aside_if_any_are() {
+    let told = |refused: &[u64]| {
+        let (_tmp, spool, _) = without(refused);
+        serde_json::to_value(spool.facts()).unwrap()["set_aside"].clone()
+    };
+    assert_eq!((told(&[]), told(&[1, 4])), (Value::Null, Value::from(2)));
+}
+
+#[test]
 fn the_newest_set_aside_does_not_go_ahead() {
     let (_tmp, mut spool, aside) = without(&[9]);
     assert!(spool.newest(after(300)).is_none());

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::batch::REPAIRS;
 
 fn kept() -> (tempfile::TempDir, PathBuf) {
     let tmp = tempfile::tempdir().unwrap();
@@ -90,6 +91,30 @@ fn a_file_that_vanishes_or_changes_under_a_running_spool_is_declared() {
         let missing = declared(&all, Reason::Damaged);
         assert!(missing >= 1 && all.len() as u64 + missing == 11, "{all:?}");
     }
+}
+
+#[test]
+fn a_batch_waits_for_a_bounded_number_of_repairs() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("spool");
+    let mut spool = Spool::open(&dir, BOOT, LARGE).unwrap();
+    for n in 0.. {
+        spool.append(&report(4000), after(n)).unwrap();
+        if fs::read_dir(&dir).unwrap().count() > REPAIRS + 2 {
+            break;
+        }
+    }
+    let files = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<PathBuf> = files.collect();
+    files.sort();
+    files.pop();
+    for file in files {
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[1000] ^= 0xFF;
+        fs::write(&file, &bytes).unwrap();
+    }
+    assert!(spool.next_batch(1 << 20, after(9000)).is_none());
+    assert!(spool.next_batch(1 << 20, after(9001)).is_some());
 }
 
 #[test]
