@@ -103,6 +103,16 @@ fn a_start_and_a_move_find_it_in_its_place() {
 }
 
 #[test]
+fn what_is_accepted_around_it_does_not_take_it_along() {
+    let (tmp, mut spool, _) = without(&[4]);
+    let all = deliver_all(&mut spool, after(300));
+    assert_eq!(seqs(&all), [1, 2, 3, 5, 6, 7, 8, 9]);
+    drop(spool);
+    let mut spool = Spool::open(&tmp.path().join("spool"), BOOT, LARGE).unwrap();
+    assert_eq!(seqs(&deliver_all(&mut spool, after(301))), [4]);
+}
+
+#[test]
 fn room_is_made_of_what_is_set_aside_too_and_that_is_declared() {
     let tmp = tempfile::tempdir().unwrap();
     let bounds = Bounds {

@@ -26,9 +26,11 @@ async fn handles_append_take_and_deliver_and_the_facts_follow() {
         });
         let (handle, inbox) = Handle::new();
         let task = tokio::spawn(run(settings, inbox));
-        let facts = handle.facts();
+        let mut facts = handle.facts();
         for _ in 0..3 {
+            facts.mark_unchanged();
             handle.append(report(0)).await.unwrap().unwrap();
+            assert!(facts.has_changed().unwrap());
         }
         assert!(!flash || has_thread("spool"), "flash would hold up others");
         assert_eq!(facts.borrow().reports, 3);
