@@ -68,10 +68,7 @@ impl<'a> Loading<'a> {
             secrets: Vec::new(),
             tightened: Vec::new(),
             unreadable: None,
-            strict: Kept::read(
-                &files.home,
-                before.and_then(|before| before.strict.as_deref()),
-            ),
+            strict: Kept::read(&files.home, before),
         }
     }
 

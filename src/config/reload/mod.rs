@@ -157,6 +157,7 @@ pub fn new_held(
     held: watch::Receiver<bool>,
 ) -> io::Result<(Part, Handle)> {
     let is_held = *held.borrow();
+    strict::renew(&loaded);
     if is_held {
         loaded = loaded.with_kept_copies();
     }

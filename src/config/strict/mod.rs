@@ -7,11 +7,14 @@
 //! uci DIGEST           of the file, as it was put back; - is none
 //! json DIGEST          the same; a second line of either for a change that no person makes
 //! key BASE64           job_pubkey: these keys alone, as far as they are written too; one line each
-//! closed               job_pubkey: set, and no key matches
+//! closed               job_pubkey: set, and no key matches; `closed lost` in the place of a record that was damaged
 //! web_jobs             0 holds
 //! api_commands         0 holds
 //! insecure             0 holds
 //! ```
+//!
+//! While nobody knows the text, because it is damaged or a start cannot read it, the strictest is held for the files as
+//! they are then. In memory such a text is empty until the files are known.
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +32,7 @@ use super::load::{At, Loading};
 use super::options::find;
 use super::row::Guard;
 use super::value::Written;
-use super::{Config, Files, PublicKey};
+use super::{Config, Files, Loaded, PublicKey};
 use crate::process::file::read_small;
 
 /// The cell in the state directory.
@@ -40,6 +43,11 @@ const WHY: &str =
     "a job had set it, and what else that job had set was undone; it holds until the settings \
                    are changed again";
 
+/// The same where nobody knows what the job had set.
+const LOST: &str =
+    "what a job that was undone had set cannot be read (the log says why); the strictest holds \
+                    until that is mended or the settings are changed";
+
 /// Values of a job that stay in force where they are stricter than what is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Strict {
@@ -49,6 +57,8 @@ pub struct Strict {
     closed: bool,
     /// Switches that are held at 0.
     off: Vec<&'static str>,
+    /// What a job had set is not known.
+    is_lost: bool,
 }
 
 /// Switches whose strictest value is 0.
@@ -70,6 +80,17 @@ impl Strict {
             keys,
             closed,
             off: off.filter(|(_, on)| !on).map(|(name, _)| name).collect(),
+            is_lost: false,
+        }
+    }
+
+    /// The values in the place of those that nobody knows.
+    fn strictest() -> Self {
+        Strict {
+            keys: Vec::new(),
+            closed: true,
+            off: SWITCHES.into(),
+            is_lost: true,
         }
     }
 
@@ -77,8 +98,16 @@ impl Strict {
     /// them already.
     pub fn keep(mut self, home: &Path, uci: Option<&[u8]>, json: Option<&[u8]>) -> io::Result<()> {
         let files = [hash(uci), hash(json)];
-        if let Some(before) = text_or_warn(home).and_then(|text| Strict::decode(&text, &files)) {
+        let before = match text(home) {
+            Ok(text) => text.and_then(|text| Strict::decode(&text, &files)),
+            Err(error) => {
+                log::warn!("{}/{NAME}: {error}; the strictest holds", home.display());
+                Some(Strict::strictest())
+            }
+        };
+        if let Some(before) = before {
             self.closed |= before.closed;
+            self.is_lost |= before.is_lost;
             self.narrow(&before.keys);
             let more = before.off.into_iter();
             let more: Vec<_> = more.filter(|name| !self.off.contains(name)).collect();
@@ -89,9 +118,7 @@ impl Strict {
     }
 
     fn write(&self, home: &Path, uci: &[String], json: &[String]) -> io::Result<()> {
-        let mut directory = Directory::open(home)?;
-        let written = Cell::new(NAME).write(&mut directory, self.encode(uci, json).as_bytes());
-        written.map_err(|error| io::Error::other(error.to_string()))
+        write(home, &self.encode(uci, json))
     }
 
     /// Leaves of two sets of keys those that are in both; with none left, no key matches.
@@ -115,10 +142,15 @@ impl Strict {
             writeln!(text, "key {}", BASE64_STANDARD.encode(key))
                 .expect("a String takes everything");
         }
-        let closed = self.closed.then_some("closed");
-        for word in closed.into_iter().chain(self.off.iter().copied()) {
-            text.push_str(word);
-            text.push('\n');
+        if self.closed {
+            text.push_str(if self.is_lost {
+                "closed lost\n"
+            } else {
+                "closed\n"
+            });
+        }
+        for word in &self.off {
+            writeln!(text, "{word}").expect("a String takes everything");
         }
         text
     }
@@ -135,7 +167,7 @@ impl Strict {
                     let key = BASE64_STANDARD.decode(key).ok()?;
                     strict.keys.push(PublicKey(key.try_into().ok()?));
                 }
-                ("closed", _) => strict.closed = true,
+                ("closed", word) => (strict.closed, strict.is_lost) = (true, word == "lost"),
                 (word, _) => strict
                     .off
                     .push(SWITCHES.into_iter().find(|name| *name == word)?),
@@ -145,29 +177,41 @@ impl Strict {
     }
 }
 
-/// The text that is kept; empty if it is damaged.
+fn write(home: &Path, text: &str) -> io::Result<()> {
+    let mut directory = Directory::open(home)?;
+    let written = Cell::new(NAME).write(&mut directory, text.as_bytes());
+    written.map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// The text that is kept.
 ///
 /// # Errors
 ///
-/// The disk does not give it.
+/// The disk does not give it; it is damaged, [`io::ErrorKind::InvalidData`].
 fn text(home: &Path) -> io::Result<Option<String>> {
     if !home.join(NAME).try_exists()? {
         return Ok(None);
     }
-    let error = match Cell::new(NAME).read(&mut Directory::open(home)?) {
-        Ok(bytes) => return Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
-        Err(CellError::Disk { source, .. }) => return Err(source),
-        Err(damaged) => damaged,
-    };
-    log::warn!("{}/{NAME}: {error}; it is not used", home.display());
-    Ok(Some(String::new()))
+    match Cell::new(NAME).read(&mut Directory::open(home)?) {
+        Ok(bytes) => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
+        Err(CellError::Disk { source, .. }) => Err(source),
+        Err(damaged) => Err(io::Error::new(io::ErrorKind::InvalidData, damaged)),
+    }
 }
 
-fn text_or_warn(home: &Path) -> Option<String> {
-    text(home).unwrap_or_else(|error| {
-        log::warn!("{}/{NAME}: {error}; it is not used", home.display());
-        None
-    })
+/// Writes what `loaded` holds in the place of a text that is damaged: for the next agent it ends as for this one.
+pub(super) fn renew(loaded: &Loaded) {
+    let home = &loaded.files.home;
+    let held = loaded.strict.as_ref().filter(|held| !held.is_empty());
+    if let (Some(held), Err(error)) = (held, text(home)) {
+        if error.kind() != io::ErrorKind::InvalidData {
+            // It may be whole.
+            return;
+        }
+        if let Err(error) = write(home, held) {
+            log::warn!("{}/{NAME}: {error}", home.display());
+        }
+    }
 }
 
 /// Has the values kept for these settings files hold with config.json as it is `after`, too, and not only as it was
@@ -232,15 +276,18 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Reads the text; if the disk does not give it, `remembered` holds.
-    pub(super) fn read(home: &Path, remembered: Option<&str>) -> Self {
+    /// Reads the text. If the disk does not give it, that of `before` holds, or else the strictest.
+    pub(super) fn read(home: &Path, before: Option<&Loaded>) -> Self {
         let text = text(home).unwrap_or_else(|error| {
-            let effect = match remembered {
+            let is_damaged = error.kind() == io::ErrorKind::InvalidData;
+            let known = before.map(|before| before.strict.clone());
+            let known = known.filter(|text| text.is_some() || !is_damaged);
+            let effect = match known {
                 Some(_) => "what it held before holds on",
-                None => "it is not used",
+                None => "the strictest holds",
             };
             log::warn!("{}/{NAME}: {error}; {effect}", home.display());
-            remembered.map(str::to_owned)
+            known.unwrap_or_else(|| Some(String::new()))
         });
         Kept {
             text,
@@ -277,23 +324,33 @@ impl Loading<'_> {
         let Some(text) = &self.strict.text else {
             return;
         };
-        let Some(mut strict) = Strict::decode(text, &self.strict.digests) else {
+        let is_unknown = text.is_empty();
+        let strict = match is_unknown {
+            true => Some(Strict::strictest()),
+            false => Strict::decode(text, &self.strict.digests),
+        };
+        let Some(mut strict) = strict else {
             // A file that cannot be read may be as it was.
             self.strict.is_outdated = self.unreadable.is_none();
             return;
         };
+        if is_unknown && self.unreadable.is_none() {
+            let [uci, json] = self.strict.digests.each_ref().map(std::slice::from_ref);
+            self.strict.text = Some(strict.encode(uci, json));
+        }
+        let why = if strict.is_lost { LOST } else { WHY };
         strict.narrow(&self.config.jobs.pubkey);
         if self.closed.jobs().is_some() {
             // Nothing is stricter.
         } else if strict.closed {
             let row = find("job_pubkey").expect("the table has it");
-            self.close(row, Guard::Jobs, WHY);
-            self.closed.option(row.name, Guard::Jobs, WHY);
-            self.tightened("job_pubkey");
+            self.close(row, Guard::Jobs, why);
+            self.closed.option(row.name, Guard::Jobs, why);
+            self.tightened("job_pubkey", why);
         } else if strict.keys != self.config.jobs.pubkey {
             let keys = strict.keys.iter();
             let keys: Vec<_> = keys.map(|key| BASE64_STANDARD.encode(key.0)).collect();
-            self.hold_at("job_pubkey", &keys.join(" "));
+            self.hold_at("job_pubkey", &keys.join(" "), why);
         }
         for name in strict.off {
             let is_on = match name {
@@ -302,22 +359,22 @@ impl Loading<'_> {
                 _ => self.config.api.insecure,
             };
             if is_on {
-                self.hold_at(name, "0");
+                self.hold_at(name, "0", why);
             }
         }
     }
 
-    fn hold_at(&mut self, name: &'static str, value: &str) {
+    fn hold_at(&mut self, name: &'static str, value: &str, why: &str) {
         let row = find(name).expect("the table has it");
         if let Ok(value) = self.store(row, Written::Text(value)) {
             self.put(row, value, Source::Closed);
-            self.tightened(name);
+            self.tightened(name, why);
         }
     }
 
-    fn tightened(&mut self, name: &'static str) {
+    fn tightened(&mut self, name: &'static str, why: &str) {
         let at = At(Source::Closed, None);
-        self.warn(name, at, &format!("is held stricter than written: {WHY}"));
+        self.warn(name, at, &format!("is held stricter than written: {why}"));
         self.tightened.push(name);
     }
 }

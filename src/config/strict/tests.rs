@@ -248,3 +248,84 @@ fn options_stay_held_while_the_disk_does_not_give_what_is_held() {
     let forgotten = inputs.load(Some(&changed));
     assert!(!forgotten.strict_is_outdated);
 }
+
+/// The options that are held at a start, each with the reason for people.
+fn held_at_a_start(inputs: &Inputs) -> (Loaded, Vec<&'static str>) {
+    let loaded = inputs.load(None);
+    let held = loaded.tightened.clone();
+    let says = |name: &&str| {
+        let mut warnings = loaded.warnings.iter();
+        warnings.any(|it| it.option.as_deref() == Some(*name) && it.reason.ends_with(LOST))
+    };
+    assert!(held.iter().all(says), "{:?}", loaded.warnings);
+    (loaded, held)
+}
+
+/// Everything, and `web_jobs` is off as written.
+const STRICTEST: [&str; 3] = ["job_pubkey", "api_commands", "insecure"];
+
+#[test]
+fn the_strictest_is_held_in_the_place_of_a_record_that_is_damaged_until_somebody_changes_the_settings(
+) {
+    let tmp = tempfile::tempdir().unwrap();
+    let (inputs, files, json) = held_below(tmp.path());
+    let open = br#"{"web_jobs": 0, "api_commands": 1, "insecure": 1}"#;
+    write_private(&files.json, open);
+    let record = files.home.join(NAME);
+    let damage = || write_private(&record, "damaged");
+    damage();
+    let (start, held) = held_at_a_start(&inputs);
+    assert_eq!(held, STRICTEST);
+    assert!(start.config.closed.jobs().is_some() && start.config.closed.link().is_none());
+    assert!(!start.strict_is_outdated);
+    // A reload finds it as damaged as before.
+    let again = inputs.load(Some(&start));
+    assert_eq!(again.tightened, STRICTEST);
+    assert!(!again.strict_is_outdated);
+    write_private(&files.json, &json);
+    let changed = inputs.load(Some(&again));
+    assert_eq!(changed.tightened, [""; 0]);
+    assert!(changed.strict_is_outdated);
+    // So it is for the next agent.
+    write_private(&files.json, open);
+    renew(&start);
+    let (next, held) = held_at_a_start(&inputs);
+    assert_eq!(held, STRICTEST);
+    // A running agent knows what was held.
+    damage();
+    assert_eq!(inputs.load(Some(&next)).tightened, STRICTEST);
+    renew(&next);
+    write_private(&files.json, &json);
+    assert!(inputs.load(None).strict_is_outdated);
+    // An undo does not replace it by what one job had set.
+    damage();
+    let strict = job(&[], true);
+    strict.keep(&files.home, None, Some(&json)).unwrap();
+    assert_eq!(held_at_a_start(&inputs).1, ["job_pubkey", "insecure"]);
+}
+
+#[test]
+fn the_strictest_is_held_while_a_start_cannot_read_what_is_held() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (inputs, files, json) = held_below(tmp.path());
+    let open_to = |mode| {
+        let mode = Permissions::from_mode(mode);
+        std::fs::set_permissions(&files.home, mode).unwrap();
+    };
+    open_to(0o755);
+    // Which bytes the settings have is not known either.
+    write_private(&files.json, "{");
+    let cut = inputs.load(None);
+    write_private(&files.json, &json);
+    let start = inputs.load(Some(&cut));
+    assert!(start.config.closed.jobs().is_some() && !start.strict_is_outdated);
+    assert_eq!(start.tightened, ["job_pubkey", "insecure"]);
+    open_to(0o700);
+    renew(&start);
+    let back = inputs.load(Some(&start));
+    assert_eq!(back.tightened, ["insecure"]);
+    // Nothing was held.
+    forget(&files);
+    open_to(0o755);
+    assert_eq!(inputs.load(None).tightened, [""; 0]);
+}
