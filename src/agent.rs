@@ -97,7 +97,7 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let (state_dir, config) = (&loaded.config.state_dir, &inputs.uci.committed);
     let home = loaded.files.home.clone();
     let before = previous::other_than(state_dir, &home);
-    let found = guard::find(state_dir, before.as_deref(), config, &inputs.root, &boot_id);
+    let mut found = guard::find(state_dir, before.as_deref(), config, &inputs.root, &boot_id);
     // A trial stays where it is, and has to be found again.
     previous::note(found.state_dir(), &home);
     if found.has_undone {
@@ -108,9 +108,8 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let upgraded = upgrade::find(state_dir, &inputs.root, &boot_id);
     past.ledger = before.filter(|dir| jobs::has_ledger(dir) && !jobs::has_ledger(state_dir));
     let ledger = past.ledger.as_ref().unwrap_or(state_dir);
-    let is_left =
-        found.is_open() || loaded.differs_from_kept_copies() && jobs::has_started_jobs(ledger);
-    let (held, holding) = watch::channel(is_left);
+    let is_left = loaded.differs_from_kept_copies() && jobs::has_started_jobs(ledger);
+    let (held, holding) = watch::channel(found.holds(is_left));
     let chosen = reload::identity(&loaded.config, &loaded.config.state_dir, &inputs.root);
     let device = Device {
         root: inputs.root.clone(),

@@ -134,7 +134,7 @@ impl Loaded {
         })
     }
 
-    /// Goes on with the copies that are on the disk, in place of what the files say now.
+    /// Goes on with the copies that are on the disk, in place of what the files say now, where the disk gives one.
     pub fn with_kept_copies(mut self) -> Self {
         let read = |dir: &PathBuf, name, of: &PathBuf| {
             let kept = last_good::Kept {
@@ -145,8 +145,10 @@ impl Loaded {
             };
             kept.copy()
         };
-        self.good.uci = read(&self.files.home, last_good::UCI, &self.files.uci);
-        self.good.json = read(&self.files.copy_dir, last_good::JSON, &self.files.json);
+        let uci = read(&self.files.home, last_good::UCI, &self.files.uci);
+        let json = read(&self.files.copy_dir, last_good::JSON, &self.files.json);
+        self.good.uci = uci.or(self.good.uci);
+        self.good.json = json.or(self.good.json);
         self
     }
 

@@ -1,6 +1,7 @@
 //! The way of the jobs part to the guard.
 
 use std::future::{pending, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,8 +37,14 @@ pub struct Handle {
     pub(super) mqtt: watch::Receiver<mqtt::Facts>,
     /// The job of an earlier agent that is decided here.
     pub(super) left: Arc<OnceLock<String>>,
-    /// The traces of an earlier agent could not be read when this one started.
-    pub(super) is_unread: bool,
+    /// The traces of an earlier agent could not be read yet.
+    pub(super) is_unread: Arc<AtomicBool>,
+}
+
+impl Handle {
+    fn is_unread(&self) -> bool {
+        self.is_unread.load(Ordering::Relaxed)
+    }
 }
 
 impl Guard for Handle {
@@ -67,7 +74,7 @@ impl Guard for Handle {
         let current = self.settings.current();
         let loaded = &current.borrow().loaded;
         if !is_guarded && !self.own.have_changed(loaded) {
-            if self.left.get().is_none() && self.own.is_inherited() {
+            if self.left.get().is_none() && self.own.is_inherited() && !self.is_unread() {
                 self.own.is_decided(&loaded.files);
             }
             self.own.ends();
@@ -96,7 +103,7 @@ impl Guard for Handle {
     }
 
     fn prepare(&self) -> Doing<()> {
-        if !self.is_unread || self.left.get().is_some() {
+        if !self.is_unread() || self.left.get().is_some() {
             return Box::pin(ready(()));
         }
         let (answer, answered) = oneshot::channel();

@@ -137,6 +137,13 @@ impl Own {
         }
     }
 
+    /// No job of an earlier agent has changed the settings, after all. While jobs run, their end says so.
+    pub(super) fn is_free(&self, files: &Files) {
+        if self.is_inherited() && self.state().jobs == 1 {
+            self.is_decided(files);
+        }
+    }
+
     /// True if the broker was connected before.
     pub(super) fn was_connected(&self) -> bool {
         self.state().connected

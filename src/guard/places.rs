@@ -110,6 +110,8 @@ pub struct Found {
     pub has_undone: bool,
     /// The disk could not be read.
     pub(super) is_unread: bool,
+    /// The last good copies of the settings stay as they are for that alone.
+    pub(super) holds: bool,
 }
 
 /// Looks for a journal in `before`, the state directory of the agent before, if that is another one; else in
@@ -134,6 +136,7 @@ pub fn find(
         journal: None,
         has_undone: false,
         is_unread: false,
+        holds: false,
     };
     if let Err(error) = found.look() {
         log::error!("guard: {error}: nothing is undone");
@@ -218,6 +221,13 @@ impl Found {
     /// The directory in which this agent keeps its trials.
     pub fn state_dir(&self) -> &Path {
         &self.places.state_dir
+    }
+
+    /// Are the last good copies of the settings to stay as they are? They are if a job `is_left` that may have changed
+    /// the settings, if something is to be decided yet, and while nobody knows.
+    pub fn holds(&mut self, is_left: bool) -> bool {
+        self.holds = self.is_unread && !is_left;
+        is_left || self.is_unread || self.is_open()
     }
 
     /// True if something is to be decided yet.

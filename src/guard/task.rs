@@ -6,6 +6,7 @@ mod undo;
 mod verdict;
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -91,6 +92,7 @@ pub struct Inbox {
     asks: mpsc::Receiver<Ask>,
     own: Arc<Own>,
     left: Arc<OnceLock<String>>,
+    is_unread: Arc<AtomicBool>,
 }
 
 /// The handle for the jobs part, and what the task needs to hear it.
@@ -101,19 +103,21 @@ pub fn new(found: Found, around: Surroundings) -> (Handle, Inbox) {
     if let Some(journal) = &found.journal {
         left.get_or_init(|| journal.key.clone());
     }
+    let is_unread = Arc::new(AtomicBool::new(found.is_unread));
     let handle = Handle {
         asks: sender,
         own: Arc::clone(&own),
         settings: around.settings,
         mqtt: around.mqtt,
         left: Arc::clone(&left),
-        is_unread: found.is_unread,
+        is_unread: Arc::clone(&is_unread),
     };
     let inbox = Inbox {
         found,
         asks,
         own,
         left,
+        is_unread,
     };
     (handle, inbox)
 }
@@ -130,6 +134,8 @@ struct Task {
     own: Arc<Own>,
     /// The key of the job of an earlier agent that is decided here.
     left: Arc<OnceLock<String>>,
+    /// It may have left one that cannot be read yet.
+    is_unread: Arc<AtomicBool>,
     settings: reload::Handle,
     witnesses: Witnesses,
     client: Client,
@@ -158,6 +164,7 @@ impl Task {
             asks: inbox.asks,
             own: inbox.own,
             left: inbox.left,
+            is_unread: inbox.is_unread,
             settings: part.settings,
             witnesses: Witnesses {
                 mqtt: part.mqtt,
@@ -335,7 +342,11 @@ impl Task {
     /// The command of a network job has ended.
     async fn ended(&mut self, key: &str, ran: Option<Ran>) -> Judged {
         let Some(mut journal) = self.journal.take_if(|journal| journal.key == key) else {
-            return Judged::default();
+            return Judged {
+                // Nobody has decided about an earlier agent's job.
+                dropped: self.found.is_unread,
+                ..Judged::default()
+            };
         };
         if let Some(judged) = self.judged.clone() {
             self.journal = Some(journal);

@@ -129,6 +129,8 @@ pub struct Part {
     held: watch::Receiver<bool>,
     /// A copy was not kept because of that.
     is_behind: bool,
+    /// It has been so since the start: the copies are those on the disk, which may not have given them yet.
+    is_inherited: bool,
     current: watch::Sender<Arc<Current>>,
     followers: Followers,
     mac: watch::Sender<Identity>,
@@ -196,6 +198,7 @@ pub fn new_held(
         requests,
         held,
         is_behind: is_held,
+        is_inherited: is_held,
         current,
         followers: Followers::default(),
         mac: mac_sender,
@@ -312,9 +315,14 @@ impl Part {
         let (mac, mac_source) = self.identity(&loaded, &before);
         let mut errors = Vec::new();
         self.is_behind = *self.held.borrow() && !accept;
-        match self.is_behind {
-            true => loaded = loaded.with_copies_of(&before.loaded),
-            false => errors = self.keep(&loaded).await,
+        self.is_inherited &= self.is_behind;
+        if self.is_behind {
+            loaded = loaded.with_copies_of(&before.loaded);
+        } else {
+            errors = self.keep(&loaded).await;
+        }
+        if self.is_inherited {
+            loaded = loaded.with_kept_copies();
         }
         errors.extend(self.next_lock.follow(&loaded, &self.state_dir));
         let mut facts = Facts::of(

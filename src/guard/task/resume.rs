@@ -1,6 +1,7 @@
 //! A trial that an earlier agent has left.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{timeout, Instant};
@@ -26,18 +27,20 @@ impl Task {
             Ok(found) => self.found = found,
             Err(error) => {
                 log::warn!("guard: what an earlier agent left cannot be read: {error}");
-                return match error.kind() {
-                    io::ErrorKind::InvalidData => Ok(()),
-                    _ => Err(error),
-                };
+                if error.kind() != io::ErrorKind::InvalidData {
+                    return Err(error);
+                }
             }
         }
         if let Some(journal) = &self.found.journal {
             self.left.get_or_init(|| journal.key.clone());
-        }
-        if self.found.has_undone {
-            // An agent that ends reads nothing more.
+            // The copies can be read now, and the settings may have been put back. An agent that ends reads nothing more.
             drop(self.settings.reload().await);
+        }
+        self.is_unread.store(false, Ordering::Relaxed);
+        if self.found.journal.is_none() && self.found.holds {
+            self.own
+                .is_free(&self.settings.current().borrow().loaded.files);
         }
         Ok(())
     }

@@ -20,11 +20,14 @@ const BOOT_ID: &str = "proc/sys/kernel/random/boot_id";
 
 /// A network job runs, and the broker can only be reached again if it is undone.
 async fn cuts_the_device_off(desk: &Desk) {
+    cuts_off_having_done(desk, "true").await;
+}
+
+/// The same, and the job has done something else before.
+async fn cuts_off_having_done(desk: &Desk, before: &str) {
     let network = desk.path("etc/config/network");
-    let msg = format!(
-        "echo \"config interface 'wan'\" > {}; sleep 1000",
-        network.display()
-    );
+    let network = network.display();
+    let msg = format!("{before}; echo \"config interface 'wan'\" > {network}; sleep 1000");
     let job = json!({ "id": "moves", "meta": { "msg": msg, "type": "network" } });
     desk.lab.mqtt.send(job.to_string()).await.unwrap();
     desk.until("etc/config/network", NEW).await;
@@ -39,6 +42,18 @@ async fn starts_shut_out(desk: &mut Desk, state: &Path) {
     desk.status(|status| status["jobs"]["durable"] == false)
         .await;
     fs::set_permissions(state, Permissions::from_mode(0o700)).unwrap();
+}
+
+/// A person changes the settings, and their copy is another one.
+async fn copies_follow(desk: &Desk, state: &Path) {
+    desk.edit(&[("keepalive", json!(78))]);
+    let copy = state.join("config.json");
+    within("the copy", async {
+        while !fs::read_to_string(&copy).unwrap().contains("78") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
 }
 
 /// The agent undoes the change, and the operator hears of it.
@@ -95,6 +110,37 @@ async fn a_trial_that_could_not_be_read_at_the_start_is_decided_when_it_can_be()
     let state = desk.path("etc/socketman/state");
     starts_shut_out(&mut desk, &state).await;
     is_undone(&mut desk).await;
+}
+
+#[tokio::test]
+async fn settings_that_a_job_has_changed_are_put_back_though_its_trial_could_not_be_read_at_the_start(
+) {
+    let mut desk = Desk::new().await;
+    let file = desk.lab.program().config_file();
+    let before = fs::read(&file).unwrap();
+    cuts_off_having_done(&desk, &desk.sets("keepalive", &json!(77))).await;
+    desk.kill().await;
+    assert_ne!(fs::read(&file).unwrap(), before);
+    let state = desk.path("etc/socketman/state");
+    starts_shut_out(&mut desk, &state).await;
+    is_undone(&mut desk).await;
+    assert_eq!(fs::read(&file).unwrap(), before);
+    // The copies follow the settings again.
+    copies_follow(&desk, &state).await;
+}
+
+#[tokio::test]
+async fn copies_of_the_settings_follow_them_when_nothing_is_found_that_could_not_be_read_at_the_start(
+) {
+    let mut desk = Desk::new().await;
+    desk.kill().await;
+    let state = desk.path("etc/socketman/state");
+    let guard = state.join("guard");
+    fs::create_dir_all(&guard).unwrap();
+    fs::set_permissions(&guard, Permissions::from_mode(0o700)).unwrap();
+    starts_shut_out(&mut desk, &state).await;
+    desk.lab.mqtt.up().await.unwrap();
+    copies_follow(&desk, &state).await;
 }
 
 #[tokio::test]
