@@ -1,15 +1,22 @@
 //! The way of the jobs part to the guard.
 
 use std::future::{pending, ready};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use super::own::Own;
+use super::places::DISK_WITHIN;
 use crate::config::reload;
 use crate::jobs::{Doing, Guard, Judged, Ran, Ticket};
 use crate::mqtt;
+
+/// Longest wait for a disk that holds up the ledger, too.
+const DISK_HANGS: Duration = Duration::from_secs(3600);
 
 /// A request of the jobs part.
 pub(super) enum Ask {
@@ -24,7 +31,7 @@ pub(super) enum Ask {
         answer: oneshot::Sender<Judged>,
     },
     Settled(String),
-    /// Look once more for what an earlier agent left.
+    /// Look once more for what an earlier agent left. Dropped when the disk has said what it has to say.
     Look(oneshot::Sender<()>),
 }
 
@@ -39,6 +46,8 @@ pub struct Handle {
     pub(super) left: Arc<OnceLock<String>>,
     /// The traces of an earlier agent could not be read yet.
     pub(super) is_unread: Arc<AtomicBool>,
+    /// The directory they are in.
+    pub(super) state_dir: PathBuf,
 }
 
 impl Handle {
@@ -102,16 +111,20 @@ impl Guard for Handle {
         self.own.is_inherited() || self.left.get().is_some_and(|left| left == key)
     }
 
-    fn prepare(&self) -> Doing<()> {
+    fn prepare(&self, state_dir: &Path) -> Doing<()> {
         if !self.is_unread() || self.left.get().is_some() {
             return Box::pin(ready(()));
         }
         let (answer, answered) = oneshot::channel();
         let asked = self.asks.try_send(Ask::Look(answer));
+        let within = match state_dir == self.state_dir {
+            true => DISK_HANGS,
+            false => DISK_WITHIN,
+        };
         Box::pin(async move {
             if asked.is_ok() {
                 // If the agent ends, nobody opens the ledger either.
-                drop(answered.await);
+                drop(timeout(within, answered).await);
             }
         })
     }

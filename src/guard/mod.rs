@@ -21,6 +21,7 @@
 //! * [`decide`]: keep or undo, from evidence and time alone
 //! * `own`: our own settings, which jobs of every type are watched for
 //! * `owed`: the last word on a trial, until the disk takes it
+//! * `unread`: a trial of an earlier agent that the disk has not given yet
 //! * `luci`: the undo of LuCI, which goes first
 //! * [`place`]: the firmware that a journal belongs to
 //! * `task`: what drives all of it
@@ -46,6 +47,7 @@ mod places;
 pub mod snapshot;
 mod task;
 mod trial;
+mod unread;
 
 use std::io;
 

@@ -15,7 +15,7 @@ use crate::tasks::InTurn;
 use crate::terminal::safe;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
-const DISK_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const DISK_WITHIN: Duration = Duration::from_secs(60);
 
 /// The directories of trials.
 #[derive(Debug, Clone)]

@@ -24,6 +24,7 @@ use super::owed::Owed;
 use super::own::Own;
 use super::places::Found;
 use super::trial::Witnesses;
+use super::unread::Unread;
 use crate::actions::Actions;
 use crate::boot::Reboot;
 use crate::collect::{DeviceEvents, Event};
@@ -111,6 +112,7 @@ pub fn new(found: Found, around: Surroundings) -> (Handle, Inbox) {
         mqtt: around.mqtt,
         left: Arc::clone(&left),
         is_unread: Arc::clone(&is_unread),
+        state_dir: found.state_dir().to_owned(),
     };
     let inbox = Inbox {
         found,
@@ -136,6 +138,7 @@ struct Task {
     left: Arc<OnceLock<String>>,
     /// It may have left one that cannot be read yet.
     is_unread: Arc<AtomicBool>,
+    unread: Unread,
     settings: reload::Handle,
     witnesses: Witnesses,
     client: Client,
@@ -159,12 +162,18 @@ struct Task {
 
 impl Task {
     fn new(part: Part, inbox: Inbox, ends: Shutdown) -> Self {
+        let pace = part.settings.current().borrow().loaded.config.pace;
+        let unread = match inbox.found.is_unread {
+            true => Unread::since_the_start(pace),
+            false => Unread::default(),
+        };
         Task {
             found: inbox.found,
             asks: inbox.asks,
             own: inbox.own,
             left: inbox.left,
             is_unread: inbox.is_unread,
+            unread,
             settings: part.settings,
             witnesses: Witnesses {
                 mqtt: part.mqtt,
@@ -210,6 +219,10 @@ impl Task {
                     drop(self.write(self.journal.clone()).await);
                     continue;
                 }
+                () = self.unread.due(&self.found.places) => {
+                    drop(self.look_again().await);
+                    continue;
+                }
             };
             match ask {
                 Some(ask) => self.answer(ask).await,
@@ -244,10 +257,9 @@ impl Task {
             }
             Ask::Settled(key) => self.settled(&key).await,
             Ask::Look(answer) => {
+                self.unread.asks(answer);
                 // That it failed has been said.
                 drop(self.look_again().await);
-                // An asker that has gone needs no answer.
-                let _ = answer.send(());
             }
         }
     }

@@ -9,6 +9,7 @@ use tokio::time::{timeout, Instant};
 use super::Task;
 use crate::guard::add_reason;
 use crate::guard::journal::{Journal, Phase};
+use crate::guard::unread::Unread;
 
 /// Extra time for a detached job of an earlier agent, beyond `job_timeout`.
 const DETACHED_MORE: Duration = Duration::from_secs(60);
@@ -21,6 +22,7 @@ impl Task {
     /// The disk does not give it yet: there may be a trial. What is damaged is none.
     pub(super) async fn look_again(&mut self) -> io::Result<()> {
         if !self.found.is_unread {
+            self.unread = Unread::default();
             return Ok(());
         }
         match self.found.look_again().await {
@@ -28,6 +30,7 @@ impl Task {
             Err(error) => {
                 log::warn!("guard: what an earlier agent left cannot be read: {error}");
                 if error.kind() != io::ErrorKind::InvalidData {
+                    self.unread.failed(&error, self.pace());
                     return Err(error);
                 }
             }
@@ -42,6 +45,7 @@ impl Task {
             self.own
                 .is_free(&self.settings.current().borrow().loaded.files);
         }
+        self.unread = Unread::default();
         Ok(())
     }
 

@@ -74,7 +74,7 @@ impl Jobs {
 
     fn begin(&self, path: PathBuf) -> Opening {
         let upgrades = self.upgrades.as_ref().map(|it| it.prepare(&path));
-        let guard = self.guard.as_ref().map(|it| it.prepare());
+        let guard = self.guard.as_ref().map(|it| it.prepare(&path));
         let of = path.clone();
         let ledger = Box::pin(async move {
             for prepared in [upgrades, guard].into_iter().flatten() {

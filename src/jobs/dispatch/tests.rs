@@ -1,6 +1,7 @@
 //! The driver of the table, one step after the other.
 
 use std::future::ready;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Mutex;
 
@@ -127,7 +128,7 @@ impl Guard for Left {
         }
     }
 
-    fn prepare(&self) -> Doing<()> {
+    fn prepare(&self, _state_dir: &Path) -> Doing<()> {
         Box::pin(ready(()))
     }
 

@@ -220,3 +220,26 @@ async fn no_network_job_displaces_a_trial_that_cannot_be_read_yet() {
     let answer = within("run_job", desk.lab.call("run_job", &job)).await;
     assert_eq!(answer.unwrap()["success"], true);
 }
+
+#[tokio::test]
+async fn a_trial_that_can_be_read_only_after_its_job_was_given_up_is_undone_all_the_same() {
+    let mut desk = Desk::new().await;
+    cuts_the_device_off(&desk).await;
+    desk.kill().await;
+    let journal = desk.path("etc/socketman/state/guard/journal");
+    fs::set_permissions(&journal, Permissions::from_mode(0o644)).unwrap();
+    desk.lab.mqtt.down().await.unwrap();
+    desk.start().await;
+    let outcome = desk.outcome("moves").await;
+    assert_eq!(outcome["state"], "interrupted", "{outcome:#}");
+    desk.until("etc/config/network", NEW).await;
+    fs::set_permissions(&journal, Permissions::from_mode(0o600)).unwrap();
+    desk.until("etc/config/network", OLD).await;
+    desk.lab.mqtt.up().await.unwrap();
+    desk.connected().await;
+    // It holds up no other.
+    desk.run("next", "network", "true").await;
+    let outcome = desk.outcome("next").await;
+    assert_eq!(outcome["success"], true, "{outcome:#}");
+    desk.is_over().await;
+}
