@@ -21,6 +21,8 @@ pub(super) struct Unread {
     again: Option<Instant>,
     /// Dropped with the outcome.
     askers: Vec<oneshot::Sender<()>>,
+    /// The error that the log knows of.
+    said: Option<io::ErrorKind>,
 }
 
 impl Unread {
@@ -28,7 +30,7 @@ impl Unread {
     pub(super) fn since_the_start(pace: Pace) -> Self {
         Unread {
             again: Some(Instant::now() + pace.of(AGAIN)),
-            askers: Vec::new(),
+            ..Unread::default()
         }
     }
 
@@ -37,8 +39,12 @@ impl Unread {
         self.askers.push(asker);
     }
 
-    /// The disk has not given it. That it is late is no outcome: the next look is due when it has come back.
+    /// The disk has not given it. That it is late is no outcome: the next look is due when it has come back. An error is
+    /// logged once, though it may stay for ever.
     pub(super) fn failed(&mut self, error: &io::Error, pace: Pace) {
+        if self.said.replace(error.kind()) != Some(error.kind()) {
+            log::warn!("guard: what an earlier agent left cannot be read: {error}");
+        }
         let why = error.get_ref().and_then(|error| error.downcast_ref());
         let mut wait = Duration::ZERO;
         if !matches!(why, Some(NotDone::Late)) {

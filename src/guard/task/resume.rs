@@ -27,12 +27,12 @@ impl Task {
         }
         match self.found.look_again().await {
             Ok(found) => self.found = found,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                log::warn!("guard: what an earlier agent left cannot be used: {error}");
+            }
             Err(error) => {
-                log::warn!("guard: what an earlier agent left cannot be read: {error}");
-                if error.kind() != io::ErrorKind::InvalidData {
-                    self.unread.failed(&error, self.pace());
-                    return Err(error);
-                }
+                self.unread.failed(&error, self.pace());
+                return Err(error);
             }
         }
         if let Some(journal) = &self.found.journal {
