@@ -109,6 +109,13 @@ pub enum Decision {
 #[derive(Debug)]
 pub struct Pending(oneshot::Receiver<Decision>);
 
+#[cfg(test)]
+impl From<oneshot::Receiver<Decision>> for Pending {
+    fn from(decision: oneshot::Receiver<Decision>) -> Self {
+        Pending(decision)
+    }
+}
+
 impl Future for Pending {
     type Output = Decision;
 

@@ -152,11 +152,13 @@ impl Jobs {
         Ok(number)
     }
 
-    /// Answers a caller when the acceptance of the job is certain.
+    /// Answers a caller when the acceptance of the job is certain; on the bus also while the disk is late with it.
     fn wait(&mut self, number: Number, caller: Caller) {
         let live = self.live.entry(number).or_insert_with(Live::inherited);
+        // The broker sends a job again with every connection.
+        live.callers.retain(|caller| !caller.has_gone());
         live.callers.push(caller);
-        if live.accepted {
+        if live.accepted || self.table.is_late() {
             self.answer(number);
         }
     }
@@ -178,12 +180,15 @@ impl Jobs {
         }
     }
 
-    fn answer(&mut self, number: Number) {
+    /// Answers the callers of a job. If it is not accepted yet those of the bus alone, which get to know whether it is by
+    /// its end.
+    pub(super) fn answer(&mut self, number: Number) {
         let Some(live) = self.live.get_mut(&number) else {
             return;
         };
         for caller in std::mem::take(&mut live.callers) {
             match caller {
+                Caller::Sender(..) if !live.accepted => live.callers.push(caller),
                 Caller::Sender(decision, known) => drop(decision.send(known)),
                 Caller::Local(answer) => {
                     let id = self.table.id(number).map(|id| id.to_string());
@@ -219,6 +224,10 @@ impl Jobs {
                 }
             }
         }
+        if let Some(stand) = live.stand {
+            self.count(|facts| facts.rejected += 1);
+            stand.send_replace(Stand::Ended(Arc::new(full())));
+        }
     }
 
     /// Finishes jobs that wait in the ledger and were refused while it was not open, as their senders were told.
@@ -228,8 +237,7 @@ impl Jobs {
             let (source, key) = (self.table.source(number), self.table.recorded_key(number));
             let job = source.zip(key);
             if job.is_some_and(|(source, key)| refused.has(source, key)) {
-                let reason = Some(Full.to_string());
-                self.finish(number, Outcome::without_command(End::Rejected, "", reason));
+                self.finish(number, full());
             }
         }
     }
@@ -257,6 +265,11 @@ enum Local {
     /// Its acceptance is awaited, or it runs.
     Waits(Number),
     Done(Run),
+}
+
+/// The outcome of a job that the ledger has no room for.
+fn full() -> Outcome {
+    Outcome::without_command(End::Rejected, "", Some(Full.to_string()))
 }
 
 fn made_up_id() -> String {

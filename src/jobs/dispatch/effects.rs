@@ -30,6 +30,7 @@ impl Jobs {
     pub(super) fn effect(&mut self, effect: Effect) {
         match effect {
             Effect::Accepted(number) => self.accepted(number),
+            Effect::Late(number) => self.answer(number),
             Effect::Refused(number) => self.refused(number),
             Effect::Run(number) => self.run_one(number),
             Effect::Adopt(number) => self.adopt(number),

@@ -14,6 +14,16 @@ pub(super) enum Caller {
     Local(oneshot::Sender<Result<Run, RunError>>),
 }
 
+impl Caller {
+    /// True if nobody waits for its answer any more.
+    pub(super) fn has_gone(&self) -> bool {
+        match self {
+            Caller::Sender(decision, _) => decision.is_closed(),
+            Caller::Local(answer) => answer.is_closed(),
+        }
+    }
+}
+
 /// A job that has not ended, and whom this agent owes something for it.
 pub(super) struct Live {
     /// Until its acceptance is certain.
@@ -22,7 +32,7 @@ pub(super) struct Live {
     /// When this agent got to know of it.
     pub(super) since: Instant,
     /// Made for the first local caller: jobs of the broker have none.
-    stand: Option<watch::Sender<Stand>>,
+    pub(super) stand: Option<watch::Sender<Stand>>,
     /// Stops it, once it runs.
     pub(super) stop: Option<oneshot::Sender<Stop>>,
     /// Its output so far, while it runs.

@@ -178,7 +178,7 @@ impl Jobs {
 
     /// True if a job can be recorded, as far as is known.
     pub(super) fn can_record(&self) -> bool {
-        self.ledger.is_some() && self.attempts.next().is_none()
+        self.ledger.is_some() && self.attempts.next().is_none() && !self.table.is_late()
     }
 
     /// True if jobs and their outcomes survive a power cut.
@@ -213,21 +213,23 @@ impl Jobs {
         }
     }
 
-    /// The disk has dealt with a batch.
+    /// The disk has dealt with a batch, or is late with it.
     pub(super) fn wrote(&mut self, wrote: Wrote) {
         self.growth = wrote.growth;
         self.registered(wrote.registered);
-        match wrote.error {
-            None => {
-                if self.table.is_failing() {
-                    log::info!("jobs are recorded again");
-                }
-                self.attempts.worked();
-                self.table.written();
-                self.remove_left();
+        let Some(error) = wrote.error else {
+            let was_failing = self.table.is_failing();
+            self.attempts.worked();
+            self.table.written();
+            if was_failing && !self.table.is_failing() {
+                log::info!("jobs are recorded again");
             }
-            Some(error) => {
-                log::error!("jobs cannot be recorded, new ones are refused: {error}");
+            return self.remove_left();
+        };
+        log::error!("jobs cannot be recorded, new ones are refused: {error}");
+        match wrote.is_late {
+            true => self.table.late(),
+            false => {
                 self.attempts.failed();
                 self.table.failed();
             }
@@ -293,10 +295,12 @@ impl Jobs {
     }
 
     async fn move_to(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
-        if let (Some(old), false) = (&mut self.ledger, self.table.is_written()) {
+        let is_with_disk = !self.table.is_written() && !self.table.is_late();
+        if let (Some(old), true) = (&mut self.ledger, is_with_disk) {
             let wrote = old.wrote().await;
             self.wrote(wrote);
         }
+        self.table.write_again();
         self.absorb(found);
         self.registrations.worked();
         self.table.register_again();

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use durable::{Answer, AskError, Directory, Handle, RealDisk};
+use tokio::time::{timeout_at, Instant};
 
 use super::medium::is_in_ram;
 use super::register::Register;
@@ -15,8 +16,11 @@ use super::store::{Found, Growth, Store};
 use crate::jobs::table::{Batch, Page, Recalled};
 use crate::keep;
 
-/// Longest wait for a batch to be written and synced; flash that erases blocks takes seconds.
-const WRITE_WITHIN: Duration = Duration::from_secs(60);
+/// A batch that is not written and synced by then is late; flash that erases blocks takes seconds.
+const LATE: Duration = Duration::from_secs(60);
+
+/// Longest wait for a batch that is late: as long as an agent lives. Nobody else knows what becomes of it.
+const WRITE_WITHIN: Duration = Duration::from_secs(365 * 86400);
 
 /// Why there is no ledger.
 #[derive(Debug, thiserror::Error)]
@@ -34,11 +38,13 @@ pub(in crate::jobs) struct Opened {
     pub(in crate::jobs) register: Result<Recalled, String>,
 }
 
-/// A batch that the disk has dealt with.
+/// A batch that the disk has dealt with, or is late with.
 #[derive(Debug)]
 pub(in crate::jobs) struct Wrote {
     /// The failure, in words.
     pub(in crate::jobs) error: Option<String>,
+    /// The disk is still at work with it, and may have done it already.
+    pub(in crate::jobs) is_late: bool,
     pub(in crate::jobs) growth: Growth,
     pub(in crate::jobs) registered: Registered,
 }
@@ -185,6 +191,8 @@ pub(in crate::jobs) struct Ledger {
     place: Place,
     path: PathBuf,
     writing: Option<Writing>,
+    /// When that is late, unless it is already.
+    late_at: Option<Instant>,
 }
 
 impl Ledger {
@@ -213,6 +221,7 @@ impl Ledger {
             place,
             path,
             writing: None,
+            late_at: None,
         };
         Ok((ledger, opened))
     }
@@ -229,6 +238,7 @@ impl Ledger {
                 let handle = handle.clone();
                 let asked = async move { handle.ask(Request::Write(batch), WRITE_WITHIN).await };
                 self.writing = Some(Box::pin(asked));
+                self.late_at = Some(Instant::now() + LATE);
                 None
             }
             Place::Ram(books) => {
@@ -239,12 +249,24 @@ impl Ledger {
         }
     }
 
-    /// Completes when the disk has dealt with the batch it has; never, if it has none. Cancel safe.
+    /// Completes when the disk has dealt with the batch it has, and once before if it is late with it; never, if it has
+    /// none. Cancel safe.
     pub(in crate::jobs) async fn wrote(&mut self) -> Wrote {
         let Some(writing) = &mut self.writing else {
             return future::pending().await;
         };
-        let answer = writing.await;
+        let answer = match self.late_at {
+            Some(late_at) => timeout_at(late_at, &mut *writing).await.ok(),
+            None => Some(writing.await),
+        };
+        self.late_at = None;
+        let Some(answer) = answer else {
+            let error = io::Error::other(AskError::Late);
+            return Wrote {
+                is_late: true,
+                ..self.dealt_with(Err(error), Growth::Little, Registered::Nothing)
+            };
+        };
         self.writing = None;
         let error = match answer.map(|answer| answer.reply) {
             Ok(Reply::Wrote(result, growth, registered)) => {
@@ -260,6 +282,7 @@ impl Ledger {
         let said = |error| format!("{}: {error}", self.path.display());
         Wrote {
             error: result.err().map(said),
+            is_late: false,
             growth,
             registered,
         }
@@ -271,5 +294,41 @@ impl Ledger {
             Place::Thread { disk, .. } => disk.end(within).await,
             Place::Ram(_) => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_is_late_is_not_given_up() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (books, _) = Books::open(tmp.path().join("state")).unwrap();
+        let (disk, answers) = oneshot::channel();
+        let mut ledger = Ledger {
+            place: Place::Ram(Box::new(books)),
+            path: tmp.path().to_path_buf(),
+            writing: Some(Box::pin(async {
+                answers.await.map_err(|_| AskError::Closed)
+            })),
+            late_at: Some(Instant::now() + LATE),
+        };
+        let began = Instant::now();
+        let wrote = ledger.wrote().await;
+        assert!(wrote.is_late && wrote.error.is_some());
+        assert_eq!(began.elapsed(), LATE);
+        let later = began + Duration::from_secs(86400);
+        assert!(timeout_at(later, ledger.wrote()).await.is_err());
+        let reply = Reply::Wrote(Ok(()), Growth::Little, Registered::Nothing);
+        let answer = Answer {
+            reply,
+            synced: Ok(()),
+        };
+        assert!(disk.send(answer).is_ok());
+        let wrote = ledger.wrote().await;
+        assert!(!wrote.is_late && wrote.error.is_none());
     }
 }

@@ -42,11 +42,13 @@
 //!
 //! A disk that fails: a new job is refused, a start waits until it can be written, and an outcome is
 //! published all the same. The table then wants to be written as a whole ([`Table::snapshot`]), as it does
-//! when the log has grown.
+//! when the log has grown. While a disk only is late ([`Table::late`]) the same holds for everything but the jobs that it
+//! has been given: it may have them on the medium already, so that they are neither accepted nor refused before it answers.
 
 mod bounds;
 mod codec;
 mod entry;
+mod failing;
 mod id;
 mod key;
 mod record;
@@ -111,6 +113,8 @@ pub struct Full;
 pub enum Effect {
     /// The job is accepted: its sender can be told.
     Accepted(Number),
+    /// The disk is late with the job, and may have it or not.
+    Late(Number),
     /// The job could not be recorded and is forgotten.
     Refused(Number),
     /// The shell may start.
@@ -185,6 +189,8 @@ pub struct Table {
     steps: Vec<(Number, Step)>,
     /// The batch that is with the disk.
     under_way: Option<Vec<(Number, Step)>>,
+    /// The disk is late with that batch, of which only the jobs that it accepts are left.
+    is_late: bool,
     /// The disk has failed: what it has is not certain before everything was written again.
     rewrite: bool,
     effects: VecDeque<Effect>,
@@ -218,6 +224,7 @@ impl Table {
             urgent: false,
             steps: Vec::new(),
             under_way: None,
+            is_late: false,
             rewrite: false,
             effects: VecDeque::new(),
         }
@@ -271,7 +278,8 @@ impl Table {
 
     /// The batch is certain to survive.
     pub fn written(&mut self) {
-        self.rewrite = false;
+        // What was done without the disk in the meantime is not on it.
+        self.rewrite = std::mem::take(&mut self.is_late);
         for (number, step) in self.under_way.take().unwrap_or_default() {
             self.took(number);
             match step {
@@ -288,38 +296,6 @@ impl Table {
                 Step::Start => self.may_run(number),
                 Step::Finish => self.effects.push_back(Effect::Ended(number)),
             }
-        }
-    }
-
-    /// The disk did not take the batch. Jobs whose acceptance was in it are refused, their starts wait for
-    /// another attempt, outcomes are published all the same.
-    pub fn failed(&mut self) {
-        self.rewrite = true;
-        self.register.lost();
-        let steps = self.under_way.take().unwrap_or_default();
-        // From the last to the first, so that starts come back to the queue in their order.
-        for (number, step) in steps.into_iter().rev() {
-            self.took(number);
-            match step {
-                Step::Accept | Step::AcceptStarted => {
-                    self.forget(number);
-                    self.effects.push_front(Effect::Refused(number));
-                }
-                Step::Start => self.start_again(number),
-                Step::Finish => self.effects.push_front(Effect::Ended(number)),
-            }
-        }
-    }
-
-    /// Takes the steps that wait for the disk without it, as far as they may be: see [`Table::failed`].
-    pub fn go_without(&mut self) {
-        if self.register.is_waiting() {
-            self.register.lost();
-        }
-        if self.under_way.is_none() && !self.steps.is_empty() {
-            self.outgoing.clear();
-            self.under_way = Some(std::mem::take(&mut self.steps));
-            self.failed();
         }
     }
 

@@ -144,20 +144,19 @@ impl Table {
         }
     }
 
-    /// A start that the disk did not take: the job waits again, before all others.
-    pub(super) fn start_again(&mut self, number: Number) {
-        let Some(entry) = self.jobs.get_mut(&number) else {
-            return;
+    /// Takes a start back that the disk did not take; false if the job has ended.
+    pub(super) fn stop_start(&mut self, number: Number) -> bool {
+        let entry = self.jobs.get_mut(&number);
+        let Some(entry) = entry.filter(|entry| matches!(entry.phase, Phase::Started(_))) else {
+            return false;
         };
-        if let Phase::Started(_) = entry.phase {
-            *count(entry, &mut self.running, &mut self.upgrading) -= 1;
-            self.alone -= usize::from(entry.is_guarded());
-            self.waiting += 1;
-            self.rooms.of(entry.source).queued += entry.held();
-            entry.set_started(None);
-            entry.phase = Phase::Accepted;
-            self.line(number).push_front(number);
-        }
+        *count(entry, &mut self.running, &mut self.upgrading) -= 1;
+        self.alone -= usize::from(entry.is_guarded());
+        self.waiting += 1;
+        self.rooms.of(entry.source).queued += entry.held();
+        entry.set_started(None);
+        entry.phase = Phase::Accepted;
+        true
     }
 
     /// Takes the command of a job that may run out of the table.

@@ -281,7 +281,9 @@ impl World {
                     *self.runs.entry(id).or_default() += 1;
                     agent.running.push(number);
                 }
-                Effect::Adopt(_) | Effect::Judge(_) => panic!("{}: no such job", self.context),
+                Effect::Late(_) | Effect::Adopt(_) | Effect::Judge(_) => {
+                    panic!("{}: no such job", self.context)
+                }
                 Effect::Ended(number) => {
                     let id = agent.table.id(number).unwrap();
                     agent.results.push_back(id.to_string());

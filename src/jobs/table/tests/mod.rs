@@ -1,6 +1,7 @@
 //! The table without a disk: batches are written or fail at once.
 
 mod counts;
+mod failing;
 mod records;
 mod rooms;
 mod steps;

@@ -240,7 +240,7 @@ impl Jobs {
                     }
                     self.results.push_back(number);
                 }
-                Effect::Refused(_) | Effect::Adopt(_) | Effect::Judge(_) => {}
+                Effect::Late(_) | Effect::Refused(_) | Effect::Adopt(_) | Effect::Judge(_) => {}
             }
         }
     }
