@@ -67,6 +67,8 @@ pub struct Jobs {
     refused: Refused,
     /// A directory that still has a ledger; this agent's is, or will be, in another one.
     left: Option<PathBuf>,
+    /// The option `state_dir` when that was left.
+    left_for: PathBuf,
     /// The ledger lies where a power cut leaves it.
     persistent: bool,
     /// The part of the ledger that is out of date.
@@ -113,6 +115,7 @@ impl Jobs {
     /// Begins with the ledger in `left`, if an earlier agent left it there, and moves it to `state_dir`.
     pub fn coming_from(mut self, left: Option<PathBuf>) -> Self {
         self.left = left;
+        self.left_for.clone_from(&self.options.borrow().state_dir);
         self
     }
 
@@ -153,6 +156,7 @@ impl Jobs {
             others: Vec::new(),
             refused: Refused::default(),
             left: None,
+            left_for: PathBuf::new(),
             persistent: false,
             growth: Growth::Little,
             attempts,

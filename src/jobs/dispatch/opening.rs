@@ -52,8 +52,10 @@ impl Jobs {
     /// Begins to open the ledger, unless that has begun or the agent ends.
     pub(super) fn open(&mut self) {
         self.attempts.due();
-        let path = self.left.clone();
-        let path = path.unwrap_or_else(|| self.options.borrow().state_dir.clone());
+        let wanted = self.options.borrow().state_dir.clone();
+        // One that cannot be used is not waited for when another directory is wanted than the one it is left for.
+        let left = self.left.clone().filter(|_| self.left_for == wanted);
+        let path = left.unwrap_or(wanted);
         let has_begun = self.opening.as_ref().is_some_and(|it| it.path == path);
         if self.closing || has_begun {
             return;

@@ -1,5 +1,7 @@
 //! The driver of the table, one step after the other.
 
+mod disks;
+
 use std::future::ready;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +13,6 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::config::Config;
-use crate::jobs::ledger::{Registered, Wrote};
 use crate::jobs::{self, Decision, Doing, End, Judged, Outlets, Ran, Source, Ticket};
 
 const GRACE: Duration = Duration::from_secs(4);
@@ -304,74 +305,4 @@ async fn a_cancel_says_when_jobs_that_were_recorded_are_not_known_yet() {
         !outcome.success && reason.contains("cannot be read yet"),
         "{reason}"
     );
-}
-
-#[tokio::test]
-async fn a_job_that_the_disk_is_late_with_is_decided_when_it_answers() {
-    for is_written in [true, false] {
-        let dir = TempDir::new().unwrap();
-        let (mut jobs, _handle, _outlets) = part(&dir).await;
-        let local = |jobs: &mut Jobs| {
-            let (answer, answered) = oneshot::channel();
-            let request = jobs::Request {
-                id: Some("here".into()),
-                msg: "true".into(),
-                ..jobs::Request::default()
-            };
-            jobs.run_local(request, answer);
-            answered
-        };
-        let mut first = submit(&mut jobs, "1", "", "true");
-        let here = local(&mut jobs);
-        jobs.proceed();
-        let failed = |is_late| Wrote {
-            error: Some("late".into()),
-            is_late,
-            growth: Growth::Little,
-            registered: Registered::Nothing,
-        };
-        jobs.wrote(failed(true));
-        jobs.proceed();
-        // The broker gets no acknowledgement, and does not fill the memory by asking again.
-        for _ in 0..9 {
-            drop(submit(&mut jobs, "1", "", "true"));
-        }
-        let mut again = submit(&mut jobs, "1", "", "true");
-        let number = jobs.table.number(Source::Mqtt, "1").unwrap();
-        assert!(first.try_recv().is_err() && again.try_recv().is_err());
-        assert_eq!(jobs.live[&number].callers.len(), 2);
-        let new = submit(&mut jobs, "2", "", "true").await.unwrap();
-        assert!(matches!(new, Decision::Rejected { .. }));
-        // A caller on the bus does not wait for the disk.
-        let runs = [here, local(&mut jobs)].map(|mut run| run.try_recv().unwrap().unwrap());
-        assert!(runs
-            .iter()
-            .all(|run| matches!(*run.stand.borrow(), Stand::Queued)));
-        let answer = recording::wrote(&mut jobs.ledger).await;
-        jobs.wrote(if is_written { answer } else { failed(false) });
-        everything(&mut jobs).await;
-        commands_have_ended(&mut jobs).await;
-        jobs.attempts.due();
-        everything(&mut jobs).await;
-        let first = first.await.unwrap();
-        assert_eq!(matches!(first, Decision::Accepted { .. }), is_written);
-        assert_eq!(
-            matches!(again.await.unwrap(), Decision::Known { .. }),
-            is_written
-        );
-        for run in runs {
-            let end = match &*run.stand.borrow() {
-                Stand::Ended(outcome) => outcome.end,
-                other => panic!("{other:?}"),
-            };
-            let expected = if is_written {
-                End::Processed
-            } else {
-                End::Rejected
-            };
-            assert_eq!(end, expected);
-        }
-        let is_known = jobs.table.known(Source::Mqtt, "1").is_some();
-        assert_eq!((is_known, jobs.can_record()), (is_written, true));
-    }
 }
