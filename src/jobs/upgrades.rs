@@ -58,8 +58,9 @@ pub trait Upgrades: Send + Sync {
     fn resume(&self, ticket: Ticket) -> Doing<Option<Outcome>>;
 
     /// Gets ready for the ledger in `state_dir` to be read: the upgrade of an earlier agent that could not be looked for
-    /// when this one started is looked for now, and the ledger that came along with an image put in its place.
-    fn prepare(&self, state_dir: &Path) -> Doing<()>;
+    /// when this one started is looked for now, and the ledger that came along with an image put in its place. An error
+    /// if it is better tried again than read.
+    fn prepare(&self, state_dir: &Path) -> Doing<Result<(), String>>;
 
     /// The upgrade of an earlier agent whose outcome is known here, or will be, by its key.
     fn left(&self) -> Option<String>;

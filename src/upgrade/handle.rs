@@ -11,9 +11,10 @@ use ubus::Client;
 use uci::Directories;
 
 use super::facts::Facts;
-use super::places::{Found, Places};
+use super::places::{on_disk, Found, Places};
 use super::record::Record;
 use super::request::{Request, What};
+use super::store;
 use super::zone::Zone;
 use crate::config::{Api, Config};
 use crate::guard::Witnesses;
@@ -23,6 +24,17 @@ use crate::lookup::Resolver;
 use crate::process::clock::{epoch_seconds, Pace, Reading};
 use crate::process::shutdown::Shutdown;
 use crate::tasks;
+
+/// Attempts to open the ledger, minutes in all, that fail before one is begun beside traces that cannot be read.
+const LOOKS: u32 = 8;
+
+/// Traces of an upgrade that could not be read.
+#[derive(Clone)]
+struct Unread {
+    found: Found,
+    /// The looks for them that may fail with the ledger.
+    looks: u32,
+}
 
 /// Settings of an upgrade, read when they are needed.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,14 +95,17 @@ pub(super) struct Shared {
     /// The upgrade of an earlier agent.
     left: OnceLock<String>,
     /// The traces of one that could not be read.
-    unread: Mutex<Option<Found>>,
+    unread: Mutex<Option<Unread>>,
     /// The record once it is decided, or that of an upgrade of this agent.
     pub(super) decided: watch::Sender<Option<Record>>,
 }
 
 /// The handle for the jobs part. What an earlier agent left goes on in a task of its own.
 pub fn new(part: Part, found: Found) -> Handle {
-    let unread = Some(found.clone()).filter(|found| found.is_unread);
+    let unread = found.is_unread.then(|| Unread {
+        found: found.clone(),
+        looks: LOOKS,
+    });
     let shared = Shared {
         part,
         boot: found.place.boot,
@@ -127,8 +142,24 @@ impl Shared {
         self.part.settings.borrow()
     }
 
-    fn unread(&self) -> MutexGuard<'_, Option<Found>> {
+    fn unread(&self) -> MutexGuard<'_, Option<Unread>> {
         self.unread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True as long as a look that failed is better made again than the ledger begun that is not in place.
+    async fn looks_again(&self) -> bool {
+        let ledger = self.places.state_dir.join(store::JOBS);
+        if on_disk(move || ledger.try_exists()).await == Ok(true) {
+            // Nothing would take its place.
+            return false;
+        }
+        let mut unread = self.unread();
+        let looks = unread.as_mut().map(|unread| &mut unread.looks);
+        looks.is_some_and(|looks| {
+            let may_look = *looks > 0;
+            *looks = looks.saturating_sub(1);
+            may_look
+        })
     }
 
     /// The upgrade of the job `id` is in this state now.
@@ -224,10 +255,10 @@ impl Upgrades for Handle {
         })
     }
 
-    fn prepare(&self, state_dir: &Path) -> Doing<()> {
-        let unread = self.0.unread().clone();
-        let Some(found) = unread.filter(|found| found.places.state_dir == state_dir) else {
-            return Box::pin(ready(()));
+    fn prepare(&self, state_dir: &Path) -> Doing<Result<(), String>> {
+        let found = self.0.unread().clone().map(|unread| unread.found);
+        let Some(found) = found.filter(|found| found.places.state_dir == state_dir) else {
+            return Box::pin(ready(Ok(())));
         };
         let handle = self.clone();
         Box::pin(async move {
@@ -238,9 +269,13 @@ impl Upgrades for Handle {
                         handle.go_on(record);
                     }
                 }
+                Err(error) if handle.0.looks_again().await => {
+                    return Err(format!("the last upgrade cannot be read: {error}"));
+                }
                 // Jobs go on without what cannot be read.
                 Err(error) => log::warn!("upgrade: the last one still cannot be read: {error}"),
             }
+            Ok(())
         })
     }
 

@@ -79,9 +79,14 @@ impl Jobs {
         let guard = self.guard.as_ref().map(|it| it.prepare(&path));
         let of = path.clone();
         let ledger = Box::pin(async move {
-            for prepared in [upgrades, guard].into_iter().flatten() {
+            let ready = match upgrades {
+                Some(prepared) => prepared.await,
+                None => Ok(()),
+            };
+            if let Some(prepared) = guard {
                 prepared.await;
             }
+            ready.map_err(|reason| OpenError::new(of.clone(), reason))?;
             Ledger::open(of, DISK_HANGS).await
         });
         Opening { path, ledger }

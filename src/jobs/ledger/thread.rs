@@ -30,6 +30,13 @@ pub(in crate::jobs) struct OpenError {
     error: io::Error,
 }
 
+impl OpenError {
+    pub(in crate::jobs) fn new(path: PathBuf, reason: String) -> Self {
+        let error = io::Error::other(reason);
+        OpenError { path, error }
+    }
+}
+
 /// The records of a ledger, and what its register knows.
 #[derive(Debug)]
 pub(in crate::jobs) struct Opened {

@@ -5,6 +5,16 @@ use super::*;
 
 #[tokio::test]
 async fn a_ledger_that_came_along_is_put_in_place_before_one_is_opened_late() {
+    came_along(0).await;
+}
+
+#[tokio::test]
+async fn no_ledger_is_begun_before_one_that_came_along_was_tried_again() {
+    came_along(2).await;
+}
+
+/// Has a ledger come along that cannot be read so many times once the state directory can be used.
+async fn came_along(unread: u32) {
     let rig = Rig::new();
     let dir = TempDir::new().unwrap();
     let gate = fifo(&dir, "gate");
@@ -22,6 +32,9 @@ async fn a_ledger_that_came_along_is_put_in_place_before_one_is_opened_late() {
     std::fs::write(&state, "a file in its place").unwrap();
     let mut fake = Fake::new();
     fake.carried = Some(carried);
+    let is_unread = unread > 0;
+    // One more for the attempt while the directory cannot be used.
+    *fake.unread.get_mut() = unread + u32::from(is_unread);
     let fake = Arc::new(fake);
     let config = config().with(|config| config.pace = crate::process::clock::Pace::faster(50));
     let grace = Duration::from_secs(4);

@@ -1,6 +1,7 @@
 //! Upgrades as the jobs part drives them, with somebody who only says that he carries them out.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Mutex;
 
 use super::*;
@@ -19,6 +20,8 @@ pub(super) struct Fake {
     left: Option<String>,
     /// The ledger that came along with an image.
     pub(super) carried: Option<PathBuf>,
+    /// The times that it cannot be read.
+    pub(super) unread: AtomicU32,
     /// The next upgrade to run can be stopped.
     stoppable: bool,
 }
@@ -33,6 +36,7 @@ impl Fake {
             held: watch::Sender::new(false),
             left: None,
             carried: None,
+            unread: AtomicU32::new(0),
             stoppable: true,
         }
     }
@@ -93,12 +97,17 @@ impl Upgrades for Fake {
         Box::pin(async { Some(Outcome::without_command(End::Processed, UPGRADE, None)) })
     }
 
-    fn prepare(&self, state_dir: &Path) -> Doing<()> {
+    fn prepare(&self, state_dir: &Path) -> Doing<Result<(), String>> {
+        let unread = self.unread.load(Ordering::Relaxed);
+        if unread > 0 {
+            self.unread.store(unread - 1, Ordering::Relaxed);
+            return Box::pin(std::future::ready(Err("cannot be read".to_owned())));
+        }
         if let Some(carried) = &self.carried {
             // As long as the directory is not usable, it stays where it is.
             let _ = std::fs::rename(carried, state_dir.join("jobs"));
         }
-        Box::pin(std::future::ready(()))
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn left(&self) -> Option<String> {
