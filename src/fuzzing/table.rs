@@ -84,7 +84,7 @@ pub(super) fn run(input: &[u8]) {
     let batch = Batch {
         records: vec![Record::Time { age: 7, floor: 9 }],
         replaces: false,
-        accepts: 0,
+        uncertain: 0,
         urgent: true,
         page: None,
     };

@@ -121,9 +121,9 @@ impl<D: Disk> Store<D> {
     pub fn write(&mut self, batch: &Batch, syncs: bool) -> io::Result<()> {
         let mut records = batch.records.as_slice();
         if batch.replaces {
-            // A rewrite that fails may be in place all the same, and nothing in it can be taken back: new jobs are no
-            // part of it.
-            let (certain, new) = records.split_at(records.len().saturating_sub(batch.accepts));
+            // A rewrite that fails may be in place all the same, and nothing in it can be taken back: new jobs and starts
+            // are no part of it.
+            let (certain, new) = records.split_at(records.len().saturating_sub(batch.uncertain));
             self.replace(certain)?;
             if new.is_empty() {
                 return Ok(());

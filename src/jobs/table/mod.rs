@@ -143,8 +143,8 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// In the place of everything that was written before.
     pub replaces: bool,
-    /// The number of records at the end of such a batch that are of jobs it accepts.
-    pub accepts: usize,
+    /// The number of records at the end of such a batch that accept jobs or start them.
+    pub uncertain: usize,
     /// Something waits until it is certain.
     pub urgent: bool,
     /// For the register, once the records are certain.
@@ -256,8 +256,13 @@ impl Table {
         // All of it is in the snapshot.
         self.outgoing.clear();
         self.urgent = true;
-        let records = self.snapshot(now);
-        Some(self.batch(records, true, now))
+        let mut records = self.snapshot(now);
+        let starts = self.uncertain_starts();
+        let more = starts.len();
+        records.extend(starts);
+        let mut batch = self.batch(records, true, now);
+        batch.uncertain += more;
+        Some(batch)
     }
 
     /// Hands the steps that wait to the disk.
@@ -265,12 +270,12 @@ impl Table {
         let page = self.page(now, replaces, self.steps.is_empty());
         let is_accept = |step: &Step| matches!(step, Step::Accept | Step::AcceptStarted);
         let accepts = self.steps.iter().filter(|(_, step)| is_accept(step));
-        let accepts = accepts.count();
+        let uncertain = accepts.count();
         self.under_way = Some(std::mem::take(&mut self.steps));
         Batch {
             records,
             replaces,
-            accepts,
+            uncertain,
             urgent: std::mem::take(&mut self.urgent),
             page,
         }

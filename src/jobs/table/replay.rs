@@ -6,7 +6,7 @@ use super::entry::{Entry, Phase};
 use super::id::Id;
 use super::record::{About, Record, Start};
 use super::rooms::{BROKER_QUEUE_MAX, BUS_QUEUE_MAX};
-use super::{Bounds, Effect, Key, Now, Number, Source, Table};
+use super::{Bounds, Effect, Key, Now, Number, Source, Step, Table};
 use crate::jobs::message::{Job, Kind};
 use crate::jobs::outcome::{End, Outcome};
 
@@ -317,7 +317,7 @@ impl Table {
             records.extend(ids.map(|ids| Record::Ids(source, ids)));
         }
         // Jobs that were reported come first, in that order: the first is the first to go again. The newest come last: see
-        // `Batch::accepts`.
+        // `Batch::uncertain`.
         let kept = self.kept.iter().filter_map(|number| self.jobs.get(number));
         let others = self.jobs.values();
         let others = others.filter(|entry| !matches!(entry.phase, Phase::Reported(..)));
@@ -331,6 +331,7 @@ impl Table {
             };
             records.extend(match &entry.phase {
                 Phase::Accepted => entry.accepted(None),
+                Phase::Started(_) if self.is_start_uncertain(entry) => entry.accepted(None),
                 Phase::Started(start) => entry.accepted(Some(*start)),
                 Phase::Finished(outcome) => {
                     let reported = (entry.source == Source::Ubus).then_some(now.age);
@@ -340,5 +341,30 @@ impl Table {
             });
         }
         records
+    }
+
+    /// Records of starts that wait for the disk, to follow a snapshot. If they are not written the jobs wait in it.
+    pub(super) fn uncertain_starts(&self) -> Vec<Record> {
+        let entries = self.jobs.values();
+        let starts = entries.filter_map(|entry| match entry.phase {
+            Phase::Started(start) => Some((entry, start)),
+            _ => None,
+        });
+        let uncertain = starts.filter(|(entry, _)| self.is_start_uncertain(entry));
+        uncertain
+            .map(|(entry, start)| Record::Started {
+                key: entry.key,
+                start,
+            })
+            .collect()
+    }
+
+    /// True if the start of a job that was accepted before waits for the disk.
+    fn is_start_uncertain(&self, entry: &Entry) -> bool {
+        let mut steps = self.steps.iter();
+        entry.unwritten > 0
+            && steps.any(|(number, step)| {
+                *step == Step::Start && self.keys.get(&entry.key) == Some(number)
+            })
     }
 }

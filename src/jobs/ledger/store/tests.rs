@@ -71,7 +71,7 @@ fn batch(records: &[Record]) -> Batch {
     Batch {
         records: records.to_vec(),
         replaces: false,
-        accepts: 0,
+        uncertain: 0,
         urgent: true,
         page: None,
     }
@@ -122,7 +122,7 @@ fn of_a_job_that_is_refused_no_outcome_is_kept_either() {
 fn nothing_is_left_of_a_job_that_is_refused_while_the_ledger_is_rewritten() {
     let new = Batch {
         replaces: true,
-        accepts: 1,
+        uncertain: 1,
         ..batch(&[finished("runs"), accepted("new", "true")])
     };
     // The new file is in place, and the medium may have another one.

@@ -46,13 +46,43 @@ fn the_jobs_that_a_whole_table_accepts_are_its_last_records() {
         }
     }
     let batch = desk.table.take_snapshot(at(0)).unwrap();
-    let (certain, new) = batch.records.split_at(batch.records.len() - batch.accepts);
+    let (certain, new) = batch
+        .records
+        .split_at(batch.records.len() - batch.uncertain);
     let table = |records: &[Record]| Table::read(Bounds::default(), records.to_vec());
     let (certain, new) = (table(certain), table(new));
     for id in ["old", "ended", "waits", "starts", "cancelled"] {
         let is_old = id == "old" || id == "ended";
         assert_eq!(certain.known(Source::Mqtt, id).is_some(), is_old, "{id}");
         assert_eq!(new.known(Source::Mqtt, id).is_some(), !is_old, "{id}");
+    }
+}
+
+#[test]
+fn a_start_that_is_not_certain_stands_behind_what_is_in_a_whole_table() {
+    let mut desk = Desk::new(Bounds::default());
+    let (waits, cancelled) = (desk.accept("waits").unwrap(), desk.accept("gone").unwrap());
+    for number in [waits, cancelled] {
+        desk.table.start(number, START);
+    }
+    desk.table.finish(cancelled, printed(0), at(0));
+    let new = desk
+        .table
+        .accept(Source::Mqtt, job("new"), true, Some(START), at(0));
+    new.unwrap();
+    let batch = desk.table.take_snapshot(at(0)).unwrap();
+    let (certain, _) = batch
+        .records
+        .split_at(batch.records.len() - batch.uncertain);
+    let mut desk = Desk::new(Bounds::default());
+    for (records, ready, started) in [(certain, true, 0), (&batch.records, false, 2)] {
+        desk.disk = records.to_vec();
+        let table = Table::read(Bounds::default(), desk.disk.clone());
+        assert_eq!(table.started().count(), started);
+        desk = desk.next(BOOT);
+        let waiting = desk.table.ready(true).map(|job| job.job.msg.clone());
+        assert_eq!(waiting.as_deref() == Some("echo waits"), ready);
+        assert!(desk.table.known(Source::Mqtt, "gone").is_some());
     }
 }
 
