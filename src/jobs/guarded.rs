@@ -89,8 +89,9 @@ pub trait Guard: Send + Sync {
     /// The outcome of a guarded job is recorded.
     fn settled(&self, key: String);
 
-    /// Gets ready for the ledger in `state_dir` to be read: the trial of an earlier agent that could not be read when
-    /// this one started is looked for once more. A disk that hangs is waited for as long as it holds up that ledger.
+    /// Gets ready for jobs to go on by the ledger in `state_dir`, which could be read just now: the trial of an earlier
+    /// agent that could not be read when this one started is looked for once more. A disk that hangs is waited for as long
+    /// as it holds up that ledger.
     fn prepare(&self, state_dir: &Path) -> Doing<()>;
 
     /// The guarded job of an earlier agent whose outcome is known here, or will be, by its key.

@@ -76,18 +76,20 @@ impl Jobs {
 
     fn begin(&self, path: PathBuf) -> Opening {
         let upgrades = self.upgrades.as_ref().map(|it| it.prepare(&path));
-        let guard = self.guard.as_ref().map(|it| it.prepare(&path));
+        let guard = self.guard.clone();
         let of = path.clone();
         let ledger = Box::pin(async move {
             let ready = match upgrades {
                 Some(prepared) => prepared.await,
                 None => Ok(()),
             };
-            if let Some(prepared) = guard {
-                prepared.await;
-            }
             ready.map_err(|reason| OpenError::new(of.clone(), reason))?;
-            Ledger::open(of, DISK_HANGS).await
+            let opened = Ledger::open(of.clone(), DISK_HANGS).await?;
+            if let Some(guard) = guard {
+                // A disk that has given the ledger gives the trial that its job may wait for, too.
+                guard.prepare(&of).await;
+            }
+            Ok(opened)
         });
         Opening { path, ledger }
     }

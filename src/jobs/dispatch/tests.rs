@@ -108,6 +108,8 @@ struct Left {
     armed: AtomicU32,
     /// Trials that were settled before one was armed.
     settled: Mutex<Vec<String>>,
+    /// Was the state directory there when it got ready?
+    prepared: Mutex<Vec<bool>>,
 }
 
 impl Guard for Left {
@@ -130,7 +132,9 @@ impl Guard for Left {
         }
     }
 
-    fn prepare(&self, _state_dir: &Path) -> Doing<()> {
+    fn prepare(&self, state_dir: &Path) -> Doing<()> {
+        let is_there = state_dir.is_dir();
+        self.prepared.lock().unwrap().push(is_there);
         Box::pin(ready(()))
     }
 
@@ -166,6 +170,25 @@ async fn no_network_job_takes_the_place_of_a_trial_that_the_ledger_may_wait_for(
         "{refused}"
     );
     drop(handle);
+}
+
+#[tokio::test]
+async fn the_guard_looks_for_a_trial_once_the_disk_has_given_the_ledger() {
+    let dir = TempDir::new().unwrap();
+    let state = dir.path().join("state");
+    std::fs::write(&state, "a file in its place").unwrap();
+    let (jobs, _handle, _outlets) = part(&dir).await;
+    let guard = Arc::new(Left::default());
+    let mut jobs = jobs.watched_by(guard.clone());
+    jobs.open();
+    assert!(opening::opened(&mut jobs.opening).await.is_err());
+    jobs.opening = None;
+    std::fs::remove_file(&state).unwrap();
+    jobs.open();
+    let opened = opening::opened(&mut jobs.opening).await;
+    assert_eq!(*guard.prepared.lock().unwrap(), [true]);
+    jobs.opened(opened);
+    assert!(jobs.can_record());
 }
 
 #[tokio::test]
