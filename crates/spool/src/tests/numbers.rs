@@ -198,6 +198,32 @@ fn a_report_that_declares_every_loss_does_not_hide_those_to_come() {
     }
 }
 
+/// Found by an attack: a file says that the last number was given out.
+#[test]
+fn reports_beyond_the_last_number_arrive_or_are_declared() {
+    let tmp = tempfile::tempdir().unwrap();
+    let notes = record::notes(&Notes {
+        next_seq: NUMBER_MAX,
+        ..Notes::default()
+    });
+    let name = format!("0000000000000001.{BOOT}.reports");
+    write(&tmp.path().join("flash"), vec![(name, vec![notes])]);
+    let mut spool = open(tmp.path());
+    for n in 0..3 {
+        spool.append(&report(0), after(n)).unwrap();
+    }
+    let all = deliver_all(&mut spool, after(3));
+    assert_eq!(seqs(&all), [NUMBER_MAX, NUMBER_MAX + 1, NUMBER_MAX + 2]);
+    for n in 4..6 {
+        spool.append(&report(0), after(n)).unwrap();
+    }
+    drop(spool);
+    let mut spool = open(tmp.path());
+    spool.append(&report(0), after(6)).unwrap();
+    let all = deliver_all(&mut spool, after(7));
+    assert_eq!((all.len(), super::declared(&all, Reason::Damaged)), (1, 2));
+}
+
 #[test]
 fn a_segment_with_the_highest_ordinal_hides_neither_itself_nor_those_begun_after_it() {
     for ordinal in [
