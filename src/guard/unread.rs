@@ -1,4 +1,4 @@
-//! What an earlier agent has left, while the disk does not give it.
+//! Traces of an earlier agent, while the disk does not give them.
 
 use std::future::pending;
 use std::io;

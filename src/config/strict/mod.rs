@@ -57,7 +57,7 @@ pub struct Strict {
     closed: bool,
     /// Switches that are held at 0.
     off: Vec<&'static str>,
-    /// What a job had set is not known.
+    /// The values of a job that were kept are not known.
     is_lost: bool,
 }
 
