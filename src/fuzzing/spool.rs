@@ -206,7 +206,7 @@ pub(super) fn run(input: &[u8]) {
     }
 
     // A restart finds all of it again.
-    let has_twins = has_twins(&ram) || has_twins(&flash);
+    let has_twins = has_twins(&ram, &flash);
     let mut spool = open();
     let again = spool.facts();
     assert_eq!(
@@ -286,19 +286,38 @@ impl Left {
     }
 }
 
-/// True if two records name the same report: the queue counts it twice, and it leaves once.
-fn has_twins(disk: &Memory) -> bool {
-    let names = disk.clone().list().expect("memory can be read");
-    let mut seen = HashSet::new();
-    let mut is_first = |name: &str, record: Vec<u8>| {
-        let boot = name.split('.').nth(1).unwrap_or_default().to_owned();
-        let seq = record.get(2..10).unwrap_or_default().to_vec();
-        record.first() != Some(&b'r') || seen.insert((boot, seq))
+/// True if two records name the same report: the queue counts it twice, and it leaves once. A copy on flash is counted with its
+/// report, unless the files of either are out of order, as ours never are.
+fn has_twins(ram: &Memory, flash: &Memory) -> bool {
+    let [ram, flash] = [ram, flash].map(named);
+    let is_twice = |ids: &[(String, u64)]| ids.iter().collect::<HashSet<_>>().len() < ids.len();
+    let rises = |ids: &[(String, u64)]| {
+        let mut last = HashMap::new();
+        ids.iter()
+            .all(|(boot, seq)| last.insert(boot, seq).is_none_or(|last| last < seq))
     };
-    names.iter().any(|name| {
-        let mut all = records(disk.clone(), name).into_iter();
-        all.any(|record| !is_first(name, record))
-    })
+    let is_copied = || ram.iter().any(|id| flash.contains(id));
+    is_twice(&ram) || is_twice(&flash) || is_copied() && !(rises(&ram) && rises(&flash))
+}
+
+/// Boot and number of each report on a disk, as its files follow each other.
+fn named(disk: &Memory) -> Vec<(String, u64)> {
+    let mut names = disk.clone().list().expect("memory can be read");
+    names.sort_unstable();
+    let reports = names.iter().flat_map(|name| {
+        let boot = name.split('.').nth(1).unwrap_or_default();
+        records(disk.clone(), name)
+            .into_iter()
+            .filter_map(move |record| {
+                let seq = record
+                    .strip_prefix(b"r")?
+                    .get(1..)?
+                    .first_chunk()
+                    .copied()?;
+                Some((boot.to_owned(), u64::from_be_bytes(seq)))
+            })
+    });
+    reports.collect()
 }
 
 /// The number of a report of ours, by its line, and how many it declares missing.
