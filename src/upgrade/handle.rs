@@ -1,6 +1,7 @@
 //! The handle by which the jobs part has upgrades carried out.
 
 use std::future::ready;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -269,7 +270,11 @@ impl Upgrades for Handle {
                         handle.go_on(record);
                     }
                 }
-                Err(error) if handle.0.looks_again().await => {
+                // A directory that is open to others is refused again, until a person sees to it.
+                Err(error)
+                    if error.kind() != io::ErrorKind::PermissionDenied
+                        && handle.0.looks_again().await =>
+                {
                     return Err(format!("the last upgrade cannot be read: {error}"));
                 }
                 // Jobs go on without what cannot be read.

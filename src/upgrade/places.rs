@@ -189,12 +189,10 @@ impl Found {
     }
 
     /// Looks for the upgrade once more. Nothing else may use the ledger before this has ended.
-    pub(super) async fn look_again(mut self) -> Result<Option<Record>, String> {
+    pub(super) async fn look_again(mut self) -> io::Result<Option<Record>> {
         let look = move || self.look_for().map(|()| self.record);
-        match aside("upgrade", Some(LOOK_WITHIN), look).await {
-            Ok(looked) => looked.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
+        let looked = aside("upgrade", Some(LOOK_WITHIN), look).await;
+        looked.map_err(|error| io::Error::other(error.to_string()))?
     }
 
     /// Takes away the files of an upgrade that was cut before there was a record.
@@ -329,7 +327,7 @@ mod tests {
         assert!(found.is_unread && found.record.is_none());
         assert!(found.clone().look_again().await.is_err());
         fs::set_permissions(&places.state_dir, own()).unwrap();
-        assert_eq!(found.look_again().await, Ok(Some(written)));
+        assert_eq!(found.look_again().await.unwrap(), Some(written));
         let ledger = fs::read_to_string(places.state_dir.join(store::JOBS)).unwrap();
         assert_eq!(ledger, "the ledger");
         assert!(!device.find("boot-2").is_unread);
@@ -365,7 +363,7 @@ mod tests {
         assert!(places.clear(true).is_err());
         fs::remove_file(&places.state_dir).unwrap();
         fs::rename(&away, &places.state_dir).unwrap();
-        assert_eq!(found.look_again().await, Ok(Some(written)));
+        assert_eq!(found.look_again().await.unwrap(), Some(written));
     }
 
     #[test]
