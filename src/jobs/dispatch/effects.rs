@@ -131,7 +131,7 @@ impl Jobs {
             return;
         };
         if watched.is_guarded() && self.ledger.is_some() {
-            // One that could be read only after the ledger was.
+            // A trial may have been readable only after the ledger was.
             self.forget_unknown_trial();
         }
         match self.detached_in(number).filter(|_| job.detach) {

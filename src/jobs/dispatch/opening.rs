@@ -53,7 +53,7 @@ impl Jobs {
     pub(super) fn open(&mut self) {
         self.attempts.due();
         let wanted = self.options.borrow().state_dir.clone();
-        // One that cannot be used is not waited for when another directory is wanted than the one it is left for.
+        // A ledger that cannot be used is not waited for when another directory is wanted than the one it is left for.
         let left = self.left.clone().filter(|_| self.left_for == wanted);
         let path = left.unwrap_or(wanted);
         let has_begun = self.opening.as_ref().is_some_and(|it| it.path == path);

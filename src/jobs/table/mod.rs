@@ -283,7 +283,7 @@ impl Table {
 
     /// The batch is certain to survive.
     pub fn written(&mut self) {
-        // What was done without the disk in the meantime is not on it.
+        // The disk lacks the steps that were taken without it in the meantime.
         self.rewrite = std::mem::take(&mut self.is_late);
         for (number, step) in self.under_way.take().unwrap_or_default() {
             self.took(number);

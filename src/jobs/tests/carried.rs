@@ -33,7 +33,7 @@ async fn came_along(unread: u32) {
     let mut fake = Fake::new();
     fake.carried = Some(carried);
     let is_unread = unread > 0;
-    // One more for the attempt while the directory cannot be used.
+    // The attempt while the directory cannot be used takes one, too.
     *fake.unread.get_mut() = unread + u32::from(is_unread);
     let fake = Arc::new(fake);
     let config = config().with(|config| config.pace = crate::process::clock::Pace::faster(50));

@@ -214,7 +214,7 @@ async fn no_network_job_displaces_a_trial_that_cannot_be_read_yet() {
     let answer = format!("{answer:?}");
     assert!(answer.contains("cannot be read: "), "{answer}");
     assert_eq!(fs::read(&journal).unwrap(), before);
-    // What is damaged holds up nothing.
+    // A damaged journal holds up nothing.
     fs::write(&journal, "damaged").unwrap();
     fs::set_permissions(&journal, Permissions::from_mode(0o600)).unwrap();
     let answer = within("run_job", desk.lab.call("run_job", &job)).await;

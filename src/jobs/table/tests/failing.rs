@@ -60,7 +60,7 @@ fn jobs_that_the_disk_is_late_with_are_neither_accepted_nor_refused_before_it_an
         assert_eq!(effects(table), [effect(waits), effect(starts)]);
         let left = if is_written { 3 } else { 1 };
         assert_eq!(table.queued(), left);
-        // What the disk has may be something else: the table is written as a whole.
+        // The disk may have something else: the table is written as a whole.
         assert!(table.is_failing() && !table.is_late());
         let start = if is_written { starts } else { old };
         table.start(start, START);
