@@ -30,6 +30,13 @@ async fn part(dir: &TempDir) -> (Jobs, jobs::Handle, Outlets) {
     (jobs, handle, outlets)
 }
 
+/// Options of this part, for a test to change.
+fn steered(jobs: &mut Jobs) -> watch::Sender<jobs::Settings> {
+    let options = watch::Sender::new(jobs.options.borrow().clone());
+    jobs.options = options.subscribe();
+    options
+}
+
 /// Does everything there is to do, and waits for the disk.
 async fn everything(jobs: &mut Jobs) {
     jobs.proceed();
@@ -219,8 +226,7 @@ async fn a_ledger_on_a_disk_that_hangs_is_given_up_for_one_in_another_directory(
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("state"), "a file in its place").unwrap();
     let (mut jobs, _handle, _outlets) = part(&dir).await;
-    let options = watch::Sender::new(jobs.options.borrow().clone());
-    jobs.options = options.subscribe();
+    let options = steered(&mut jobs);
     let wants = |name: &str| options.send_modify(|it| it.state_dir = dir.path().join(name));
     let hangs = Arc::new(());
     let disk = Arc::clone(&hangs);
@@ -249,8 +255,7 @@ async fn a_ledger_on_a_disk_that_hangs_is_given_up_for_one_in_another_directory(
 async fn a_ledger_does_not_move_where_a_disk_is_still_at_work_with_another() {
     let dir = TempDir::new().unwrap();
     let (mut jobs, _handle, _outlets) = part(&dir).await;
-    let options = watch::Sender::new(jobs.options.borrow().clone());
-    jobs.options = options.subscribe();
+    let options = steered(&mut jobs);
     let other = dir.path().join("other");
     let (disk, hangs) = oneshot::channel();
     jobs.others.push(Opening {
@@ -274,8 +279,7 @@ async fn a_ledger_does_not_move_where_a_disk_is_still_at_work_with_another() {
 async fn a_ledger_that_is_moved_back_is_not_removed_as_the_one_that_was_left() {
     let dir = TempDir::new().unwrap();
     let (mut jobs, _handle, _outlets) = part(&dir).await;
-    let options = watch::Sender::new(jobs.options.borrow().clone());
-    jobs.options = options.subscribe();
+    let options = steered(&mut jobs);
     drop(submit(&mut jobs, "1", "", "true"));
     everything(&mut jobs).await;
     commands_have_ended(&mut jobs).await;
