@@ -76,7 +76,7 @@ pub enum Change {
     /// The reboot for recovery or guard that was recorded, or may have been, does not come: it counts, and is not the
     /// reason of the next boot.
     GivenUp,
-    /// Another agent begins in this boot: a reboot that one before it noted has not come.
+    /// A reboot that was noted in this boot has not come: another agent begins in it, or minutes have passed.
     NotCome,
     /// The device is online: the outage is over.
     Online,
@@ -183,6 +183,12 @@ impl Memory {
             Change::Logged => self.logged = Some(0),
         }
         Ok(())
+    }
+
+    /// A reboot is to end the boot that the ages are of.
+    pub(super) fn is_ending(&self) -> bool {
+        let asked = self.asked.as_ref();
+        asked.is_some_and(|asked| asked.boot == self.boot)
     }
 
     fn forget_ours(&mut self, boot: &str) {

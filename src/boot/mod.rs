@@ -39,9 +39,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::{sleep_until, Instant};
 
 use crate::collect::{DeviceEvents, Event};
 use crate::process::clock::{self, epoch_seconds, Pace};
+use crate::process::facts::changed;
 use crate::process::shutdown::Shutdown;
 use crate::written::{text, Fields};
 use cause::Found;
@@ -116,6 +118,9 @@ const WATCHDOG_LINE: &str = "Watchdog has previously reset the system";
 /// Time between two writes of the clock while reboots count.
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Longest time from a reboot that is noted until this agent ends; the services that stop before it take seconds.
+const COMES_WITHIN: Duration = Duration::from_secs(300);
+
 /// This boot, for `status.boot`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
@@ -162,11 +167,8 @@ impl Part {
                 return None;
             }
         };
-        let asked = start.memory.asked.as_ref();
-        if asked.is_some_and(|asked| asked.boot == records.boot()) {
-            if let Err(error) = records.change(Change::NotCome).await {
-                log::warn!("a reboot that did not come is still noted: {error}");
-            }
+        if start.memory.is_ending() {
+            not_come(records).await;
         }
         let told = start.memory.told.as_ref();
         if let Some(told) = told.filter(|told| told.boot == records.boot()) {
@@ -223,7 +225,7 @@ impl Part {
 
     /// Remembers that the cause was reported when the spool has the report (until then whoever ends the
     /// agent has it told again), keeps the clock while reboots count, and the system log when the device
-    /// goes offline.
+    /// goes offline, and forgets a reboot that does not come.
     async fn keep(self, mut telling: Option<Change>) {
         let Part {
             log,
@@ -234,6 +236,10 @@ impl Part {
         } = self;
         let mut hours = pace.interval(HOUR);
         let mut was_offline = false;
+        let mut ending = log.records.ending();
+        // It may be noted still, as far as the start could tell.
+        ending.mark_changed();
+        let mut comes_by = None;
         loop {
             tokio::select! {
                 changed = code.changed() => {
@@ -253,6 +259,15 @@ impl Part {
                         }
                     }
                 }
+                () = changed(&mut ending) => {
+                    let is_ending = *ending.borrow_and_update();
+                    comes_by = is_ending.then(|| Instant::now() + pace.of(COMES_WITHIN));
+                }
+                () = sleep_until(comes_by.unwrap_or_else(Instant::now)), if comes_by.is_some() => {
+                    // For a disk that does not take it; else this is taken back.
+                    comes_by = Some(Instant::now() + pace.of(HOUR));
+                    not_come(&log.records).await;
+                }
                 _ = hours.tick() => hour(&log.records).await,
             }
         }
@@ -262,6 +277,13 @@ impl Part {
 /// Waits until `fact` is true; false if nobody can make it so any more.
 async fn came_true(fact: &mut watch::Receiver<bool>) -> bool {
     fact.wait_for(|is_true| *is_true).await.is_ok()
+}
+
+/// A reboot that was noted in this boot explains no later one.
+async fn not_come(records: &Records) {
+    if let Err(error) = records.change(Change::NotCome).await {
+        log::warn!("a reboot that did not come is still noted: {error}");
+    }
 }
 
 /// Has the clock written while reboots count, and the memory read if it could not be before.

@@ -166,6 +166,8 @@ pub struct Records {
     /// None if the system has no room for the thread.
     disk: Option<durable::Handle<Desk>>,
     budget: watch::Sender<Budget>,
+    /// A reboot is to end this boot. Said anew with each that is noted.
+    ending: watch::Sender<bool>,
     boot: Arc<str>,
 }
 
@@ -192,6 +194,7 @@ impl Records {
         Records {
             disk: disk.ok(),
             budget: watch::Sender::new(Budget::default()),
+            ending: watch::Sender::new(false),
             boot,
         }
     }
@@ -204,6 +207,11 @@ impl Records {
     /// The budget as it is, and as it becomes.
     pub fn budget(&self) -> watch::Receiver<Budget> {
         self.budget.subscribe()
+    }
+
+    /// Is a reboot to end this boot? Changes with each that is noted, and when it will not come.
+    pub(super) fn ending(&self) -> watch::Receiver<bool> {
+        self.ending.subscribe()
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, String> {
@@ -222,6 +230,7 @@ impl Records {
             Reply::Looked(start) => &start.memory,
         };
         publish(&self.budget, Budget::of(memory));
+        publish(&self.ending, memory.is_ending());
         Ok(answer.reply)
     }
 
@@ -244,8 +253,14 @@ impl Records {
     /// A reboot that may not be, or a disk that does not write within 60 s, in words. The change may
     /// still survive.
     pub async fn change(&self, change: Change) -> Result<Memory, String> {
+        let is_reboot = matches!(change, Change::Reboot(_));
         match self.ask(Request::Change(change)).await? {
-            Reply::Done(memory) => Ok(memory),
+            Reply::Done(memory) => {
+                if is_reboot {
+                    self.ending.send_replace(memory.is_ending());
+                }
+                Ok(memory)
+            }
             Reply::Looked(_) | Reply::Failed(_) => Err("answered something else".to_owned()),
         }
     }

@@ -1,5 +1,7 @@
 //! Boots with a known cause, and the cause that is reported.
 
+use std::time::Duration;
+
 use super::device::Device;
 use crate::boot::{Change, Why};
 
@@ -36,6 +38,21 @@ async fn a_reboot_that_an_agent_notes_and_that_does_not_come_explains_no_boot() 
         assert!(noted.unwrap().asked.is_some());
         // The agent was ended before it asked procd, and another one lives on.
         device.agent(true).await;
+        device.reboots();
+        told(&device, "power", None).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_that_procd_takes_and_that_does_not_come_explains_no_boot() {
+    const SHUTTING_DOWN: Duration = Duration::from_secs(240);
+    let undo = Why::Guard { job: "j".into() };
+    for (why, cause) in [(undo, "recovery"), (job("j"), "job")] {
+        let mut device = running().await;
+        assert!(!device.forgets(why.clone(), SHUTTING_DOWN).await);
+        device.reboots();
+        assert_eq!(device.tells().await.cause, cause);
+        assert!(device.forgets(why, 2 * SHUTTING_DOWN).await);
         device.reboots();
         told(&device, "power", None).await;
     }

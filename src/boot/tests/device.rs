@@ -3,15 +3,18 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::boot::{log_size, run, Change, Facts, Part, Records, SystemLog, Why};
 use crate::collect::{DeviceEvents, Event};
 use crate::config::{self, Config};
 use crate::process::clock::Pace;
-use crate::process::shutdown::shutdown;
+use crate::process::shutdown::{shutdown, Trigger};
 
 /// The cause a boot was reported with.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,6 +28,29 @@ pub(super) struct Told {
 impl Told {
     pub(super) fn detail(&self) -> Option<&str> {
         self.event.as_ref()?.detail.as_deref()
+    }
+}
+
+/// An agent, and the other ends of what it has.
+struct Agent {
+    task: JoinHandle<()>,
+    records: Records,
+    events: DeviceEvents,
+    known: watch::Receiver<Facts>,
+    is_ready: watch::Receiver<bool>,
+    keep: watch::Sender<bool>,
+    _code: watch::Sender<Option<u8>>,
+    end: Trigger,
+}
+
+impl Agent {
+    async fn is_ready(&mut self) {
+        self.is_ready.wait_for(|ready| *ready).await.unwrap();
+    }
+
+    async fn ends(self) {
+        self.end.fire();
+        self.task.await.unwrap();
     }
 }
 
@@ -109,47 +135,71 @@ impl Device {
         self.reboots();
     }
 
-    /// An agent of this boot, which lives until the report is kept, or dies before.
-    pub(super) async fn agent(&self, lives: bool) -> Told {
+    /// An agent of this boot.
+    fn starts(&self) -> Agent {
         let records = self.records();
         let events = DeviceEvents::default();
         let (facts, known) = watch::channel(Facts::default());
-        let (ready, mut is_ready) = watch::channel(false);
+        let (ready, is_ready) = watch::channel(false);
         let (keep, kept) = watch::channel(false);
+        // Its end would end the part, as that of health does.
+        let (code, judged) = watch::channel(None);
         let (end, ends) = shutdown();
         let part = Part {
             log: self.log(&records, &Config::default().spool),
             pace: Pace::REAL,
-            code: watch::channel(None).1,
+            code: judged,
             events: events.clone(),
             facts,
             ready,
             kept,
         };
-        // Its end would end the part, as that of health does.
-        let (_code, code) = watch::channel(None);
-        let part = Part { code, ..part };
-        let agent = tokio::spawn(run(part, ends));
-        is_ready.wait_for(|ready| *ready).await.unwrap();
-        let (told, lost) = events.take_all();
+        Agent {
+            task: tokio::spawn(run(part, ends)),
+            records,
+            events,
+            known,
+            is_ready,
+            keep,
+            _code: code,
+            end,
+        }
+    }
+
+    /// An agent of this boot, which lives until the report is kept, or dies before.
+    pub(super) async fn agent(&self, lives: bool) -> Told {
+        let mut agent = self.starts();
+        agent.is_ready().await;
+        let (told, lost) = agent.events.take_all();
         assert!(told.len() <= 1 && lost == 0, "{told:?}");
-        let cause = known.borrow().now().cause.map_or("", |cause| cause.name());
+        let cause = agent.known.borrow().now().cause;
         if lives {
-            keep.send_replace(true);
+            agent.keep.send_replace(true);
             // The agent's own thread: a second one would write over what it writes.
             let mut looks = 0;
-            while told.len() == 1 && !is_told(&records, &self.boot()).await {
+            while told.len() == 1 && !is_told(&agent.records, &self.boot()).await {
                 looks += 1;
                 assert!(looks < 1000, "it does not remember");
                 tokio::task::yield_now().await;
             }
         }
-        end.fire();
-        agent.await.unwrap();
+        agent.ends().await;
         Told {
-            cause,
+            cause: cause.map_or("", |cause| cause.name()),
             event: told.into_iter().next(),
         }
+    }
+
+    /// Does an agent of this boot, which lives on, forget a reboot for `why` within `time`?
+    pub(super) async fn forgets(&self, why: Why, time: Duration) -> bool {
+        let mut agent = self.starts();
+        agent.is_ready().await;
+        let noted = agent.records.change(Change::Reboot(why)).await.unwrap();
+        assert!(noted.is_ending());
+        let mut ending = agent.records.ending();
+        let forgets = timeout(time, ending.wait_for(|is_ending| !is_ending)).await;
+        agent.ends().await;
+        forgets.is_ok()
     }
 
     /// The next boot, as its first agent tells it.
