@@ -92,6 +92,7 @@ pub(super) async fn hear_netifd(
                 Ok(()) => continue,
                 Err(_) => return,
             },
+            () = mwan3.due() => continue,
         };
         // One change makes several.
         let settled = sleep(SETTLE);
@@ -143,21 +144,34 @@ async fn notice(notices: &mut Option<Subscription>) -> Option<String> {
 /// Is mwan3 on the bus?
 #[derive(Debug, Default)]
 struct Mwan3 {
-    /// When it was last, while it counts as being there.
-    seen: Option<Instant>,
+    /// It counts as being there.
+    is_there: bool,
+    /// The first look that did not find it, while it counts as being there.
+    missed: Option<Instant>,
 }
 
 impl Mwan3 {
     fn looked_up(&mut self, found: Result<bool, ubus::Error>) -> bool {
         match found {
-            Ok(true) => self.seen = Some(Instant::now()),
-            Ok(false) | Err(ubus::Error::Status(Status::NOT_FOUND)) => {
-                self.seen.take_if(|seen| seen.elapsed() >= GONE_AFTER);
+            Ok(true) => (self.is_there, self.missed) = (true, None),
+            Ok(false) | Err(ubus::Error::Status(Status::NOT_FOUND)) if self.is_there => {
+                let missed = *self.missed.get_or_insert_with(Instant::now);
+                if missed.elapsed() >= GONE_AFTER {
+                    *self = Mwan3::default();
+                }
             }
             // As it was.
-            Err(_) => {}
+            Ok(false) | Err(_) => {}
         }
-        self.seen.is_some()
+        self.is_there
+    }
+
+    /// Completes when a look has to say whether it is gone; never while none has missed it. Cancel safe.
+    async fn due(&self) {
+        match self.missed {
+            Some(_) => sleep(GONE_AFTER).await,
+            None => pending().await,
+        }
     }
 }
 
@@ -183,7 +197,7 @@ async fn ask(client: &Client, device: Option<&str>, mwan3: &mut Mwan3) -> Option
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
+    use tokio::time::{advance, timeout};
 
     use super::*;
 
@@ -193,14 +207,28 @@ mod tests {
         let mut mwan3 = Mwan3::default();
         assert!(!mwan3.looked_up(none()));
         assert!(mwan3.looked_up(Ok(true)));
+        // Nobody looks while netifd has no news.
+        advance(100 * GONE_AFTER).await;
         for found in [none(), Ok(false), Err(ubus::Error::Disconnected), none()] {
             advance(GONE_AFTER / 5).await;
             assert!(mwan3.looked_up(found));
         }
         advance(GONE_AFTER / 5).await;
         assert!(mwan3.looked_up(Err(ubus::Error::Disconnected)));
+        advance(GONE_AFTER / 5).await;
         assert!(!mwan3.looked_up(none()));
         assert!(!mwan3.looked_up(Err(ubus::Error::Disconnected)));
         assert!(mwan3.looked_up(Ok(true)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mwan3_that_was_missed_is_looked_for_again_without_news() {
+        let mut mwan3 = Mwan3::default();
+        assert!(mwan3.looked_up(Ok(true)));
+        assert!(timeout(10 * GONE_AFTER, mwan3.due()).await.is_err());
+        assert!(mwan3.looked_up(Ok(false)));
+        assert!(timeout(2 * GONE_AFTER, mwan3.due()).await.is_ok());
+        assert!(!mwan3.looked_up(Ok(false)));
+        assert!(timeout(10 * GONE_AFTER, mwan3.due()).await.is_err());
     }
 }
