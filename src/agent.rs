@@ -10,6 +10,7 @@ mod reports;
 mod version;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::Mode;
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 use crate::cli::AgentArgs;
 use crate::config::reload;
 use crate::config::reload::Facts;
-use crate::config::Problem;
+use crate::config::{strict, Problem};
 use crate::process::crash::Crashes;
 use crate::process::file::read_small;
 use crate::process::lock::{Lock, LockError};
@@ -97,7 +98,12 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let (state_dir, config) = (&loaded.config.state_dir, &inputs.uci.committed);
     let home = loaded.files.home.clone();
     let before = previous::other_than(state_dir, &home);
-    let mut found = guard::find(state_dir, before.as_deref(), config, &inputs.root, &boot_id);
+    let hold = {
+        let (config, files) = (Arc::clone(&loaded.config), loaded.files.clone());
+        Arc::new(move |uci: Option<&[u8]>| strict::hold_with(&config, &files, uci))
+    };
+    let root = &inputs.root;
+    let mut found = guard::find(state_dir, before.as_deref(), config, root, &boot_id, hold);
     // A trial stays where it is, and has to be found again.
     previous::note(found.state_dir(), &home);
     if found.has_undone {

@@ -20,6 +20,7 @@
 mod tests;
 
 use std::io;
+use std::sync::Arc;
 
 use durable::{read_whole, replace, Cell, CellError, Disk};
 
@@ -27,6 +28,7 @@ use super::folder::Folder;
 use super::journal::{left_as, Journal, Phase, Ran};
 use super::picture::{changes, picture, print, Digest, Print};
 use super::snapshot::{Saved, Snapshot, TakeError, ENCODED_MAX};
+use crate::config::PACKAGE;
 
 const RESERVE: &str = "reserve";
 const SNAPSHOT: &str = "snapshot";
@@ -53,6 +55,15 @@ pub enum ArmError {
 /// Opens the directory of conflicts, which is made only when there is one.
 pub type Conflicts = Box<dyn FnMut() -> io::Result<Box<dyn Disk>> + Send>;
 
+/// Has our options hold as strictly as they do, whatever these bytes say as our package. Called before they are put there.
+pub type Hold = Arc<dyn Fn(Option<&[u8]>) -> io::Result<()> + Send + Sync>;
+
+/// For tests that are not of settings.
+#[cfg(test)]
+pub(super) fn loosely() -> Hold {
+    Arc::new(|_| Ok(()))
+}
+
 /// An undo that was carried out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Undone {
@@ -69,6 +80,7 @@ pub struct Desk {
     own: Box<dyn Disk + Send>,
     config: Box<dyn Folder + Send>,
     conflicts: Conflicts,
+    hold: Hold,
 }
 
 impl Desk {
@@ -76,11 +88,13 @@ impl Desk {
         own: Box<dyn Disk + Send>,
         config: Box<dyn Folder + Send>,
         conflicts: Conflicts,
+        hold: Hold,
     ) -> Self {
         Desk {
             own,
             config,
             conflicts,
+            hold,
         }
     }
 
@@ -264,6 +278,9 @@ impl Desk {
         let is_conflict = matches!(now, Some(Some(_))) && left != Some(now);
         if is_conflict {
             self.keep(name)?;
+        }
+        if name == PACKAGE {
+            (self.hold)(wanted.saved.map(|saved| &saved.bytes[..]))?;
         }
         match (wanted.print, wanted.saved) {
             (None, _) => self.config.remove(name)?,

@@ -66,7 +66,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::guard::desk::Desk;
+    use crate::guard::desk::{loosely, Desk};
     use crate::guard::find;
 
     #[tokio::test(start_paused = true)]
@@ -79,6 +79,7 @@ mod tests {
             &config,
             dir.path(),
             "boot-1",
+            loosely(),
         );
         let places = found.places;
         let journal = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());

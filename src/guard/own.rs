@@ -61,6 +61,8 @@ struct State {
     before: Option<Vec<Seen>>,
     /// The broker was connected when a job started.
     connected: bool,
+    /// No job of an earlier agent has changed the settings, which was learned while others ran.
+    is_free: bool,
 }
 
 /// The settings under the jobs that run.
@@ -81,6 +83,7 @@ impl Own {
                 jobs,
                 before: None,
                 connected: jobs > 0,
+                is_free: false,
             }),
             replacing,
             held,
@@ -114,6 +117,9 @@ impl Own {
     pub(super) fn ends(&self) {
         let mut state = self.state();
         state.jobs = state.jobs.saturating_sub(1);
+        if state.jobs == 1 && state.is_free {
+            (state.jobs, state.is_free) = (0, false);
+        }
         let is_free = state.jobs == 0;
         drop(state);
         if is_free {
@@ -131,15 +137,23 @@ impl Own {
     /// The settings are decided: later jobs are judged by their changes from here on.
     pub(super) fn is_decided(&self, files: &Files) {
         let inherited = self.is_inherited();
-        self.state().before = Some(self.seen(files));
+        let mut state = self.state();
+        (state.before, state.is_free) = (Some(self.seen(files)), false);
+        drop(state);
         if inherited {
             self.ends();
         }
     }
 
-    /// No job of an earlier agent has changed the settings, after all. While jobs run, their end says so.
+    /// No job of an earlier agent has changed the settings, after all. While others run, it counts when they have ended.
     pub(super) fn is_free(&self, files: &Files) {
-        if self.is_inherited() && self.state().jobs == 1 {
+        if !self.is_inherited() {
+            return;
+        }
+        let mut state = self.state();
+        state.is_free = state.jobs > 1;
+        if !state.is_free {
+            drop(state);
             self.is_decided(files);
         }
     }
@@ -190,7 +204,7 @@ impl Own {
         let json = bytes(&copies[1], &loaded.files.json);
         // Before it could be looser.
         let strict = Strict::of(&loaded.config);
-        strict.keep(&loaded.files.home, uci.as_deref(), json.as_deref())?;
+        strict.keep(&loaded.files, uci.as_deref(), json.as_deref())?;
         for copy in copies.iter().flatten() {
             let seen = before.iter().find(|(path, _)| *path == copy.of);
             let access = seen.and_then(|(_, marks)| Some((*marks)?.access));
@@ -204,6 +218,19 @@ impl Own {
             }
         }
         Ok(())
+    }
+
+    /// Puts config.json back, which is in no snapshot, from the copy that `loaded` has; true if it was another one.
+    pub(super) fn put_json_back(&self, loaded: &Loaded) -> io::Result<bool> {
+        let [_, copy] = loaded.good_copies();
+        let Some(copy) = copy.filter(GoodCopy::differs) else {
+            return Ok(false);
+        };
+        let uci = read_small(&loaded.files.uci, uci::MAX_FILE).ok();
+        let strict = Strict::of(&loaded.config);
+        strict.keep(&loaded.files, uci.as_deref(), Some(&copy.bytes))?;
+        write(&copy, None)?;
+        Ok(true)
     }
 }
 
@@ -233,6 +260,50 @@ mod tests {
     use super::*;
     use crate::config::Inputs;
     use crate::tls::CHECKS;
+
+    #[test]
+    fn settings_that_no_earlier_job_has_changed_are_free_when_the_last_job_has_ended() {
+        let tmp = tempfile::tempdir().unwrap();
+        let inputs = Inputs::below(tmp.path(), CHECKS);
+        let files = inputs.load(None).files;
+        let (held, is_held) = watch::channel(true);
+        let own = Own::new(held, tmp.path().join("replacing"));
+        own.starts(&files, false);
+        own.is_free(&files);
+        assert!(*is_held.borrow());
+        own.ends();
+        assert!(!*is_held.borrow() && !own.is_inherited());
+        own.starts(&files, false);
+        assert!(*is_held.borrow());
+        own.ends();
+        assert!(!*is_held.borrow());
+    }
+
+    #[test]
+    fn config_json_is_put_back_where_the_agent_before_could_not_and_loosens_nothing() {
+        let tmp = tempfile::tempdir().unwrap();
+        let inputs = Inputs::below(tmp.path(), CHECKS);
+        let files = inputs.load(None).files;
+        let write = |text: &str| {
+            let copy = GoodCopy {
+                of: files.json.clone(),
+                bytes: text.as_bytes().into(),
+            };
+            super::write(&copy, None).unwrap();
+        };
+        write(r#"{"insecure": 1}"#);
+        let before = inputs.load(None);
+        let own = Own::new(watch::channel(true).0, tmp.path().join("replacing"));
+        assert!(!own.put_json_back(&before).unwrap());
+        write(r#"{"insecure": 0}"#);
+        let job = inputs.load(Some(&before)).with_copies_of(&before);
+        assert!(own.put_json_back(&job).unwrap());
+        assert_eq!(
+            std::fs::read_to_string(&files.json).unwrap(),
+            r#"{"insecure": 1}"#
+        );
+        assert_eq!(inputs.load(Some(&before)).tightened, ["insecure"]);
+    }
 
     #[test]
     fn an_undo_beside_a_file_that_never_could_be_used_loosens_nothing() {

@@ -1,13 +1,18 @@
 //! Where the guard keeps its files, and how an earlier agent left them.
 
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use durable::{Directory, Disk};
 use tokio::sync::oneshot;
 
-use super::desk::{ArmError, Desk, JOURNAL};
+use super::desk::{ArmError, Desk, Hold, JOURNAL};
 use super::folder;
 use super::journal::{Journal, Phase};
 use super::place::Place;
@@ -18,11 +23,21 @@ use crate::terminal::safe;
 pub(super) const DISK_WITHIN: Duration = Duration::from_secs(60);
 
 /// The directories of trials.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Places {
     state_dir: PathBuf,
     config: PathBuf,
     disk: InTurn,
+    /// For our options as they are in force.
+    hold: Hold,
+}
+
+impl fmt::Debug for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Places")
+            .field("state_dir", &self.state_dir)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Places {
@@ -37,7 +52,13 @@ impl Places {
             Box::new(own),
             Box::new(config),
             Box::new(conflicts),
+            Arc::clone(&self.hold),
         ))
+    }
+
+    /// From here on our options are in force by another word.
+    pub(super) fn holds_by(&mut self, hold: Hold) {
+        self.hold = hold;
     }
 
     /// Does `work` on a thread of its own, so that nothing else waits for flash, after all work before it.
@@ -116,21 +137,27 @@ pub struct Found {
 
 /// Looks for a journal in `before`, the state directory of the agent before, if that is another one; else in
 /// `state_dir`. Finishes an undo that was cut short. `config` is /etc/config, `root` the prefix of other paths, `boot` the
-/// kernel's id of this boot. Waits for the disk.
+/// kernel's id of this boot, `hold` for our options as they are now. Waits for the disk.
 pub fn find(
     state_dir: &Path,
     before: Option<&Path>,
     config: &Path,
     root: &Path,
     boot: &str,
+    hold: Hold,
 ) -> Found {
-    let has_journal = |dir: &&Path| dir.join("guard").join(JOURNAL).exists();
+    // A disk that does not say may have it.
+    let has_journal = |dir: &&Path| {
+        let found = dir.join("guard").join(JOURNAL).try_exists();
+        found.unwrap_or(true)
+    };
     let state_dir = before.filter(has_journal).unwrap_or(state_dir);
     let mut found = Found {
         places: Places {
             state_dir: state_dir.to_owned(),
             config: config.to_owned(),
             disk: InTurn::default(),
+            hold,
         },
         place: Place::look(root, boot),
         journal: None,
@@ -239,127 +266,3 @@ impl Found {
 
 /// The reason of a trial that nobody decides.
 pub(super) const FIRMWARE_CHANGED: &str = "firmware changed";
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::sync::mpsc;
-
-    use tempfile::TempDir;
-
-    use super::*;
-
-    fn below(dir: &TempDir) -> Found {
-        let state = dir.path().join("state");
-        let config = dir.path().join("config");
-        fs::create_dir_all(&config).unwrap();
-        find(&state, None, &config, dir.path(), "boot-1")
-    }
-
-    /// Waits for the disk, whatever the clock of the test says.
-    async fn journal(places: &Places) -> Option<Journal> {
-        loop {
-            if let Ok(journal) = places.on_disk(Desk::open).await {
-                return journal.unwrap();
-            }
-            std::thread::yield_now();
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_guard_that_arms_too_late_leaves_nothing_behind() {
-        let dir = TempDir::new().unwrap();
-        let places = below(&dir).places;
-        fs::write(dir.path().join("config/large"), vec![b'#'; 1 << 19]).unwrap();
-        let mut late = 0;
-        for _ in 0..20 {
-            let armed = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
-            match places.arm(armed).await {
-                Ok(armed) => assert_eq!(journal(&places).await, Some(armed)),
-                Err(error) => {
-                    let late_words =
-                        "no room to undo a network job: the disk does not answer in time";
-                    assert_eq!(error.to_string(), late_words);
-                    assert_eq!(journal(&places).await, None);
-                    late += 1;
-                }
-            }
-        }
-        assert!(late > 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn work_that_is_late_is_done_before_anything_newer_begins() {
-        let dir = TempDir::new().unwrap();
-        let places = below(&dir).places;
-        let (release, waits) = mpsc::channel::<()>();
-        let (does, done) = mpsc::channel();
-        let first = does.clone();
-        let work = move |_: &mut Desk| {
-            first.send("begins").unwrap();
-            // Until the other end is dropped.
-            let _ = waits.recv();
-            first.send("ends").unwrap();
-        };
-        assert!(places.on_disk(work).await.is_err());
-        assert_eq!(done.recv().unwrap(), "begins");
-        let second = does.clone();
-        let work = move |_: &mut Desk| second.send("begins").unwrap();
-        assert!(places.on_disk(work).await.is_err());
-        drop(release);
-        assert_eq!(journal(&places).await, None);
-        drop(does);
-        assert_eq!(done.iter().collect::<Vec<_>>(), ["ends"]);
-    }
-
-    #[tokio::test]
-    async fn a_trial_behind_a_path_that_cannot_be_followed_is_found_later() {
-        let dir = TempDir::new().unwrap();
-        let mut desk = below(&dir).places.desk().unwrap();
-        let mut armed = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
-        desk.arm(&mut armed).unwrap();
-        let (state, away) = (dir.path().join("state"), dir.path().join("away"));
-        fs::rename(&state, &away).unwrap();
-        fs::write(&state, "a file in its place").unwrap();
-        let found = below(&dir);
-        assert!(found.is_unread && found.journal.is_none());
-        fs::remove_file(&state).unwrap();
-        fs::rename(&away, &state).unwrap();
-        let found = found.look_again().await.unwrap();
-        assert_eq!(found.journal.unwrap().key, armed.key);
-    }
-
-    #[test]
-    fn files_that_cannot_be_put_back_after_a_power_cut_are_told() {
-        let dir = TempDir::new().unwrap();
-        let mut desk = below(&dir).places.desk().unwrap();
-        let mut journal = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
-        desk.arm(&mut journal).unwrap();
-        journal.phase = Phase::Undoing;
-        desk.note(&journal).unwrap();
-        fs::write(dir.path().join("state/guard/snapshot"), "damaged").unwrap();
-        let found = below(&dir).journal.unwrap();
-        let reason = found.reason.as_deref();
-        assert_eq!(reason, Some("not put back: the snapshot is damaged"));
-        assert!(!found.has_booted("boot-1"));
-    }
-
-    #[test]
-    fn an_undo_is_over_when_every_file_is_back() {
-        let dir = TempDir::new().unwrap();
-        let mut desk = below(&dir).places.desk().unwrap();
-        let network = dir.path().join("config/network");
-        fs::write(&network, "old").unwrap();
-        let mut journal = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
-        desk.arm(&mut journal).unwrap();
-        fs::remove_file(&network).unwrap();
-        fs::create_dir(&network).unwrap();
-        desk.ended(&mut journal, None).unwrap();
-        assert_eq!(desk.undo(&mut journal).unwrap().failed.len(), 1);
-        assert_eq!(journal.phase, Phase::Undoing);
-        fs::remove_dir(&network).unwrap();
-        assert_eq!(desk.undo(&mut journal).unwrap().failed, [""; 0]);
-        assert_eq!(journal.phase, Phase::Undone);
-        assert_eq!(fs::read_to_string(network).unwrap(), "old");
-    }
-}

@@ -29,7 +29,7 @@ use crate::actions::Actions;
 use crate::boot::Reboot;
 use crate::collect::{DeviceEvents, Event};
 use crate::config::reload;
-use crate::config::{Config, Loaded, PACKAGE};
+use crate::config::{strict, Config, Loaded, PACKAGE};
 use crate::jobs::{Judged, Ran, Ticket, NOT_SETTLED};
 use crate::process::clock::{epoch_seconds, Pace};
 use crate::process::facts::publish;
@@ -161,8 +161,17 @@ struct Task {
 }
 
 impl Task {
-    fn new(part: Part, inbox: Inbox, ends: Shutdown) -> Self {
-        let pace = part.settings.current().borrow().loaded.config.pace;
+    fn new(part: Part, mut inbox: Inbox, ends: Shutdown) -> Self {
+        let current = part.settings.current();
+        let pace = current.borrow().loaded.config.pace;
+        inbox.found.places.holds_by(Arc::new(move |uci| {
+            // The disk may take minutes, for which nobody else is to wait.
+            let (config, files) = {
+                let loaded = &current.borrow().loaded;
+                (Arc::clone(&loaded.config), loaded.files.clone())
+            };
+            strict::hold_with(&config, &files, uci)
+        }));
         let unread = match inbox.found.is_unread {
             true => Unread::since_the_start(pace),
             false => Unread::default(),

@@ -227,9 +227,7 @@ mod tests {
         let json = std::fs::read(&files.json).unwrap();
         let mut job = config;
         job.jobs.from_web = false;
-        Strict::of(&job)
-            .keep(&files.home, None, Some(&json))
-            .unwrap();
+        Strict::of(&job).keep(&files, None, Some(&json)).unwrap();
         let held = inputs.load(None).tightened;
         assert_eq!(held, ["web_jobs"]);
         let Some(Done::Taken(Some(record))) = take(br#"{"token": "u"}"#) else {
@@ -240,9 +238,7 @@ mod tests {
         assert_eq!(loaded.tightened, held);
         // A job that ran during the trial was undone.
         let json = std::fs::read(&files.json).unwrap();
-        Strict::of(&job)
-            .keep(&files.home, None, Some(&json))
-            .unwrap();
+        Strict::of(&job).keep(&files, None, Some(&json)).unwrap();
         assert!(matches!(
             desk.obey(Order::Restore(record)),
             Ok(Done::Restored(true))

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! uci DIGEST           of the file, as it was put back; - is none
-//! json DIGEST          the same; a second line of either for a change that no person makes
+//! json DIGEST          the same; further lines of either for changes that no person makes
 //! key BASE64           job_pubkey: these keys alone, as far as they are written too; one line each
 //! closed               job_pubkey: set, and no key matches; `closed lost` in the place of a record that was damaged
 //! web_jobs             0 holds
@@ -94,27 +94,47 @@ impl Strict {
         }
     }
 
-    /// Keeps it for as long as the settings files below `home` have these bytes, together with what is kept for
-    /// them already.
-    pub fn keep(mut self, home: &Path, uci: Option<&[u8]>, json: Option<&[u8]>) -> io::Result<()> {
-        let files = [hash(uci), hash(json)];
-        let before = match text(home) {
-            Ok(text) => text.and_then(|text| Strict::decode(&text, &files)),
+    /// Keeps it for as long as each of the settings files is as it is or has these bytes, so that they may be put back one
+    /// by one, together with what is kept for them already.
+    ///
+    /// # Errors
+    ///
+    /// The disk does not take it: then nothing looser may be put back.
+    pub fn keep(
+        mut self,
+        files: &Files,
+        uci: Option<&[u8]>,
+        json: Option<&[u8]>,
+    ) -> io::Result<()> {
+        let home = &files.home;
+        let now = [digest_of(&files.uci), digest_of(&files.json)];
+        let then = [hash(uci), hash(json)];
+        match text(home) {
+            Ok(text) => {
+                let of = |files| text.as_ref().and_then(|text| Strict::decode(text, files));
+                let known = [of(&now), of(&then)];
+                known
+                    .into_iter()
+                    .flatten()
+                    .for_each(|known| self.add(known));
+            }
             Err(error) => {
                 log::warn!("{}/{NAME}: {error}; the strictest holds", home.display());
-                Some(Strict::strictest())
+                self.add(Strict::strictest());
             }
-        };
-        if let Some(before) = before {
-            self.closed |= before.closed;
-            self.is_lost |= before.is_lost;
-            self.narrow(&before.keys);
-            let more = before.off.into_iter();
-            let more: Vec<_> = more.filter(|name| !self.off.contains(name)).collect();
-            self.off.extend(more);
         }
-        let [uci, json] = files;
-        self.write(home, &[uci], &[json])
+        let ([uci, json], [uci_then, json_then]) = (now, then);
+        self.write(home, &[uci, uci_then], &[json, json_then])
+    }
+
+    /// Is as strict as another, too.
+    fn add(&mut self, other: Strict) {
+        self.closed |= other.closed;
+        self.is_lost |= other.is_lost;
+        self.narrow(&other.keys);
+        let more = other.off.into_iter();
+        let more: Vec<_> = more.filter(|name| !self.off.contains(name)).collect();
+        self.off.extend(more);
     }
 
     fn write(&self, home: &Path, uci: &[String], json: &[String]) -> io::Result<()> {
@@ -180,7 +200,11 @@ impl Strict {
 fn write(home: &Path, text: &str) -> io::Result<()> {
     let mut directory = Directory::open(home)?;
     let written = Cell::new(NAME).write(&mut directory, text.as_bytes());
-    written.map_err(|error| io::Error::other(error.to_string()))
+    written.map_err(|error| match error {
+        // Its kind tells whether room helps.
+        CellError::Disk { source, .. } => source,
+        other => io::Error::other(other.to_string()),
+    })
 }
 
 /// The text that is kept.
@@ -232,30 +256,14 @@ pub fn keep_for(files: &Files, before: Option<&[u8]>, after: Option<&[u8]>) -> i
     strict.write(&files.home, &[uci], &[json, hash(after)])
 }
 
-/// The settings files as they are before a change that no person makes.
-pub struct Before([String; 2]);
-
-impl Before {
-    pub fn look(files: &Files) -> Self {
-        Before([digest_of(&files.uci), digest_of(&files.json)])
-    }
-
-    /// Has the values that are kept for the files as they were hold for `files` as they are now, too.
-    ///
-    /// # Errors
-    ///
-    /// The disk does not give the values, or does not take them.
-    pub fn keep_on(self, files: &Files) -> io::Result<()> {
-        let Before(now) = Before::look(files);
-        if now == self.0 {
-            return Ok(());
-        }
-        let strict = text(&files.home)?.and_then(|text| Strict::decode(&text, &self.0));
-        let ([uci, json], [uci_now, json_now]) = (self.0, now);
-        strict.map_or(Ok(()), |strict| {
-            strict.write(&files.home, &[uci, uci_now], &[json, json_now])
-        })
-    }
+/// Has every value of `config` that is stricter hold when `uci` is in the place of the package, and until then.
+///
+/// # Errors
+///
+/// The disk does not take it: then `uci` may not be put there.
+pub fn hold_with(config: &Config, files: &Files, uci: Option<&[u8]>) -> io::Result<()> {
+    let json = read_small(&files.json, uci::MAX_FILE).ok();
+    Strict::of(config).keep(files, uci, json.as_deref())
 }
 
 /// Removes what is kept.

@@ -56,19 +56,19 @@ fn it_is_kept_until_a_file_changes() {
     std::fs::write(&files.uci, uci).unwrap();
     assert_eq!(in_force(&files), None);
     let first = job(&[1, 2], true);
-    first.clone().keep(&files.home, Some(uci), None).unwrap();
+    first.clone().keep(&files, Some(uci), None).unwrap();
     assert_eq!(in_force(&files), Some(first));
     // Another one comes on top.
     let second = job(&[2, 3], false);
     assert_eq!(second.off, ["insecure"], "the others follow from the keys");
-    second.keep(&files.home, Some(uci), None).unwrap();
+    second.keep(&files, Some(uci), None).unwrap();
     assert_eq!(in_force(&files), Some(job(&[2], false)));
     let off = |name| Strict {
         off: vec![name],
         ..Strict::default()
     };
     for name in ["web_jobs", "web_jobs", "api_commands"] {
-        off(name).keep(&files.home, Some(uci), None).unwrap();
+        off(name).keep(&files, Some(uci), None).unwrap();
     }
     let mut all = in_force(&files).unwrap().off;
     all.sort_unstable();
@@ -82,6 +82,27 @@ fn it_is_kept_until_a_file_changes() {
     assert_eq!(in_force(&files), None);
     forget(&files);
     assert!(!files.home.join(NAME).exists());
+}
+
+#[test]
+fn it_holds_while_the_files_are_put_back_one_by_one() {
+    let tmp = tempfile::tempdir().unwrap();
+    let at = |name: &str| tmp.path().join(name);
+    let files = Files {
+        json: at("config.json"),
+        uci: at("socketman"),
+        copy_dir: at("state"),
+        home: at("state"),
+    };
+    let (uci, json) = (&b"config socketman 'main'\n"[..], &b"{}"[..]);
+    std::fs::write(&files.uci, "of the job").unwrap();
+    let job = job(&[1], false);
+    job.clone().keep(&files, Some(uci), Some(json)).unwrap();
+    assert_eq!(in_force(&files), Some(job.clone()));
+    std::fs::write(&files.uci, uci).unwrap();
+    assert_eq!(in_force(&files), Some(job.clone()));
+    std::fs::write(&files.json, json).unwrap();
+    assert_eq!(in_force(&files), Some(job));
 }
 
 #[test]
@@ -114,9 +135,7 @@ fn options_are_held_as_a_job_had_set_them_that_was_undone_until_somebody_changes
         // The copy of these very bytes would hold once more.
         let _ = std::fs::remove_dir_all(&files.home);
         assert_eq!(inputs.load(None).tightened, [""; 0], "{json}");
-        strict
-            .keep(&files.home, None, Some(json.as_bytes()))
-            .unwrap();
+        strict.keep(&files, None, Some(json.as_bytes())).unwrap();
         let loaded = inputs.load(None);
         let names: Vec<_> = held.iter().map(|(name, _)| *name).collect();
         assert_eq!(loaded.tightened, names, "{json}");
@@ -149,9 +168,7 @@ fn each_option_is_held_for_itself() {
         let json = format!("{{{}}}", values.join(", "));
         write_private(&files.json, json.as_bytes());
         let strict = job(&[], false);
-        strict
-            .keep(&files.home, None, Some(json.as_bytes()))
-            .unwrap();
+        strict.keep(&files, None, Some(json.as_bytes())).unwrap();
         assert_eq!(inputs.load(None).tightened, [open]);
     }
 }
@@ -164,9 +181,7 @@ fn held_below(root: &Path) -> (Inputs, Files, Vec<u8>) {
     let json = br#"{"web_jobs": 0, "insecure": 1}"#.to_vec();
     write_private(&files.json, &json);
     assert_eq!(inputs.load(None).keep_good_copies(), []);
-    job(&[], false)
-        .keep(&files.home, None, Some(&json))
-        .unwrap();
+    job(&[], false).keep(&files, None, Some(&json)).unwrap();
     assert_eq!(inputs.load(None).tightened, ["insecure"]);
     (inputs, files, json)
 }
@@ -227,9 +242,7 @@ fn options_stay_held_while_the_disk_does_not_give_what_is_held() {
     let json = r#"{"insecure": 1, "web_jobs": 0}"#;
     write_private(&files.json, json);
     let strict = job(&[], false);
-    strict
-        .keep(&files.home, None, Some(json.as_bytes()))
-        .unwrap();
+    strict.keep(&files, None, Some(json.as_bytes())).unwrap();
     let held = inputs.load(None);
     assert_eq!(held.tightened, ["insecure"]);
     let open_to = |mode| {
@@ -300,7 +313,7 @@ fn the_strictest_is_held_in_the_place_of_a_record_that_is_damaged_until_somebody
     // An undo does not replace it by what one job had set.
     damage();
     let strict = job(&[], true);
-    strict.keep(&files.home, None, Some(&json)).unwrap();
+    strict.keep(&files, None, Some(&json)).unwrap();
     assert_eq!(held_at_a_start(&inputs).1, ["job_pubkey", "insecure"]);
 }
 

@@ -67,6 +67,9 @@ impl Task {
         }
         self.held_off().await;
         let timeout = self.options().rollback_timeout;
+        if !matches!(journal.phase, Phase::Armed | Phase::Ended) {
+            self.json_put_back(&mut journal).await;
+        }
         match journal.phase {
             Phase::Armed | Phase::Ended => {
                 drop(self.try_out(journal, timeout).await);
@@ -77,6 +80,11 @@ impl Task {
             }
             Phase::Undoing | Phase::Undone if !has_booted => {
                 self.bring_back(&mut journal).await;
+                drop(self.decide(journal, true).await);
+            }
+            // The device has started with those of the job, and it does not reboot for the rest again.
+            Phase::Rebooting if journal.back.is_none() => {
+                self.tell_services(&journal).await;
                 drop(self.decide(journal, true).await);
             }
             // The device has started with the files that were put back.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::time::{sleep, Instant};
 
 use super::Task;
+use crate::guard::add_reason;
 use crate::guard::decide::{Needs, Next, Trial};
+use crate::guard::journal::Journal;
 use crate::jobs::Judged;
 
 /// Before each further attempt to put the settings back, as long as those for the files of a network job.
@@ -90,6 +92,30 @@ impl Task {
             // An agent that ends reads nothing more.
             drop(self.settings.accept().await);
         }
+    }
+
+    /// Puts config.json back if the earlier agent that undid a network job could not.
+    pub(super) async fn json_put_back(&mut self, journal: &mut Journal) {
+        let loaded = self.settings.current().borrow().loaded.clone();
+        let own = Arc::clone(&self.own);
+        let put = self
+            .found
+            .places
+            .aside(move || own.put_json_back(&loaded))
+            .await;
+        match put.and_then(|put| put) {
+            Ok(false) => return,
+            Ok(true) => add_reason(journal, "config.json was put back later"),
+            Err(error) => {
+                log::error!("guard: config.json: {error}");
+                add_reason(
+                    journal,
+                    &format!("config.json could not be put back: {error}"),
+                );
+            }
+        }
+        // An agent that ends reads nothing more.
+        drop(self.settings.reload().await);
     }
 
     /// Puts the last good copies of our settings back, and says so. What a job had left is remembered for the next

@@ -7,23 +7,11 @@ use tokio::time::Instant;
 use super::Task;
 use crate::actions::{Action, Service};
 use crate::boot::Why;
-use crate::config::strict::Before;
-use crate::config::{Files, PACKAGE};
+use crate::config::PACKAGE;
 use crate::guard::decide::{Next, Trial};
 use crate::guard::journal::{Journal, Phase};
 use crate::guard::{add_reason, add_undone, not_put_back, undo, PUT_BACK_LATER};
 use crate::jobs::Judged;
-
-/// Has files put back, and what is held strict for those of the agent hold on: the package may have been another
-/// than its last good copy.
-fn strictly<T>(files: &Files, undo: impl FnOnce() -> T) -> T {
-    let before = Before::look(files);
-    let undone = undo();
-    if let Err(error) = before.keep_on(files) {
-        log::error!("guard: options that are held strict: {error}");
-    }
-    undone
-}
 
 impl Task {
     /// Tests the way out, and keeps or undoes the change.
@@ -41,14 +29,13 @@ impl Task {
         }
         let own_is_back = own_changed && self.own_left.is_none();
         journal.back = Some(self.found.place.boot.clone());
-        let files = self.settings.current().borrow().loaded.files.clone();
         let undone = self.with_journal(&mut journal, move |desk, journal| {
             if own_is_back {
                 if let Err(error) = desk.left_as_it_is(journal, PACKAGE) {
                     log::warn!("guard: {PACKAGE}: {error}");
                 }
             }
-            strictly(&files, || undo(desk, journal));
+            undo(desk, journal);
             Ok(())
         });
         if let Err(error) = undone.await {
@@ -145,9 +132,8 @@ impl Task {
         if journal.phase == Phase::Undone {
             return;
         }
-        let files = self.settings.current().borrow().loaded.files.clone();
-        let undone = self.with_journal(journal, move |desk, journal| {
-            let undone = strictly(&files, || desk.undo(journal))?;
+        let undone = self.with_journal(journal, |desk, journal| {
+            let undone = desk.undo(journal)?;
             add_undone(journal, &undone);
             Ok(())
         });
@@ -165,7 +151,7 @@ impl Task {
         journal.phase != Phase::Undone || self.own_left.is_some()
     }
 
-    async fn tell_services(&self, journal: &Journal) {
+    pub(super) async fn tell_services(&self, journal: &Journal) {
         for package in journal.changes.iter().flat_map(|changes| changes.names()) {
             self.perform(Action::ConfigChanged(package.clone())).await;
         }

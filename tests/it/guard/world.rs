@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 use durable::Disk;
 use socketman::guard::desk::Desk;
@@ -111,7 +112,8 @@ impl World {
             Ok(Box::new(conflict.clone()))
         };
         let own = Box::new(self.power.of(&self.own));
-        Desk::new(own, Box::new(self.folder()), Box::new(conflicts))
+        let hold = Arc::new(|_: Option<&[u8]>| Ok(()));
+        Desk::new(own, Box::new(self.folder()), Box::new(conflicts), hold)
     }
 
     /// The life of an agent, until it is done or the power goes.
