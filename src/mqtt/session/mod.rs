@@ -143,9 +143,10 @@ impl<'a> Session<'a> {
                         Err(error) => break self.why(&error),
                     }
                 }
-                (ack, decision) = self.undecided.next() => {
-                    self.acknowledge(ack, &decision)
-                }
+                decided = self.undecided.next() => match decided {
+                    Some((ack, decision)) => self.acknowledge(ack, &decision),
+                    None => Ok(()),
+                },
                 reply = self.around.supply.replies.next(),
                     if ready && !replies_end && !self.in_flight.is_full() =>
                 {

@@ -1,5 +1,6 @@
 //! Jobs are acknowledged when they are decided on, and not before; what waits for that is bounded.
 
+use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -60,35 +61,51 @@ async fn flood(mut broker: DuplexStream, len: usize) -> (u16, DuplexStream) {
     (JOBS, broker)
 }
 
+/// Has `looks` look at a session beside it, with the broker's end of the connection and the jobs part, which does not work yet.
+async fn beside<F>(looks: impl FnOnce(DuplexStream, jobs::Jobs) -> F)
+where
+    F: Future<Output = DuplexStream>,
+{
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config::default().with(|config| {
+        config.ping.off = true;
+        config.state_dir = dir.path().join("state");
+    });
+    let (_options, options) = watch::channel((&config).into());
+    let (part, handle, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
+    let topics = Topics::new("fleet", "secret", &MAC.parse().unwrap()).unwrap();
+    let (network, broker) = duplex(BUFFER);
+    let refused = &Refused::default();
+    let link = Link::new(
+        Box::new(network),
+        &topics.jobs,
+        config.broker.keepalive,
+        refused.clone(),
+    );
+    let around = Around {
+        settings: &(&config).into(),
+        topics: &topics,
+        jobs: &handle,
+        supply: &mut Supply::new(outlets.broker, outlets.live),
+        facts: &watch::channel(Facts::default()).0,
+        refused,
+    };
+    let session = Session::new(around, link);
+    let mut ends = pin!(sleep(Duration::from_secs(3600)));
+    tokio::select! {
+        ended = session.run(ends.as_mut()) => match ended {
+            Ended::Shutdown => panic!("it took an hour"),
+            Ended::Lost(lost) => panic!("{}", lost.error),
+        },
+        broker = looks(broker, part) => drop(broker),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
-    for (len, most) in [(10, 16), (60_000, 5), (300_000, 1)] {
-        let dir = tempfile::tempdir().unwrap();
-        let config = Config::default().with(|config| {
-            config.ping.off = true;
-            config.state_dir = dir.path().join("state");
-        });
-        let (_options, options) = watch::channel((&config).into());
-        let (part, handle, outlets) = jobs::new(options, watch::channel(MAC.parse().unwrap()).1);
-        let topics = Topics::new("fleet", "secret", &MAC.parse().unwrap()).unwrap();
-        let (network, broker) = duplex(BUFFER);
-        let refused = &Refused::default();
-        let link = Link::new(
-            Box::new(network),
-            &topics.jobs,
-            config.broker.keepalive,
-            refused.clone(),
-        );
-        let around = Around {
-            settings: &(&config).into(),
-            topics: &topics,
-            jobs: &handle,
-            supply: &mut Supply::new(outlets.broker, outlets.live),
-            facts: &watch::channel(Facts::default()).0,
-            refused,
-        };
-        let session = Session::new(around, link);
-        let looked = async {
+    // Those that are late, and as many behind them.
+    for (len, most) in [(10, 32), (60_000, 10), (300_000, 2)] {
+        beside(|broker, part| async move {
             let (sent, mut broker) = flood(broker, len).await;
             // What fits into the line and what is read at once is beyond the window.
             let beyond = (BUFFER + 4096) / (len + 80) + 1;
@@ -125,14 +142,26 @@ async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
             assert_eq!(known, (1..=sent).collect::<Vec<_>>());
             working.abort();
             broker
-        };
-        let mut ends = pin!(sleep(Duration::from_secs(3600)));
-        tokio::select! {
-            ended = session.run(ends.as_mut()) => match ended {
-                Ended::Shutdown => panic!("it took an hour"),
-                Ended::Lost(lost) => panic!("{}", lost.error),
-            },
-            broker = looked => drop(broker),
-        }
+        })
+        .await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_job_that_is_not_decided_on_does_not_keep_others_from_being_read() {
+    beside(|mut broker, part| async move {
+        let mut some = [0; 1024];
+        for answer in [&[0x20, 2, 0, 0][..], &[0x90, 3, 0, 1, 1]] {
+            assert!(broker.read(&mut some).await.unwrap() > 0);
+            broker.write_all(answer).await.unwrap();
+        }
+        broker.write_all(&job(1, 300_000)).await.unwrap();
+        let other = job(2, 4 * BUFFER);
+        let sent = timeout(Duration::from_secs(25), broker.write_all(&other)).await;
+        sent.expect("it is read before the next answer is due")
+            .unwrap();
+        drop(part);
+        broker
+    })
+    .await;
 }
