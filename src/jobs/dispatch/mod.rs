@@ -37,7 +37,7 @@ use crate::process::crash::Crashes;
 use crate::process::facts::changed;
 
 use live::Live;
-use opening::Opening;
+use opening::{Leaving, Opening};
 use outgoing::outlet_of_results;
 use recording::Attempts;
 use rejections::{Refused, Rejections};
@@ -65,10 +65,14 @@ pub struct Jobs {
     others: Vec<Opening>,
     /// Jobs refused while there is no ledger: it may know them.
     refused: Refused,
-    /// A directory that still has a ledger; this agent's is, or will be, in another one.
+    /// A directory with the ledger of an earlier agent; this agent's will be in another one.
     left: Option<PathBuf>,
     /// The option `state_dir` when that was left.
     left_for: PathBuf,
+    /// Ledgers that were left, on disks that are at work with them.
+    leaving: Vec<Leaving>,
+    /// Directories that still have a ledger, though this agent's is in another one.
+    stale: Vec<PathBuf>,
     /// The ledger lies where a power cut leaves it.
     persistent: bool,
     /// The part of the ledger that is out of date.
@@ -157,6 +161,8 @@ impl Jobs {
             refused: Refused::default(),
             left: None,
             left_for: PathBuf::new(),
+            leaving: Vec::new(),
+            stale: Vec::new(),
             persistent: false,
             growth: Growth::Little,
             attempts,
@@ -233,6 +239,7 @@ impl Jobs {
                 {
                     self.answered(&path, opened).await;
                 }
+                () = opening::left(&mut self.leaving), if moves => self.has_left(),
                 () = sleep_until(registration.unwrap_or(never)), if registration.is_some() => {
                     self.register_again();
                 }

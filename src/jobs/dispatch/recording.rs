@@ -1,7 +1,7 @@
 //! The table's way to the disk, and what happens while that fails.
 
 use std::future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -224,7 +224,7 @@ impl Jobs {
             if was_failing && !self.table.is_failing() {
                 log::info!("jobs are recorded again");
             }
-            return self.remove_left();
+            return self.remove_stale();
         };
         log::error!("jobs cannot be recorded, new ones are refused: {error}");
         match wrote.is_late {
@@ -236,29 +236,36 @@ impl Jobs {
         }
     }
 
-    /// Removes the ledger of the directory that was left: everything it has is in the new one, and jobs that wait in it
+    /// Removes the ledgers of directories that were left: everything they have is in this one, and jobs that wait in them
     /// must not be found there once more.
-    fn remove_left(&mut self) {
-        if self
-            .others
-            .iter()
-            .any(|other| self.left.as_ref() == Some(&other.path))
-        {
-            // This one may move back there.
-            return;
-        }
-        let (Some(left), Some(ledger)) = (self.left.take(), &self.ledger) else {
+    fn remove_stale(&mut self) {
+        let Some(ledger) = &self.ledger else {
             return;
         };
-        // Two paths may lead to one directory.
-        let removed = match (left.canonicalize(), ledger.path().canonicalize()) {
-            (Ok(old), Ok(new)) if old != new => remove(&left),
-            (Err(error), _) | (_, Err(error)) => Err(error),
-            (Ok(_), Ok(_)) => Ok(()),
-        };
-        if let Err(error) = removed {
-            log::warn!("{}: its record of jobs stays: {error}", left.display());
+        let opened = self.others.iter().map(|other| &other.path);
+        let left = self.leaving.iter().map(|left| &left.path);
+        // This one may move back there, or the disk put the file in place once more.
+        let in_use: Vec<&PathBuf> = opened.chain(left).collect();
+        let stale = std::mem::take(&mut self.stale);
+        let (kept, stale) = stale.into_iter().partition(|path| in_use.contains(&path));
+        self.stale = kept;
+        let stale: Vec<PathBuf> = stale;
+        for left in stale {
+            // Two paths may lead to one directory.
+            let removed = match (left.canonicalize(), ledger.path().canonicalize()) {
+                (Ok(old), Ok(new)) if old != new => remove(&left),
+                (Err(error), _) | (_, Err(error)) => Err(error),
+                (Ok(_), Ok(_)) => Ok(()),
+            };
+            if let Err(error) = removed {
+                log::warn!("{}: its record of jobs stays: {error}", left.display());
+            }
         }
+    }
+
+    /// The disk has done its work with a ledger that was left: it is removed when this one is written as a whole.
+    pub(super) fn has_left(&mut self) {
+        self.growth = Growth::TooMuch;
     }
 
     /// Opens the ledger in the directory that option `state_dir` names now, if that is another one.
@@ -306,11 +313,10 @@ impl Jobs {
         self.table.register_again();
         self.opened_register(register);
         self.persistent = is_persistent(ledger.path());
+        self.stale.retain(|stale| stale != ledger.path());
         if let Some(old) = self.ledger.replace(ledger) {
-            self.left = Some(old.path().to_path_buf());
             self.follow_detached(old.path());
-            // Everything it has was written before.
-            old.end(super::DISK_WITHIN).await;
+            self.leave(old).await;
         }
         self.growth = Growth::TooMuch;
     }

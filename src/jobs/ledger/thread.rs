@@ -71,6 +71,8 @@ pub(in crate::jobs) enum Registered {
 enum Request {
     Open(PathBuf),
     Write(Batch),
+    #[cfg(test)]
+    Hang(std::sync::mpsc::Receiver<()>),
 }
 
 enum Reply {
@@ -167,6 +169,11 @@ impl durable::Store for Desk {
                 let books = self.books.as_ref();
                 let growth = books.map_or(Growth::Little, |books| books.store.growth());
                 Reply::Wrote(result, growth, registered)
+            }
+            #[cfg(test)]
+            Request::Hang(until) => {
+                let _ = until.recv();
+                Reply::Wrote(Ok(()), Growth::Little, Registered::Nothing)
             }
         }
     }
@@ -301,6 +308,35 @@ impl Ledger {
             Place::Thread { disk, .. } => disk.end(within).await,
             Place::Ram(_) => true,
         }
+    }
+
+    /// The same, however long the disk takes.
+    pub(in crate::jobs) async fn ended(self) {
+        self.end(WRITE_WITHIN).await;
+    }
+
+    /// The ledger on a disk that hangs until the sender is dropped.
+    #[cfg(test)]
+    pub(in crate::jobs) fn hanging(self) -> (Self, std::sync::mpsc::Sender<()>) {
+        let (disk, handle) = match self.place {
+            Place::Thread { disk, handle } => (disk, handle),
+            Place::Ram(books) => {
+                let desk = Desk {
+                    books: Some(books),
+                    failed: false,
+                };
+                RealDisk::start("jobs", desk).unwrap()
+            }
+        };
+        let (hangs, until) = std::sync::mpsc::channel();
+        let asks = handle.clone();
+        let asked = tokio::spawn(async move { asks.ask(Request::Hang(until), WRITE_WITHIN).await });
+        let ledger = Ledger {
+            place: Place::Thread { disk, handle },
+            writing: Some(Box::pin(async { asked.await.unwrap() })),
+            ..self
+        };
+        (ledger, hangs)
     }
 }
 

@@ -107,3 +107,59 @@ async fn a_change_of_the_directory_is_followed_while_the_one_that_was_left_canno
         assert_eq!(jobs.others.len(), 1);
     }
 }
+
+/// The part with its ledger in the directory `other`, while the disk is at work with the one in `state`.
+async fn moved(
+    dir: &TempDir,
+) -> (
+    Jobs,
+    watch::Sender<jobs::Settings>,
+    std::sync::mpsc::Sender<()>,
+) {
+    let (mut jobs, _handle, _outlets) = part(dir).await;
+    let options = steered(&mut jobs);
+    drop(submit(&mut jobs, "1", "", "true"));
+    everything(&mut jobs).await;
+    commands_have_ended(&mut jobs).await;
+    everything(&mut jobs).await;
+    let (hanging, hangs) = jobs.ledger.take().unwrap().hanging();
+    jobs.ledger = Some(hanging);
+    options.send_modify(|it| it.state_dir = dir.path().join("other"));
+    jobs.follow_state_dir();
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    jobs.answered(&path, opened).await;
+    everything(&mut jobs).await;
+    assert_eq!(jobs.ledger.as_ref().unwrap().path(), path);
+    (jobs, options, hangs)
+}
+
+#[tokio::test]
+async fn a_ledger_does_not_move_back_before_the_disk_has_done_its_work_there() {
+    let dir = TempDir::new().unwrap();
+    let (mut jobs, options, hangs) = moved(&dir).await;
+    let state = dir.path().join("state");
+    options.send_modify(|it| it.state_dir.clone_from(&state));
+    jobs.follow_state_dir();
+    let soon = Duration::from_millis(200);
+    let opened = tokio::time::timeout(soon, opening::answered(&mut jobs.others)).await;
+    assert!(opened.is_err(), "two threads are at work with one ledger");
+    drop(hangs);
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    jobs.answered(&path, opened).await;
+    everything(&mut jobs).await;
+    assert_eq!(jobs.ledger.as_ref().unwrap().path(), state);
+    assert!(state.join("jobs").exists() && !dir.path().join("other/jobs").exists());
+}
+
+#[tokio::test]
+async fn a_ledger_that_was_left_is_removed_when_its_disk_has_done_its_work() {
+    let dir = TempDir::new().unwrap();
+    let (mut jobs, _options, hangs) = moved(&dir).await;
+    let left = dir.path().join("state/jobs");
+    assert!(left.exists(), "the disk would put it in place again");
+    drop(hangs);
+    opening::left(&mut jobs.leaving).await;
+    jobs.has_left();
+    everything(&mut jobs).await;
+    assert!(!left.exists() && dir.path().join("other/jobs").exists());
+}
