@@ -354,7 +354,7 @@ impl Jobs {
     /// Tells running jobs to end; those that wait are left to the next agent.
     pub(super) fn close(&mut self, grace: Duration) {
         self.closing = true;
-        self.opening = None;
+        (self.opening, self.beside) = (None, None);
         for live in self.live.values_mut() {
             if let Some(stop) = live.stop.take() {
                 // Half of the time is for the jobs, the other half for their results.

@@ -25,7 +25,7 @@ use tokio::time::{sleep_until, Instant};
 
 use super::gate::Gate;
 use super::guarded::Guard;
-use super::ledger::{Growth, Ledger};
+use super::ledger::{Growth, Ledger, Opened};
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::recent::State;
 use super::table::{Bounds, Now, Number, Start, Table};
@@ -63,6 +63,8 @@ pub struct Jobs {
     opening: Option<Opening>,
     /// Openings on disks that may hang: of ledgers that were wanted before, and of the one to move to.
     others: Vec<Opening>,
+    /// The ledger of one of them that is open beside this one, until no batch is with the disk.
+    beside: Option<(Ledger, Opened)>,
     /// Jobs refused while there is no ledger: it may know them.
     refused: Refused,
     /// A directory with the ledger of an earlier agent; this agent's will be in another one.
@@ -158,6 +160,7 @@ impl Jobs {
             ledger: None,
             opening: None,
             others: Vec::new(),
+            beside: None,
             refused: Refused::default(),
             left: None,
             left_for: PathBuf::new(),
@@ -193,6 +196,7 @@ impl Jobs {
         loop {
             // A publisher that has gone has told before what became of its replies.
             self.settle_all();
+            self.move_on().await;
             self.proceed();
             if self.closing {
                 // A reply that came back may be all that is left.
@@ -235,7 +239,7 @@ impl Jobs {
                     self.opened(opened);
                 }
                 (path, opened) = opening::answered(&mut self.others),
-                    if self.ledger.is_some() && moves && !self.closing =>
+                    if self.ledger.is_some() && self.beside.is_none() && moves && !self.closing =>
                 {
                     self.answered(&path, opened).await;
                 }

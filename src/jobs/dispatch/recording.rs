@@ -13,6 +13,7 @@ use crate::jobs::ledger::{
 };
 use crate::jobs::run::detached;
 use crate::jobs::table::{Bounds, Number, Recalled, Table};
+use crate::jobs::upgrades::Hold;
 use crate::process::backoff::Backoff;
 use crate::process::clock::Pace;
 
@@ -193,6 +194,10 @@ impl Jobs {
             self.table.go_without();
             return;
         }
+        if self.beside.is_some() && self.held() != Hold::Ledger {
+            // The next batch is for that one.
+            return;
+        }
         let now = self.now();
         // It takes several syncs, and every job that is not done would wait for them, or its result.
         let is_quiet = self.table.is_quiet();
@@ -244,10 +249,14 @@ impl Jobs {
         };
         let opened = self.others.iter().map(|other| &other.path);
         let left = self.leaving.iter().map(|left| &left.path);
+        let beside = self.beside.iter().map(|(ledger, _)| ledger.path());
         // This one may move back there, or the disk put the file in place once more.
-        let in_use: Vec<&PathBuf> = opened.chain(left).collect();
+        let in_use = opened.chain(left).map(PathBuf::as_path).chain(beside);
+        let in_use: Vec<&Path> = in_use.collect();
         let stale = std::mem::take(&mut self.stale);
-        let (kept, stale) = stale.into_iter().partition(|path| in_use.contains(&path));
+        let (kept, stale) = stale
+            .into_iter()
+            .partition(|path: &PathBuf| in_use.contains(&path.as_path()));
         self.stale = kept;
         let stale: Vec<PathBuf> = stale;
         for left in stale {
@@ -271,9 +280,14 @@ impl Jobs {
     /// Opens the ledger in the directory that option `state_dir` names now, if that is another one.
     pub(super) fn follow_state_dir(&mut self) {
         let path = self.options.borrow().state_dir.clone();
+        let beside = self.beside.as_ref().map(|(ledger, _)| ledger);
         match &self.ledger {
             None => self.open(),
-            Some(ledger) if *ledger.path() == path => {}
+            Some(ledger)
+                if [Some(ledger), beside]
+                    .into_iter()
+                    .flatten()
+                    .any(|it| it.path() == path) => {}
             Some(_) => {
                 let opening = self.opening_of(path);
                 self.others.push(opening);
@@ -284,29 +298,36 @@ impl Jobs {
     /// The ledger in `path` is open beside this one, or cannot be. This one moves there if it is still to; in any case
     /// ids that lie there may not run again.
     pub(super) async fn answered(&mut self, path: &Path, opened: Answer) {
-        let is_wanted = self.options.borrow().state_dir == path;
         match opened {
-            Ok((ledger, opened)) if is_wanted => self.move_to(ledger, opened).await,
-            Ok((_, Opened { found, register })) => {
-                self.absorb(found);
-                if let Ok(recalled) = register {
-                    self.recall(&recalled);
-                }
-                self.growth = Growth::TooMuch;
+            Ok(opened) => {
+                self.beside = Some(opened);
+                self.move_on().await;
             }
-            Err(error) if is_wanted => {
+            Err(error) if self.options.borrow().state_dir == path => {
                 log::error!("the record of jobs stays where it is: {error}");
             }
             Err(_) => {}
         }
     }
 
-    async fn move_to(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
+    /// Deals with the ledger beside this one when no batch is with the disk, or the disk is late with it.
+    pub(super) async fn move_on(&mut self) {
         let is_with_disk = !self.table.is_written() && !self.table.is_late();
-        if let (Some(old), true) = (&mut self.ledger, is_with_disk) {
-            let wrote = old.wrote().await;
-            self.wrote(wrote);
+        let stays = is_with_disk || self.held() == Hold::Ledger;
+        let Some((ledger, opened)) = self.beside.take_if(|_| !stays) else {
+            return;
+        };
+        if self.options.borrow().state_dir == ledger.path() {
+            return self.move_to(ledger, opened).await;
         }
+        self.absorb(opened.found);
+        if let Ok(recalled) = opened.register {
+            self.recall(&recalled);
+        }
+        self.growth = Growth::TooMuch;
+    }
+
+    async fn move_to(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
         self.table.write_again();
         self.absorb(found);
         self.registrations.worked();

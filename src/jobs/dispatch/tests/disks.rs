@@ -163,3 +163,37 @@ async fn a_ledger_that_was_left_is_removed_when_its_disk_has_done_its_work() {
     everything(&mut jobs).await;
     assert!(!left.exists() && dir.path().join("other/jobs").exists());
 }
+
+#[tokio::test]
+async fn a_ledger_moves_when_the_disk_has_the_batch_and_nothing_waits_for_that() {
+    let dir = TempDir::new().unwrap();
+    let (mut jobs, _handle, _outlets) = part(&dir).await;
+    let options = steered(&mut jobs);
+    let first = submit(&mut jobs, "1", "", "true");
+    assert!(jobs.table.take_batch(jobs.now()).is_some());
+    let (hanging, hangs) = jobs.ledger.take().unwrap().hanging();
+    jobs.ledger = Some(hanging);
+    options.send_modify(|it| it.state_dir = dir.path().join("other"));
+    jobs.follow_state_dir();
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    let soon = Duration::from_secs(5);
+    let answered = tokio::time::timeout(soon, jobs.answered(&path, opened)).await;
+    assert!(answered.is_ok(), "it waits for the disk");
+    jobs.follow_state_dir();
+    assert!(jobs.others.is_empty(), "it is opened twice");
+    let second = submit(&mut jobs, "2", "", "true");
+    jobs.proceed();
+    assert_ne!(jobs.ledger.as_ref().unwrap().path(), path);
+    drop(hangs);
+    let wrote = recording::wrote(&mut jobs.ledger).await;
+    jobs.wrote(wrote);
+    jobs.proceed();
+    jobs.move_on().await;
+    assert_eq!(jobs.ledger.as_ref().unwrap().path(), path);
+    everything(&mut jobs).await;
+    commands_have_ended(&mut jobs).await;
+    everything(&mut jobs).await;
+    for decision in [first, second] {
+        assert!(matches!(decision.await, Ok(Decision::Accepted { .. })));
+    }
+}
