@@ -92,8 +92,7 @@ impl Contact {
             let now = Instant::now();
             self.course.hear(&reach, now);
             let need = need(&settings);
-            let configured = Reached::configured(&settings);
-            let next = self.course.next(need, configured, now);
+            let next = self.next(&settings, now);
             self.tell(&settings, need, next);
             match next {
                 Next::Ask => self.ask(&settings, need).await,
@@ -106,6 +105,11 @@ impl Contact {
                 },
             }
         }
+    }
+
+    fn next(&mut self, settings: &Settings, now: Instant) -> Next {
+        let configured = Reached::configured(settings);
+        self.course.next(need(settings), configured, now)
     }
 
     async fn changed(&mut self) {
@@ -220,6 +224,11 @@ impl Contact {
         log::info!("provisioning: settings wait for jobs that run");
         let within = settings.pace.of(JOBS_WITHIN);
         let ended = timeout(within, held.wait_for(|is_held| !is_held)).await;
+        let ended = ended.map(|held| held.is_ok());
+        if ended == Ok(false) {
+            // The agent ends.
+            std::future::pending::<()>().await;
+        }
         ended.is_ok()
     }
 
@@ -269,6 +278,13 @@ impl Contact {
             // The servers may have been reached meanwhile.
             return;
         }
+        let now = Instant::now();
+        self.course.hear(&self.part.reach.borrow(), now);
+        let newest = self.part.settings.borrow().clone();
+        if self.next(&newest, now) != Next::Undo {
+            return;
+        }
+        let settings = &newest;
         let lost = record.reached.words();
         let error = format!("the settings of {} did not reach {lost}", record.server);
         match self.desk(settings).ask(Order::Restore(record)).await {

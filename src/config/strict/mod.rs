@@ -94,6 +94,12 @@ impl Strict {
         }
     }
 
+    /// The strictest in the place of those that the disk does not give.
+    fn instead(home: &Path, error: &io::Error) -> Self {
+        log::warn!("{}/{NAME}: {error}; the strictest holds", home.display());
+        Strict::strictest()
+    }
+
     /// Keeps it for as long as each of the settings files is as it is or has these bytes, so that they may be put back one
     /// by one, together with what is kept for them already.
     ///
@@ -111,17 +117,13 @@ impl Strict {
         let then = [hash(uci), hash(json)];
         match text(home) {
             Ok(text) => {
-                let of = |files| text.as_ref().and_then(|text| Strict::decode(text, files));
-                let known = [of(&now), of(&then)];
+                let known = [&now, &then].map(|files| Strict::decode(text.as_ref()?, files));
                 known
                     .into_iter()
                     .flatten()
                     .for_each(|known| self.add(known));
             }
-            Err(error) => {
-                log::warn!("{}/{NAME}: {error}; the strictest holds", home.display());
-                self.add(Strict::strictest());
-            }
+            Err(error) => self.add(Strict::instead(home, &error)),
         }
         let ([uci, json], [uci_then, json_then]) = (now, then);
         self.write(home, &[uci, uci_then], &[json, json_then])
@@ -243,17 +245,19 @@ pub(super) fn renew(loaded: &Loaded) {
 ///
 /// # Errors
 ///
-/// The disk does not give the values, or does not take them.
+/// The disk does not give the values, or does not take them. Damaged ones count as the strictest.
 pub fn keep_for(files: &Files, before: Option<&[u8]>, after: Option<&[u8]>) -> io::Result<()> {
-    let Some(text) = text(&files.home)? else {
-        return Ok(());
-    };
     let digests = [digest_of(&files.uci), hash(before)];
-    let Some(strict) = Strict::decode(&text, &digests) else {
-        return Ok(());
+    let home = &files.home;
+    let strict = match text(home) {
+        Ok(text) => text.and_then(|text| Strict::decode(&text, &digests)),
+        Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
+        Err(damaged) => Some(Strict::instead(home, &damaged)),
     };
     let [uci, json] = digests;
-    strict.write(&files.home, &[uci], &[json, hash(after)])
+    strict.map_or(Ok(()), |strict| {
+        strict.write(home, &[uci], &[json, hash(after)])
+    })
 }
 
 /// Has every value of `config` that is stricter hold when `uci` is in the place of the package, and until then.
@@ -266,8 +270,16 @@ pub fn hold_with(config: &Config, files: &Files, uci: Option<&[u8]>) -> io::Resu
     Strict::of(config).keep(files, uci, json.as_deref())
 }
 
-/// Removes what is kept.
+/// Removes what is kept, unless it is of the settings files as they are, or the disk does not say.
 pub fn forget(files: &Files) {
+    let now = || [digest_of(&files.uci), digest_of(&files.json)];
+    let is_stale = match text(&files.home) {
+        Ok(text) => text.is_none_or(|text| Strict::decode(&text, &now()).is_none()),
+        Err(error) => error.kind() == io::ErrorKind::InvalidData,
+    };
+    if !is_stale {
+        return;
+    }
     match super::last_good::forget(&files.home, NAME) {
         Ok(()) => log::info!("the settings were changed: every option holds as it is written"),
         Err(error) => log::warn!("{}/{NAME}: {error}", files.home.display()),

@@ -78,6 +78,9 @@ fn it_is_kept_until_a_file_changes() {
     assert_eq!(in_force(&files), None);
     std::fs::remove_file(&files.json).unwrap();
     assert!(in_force(&files).is_some());
+    // Whoever takes it for outdated knows an older one.
+    forget(&files);
+    assert!(in_force(&files).is_some());
     std::fs::write(&files.uci, b"config socketman 'main'\n\n").unwrap();
     assert_eq!(in_force(&files), None);
     forget(&files);
@@ -234,6 +237,17 @@ fn what_an_init_server_changes_loosens_nothing() {
 }
 
 #[test]
+fn damage_keeps_nobody_from_changing_config_json_and_loosens_nothing() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (inputs, files, json) = held_below(tmp.path());
+    write_private(&files.home.join(NAME), "damaged");
+    let given = br#"{"web_jobs": 0, "api_commands": 1, "insecure": 1}"#;
+    keep_for(&files, Some(&json), Some(given)).unwrap();
+    write_private(&files.json, given);
+    assert_eq!(held_at_a_start(&inputs).1, STRICTEST);
+}
+
+#[test]
 fn options_stay_held_while_the_disk_does_not_give_what_is_held() {
     let tmp = tempfile::tempdir().unwrap();
     let inputs = Inputs::below(tmp.path(), crate::tls::CHECKS);
@@ -256,8 +270,11 @@ fn options_stay_held_while_the_disk_does_not_give_what_is_held() {
     let changed = inputs.load(Some(&shut_out));
     assert_eq!(changed.tightened, [""; 0]);
     assert!(changed.strict_is_outdated);
-    open_to(0o700);
     forget(&files);
+    open_to(0o700);
+    assert!(text(&files.home).unwrap().is_some());
+    forget(&files);
+    assert!(text(&files.home).unwrap().is_none());
     let forgotten = inputs.load(Some(&changed));
     assert!(!forgotten.strict_is_outdated);
 }
@@ -338,7 +355,7 @@ fn the_strictest_is_held_while_a_start_cannot_read_what_is_held() {
     let back = inputs.load(Some(&start));
     assert_eq!(back.tightened, ["insecure"]);
     // Nothing was held.
-    forget(&files);
+    std::fs::remove_file(files.home.join(NAME)).unwrap();
     open_to(0o755);
     assert_eq!(inputs.load(None).tightened, [""; 0]);
 }

@@ -161,15 +161,12 @@ impl Protocol {
             }
         }
         while let Some((pending, timeout)) = self.requests.expired(now) {
-            match pending {
-                Pending::Call(_) | Pending::Resolve(_) | Pending::Lookup { .. } => {
-                    self.fail(pending, Error::Timeout(timeout.as_millis()));
-                }
+            if pending.is_of_a_caller() {
+                self.fail(pending, Error::Timeout(timeout.as_millis()));
+            } else {
                 // Asked of the daemon itself, which answers at once or not at all.
-                _ => {
-                    self.fail(pending, Error::Disconnected);
-                    self.drop_link("the bus does not answer");
-                }
+                self.fail(pending, Error::Disconnected);
+                self.drop_link("the bus does not answer");
             }
         }
         if self.link == Link::Up {
@@ -210,8 +207,14 @@ impl Protocol {
                 }
             }
             (Some(Kind::Data | Kind::Status), Err(reason)) => {
-                if let Some(pending) = self.requests.take(frame) {
-                    self.fail(pending, reason.into());
+                match self.requests.take(frame) {
+                    Some(pending) if pending.is_of_a_caller() => self.fail(pending, reason.into()),
+                    // Nobody asks once more for what is ours.
+                    Some(pending) => {
+                        self.fail(pending, reason.into());
+                        self.drop_link("the bus sends an answer that cannot be read");
+                    }
+                    None => {}
                 }
             }
             (Some(Kind::Invoke), Ok(call)) => self.invoked(frame, call, now),

@@ -99,11 +99,14 @@ pub(super) struct Requests {
     of_users: usize,
 }
 
-fn is_users(pending: &Pending) -> bool {
-    matches!(
-        pending,
-        Pending::Call(_) | Pending::Resolve(_) | Pending::Lookup { .. }
-    )
+impl Pending {
+    /// A caller waits for it; the rest are our own requests to the daemon.
+    pub(super) fn is_of_a_caller(&self) -> bool {
+        matches!(
+            self,
+            Pending::Call(_) | Pending::Resolve(_) | Pending::Lookup { .. }
+        )
+    }
 }
 
 impl Requests {
@@ -126,7 +129,7 @@ impl Requests {
         until: Instant,
     ) -> u16 {
         let seq = self.next_seq();
-        self.of_users += usize::from(is_users(&pending));
+        self.of_users += usize::from(pending.is_of_a_caller());
         self.deadlines.insert((until, seq), ());
         self.entries.insert(
             seq,
@@ -164,7 +167,7 @@ impl Requests {
     fn remove(&mut self, seq: u16) -> Option<Entry> {
         let entry = self.entries.remove(&seq)?;
         self.deadlines.remove(&(entry.until, seq));
-        self.of_users -= usize::from(is_users(&entry.pending));
+        self.of_users -= usize::from(entry.pending.is_of_a_caller());
         Some(entry)
     }
 

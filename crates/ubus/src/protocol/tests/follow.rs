@@ -201,3 +201,24 @@ fn a_lost_connection_ends_what_was_followed_and_it_is_set_up_again() {
     listener_registered(&mut desk, "ubus.object.add");
     assert_eq!(desk.one_sent().0, Kind::Lookup);
 }
+
+#[test]
+fn an_answer_that_cannot_be_read_does_not_leave_a_listener_deaf() {
+    let mut desk = Desk::connected();
+    desk.protocol.listen(1, "net.*", desk.now);
+    let (_, seq, peer, _) = desk.one_sent();
+    // The status is a word of one byte.
+    let frame = Frame {
+        payload: vec![0x01, 0x00, 0x00, 0x05, 0x07, 0, 0, 0].into(),
+        ..Frame::new(Kind::Status, seq, peer, Writer::new())
+    };
+    desk.protocol.frame(&frame, desk.now);
+    let outputs = desk.outputs();
+    assert!(outputs
+        .iter()
+        .any(|output| matches!(output, Output::Drop(_))));
+    assert_eq!(outputs[1..], answer(1, Ok(Answer::Done)));
+    desk.connect();
+    assert_eq!(desk.protocol.poll(), Some(Output::Connected));
+    listener_registered(&mut desk, "net.*");
+}
