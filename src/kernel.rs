@@ -1,13 +1,15 @@
 //! The calls that no crate in the tree wraps, and so the one module with `unsafe`: what the kernel says of
-//! the system clock, a process that begins its life in a cgroup ([`spawn()`]), and descriptors that end with
-//! an exec.
+//! the system clock, a process that begins its life in a cgroup ([`spawn()`]), descriptors that end with
+//! an exec, and the room of a file system, which rustix cannot ask for on 32-bit MIPS.
 #![allow(unsafe_code)]
 
 mod spawn;
 
 use std::ffi::{c_int, c_long};
+use std::fs::File;
 use std::io;
 use std::mem::{offset_of, size_of, zeroed};
+use std::os::fd::AsRawFd;
 use std::ptr;
 
 pub(crate) use spawn::{spawn, Program, SpawnError};
@@ -141,6 +143,22 @@ pub(crate) fn keep_descriptors() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Bytes that a file system has left for everybody.
+pub(crate) fn free_bytes(directory: &File) -> io::Result<u64> {
+    // SAFETY: the C library's own call with its own type, which it fills or leaves as it is; it is made of integers, for
+    // which every bit pattern is a value, and the descriptor is open for as long as `directory` is borrowed.
+    let stat = unsafe {
+        let mut stat: libc::statvfs = zeroed();
+        if libc::fstatvfs(directory.as_raw_fd(), &raw mut stat) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        stat
+    };
+    // Their widths differ between processors.
+    let (blocks, size) = (stat.f_bavail as u64, stat.f_frsize as u64);
+    Ok(blocks.saturating_mul(size))
 }
 
 #[cfg(test)]

@@ -25,6 +25,13 @@ fn the_kernel_fills_in_what_we_read_where_we_read_it() {
 }
 
 #[test]
+fn the_room_of_a_file_system_is_less_than_it_has() {
+    let free = free_bytes(&File::open("/tmp").unwrap()).unwrap();
+    // An exbibyte: a field that is read in another place would say more, or nothing.
+    assert!((1..1 << 60).contains(&free), "{free}");
+}
+
+#[test]
 fn a_clock_is_kept_without_unsync_or_while_somebody_steers_it() {
     const STA_NANO: i32 = 0x2000;
     for (status, kept) in [

@@ -23,10 +23,12 @@ fn walk(dir: &Path, part: Option<&str>, edges: &mut Edges) {
     let texts: Vec<String> = files
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
+    // Those of a module with a directory of its own are declared outside of it.
     let tests: BTreeSet<String> = texts.iter().flat_map(|text| tests_of(text)).collect();
     for path in paths {
         let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if tests.contains(&stem) || part.is_none() && ["lib", "main"].contains(&&*stem) {
+        let is_of_tests = stem == "tests" || tests.contains(&stem);
+        if is_of_tests || part.is_none() && ["lib", "main"].contains(&&*stem) {
             continue;
         }
         let part = part.unwrap_or(&stem);

@@ -10,62 +10,73 @@
 //!  checkpoint │ node         │ node, synced          mount, power cut: the first is lost
 //! ```
 
+//!
+//! The type of a file system is what `/proc/self/mountinfo` calls it, by the device of the directory: `statfs` has another
+//! shape on 32-bit MIPS than rustix believes, and the kernel refuses it.
+
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// F2FS_SUPER_MAGIC
-const F2FS: u32 = 0xf2f5_2010;
+use rustix::fs::{fstat, major, minor};
 
-/// OVERLAYFS_SUPER_MAGIC
-const OVERLAY: u32 = 0x794c_7630;
-
-/// True on F2FS, and on an overlay that may have one below.
+/// True on F2FS, on an overlay that may have one below, and where nobody says what it is: a checkpoint in vain costs less than
+/// a lost record.
 pub(super) fn is_needed(directory: &OwnedFd) -> io::Result<bool> {
-    // The type is signed or not and has 4 or 8 bytes, as the processor wants it.
-    let kind = rustix::fs::fstatfs(directory)?.f_type as u32;
-    Ok(needs(kind, &|| fs::read_to_string("/proc/mounts").ok()))
+    let device = fstat(directory)?.st_dev;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok();
+    let device = (major(device), minor(device));
+    Ok(mounts.is_none_or(|mounts| needs(&mounts, device)))
 }
 
-/// True for a file system of this type on a device with these lines of /proc/mounts, if they can be read.
-fn needs(kind: u32, mounts: &dyn Fn() -> Option<String>) -> bool {
+/// True for a file system on the device with this major and minor number, by the lines of /proc/self/mountinfo.
+fn needs(mounts: &str, (major, minor): (u32, u32)) -> bool {
+    let device = format!("{major}:{minor}");
+    let kinds = || mounts.lines().filter_map(kind);
+    let kind = kinds().find_map(|(of, kind)| (of == device).then_some(kind));
     match kind {
-        F2FS => true,
-        // An overlay does not tell. A checkpoint in vain costs less than a lost record.
-        OVERLAY => mounts().is_none_or(|mounts| has_f2fs(&mounts)),
-        _ => false,
+        Some("f2fs") | None => true,
+        // An overlay does not tell.
+        Some("overlay") => kinds().any(|(_, kind)| kind == "f2fs"),
+        Some(_) => false,
     }
 }
 
-/// True if one of the lines of /proc/mounts is of F2FS.
-fn has_f2fs(mounts: &str) -> bool {
-    let mut lines = mounts.lines();
-    lines.any(|line| line.split(' ').nth(2) == Some("f2fs"))
+/// The device of a line, and the type of the file system on it.
+fn kind(line: &str) -> Option<(&str, &str)> {
+    let (mount, on) = line.split_once(" - ")?;
+    Some((mount.split(' ').nth(2)?, on.split(' ').next()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const OPENWRT: &str = "\
+15 1 254:0 / /rom ro,relatime - squashfs /dev/root ro
+19 1 7:0 / /overlay rw,noatime - f2fs /dev/loop0 rw
+20 1 0:17 / / rw,noatime - overlay overlayfs:/overlay rw,lowerdir=/,upperdir=/overlay/upper,workdir=/overlay/work
+21 20 0:18 / /tmp rw,nosuid - tmpfs tmpfs rw";
+
     #[test]
     fn f2fs_needs_one_and_an_overlay_that_may_have_f2fs_below() {
-        let without = || Some("/dev/root / ext4 rw 0 0\n".to_owned());
-        assert!(needs(F2FS, &without));
-        assert!(needs(OVERLAY, &|| None));
-        assert!(needs(OVERLAY, &|| Some(
-            "/dev/loop0 /overlay f2fs rw 0 0".into()
-        )));
-        assert!(!needs(OVERLAY, &without));
-        let ubifs = 0x2405_1905;
-        assert!(!needs(ubifs, &|| Some("/dev/sda1 /mnt f2fs rw 0 0".into())));
+        assert!(needs(OPENWRT, (7, 0)));
+        assert!(needs(OPENWRT, (0, 17)));
+        assert!(!needs(OPENWRT, (0, 18)) && !needs(OPENWRT, (254, 0)));
+        let without = OPENWRT.replace("- f2fs", "- jffs2");
+        assert!(!needs(&without, (7, 0)) && !needs(&without, (0, 17)));
     }
 
     #[test]
-    fn f2fs_below_an_overlay_is_seen() {
-        let openwrt = "/dev/root /rom squashfs ro,relatime 0 0\n\
-             /dev/loop0 /overlay f2fs rw,lazytime,noatime 0 0\n\
-             overlayfs:/overlay / overlay rw,noatime,lowerdir=/,upperdir=/overlay/upper 0 0\n";
-        assert!(has_f2fs(openwrt));
-        assert!(!has_f2fs(&openwrt.replace("/overlay f2fs", "/f2fs ext4")));
+    fn one_that_is_not_listed_may_need_it() {
+        for mounts in ["", "garbage", OPENWRT] {
+            assert!(needs(mounts, (9, 9)));
+        }
+    }
+
+    #[test]
+    fn memory_is_known() {
+        let shm = fs::File::open("/dev/shm").unwrap();
+        assert!(!is_needed(&shm.into()).unwrap());
     }
 }

@@ -1,57 +1,68 @@
 //! The medium that a directory lies on.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-
-use rustix::fs::statfs;
-
-/// `f_type` of file systems in RAM, and of one that lies on others (linux/magic.h).
-const TMPFS: u64 = 0x0102_1994;
-const RAMFS: u64 = 0x8584_58f6;
-const OVERLAYFS: u64 = 0x794c_7630;
+use std::path::Path;
 
 /// True if files of the directory `path` survive a power cut. OpenWrt's root is an overlay; until the flash
 /// is ready, and in failsafe mode, its upper directory is in RAM. False if it cannot be found out.
 pub(in crate::jobs) fn is_persistent(path: &Path) -> bool {
-    kind_below(path).is_some_and(|kind| !matches!(kind, TMPFS | RAMFS | OVERLAYFS))
+    kind_below(path).is_some_and(|kind| kind != "overlay" && !is_memory(&kind))
 }
 
 /// True if the directory `path` is in RAM for certain: no call has to wait for its medium.
 pub(super) fn is_in_ram(path: &Path) -> bool {
-    kind_below(path).is_some_and(|kind| matches!(kind, TMPFS | RAMFS))
+    kind_below(path).is_some_and(|kind| is_memory(&kind))
+}
+
+fn is_memory(kind: &str) -> bool {
+    matches!(kind, "tmpfs" | "ramfs" | "rootfs")
 }
 
 /// The type of the file system that takes what is written to the directory `path`.
-fn kind_below(path: &Path) -> Option<u64> {
-    let kind = kind(path)?;
-    if kind != OVERLAYFS {
-        return Some(kind);
-    }
+fn kind_below(path: &Path) -> Option<String> {
+    let path = path.canonicalize().ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    self::kind(&upper(&mounts, path)?)
+    let mount = Mount::of(&mounts, &path)?;
+    let below = match mount.upper() {
+        Some(upper) => Mount::of(&mounts, upper)?,
+        None => mount,
+    };
+    Some(below.kind.to_owned())
 }
 
-/// The type of the file system, as 32 bits: its width and sign differ between processors.
-fn kind(path: &Path) -> Option<u64> {
-    let kind = statfs(path).ok()?.f_type;
-    Some(kind as u64 & 0xffff_ffff)
+/// A line of /proc/self/mountinfo. `statfs`, which would tell the type too, has another shape on 32-bit MIPS than rustix
+/// believes, and the kernel refuses it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Mount<'a> {
+    point: &'a Path,
+    kind: &'a str,
+    options: &'a str,
 }
 
-/// The upper directory of the overlay that holds `path`, of the lines of /proc/self/mountinfo.
-fn upper(mounts: &str, path: &Path) -> Option<PathBuf> {
-    let overlays = mounts.lines().filter_map(|line| {
+impl<'a> Mount<'a> {
+    fn read(line: &'a str) -> Option<Self> {
         let (before, after) = line.split_once(" - ")?;
-        let point = Path::new(before.split(' ').nth(4)?);
         let mut after = after.split(' ');
-        let options = (after.next()? == "overlay").then(|| after.nth(1))??;
-        let upper = options
-            .split(',')
-            .find_map(|option| option.strip_prefix("upperdir="))?;
-        path.starts_with(point)
-            .then(|| (point.as_os_str().len(), PathBuf::from(upper)))
-    });
-    // The last of those mounted on the same point covers the others.
-    overlays.max_by_key(|(len, _)| *len).map(|(_, upper)| upper)
+        Some(Mount {
+            point: Path::new(before.split(' ').nth(4)?),
+            kind: after.next()?,
+            options: after.nth(1)?,
+        })
+    }
+
+    /// The one that holds `path`.
+    fn of(mounts: &'a str, path: &Path) -> Option<Self> {
+        let holding = mounts.lines().filter_map(Mount::read);
+        let holding = holding.filter(|mount| path.starts_with(mount.point));
+        // The last of those mounted on the same point covers the others.
+        holding.max_by_key(|mount| mount.point.as_os_str().len())
+    }
+
+    /// The directory that takes what is written to an overlay.
+    fn upper(&self) -> Option<&'a Path> {
+        let mut options = self.options.split(',').filter(|_| self.kind == "overlay");
+        options.find_map(|option| option.strip_prefix("upperdir=").map(Path::new))
+    }
 }
 
 #[cfg(test)]
@@ -65,14 +76,18 @@ mod tests {
 21 20 0:18 / /tmp rw,nosuid - tmpfs tmpfs rw";
 
     #[test]
-    fn the_upper_directory_is_that_of_the_overlay_that_holds_the_path() {
-        let found = upper(MOUNTS, Path::new("/etc/socketman/state"));
-        assert_eq!(found.as_deref(), Some(Path::new("/overlay/upper")));
+    fn what_is_written_to_an_overlay_lies_where_its_upper_directory_does() {
+        let root = Mount::of(MOUNTS, Path::new("/etc/socketman/state")).unwrap();
+        assert_eq!(root.upper(), Some(Path::new("/overlay/upper")));
         assert_eq!(
-            upper("garbage\n - \n1 2 3 4 5 - overlay", Path::new("/etc")),
-            None
+            Mount::of(MOUNTS, root.upper().unwrap()).unwrap().kind,
+            "jffs2"
         );
-        assert_eq!(upper("", Path::new("/etc")), None);
+        let tmp = Mount::of(MOUNTS, Path::new("/tmp/x")).unwrap();
+        assert_eq!((tmp.kind, tmp.upper()), ("tmpfs", None));
+        for mounts in ["", "garbage\n - \n1 2 3 4 / - overlay"] {
+            assert_eq!(Mount::of(mounts, Path::new("/etc")), None);
+        }
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::io::{Seek, Write};
 use durable::Directory;
 use reqwest::header::{HeaderMap, HeaderValue, IF_MATCH, RANGE};
 use ring::digest::{Context, SHA256};
-use rustix::fs::{fstatvfs, OFlags};
+use rustix::fs::OFlags;
 
 use super::Trouble;
+use crate::kernel;
 
 /// Room that is left to others, bytes.
 const SPARE: u64 = 1 << 20;
@@ -144,8 +145,7 @@ pub(super) fn in_ram(error: &std::io::Error) -> String {
 
 /// Fails if there is not room for `size` bytes beside `directory`, in which there are `have` of them.
 pub(super) fn check_room(directory: &File, size: u64, have: u64) -> Result<(), String> {
-    let stat = fstatvfs(directory).map_err(|error| in_ram(&error.into()))?;
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let free = kernel::free_bytes(directory).map_err(|error| in_ram(&error))?;
     let needed = size.saturating_sub(have).saturating_add(SPARE);
     match free < needed {
         true => Err(format!(
