@@ -1,6 +1,6 @@
 //! The calls that no crate in the tree wraps, and so the one module with `unsafe`: what the kernel says of
 //! the system clock, a process that begins its life in a cgroup ([`spawn()`]), descriptors that end with
-//! an exec, and the room of a file system, which rustix cannot ask for on 32-bit MIPS.
+//! an exec, and the time since the boot and the room of a file system, in which rustix is wrong on 32-bit MIPS.
 #![allow(unsafe_code)]
 
 mod spawn;
@@ -143,6 +143,19 @@ pub(crate) fn keep_descriptors() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Seconds since the boot, those in which the device slept included.
+pub(crate) fn since_boot() -> u64 {
+    // SAFETY: the C library's own call with its own type, which it fills or leaves as it is; it is made of integers, for
+    // which every bit pattern is a value.
+    let now = unsafe {
+        let mut now: libc::timespec = zeroed();
+        // Every kernel has this clock.
+        libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now);
+        now
+    };
+    u64::try_from(now.tv_sec).unwrap_or(0)
 }
 
 /// Bytes that a file system has left for everybody.

@@ -25,6 +25,17 @@ fn the_kernel_fills_in_what_we_read_where_we_read_it() {
 }
 
 #[test]
+fn the_time_since_the_boot_is_that_of_proc() {
+    let uptime = || -> u64 {
+        let text = std::fs::read_to_string("/proc/uptime").unwrap();
+        text.split('.').next().unwrap().parse().unwrap()
+    };
+    let before = uptime();
+    let boot = since_boot();
+    assert!((before..=uptime()).contains(&boot), "{before} {boot}");
+}
+
+#[test]
 fn the_room_of_a_file_system_is_less_than_it_has() {
     let free = free_bytes(&File::open("/tmp").unwrap()).unwrap();
     // An exbibyte: a field that is read in another place would say more, or nothing.

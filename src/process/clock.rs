@@ -4,7 +4,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::time::{clock_gettime, ClockId};
 use tokio::time::{interval_at, Instant, Interval, MissedTickBehavior};
 
 use crate::kernel;
@@ -23,7 +22,7 @@ pub fn epoch_seconds() -> u64 {
 
 /// Seconds since the boot, those in which the device slept included.
 pub fn since_boot() -> u64 {
-    u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0)
+    kernel::since_boot()
 }
 
 /// A server's clock, as an answer of it said.

@@ -8,7 +8,7 @@ use crate::project;
 /// The calls that no crate wraps: file, uses of the keyword there, and proofs, each beside what it proves. The
 /// types of functions need none, and the blocks for several processors have one together.
 const ALLOWED: [(&str, usize, usize); 2] =
-    [("src/kernel.rs", 5, 5), ("src/kernel/spawn.rs", 11, 6)];
+    [("src/kernel.rs", 6, 6), ("src/kernel/spawn.rs", 11, 6)];
 
 /// The file that switches the lint off, for itself and those below it.
 const ALLOWS: &str = "src/kernel.rs";
