@@ -4,6 +4,8 @@ use std::fs;
 
 use serde_json::{json, Value};
 use socketman_lab::collector::Mode;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::desk::{Desk, MAC, SCALE};
 use crate::tls::authority::Authority;
@@ -252,6 +254,51 @@ async fn settings_that_reach_nothing_are_not_put_back_under_a_job() {
     desk.state("refused", "those before hold again").await;
     assert_eq!(desk.text(), before);
     desk.end().await;
+}
+
+#[tokio::test]
+async fn settings_that_work_when_a_long_job_has_been_waited_for_in_vain_stay() {
+    let mut desk = Desk::new(SCALE).await;
+    let address = desk.lab.mqtt.address();
+    desk.configure(json!({
+        "topic": "lab", "key": "desk", "mqtt_host": address.ip().to_string(), "port": address.port(),
+        "job_timeout": 7200,
+    }));
+    desk.init.set(Mode::Down).await.unwrap();
+    desk.start();
+    desk.until("a session", |status| status["mqtt"]["connected"] == true)
+        .await;
+    let port = {
+        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        unused.local_addr().unwrap().port()
+    };
+    desk.offer(json!({"mqtt_host": "127.0.0.1", "port": port}));
+    desk.init.set(Mode::Up).await.unwrap();
+    desk.state("trial", "").await;
+    let given = desk.text();
+    let go = desk.dir.path().join("go");
+    let msg = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
+    let job = json!({"id": "long", "msg": msg, "wait": false});
+    desk.lab.call("run_job", &job).await.unwrap();
+    desk.until("the end of the job is waited for", |_| {
+        desk.log().contains("settings wait for jobs that run")
+    })
+    .await;
+    let front = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let broker = tokio::spawn(async move {
+        loop {
+            let (mut agent, _) = front.accept().await.unwrap();
+            let mut behind = TcpStream::connect(address).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut agent, &mut behind).await });
+        }
+    });
+    desk.state("done", "").await;
+    assert_eq!(desk.text(), given);
+    let log = desk.log();
+    assert!(!log.contains("those before hold again"), "{log}");
+    fs::write(go, "").unwrap();
+    desk.end().await;
+    broker.abort();
 }
 
 #[tokio::test]
