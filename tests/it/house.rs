@@ -23,7 +23,7 @@ fn walk(dir: &Path, part: Option<&str>, edges: &mut Edges) {
     let texts: Vec<String> = files
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
-    // Those of a module with a directory of its own are declared outside of it.
+    // A module with a directory of its own declares its tests outside of it.
     let tests: BTreeSet<String> = texts.iter().flat_map(|text| tests_of(text)).collect();
     for path in paths {
         let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();

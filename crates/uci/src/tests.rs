@@ -232,11 +232,9 @@ fn a_file_eight_times_as_long_takes_no_square_of_that_whatever_is_in_it() {
 
 /// Processor time that the parser takes for a file. Whether it is refused is another question.
 fn cpu_time(text: &str) -> Duration {
-    // rustix' clock is wrong on MIPS.
     let now = || {
         let spent = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-        let nanoseconds = spent.split(' ').next().unwrap().parse().unwrap();
-        Duration::from_nanos(nanoseconds)
+        Duration::from_nanos(spent.split(' ').next().unwrap().parse().unwrap())
     };
     let begin = now();
     let _ = Package::parse(text.as_bytes());

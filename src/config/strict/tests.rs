@@ -78,7 +78,7 @@ fn it_is_kept_until_a_file_changes() {
     assert_eq!(in_force(&files), None);
     std::fs::remove_file(&files.json).unwrap();
     assert!(in_force(&files).is_some());
-    // Whoever takes it for outdated knows an older one.
+    // A reload that takes it for outdated knows an older one.
     forget(&files);
     assert!(in_force(&files).is_some());
     std::fs::write(&files.uci, b"config socketman 'main'\n\n").unwrap();

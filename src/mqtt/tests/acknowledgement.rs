@@ -103,7 +103,7 @@ where
 
 #[tokio::test(start_paused = true)]
 async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
-    // Those that are late, and as many behind them.
+    // Late jobs, and as many behind them.
     for (len, most) in [(10, 32), (60_000, 10), (300_000, 2)] {
         beside(|broker, part| async move {
             let (sent, mut broker) = flood(broker, len).await;
