@@ -56,7 +56,7 @@ impl Places {
         ))
     }
 
-    /// From here on our options are in force by another word.
+    /// Has `hold` asked before our package is put back from here on.
     pub(super) fn holds_by(&mut self, hold: Hold) {
         self.hold = hold;
     }

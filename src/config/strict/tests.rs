@@ -42,16 +42,21 @@ fn of_two_sets_of_keys_those_in_both_stay() {
     assert_eq!(both(&[1], &[2]), (vec![], true));
 }
 
-#[test]
-fn it_is_kept_until_a_file_changes() {
-    let tmp = tempfile::tempdir().unwrap();
-    let at = |name: &str| tmp.path().join(name);
-    let files = Files {
+/// Settings files side by side, and a state directory beside them.
+fn files_below(dir: &Path) -> Files {
+    let at = |name: &str| dir.join(name);
+    Files {
         json: at("config.json"),
         uci: at("socketman"),
         copy_dir: at("state"),
         home: at("state"),
-    };
+    }
+}
+
+#[test]
+fn it_is_kept_until_a_file_changes() {
+    let tmp = tempfile::tempdir().unwrap();
+    let files = files_below(tmp.path());
     let uci = b"config socketman 'main'\n";
     std::fs::write(&files.uci, uci).unwrap();
     assert_eq!(in_force(&files), None);
@@ -90,13 +95,7 @@ fn it_is_kept_until_a_file_changes() {
 #[test]
 fn it_holds_while_the_files_are_put_back_one_by_one() {
     let tmp = tempfile::tempdir().unwrap();
-    let at = |name: &str| tmp.path().join(name);
-    let files = Files {
-        json: at("config.json"),
-        uci: at("socketman"),
-        copy_dir: at("state"),
-        home: at("state"),
-    };
+    let files = files_below(tmp.path());
     let (uci, json) = (&b"config socketman 'main'\n"[..], &b"{}"[..]);
     std::fs::write(&files.uci, "of the job").unwrap();
     let job = job(&[1], false);
