@@ -75,7 +75,7 @@ impl Directory {
             error => error.into(),
         })?;
         check_own(&rustix::fs::fstat(&fd)?, "is open to others: chmod 700 it")?;
-        Directory::new(fd, path, Files::Ours)
+        Ok(Directory::new(fd, path, Files::Ours))
     }
 
     /// Opens `path`, a directory of the system in which a file of ours lies among others, such as /etc; made with
@@ -89,7 +89,7 @@ impl Directory {
         make(path)?;
         let fd = rustix::fs::open(path, DIRECTORY, Mode::empty())?;
         check_parent(&rustix::fs::fstat(&fd)?)?;
-        Directory::new(fd, path, Files::System)
+        Ok(Directory::new(fd, path, Files::System))
     }
 
     /// Opens `path`, a directory that is there, such as /etc/config, in which files are anybody's and have any mode. Links
@@ -100,16 +100,16 @@ impl Directory {
     /// A directory that is not there or cannot be opened.
     pub fn of_others(path: &Path) -> io::Result<Self> {
         let fd = rustix::fs::open(path, DIRECTORY, Mode::empty())?;
-        Directory::new(fd, path, Files::Anybodys)
+        Ok(Directory::new(fd, path, Files::Anybodys))
     }
 
-    fn new(fd: OwnedFd, path: &Path, files: Files) -> io::Result<Self> {
-        Ok(Directory {
-            needs_checkpoint: checkpoint::is_needed(&fd)?,
+    fn new(fd: OwnedFd, path: &Path, files: Files) -> Self {
+        Directory {
+            needs_checkpoint: checkpoint::is_needed(&fd),
             fd: Arc::new(fd),
             path: path.to_path_buf(),
             files,
-        })
+        }
     }
 
     /// The path it was opened with.

@@ -3,6 +3,7 @@
 //! * [`disk`](Disk): the few file calls that everything here is made of; [`pass_on!`] for one that stands before another
 //! * [`directory`](Directory): the real ones; opens and checks, follows no link, waits for no FIFO
 //! * `checkpoint`: file systems on which a sync of a file is not enough
+//! * [`medium`](Medium): memory or a disk, by what is mounted
 //! * [`replace`](replace()): a file in the place of another, whole
 //! * [`cell`](Cell): a small value replaced whole, which knows whether it is damaged
 //! * [`log`](Log): records one behind the other; repairs its own end, finds its way past damage
@@ -39,7 +40,9 @@ mod directory;
 mod disk;
 mod latest;
 mod log;
+mod medium;
 mod meter;
+mod mounts;
 mod record;
 mod replace;
 mod scan;
@@ -52,6 +55,7 @@ pub use directory::Directory;
 pub use disk::{read_whole, Disk};
 pub use latest::Latest;
 pub use log::{Log, Mark};
+pub use medium::Medium;
 pub use meter::{Daily, Meter, Metered, Usage};
 pub use record::{HEAD, PAYLOAD_MAX};
 pub use replace::replace;

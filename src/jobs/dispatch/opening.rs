@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use durable::Medium;
 use tokio::time::timeout;
 
 use super::recording::OPEN_WITHIN;
 use super::{Jobs, DISK_WITHIN};
-use crate::jobs::ledger::{is_persistent, Ledger, OpenError, Opened};
+use crate::jobs::ledger::{Ledger, OpenError, Opened};
 use crate::jobs::table::{Key, Table};
 
 /// A disk that has not opened a ledger for so long does not come back to it.
@@ -153,7 +154,12 @@ impl Jobs {
     }
 
     /// Goes on from what earlier agents have recorded, with the jobs of this one that need no record.
-    fn go_on(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
+    fn go_on(&mut self, ledger: Ledger, opened: Opened) {
+        let Opened {
+            found,
+            register,
+            medium,
+        } = opened;
         if found.damaged > 0 {
             log::warn!(
                 "{}: {} records of jobs could not be read",
@@ -170,7 +176,7 @@ impl Jobs {
         let unrecorded = std::mem::replace(&mut self.table, table);
         self.opened_register(register);
         self.gate.recalled(self.table.floor());
-        self.persistent = is_persistent(ledger.path());
+        self.persistent = medium == Some(Medium::Disk);
         self.ledger = Some(ledger);
         self.forget_unknown_detached();
         let now = self.now();

@@ -4,13 +4,12 @@ use std::future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use durable::Medium;
 use tokio::time::Instant;
 
 use super::opening::Answer;
 use super::Jobs;
-use crate::jobs::ledger::{
-    is_persistent, remove, Found, Growth, Ledger, Opened, Registered, Wrote,
-};
+use crate::jobs::ledger::{remove, Found, Growth, Ledger, Opened, Registered, Wrote};
 use crate::jobs::run::detached;
 use crate::jobs::table::{Bounds, Number, Recalled, Table};
 use crate::jobs::upgrades::Hold;
@@ -327,13 +326,18 @@ impl Jobs {
         self.growth = Growth::TooMuch;
     }
 
-    async fn move_to(&mut self, ledger: Ledger, Opened { found, register }: Opened) {
+    async fn move_to(&mut self, ledger: Ledger, opened: Opened) {
+        let Opened {
+            found,
+            register,
+            medium,
+        } = opened;
         self.table.write_again();
         self.absorb(found);
         self.registrations.worked();
         self.table.register_again();
         self.opened_register(register);
-        self.persistent = is_persistent(ledger.path());
+        self.persistent = medium == Some(Medium::Disk);
         self.stale.retain(|stale| stale != ledger.path());
         if let Some(old) = self.ledger.replace(ledger) {
             self.follow_detached(old.path());

@@ -4,7 +4,6 @@
 //! meanwhile makes the next one, so that jobs that arrive together share a sync. [`Register`] is the copy of the ids that
 //! outlives an upgrade.
 
-mod medium;
 mod register;
 mod store;
 mod thread;
@@ -20,7 +19,6 @@ use crate::jobs::table::{Bounds, Table};
 pub use register::Register;
 pub use store::{Found, Growth, Store};
 
-pub(super) use medium::is_persistent;
 pub(super) use thread::{Ledger, OpenError, Opened, Registered, Wrote};
 
 /// Is there a ledger in `state_dir`?

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
-use durable::{Answer, AskError, Directory, Handle, RealDisk};
+use durable::{Answer, AskError, Directory, Handle, Medium, RealDisk};
 use tokio::time::{timeout_at, Instant};
 
-use super::medium::is_in_ram;
 use super::register::Register;
 use super::store::{Found, Growth, Store};
 use crate::jobs::table::{Batch, Page, Recalled};
@@ -43,6 +42,8 @@ pub(in crate::jobs) struct Opened {
     pub(in crate::jobs) found: Found,
     /// Or why it does not say.
     pub(in crate::jobs) register: Result<Recalled, String>,
+    /// `None` if it cannot be found out.
+    pub(in crate::jobs) medium: Option<Medium>,
 }
 
 /// A batch that the disk has dealt with, or is late with.
@@ -92,13 +93,19 @@ struct Books {
 impl Books {
     fn open(state_dir: PathBuf) -> io::Result<(Self, Opened)> {
         let (store, found) = Store::open(Directory::open(&state_dir)?)?;
+        let medium = Medium::of(&state_dir);
         let mut books = Books {
             store,
             state_dir,
             register: None,
         };
         let register = books.open_register();
-        Ok((books, Opened { found, register }))
+        let opened = Opened {
+            found,
+            register,
+            medium,
+        };
+        Ok((books, opened))
     }
 
     fn open_register(&mut self) -> Result<Recalled, String> {
@@ -152,9 +159,8 @@ impl durable::Store for Desk {
     fn handle(&mut self, request: Request) -> Reply {
         match request {
             Request::Open(path) => Reply::Opened(Books::open(path).map(|(books, opened)| {
-                let is_in_ram = is_in_ram(&books.state_dir);
                 let books = Some(Box::new(books));
-                if is_in_ram {
+                if opened.medium == Some(Medium::Memory) {
                     return (books, opened);
                 }
                 self.books = books;

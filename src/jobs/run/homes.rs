@@ -38,8 +38,10 @@ impl Homes {
             if std::env::var_os(WITHOUT).is_some() {
                 return Homes::default();
             }
-            let read = |path| fs::read_to_string(path).unwrap_or_default();
-            let homes = Homes::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+            // Somebody else's mount may have a name that is not UTF-8.
+            let read = |path| fs::read(path).unwrap_or_default();
+            let text = |path| String::from_utf8_lossy(&read(path)).into_owned();
+            let homes = Homes::parse(&text("/proc/self/mountinfo"), &text("/proc/self/cgroup"));
             homes.all().for_each(sweep);
             homes
         })

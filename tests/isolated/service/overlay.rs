@@ -1,4 +1,4 @@
-//! Flash that takes no more: worn out and mounted read-only, or full.
+//! Flash that takes no more: worn out and mounted read-only, or full; and memory in its place.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -75,4 +75,17 @@ async fn with_flash_that_is_full_it_does_its_work() {
     // On this side of the mount nothing was written.
     let state = lab.place().root().join("etc/socketman/state");
     assert!(state.read_dir().unwrap().next().is_none());
+}
+
+#[tokio::test]
+async fn a_ledger_in_memory_is_not_durable_though_a_disk_was_mounted_there() {
+    // The disk's mount is still listed, and its path is the longest that leads to the ledger.
+    let covered = "mount --bind / $state; mount -t tmpfs -o mode=755 memory /mnt; \
+                   cp -p $state/../config.json /mnt; mkdir -m 700 /mnt/state; \
+                   mount --move /mnt ${state%/*}";
+    let (_dir, mut lab) = at_work(covered).await;
+    let opened = lab.status_when(|status| status["jobs"]["durable"].is_boolean());
+    let status = within("the ledger is open", opened).await;
+    assert_eq!(status["jobs"]["durable"], false, "{status:#}");
+    end(&mut lab).await;
 }
