@@ -3,6 +3,7 @@
 mod admission;
 mod asked;
 mod effects;
+mod leaving;
 mod live;
 mod opening;
 mod outgoing;
@@ -36,8 +37,9 @@ use crate::process::clock::{self, Clock, ServerDate};
 use crate::process::crash::Crashes;
 use crate::process::facts::changed;
 
+use leaving::{Leaving, Left};
 use live::Live;
-use opening::{Leaving, Opening};
+use opening::Opening;
 use outgoing::outlet_of_results;
 use recording::Attempts;
 use rejections::{Refused, Rejections};
@@ -73,8 +75,7 @@ pub struct Jobs {
     left_for: PathBuf,
     /// Ledgers that were left, on disks that are at work with them.
     leaving: Vec<Leaving>,
-    /// Directories that still have a ledger, though this agent's is in another one.
-    stale: Vec<PathBuf>,
+    left_ledgers: Left,
     /// The ledger lies where a power cut leaves it.
     persistent: bool,
     /// The part of the ledger that is out of date.
@@ -165,7 +166,7 @@ impl Jobs {
             left: None,
             left_for: PathBuf::new(),
             leaving: Vec::new(),
-            stale: Vec::new(),
+            left_ledgers: Left::default(),
             persistent: false,
             growth: Growth::Little,
             attempts,
@@ -196,7 +197,7 @@ impl Jobs {
         loop {
             // A publisher that has gone has told before what became of its replies.
             self.settle_all();
-            self.move_on().await;
+            self.move_on();
             self.proceed();
             if self.closing {
                 // A reply that came back may be all that is left.
@@ -241,9 +242,9 @@ impl Jobs {
                 (path, opened) = opening::answered(&mut self.others),
                     if self.ledger.is_some() && self.beside.is_none() && moves && !self.closing =>
                 {
-                    self.answered(&path, opened).await;
+                    self.answered(&path, opened);
                 }
-                () = opening::left(&mut self.leaving), if moves => self.has_left(),
+                (left, done) = leaving::done(&mut self.leaving), if moves => self.has_left(left, done),
                 () = sleep_until(registration.unwrap_or(never)), if registration.is_some() => {
                     self.register_again();
                 }

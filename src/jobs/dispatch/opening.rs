@@ -10,7 +10,7 @@ use durable::Medium;
 use tokio::time::timeout;
 
 use super::recording::OPEN_WITHIN;
-use super::{Jobs, DISK_WITHIN};
+use super::Jobs;
 use crate::jobs::ledger::{Ledger, OpenError, Opened};
 use crate::jobs::table::{Key, Table};
 
@@ -28,12 +28,6 @@ pub(super) struct Opening {
     pub(super) ledger: Opens,
 }
 
-/// A ledger that was left, and with which a disk is still at work.
-pub(super) struct Leaving {
-    pub(super) path: PathBuf,
-    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
-
 /// Completes when the ledger is open or cannot be; never while nobody opens it. Cancel safe.
 pub(super) async fn opened(opening: &mut Option<Opening>) -> Answer {
     match opening {
@@ -48,20 +42,6 @@ pub(super) async fn answered(others: &mut Vec<Opening>) -> (PathBuf, Answer) {
         for at in 0..others.len() {
             if let Poll::Ready(opened) = others[at].ledger.as_mut().poll(context) {
                 return Poll::Ready((others.swap_remove(at).path, opened));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-/// Completes when the disk of one of `leaving` has done its work; never while there is none. Cancel safe.
-pub(super) async fn left(leaving: &mut Vec<Leaving>) {
-    poll_fn(|context| {
-        for at in 0..leaving.len() {
-            if leaving[at].ended.as_mut().poll(context).is_ready() {
-                leaving.swap_remove(at);
-                return Poll::Ready(());
             }
         }
         Poll::Pending
@@ -98,13 +78,19 @@ impl Jobs {
     fn begin(&mut self, path: PathBuf) -> Opening {
         let before = self.leaving.iter().position(|left| left.path == path);
         let before = before.map(|at| self.leaving.swap_remove(at));
+        if before.is_some() {
+            log::info!(
+                "{}: its record of jobs is opened when the disk has done its work",
+                path.display()
+            );
+        }
         let upgrades = self.upgrades.as_ref().map(|it| it.prepare(&path));
         let guard = self.guard.clone();
         let of = path.clone();
         let ledger = Box::pin(async move {
             if let Some(left) = before {
                 // Two threads would cut off what the other has written.
-                left.ended.await;
+                left.done().await;
             }
             let ready = match upgrades {
                 Some(prepared) => prepared.await,
@@ -119,17 +105,6 @@ impl Jobs {
             Ok(opened)
         });
         Opening { path, ledger }
-    }
-
-    /// Ends a ledger whose records are in another one, or will be. It is not opened again, nor removed, before its disk
-    /// has done its work.
-    pub(super) async fn leave(&mut self, ledger: Ledger) {
-        let path = ledger.path().to_path_buf();
-        self.stale.push(path.clone());
-        let mut ended = Box::pin(ledger.ended());
-        if timeout(DISK_WITHIN, &mut ended).await.is_err() {
-            self.leaving.push(Leaving { path, ended });
-        }
     }
 
     /// Opens the ledger before anything else. A disk that hangs is waited for beside the rest.

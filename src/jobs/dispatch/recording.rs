@@ -1,7 +1,7 @@
 //! The table's way to the disk, and what happens while that fails.
 
 use std::future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use durable::Medium;
@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::opening::Answer;
 use super::Jobs;
-use crate::jobs::ledger::{remove, Found, Growth, Ledger, Opened, Registered, Wrote};
+use crate::jobs::ledger::{Found, Growth, Ledger, Opened, Registered, Wrote};
 use crate::jobs::run::detached;
-use crate::jobs::table::{Bounds, Number, Recalled, Table};
+use crate::jobs::table::{Number, Recalled, Table};
 use crate::jobs::upgrades::Hold;
 use crate::process::backoff::Backoff;
 use crate::process::clock::Pace;
@@ -205,13 +205,17 @@ impl Jobs {
             Growth::Most => is_quiet,
             Growth::TooMuch => true,
         };
-        let batch = match self.table.is_failing() || is_old {
+        let is_whole = self.table.is_failing() || is_old;
+        let batch = match is_whole {
             true => self.table.take_snapshot(now),
             false => self.table.take_batch(now),
         };
         let (Some(batch), Some(ledger)) = (batch, &mut self.ledger) else {
             return;
         };
+        if is_whole {
+            self.left_ledgers.copies();
+        }
         if let Some(wrote) = ledger.write(batch) {
             self.wrote(wrote);
         }
@@ -228,9 +232,17 @@ impl Jobs {
             if was_failing && !self.table.is_failing() {
                 log::info!("jobs are recorded again");
             }
-            return self.remove_stale();
+            self.left_ledgers.has_copied();
+            return self.remove_left();
         };
+        if let Some(next) = self.next_ledger() {
+            log::warn!("{error}; jobs are recorded in {} now", next.display());
+            return self.table.write_again();
+        }
         log::error!("jobs cannot be recorded, new ones are refused: {error}");
+        if !wrote.is_late {
+            self.left_ledgers.has_not_copied();
+        }
         match wrote.is_late {
             true => self.table.late(),
             false => {
@@ -238,42 +250,6 @@ impl Jobs {
                 self.table.failed();
             }
         }
-    }
-
-    /// Removes the ledgers of directories that were left: everything they have is in this one, and jobs that wait in them
-    /// must not be found there once more.
-    fn remove_stale(&mut self) {
-        let Some(ledger) = &self.ledger else {
-            return;
-        };
-        let opened = self.others.iter().map(|other| &other.path);
-        let left = self.leaving.iter().map(|left| &left.path);
-        let beside = self.beside.iter().map(|(ledger, _)| ledger.path());
-        // This one may move back there, or the disk put the file in place once more.
-        let in_use = opened.chain(left).map(PathBuf::as_path).chain(beside);
-        let in_use: Vec<&Path> = in_use.collect();
-        let stale = std::mem::take(&mut self.stale);
-        let (kept, stale) = stale
-            .into_iter()
-            .partition(|path: &PathBuf| in_use.contains(&path.as_path()));
-        self.stale = kept;
-        let stale: Vec<PathBuf> = stale;
-        for left in stale {
-            // Two paths may lead to one directory.
-            let removed = match (left.canonicalize(), ledger.path().canonicalize()) {
-                (Ok(old), Ok(new)) if old != new => remove(&left),
-                (Err(error), _) | (_, Err(error)) => Err(error),
-                (Ok(_), Ok(_)) => Ok(()),
-            };
-            if let Err(error) = removed {
-                log::warn!("{}: its record of jobs stays: {error}", left.display());
-            }
-        }
-    }
-
-    /// The disk has done its work with a ledger that was left: it is removed when this one is written as a whole.
-    pub(super) fn has_left(&mut self) {
-        self.growth = Growth::TooMuch;
     }
 
     /// Opens the ledger in the directory that option `state_dir` names now, if that is another one.
@@ -296,11 +272,11 @@ impl Jobs {
 
     /// The ledger in `path` is open beside this one, or cannot be. This one moves there if it is still to; in any case
     /// ids that lie there may not run again.
-    pub(super) async fn answered(&mut self, path: &Path, opened: Answer) {
+    pub(super) fn answered(&mut self, path: &Path, opened: Answer) {
         match opened {
             Ok(opened) => {
                 self.beside = Some(opened);
-                self.move_on().await;
+                self.move_on();
             }
             Err(error) if self.options.borrow().state_dir == path => {
                 log::error!("the record of jobs stays where it is: {error}");
@@ -309,24 +285,34 @@ impl Jobs {
         }
     }
 
+    /// The directory of the ledger that is open beside this one, if jobs are to be recorded there next.
+    fn next_ledger(&self) -> Option<&Path> {
+        let (ledger, _) = self.beside.as_ref()?;
+        let is_wanted = self.options.borrow().state_dir == ledger.path();
+        (is_wanted && self.held() != Hold::Ledger).then_some(ledger.path())
+    }
+
     /// Deals with the ledger beside this one when no batch is with the disk, or the disk is late with it.
-    pub(super) async fn move_on(&mut self) {
+    pub(super) fn move_on(&mut self) {
         let is_with_disk = !self.table.is_written() && !self.table.is_late();
         let stays = is_with_disk || self.held() == Hold::Ledger;
+        let is_next = self.next_ledger().is_some();
         let Some((ledger, opened)) = self.beside.take_if(|_| !stays) else {
             return;
         };
-        if self.options.borrow().state_dir == ledger.path() {
-            return self.move_to(ledger, opened).await;
+        if is_next {
+            return self.move_to(ledger, opened);
         }
         self.absorb(opened.found);
         if let Ok(recalled) = opened.register {
             self.recall(&recalled);
         }
+        // Nothing that waits in it may be found there again.
+        self.leave(ledger);
         self.growth = Growth::TooMuch;
     }
 
-    async fn move_to(&mut self, ledger: Ledger, opened: Opened) {
+    fn move_to(&mut self, ledger: Ledger, opened: Opened) {
         let Opened {
             found,
             register,
@@ -338,17 +324,20 @@ impl Jobs {
         self.table.register_again();
         self.opened_register(register);
         self.persistent = medium == Some(Medium::Disk);
-        self.stale.retain(|stale| stale != ledger.path());
+        // This disk has not failed.
+        self.attempts.worked();
+        self.left_ledgers.has_not_copied();
+        self.left_ledgers.forget(ledger.path());
         if let Some(old) = self.ledger.replace(ledger) {
             self.follow_detached(old.path());
-            self.leave(old).await;
+            self.leave(old);
         }
         self.growth = Growth::TooMuch;
     }
 
     fn absorb(&mut self, found: Found) {
-        self.table
-            .absorb(Table::read(Bounds::default(), found.records));
+        let other = Table::read_beside(&self.table, found.records);
+        self.table.absorb(other);
         self.gate.recalled(self.table.floor());
     }
 

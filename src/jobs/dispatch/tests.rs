@@ -47,6 +47,14 @@ async fn everything(jobs: &mut Jobs) {
     }
 }
 
+/// Waits until the disks are done with everything that was left.
+async fn all_left(jobs: &mut Jobs) {
+    while !jobs.leaving.is_empty() {
+        let (left, done) = leaving::done(&mut jobs.leaving).await;
+        jobs.has_left(left, done);
+    }
+}
+
 #[tokio::test]
 async fn a_job_whose_start_becomes_certain_while_the_agent_ends_is_interrupted_and_does_not_start()
 {
@@ -270,7 +278,7 @@ async fn a_ledger_does_not_move_where_a_disk_is_still_at_work_with_another() {
     let opened = crate::jobs::ledger::Ledger::open(other.clone(), GRACE).await;
     assert!(disk.send(opened).is_ok());
     let (path_of, opened) = opening::answered(&mut jobs.others).await;
-    jobs.answered(&path_of, opened).await;
+    jobs.answered(&path_of, opened);
     assert!(jobs.others.is_empty());
     assert_eq!(path(&jobs), other);
 }
@@ -289,14 +297,15 @@ async fn a_ledger_that_is_moved_back_is_not_removed_as_the_one_that_was_left() {
     wants("other");
     jobs.follow_state_dir();
     let (path, opened) = opening::answered(&mut jobs.others).await;
-    jobs.answered(&path, opened).await;
+    jobs.answered(&path, opened);
     wants("state");
     jobs.follow_state_dir();
     everything(&mut jobs).await;
     assert!(at("state/jobs").exists());
     let (path, opened) = opening::answered(&mut jobs.others).await;
-    jobs.answered(&path, opened).await;
+    jobs.answered(&path, opened);
     everything(&mut jobs).await;
+    all_left(&mut jobs).await;
     assert!(at("state/jobs").exists() && !at("other/jobs").exists());
 }
 
@@ -311,7 +320,7 @@ async fn ids_of_a_ledger_that_was_left_unread_count_when_its_disk_answers() {
     let unread = jobs.opening_of(left.path().join("state"));
     jobs.others.push(unread);
     let (path, opened) = opening::answered(&mut jobs.others).await;
-    jobs.answered(&path, opened).await;
+    jobs.answered(&path, opened);
     everything(&mut jobs).await;
     assert!(jobs.table.known(Source::Mqtt, "1").is_some());
     let ledger = jobs.ledger.as_ref().unwrap();

@@ -19,18 +19,25 @@ use crate::jobs::table::{Bounds, Table};
 pub use register::Register;
 pub use store::{Found, Growth, Store};
 
-pub(super) use thread::{Ledger, OpenError, Opened, Registered, Wrote};
+pub(super) use thread::{remove, Ledger, OpenError, Opened, Registered, Wrote};
 
 /// Is there a ledger in `state_dir`?
 pub fn has_ledger(state_dir: &Path) -> bool {
     state_dir.join(store::FILE).exists()
 }
 
-/// Removes the ledger in `state_dir`.
-pub(super) fn remove(state_dir: &Path) -> io::Result<()> {
-    let mut dir = Directory::open(state_dir)?;
-    dir.remove(store::FILE)?;
-    dir.sync_names()
+/// Removes the ledger in `left`, unless that is the directory `used` by another path. Waits for the disk.
+fn remove_from(left: &Path, used: &Path) -> io::Result<()> {
+    if !left.exists() || left.canonicalize()? == used.canonicalize()? {
+        return Ok(());
+    }
+    let mut dir = Directory::open(left)?;
+    match dir.remove(store::FILE) {
+        // Nothing was ever recorded there.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => dir.sync_names(),
+    }
 }
 
 /// Has an earlier agent left a command started, whose end it did not record? Waits for the disk; false if

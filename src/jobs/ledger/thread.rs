@@ -1,6 +1,9 @@
 //! The disk thread of the ledger. A ledger in RAM, where nothing waits for a medium, has no thread: the way to a thread and
 //! back is longer than what it would do.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::{self, Future};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -72,6 +75,8 @@ pub(in crate::jobs) enum Registered {
 enum Request {
     Open(PathBuf),
     Write(Batch),
+    /// The ledger of a directory that was left, and the directory in use.
+    Remove(PathBuf, PathBuf),
     #[cfg(test)]
     Hang(std::sync::mpsc::Receiver<()>),
 }
@@ -80,6 +85,7 @@ enum Reply {
     /// With the books, if they are in RAM.
     Opened(io::Result<(Option<Box<Books>>, Opened)>),
     Wrote(io::Result<()>, Growth, Registered),
+    Removed(io::Result<()>),
 }
 
 /// Ledger and register.
@@ -176,6 +182,7 @@ impl durable::Store for Desk {
                 let growth = books.map_or(Growth::Little, |books| books.store.growth());
                 Reply::Wrote(result, growth, registered)
             }
+            Request::Remove(left, used) => Reply::Removed(super::remove_from(&left, &used)),
             #[cfg(test)]
             Request::Hang(until) => {
                 let _ = until.recv();
@@ -191,6 +198,25 @@ impl durable::Store for Desk {
             false => Ok(()),
         }
     }
+}
+
+/// Removes the ledger in `left`, whose records are in the one in the directory `used`, however long the disk takes.
+///
+/// # Errors
+///
+/// The disk does not remove it; it is no error if there is none.
+pub(in crate::jobs) async fn remove(left: PathBuf, used: PathBuf) -> io::Result<()> {
+    // The thread ends with the last way to it.
+    let (_disk, handle) = RealDisk::start("jobs", Desk::default())?;
+    let asked = handle.ask(Request::Remove(left, used), WRITE_WITHIN).await;
+    match asked.map_err(io::Error::other)?.reply {
+        Reply::Removed(removed) => removed,
+        Reply::Opened(_) | Reply::Wrote(..) => Err(confused()),
+    }
+}
+
+fn confused() -> io::Error {
+    io::Error::other("answered something else")
 }
 
 type Writing = Pin<Box<dyn Future<Output = Result<Answer<Reply>, AskError>> + Send>>;
@@ -230,7 +256,7 @@ impl Ledger {
         let asked = handle.ask(Request::Open(path.clone()), within).await;
         let (books, opened) = match asked.map_err(io::Error::other).map_err(failed)?.reply {
             Reply::Opened(opened) => opened.map_err(failed)?,
-            Reply::Wrote(..) => return Err(failed(io::Error::other("answered something else"))),
+            Reply::Wrote(..) | Reply::Removed(_) => return Err(failed(confused())),
         };
         let place = match books {
             None => Place::Thread { disk, handle },
@@ -292,7 +318,7 @@ impl Ledger {
             Ok(Reply::Wrote(result, growth, registered)) => {
                 return self.dealt_with(result, growth, registered);
             }
-            Ok(Reply::Opened(_)) => io::Error::other("answered something else"),
+            Ok(Reply::Opened(_) | Reply::Removed(_)) => confused(),
             Err(error) => io::Error::other(error),
         };
         self.dealt_with(Err(error), Growth::Little, Registered::Nothing)
@@ -343,41 +369,5 @@ impl Ledger {
             ..self
         };
         (ledger, hangs)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::sync::oneshot;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_batch_that_is_late_is_not_given_up() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (books, _) = Books::open(tmp.path().join("state")).unwrap();
-        let (disk, answers) = oneshot::channel();
-        let mut ledger = Ledger {
-            place: Place::Ram(Box::new(books)),
-            path: tmp.path().to_path_buf(),
-            writing: Some(Box::pin(async {
-                answers.await.map_err(|_| AskError::Closed)
-            })),
-            late_at: Some(Instant::now() + LATE),
-        };
-        let began = Instant::now();
-        let wrote = ledger.wrote().await;
-        assert!(wrote.is_late && wrote.error.is_some());
-        assert_eq!(began.elapsed(), LATE);
-        let later = began + Duration::from_secs(86400);
-        assert!(timeout_at(later, ledger.wrote()).await.is_err());
-        let reply = Reply::Wrote(Ok(()), Growth::Little, Registered::Nothing);
-        let answer = Answer {
-            reply,
-            synced: Ok(()),
-        };
-        assert!(disk.send(answer).is_ok());
-        let wrote = ledger.wrote().await;
-        assert!(!wrote.is_late && wrote.error.is_none());
     }
 }

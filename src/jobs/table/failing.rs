@@ -59,11 +59,13 @@ impl Table {
         self.give_up(steps);
     }
 
-    /// Has the batch of a disk that is late written with the next one, to another disk.
+    /// Has the batch that a disk does not take, or is late with, written with the next one, to another disk.
     pub fn write_again(&mut self) {
-        if std::mem::take(&mut self.is_late) {
-            let undecided = self.under_way.take().unwrap_or_default();
-            self.steps.splice(..0, undecided);
+        self.is_late = false;
+        if let Some(steps) = self.under_way.take() {
+            self.rewrite = true;
+            self.register.lost();
+            self.steps.splice(..0, steps);
         }
     }
 

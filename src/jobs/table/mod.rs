@@ -45,6 +45,7 @@
 //! when the log has grown. While a disk only is late ([`Table::late`]) the same holds for everything but the jobs that it
 //! has been given: it may have them on the medium already, so that they are neither accepted nor refused before it answers.
 
+mod absorb;
 mod bounds;
 mod codec;
 mod entry;

@@ -212,35 +212,12 @@ impl Table {
     }
 
     /// A record of a job whose acceptance is lost by damage: its id may not run again.
-    fn read_orphan(&mut self, key: Key, age: u32) {
+    pub(super) fn read_orphan(&mut self, key: Key, age: u32) {
         self.lived(age);
         let outcome = Outcome::without_command(End::Interrupted, "", None);
         let id = Id::new(key, age, 0, &outcome);
         self.broker.insert(id);
         self.bus.insert(id);
-    }
-
-    /// Takes over the ids of another table, none of which may run again.
-    pub fn absorb(&mut self, mut other: Table) {
-        for entry in other.jobs.into_values() {
-            if !self.keys.contains_key(&entry.key) {
-                self.read_orphan(entry.key, other.began);
-            }
-        }
-        let seen = [
-            (Source::Mqtt, &mut other.broker),
-            (Source::Ubus, &mut other.bus),
-        ];
-        for (source, seen) in seen {
-            for ids in seen.pieces(Record::IDS) {
-                for id in ids.iter() {
-                    if !self.keys.contains_key(&id.key) {
-                        self.seen(source).insert(id);
-                    }
-                }
-            }
-        }
-        self.floor = self.floor.max(other.floor);
     }
 
     /// Goes on where the agent before left off: waiting jobs wait, those that it had started are

@@ -127,7 +127,7 @@ async fn moved(
     options.send_modify(|it| it.state_dir = dir.path().join("other"));
     jobs.follow_state_dir();
     let (path, opened) = opening::answered(&mut jobs.others).await;
-    jobs.answered(&path, opened).await;
+    jobs.answered(&path, opened);
     everything(&mut jobs).await;
     assert_eq!(jobs.ledger.as_ref().unwrap().path(), path);
     (jobs, options, hangs)
@@ -145,8 +145,9 @@ async fn a_ledger_does_not_move_back_before_the_disk_has_done_its_work_there() {
     assert!(opened.is_err(), "two threads are at work with one ledger");
     drop(hangs);
     let (path, opened) = opening::answered(&mut jobs.others).await;
-    jobs.answered(&path, opened).await;
+    jobs.answered(&path, opened);
     everything(&mut jobs).await;
+    all_left(&mut jobs).await;
     assert_eq!(jobs.ledger.as_ref().unwrap().path(), state);
     assert!(state.join("jobs").exists() && !dir.path().join("other/jobs").exists());
 }
@@ -158,9 +159,7 @@ async fn a_ledger_that_was_left_is_removed_when_its_disk_has_done_its_work() {
     let left = dir.path().join("state/jobs");
     assert!(left.exists(), "the disk would put it in place again");
     drop(hangs);
-    opening::left(&mut jobs.leaving).await;
-    jobs.has_left();
-    everything(&mut jobs).await;
+    all_left(&mut jobs).await;
     assert!(!left.exists() && dir.path().join("other/jobs").exists());
 }
 
@@ -176,9 +175,7 @@ async fn a_ledger_moves_when_the_disk_has_the_batch_and_nothing_waits_for_that()
     options.send_modify(|it| it.state_dir = dir.path().join("other"));
     jobs.follow_state_dir();
     let (path, opened) = opening::answered(&mut jobs.others).await;
-    let soon = Duration::from_secs(5);
-    let answered = tokio::time::timeout(soon, jobs.answered(&path, opened)).await;
-    assert!(answered.is_ok(), "it waits for the disk");
+    jobs.answered(&path, opened);
     jobs.follow_state_dir();
     assert!(jobs.others.is_empty(), "it is opened twice");
     let second = submit(&mut jobs, "2", "", "true");
@@ -188,7 +185,7 @@ async fn a_ledger_moves_when_the_disk_has_the_batch_and_nothing_waits_for_that()
     let wrote = recording::wrote(&mut jobs.ledger).await;
     jobs.wrote(wrote);
     jobs.proceed();
-    jobs.move_on().await;
+    jobs.move_on();
     assert_eq!(jobs.ledger.as_ref().unwrap().path(), path);
     everything(&mut jobs).await;
     commands_have_ended(&mut jobs).await;
@@ -196,4 +193,103 @@ async fn a_ledger_moves_when_the_disk_has_the_batch_and_nothing_waits_for_that()
     for decision in [first, second] {
         assert!(matches!(decision.await, Ok(Decision::Accepted { .. })));
     }
+}
+
+#[tokio::test]
+async fn jobs_for_the_ledger_to_move_to_are_recorded_there_though_the_disk_before_is_late_or_fails()
+{
+    for is_late in [true, false] {
+        let dir = TempDir::new().unwrap();
+        let (mut jobs, _handle, _outlets) = part(&dir).await;
+        let options = steered(&mut jobs);
+        let first = submit(&mut jobs, "1", "", "true");
+        assert!(jobs.table.take_batch(jobs.now()).is_some());
+        let (hanging, _hangs) = jobs.ledger.take().unwrap().hanging();
+        jobs.ledger = Some(hanging);
+        options.send_modify(|it| it.state_dir = dir.path().join("other"));
+        jobs.follow_state_dir();
+        let (path, opened) = opening::answered(&mut jobs.others).await;
+        jobs.answered(&path, opened);
+        let second = submit(&mut jobs, "2", "", "true");
+        jobs.proceed();
+        jobs.wrote(Wrote {
+            error: Some("disk".into()),
+            is_late,
+            growth: Growth::Little,
+            registered: Registered::Nothing,
+        });
+        jobs.move_on();
+        everything(&mut jobs).await;
+        commands_have_ended(&mut jobs).await;
+        everything(&mut jobs).await;
+        for decision in [first, second] {
+            let decision = decision.await;
+            assert!(
+                matches!(decision, Ok(Decision::Accepted { .. })),
+                "{is_late}: {decision:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_disk_to_move_to_is_not_waited_for_because_the_one_before_has_failed() {
+    let dir = TempDir::new().unwrap();
+    let (mut jobs, _handle, _outlets) = part(&dir).await;
+    let options = steered(&mut jobs);
+    jobs.attempts.failed();
+    assert!(!jobs.can_record());
+    options.send_modify(|it| it.state_dir = dir.path().join("other"));
+    jobs.follow_state_dir();
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    jobs.answered(&path, opened);
+    let job = submit(&mut jobs, "1", "", "true");
+    everything(&mut jobs).await;
+    assert!(matches!(job.await, Ok(Decision::Accepted { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_cannot_be_removed_is_tried_again_in_an_hour() {
+    let dir = TempDir::new().unwrap();
+    let (mut jobs, _options, hangs) = moved(&dir).await;
+    let left = dir.path().join("state/jobs");
+    std::fs::remove_file(&left).unwrap();
+    std::fs::create_dir(&left).unwrap();
+    drop(hangs);
+    all_left(&mut jobs).await;
+    assert!(left.exists());
+    std::fs::remove_dir(&left).unwrap();
+    std::fs::write(&left, "again").unwrap();
+    jobs.remove_left();
+    assert!(jobs.leaving.is_empty(), "an hour has not passed");
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    jobs.remove_left();
+    all_left(&mut jobs).await;
+    assert!(!left.exists());
+}
+
+#[tokio::test]
+async fn a_ledger_beside_that_is_not_wanted_is_taken_in_and_removed() {
+    let dir = TempDir::new().unwrap();
+    let (mut left, _handle, _outlets) = part(&dir).await;
+    drop(submit(&mut left, "1", "", "sleep 300"));
+    everything(&mut left).await;
+    let state = dir.path().join("state");
+    drop(left);
+    let copy = dir.path().join("copy");
+    std::fs::rename(&state, &copy).unwrap();
+
+    let (mut jobs, _handle, _outlets) = part(&dir).await;
+    drop(submit(&mut jobs, "2", "", "true"));
+    everything(&mut jobs).await;
+    let opening = jobs.opening_of(copy.clone());
+    jobs.others.push(opening);
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    jobs.answered(&path, opened);
+    everything(&mut jobs).await;
+    all_left(&mut jobs).await;
+    assert_eq!(jobs.ledger.as_ref().unwrap().path(), state);
+    assert!(!copy.join("jobs").exists(), "its job could run again");
+    let number = jobs.table.number(Source::Mqtt, "1").unwrap();
+    assert_eq!(jobs.table.outcome(number).unwrap().end, End::Interrupted);
 }

@@ -1,5 +1,6 @@
 //! The table without a disk: batches are written or fail at once.
 
+mod absorb;
 mod counts;
 mod failing;
 mod records;

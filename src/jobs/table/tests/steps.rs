@@ -180,23 +180,6 @@ fn going_on_without_the_disk_refuses_what_waits_for_it_and_leaves_what_is_with_i
 }
 
 #[test]
-fn ids_of_a_table_that_is_left_may_not_run_again_and_the_own_jobs_stay() {
-    let mut left = Desk::new(Bounds::default());
-    left.accept("both").unwrap();
-    left.accept("waits").unwrap();
-    let number = left.run("ran", 1);
-    left.table.reported(number, at(0));
-    let mut desk = Desk::new(Bounds::default());
-    let both = desk.accept("both").unwrap();
-    desk.table.absorb(left.table);
-    let known = desk.table.known(Source::Mqtt, "both");
-    assert!(matches!(known, Some(Known::Unfinished(n)) if n == both));
-    for id in ["waits", "ran"] {
-        assert_eq!(desk.finished(id).end, End::Interrupted, "{id}");
-    }
-}
-
-#[test]
 fn jobs_are_counted_where_they_are_whether_the_disk_works_or_not() {
     let mut desk = Desk::new(Bounds::default());
     let guarded = || Job {
