@@ -91,28 +91,26 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     }
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
     let boot_id = boot_id(&inputs.root)?;
-    let mut past = Past::look(&inputs.root, &boot_id, inputs.pace, crashes);
+    let home = loaded.files.home.clone();
+    let mut past = Past::look(&inputs.root, &home, &boot_id, inputs.pace, crashes);
     let (client, connection) = ubus::connect(&args.bus.socket());
     spawn(connection.run());
     log::info!("socketman {} starts", env!("CARGO_PKG_VERSION"));
     let (state_dir, config) = (&loaded.config.state_dir, &inputs.uci.committed);
-    let home = loaded.files.home.clone();
-    let before = previous::other_than(state_dir, &home);
+    let before = past.note.others(state_dir);
     let hold = {
         let (config, files) = (Arc::clone(&loaded.config), loaded.files.clone());
         Arc::new(move |uci: Option<&[u8]>| strict::hold_with(&config, &files, uci))
     };
     let root = &inputs.root;
-    let mut found = guard::find(state_dir, before.as_deref(), config, root, &boot_id, hold);
-    // A trial stays where it is, and has to be found again.
-    previous::note(found.state_dir(), &home);
+    let mut found = guard::find(state_dir, &before, config, root, &boot_id, hold);
     if found.has_undone {
         loaded = inputs.load(None);
     }
     let state_dir = &loaded.config.state_dir;
     // Before the ledger is read, which may have come along with a new firmware.
     let upgraded = upgrade::find(state_dir, &inputs.root, &boot_id);
-    past.ledger = before.filter(|dir| jobs::has_ledger(dir) && !jobs::has_ledger(state_dir));
+    past.look_for_ledgers(state_dir, found.state_dir());
     let ledger = past.ledger.as_ref().unwrap_or(state_dir);
     let is_left = loaded.differs_from_kept_copies() && jobs::has_started_jobs(ledger);
     let (held, holding) = watch::channel(found.holds(is_left));

@@ -1,63 +1,124 @@
-//! The `state_dir` of the agent before this one.
+//! Directories with the state of earlier agents.
 //!
-//! A job may give the agent another `state_dir`, and restart the agent or the device. The journal of its trial lies in
-//! the old directory then, and so does the ledger unless the agent had moved it. So each agent notes where it has its
-//! state in a directory that no setting moves.
+//! A job or a person may give the agent another `state_dir`, and restart agent or device before everything is there. The
+//! journal of a trial lies in an old directory then, and so may a ledger of jobs, whose disk hangs or has failed. So each
+//! agent notes these directories in one that no setting moves: its own before there is a ledger in it, and each of the
+//! others until there is neither in it.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use durable::{read_whole, replace, Directory, Disk};
 
-/// The note. It does not exist while the state is in its place.
+use crate::guard;
+use crate::jobs::Whereabouts;
+
+/// The note: paths, the newest first, with a zero byte between them. It does not exist while all state is in its place.
 const FILE: &str = "state_dir";
 
-/// Longest path, bytes.
-const PATH_LEN_MAX: u64 = 4096;
+/// Longest note, bytes.
+const LEN_MAX: u64 = 4 * 4096;
 
-/// The directory that the agent before noted in `home`, if it is another one than `state_dir` and still there.
-pub(super) fn other_than(state_dir: &Path, home: &Path) -> Option<PathBuf> {
-    if !home.exists() {
-        return None;
-    }
-    let noted = Directory::open(home).and_then(|mut dir| noted(&mut dir));
-    let noted = noted.unwrap_or_else(|error| {
-        log::warn!("{}/{FILE}: {error}", home.display());
-        None
-    });
-    let before = noted.unwrap_or_else(|| home.to_owned());
-    (before != state_dir && before.is_absolute() && before.is_dir()).then_some(before)
+/// The note in the directory that no setting moves.
+#[derive(Debug)]
+pub(super) struct Note {
+    home: PathBuf,
+    /// Two disks may have news at a time.
+    turn: Mutex<()>,
 }
 
-/// Notes in `home` that this agent has its state in `state_dir`.
-pub(super) fn note(state_dir: &Path, home: &Path) {
-    let write = || -> io::Result<()> {
-        let is_home = state_dir == home;
-        if is_home && !home.join(FILE).exists() {
+impl Note {
+    /// The note in `home`, where the agent has its state if no option says otherwise.
+    pub(super) fn new(home: &Path) -> Self {
+        Note {
+            home: home.to_owned(),
+            turn: Mutex::default(),
+        }
+    }
+
+    /// The directories that are noted, but for `state_dir` and those that are gone.
+    pub(super) fn others(&self, state_dir: &Path) -> Vec<PathBuf> {
+        if !self.home.exists() {
+            return Vec::new();
+        }
+        let noted = Directory::open(&self.home).and_then(|mut dir| self.read(&mut dir));
+        let mut noted = noted.unwrap_or_else(|error| {
+            self.failed(&error);
+            vec![self.home.clone()]
+        });
+        noted.retain(|dir| dir != state_dir && dir.is_absolute() && dir.is_dir());
+        noted
+    }
+
+    /// Notes these directories, and no others.
+    pub(super) fn write(&self, dirs: &[&Path]) {
+        let mut noted: Vec<PathBuf> = Vec::new();
+        for dir in dirs {
+            if !noted.iter().any(|known| known == dir) {
+                noted.push(dir.to_path_buf());
+            }
+        }
+        self.change(|dirs| *dirs = noted);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<PathBuf>)) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.try_change(change) {
+            self.failed(&error);
+        }
+    }
+
+    fn try_change(&self, change: impl FnOnce(&mut Vec<PathBuf>)) -> io::Result<()> {
+        let mut noted = vec![self.home.clone()];
+        if self.home.exists() {
+            noted = self.read(&mut Directory::open(&self.home)?)?;
+        }
+        let before = noted.clone();
+        change(&mut noted);
+        if noted == before {
             return Ok(());
         }
-        let mut dir = Directory::open(home)?;
-        if is_home {
+        let mut dir = Directory::open(&self.home)?;
+        if noted == [self.home.as_path()] {
             dir.remove(FILE)?;
             return dir.sync_names();
         }
-        match noted(&mut dir) {
-            Ok(Some(noted)) if noted == state_dir => Ok(()),
-            _ => replace(&mut dir, FILE, state_dir.as_os_str().as_bytes()),
+        let paths: Vec<&[u8]> = noted.iter().map(|dir| dir.as_os_str().as_bytes()).collect();
+        replace(&mut dir, FILE, &paths.join(&0))
+    }
+
+    fn read(&self, dir: &mut Directory) -> io::Result<Vec<PathBuf>> {
+        match read_whole(dir, FILE, LEN_MAX) {
+            Ok(bytes) => {
+                let paths = bytes.split(|byte| *byte == 0);
+                Ok(paths.map(|path| OsStr::from_bytes(path).into()).collect())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(vec![self.home.clone()]),
+            Err(error) => Err(error),
         }
-    };
-    if let Err(error) = write() {
-        log::warn!("{}/{FILE}: {error}", home.display());
+    }
+
+    fn failed(&self, error: &io::Error) {
+        log::warn!("{}/{FILE}: {error}", self.home.display());
     }
 }
 
-fn noted(dir: &mut Directory) -> io::Result<Option<PathBuf>> {
-    match read_whole(dir, FILE, PATH_LEN_MAX) {
-        Ok(bytes) => Ok(Some(PathBuf::from(OsStr::from_bytes(&bytes)))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+impl Whereabouts for Note {
+    fn begins(&self, dir: &Path) {
+        self.change(|noted| {
+            if !noted.iter().any(|known| known == dir) {
+                noted.insert(0, dir.to_path_buf());
+            }
+        });
+    }
+
+    fn is_gone(&self, dir: &Path) {
+        if !guard::may_have_trial(dir) {
+            self.change(|noted| noted.retain(|known| known != dir));
+        }
     }
 }
 
@@ -68,30 +129,62 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_directory_before_is_the_noted_one_or_the_one_that_no_setting_moves() {
+    fn directories_are_noted_from_before_there_is_a_ledger_until_there_is_none() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         let (home, moved, next) = (at("home"), at("moved"), at("next"));
-        assert_eq!(other_than(&home, &home), None);
-        note(&home, &home);
+        let note = Note::new(&home);
+        assert!(note.others(&home).is_empty());
+        note.write(&[&home]);
         assert!(!home.exists(), "nothing to note");
         for dir in [&home, &moved, &next] {
             Directory::open(dir).unwrap();
         }
-        assert_eq!(other_than(&home, &home), None);
-        assert_eq!(other_than(&moved, &home), Some(home.clone()));
-        note(&moved, &home);
-        assert_eq!(other_than(&moved, &home), None);
-        assert_eq!(other_than(&next, &home), Some(moved.clone()));
-        assert_eq!(other_than(&home, &home), Some(moved.clone()));
-        note(&home, &home);
-        assert_eq!(other_than(&home, &home), None);
-        note(&moved, &home);
+        assert!(note.others(&home).is_empty());
+        assert_eq!(note.others(&moved), [home.as_path()]);
+
+        note.begins(&moved);
+        note.begins(&moved);
+        assert_eq!(note.others(&next), [moved.as_path(), &home]);
+        assert_eq!(note.others(&home), [moved.as_path()]);
+        fs::create_dir(home.join("guard")).unwrap();
+        fs::write(home.join("guard/journal"), "a trial").unwrap();
+        note.is_gone(&home);
+        assert_eq!(
+            note.others(&next),
+            [moved.as_path(), &home],
+            "its trial is there"
+        );
+        fs::remove_file(home.join("guard/journal")).unwrap();
+        note.is_gone(&home);
+        assert_eq!(note.others(&next), [moved.as_path()]);
+        assert!(note.others(&moved).is_empty());
+        note.begins(&home);
+        note.is_gone(&moved);
+        assert!(!home.join(FILE).exists(), "all state is in its place");
+
+        note.write(&[&next, &moved, &next]);
         fs::remove_dir(&moved).unwrap();
-        assert_eq!(other_than(&next, &home), None, "it is gone");
-        for text in ["relative", "", "/does\0not"] {
-            fs::write(home.join(FILE), text).unwrap();
-            assert_eq!(other_than(&next, &home), None, "{text:?}");
+        assert_eq!(note.others(&home), [next.as_path()], "the other is gone");
+    }
+
+    #[test]
+    fn the_note_of_an_agent_that_knew_one_directory_is_read_and_rubbish_leads_nowhere() {
+        let root = tempfile::tempdir().unwrap();
+        let (home, moved) = (root.path().join("home"), root.path().join("moved"));
+        for dir in [&home, &moved] {
+            Directory::open(dir).unwrap();
+        }
+        let note = Note::new(&home);
+        let write = |bytes: &[u8]| {
+            let mut dir = Directory::open(&home).unwrap();
+            replace(&mut dir, FILE, bytes).unwrap();
+        };
+        write(moved.as_os_str().as_bytes());
+        assert_eq!(note.others(&home), [moved.as_path()]);
+        for text in ["relative", "", "/does\0not", "\0\0"] {
+            write(text.as_bytes());
+            assert!(note.others(&moved).is_empty(), "{text:?}");
         }
     }
 }

@@ -58,7 +58,7 @@ use crate::terminal::safe;
 
 pub use facts::Facts;
 pub use handle::Handle;
-pub use places::{find, Found};
+pub use places::{find, may_have_trial, Found};
 pub use task::{new, run, Part, Surroundings};
 pub use trial::Witnesses;
 

@@ -75,7 +75,7 @@ mod tests {
         let config = dir.path().join("config");
         let found = find(
             &dir.path().join("state"),
-            None,
+            &[],
             &config,
             dir.path(),
             "boot-1",

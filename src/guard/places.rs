@@ -135,23 +135,24 @@ pub struct Found {
     pub(super) holds: bool,
 }
 
-/// Looks for a journal in `before`, the state directory of the agent before, if that is another one; else in
-/// `state_dir`. Finishes an undo that was cut short. `config` is /etc/config, `root` the prefix of other paths, `boot` the
+/// Is there a journal in the state directory `dir`? A disk that does not say may have it. Waits for the disk.
+pub fn may_have_trial(dir: &Path) -> bool {
+    let found = dir.join("guard").join(JOURNAL).try_exists();
+    found.unwrap_or(true)
+}
+
+/// Looks for a journal in `before`, the other directories in which earlier agents had their state; else in `state_dir`. Finishes an undo that was cut short. `config` is /etc/config, `root` the prefix of other paths, `boot` the
 /// kernel's id of this boot, `hold` for our options as they are now. Waits for the disk.
 pub fn find(
     state_dir: &Path,
-    before: Option<&Path>,
+    before: &[PathBuf],
     config: &Path,
     root: &Path,
     boot: &str,
     hold: Hold,
 ) -> Found {
-    // A disk that does not say may have it.
-    let has_journal = |dir: &&Path| {
-        let found = dir.join("guard").join(JOURNAL).try_exists();
-        found.unwrap_or(true)
-    };
-    let state_dir = before.filter(has_journal).unwrap_or(state_dir);
+    let before = before.iter().find(|dir| may_have_trial(dir));
+    let state_dir = before.map_or(state_dir, PathBuf::as_path);
     let mut found = Found {
         places: Places {
             state_dir: state_dir.to_owned(),

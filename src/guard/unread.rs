@@ -81,7 +81,7 @@ mod tests {
     async fn nobody_goes_on_without_a_trial_because_the_disk_is_stuck() {
         let dir = TempDir::new().unwrap();
         let (state, config) = (dir.path().join("state"), dir.path().join("config"));
-        let found = find(&state, None, &config, dir.path(), "boot-1", loosely());
+        let found = find(&state, &[], &config, dir.path(), "boot-1", loosely());
         let (release, waits) = mpsc::channel::<()>();
         let stuck = found.places.on_disk(move |desk| {
             // Until the other end is dropped.
@@ -107,7 +107,7 @@ mod tests {
     async fn a_disk_that_refuses_is_asked_again_after_a_minute() {
         let dir = TempDir::new().unwrap();
         let (state, config) = (dir.path().join("state"), dir.path().join("config"));
-        let places = find(&state, None, &config, dir.path(), "boot-1", loosely()).places;
+        let places = find(&state, &[], &config, dir.path(), "boot-1", loosely()).places;
         let mut unread = Unread::since_the_start(Pace::REAL);
         let (asker, mut answered) = oneshot::channel();
         unread.asks(asker);

@@ -39,7 +39,7 @@ use crate::identity::Identity;
 
 pub use dispatch::Jobs;
 pub use guarded::{is_guarded, Doing, Guard, Judged, Ran, Ticket, NOT_SETTLED};
-pub use ledger::{has_ledger, has_started_jobs};
+pub use ledger::{has_ledger, has_started_jobs, Whereabouts};
 pub use live::{Live, LiveOutput, Piece, StreamName, MESSAGE_MAX as LIVE_MESSAGE_MAX};
 pub use outbox::{Channel, Outlets, Replies, Reply};
 pub use outcome::{End, Outcome};

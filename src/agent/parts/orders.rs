@@ -88,7 +88,8 @@ impl Wiring<'_> {
         let part = part
             .on(jobs::Setting::new(&self.device.boot_id, self.reboot(None)))
             .with_crashes(self.past.crashes.clone())
-            .coming_from(self.past.ledger.clone())
+            .coming_from(self.past.ledger.clone(), self.past.stale.clone())
+            .noted_by(self.past.note.clone())
             .with_time(self.device.clock.clone(), self.facts.dates.subscribe())
             .watched_by(Arc::new(guard))
             .upgraded_by(Arc::new(upgrade));

@@ -19,7 +19,7 @@ fn below(dir: &TempDir) -> Found {
     let state = dir.path().join("state");
     let config = dir.path().join("config");
     fs::create_dir_all(&config).unwrap();
-    find(&state, None, &config, dir.path(), "boot-1", loosely())
+    find(&state, &[], &config, dir.path(), "boot-1", loosely())
 }
 
 /// Waits for the disk, whatever the clock of the test says.
@@ -119,7 +119,7 @@ fn the_next_agent_loosens_nothing_with_an_undo_that_the_disk_did_not_let_through
     let package = |insecure| format!("config socketman 'main'\n\toption insecure '{insecure}'\n");
     write_private(&files.uci, &package(1));
     let state = dir.path().join("state");
-    let find = |hold| find(&state, None, config, dir.path(), "boot-1", hold);
+    let find = |hold| find(&state, &[], config, dir.path(), "boot-1", hold);
     let mut desk = find(loosely()).places.desk().unwrap();
     let mut journal = Journal::armed("63f7f2ef43cc92ee".into(), "job-1".into());
     desk.arm(&mut journal).unwrap();
@@ -147,7 +147,7 @@ fn a_trial_behind_a_state_directory_that_is_not_read_is_looked_for_there() {
     fs::write(before.join("guard"), "a file in its place").unwrap();
     let found = find(
         &state,
-        Some(&before),
+        std::slice::from_ref(&before),
         &config,
         dir.path(),
         "boot-1",

@@ -135,7 +135,8 @@ impl Jobs {
         self.left_ledgers.copied = copied;
         let removed: Vec<(PathBuf, Instant)> = removed;
         for (path, _) in removed {
-            let work = Box::pin(ledger::remove(path.clone(), ledger.path().to_path_buf()));
+            let (used, note) = (ledger.path().to_path_buf(), self.whereabouts.clone());
+            let work = Box::pin(ledger::remove(path.clone(), used, note));
             self.leaving.push(Leaving {
                 path,
                 work,

@@ -26,7 +26,7 @@ use tokio::time::{sleep_until, Instant};
 
 use super::gate::Gate;
 use super::guarded::Guard;
-use super::ledger::{Growth, Ledger, Opened};
+use super::ledger::{Growth, Ledger, Opened, Whereabouts};
 use super::outbox::{Outbox, Outlet, Outlets, Returned};
 use super::recent::State;
 use super::table::{Bounds, Now, Number, Start, Table};
@@ -76,6 +76,9 @@ pub struct Jobs {
     /// Ledgers that were left, on disks that are at work with them.
     leaving: Vec<Leaving>,
     left_ledgers: Left,
+    /// Directories of ledgers that earlier agents have left.
+    found_left: Vec<PathBuf>,
+    whereabouts: Option<Arc<dyn Whereabouts>>,
     /// The ledger lies where a power cut leaves it.
     persistent: bool,
     /// The part of the ledger that is out of date.
@@ -119,10 +122,17 @@ impl Jobs {
         self
     }
 
-    /// Begins with the ledger in `left`, if an earlier agent left it there, and moves it to `state_dir`.
-    pub fn coming_from(mut self, left: Option<PathBuf>) -> Self {
-        self.left = left;
+    /// Begins with the ledger in `left`, if an earlier agent left it there, and moves it to `state_dir`. Ledgers in `stale`
+    /// are taken in.
+    pub fn coming_from(mut self, left: Option<PathBuf>, stale: Vec<PathBuf>) -> Self {
+        (self.left, self.found_left) = (left, stale);
         self.left_for.clone_from(&self.options.borrow().state_dir);
+        self
+    }
+
+    /// Has `note` say which directories have ledgers.
+    pub fn noted_by(mut self, note: Arc<dyn Whereabouts>) -> Self {
+        self.whereabouts = Some(note);
         self
     }
 
@@ -167,6 +177,8 @@ impl Jobs {
             left_for: PathBuf::new(),
             leaving: Vec::new(),
             left_ledgers: Left::default(),
+            found_left: Vec::new(),
+            whereabouts: None,
             persistent: false,
             growth: Growth::Little,
             attempts,

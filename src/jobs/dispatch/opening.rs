@@ -85,7 +85,7 @@ impl Jobs {
             );
         }
         let upgrades = self.upgrades.as_ref().map(|it| it.prepare(&path));
-        let guard = self.guard.clone();
+        let (guard, note) = (self.guard.clone(), self.whereabouts.clone());
         let of = path.clone();
         let ledger = Box::pin(async move {
             if let Some(left) = before {
@@ -97,7 +97,7 @@ impl Jobs {
                 None => Ok(()),
             };
             ready.map_err(|reason| OpenError::new(of.clone(), reason))?;
-            let opened = Ledger::open(of.clone(), DISK_HANGS).await?;
+            let opened = Ledger::open(of.clone(), DISK_HANGS, note).await?;
             if let Some(guard) = guard {
                 // A disk that has given the ledger gives the trial that its job may wait for, too.
                 guard.prepare(&of).await;
@@ -167,5 +167,9 @@ impl Jobs {
         self.forget_unknown_upgrade();
         self.table.take_over(unrecorded);
         self.follow_state_dir();
+        for path in std::mem::take(&mut self.found_left) {
+            let opening = self.opening_of(path);
+            self.others.push(opening);
+        }
     }
 }

@@ -281,7 +281,7 @@ impl Jobs {
             Err(error) if self.options.borrow().state_dir == path => {
                 log::error!("the record of jobs stays where it is: {error}");
             }
-            Err(_) => {}
+            Err(error) => log::warn!("an earlier record of jobs is not read: {error}"),
         }
     }
 

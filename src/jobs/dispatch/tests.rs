@@ -275,7 +275,7 @@ async fn a_ledger_does_not_move_where_a_disk_is_still_at_work_with_another() {
     let path = |jobs: &Jobs| jobs.ledger.as_ref().unwrap().path().to_owned();
     assert_eq!(path(&jobs), dir.path().join("state"));
     assert_eq!(jobs.others.len(), 1);
-    let opened = crate::jobs::ledger::Ledger::open(other.clone(), GRACE).await;
+    let opened = crate::jobs::ledger::Ledger::open(other.clone(), GRACE, None).await;
     assert!(disk.send(opened).is_ok());
     let (path_of, opened) = opening::answered(&mut jobs.others).await;
     jobs.answered(&path_of, opened);

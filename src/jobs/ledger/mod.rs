@@ -21,6 +21,15 @@ pub use store::{Found, Growth, Store};
 
 pub(super) use thread::{remove, Ledger, OpenError, Opened, Registered, Wrote};
 
+/// Remembers for the next agent which directories have ledgers. Waits for a disk.
+pub trait Whereabouts: Send + Sync {
+    /// There may be a ledger in `dir` from now on.
+    fn begins(&self, dir: &Path);
+
+    /// There is none in `dir` any more.
+    fn is_gone(&self, dir: &Path);
+}
+
 /// Is there a ledger in `state_dir`?
 pub fn has_ledger(state_dir: &Path) -> bool {
     state_dir.join(store::FILE).exists()

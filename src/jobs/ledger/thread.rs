@@ -8,6 +8,7 @@ use std::future::{self, Future};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use durable::{Answer, AskError, Directory, Handle, Medium, RealDisk};
@@ -15,6 +16,7 @@ use tokio::time::{timeout_at, Instant};
 
 use super::register::Register;
 use super::store::{Found, Growth, Store};
+use super::Whereabouts;
 use crate::jobs::table::{Batch, Page, Recalled};
 use crate::keep;
 
@@ -73,10 +75,10 @@ pub(in crate::jobs) enum Registered {
 }
 
 enum Request {
-    Open(PathBuf),
+    Open(PathBuf, Option<Arc<dyn Whereabouts>>),
     Write(Batch),
     /// The ledger of a directory that was left, and the directory in use.
-    Remove(PathBuf, PathBuf),
+    Remove(PathBuf, PathBuf, Option<Arc<dyn Whereabouts>>),
     #[cfg(test)]
     Hang(std::sync::mpsc::Receiver<()>),
 }
@@ -164,14 +166,17 @@ impl durable::Store for Desk {
 
     fn handle(&mut self, request: Request) -> Reply {
         match request {
-            Request::Open(path) => Reply::Opened(Books::open(path).map(|(books, opened)| {
-                let books = Some(Box::new(books));
-                if opened.medium == Some(Medium::Memory) {
-                    return (books, opened);
-                }
-                self.books = books;
-                (None, opened)
-            })),
+            Request::Open(path, note) => {
+                note.inspect(|note| note.begins(&path));
+                Reply::Opened(Books::open(path).map(|(books, opened)| {
+                    let books = Some(Box::new(books));
+                    if opened.medium == Some(Medium::Memory) {
+                        return (books, opened);
+                    }
+                    self.books = books;
+                    (None, opened)
+                }))
+            }
             Request::Write(batch) => {
                 let (result, registered) = match &mut self.books {
                     Some(books) => books.write(&batch, true),
@@ -182,7 +187,13 @@ impl durable::Store for Desk {
                 let growth = books.map_or(Growth::Little, |books| books.store.growth());
                 Reply::Wrote(result, growth, registered)
             }
-            Request::Remove(left, used) => Reply::Removed(super::remove_from(&left, &used)),
+            Request::Remove(left, used, note) => {
+                let removed = super::remove_from(&left, &used);
+                if removed.is_ok() {
+                    note.inspect(|note| note.is_gone(&left));
+                }
+                Reply::Removed(removed)
+            }
             #[cfg(test)]
             Request::Hang(until) => {
                 let _ = until.recv();
@@ -205,10 +216,16 @@ impl durable::Store for Desk {
 /// # Errors
 ///
 /// The disk does not remove it; it is no error if there is none.
-pub(in crate::jobs) async fn remove(left: PathBuf, used: PathBuf) -> io::Result<()> {
+pub(in crate::jobs) async fn remove(
+    left: PathBuf,
+    used: PathBuf,
+    note: Option<Arc<dyn Whereabouts>>,
+) -> io::Result<()> {
     // The thread ends with the last way to it.
     let (_disk, handle) = RealDisk::start("jobs", Desk::default())?;
-    let asked = handle.ask(Request::Remove(left, used), WRITE_WITHIN).await;
+    let asked = handle
+        .ask(Request::Remove(left, used, note), WRITE_WITHIN)
+        .await;
     match asked.map_err(io::Error::other)?.reply {
         Reply::Removed(removed) => removed,
         Reply::Opened(_) | Reply::Wrote(..) => Err(confused()),
@@ -247,13 +264,14 @@ impl Ledger {
     pub(in crate::jobs) async fn open(
         path: PathBuf,
         within: Duration,
+        note: Option<Arc<dyn Whereabouts>>,
     ) -> Result<(Self, Opened), OpenError> {
         let failed = |error| OpenError {
             path: path.clone(),
             error,
         };
         let (disk, handle) = RealDisk::start("jobs", Desk::default()).map_err(failed)?;
-        let asked = handle.ask(Request::Open(path.clone()), within).await;
+        let asked = handle.ask(Request::Open(path.clone(), note), within).await;
         let (books, opened) = match asked.map_err(io::Error::other).map_err(failed)?.reply {
             Reply::Opened(opened) => opened.map_err(failed)?,
             Reply::Wrote(..) | Reply::Removed(_) => return Err(failed(confused())),

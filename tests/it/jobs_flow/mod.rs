@@ -3,6 +3,7 @@
 mod floods;
 mod kills;
 mod live;
+mod moves;
 mod narrow;
 mod spaces;
 mod stuck;

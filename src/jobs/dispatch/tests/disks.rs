@@ -84,7 +84,7 @@ async fn a_change_of_the_directory_is_followed_while_the_one_that_was_left_canno
         let (mut jobs, _handle, _outlets) = part(&dir).await;
         let options = watch::Sender::new(jobs.options.borrow().clone());
         jobs.options = options.subscribe();
-        let mut jobs = jobs.coming_from(Some(at("left")));
+        let mut jobs = jobs.coming_from(Some(at("left")), Vec::new());
         if hangs {
             jobs.opening = Some(Opening {
                 path: at("left"),
@@ -292,4 +292,76 @@ async fn a_ledger_beside_that_is_not_wanted_is_taken_in_and_removed() {
     assert!(!copy.join("jobs").exists(), "its job could run again");
     let number = jobs.table.number(Source::Mqtt, "1").unwrap();
     assert_eq!(jobs.table.outcome(number).unwrap().end, End::Interrupted);
+}
+
+/// Says where ledgers are, in the order in which that was told.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl jobs::Whereabouts for Told {
+    fn begins(&self, dir: &Path) {
+        // Nothing is recorded there yet.
+        let name = dir.file_name().unwrap().to_string_lossy();
+        let text = format!("{name} begins {}", dir.join("jobs").exists());
+        self.0.lock().unwrap().push(text);
+    }
+
+    fn is_gone(&self, dir: &Path) {
+        let name = dir.file_name().unwrap().to_string_lossy();
+        let text = format!("{name} is gone {}", !dir.join("jobs").exists());
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+#[tokio::test]
+async fn the_next_agent_is_told_of_every_directory_that_may_have_a_ledger() {
+    let dir = TempDir::new().unwrap();
+    let (jobs, _handle, _outlets) = part(&dir).await;
+    let told = Arc::new(Told::default());
+    let mut jobs = jobs.noted_by(told.clone());
+    let options = steered(&mut jobs);
+    drop(submit(&mut jobs, "1", "", "sleep 300"));
+    everything(&mut jobs).await;
+    options.send_modify(|it| it.state_dir = dir.path().join("other"));
+    jobs.follow_state_dir();
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    assert_eq!(*told.0.lock().unwrap(), ["other begins false"]);
+    jobs.answered(&path, opened);
+    everything(&mut jobs).await;
+    all_left(&mut jobs).await;
+    let expected = ["other begins false", "state is gone true"];
+    assert_eq!(*told.0.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn ledgers_that_earlier_agents_left_are_taken_in_and_removed() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for name in ["one", "two"] {
+        let (mut left, _handle, _outlets) = part(&dir).await;
+        drop(submit(&mut left, name, "", "sleep 300"));
+        everything(&mut left).await;
+        drop(left);
+        std::fs::rename(at("state"), at(name)).unwrap();
+    }
+    let config = Config {
+        state_dir: at("state"),
+        ..Config::default()
+    };
+    let options = watch::channel((&config).into()).1;
+    let mac = watch::channel("aa:bb:cc:00:11:22".parse().unwrap()).1;
+    let (jobs, _handle, _outlets) = jobs::new(options, mac);
+    let mut jobs = jobs.coming_from(None, vec![at("one"), at("two")]);
+    jobs.open_first().await;
+    for _ in 0..2 {
+        let (path, opened) = opening::answered(&mut jobs.others).await;
+        jobs.answered(&path, opened);
+        everything(&mut jobs).await;
+    }
+    all_left(&mut jobs).await;
+    for name in ["one", "two"] {
+        assert!(!at(name).join("jobs").exists());
+        let number = jobs.table.number(Source::Mqtt, name).unwrap();
+        assert_eq!(jobs.table.outcome(number).unwrap().end, End::Interrupted);
+    }
 }
