@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use durable::{Cell, Directory, RealDisk};
+#[cfg(test)]
+use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use super::book::{Book, ChangeError};
@@ -62,6 +64,9 @@ enum Request {
     Look,
     Change(Change),
     KeepLog(String),
+    /// A disk that hangs, as it says, until the other end is dropped.
+    #[cfg(test)]
+    Hang(oneshot::Sender<()>, std::sync::mpsc::Receiver<()>),
 }
 
 enum Reply {
@@ -150,6 +155,11 @@ impl durable::Store for Desk {
             }
             Request::Change(change) => self.change(change).map(Reply::Done),
             Request::KeepLog(text) => self.keep_log(&text).map(Reply::Done),
+            #[cfg(test)]
+            Request::Hang(hangs, until) => {
+                let _ = (hangs.send(()), until.recv());
+                self.open().map(|book| Reply::Done(book.memory().clone()))
+            }
         };
         done.unwrap_or_else(Reply::Failed)
     }
@@ -166,7 +176,7 @@ pub struct Records {
     /// None if the system has no room for the thread.
     disk: Option<durable::Handle<Desk>>,
     budget: watch::Sender<Budget>,
-    /// A reboot is to end this boot. Said anew with each that is noted.
+    /// A reboot is to end this boot, as far as is known. Said anew with each that is noted, or may be.
     ending: watch::Sender<bool>,
     boot: Arc<str>,
 }
@@ -209,7 +219,7 @@ impl Records {
         self.budget.subscribe()
     }
 
-    /// Is a reboot to end this boot? Changes with each that is noted, and when it will not come.
+    /// Is a reboot to end this boot? Changes with each that is noted or may be, and when it will not come.
     pub(super) fn ending(&self) -> watch::Receiver<bool> {
         self.ending.subscribe()
     }
@@ -254,13 +264,17 @@ impl Records {
     /// still survive.
     pub async fn change(&self, change: Change) -> Result<Memory, String> {
         let is_reboot = matches!(change, Change::Reboot(_));
-        match self.ask(Request::Change(change)).await? {
-            Reply::Done(memory) => {
-                if is_reboot {
-                    self.ending.send_replace(memory.is_ending());
-                }
-                Ok(memory)
-            }
+        let reply = self.ask(Request::Change(change)).await;
+        if is_reboot {
+            // After an error it may be noted all the same, or later.
+            let is_ending = match &reply {
+                Ok(Reply::Done(memory)) => memory.is_ending(),
+                Ok(_) | Err(_) => true,
+            };
+            self.ending.send_replace(is_ending);
+        }
+        match reply? {
+            Reply::Done(memory) => Ok(memory),
             Reply::Looked(_) | Reply::Failed(_) => Err("answered something else".to_owned()),
         }
     }
@@ -272,5 +286,16 @@ impl Records {
     /// A disk that does not write within 60 s, in words.
     pub(super) async fn keep_log(&self, text: String) -> Result<(), String> {
         self.ask(Request::KeepLog(text)).await.map(drop)
+    }
+
+    /// Has the disk hang until the sender is dropped.
+    #[cfg(test)]
+    pub(super) async fn hang(&self) -> std::sync::mpsc::Sender<()> {
+        let (hangs, is_hanging) = oneshot::channel();
+        let (release, until) = std::sync::mpsc::channel();
+        let records = self.clone();
+        tokio::spawn(async move { records.ask(Request::Hang(hangs, until)).await.map(drop) });
+        is_hanging.await.unwrap();
+        release
     }
 }

@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use durable::AskError;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{advance, sleep, timeout};
 
 use crate::boot::{log_size, run, Change, Facts, Part, Records, SystemLog, Why};
 use crate::collect::{DeviceEvents, Event};
@@ -200,6 +201,23 @@ impl Device {
         let forgets = timeout(time, ending.wait_for(|is_ending| !is_ending)).await;
         agent.ends().await;
         forgets.is_ok()
+    }
+
+    /// Does an agent of this boot, which lives on, forget a reboot for `why` within `time` that its disk notes late?
+    pub(super) async fn forgets_late(&self, why: Why, time: Duration) -> bool {
+        let mut agent = self.starts();
+        agent.is_ready().await;
+        let hangs = agent.records.hang().await;
+        let waited = advance(Duration::from_secs(61));
+        let noted = agent.records.change(Change::Reboot(why));
+        let (noted, ()) = tokio::join!(noted, waited);
+        let late = AskError::Late.to_string();
+        assert_eq!(noted.map(drop), Err(late));
+        drop(hangs);
+        sleep(time).await;
+        let memory = agent.records.change(Change::Hour).await.unwrap();
+        agent.ends().await;
+        memory.asked.is_none()
     }
 
     /// The next boot, as its first agent tells it.
