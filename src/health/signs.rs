@@ -13,7 +13,7 @@ use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, Instant};
+use tokio::time::{sleep, sleep_until, Instant};
 use ubus::{Client, Events, Heard, Notice, Status, Subscription};
 
 use super::netlink::Changes;
@@ -146,7 +146,7 @@ async fn notice(notices: &mut Option<Subscription>) -> Option<String> {
 struct Mwan3 {
     /// It counts as being there.
     is_there: bool,
-    /// The first look that did not find it, while it counts as being there.
+    /// The first look that did not find it, or the last that failed since, while it counts as being there.
     missed: Option<Instant>,
 }
 
@@ -160,27 +160,37 @@ impl Mwan3 {
                     *self = Mwan3::default();
                 }
             }
-            // As it was.
-            Ok(false) | Err(_) => {}
+            Ok(false) => {}
+            Err(_) => self.not_looked_up(),
         }
         self.is_there
     }
 
+    /// A look has failed. Since the one that missed it, it may have been there, so its minute begins again.
+    fn not_looked_up(&mut self) {
+        self.missed = self.missed.map(|_| Instant::now());
+    }
+
     /// Completes when a look has to say whether it is gone; never while none has missed it. Cancel safe.
     async fn due(&self) {
-        match self.missed {
-            Some(_) => sleep(GONE_AFTER).await,
-            None => pending().await,
-        }
+        let Some(missed) = self.missed else {
+            return pending().await;
+        };
+        let (now, due) = (Instant::now(), missed + GONE_AFTER);
+        sleep_until(if due > now { due } else { now + GONE_AFTER }).await;
     }
 }
 
 /// Asks netifd; `None` if it does not answer.
 async fn ask(client: &Client, device: Option<&str>, mwan3: &mut Mwan3) -> Option<Netifd> {
     let dump = client.call_raw(INTERFACES, "dump", Vec::new(), ASKED_WITHIN);
-    let dump = dump.await.ok()?;
+    let dump = dump.await.unwrap_or_default();
+    let Some(dump) = dump.first() else {
+        mwan3.not_looked_up();
+        return None;
+    };
     let mut netifd = Netifd {
-        interfaces: netifd::interfaces(dump.first()?),
+        interfaces: netifd::interfaces(dump),
         ..Netifd::default()
     };
     if let Some(device) = device {
@@ -209,26 +219,66 @@ mod tests {
         assert!(mwan3.looked_up(Ok(true)));
         // Nobody looks while netifd has no news.
         advance(100 * GONE_AFTER).await;
-        for found in [none(), Ok(false), Err(ubus::Error::Disconnected), none()] {
-            advance(GONE_AFTER / 5).await;
+        for found in [none(), Ok(false), none(), none(), Ok(false)] {
             assert!(mwan3.looked_up(found));
+            advance(GONE_AFTER / 5).await;
         }
-        advance(GONE_AFTER / 5).await;
-        assert!(mwan3.looked_up(Err(ubus::Error::Disconnected)));
-        advance(GONE_AFTER / 5).await;
         assert!(!mwan3.looked_up(none()));
         assert!(!mwan3.looked_up(Err(ubus::Error::Disconnected)));
         assert!(mwan3.looked_up(Ok(true)));
     }
 
     #[tokio::test(start_paused = true)]
+    async fn mwan3_has_its_minute_again_after_a_look_that_failed() {
+        let none = || Err(ubus::Error::Status(Status::NOT_FOUND));
+        let mut mwan3 = Mwan3::default();
+        assert!(mwan3.looked_up(Ok(true)));
+        assert!(mwan3.looked_up(none()));
+        advance(GONE_AFTER).await;
+        assert!(mwan3.looked_up(Err(ubus::Error::Disconnected)));
+        advance(GONE_AFTER / 5).await;
+        assert!(mwan3.looked_up(none()));
+        advance(GONE_AFTER * 4 / 5).await;
+        assert!(!mwan3.looked_up(none()));
+        assert!(!mwan3.looked_up(Err(ubus::Error::Disconnected)));
+        assert!(!mwan3.looked_up(none()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mwan3_has_its_minute_again_after_netifd_has_not_answered() {
+        let client = ubus::connect("/nonexistent".as_ref()).0;
+        let mut mwan3 = Mwan3::default();
+        assert!(mwan3.looked_up(Ok(true)));
+        assert!(mwan3.looked_up(Ok(false)));
+        advance(GONE_AFTER).await;
+        assert_eq!(ask(&client, None, &mut mwan3).await, None);
+        assert!(mwan3.looked_up(Ok(false)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn mwan3_that_was_missed_is_looked_for_again_without_news() {
+        const MOMENT: Duration = Duration::from_secs(1);
         let mut mwan3 = Mwan3::default();
         assert!(mwan3.looked_up(Ok(true)));
         assert!(timeout(10 * GONE_AFTER, mwan3.due()).await.is_err());
         assert!(mwan3.looked_up(Ok(false)));
-        assert!(timeout(2 * GONE_AFTER, mwan3.due()).await.is_ok());
+        // Other news come in between.
+        for _ in 0..3 {
+            assert!(timeout(GONE_AFTER / 4, mwan3.due()).await.is_err());
+            assert!(mwan3.looked_up(Ok(false)));
+        }
+        assert!(timeout(GONE_AFTER / 4 + MOMENT, mwan3.due()).await.is_ok());
         assert!(!mwan3.looked_up(Ok(false)));
         assert!(timeout(10 * GONE_AFTER, mwan3.due()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_for_mwan3_that_is_overdue_has_a_minute_and_no_more() {
+        let mut mwan3 = Mwan3::default();
+        assert!(mwan3.looked_up(Ok(true)));
+        assert!(mwan3.looked_up(Ok(false)));
+        advance(2 * GONE_AFTER).await;
+        assert!(timeout(GONE_AFTER / 2, mwan3.due()).await.is_err());
+        assert!(timeout(2 * GONE_AFTER, mwan3.due()).await.is_ok());
     }
 }
