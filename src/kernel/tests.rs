@@ -91,6 +91,7 @@ fn the_reason_why_a_program_does_not_start_comes_back() {
         .find(|line| line.contains(" - cgroup2 "))
         .and_then(|line| line.split(' ').nth(4).map(str::to_owned))
     else {
+        println!("no program begins in a cgroup: no cgroup2 is mounted");
         return;
     };
     let cgroup = File::open(root).unwrap();
@@ -98,7 +99,10 @@ fn the_reason_why_a_program_does_not_start_comes_back() {
         match run(*memory, c"/nowhere/sh", &cgroup) {
             Err(SpawnError::Exec(error)) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
             // Not root, or an old kernel.
-            Err(SpawnError::Clone(_)) => return,
+            Err(error @ SpawnError::Clone(_)) => {
+                println!("no program begins in a cgroup, memory {memory:?}: {error}");
+                return;
+            }
             Ok(_) => panic!("it was started"),
         }
         for _ in 0..20 {
