@@ -51,6 +51,9 @@ mod tests {
     #[test]
     fn one_that_is_not_listed_may_need_it() {
         assert!(needs(&router("jffs2"), None));
+        // The kernel's own mount of pipes is in no list.
+        let (pipe, _writer) = std::io::pipe().unwrap();
+        assert!(is_needed(&pipe.into()));
     }
 
     #[test]
