@@ -240,7 +240,9 @@ impl Records {
             Reply::Looked(start) => &start.memory,
         };
         publish(&self.budget, Budget::of(memory));
-        publish(&self.ending, memory.is_ending());
+        if memory.is_ending() {
+            publish(&self.ending, true);
+        }
         Ok(answer.reply)
     }
 
@@ -264,17 +266,24 @@ impl Records {
     /// still survive.
     pub async fn change(&self, change: Change) -> Result<Memory, String> {
         let is_reboot = matches!(change, Change::Reboot(_));
+        let takes_back = matches!(change, Change::Refused | Change::GivenUp | Change::NotCome);
+        if is_reboot {
+            // Though this is dropped meanwhile it may be noted, or later.
+            self.ending.send_replace(true);
+        }
         let reply = self.ask(Request::Change(change)).await;
         if is_reboot {
-            // After an error it may be noted all the same, or later.
-            let is_ending = match &reply {
-                Ok(Reply::Done(memory)) => memory.is_ending(),
-                Ok(_) | Err(_) => true,
-            };
-            self.ending.send_replace(is_ending);
+            // After an error, too. The time to come begins now.
+            self.ending.send_replace(true);
         }
         match reply? {
-            Reply::Done(memory) => Ok(memory),
+            Reply::Done(memory) => {
+                // An answer from before the note of a reboot says nothing about that.
+                if is_reboot || takes_back {
+                    publish(&self.ending, memory.is_ending());
+                }
+                Ok(memory)
+            }
             Reply::Looked(_) | Reply::Failed(_) => Err("answered something else".to_owned()),
         }
     }

@@ -61,9 +61,14 @@ async fn a_reboot_that_procd_takes_and_that_does_not_come_explains_no_boot() {
 #[tokio::test(start_paused = true)]
 async fn a_reboot_that_is_noted_late_and_that_does_not_come_explains_no_boot() {
     // A job's was asked for all the same, and the disk refused to give up that of the guard.
-    for why in [job("j"), Why::Guard { job: "j".into() }] {
+    for (why, is_cancelled) in [
+        (job("j"), false),
+        (job("j"), true),
+        (Why::Guard { job: "j".into() }, false),
+    ] {
         let mut device = running().await;
-        assert!(device.forgets_late(why, Duration::from_secs(360)).await);
+        let time = Duration::from_secs(360);
+        assert!(device.forgets_late(why, time, is_cancelled).await);
         device.reboots();
         told(&device, "power", None).await;
     }

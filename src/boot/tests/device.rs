@@ -203,16 +203,22 @@ impl Device {
         forgets.is_ok()
     }
 
-    /// Does an agent of this boot, which lives on, forget a reboot for `why` within `time` that its disk notes late?
-    pub(super) async fn forgets_late(&self, why: Why, time: Duration) -> bool {
+    /// Does an agent of this boot, which lives on, forget a reboot for `why` within `time` that its disk notes late, or when
+    /// nobody waits any more?
+    pub(super) async fn forgets_late(&self, why: Why, time: Duration, is_cancelled: bool) -> bool {
         let mut agent = self.starts();
         agent.is_ready().await;
         let hangs = agent.records.hang().await;
-        let waited = advance(Duration::from_secs(61));
         let noted = agent.records.change(Change::Reboot(why));
-        let (noted, ()) = tokio::join!(noted, waited);
-        let late = AskError::Late.to_string();
-        assert_eq!(noted.map(drop), Err(late));
+        if is_cancelled {
+            let soon = advance(Duration::from_secs(1));
+            let (noted, ()) = tokio::join!(timeout(Duration::from_secs(1), noted), soon);
+            assert!(noted.is_err(), "the disk does not hang");
+        } else {
+            let (noted, ()) = tokio::join!(noted, advance(Duration::from_secs(61)));
+            let late = AskError::Late.to_string();
+            assert_eq!(noted.map(drop), Err(late));
+        }
         drop(hangs);
         sleep(time).await;
         let memory = agent.records.change(Change::Hour).await.unwrap();
