@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rumqttc::ManualAck;
+use rumqttc::{ManualAck, Outgoing};
 use tokio::time::{timeout_at, Instant};
 
 use crate::jobs::{Decision, Pending};
@@ -39,6 +39,8 @@ pub(super) struct Undecided {
     waiting: VecDeque<Job>,
     /// The disk may keep these waiting for long.
     late: VecDeque<Job>,
+    /// Acknowledgements of jobs that were decided on, until the client library has sent them.
+    sending: Vec<ManualAck>,
 }
 
 impl Undecided {
@@ -52,6 +54,14 @@ impl Undecided {
         oldest.map(|job| job.since + LATE)
     }
 
+    /// True if a job that has this acknowledgement is undecided, or if the acknowledgement is about to be sent. Some brokers
+    /// send a job again on the same connection until they have it. Its packet id stands for no other job before that (MQTT
+    /// 3.1.1, section 2.3.1), and the client library ends the connection for a second acknowledgement.
+    pub(super) fn has(&self, ack: &ManualAck) -> bool {
+        let mut jobs = self.late.iter().chain(&self.waiting);
+        jobs.any(|job| job.ack.as_ref() == Some(ack)) || self.sending.contains(ack)
+    }
+
     /// Adds a job of so many bytes.
     pub(super) fn push(&mut self, ack: Option<ManualAck>, decision: Pending, bytes: usize) {
         let since = Instant::now();
@@ -60,6 +70,20 @@ impl Undecided {
             decision,
             bytes,
             since,
+        });
+    }
+
+    /// The acknowledgement of a job is about to be sent.
+    pub(super) fn sends(&mut self, ack: ManualAck) {
+        self.sending.push(ack);
+    }
+
+    /// The client library sent a packet.
+    pub(super) fn sent(&mut self, packet: &Outgoing) {
+        self.sending.retain(|ack| match (ack, packet) {
+            (ManualAck::PubAck(ack), Outgoing::PubAck(id)) => ack.pkid != *id,
+            (ManualAck::PubRec(ack), Outgoing::PubRec(id)) => ack.pkid != *id,
+            _ => true,
         });
     }
 
@@ -101,6 +125,7 @@ fn is_full(jobs: &VecDeque<Job>) -> bool {
 mod tests {
     use std::future::ready;
 
+    use rumqttc::PubAck;
     use tokio::sync::oneshot;
     use tokio::time::timeout;
 
@@ -168,5 +193,25 @@ mod tests {
         }
         assert!(timeout(10 * LATE, next(&mut undecided)).await.is_err());
         assert!(undecided.is_full() && senders.iter().all(|sender| !sender.is_closed()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_is_known_until_its_acknowledgement_is_sent() {
+        let [ack, other] = [7, 8].map(|id| ManualAck::PubAck(PubAck::new(id)));
+        let mut undecided = Undecided::default();
+        let (sender, decision) = oneshot::channel();
+        undecided.push(Some(ack.clone()), decision.into(), 1);
+        assert!(undecided.has(&ack) && !undecided.has(&other));
+        assert_eq!(next(&mut undecided).await, None);
+        assert!(undecided.has(&ack), "it is late");
+        sender.send(known("7")).unwrap();
+        assert_eq!(next(&mut undecided).await, Some(known("7")));
+        assert!(!undecided.has(&ack), "it may end unacknowledged");
+        undecided.sends(ack.clone());
+        undecided.sent(&Outgoing::PubAck(8));
+        undecided.sent(&Outgoing::PubRec(7));
+        assert!(undecided.has(&ack) && !undecided.has(&other));
+        undecided.sent(&Outgoing::PubAck(7));
+        assert!(!undecided.has(&ack));
     }
 }

@@ -1,6 +1,7 @@
 //! A connection to the broker, from CONNECT to its end.
 
 mod around;
+mod jobs;
 mod live;
 mod presence;
 
@@ -9,8 +10,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, ManualAck, Outgoing, Packet, Publish,
-    PublishOptions, QoS, SubscribeReasonCode,
+    AsyncClient, ConnectionError, Event, EventLoop, Outgoing, Packet, PublishOptions, QoS,
+    SubscribeReasonCode,
 };
 use tokio::task::yield_now;
 use tokio::time::{sleep_until, timeout, Instant};
@@ -23,7 +24,7 @@ use super::retained::Removals;
 use super::undecided::Undecided;
 use super::{address, Facts, IN_A_HURRY};
 
-use crate::jobs::{Channel, Decision, Reply, Source};
+use crate::jobs::{Channel, Reply};
 pub(super) use around::Around;
 
 /// Time for the orderly end.
@@ -231,8 +232,12 @@ impl<'a> Session<'a> {
     }
 
     fn handle(&mut self, event: Event) -> Result<(), String> {
-        let Event::Incoming(packet) = event else {
-            return Ok(());
+        let packet = match event {
+            Event::Incoming(packet) => packet,
+            Event::Outgoing(sent) => {
+                self.undecided.sent(&sent);
+                return Ok(());
+            }
         };
         self.around.facts.send_if_modified(Facts::arrives);
         match packet {
@@ -287,27 +292,6 @@ impl<'a> Session<'a> {
             facts.answered = answered;
         });
         Ok(())
-    }
-
-    /// Hands a job in; it is acknowledged when the decision is there.
-    fn job(&mut self, publish: Publish) -> Result<(), String> {
-        let ack = self.client.prepare_ack(&publish);
-        let bytes = publish.payload.len();
-        let decision = self
-            .around
-            .jobs
-            .submit(publish.payload, Source::Mqtt)
-            .map_err(|busy| busy.to_string())?;
-        self.undecided.push(ack, decision, bytes);
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, ack: Option<ManualAck>, decision: &Decision) -> Result<(), String> {
-        match (ack, decision) {
-            // The broker keeps it for the next agent.
-            (_, Decision::Closed) | (None, _) => Ok(()),
-            (Some(ack), _) => self.client.try_manual_ack(ack).map_err(refused),
-        }
     }
 
     fn publish(&mut self, reply: Reply) -> Result<(), String> {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::io::{duplex, AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{duplex, split, AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -41,14 +41,40 @@ fn job(n: u16, len: usize) -> Vec<u8> {
     packet
 }
 
-/// Lets the device in, and writes jobs of this length until it takes no more for a minute; how many went
-/// through, and the broker's end of the connection.
-async fn flood(mut broker: DuplexStream, len: usize) -> (u16, DuplexStream) {
+/// Lets the device in.
+async fn let_in(broker: &mut DuplexStream) {
     let mut some = [0; 1024];
     for answer in [&[0x20, 2, 0, 0][..], &[0x90, 3, 0, 1, 1]] {
         assert!(broker.read(&mut some).await.unwrap() > 0);
         broker.write_all(answer).await.unwrap();
     }
+}
+
+/// Reads until a job is acknowledged; its packet id.
+async fn acknowledged(broker: &mut (impl AsyncRead + Unpin)) -> u16 {
+    loop {
+        let first = broker.read_u8().await.unwrap();
+        let (mut rest, mut shift) = (0, 0);
+        loop {
+            let byte = broker.read_u8().await.unwrap();
+            rest |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        let mut body = vec![0; rest];
+        broker.read_exact(&mut body).await.unwrap();
+        if first == 0x40 {
+            return u16::from_be_bytes([body[0], body[1]]);
+        }
+    }
+}
+
+/// Lets the device in, and writes jobs of this length until it takes no more for a minute; how many went
+/// through, and the broker's end of the connection.
+async fn flood(mut broker: DuplexStream, len: usize) -> (u16, DuplexStream) {
+    let_in(&mut broker).await;
     for n in 1..=JOBS {
         let job = job(n, len);
         let sent = timeout(Duration::from_secs(60), async {
@@ -123,21 +149,7 @@ async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
             let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
             let mut known = Vec::new();
             while known.len() < usize::from(sent) {
-                let first = broker.read_u8().await.unwrap();
-                let (mut rest, mut shift) = (0, 0);
-                loop {
-                    let byte = broker.read_u8().await.unwrap();
-                    rest |= usize::from(byte & 0x7f) << shift;
-                    shift += 7;
-                    if byte & 0x80 == 0 {
-                        break;
-                    }
-                }
-                let mut body = vec![0; rest];
-                broker.read_exact(&mut body).await.unwrap();
-                if first == 0x40 {
-                    known.push(u16::from_be_bytes([body[0], body[1]]));
-                }
+                known.push(acknowledged(&mut broker).await);
             }
             assert_eq!(known, (1..=sent).collect::<Vec<_>>());
             working.abort();
@@ -150,11 +162,7 @@ async fn no_job_is_acknowledged_before_the_decision_and_few_are_read() {
 #[tokio::test(start_paused = true)]
 async fn a_long_job_that_is_not_decided_on_does_not_keep_others_from_being_read() {
     beside(|mut broker, part| async move {
-        let mut some = [0; 1024];
-        for answer in [&[0x20, 2, 0, 0][..], &[0x90, 3, 0, 1, 1]] {
-            assert!(broker.read(&mut some).await.unwrap() > 0);
-            broker.write_all(answer).await.unwrap();
-        }
+        let_in(&mut broker).await;
         broker.write_all(&job(1, 300_000)).await.unwrap();
         let other = job(2, 4 * BUFFER);
         let sent = timeout(Duration::from_secs(25), broker.write_all(&other)).await;
@@ -164,4 +172,62 @@ async fn a_long_job_that_is_not_decided_on_does_not_keep_others_from_being_read(
         broker
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_comes_again_on_the_same_connection_takes_one_place() {
+    beside(|mut broker, part| async move {
+        let_in(&mut broker).await;
+        for _ in 0..40 {
+            broker.write_all(&job(1, 10)).await.unwrap();
+            sleep(Duration::from_secs(20)).await;
+        }
+        let other = job(2, 4 * BUFFER);
+        let sent = timeout(Duration::from_secs(60), broker.write_all(&other)).await;
+        sent.expect("one job holds up the channel").unwrap();
+        drop(part);
+        broker
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_came_again_before_the_decision_is_acknowledged_once() {
+    beside(|mut broker, part| async move {
+        let_in(&mut broker).await;
+        for _ in 0..3 {
+            broker.write_all(&job(1, 10)).await.unwrap();
+            sleep(Duration::from_secs(20)).await;
+        }
+        let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
+        assert_eq!(acknowledged(&mut broker).await, 1);
+        broker.write_all(&job(2, 10)).await.unwrap();
+        assert_eq!(acknowledged(&mut broker).await, 2);
+        working.abort();
+        broker
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_come_again_beside_their_acknowledgement_do_not_end_the_connection() {
+    // Decisions and packets meet in an order of their own each time.
+    for _ in 0..30 {
+        beside(|mut broker, part| async move {
+            let_in(&mut broker).await;
+            let working = tokio::spawn(part.run(std::future::pending(), Duration::ZERO));
+            let (mut reads, mut writes) = split(broker);
+            let writing = async {
+                for n in (0..300).map(|n| 1 + n % 3) {
+                    writes.write_all(&job(n, 10)).await.unwrap();
+                }
+                writes.write_all(&job(4, 10)).await.unwrap();
+            };
+            let reading = async { while acknowledged(&mut reads).await != 4 {} };
+            tokio::join!(writing, reading);
+            working.abort();
+            reads.unsplit(writes)
+        })
+        .await;
+    }
 }
