@@ -3,6 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rumqttc::StateError;
+
+use super::header;
 use super::incoming::Arrived;
 
 /// Connections that a packet ends before it is dropped.
@@ -51,11 +54,23 @@ impl Packet {
     pub(super) fn of(arrived: &Arrived) -> Self {
         Packet((arrived.kind, arrived.id, arrived.size))
     }
+
+    /// True if the library may have refused this packet with `error`. It refuses acknowledgements of ours with the same
+    /// error as those of the broker.
+    pub(in crate::mqtt) fn may_cause(&self, error: &StateError) -> bool {
+        let (kind, id, _) = self.0;
+        match error {
+            StateError::Unsolicited(unknown) => {
+                kind != header::PUBLISH && id.unwrap_or(0) == *unknown
+            }
+            _ => true,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::header::{PUBACK, SUBACK};
+    use super::super::header::{PUBACK, PUBLISH, SUBACK};
     use super::*;
 
     fn arrived(kind: u8, id: u16, size: usize) -> Arrived {
@@ -84,6 +99,16 @@ mod tests {
         }
         assert!(refused.drops(&puback));
         assert!(!refused.drops(&puback));
+    }
+
+    #[test]
+    fn a_packet_is_innocent_of_an_acknowledgement_of_ours_that_the_library_refuses() {
+        let error = StateError::Unsolicited(9);
+        for (kind, id, guilty) in [(PUBLISH, 9, false), (PUBACK, 8, false), (PUBACK, 9, true)] {
+            let packet = Packet::of(&arrived(kind, id, 2));
+            assert_eq!(packet.may_cause(&error), guilty, "{packet:?}");
+            assert!(packet.may_cause(&StateError::InvalidState));
+        }
     }
 
     #[test]

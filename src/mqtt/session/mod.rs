@@ -202,8 +202,9 @@ impl<'a> Session<'a> {
         if let Some(end) = self.link.end() {
             return (ended(&end, accepted, tls), is_closed(&end));
         }
-        if let (ConnectionError::MqttState(_), Some(packet)) = (error, self.link.last_packet()) {
-            if accepted {
+        if let (ConnectionError::MqttState(error), Some(packet)) = (error, self.link.last_packet())
+        {
+            if accepted && packet.may_cause(error) {
                 self.around.refused.note(&packet);
             }
         }
