@@ -46,7 +46,7 @@ then `spool_dir` has its default, with an error. (A `state_dir` that would take 
 
 Settings are read again on SIGHUP, by `ubus call socketman reload`, and by themselves 1 s after one of the files changed.
 Running jobs go on; only parts whose options changed restart. Another `spool_dir` takes what waits along. To another
-`state_dir` the record of jobs moves at once, and it is locked at once; everything else in it is used from the next start on. Files that `cacrt`, `tls_cert` and `tls_key` name are watched too.
+`state_dir` the record of jobs moves as soon as that directory can be opened, and the one before is removed when its disk allows; it is locked at once; everything else in it is used from the next start on. Files that `cacrt`, `tls_cert` and `tls_key` name are watched too.
 
 ## How values are written
 
