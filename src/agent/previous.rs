@@ -61,17 +61,17 @@ impl Note {
                 noted.push(dir.to_path_buf());
             }
         }
-        self.change(|dirs| *dirs = noted);
+        self.change(&mut |dirs| dirs.clone_from(&noted));
     }
 
-    fn change(&self, change: impl FnOnce(&mut Vec<PathBuf>)) {
+    fn change(&self, change: &mut dyn FnMut(&mut Vec<PathBuf>)) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = self.try_change(change) {
             self.failed(&error);
         }
     }
 
-    fn try_change(&self, change: impl FnOnce(&mut Vec<PathBuf>)) -> io::Result<()> {
+    fn try_change(&self, change: &mut dyn FnMut(&mut Vec<PathBuf>)) -> io::Result<()> {
         let mut noted = vec![self.home.clone()];
         if self.home.exists() {
             noted = self.read(&mut Directory::open(&self.home)?)?;
@@ -108,7 +108,7 @@ impl Note {
 
 impl Whereabouts for Note {
     fn begins(&self, dir: &Path) {
-        self.change(|noted| {
+        self.change(&mut |noted| {
             if !noted.iter().any(|known| known == dir) {
                 noted.insert(0, dir.to_path_buf());
             }
@@ -117,7 +117,7 @@ impl Whereabouts for Note {
 
     fn is_gone(&self, dir: &Path) {
         if !guard::may_have_trial(dir) {
-            self.change(|noted| noted.retain(|known| known != dir));
+            self.change(&mut |noted| noted.retain(|known| known != dir));
         }
     }
 }

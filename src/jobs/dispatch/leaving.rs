@@ -124,17 +124,15 @@ impl Jobs {
             return;
         };
         let now = Instant::now();
-        let opened = self.others.iter().map(|other| &*other.path);
-        let leaving = self.leaving.iter().map(|left| &*left.path);
-        let beside = self.beside.iter().map(|(ledger, _)| ledger.path());
-        let busy: Vec<&Path> = opened.chain(leaving).chain(beside).collect();
-        let waits = |left: &(PathBuf, Instant)| left.1 > now || busy.contains(&&*left.0);
-        let (copied, removed) = std::mem::take(&mut self.left_ledgers.copied)
-            .into_iter()
-            .partition(waits);
-        self.left_ledgers.copied = copied;
-        let removed: Vec<(PathBuf, Instant)> = removed;
-        for (path, _) in removed {
+        let beside = self.beside.as_ref().map(|(ledger, _)| ledger.path());
+        for (path, due) in std::mem::take(&mut self.left_ledgers.copied) {
+            let is_busy = beside == Some(&path)
+                || self.others.iter().any(|other| other.path == path)
+                || self.leaving.iter().any(|left| left.path == path);
+            if is_busy || due > now {
+                self.left_ledgers.copied.push((path, due));
+                continue;
+            }
             let (used, note) = (ledger.path().to_path_buf(), self.whereabouts.clone());
             let work = Box::pin(ledger::remove(path.clone(), used, note));
             self.leaving.push(Leaving {
