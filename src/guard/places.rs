@@ -141,8 +141,9 @@ pub fn may_have_trial(dir: &Path) -> bool {
     found.unwrap_or(true)
 }
 
-/// Looks for a journal in `before`, the other directories in which earlier agents had their state; else in `state_dir`. Finishes an undo that was cut short. `config` is /etc/config, `root` the prefix of other paths, `boot` the
-/// kernel's id of this boot, `hold` for our options as they are now. Waits for the disk.
+/// Looks for a journal in `before`, the other directories in which earlier agents had their state; else in `state_dir`.
+/// Finishes an undo that was cut short. `config` is /etc/config, `root` the prefix of other paths, `boot` the kernel's id
+/// of this boot, `hold` for our options as they are now. Waits for the disk.
 pub fn find(
     state_dir: &Path,
     before: &[PathBuf],
