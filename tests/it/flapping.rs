@@ -64,7 +64,7 @@ async fn fifty_kills_while_the_api_flaps_lose_nothing_that_is_not_declared() {
     let arrived =
         |record: &socketman_lab::collector::Record| record.reports.iter().any(|id| id.seq >= sure);
     lab.api.wait_for(DEADLINE, arrived).await.unwrap();
-    // One that was refused as the API came back is sent again after 2 h, which are 24 s here. The queue has to be
+    // A report that was refused as the API came back is sent again after 2 h, 24 s here. The queue has to be
     // empty: of two reports the newer one may go first.
     let empty = lab.status_when(|status| status["spool"]["reports"] == 0);
     timeout(DEADLINE, empty).await.unwrap();

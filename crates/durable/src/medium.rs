@@ -29,7 +29,7 @@ impl Medium {
     fn on(mount: Mount<'_>) -> Option<Self> {
         match mount.kind {
             b"tmpfs" | b"ramfs" | b"rootfs" | b"devtmpfs" => Some(Medium::Memory),
-            // One overlay on another one.
+            // An overlay on another overlay.
             b"overlay" => None,
             _ => Some(Medium::Disk),
         }

@@ -96,7 +96,7 @@ pub(super) async fn done(leaving: &mut Vec<Leaving>) -> (Leaving, io::Result<()>
 impl Leaving {
     /// Completes when the disk has done its work.
     pub(super) async fn done(self) {
-        // Whether the ledger was removed is seen by who opens it.
+        // The next opening of the directory sees whether the ledger was removed.
         let _ = self.work.await;
     }
 }
