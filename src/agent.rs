@@ -91,8 +91,8 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     }
     let mut signals = Signals::listen().map_err(AgentError::Signals)?;
     let boot_id = boot_id(&inputs.root)?;
-    let home = loaded.files.home.clone();
-    let mut past = Past::look(&inputs.root, &home, &boot_id, inputs.pace, crashes);
+    let home = &loaded.files.home;
+    let mut past = Past::look(&inputs.root, home, &boot_id, inputs.pace, crashes);
     let (client, connection) = ubus::connect(&args.bus.socket());
     spawn(connection.run());
     log::info!("socketman {} starts", env!("CARGO_PKG_VERSION"));

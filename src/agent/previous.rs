@@ -41,11 +41,7 @@ impl Note {
 
     /// The directories that are noted, but for `state_dir` and those that are gone.
     pub(super) fn others(&self, state_dir: &Path) -> Vec<PathBuf> {
-        if !self.home.exists() {
-            return Vec::new();
-        }
-        let noted = Directory::open(&self.home).and_then(|mut dir| self.read(&mut dir));
-        let mut noted = noted.unwrap_or_else(|error| {
+        let mut noted = self.noted().unwrap_or_else(|error| {
             self.failed(&error);
             vec![self.home.clone()]
         });
@@ -72,10 +68,7 @@ impl Note {
     }
 
     fn try_change(&self, change: &mut dyn FnMut(&mut Vec<PathBuf>)) -> io::Result<()> {
-        let mut noted = vec![self.home.clone()];
-        if self.home.exists() {
-            noted = self.read(&mut Directory::open(&self.home)?)?;
-        }
+        let mut noted = self.noted()?;
         let before = noted.clone();
         change(&mut noted);
         if noted == before {
@@ -90,8 +83,12 @@ impl Note {
         replace(&mut dir, FILE, &paths.join(&0))
     }
 
-    fn read(&self, dir: &mut Directory) -> io::Result<Vec<PathBuf>> {
-        match read_whole(dir, FILE, LEN_MAX) {
+    /// The directories that are noted.
+    fn noted(&self) -> io::Result<Vec<PathBuf>> {
+        if !self.home.exists() {
+            return Ok(vec![self.home.clone()]);
+        }
+        match read_whole(&mut Directory::open(&self.home)?, FILE, LEN_MAX) {
             Ok(bytes) => {
                 let paths = bytes.split(|byte| *byte == 0);
                 Ok(paths.map(|path| OsStr::from_bytes(path).into()).collect())

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::mounts::{Mount, Mounts};
+use super::mounts::Mounts;
 
 /// The medium that takes what is written to a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,17 +19,13 @@ impl Medium {
     /// OpenWrt's root is an overlay. Until the flash is ready, and in failsafe mode, its upper directory is in memory.
     pub fn of(path: &Path) -> Option<Self> {
         let mounts = Mounts::read().ok()?;
-        let mount = mounts.at(path)?;
-        match mount.kind {
-            b"overlay" => Medium::on(mounts.at(&mount.upper()?)?),
-            _ => Medium::on(mount),
+        let mut mount = mounts.at(path)?;
+        if let Some(upper) = mount.upper() {
+            mount = mounts.at(&upper)?;
         }
-    }
-
-    fn on(mount: Mount<'_>) -> Option<Self> {
         match mount.kind {
             b"tmpfs" | b"ramfs" | b"rootfs" | b"devtmpfs" => Some(Medium::Memory),
-            // An overlay on another overlay.
+            // One that is read only, or lies on another one.
             b"overlay" => None,
             _ => Some(Medium::Disk),
         }

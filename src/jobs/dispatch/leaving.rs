@@ -9,30 +9,21 @@
 //!
 //! Its disk may be at work with it, or hang: nothing waits for that, and the disk is asked by threads alone.
 
-use std::future::{poll_fn, Future};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::opening::AtWork;
 use super::Jobs;
 use crate::jobs::ledger::{self, Ledger};
 
 /// Time until a removal that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(3600);
 
-type Work = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
-
-/// A directory with whose ledger a disk is at work, though it was left.
-pub(super) struct Leaving {
-    pub(super) path: PathBuf,
-    work: Work,
-    /// It removes the ledger.
-    removes: bool,
-}
+/// A disk that ends its work with a ledger that was left, or removes it.
+pub(super) type Leaving = AtWork<io::Result<()>>;
 
 /// The ledgers that were left and are still there.
 #[derive(Debug, Default)]
@@ -80,27 +71,6 @@ impl Left {
     }
 }
 
-/// Completes when the disk of one of `leaving` has done its work; never while there is none. Cancel safe.
-pub(super) async fn done(leaving: &mut Vec<Leaving>) -> (Leaving, io::Result<()>) {
-    poll_fn(|context| {
-        for at in 0..leaving.len() {
-            if let Poll::Ready(done) = leaving[at].work.as_mut().poll(context) {
-                return Poll::Ready((leaving.swap_remove(at), done));
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-impl Leaving {
-    /// Completes when the disk has done its work.
-    pub(super) async fn done(self) {
-        // The next opening of the directory sees whether the ledger was removed.
-        let _ = self.work.await;
-    }
-}
-
 impl Jobs {
     /// Ends a ledger whose records are in another one, or will be.
     pub(super) fn leave(&mut self, ledger: Ledger) {
@@ -110,11 +80,7 @@ impl Jobs {
             ledger.ended().await;
             Ok(())
         });
-        self.leaving.push(Leaving {
-            path,
-            work,
-            removes: false,
-        });
+        self.leaving.push(Leaving { path, work });
     }
 
     /// Begins to remove the ledgers that were left, but for those with which a disk is at work, or which may come back into
@@ -135,22 +101,15 @@ impl Jobs {
             }
             let (used, note) = (ledger.path().to_path_buf(), self.whereabouts.clone());
             let work = Box::pin(ledger::remove(path.clone(), used, note));
-            self.leaving.push(Leaving {
-                path,
-                work,
-                removes: true,
-            });
+            self.leaving.push(Leaving { path, work });
         }
     }
 
-    /// The disk has done its work with a ledger that was left.
-    pub(super) fn has_left(&mut self, left: Leaving, done: io::Result<()>) {
-        match done {
-            Err(error) if left.removes => {
-                log::warn!("{}: its record of jobs stays: {error}", left.path.display());
-                self.left_ledgers.put_off(left.path);
-            }
-            Ok(()) | Err(_) => {}
+    /// The disk has done its work with the ledger in `path`, which was left, or does not remove it.
+    pub(super) fn has_left(&mut self, path: PathBuf, done: io::Result<()>) {
+        if let Err(error) = done {
+            log::warn!("{}: its record of jobs stays: {error}", path.display());
+            self.left_ledgers.put_off(path);
         }
         self.remove_left();
     }

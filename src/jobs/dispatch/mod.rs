@@ -256,7 +256,7 @@ impl Jobs {
                 {
                     self.answered(&path, opened);
                 }
-                (left, done) = leaving::done(&mut self.leaving), if moves => self.has_left(left, done),
+                (path, done) = opening::answered(&mut self.leaving), if moves => self.has_left(path, done),
                 () = sleep_until(registration.unwrap_or(never)), if registration.is_some() => {
                     self.register_again();
                 }

@@ -20,28 +20,29 @@ const DISK_HANGS: Duration = Duration::from_secs(3600);
 /// A ledger and what is in it, or why there is none.
 pub(super) type Answer = Result<(Ledger, Opened), OpenError>;
 
-type Opens = Pin<Box<dyn Future<Output = Answer> + Send>>;
-
-/// The ledger that a disk is at work with.
-pub(super) struct Opening {
+/// A disk at work with the ledger in a directory.
+pub(super) struct AtWork<T> {
     pub(super) path: PathBuf,
-    pub(super) ledger: Opens,
+    pub(super) work: Pin<Box<dyn Future<Output = T> + Send>>,
 }
+
+/// A disk that opens a ledger.
+pub(super) type Opening = AtWork<Answer>;
 
 /// Completes when the ledger is open or cannot be; never while nobody opens it. Cancel safe.
 pub(super) async fn opened(opening: &mut Option<Opening>) -> Answer {
     match opening {
-        Some(opening) => opening.ledger.as_mut().await,
+        Some(opening) => opening.work.as_mut().await,
         None => future::pending().await,
     }
 }
 
-/// Completes when the disk of one of `others` has answered; never while there is none. Cancel safe.
-pub(super) async fn answered(others: &mut Vec<Opening>) -> (PathBuf, Answer) {
+/// Completes when one of these disks has done its work; never while there is none. Cancel safe.
+pub(super) async fn answered<T>(disks: &mut Vec<AtWork<T>>) -> (PathBuf, T) {
     poll_fn(|context| {
-        for at in 0..others.len() {
-            if let Poll::Ready(opened) = others[at].ledger.as_mut().poll(context) {
-                return Poll::Ready((others.swap_remove(at).path, opened));
+        for at in 0..disks.len() {
+            if let Poll::Ready(answer) = disks[at].work.as_mut().poll(context) {
+                return Poll::Ready((disks.swap_remove(at).path, answer));
             }
         }
         Poll::Pending
@@ -87,10 +88,10 @@ impl Jobs {
         let upgrades = self.upgrades.as_ref().map(|it| it.prepare(&path));
         let (guard, note) = (self.guard.clone(), self.whereabouts.clone());
         let of = path.clone();
-        let ledger = Box::pin(async move {
+        let work = Box::pin(async move {
             if let Some(left) = before {
-                // Two threads would cut off what the other has written.
-                left.done().await;
+                // Two threads would cut off what the other has written. Whether the ledger was removed is seen below.
+                let _ = left.work.await;
             }
             let ready = match upgrades {
                 Some(prepared) => prepared.await,
@@ -104,7 +105,7 @@ impl Jobs {
             }
             Ok(opened)
         });
-        Opening { path, ledger }
+        Opening { path, work }
     }
 
     /// Opens the ledger before anything else. A disk that hangs is waited for beside the rest.
@@ -130,16 +131,11 @@ impl Jobs {
 
     /// Goes on from what earlier agents have recorded, with the jobs of this one that need no record.
     fn go_on(&mut self, ledger: Ledger, opened: Opened) {
-        let Opened {
-            found,
-            register,
-            medium,
-        } = opened;
-        if found.damaged > 0 {
+        if opened.found.damaged > 0 {
             log::warn!(
                 "{}: {} records of jobs could not be read",
                 ledger.path().display(),
-                found.damaged
+                opened.found.damaged
             );
         }
         if self.attempts.has_failed() {
@@ -147,11 +143,11 @@ impl Jobs {
         }
         self.attempts.worked();
         self.left = None;
-        let table = Table::read_beside(&self.table, found.records);
+        let table = Table::read_beside(&self.table, opened.found.records);
         let unrecorded = std::mem::replace(&mut self.table, table);
-        self.opened_register(register);
+        self.opened_register(opened.register);
         self.gate.recalled(self.table.floor());
-        self.persistent = medium == Some(Medium::Disk);
+        self.persistent = opened.medium == Some(Medium::Disk);
         self.ledger = Some(ledger);
         self.forget_unknown_detached();
         let now = self.now();

@@ -240,12 +240,10 @@ impl Jobs {
             return self.table.write_again();
         }
         log::error!("jobs cannot be recorded, new ones are refused: {error}");
-        if !wrote.is_late {
-            self.left_ledgers.has_not_copied();
-        }
         match wrote.is_late {
             true => self.table.late(),
             false => {
+                self.left_ledgers.has_not_copied();
                 self.attempts.failed();
                 self.table.failed();
             }
@@ -313,17 +311,12 @@ impl Jobs {
     }
 
     fn move_to(&mut self, ledger: Ledger, opened: Opened) {
-        let Opened {
-            found,
-            register,
-            medium,
-        } = opened;
         self.table.write_again();
-        self.absorb(found);
+        self.absorb(opened.found);
         self.registrations.worked();
         self.table.register_again();
-        self.opened_register(register);
-        self.persistent = medium == Some(Medium::Disk);
+        self.opened_register(opened.register);
+        self.persistent = opened.medium == Some(Medium::Disk);
         // This disk has not failed.
         self.attempts.worked();
         self.left_ledgers.has_not_copied();

@@ -17,15 +17,20 @@ use crate::jobs::{self, Decision, Doing, End, Judged, Outlets, Ran, Source, Tick
 
 const GRACE: Duration = Duration::from_secs(4);
 
-/// The part on this device, with its ledger open.
-async fn part(dir: &TempDir) -> (Jobs, jobs::Handle, Outlets) {
+/// The part on this device.
+fn unopened(dir: &TempDir) -> (Jobs, jobs::Handle, Outlets) {
     let config = Config {
         state_dir: dir.path().join("state"),
         ..Config::default()
     };
     let options = watch::channel((&config).into()).1;
     let mac = watch::channel("aa:bb:cc:00:11:22".parse().unwrap()).1;
-    let (mut jobs, handle, outlets) = jobs::new(options, mac);
+    jobs::new(options, mac)
+}
+
+/// The same, with its ledger open.
+async fn part(dir: &TempDir) -> (Jobs, jobs::Handle, Outlets) {
+    let (mut jobs, handle, outlets) = unopened(dir);
     jobs.open_first().await;
     (jobs, handle, outlets)
 }
@@ -50,8 +55,8 @@ async fn everything(jobs: &mut Jobs) {
 /// Waits until the disks are done with everything that was left.
 async fn all_left(jobs: &mut Jobs) {
     while !jobs.leaving.is_empty() {
-        let (left, done) = leaving::done(&mut jobs.leaving).await;
-        jobs.has_left(left, done);
+        let (path, done) = opening::answered(&mut jobs.leaving).await;
+        jobs.has_left(path, done);
     }
 }
 
@@ -240,7 +245,7 @@ async fn a_ledger_on_a_disk_that_hangs_is_given_up_for_one_in_another_directory(
     let disk = Arc::clone(&hangs);
     jobs.opening = Some(Opening {
         path: dir.path().join("state"),
-        ledger: Box::pin(async move {
+        work: Box::pin(async move {
             let _disk = disk;
             std::future::pending().await
         }),
@@ -268,7 +273,7 @@ async fn a_ledger_does_not_move_where_a_disk_is_still_at_work_with_another() {
     let (disk, hangs) = oneshot::channel();
     jobs.others.push(Opening {
         path: other.clone(),
-        ledger: Box::pin(async { hangs.await.unwrap() }),
+        work: Box::pin(async { hangs.await.unwrap() }),
     });
     options.send_modify(|it| it.state_dir.clone_from(&other));
     jobs.follow_state_dir();

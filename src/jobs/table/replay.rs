@@ -212,7 +212,7 @@ impl Table {
     }
 
     /// A record of a job whose acceptance is lost by damage: its id may not run again.
-    pub(super) fn read_orphan(&mut self, key: Key, age: u32) {
+    fn read_orphan(&mut self, key: Key, age: u32) {
         self.lived(age);
         let outcome = Outcome::without_command(End::Interrupted, "", None);
         let id = Id::new(key, age, 0, &outcome);

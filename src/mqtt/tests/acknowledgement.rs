@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use super::super::session::{Around, Ended, Session};
 use super::super::topic::Topics;
 use super::super::{Facts, Link, Refused, Supply};
+use super::broker::packet;
 use super::MAC;
 use crate::config::Config;
 use crate::jobs;
@@ -53,18 +54,7 @@ async fn let_in(broker: &mut DuplexStream) {
 /// Reads until a job is acknowledged; its packet id.
 async fn acknowledged(broker: &mut (impl AsyncRead + Unpin)) -> u16 {
     loop {
-        let first = broker.read_u8().await.unwrap();
-        let (mut rest, mut shift) = (0, 0);
-        loop {
-            let byte = broker.read_u8().await.unwrap();
-            rest |= usize::from(byte & 0x7f) << shift;
-            shift += 7;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        let mut body = vec![0; rest];
-        broker.read_exact(&mut body).await.unwrap();
+        let (first, body) = packet(broker).await.unwrap();
         if first == 0x40 {
             return u16::from_be_bytes([body[0], body[1]]);
         }

@@ -48,7 +48,8 @@ pub(super) enum Answer {
 
 pub(super) type Judge = fn(&Heard) -> Answer;
 
-async fn packet(socket: &mut (impl AsyncRead + Unpin)) -> Option<(u8, Vec<u8>)> {
+/// The first byte of a packet, and what follows its length; `None` if the connection ends before.
+pub(super) async fn packet(socket: &mut (impl AsyncRead + Unpin)) -> Option<(u8, Vec<u8>)> {
     let first = socket.read_u8().await.ok()?;
     let (mut len, mut shift) = (0, 0);
     loop {

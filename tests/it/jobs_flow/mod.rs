@@ -105,8 +105,8 @@ impl World {
         within(method, self.lab.call(method, &args)).await.unwrap()
     }
 
-    /// Changes options, and has the agent read them.
-    async fn change(&self, options: &[(&str, Value)]) {
+    /// Changes options.
+    fn configure(&self, options: &[(&str, Value)]) {
         let program = self.lab.program();
         let file = fs::read_to_string(program.config_file()).unwrap();
         let mut config: Value = serde_json::from_str(&file).unwrap();
@@ -114,6 +114,11 @@ impl World {
             config[*name] = value.clone();
         }
         program.configure(&config).unwrap();
+    }
+
+    /// Changes options, and has the agent read them.
+    async fn change(&self, options: &[(&str, Value)]) {
+        self.configure(options);
         self.call("reload", json!({})).await;
     }
 

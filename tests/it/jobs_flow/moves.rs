@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{json, Value};
+use serde_json::json;
 use socketman_lab::within::within;
 use tokio::time::sleep;
 
@@ -14,15 +14,6 @@ impl World {
     /// The directory that option `state_dir` calls `dir`.
     fn at(&self, dir: &str) -> PathBuf {
         self.lab.program().root.join(dir.trim_start_matches('/'))
-    }
-
-    /// Changes the option while no agent runs.
-    fn set_state_dir(&self, dir: &str) {
-        let program = self.lab.program();
-        let file = fs::read_to_string(program.config_file()).unwrap();
-        let mut config: Value = serde_json::from_str(&file).unwrap();
-        config["state_dir"] = json!(dir);
-        program.configure(&config).unwrap();
     }
 
     async fn begins_again(&mut self) {
@@ -59,14 +50,14 @@ async fn a_job_runs_once_wherever_settings_put_the_ledger_and_whenever_the_agent
     // The agent follows one change, and is killed before it sees the next.
     world.change(&[("state_dir", json!("/srv/b"))]).await;
     world.has_ledger_in("/srv/b", &[home]).await;
-    world.set_state_dir("/srv/c");
+    world.configure(&[("state_dir", json!("/srv/c"))]);
     world.begins_again().await;
     world.has_ledger_in("/srv/c", &["/srv/b", home]).await;
     world.has_run_once().await;
 
     // The directory cannot be used by the next agent, and by the one after it can.
     fs::write(world.at("/srv/d"), "a file in its place").unwrap();
-    world.set_state_dir("/srv/d");
+    world.configure(&[("state_dir", json!("/srv/d"))]);
     world.begins_again().await;
     world.has_run_once().await;
     world.lab.agent().unwrap().kill().await.unwrap();
@@ -94,7 +85,7 @@ async fn a_job_runs_once_wherever_settings_put_the_ledger_and_whenever_the_agent
     world.lab.agent().unwrap().kill().await.unwrap();
     fs::copy(copy, old.join("jobs")).unwrap();
     fs::write(&note, format!("{}\0{}", new.display(), old.display())).unwrap();
-    world.set_state_dir("/srv/f");
+    world.configure(&[("state_dir", json!("/srv/f"))]);
     world.start_agent();
     world.connected().await;
     world.has_ledger_in("/srv/f", &["/srv/d", "/srv/e"]).await;

@@ -1,5 +1,7 @@
 //! Disks that are late or fail.
 
+use std::path::PathBuf;
+
 use super::*;
 use crate::jobs::ledger::{Registered, Wrote};
 
@@ -82,13 +84,12 @@ async fn a_change_of_the_directory_is_followed_while_the_one_that_was_left_canno
             std::fs::write(at(name), "a file in its place").unwrap();
         }
         let (mut jobs, _handle, _outlets) = part(&dir).await;
-        let options = watch::Sender::new(jobs.options.borrow().clone());
-        jobs.options = options.subscribe();
+        let options = steered(&mut jobs);
         let mut jobs = jobs.coming_from(Some(at("left")), Vec::new());
         if hangs {
             jobs.opening = Some(Opening {
                 path: at("left"),
-                ledger: Box::pin(std::future::pending()),
+                work: Box::pin(std::future::pending()),
             });
         } else {
             jobs.open_first().await;
@@ -108,6 +109,26 @@ async fn a_change_of_the_directory_is_followed_while_the_one_that_was_left_canno
     }
 }
 
+/// The disk is at work with the ledger until the sender is dropped.
+fn hangs(jobs: &mut Jobs) -> std::sync::mpsc::Sender<()> {
+    let (hanging, hangs) = jobs.ledger.take().unwrap().hanging();
+    jobs.ledger = Some(hanging);
+    hangs
+}
+
+/// Has the option name the directory `other`, and the part take what its disk answers; its path.
+async fn other_is_open(
+    jobs: &mut Jobs,
+    options: &watch::Sender<jobs::Settings>,
+    dir: &TempDir,
+) -> PathBuf {
+    options.send_modify(|it| it.state_dir = dir.path().join("other"));
+    jobs.follow_state_dir();
+    let (path, opened) = opening::answered(&mut jobs.others).await;
+    jobs.answered(&path, opened);
+    path
+}
+
 /// The part with its ledger in the directory `other`, while the disk is at work with the one in `state`.
 async fn moved(
     dir: &TempDir,
@@ -122,12 +143,8 @@ async fn moved(
     everything(&mut jobs).await;
     commands_have_ended(&mut jobs).await;
     everything(&mut jobs).await;
-    let (hanging, hangs) = jobs.ledger.take().unwrap().hanging();
-    jobs.ledger = Some(hanging);
-    options.send_modify(|it| it.state_dir = dir.path().join("other"));
-    jobs.follow_state_dir();
-    let (path, opened) = opening::answered(&mut jobs.others).await;
-    jobs.answered(&path, opened);
+    let hangs = hangs(&mut jobs);
+    let path = other_is_open(&mut jobs, &options, dir).await;
     everything(&mut jobs).await;
     assert_eq!(jobs.ledger.as_ref().unwrap().path(), path);
     (jobs, options, hangs)
@@ -170,12 +187,8 @@ async fn a_ledger_moves_when_the_disk_has_the_batch_and_nothing_waits_for_that()
     let options = steered(&mut jobs);
     let first = submit(&mut jobs, "1", "", "true");
     assert!(jobs.table.take_batch(jobs.now()).is_some());
-    let (hanging, hangs) = jobs.ledger.take().unwrap().hanging();
-    jobs.ledger = Some(hanging);
-    options.send_modify(|it| it.state_dir = dir.path().join("other"));
-    jobs.follow_state_dir();
-    let (path, opened) = opening::answered(&mut jobs.others).await;
-    jobs.answered(&path, opened);
+    let hangs = hangs(&mut jobs);
+    let path = other_is_open(&mut jobs, &options, &dir).await;
     jobs.follow_state_dir();
     assert!(jobs.others.is_empty(), "it is opened twice");
     let second = submit(&mut jobs, "2", "", "true");
@@ -204,12 +217,8 @@ async fn jobs_for_the_ledger_to_move_to_are_recorded_there_though_the_disk_befor
         let options = steered(&mut jobs);
         let first = submit(&mut jobs, "1", "", "true");
         assert!(jobs.table.take_batch(jobs.now()).is_some());
-        let (hanging, _hangs) = jobs.ledger.take().unwrap().hanging();
-        jobs.ledger = Some(hanging);
-        options.send_modify(|it| it.state_dir = dir.path().join("other"));
-        jobs.follow_state_dir();
-        let (path, opened) = opening::answered(&mut jobs.others).await;
-        jobs.answered(&path, opened);
+        let _hangs = hangs(&mut jobs);
+        other_is_open(&mut jobs, &options, &dir).await;
         let second = submit(&mut jobs, "2", "", "true");
         jobs.proceed();
         jobs.wrote(Wrote {
@@ -239,10 +248,7 @@ async fn a_disk_to_move_to_is_not_waited_for_because_the_one_before_has_failed()
     let options = steered(&mut jobs);
     jobs.attempts.failed();
     assert!(!jobs.can_record());
-    options.send_modify(|it| it.state_dir = dir.path().join("other"));
-    jobs.follow_state_dir();
-    let (path, opened) = opening::answered(&mut jobs.others).await;
-    jobs.answered(&path, opened);
+    other_is_open(&mut jobs, &options, &dir).await;
     let job = submit(&mut jobs, "1", "", "true");
     everything(&mut jobs).await;
     assert!(matches!(job.await, Ok(Decision::Accepted { .. })));
@@ -344,13 +350,7 @@ async fn ledgers_that_earlier_agents_left_are_taken_in_and_removed() {
         drop(left);
         std::fs::rename(at("state"), at(name)).unwrap();
     }
-    let config = Config {
-        state_dir: at("state"),
-        ..Config::default()
-    };
-    let options = watch::channel((&config).into()).1;
-    let mac = watch::channel("aa:bb:cc:00:11:22".parse().unwrap()).1;
-    let (jobs, _handle, _outlets) = jobs::new(options, mac);
+    let (jobs, _handle, _outlets) = unopened(&dir);
     let mut jobs = jobs.coming_from(None, vec![at("one"), at("two")]);
     jobs.open_first().await;
     for _ in 0..2 {
