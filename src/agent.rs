@@ -99,8 +99,8 @@ pub async fn run(args: AgentArgs) -> Result<(), AgentError> {
     let (state_dir, config) = (&loaded.config.state_dir, &inputs.uci.committed);
     let before = past.note.others(state_dir);
     let hold = {
-        let (config, files) = (Arc::clone(&loaded.config), loaded.files.clone());
-        Arc::new(move |uci: Option<&[u8]>| strict::hold_with(&config, &files, uci))
+        let loaded = loaded.clone();
+        Arc::new(move |uci: Option<&[u8]>| strict::hold_with(&loaded, uci))
     };
     let root = &inputs.root;
     let mut found = guard::find(state_dir, &before, config, root, &boot_id, hold);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, Mutex as Lock};
@@ -134,6 +134,24 @@ fn ended(
             Err(_) => Err(NotDone::Late),
         }
     })
+}
+
+/// Tells work that is late whether somebody still waits for it: else it is no longer to be done.
+pub(crate) struct Waiting(Weak<()>);
+
+/// Somebody waits until this is dropped.
+pub(crate) struct Waits(Arc<()>);
+
+impl Waiting {
+    pub(crate) fn new() -> (Waits, Self) {
+        let waits = Waits(Arc::new(()));
+        let waiting = Waiting(Arc::downgrade(&waits.0));
+        (waits, waiting)
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 /// Work for the disk of one part, in turn: work that is late is done before anything newer begins.

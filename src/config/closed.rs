@@ -1,6 +1,7 @@
 //! Ways into the device that stay closed because what guards them cannot be read.
 
 use super::row::Guard;
+use super::strict::Strict;
 
 /// The end of an error about a settings file that cannot be read while there is a copy.
 pub(super) const IN_PLACE: &str = "its last good copy is used";
@@ -17,6 +18,8 @@ pub struct Closed {
     options: Vec<(&'static str, Guard, String)>,
     /// Settings files that can be read neither themselves nor by their last good copies.
     files: Vec<String>,
+    /// The options that guard, as they were before the first of these files closed all of them.
+    apart: Option<Box<Strict>>,
 }
 
 impl Closed {
@@ -30,8 +33,15 @@ impl Closed {
         self.options.retain(|(held, ..)| *held != name);
     }
 
-    pub(super) fn file(&mut self, name: &str) {
+    /// A file is lost. The options that guard were `apart` from it.
+    pub(super) fn file(&mut self, name: &str, apart: Strict) {
         self.files.push(name.to_owned());
+        self.apart.get_or_insert_with(|| Box::new(apart));
+    }
+
+    /// The options that guard, as strict as they are apart from files that are lost; `None` if none is.
+    pub(super) fn apart_from_files(&self) -> Option<&Strict> {
+        self.apart.as_deref()
     }
 
     /// Is a way closed because of the option `name`?

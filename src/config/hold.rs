@@ -6,6 +6,7 @@ use super::earlier::Earlier;
 use super::load::{position, Loading};
 use super::options::OPTIONS;
 use super::row::{Guard, Row};
+use super::strict::Strict;
 use super::value::Written;
 
 /// An option that guards, whose value cannot be used.
@@ -56,12 +57,13 @@ impl Loading<'_> {
 
     /// Closes every way, because `file` could hold the setting that guards it and cannot be read.
     pub(super) fn close_all(&mut self, file: &str) {
+        let apart = Strict::with(&self.config, &self.closed);
         for row in OPTIONS {
             if let Some(guard) = row.guard {
                 self.close(row, guard, file);
             }
         }
-        self.closed.file(file);
+        self.closed.file(file, apart);
     }
 
     /// Brings the option of `row` to its strictest.

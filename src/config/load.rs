@@ -154,8 +154,7 @@ impl<'a> Loading<'a> {
             tightened: self.tightened,
             files,
             unreadable: self.unreadable,
-            strict_is_outdated: self.strict.is_outdated,
-            strict: self.strict.text,
+            strict: self.strict,
             good,
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::last_good::{self, Copy};
-use super::{Chosen, Config, Problem, SecretPath, Source};
+use super::{strict, Chosen, Config, Problem, SecretPath, Source};
 use crate::process::file::read_small;
 
 /// A configuration together with what was found wrong on the way to it.
@@ -26,10 +26,8 @@ pub struct Loaded {
     pub files: Files,
     /// A settings file that is there and cannot be read, whatever stands in for it.
     pub unreadable: Option<String>,
-    /// Options were held strict, and somebody has changed the settings since.
-    pub strict_is_outdated: bool,
-    /// The text of the options that are held strict, for the day the disk does not give it.
-    pub(super) strict: Option<String>,
+    /// The record of options that are held strict, for the day the disk does not give it.
+    pub(super) strict: strict::Kept,
     pub(super) good: Good,
 }
 
@@ -116,6 +114,11 @@ impl Loaded {
         let chosen = self.options.iter().find(|chosen| chosen.row.name == name);
         self.files
             .name_of(chosen.map_or(Source::Default, |chosen| chosen.source))
+    }
+
+    /// Has the disk given what is held strict?
+    pub fn knows_strict(&self) -> bool {
+        !self.strict.is_unread
     }
 
     /// Can both files be read, and everything in them that guards be used?

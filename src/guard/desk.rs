@@ -293,8 +293,29 @@ impl Desk {
     /// Keeps a file as somebody left it after the command.
     fn keep(&mut self, name: &str) -> io::Result<()> {
         let bytes = read_whole(&mut *self.config, name, CONFLICT_MAX)?;
+        self.keep_conflict(name, &bytes)
+    }
+
+    /// Keeps what somebody has made of a file since the command ended.
+    pub fn keep_conflict(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut conflicts = (self.conflicts)()?;
-        replace(&mut *conflicts, name, &bytes)
+        replace(&mut *conflicts, name, bytes)
+    }
+
+    /// Keeps the file `name` if somebody has changed it since the command ended, and says whether.
+    pub fn keep_if_edited(&mut self, journal: &Journal, name: &str) -> io::Result<bool> {
+        let Some(changes) = &journal.changes else {
+            // Nobody knows what the command did.
+            return Ok(false);
+        };
+        let before = self.snapshot(journal)?.picture().get(name).copied();
+        let left = left_as(changes, name).unwrap_or(before);
+        let now = print(&mut *self.config, name)?;
+        let is_edited = matches!(now, Some(Some(_))) && now != left && now != before;
+        if is_edited {
+            self.keep(name)?;
+        }
+        Ok(is_edited)
     }
 
     /// Ends the trial: the change stays, or is undone.

@@ -19,6 +19,7 @@
 //!
 //! * [`desk`]: the durable steps, plain code over disks: [`journal`], [`snapshot`], [`picture`], [`folder`]
 //! * [`decide`]: keep or undo, from evidence and time alone
+//! * [`json`]: config.json, which no snapshot has
 //! * `own`: our own settings, which jobs of every type are watched for
 //! * `owed`: the last word on a trial, until the disk takes it
 //! * `unread`: a trial of an earlier agent that the disk has not given yet
@@ -38,6 +39,7 @@ pub mod files;
 pub mod folder;
 mod handle;
 pub mod journal;
+pub mod json;
 mod luci;
 mod owed;
 mod own;
@@ -80,17 +82,20 @@ fn not_put_back(journal: &mut Journal, error: &io::Error) {
 
 /// Adds what an undo could not do in silence to the words for the result.
 fn add_undone(journal: &mut Journal, undone: &Undone) {
-    if !undone.conflicts.is_empty() {
-        let names = undone.conflicts.join(", ");
-        add_reason(
-            journal,
-            &format!("changed by others meanwhile and kept in conflict/: {names}"),
-        );
-    }
+    add_conflicts(journal, &undone.conflicts);
     if !undone.failed.is_empty() {
         let failed = format!("could not be put back: {}", undone.failed.join(", "));
         log::error!("guard: {}", safe(&failed));
         add_reason(journal, &failed);
+    }
+}
+
+/// Says where files are that somebody changed after the command, if there are any.
+fn add_conflicts(journal: &mut Journal, names: &[String]) {
+    if !names.is_empty() {
+        let names = names.join(", ");
+        let words = format!("changed by others meanwhile and kept in conflict/: {names}");
+        add_reason(journal, &words);
     }
 }
 

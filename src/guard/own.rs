@@ -4,21 +4,26 @@
 //! done with a look at their times. Otherwise what they say now is on trial: it stays if everything in it that
 //! guards can be used and the broker is still there, and becomes the last good copy; or the copies are put back.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use durable::Disk;
+use durable::{replace, Directory, Disk};
 use tokio::sync::watch;
 
 use super::desk::put;
 use super::folder::{self, Access};
+use super::json::{Json, CONFLICT};
 use super::snapshot::Saved;
 use crate::config::strict::Strict;
 use crate::config::{Files, GoodCopy, Loaded};
 use crate::process::file::read_small;
+use crate::tasks::Waiting;
 
 /// Marks of a file that change whenever it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,8 @@ struct State {
     /// As they were: the UCI package, config.json, and the file that replaces the package. `None` if an earlier
     /// agent has seen the start; then they are compared with the last good copies.
     before: Option<Vec<Seen>>,
+    /// config.json, if an earlier agent has seen that it was not there at the start.
+    added: Option<PathBuf>,
     /// The broker was connected when a job started.
     connected: bool,
     /// No job of an earlier agent has changed the settings, which was learned while others ran.
@@ -82,6 +89,7 @@ impl Own {
             state: Mutex::new(State {
                 jobs,
                 before: None,
+                added: None,
                 connected: jobs > 0,
                 is_free: false,
             }),
@@ -139,6 +147,7 @@ impl Own {
         let inherited = self.is_inherited();
         let mut state = self.state();
         (state.before, state.is_free) = (Some(self.seen(files)), false);
+        state.added = None;
         drop(state);
         if inherited {
             self.ends();
@@ -158,6 +167,11 @@ impl Own {
         }
     }
 
+    /// A job of an earlier agent started while there was no config.json at `path`.
+    pub(super) fn is_added(&self, path: &Path) {
+        self.state().added = Some(path.to_owned());
+    }
+
     /// True if the broker was connected before.
     pub(super) fn was_connected(&self) -> bool {
         self.state().connected
@@ -169,6 +183,9 @@ impl Own {
         let same = |before: &Vec<Seen>| before.iter().all(|seen| look(&seen.0) == *seen);
         if state.before.as_ref().is_some_and(same) {
             return false;
+        }
+        if state.added.as_ref().is_some_and(|added| added.exists()) {
+            return true;
         }
         let copies = loaded.good_copies();
         if let Some(before) = &state.before {
@@ -185,61 +202,102 @@ impl Own {
         copies.iter().flatten().any(GoodCopy::differs) || !loaded.is_usable()
     }
 
-    /// Puts the last good copies back. Options that `loaded`, which the job has left, holds stricter stay so.
-    pub(super) fn put_back(&self, loaded: &Loaded) -> io::Result<()> {
-        let copies = loaded.good_copies();
-        let before = self.state().before.clone().unwrap_or_default();
-        let goes = |file: &Path| {
-            before
-                .iter()
-                .any(|(path, marks)| path == file && marks.is_none())
+    /// Puts the last good copies back, and takes files away that were not there. Options that `loaded`, which the job has
+    /// left, holds stricter stay so.
+    ///
+    /// # Errors
+    ///
+    /// The disk does not let it, or nobody is `waiting` any more.
+    pub(super) fn put_back(&self, loaded: &Loaded, waiting: &Waiting) -> io::Result<()> {
+        let (before, added) = {
+            let state = self.state();
+            (
+                state.before.clone().unwrap_or_default(),
+                state.added.clone(),
+            )
         };
-        let bytes = |copy: &Option<GoodCopy>, file: &Path| match copy {
+        let absent = before.iter().filter(|(_, marks)| marks.is_none());
+        let absent: Vec<&Path> = absent
+            .map(|(path, _)| &**path)
+            .chain(added.as_deref())
+            .collect();
+        // That of a file which an earlier agent's job has added says what the file says.
+        let is_of_before = |copy: &GoodCopy| added.as_ref() != Some(&copy.of);
+        let copies = loaded.good_copies().map(|copy| copy.filter(is_of_before));
+        let uci = match &copies[0] {
             Some(copy) => Some(copy.bytes.to_vec()),
-            None if goes(file) => None,
+            None if absent.contains(&&*loaded.files.uci) => None,
             // It never could be used, and stays.
-            None => read_small(file, uci::MAX_FILE).ok(),
+            None => read_small(&loaded.files.uci, uci::MAX_FILE).ok(),
         };
-        let uci = bytes(&copies[0], &loaded.files.uci);
-        let json = bytes(&copies[1], &loaded.files.json);
         // Before it could be looser.
-        let strict = Strict::of(&loaded.config);
-        strict.keep(&loaded.files, uci.as_deref(), json.as_deref())?;
+        Strict::left_in(loaded)?.keep(&loaded.files, uci.as_deref())?;
         for copy in copies.iter().flatten() {
             let seen = before.iter().find(|(path, _)| *path == copy.of);
             let access = seen.and_then(|(_, marks)| Some((*marks)?.access));
-            write(copy, access)?;
+            write(copy, access, waiting)?;
         }
         // Files that were not there have no copy.
-        for (path, marks) in &before {
-            let is_copied = copies.iter().flatten().any(|copy| copy.of == *path);
-            if marks.is_none() && !is_copied && path.exists() {
-                std::fs::remove_file(path)?;
+        for path in absent {
+            let is_copied = copies.iter().flatten().any(|copy| copy.of == path);
+            if !is_copied && path.exists() {
+                remove(path, waiting)?;
             }
         }
         Ok(())
     }
 
-    /// Puts config.json back, which is in no snapshot, from the copy that `loaded` has; true if it was another one.
-    pub(super) fn put_json_back(&self, loaded: &Loaded) -> io::Result<bool> {
+    /// Puts `json` back, which the undo of a network job owes, from the copy that `loaded` has. What somebody has made of it
+    /// since the command ended is kept in the directory `conflicts`.
+    ///
+    /// # Errors
+    ///
+    /// The disk does not let it, or nobody is `waiting` any more.
+    pub(super) fn put_json_back(
+        &self,
+        loaded: &Loaded,
+        json: &Json,
+        conflicts: &Path,
+        waiting: &Waiting,
+    ) -> io::Result<JsonBack> {
+        let path = Path::new(&json.path);
         let [_, copy] = loaded.good_copies();
-        let Some(copy) = copy.filter(GoodCopy::differs) else {
-            return Ok(false);
-        };
+        let copy = copy.filter(|copy| json.was_there && copy.of == path);
+        let wanted = copy.as_ref().map(|copy| &copy.bytes[..]);
+        let now = json.read();
+        let is_back = now.as_ref().is_ok_and(|now| now.as_deref() == wanted);
+        // One that never could be used stays.
+        if is_back || (json.was_there && copy.is_none()) {
+            return Ok(JsonBack::default());
+        }
+        let edited = json.edited();
+        if let Some(edited) = &edited {
+            replace(&mut Directory::open(conflicts)?, CONFLICT, edited)?;
+        }
         let uci = read_small(&loaded.files.uci, uci::MAX_FILE).ok();
-        let strict = Strict::of(&loaded.config);
-        strict.keep(&loaded.files, uci.as_deref(), Some(&copy.bytes))?;
-        write(&copy, None)?;
-        Ok(true)
+        Strict::left_in(loaded)?.keep(&loaded.files, uci.as_deref())?;
+        match &copy {
+            Some(copy) => write(copy, None, waiting)?,
+            None => remove(path, waiting)?,
+        }
+        Ok(JsonBack {
+            is_late: true,
+            is_conflict: edited.is_some(),
+        })
     }
 }
 
+/// The outcome for config.json, which was owed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct JsonBack {
+    /// It was put back only now.
+    pub(super) is_late: bool,
+    /// Somebody had changed it.
+    pub(super) is_conflict: bool,
+}
+
 /// Puts a copy in the place of its file.
-fn write(copy: &GoodCopy, access: Option<Access>) -> io::Result<()> {
-    let (Some(dir), Some(name)) = (copy.of.parent(), copy.of.file_name()) else {
-        return Err(io::ErrorKind::InvalidFilename.into());
-    };
-    let name = name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+fn write(copy: &GoodCopy, access: Option<Access>, waiting: &Waiting) -> io::Result<()> {
     let access = access.unwrap_or(Access {
         mode: 0o600,
         uid: rustix::process::geteuid().as_raw(),
@@ -249,92 +307,28 @@ fn write(copy: &GoodCopy, access: Option<Access>) -> io::Result<()> {
         access,
         bytes: copy.bytes.to_vec(),
     };
-    std::fs::create_dir_all(dir)?;
-    let mut dir = folder::open(dir)?;
-    put(&mut dir, name, &saved)?;
-    dir.sync_names()
+    change(&copy.of, waiting, |dir, name| put(dir, name, &saved))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Inputs;
-    use crate::tls::CHECKS;
+fn remove(path: &Path, waiting: &Waiting) -> io::Result<()> {
+    change(path, waiting, |dir, name| dir.remove(name))
+}
 
-    #[test]
-    fn settings_that_no_earlier_job_has_changed_are_free_when_the_last_job_has_ended() {
-        let tmp = tempfile::tempdir().unwrap();
-        let inputs = Inputs::below(tmp.path(), CHECKS);
-        let files = inputs.load(None).files;
-        let (held, is_held) = watch::channel(true);
-        let own = Own::new(held, tmp.path().join("replacing"));
-        own.starts(&files, false);
-        own.is_free(&files);
-        assert!(*is_held.borrow());
-        own.ends();
-        assert!(!*is_held.borrow() && !own.is_inherited());
-        own.starts(&files, false);
-        assert!(*is_held.borrow());
-        own.ends();
-        assert!(!*is_held.borrow());
+/// Changes a file for certain, unless nobody waits for that any more: then it may be somebody else's by now.
+fn change(
+    path: &Path,
+    waiting: &Waiting,
+    change: impl FnOnce(&mut Directory, &str) -> io::Result<()>,
+) -> io::Result<()> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    };
+    let name = name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+    std::fs::create_dir_all(dir)?;
+    let mut dir = folder::open(dir)?;
+    if !waiting.is_on() {
+        return Err(io::ErrorKind::TimedOut.into());
     }
-
-    #[test]
-    fn config_json_is_put_back_where_the_agent_before_could_not_and_loosens_nothing() {
-        let tmp = tempfile::tempdir().unwrap();
-        let inputs = Inputs::below(tmp.path(), CHECKS);
-        let files = inputs.load(None).files;
-        let write = |text: &str| {
-            let copy = GoodCopy {
-                of: files.json.clone(),
-                bytes: text.as_bytes().into(),
-            };
-            super::write(&copy, None).unwrap();
-        };
-        write(r#"{"insecure": 1}"#);
-        let before = inputs.load(None);
-        let own = Own::new(watch::channel(true).0, tmp.path().join("replacing"));
-        assert!(!own.put_json_back(&before).unwrap());
-        write(r#"{"insecure": 0}"#);
-        let job = inputs.load(Some(&before)).with_copies_of(&before);
-        assert!(own.put_json_back(&job).unwrap());
-        assert_eq!(
-            std::fs::read_to_string(&files.json).unwrap(),
-            r#"{"insecure": 1}"#
-        );
-        assert_eq!(inputs.load(Some(&before)).tightened, ["insecure"]);
-    }
-
-    #[test]
-    fn an_undo_beside_a_file_that_never_could_be_used_loosens_nothing() {
-        let tmp = tempfile::tempdir().unwrap();
-        let inputs = Inputs::below(tmp.path(), CHECKS);
-        let files = inputs.load(None).files;
-        let write = |path: &Path, text: &str| {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let copy = GoodCopy {
-                of: path.to_owned(),
-                bytes: text.as_bytes().into(),
-            };
-            super::write(&copy, None).unwrap();
-        };
-        let uci = "config socketman 'main'\n\toption cacrt '/missing.pem'\n";
-        write(&files.uci, uci);
-        write(&files.json, r#"{"insecure": 1}"#);
-        let before = inputs.load(None);
-        assert!(before.good_copies()[0].is_none());
-        let own = Own::new(watch::channel(false).0, tmp.path().join("replacing"));
-        own.starts(&files, false);
-        write(&files.json, r#"{"insecure": 0}"#);
-        let after = inputs.load(Some(&before)).with_copies_of(&before);
-        assert!(own.have_changed(&after) && !after.is_usable());
-        own.put_back(&after).unwrap();
-        let now = inputs.load(Some(&before));
-        assert_eq!(std::fs::read_to_string(&files.uci).unwrap(), uci);
-        assert_eq!(
-            std::fs::read_to_string(&files.json).unwrap(),
-            r#"{"insecure": 1}"#
-        );
-        assert!(now.tightened.contains(&"insecure"), "{:?}", now.tightened);
-    }
+    change(&mut dir, name)?;
+    dir.sync_names()
 }

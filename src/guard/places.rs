@@ -45,7 +45,7 @@ impl Places {
         let own = Directory::open(&self.state_dir.join("guard"))?;
         std::fs::create_dir_all(&self.config)?;
         let config = folder::open(&self.config)?;
-        let conflict = self.state_dir.join("conflict");
+        let conflict = self.conflicts();
         let conflicts =
             move || -> io::Result<Box<dyn Disk>> { Ok(Box::new(Directory::open(&conflict)?)) };
         Ok(Desk::new(
@@ -54,6 +54,11 @@ impl Places {
             Box::new(conflicts),
             Arc::clone(&self.hold),
         ))
+    }
+
+    /// The directory of files that somebody changed after a command.
+    pub(super) fn conflicts(&self) -> PathBuf {
+        self.state_dir.join("conflict")
     }
 
     /// Has `hold` asked before our package is put back from here on.
@@ -236,6 +241,7 @@ impl Found {
                 }
                 // The command has ended with the boot it ran in.
                 Phase::Armed if journal.has_booted(&self.place.boot) => {
+                    journal.see_json();
                     desk.changed_until_now(&mut journal)
                 }
                 _ => Ok(()),

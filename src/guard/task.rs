@@ -19,6 +19,7 @@ use super::desk::Desk;
 use super::facts::Facts;
 use super::handle::{Ask, Handle};
 use super::journal::Journal;
+use super::json::Json;
 use super::luci;
 use super::owed::Owed;
 use super::own::Own;
@@ -166,11 +167,8 @@ impl Task {
         let pace = current.borrow().loaded.config.pace;
         inbox.found.places.holds_by(Arc::new(move |uci| {
             // The disk may take minutes, for which nobody else is to wait.
-            let (config, files) = {
-                let loaded = &current.borrow().loaded;
-                (Arc::clone(&loaded.config), loaded.files.clone())
-            };
-            strict::hold_with(&config, &files, uci)
+            let now = current.borrow().clone();
+            strict::hold_with(&now.loaded, uci)
         }));
         let unread = match inbox.found.is_unread {
             true => Unread::since_the_start(pace),
@@ -331,11 +329,21 @@ impl Task {
             // verdict.
             return Err(NOT_SETTLED.to_owned());
         }
+        let json = {
+            let current = self.settings.current();
+            let files = current.borrow().loaded.files.clone();
+            let kept = move || strict::can_be_kept(&files).map(|()| Json::before(&files.json));
+            let kept = self.found.places.aside(kept).await.and_then(|kept| kept);
+            kept.map_err(|error| {
+                format!("an undo could loosen the settings of the agent: {error}")
+            })?
+        };
         if !luci::is_free(&self.client, self.pace()).await {
             return Err("a LuCI change waits for confirmation".to_owned());
         }
         let needs = self.witnesses.reached().await;
         let journal = Journal {
+            json,
             detach: ticket.detach,
             place: self.found.place.clone(),
             needs,
@@ -374,7 +382,10 @@ impl Task {
             return judged;
         }
         let noted = self
-            .with_journal(&mut journal, move |desk, journal| desk.ended(journal, ran))
+            .with_journal(&mut journal, move |desk, journal| {
+                journal.see_json();
+                desk.ended(journal, ran)
+            })
             .await;
         if let Err(error) = noted {
             log::error!("guard: {error}");

@@ -224,10 +224,9 @@ mod tests {
         };
         let given = take(br#"{"token": "t"}"#);
         assert!(matches!(given, Some(Done::Taken(Some(_)))));
-        let json = std::fs::read(&files.json).unwrap();
         let mut job = config;
         job.jobs.from_web = false;
-        Strict::of(&job).keep(&files, None, Some(&json)).unwrap();
+        Strict::of(&job).keep(&files, None).unwrap();
         let held = inputs.load(None).tightened;
         assert_eq!(held, ["web_jobs"]);
         let Some(Done::Taken(Some(record))) = take(br#"{"token": "u"}"#) else {
@@ -237,8 +236,7 @@ mod tests {
         assert_eq!(loaded.config.api.token.reveal(), "u");
         assert_eq!(loaded.tightened, held);
         // A job that ran during the trial was undone.
-        let json = std::fs::read(&files.json).unwrap();
-        Strict::of(&job).keep(&files, None, Some(&json)).unwrap();
+        Strict::of(&job).keep(&files, None).unwrap();
         assert!(matches!(
             desk.obey(Order::Restore(record)),
             Ok(Done::Restored(true))

@@ -26,12 +26,13 @@ use crate::config::{strict, Config, Inputs, Loaded, Problem, PACKAGE};
 use crate::identity::{self, Chosen, Identity, Source};
 use crate::process::facts::publish;
 use crate::process::shutdown::Shutdown;
+use crate::tasks::Waiting;
 
 use files::FileWatch;
 use followers::Followers;
 use next_lock::NextLock;
 use orphans::{Orphan, Orphans, BETWEEN_LOOKS};
-use upkeep::{Upkeep, Waiting};
+use upkeep::Upkeep;
 
 pub use facts::Facts;
 pub use renewal::{renewed, same, until_due, Same, Since, Start, Work};
@@ -358,12 +359,16 @@ impl Part {
     async fn keep(&mut self, loaded: &Loaded) -> Vec<Problem> {
         let copies = loaded.copies();
         let orphans = self.orphans.look(&copies.files);
-        let is_outdated = loaded.strict_is_outdated;
+        let is_outdated = loaded.strict.is_outdated;
+        let settled = strict::Settled::of(loaded);
         let keep = move |waiting: &Waiting| {
             orphans.iter().for_each(Orphan::remove);
             let errors = copies.keep();
             if is_outdated && waiting.is_on() {
                 strict::forget(&copies.files);
+            }
+            if let Some(settled) = settled {
+                settled.keep(&copies.files.home);
             }
             errors
         };

@@ -4,11 +4,10 @@
 
 use std::future::pending;
 use std::path::Path;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::config::Problem;
-use crate::tasks::{InTurn, NotDone};
+use crate::tasks::{InTurn, NotDone, Waiting};
 
 /// Longest wait for the disk, and for a change that is late.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -21,16 +20,6 @@ pub(super) struct Upkeep {
     is_late: bool,
 }
 
-/// The reload that a change belongs to.
-pub(super) struct Waiting(Weak<()>);
-
-impl Waiting {
-    /// False if the reload is over: what is not done yet is no longer to be done.
-    pub(super) fn is_on(&self) -> bool {
-        self.0.strong_count() > 0
-    }
-}
-
 impl Upkeep {
     /// Has `change` made in `state_dir`, and returns its errors. While an earlier change is late there is
     /// no other: that is an error too.
@@ -39,8 +28,7 @@ impl Upkeep {
         state_dir: &Path,
         change: impl FnOnce(&Waiting) -> Vec<Problem> + Send + 'static,
     ) -> Vec<Problem> {
-        let is_on = Arc::new(());
-        let waiting = Waiting(Arc::downgrade(&is_on));
+        let (_waits, waiting) = Waiting::new();
         let work = move || change(&waiting);
         let made = self.disk.aside("settings", WITHIN, work).await;
         self.is_late = matches!(made, Err(NotDone::Late));

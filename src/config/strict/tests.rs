@@ -1,11 +1,17 @@
+mod undo;
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
+use std::path::Path;
+
+use super::record::{hash, text, NAME};
 use super::*;
 use crate::config::json::MAX_FILE;
 use crate::config::tests::write_private;
-use crate::config::{Inputs, Problem};
+use crate::config::{Files, Inputs, Problem};
 use crate::process::clock::Pace;
+use crate::process::file::read_small;
 
 fn job(keys: &[u8], is_open: bool) -> Strict {
     let mut config = Config::defaults(Path::new("/"), Pace::REAL);
@@ -42,69 +48,67 @@ fn of_two_sets_of_keys_those_in_both_stay() {
     assert_eq!(both(&[1], &[2]), (vec![], true));
 }
 
-/// Settings files side by side, and a state directory beside them.
-fn files_below(dir: &Path) -> Files {
-    let at = |name: &str| dir.join(name);
-    Files {
-        json: at("config.json"),
-        uci: at("socketman"),
-        copy_dir: at("state"),
-        home: at("state"),
+/// A device without settings.
+fn device(root: &Path) -> (Inputs, Files) {
+    let inputs = Inputs::below(root, crate::tls::CHECKS);
+    let files = inputs.load(None).files;
+    for file in [&files.uci, &files.json] {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     }
+    (inputs, files)
+}
+
+/// The undo of a job that had these values is over, and the settings are as they are now.
+fn is_undone(inputs: &Inputs, strict: Strict) {
+    let files = inputs.load(None).files;
+    let uci = read_small(&files.uci, MAX_FILE).ok();
+    strict.keep(&files, uci.as_deref()).unwrap();
+    settle(inputs);
+}
+
+/// No job runs any more.
+fn settle(inputs: &Inputs) {
+    let loaded = inputs.load(None);
+    Settled::of(&loaded).unwrap().keep(&loaded.files.home);
 }
 
 #[test]
 fn it_is_kept_until_a_file_changes() {
     let tmp = tempfile::tempdir().unwrap();
-    let files = files_below(tmp.path());
-    let uci = b"config socketman 'main'\n";
-    std::fs::write(&files.uci, uci).unwrap();
+    let (inputs, files) = device(tmp.path());
+    let uci = "config socketman 'main'\n";
+    write_private(&files.uci, uci);
     assert_eq!(in_force(&files), None);
     let first = job(&[1, 2], true);
-    first.clone().keep(&files, Some(uci), None).unwrap();
+    is_undone(&inputs, first.clone());
     assert_eq!(in_force(&files), Some(first));
     // Another one comes on top.
     let second = job(&[2, 3], false);
     assert_eq!(second.off, ["insecure"], "the others follow from the keys");
-    second.keep(&files, Some(uci), None).unwrap();
+    is_undone(&inputs, second);
     assert_eq!(in_force(&files), Some(job(&[2], false)));
     let off = |name| Strict {
         off: vec![name],
         ..Strict::default()
     };
     for name in ["web_jobs", "web_jobs", "api_commands"] {
-        off(name).keep(&files, Some(uci), None).unwrap();
+        is_undone(&inputs, off(name));
     }
     let mut all = in_force(&files).unwrap().off;
     all.sort_unstable();
     assert_eq!(all, ["api_commands", "insecure", "web_jobs"]);
     // Either file.
-    std::fs::write(&files.json, "{}").unwrap();
+    write_private(&files.json, "{}");
     assert_eq!(in_force(&files), None);
     std::fs::remove_file(&files.json).unwrap();
     assert!(in_force(&files).is_some());
     // A reload that takes it for outdated knows an older one.
     forget(&files);
     assert!(in_force(&files).is_some());
-    std::fs::write(&files.uci, b"config socketman 'main'\n\n").unwrap();
+    write_private(&files.uci, "config socketman 'main'\n\n");
     assert_eq!(in_force(&files), None);
     forget(&files);
     assert!(!files.home.join(NAME).exists());
-}
-
-#[test]
-fn it_holds_while_the_files_are_put_back_one_by_one() {
-    let tmp = tempfile::tempdir().unwrap();
-    let files = files_below(tmp.path());
-    let (uci, json) = (&b"config socketman 'main'\n"[..], &b"{}"[..]);
-    std::fs::write(&files.uci, "of the job").unwrap();
-    let job = job(&[1], false);
-    job.clone().keep(&files, Some(uci), Some(json)).unwrap();
-    assert_eq!(in_force(&files), Some(job.clone()));
-    std::fs::write(&files.uci, uci).unwrap();
-    assert_eq!(in_force(&files), Some(job.clone()));
-    std::fs::write(&files.json, json).unwrap();
-    assert_eq!(in_force(&files), Some(job));
 }
 
 #[test]
@@ -137,7 +141,7 @@ fn options_are_held_as_a_job_had_set_them_that_was_undone_until_somebody_changes
         // The copy of these very bytes would hold once more.
         let _ = std::fs::remove_dir_all(&files.home);
         assert_eq!(inputs.load(None).tightened, [""; 0], "{json}");
-        strict.keep(&files, None, Some(json.as_bytes())).unwrap();
+        is_undone(&inputs, strict);
         let loaded = inputs.load(None);
         let names: Vec<_> = held.iter().map(|(name, _)| *name).collect();
         assert_eq!(loaded.tightened, names, "{json}");
@@ -169,8 +173,7 @@ fn each_option_is_held_for_itself() {
         let values = SWITCHES.map(|name| format!(r#""{name}": {}"#, u8::from(name == open)));
         let json = format!("{{{}}}", values.join(", "));
         write_private(&files.json, json.as_bytes());
-        let strict = job(&[], false);
-        strict.keep(&files, None, Some(json.as_bytes())).unwrap();
+        is_undone(&inputs, job(&[], false));
         assert_eq!(inputs.load(None).tightened, [open]);
     }
 }
@@ -183,7 +186,7 @@ fn held_below(root: &Path) -> (Inputs, Files, Vec<u8>) {
     let json = br#"{"web_jobs": 0, "insecure": 1}"#.to_vec();
     write_private(&files.json, &json);
     assert_eq!(inputs.load(None).keep_good_copies(), []);
-    job(&[], false).keep(&files, None, Some(&json)).unwrap();
+    is_undone(&inputs, job(&[], false));
     assert_eq!(inputs.load(None).tightened, ["insecure"]);
     (inputs, files, json)
 }
@@ -196,10 +199,10 @@ fn a_file_that_is_cut_off_loosens_nothing() {
     let cut = inputs.load(None);
     // Its copy says that any certificate will do.
     assert_eq!(cut.tightened, ["insecure"]);
-    assert!(!cut.config.api.insecure && !cut.strict_is_outdated);
+    assert!(!cut.config.api.insecure && !cut.strict.is_outdated);
     // Without a copy nothing is known, and it may come back.
     std::fs::remove_file(files.copy_dir.join("config.json")).unwrap();
-    assert!(!inputs.load(None).strict_is_outdated);
+    assert!(!inputs.load(None).strict.is_outdated);
     write_private(&files.json, &json);
     assert_eq!(inputs.load(None).tightened, ["insecure"]);
     write_private(
@@ -207,7 +210,7 @@ fn a_file_that_is_cut_off_loosens_nothing() {
         br#"{"web_jobs": 0, "insecure": 1, "monitor": 20}"#,
     );
     let changed = inputs.load(None);
-    assert!(changed.config.api.insecure && changed.strict_is_outdated);
+    assert!(changed.config.api.insecure && changed.strict.is_outdated);
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn what_an_init_server_changes_loosens_nothing() {
         write_private(&files.json, bytes);
         let loaded = inputs.load(None);
         assert_eq!(loaded.tightened, ["insecure"]);
-        assert!(!loaded.strict_is_outdated);
+        assert!(!loaded.strict.is_outdated);
     }
     // Once more.
     let then = br#"{"web_jobs": 0, "insecure": 1, "token": "u"}"#;
@@ -232,7 +235,7 @@ fn what_an_init_server_changes_loosens_nothing() {
     // Values for other files come into force by no change of the server.
     keep_for(&files, Some(b"{}"), Some(&json)).unwrap();
     write_private(&files.json, &json);
-    assert!(inputs.load(None).strict_is_outdated);
+    assert!(inputs.load(None).strict.is_outdated);
 }
 
 #[test]
@@ -254,8 +257,7 @@ fn options_stay_held_while_the_disk_does_not_give_what_is_held() {
     std::fs::create_dir_all(files.json.parent().unwrap()).unwrap();
     let json = r#"{"insecure": 1, "web_jobs": 0}"#;
     write_private(&files.json, json);
-    let strict = job(&[], false);
-    strict.keep(&files, None, Some(json.as_bytes())).unwrap();
+    is_undone(&inputs, job(&[], false));
     let held = inputs.load(None);
     assert_eq!(held.tightened, ["insecure"]);
     let open_to = |mode| {
@@ -268,14 +270,14 @@ fn options_stay_held_while_the_disk_does_not_give_what_is_held() {
     write_private(&files.json, r#"{"insecure": 1, "monitor": 20}"#);
     let changed = inputs.load(Some(&shut_out));
     assert_eq!(changed.tightened, [""; 0]);
-    assert!(changed.strict_is_outdated);
+    assert!(changed.strict.is_outdated);
     forget(&files);
     open_to(0o700);
     assert!(text(&files.home).unwrap().is_some());
     forget(&files);
     assert!(text(&files.home).unwrap().is_none());
     let forgotten = inputs.load(Some(&changed));
-    assert!(!forgotten.strict_is_outdated);
+    assert!(!forgotten.strict.is_outdated);
 }
 
 /// The options that are held at a start, each with the reason for people.
@@ -306,15 +308,15 @@ fn the_strictest_is_held_in_the_place_of_a_record_that_is_damaged_until_somebody
     let (start, held) = held_at_a_start(&inputs);
     assert_eq!(held, STRICTEST);
     assert!(start.config.closed.jobs().is_some() && start.config.closed.link().is_none());
-    assert!(!start.strict_is_outdated);
+    assert!(!start.strict.is_outdated);
     // A reload finds it as damaged as before.
     let again = inputs.load(Some(&start));
     assert_eq!(again.tightened, STRICTEST);
-    assert!(!again.strict_is_outdated);
+    assert!(!again.strict.is_outdated);
     write_private(&files.json, &json);
     let changed = inputs.load(Some(&again));
     assert_eq!(changed.tightened, [""; 0]);
-    assert!(changed.strict_is_outdated);
+    assert!(changed.strict.is_outdated);
     // So it is for the next agent.
     write_private(&files.json, open);
     renew(&start);
@@ -325,11 +327,10 @@ fn the_strictest_is_held_in_the_place_of_a_record_that_is_damaged_until_somebody
     assert_eq!(inputs.load(Some(&next)).tightened, STRICTEST);
     renew(&next);
     write_private(&files.json, &json);
-    assert!(inputs.load(None).strict_is_outdated);
+    assert!(inputs.load(None).strict.is_outdated);
     // An undo does not replace it by what one job had set.
     damage();
-    let strict = job(&[], true);
-    strict.keep(&files, None, Some(&json)).unwrap();
+    is_undone(&inputs, job(&[], true));
     assert_eq!(held_at_a_start(&inputs).1, ["job_pubkey", "insecure"]);
 }
 
@@ -347,7 +348,7 @@ fn the_strictest_is_held_while_a_start_cannot_read_what_is_held() {
     let cut = inputs.load(None);
     write_private(&files.json, &json);
     let start = inputs.load(Some(&cut));
-    assert!(start.config.closed.jobs().is_some() && !start.strict_is_outdated);
+    assert!(start.config.closed.jobs().is_some() && !start.strict.is_outdated);
     assert_eq!(start.tightened, ["job_pubkey", "insecure"]);
     open_to(0o700);
     renew(&start);

@@ -128,8 +128,7 @@ fn the_next_agent_loosens_nothing_with_an_undo_that_the_disk_did_not_let_through
     journal.phase = Phase::Undoing;
     desk.note(&journal).unwrap();
     let job = inputs.load(None);
-    let held = job.files.clone();
-    let hold = Arc::new(move |uci: Option<&[u8]>| strict::hold_with(&job.config, &held, uci));
+    let hold = Arc::new(move |uci: Option<&[u8]>| strict::hold_with(&job, uci));
     let found = find(hold);
     assert!(found.has_undone && found.journal.unwrap().phase == Phase::Undone);
     assert_eq!(fs::read_to_string(&files.uci).unwrap(), package(1));

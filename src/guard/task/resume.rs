@@ -1,6 +1,7 @@
 //! A trial that an earlier agent has left.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -53,6 +54,9 @@ impl Task {
     pub(super) async fn go_on(&mut self, mut journal: Journal) {
         let id = journal.id.clone();
         self.tell(!journal.is_decided(), None, &id);
+        if let Some(json) = journal.json.as_ref().filter(|json| !json.was_there) {
+            self.own.is_added(Path::new(&json.path));
+        }
         let has_booted = journal.has_booted(&self.found.place.boot);
         match journal.phase {
             Phase::Kept | Phase::Reverted => {
@@ -67,28 +71,27 @@ impl Task {
         }
         self.held_off().await;
         let timeout = self.options().rollback_timeout;
-        if !matches!(journal.phase, Phase::Armed | Phase::Ended) {
-            self.json_put_back(&mut journal).await;
-        }
         match journal.phase {
             Phase::Armed | Phase::Ended => {
                 drop(self.try_out(journal, timeout).await);
             }
-            Phase::Rebooting if !has_booted => {
-                add_reason(&mut journal, "the reboot did not happen");
-                drop(self.decide(journal, true).await);
-            }
             Phase::Undoing | Phase::Undone if !has_booted => {
+                self.json_put_back(&mut journal).await;
                 self.bring_back(&mut journal).await;
                 drop(self.decide(journal, true).await);
             }
-            // The device has started with those of the job, and it does not reboot for the rest again.
-            Phase::Rebooting if journal.back.is_none() => {
-                self.tell_services(&journal).await;
+            // The device does not reboot again for what is not back.
+            _ => {
+                if journal.back.is_none() {
+                    // Services have started with files of the job, some of which are back by now.
+                    self.tell_services(&journal).await;
+                }
+                if !has_booted {
+                    add_reason(&mut journal, "the reboot did not happen");
+                }
+                self.json_put_back_in_time(&mut journal).await;
                 drop(self.decide(journal, true).await);
             }
-            // The device has started with the files that were put back.
-            _ => drop(self.decide(journal, true).await),
         }
     }
 

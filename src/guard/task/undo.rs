@@ -9,9 +9,13 @@ use crate::actions::{Action, Service};
 use crate::boot::Why;
 use crate::config::PACKAGE;
 use crate::guard::decide::{Next, Trial};
+use crate::guard::desk::Desk;
 use crate::guard::journal::{Journal, Phase};
 use crate::guard::{add_reason, add_undone, not_put_back, undo, PUT_BACK_LATER};
 use crate::jobs::Judged;
+
+/// Longest wait for the bus before services are told.
+const BUS_WITHIN: Duration = Duration::from_secs(60);
 
 impl Task {
     /// Tests the way out, and keeps or undoes the change.
@@ -24,16 +28,13 @@ impl Task {
         add_reason(&mut journal, &format!("{lost}: undone"));
         let own_changed = self.own_changed();
         if own_changed {
-            let put_back = self.own_put_back("").await;
-            add_reason(&mut journal, &put_back);
+            self.own_undone(&mut journal).await;
         }
         let own_is_back = own_changed && self.own_left.is_none();
         journal.back = Some(self.found.place.boot.clone());
         let undone = self.with_journal(&mut journal, move |desk, journal| {
             if own_is_back {
-                if let Err(error) = desk.left_as_it_is(journal, PACKAGE) {
-                    log::warn!("guard: {PACKAGE}: {error}");
-                }
+                is_ours(desk, journal);
             }
             undo(desk, journal);
             Ok(())
@@ -125,14 +126,23 @@ impl Task {
 
     /// Puts files back that the disk has not let us before: what follows would start with those of the job.
     async fn put_back_again(&mut self, journal: &mut Journal) {
-        if self.own_left.is_some() {
-            let put_back = self.own_put_back("").await;
-            add_reason(journal, &put_back);
+        let is_undone = journal.phase == Phase::Undone;
+        // The package is back then, and was not its copy before in any case.
+        let own_goes = self.own_left.is_some() && !(is_undone && journal.json.is_some());
+        if own_goes {
+            self.own_undone(journal).await;
+        } else {
+            self.json_put_back(journal).await;
+            self.own_left = self.own_left.take().filter(|_| journal.owes_json());
         }
-        if journal.phase == Phase::Undone {
+        if is_undone {
             return;
         }
-        let undone = self.with_journal(journal, |desk, journal| {
+        let own_is_back = own_goes && self.own_left.is_none();
+        let undone = self.with_journal(journal, move |desk, journal| {
+            if own_is_back {
+                is_ours(desk, journal);
+            }
             let undone = desk.undo(journal)?;
             add_undone(journal, &undone);
             Ok(())
@@ -148,10 +158,12 @@ impl Task {
 
     /// True while files or our settings are not back.
     fn is_owed(&self, journal: &Journal) -> bool {
-        journal.phase != Phase::Undone || self.own_left.is_some()
+        journal.phase != Phase::Undone || self.own_left.is_some() || journal.owes_json()
     }
 
     pub(super) async fn tell_services(&self, journal: &Journal) {
+        // An agent that has just started is not on the bus yet. Without it each call says why it failed.
+        drop(self.client.connected(self.pace().of(BUS_WITHIN)).await);
         for package in journal.changes.iter().flat_map(|changes| changes.names()) {
             self.perform(Action::ConfigChanged(package.clone())).await;
         }
@@ -161,5 +173,12 @@ impl Task {
         if let Err(error) = self.actions.perform(&action).await {
             log::warn!("guard: {error}");
         }
+    }
+}
+
+/// Our package is as we have put it back, and nobody else has changed it.
+fn is_ours(desk: &mut Desk, journal: &mut Journal) {
+    if let Err(error) = desk.left_as_it_is(journal, PACKAGE) {
+        log::warn!("guard: {PACKAGE}: {error}");
     }
 }

@@ -61,6 +61,7 @@ fn journals() -> [(&'static str, Journal); 2] {
         changes: None,
         reason: None,
         back: None,
+        json: None,
     };
     let changes = [
         ("network", Some(Some((ACCESS, Digest::of(b"changed"))))),

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::desk::{Desk, LOOK_AGAIN};
 use super::jobs::{is_rebooted, BOOT_ID};
 
-const NETWORK: &str = "etc/config/network";
+pub(super) const NETWORK: &str = "etc/config/network";
 const GUARD: &str = "etc/socketman/state/guard";
 
 /// A command that opens the guard's directory to others, and changes the network.
@@ -39,7 +39,7 @@ async fn refused() -> Desk {
 }
 
 /// A job has taken the broker away and put a directory in the place of a file, which could not be put back.
-async fn replaced_by_a_directory(desk: &mut Desk) {
+pub(super) async fn replaced_by_a_directory(desk: &mut Desk) {
     let network = desk.path(NETWORK);
     let go = desk.lab.place().path().join("go");
     let (file, waits) = (network.display(), go.display());
@@ -57,7 +57,7 @@ async fn replaced_by_a_directory(desk: &mut Desk) {
 }
 
 /// Waits until the agent's log is as wanted.
-async fn logged(desk: &Desk, wanted: impl Fn(&str) -> bool) {
+pub(super) async fn logged(desk: &Desk, wanted: impl Fn(&str) -> bool) {
     within("the log", async {
         while !wanted(&fs::read_to_string(&desk.lab.program().log).unwrap()) {
             sleep(LOOK_AGAIN).await;
@@ -66,7 +66,7 @@ async fn logged(desk: &Desk, wanted: impl Fn(&str) -> bool) {
     .await;
 }
 
-fn reason(outcome: &Value) -> &str {
+pub(super) fn reason(outcome: &Value) -> &str {
     outcome["reason"].as_str().unwrap()
 }
 

@@ -4,6 +4,7 @@ mod desk;
 mod faults;
 mod jobs;
 mod moved;
+mod owed;
 mod power;
 mod schedules;
 mod settings;
