@@ -4,8 +4,10 @@
 mod tests;
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,11 @@ use crate::terminal::safe;
 
 /// Longest wait for the disk; flash that erases blocks takes seconds.
 pub(super) const DISK_WITHIN: Duration = Duration::from_secs(60);
+
+type Work<T> = Box<dyn FnOnce() -> T + Send>;
+
+/// Work for the disk that may be late.
+pub(super) type Doing<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
 /// The directories of trials.
 #[derive(Clone)]
@@ -89,8 +96,15 @@ impl Places {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        let done = self.disk.aside("guard", DISK_WITHIN, work).await;
-        done.map_err(io::Error::other)
+        self.in_turn(Box::new(work)).await
+    }
+
+    /// Compiled once for each outcome.
+    fn in_turn<T: Send + 'static>(&self, work: Work<T>) -> Doing<'_, T> {
+        Box::pin(async move {
+            let done = self.disk.aside("guard", DISK_WITHIN, work).await;
+            done.map_err(io::Error::other)
+        })
     }
 
     /// Completes when no work is late. Cancel safe.

@@ -23,7 +23,7 @@ use super::json::Json;
 use super::luci;
 use super::owed::Owed;
 use super::own::Own;
-use super::places::Found;
+use super::places::{Doing, Found};
 use super::trial::Witnesses;
 use super::unread::Unread;
 use crate::actions::Actions;
@@ -271,27 +271,31 @@ impl Task {
         }
     }
 
-    async fn on_disk<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Desk) -> T + Send + 'static,
-    ) -> io::Result<T> {
-        self.found.places.on_disk(work).await
+    /// Does `work` with a copy of the journal, and takes the copy over.
+    fn with_journal<'a, T: Send + 'static>(
+        &'a self,
+        journal: &'a mut Journal,
+        work: impl FnOnce(&mut Desk, &mut Journal) -> io::Result<T> + Send + 'static,
+    ) -> Doing<'a, T> {
+        self.journaled(journal, Box::new(work))
     }
 
-    /// Does `work` with a copy of the journal, and takes the copy over.
-    async fn with_journal<T: Send + 'static>(
-        &self,
-        journal: &mut Journal,
-        work: impl FnOnce(&mut Desk, &mut Journal) -> io::Result<T> + Send + 'static,
-    ) -> io::Result<T> {
-        let mut copy = journal.clone();
-        let done = self.on_disk(move |desk| {
-            let done = work(desk, &mut copy);
-            (copy, done)
-        });
-        let (copy, done) = done.await?;
-        *journal = copy;
-        done
+    /// Compiled once for each outcome.
+    fn journaled<'a, T: Send + 'static>(
+        &'a self,
+        journal: &'a mut Journal,
+        work: Box<dyn FnOnce(&mut Desk, &mut Journal) -> io::Result<T> + Send>,
+    ) -> Doing<'a, T> {
+        Box::pin(async move {
+            let mut copy = journal.clone();
+            let done = self.found.places.on_disk(move |desk| {
+                let done = work(desk, &mut copy);
+                (copy, done)
+            });
+            let (copy, done) = done.await?;
+            *journal = copy;
+            done
+        })
     }
 
     fn tell(&self, armed: bool, until: Option<Instant>, job: &str) {
