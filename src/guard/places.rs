@@ -26,6 +26,9 @@ pub(super) const DISK_WITHIN: Duration = Duration::from_secs(60);
 
 type Work<T> = Box<dyn FnOnce() -> T + Send>;
 
+/// Work with the journal.
+pub(super) type WithJournal<T> = Box<dyn FnOnce(&mut Desk, &mut Journal) -> io::Result<T> + Send>;
+
 /// Work for the disk that may be late.
 pub(super) type Doing<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 

@@ -23,7 +23,7 @@ use super::json::Json;
 use super::luci;
 use super::owed::Owed;
 use super::own::Own;
-use super::places::{Doing, Found};
+use super::places::{Doing, Found, WithJournal};
 use super::trial::Witnesses;
 use super::unread::Unread;
 use crate::actions::Actions;
@@ -284,7 +284,7 @@ impl Task {
     fn journaled<'a, T: Send + 'static>(
         &'a self,
         journal: &'a mut Journal,
-        work: Box<dyn FnOnce(&mut Desk, &mut Journal) -> io::Result<T> + Send>,
+        work: WithJournal<T>,
     ) -> Doing<'a, T> {
         Box::pin(async move {
             let mut copy = journal.clone();

@@ -137,7 +137,7 @@ impl Strict {
     }
 
     /// Keeps it, whatever the settings files say, until [`Settled`] says for which, together with what is kept already for
-    /// the package as it is or with the bytes `uci`.
+    /// the package as it is, with the bytes `uci` or as its last good copy is.
     ///
     /// # Errors
     ///
@@ -148,7 +148,15 @@ impl Strict {
         let home = &files.home;
         match text(home) {
             Ok(text) => {
-                let packages = [digest_of(&files.uci), hash(uci)];
+                // A package that cannot be read is not the one that counts.
+                let copy = last_good::Kept {
+                    remembered: None,
+                    state_dir: home,
+                    name: last_good::UCI,
+                    of: &files.uci,
+                };
+                let copy = copy.copy().map(|copy| copy.bytes);
+                let packages = [digest_of(&files.uci), hash(uci), hash(copy.as_deref())];
                 let known = text.as_deref().and_then(Record::decode);
                 let known = known.filter(|known| known.is_of_package(&packages));
                 known.into_iter().for_each(|known| self.add(known.strict));

@@ -103,3 +103,23 @@ fn what_the_disk_does_not_give_once_is_not_recorded_as_the_strictest() {
     settle(&inputs);
     assert_eq!(inputs.load(None).tightened, ["insecure"]);
 }
+
+#[test]
+fn what_an_earlier_undo_holds_stays_held_where_the_package_cannot_be_read() {
+    let tmp = tempfile::tempdir().unwrap();
+    let (inputs, files) = device(tmp.path());
+    let package = "config socketman 'main'\n\toption insecure '1'\n";
+    write_private(&files.uci, package);
+    assert_eq!(inputs.load(None).keep_good_copies(), []);
+    is_undone(&inputs, job(&[], false));
+    let cut = "config socketman 'main";
+    write_private(&files.uci, cut);
+    let before = inputs.load(None);
+    assert_eq!(before.tightened, ["web_jobs", "insecure"]);
+    write_private(&files.uci, format!("{package}\toption monitor '21'\n"));
+    let job = inputs.load(Some(&before));
+    assert!(job.config.api.insecure);
+    hold_with(&job, Some(cut.as_bytes())).unwrap();
+    write_private(&files.uci, cut);
+    assert_eq!(inputs.load(Some(&before)).tightened, before.tightened);
+}
