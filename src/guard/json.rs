@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::picture::Digest;
 use crate::config::json::MAX_FILE;
+use crate::config::Loaded;
 use crate::process::file::read_small;
 
 /// The name of what somebody else has made of it, among the conflicts.
@@ -65,6 +66,12 @@ impl Json {
             Err(error) if error.is_absent() => Ok(None),
             Err(error) => Err(io::Error::other(error)),
         }
+    }
+
+    /// Can an undo put it back from the copies of `loaded`, or take it away? One that never could be used has no copy.
+    pub(super) fn goes_back(&self, loaded: &Loaded) -> bool {
+        let [_, copy] = loaded.good_copies();
+        !self.was_there || copy.is_some_and(|copy| copy.of == Path::new(&self.path))
     }
 
     /// Its bytes, if somebody has changed it since the command ended.

@@ -263,11 +263,13 @@ impl Own {
         let path = Path::new(&json.path);
         let [_, copy] = loaded.good_copies();
         let copy = copy.filter(|copy| json.was_there && copy.of == path);
+        if json.was_there && copy.is_none() {
+            // As long as the package of the job names another one.
+            return Err(io::Error::other("settings are in another config.json"));
+        }
         let wanted = copy.as_ref().map(|copy| &copy.bytes[..]);
         let now = json.read();
-        let is_back = now.as_ref().is_ok_and(|now| now.as_deref() == wanted);
-        // One that never could be used stays.
-        if is_back || (json.was_there && copy.is_none()) {
+        if now.as_ref().is_ok_and(|now| now.as_deref() == wanted) {
             return Ok(JsonBack::default());
         }
         let edited = json.edited();

@@ -117,6 +117,23 @@ fn what_somebody_makes_of_a_config_json_that_is_owed_is_kept() {
 }
 
 #[test]
+fn a_config_json_is_owed_until_the_package_names_it_again() {
+    let tmp = tempfile::tempdir().unwrap();
+    let undo = undo(tmp.path(), Some(BEFORE));
+    let json = undo.after(AFTER);
+    let package = std::fs::read_to_string(&undo.files.uci).unwrap();
+    let names = format!("{package}\toption config '/etc/socketman/other.json'\n");
+    write(&undo.files.uci, &names);
+    write(&undo.files.json.with_file_name("other.json"), AFTER);
+    assert!(undo.go_on(&json).is_err());
+    assert!(!json.goes_back(&undo.inputs.load(None).with_kept_copies()));
+    write(&undo.files.uci, &package);
+    assert!(json.goes_back(&undo.inputs.load(None).with_kept_copies()));
+    assert!(undo.go_on(&json).unwrap().is_late);
+    assert_eq!(undo.json().as_deref(), Some(BEFORE));
+}
+
+#[test]
 fn a_config_json_that_a_job_has_added_goes() {
     let tmp = tempfile::tempdir().unwrap();
     let undo = undo(tmp.path(), None);

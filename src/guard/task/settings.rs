@@ -102,7 +102,14 @@ impl Task {
         self.keep_edits(journal).await;
         let put_back = self.own_put_back("").await;
         add_reason(journal, &put_back);
-        journal.owe_json(self.own_left.is_some());
+        let owes = |left: &Loaded| {
+            journal
+                .json
+                .as_ref()
+                .is_some_and(|json| json.goes_back(left))
+        };
+        let owes = self.own_left.as_ref().is_some_and(owes);
+        journal.owe_json(owes);
     }
 
     /// Keeps what somebody has made of our settings since the command ended, where the copies replace it.
