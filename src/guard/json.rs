@@ -43,7 +43,7 @@ impl Json {
         let name = path.to_str().filter(|name| is_line(name))?;
         Some(Json {
             path: name.to_owned(),
-            // One that cannot be looked at is not taken away.
+            // A file that cannot be looked at is not taken away.
             was_there: path.try_exists().unwrap_or(true),
             left: Left::Unseen,
             is_owed: false,

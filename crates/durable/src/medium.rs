@@ -25,7 +25,7 @@ impl Medium {
         }
         match mount.kind {
             b"tmpfs" | b"ramfs" | b"rootfs" | b"devtmpfs" => Some(Medium::Memory),
-            // One that is read only, or lies on another one.
+            // An overlay that is read only, or lies on another one.
             b"overlay" => None,
             _ => Some(Medium::Disk),
         }

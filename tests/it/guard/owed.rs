@@ -92,7 +92,7 @@ async fn settings_that_the_disk_did_not_let_back_are_put_back_by_the_next_agent_
     desk.is_over().await;
     for edited in [false, true] {
         if edited {
-            // What a person writes holds.
+            // A change by a person holds as it is written.
             desk.edit(&[("keepalive", json!(78))]);
         }
         desk.lab.call("reload", &()).await.unwrap();
